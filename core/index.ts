@@ -1,0 +1,22 @@
+export { accept, type Decider, type Decision, fold, refuse } from './decider/decider.js';
+export type { Sha256 } from './hash.js';
+export type {
+  AppendOutcome,
+  ClockQuality,
+  ExpectedRevision,
+  LogHead,
+  NewEvent,
+  RecordedEvent,
+  SiteLog,
+  StreamAppend,
+} from './log/site-log.js';
+export { type AccessUnit, type StreamFormat, type Track, VIDEO_TIMESCALE } from './media/access-unit.js';
+export type { Fragment, FragmentEntry, InitSegment, SegmentManifest } from './media/fragment.js';
+export {
+  type MediaItem,
+  type MediaPriority,
+  type MediaRefusalCode,
+  MediaRefusedError,
+  type MediaRequest,
+  type MediaSource,
+} from './media/media-source.js';

@@ -1,0 +1,105 @@
+import type { EventId, SiteId } from '@holdfast/schema';
+
+/** How much the clock behind `occurredAtMs` can be trusted. */
+export type ClockQuality = 'UNKNOWN' | 'RTC' | 'NTP' | 'GPS';
+
+/** An event before it has a place in the log. `data` is what is stored, hashed and transported: at most 256 KiB. */
+export interface NewEvent {
+  readonly id: EventId;
+  readonly type: string;
+  /** Schema version of `data`, 1..65535. */
+  readonly version: number;
+  /** UTF-8 JSON. */
+  readonly data: Uint8Array;
+  /** Who did it: `user:<name>`, `server:<id>`, `site:<id>`. At most 200 characters. */
+  readonly actor: string;
+  /** What the device or the caller claims, milliseconds since the Unix epoch. */
+  readonly occurredAtMs: number;
+  readonly clockQuality: ClockQuality;
+  readonly causationId: EventId | null;
+  readonly correlationId: EventId | null;
+}
+
+/** An event in a log. `header` and `data` are the stored bytes; every other field is read out of `header`. */
+export interface RecordedEvent extends NewEvent {
+  readonly site: SiteId;
+  /** 1.. */
+  readonly epoch: number;
+  /** Dense, 1..n within the epoch. */
+  readonly position: number;
+  readonly stream: string;
+  /** Dense, 0..n within the stream. */
+  readonly revision: number;
+  /** Hybrid logical clock: milliseconds × 65536 + counter. Never runs back within a log. */
+  readonly recordedAt: bigint;
+  readonly header: Uint8Array;
+  /** SHA-256(0x00 ‖ header ‖ SHA-256(data)): the RFC 6962 leaf hash. 32 bytes. */
+  readonly leafHash: Uint8Array;
+}
+
+/** `number`: the stream's last event has exactly this revision. `none`: the stream has no event. `any`: no check. */
+export type ExpectedRevision = number | 'none' | 'any';
+
+export interface StreamAppend {
+  /** 1..200 characters, e.g. `alarm-<id>`. */
+  readonly stream: string;
+  readonly expected: ExpectedRevision;
+  readonly events: readonly NewEvent[];
+}
+
+export type AppendOutcome =
+  | {
+      readonly appended: true;
+      readonly epoch: number;
+      readonly firstPosition: number;
+      readonly lastPosition: number;
+      /** True when these very events (by id) were in the log already; nothing was written. */
+      readonly replayed: boolean;
+    }
+  | {
+      readonly appended: false;
+      readonly refusal:
+        | {
+            readonly code: 'WRONG_REVISION';
+            readonly stream: string;
+            readonly expected: ExpectedRevision;
+            readonly actual: number | null;
+          }
+        | { readonly code: 'ID_CONFLICT'; readonly eventId: EventId }
+        | { readonly code: 'TOO_LARGE'; readonly bytes: number; readonly bytesMax: number };
+    };
+
+export interface LogHead {
+  readonly site: SiteId;
+  readonly epoch: number;
+  /** Position of the last event; 0 when the epoch is empty. */
+  readonly size: number;
+  /** RFC 6962 Merkle tree hash over the leaf hashes 1..size: 32 bytes. */
+  readonly root: Uint8Array;
+}
+
+/**
+ * One site's append-only log, current epoch. Every adapter passes the same conformance suite (`site-log.conformance.ts`).
+ * `after` is exclusive everywhere: `after: 0` reads from the first event, `afterRevision: null` from revision 0.
+ */
+export interface SiteLog {
+  /**
+   * Appends to one or several streams, all or nothing, and resolves after the commit is durable. At most 512 events
+   * a call. Appending the same ids again is answered with the first outcome.
+   */
+  append(appends: readonly StreamAppend[]): Promise<AppendOutcome>;
+  head(): LogHead;
+  /** At most `limit` (1..5000) events after a position, in order. */
+  read(options: { readonly after: number; readonly limit: number }): Promise<readonly RecordedEvent[]>;
+  readStream(options: {
+    readonly stream: string;
+    readonly afterRevision: number | null;
+    readonly limit: number;
+  }): Promise<readonly RecordedEvent[]>;
+  /** Every event after the position, then every new one, in batches and in order, until the signal is aborted. */
+  subscribe(options: {
+    readonly after: number;
+    readonly signal: AbortSignal;
+  }): AsyncIterable<readonly RecordedEvent[]>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

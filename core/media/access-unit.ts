@@ -1,0 +1,35 @@
+import type { TimeSource } from '@holdfast/schema';
+
+export type Track = 'VIDEO' | 'AUDIO';
+
+/** Video ticks per second, always. Audio has the sample rate as its timescale. */
+export const VIDEO_TIMESCALE = 90_000;
+
+/** What a decoder must know before the first access unit. A change of it begins a new run of recording. */
+export interface StreamFormat {
+  readonly video: {
+    readonly sps: Uint8Array;
+    readonly pps: Uint8Array;
+    readonly width: number;
+    readonly height: number;
+  } | null;
+  readonly audio: {
+    readonly audioSpecificConfig: Uint8Array;
+    readonly sampleRate: number;
+    readonly channels: number;
+  } | null;
+}
+
+/** One coded picture, or one AAC frame. */
+export interface AccessUnit {
+  readonly track: Track;
+  /** Capture time in ticks of the track's timescale since the Unix epoch. An integer below 2^53. */
+  readonly ticks: number;
+  readonly keyFrame: boolean;
+  /** Video: NAL units, each behind its 4-byte length, without parameter sets. Audio: one raw AAC frame. */
+  readonly parts: readonly Uint8Array[];
+  readonly byteLength: number;
+  /** When the last byte arrived here, milliseconds since the Unix epoch. */
+  readonly arrivalMs: number;
+  readonly timeSource: TimeSource;
+}

@@ -1,0 +1,46 @@
+import type { DeviceId, SegmentId, TimeSource } from '@holdfast/schema';
+
+/** `ftyp` + `moov`: what stands before fragments of one stream format. */
+export interface InitSegment {
+  readonly bytes: Uint8Array;
+  /** RFC 6381, e.g. `avc1.640028,mp4a.40.2`: for `MediaSource.isTypeSupported('video/mp4; codecs="…"')`. */
+  readonly codecs: string;
+}
+
+/**
+ * `moof` + `mdat` of fragmented MP4. In the media database: one GOP. In live: one frame. `tfdt` holds capture time in
+ * ticks since the Unix epoch, so fragments of different segments and sites join on one timeline without rewriting.
+ */
+export interface Fragment {
+  readonly fromMs: number;
+  /** Exclusive. */
+  readonly toMs: number;
+  readonly beginsWithKeyFrame: boolean;
+  readonly bytes: Uint8Array;
+  /** When its first access unit arrived, milliseconds since the Unix epoch. */
+  readonly arrivalMs: number;
+  readonly timeSource: TimeSource;
+}
+
+export interface FragmentEntry {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly byteLength: number;
+  readonly arrivalMs: number;
+  readonly timeSource: TimeSource;
+  /** SHA-256 of the fragment's bytes. */
+  readonly digest: Uint8Array;
+}
+
+/**
+ * What a segment consists of. Its canonical binary encoding (`encodeManifest`) is hashed to give the digest in
+ * `RecordingSealed`: who holds that event can check any fragment of the segment by itself.
+ */
+export interface SegmentManifest {
+  readonly segmentId: SegmentId;
+  readonly deviceId: DeviceId;
+  readonly codecs: string;
+  readonly initByteLength: number;
+  readonly initDigest: Uint8Array;
+  readonly fragments: readonly FragmentEntry[];
+}

@@ -1,0 +1,66 @@
+import type { DeviceId, SegmentId } from '@holdfast/schema';
+import type { Fragment, InitSegment, SegmentManifest } from './fragment.js';
+
+export type MediaRequest =
+  /** The newest key frame and what follows it, frame by frame, until closed. */
+  | { readonly kind: 'LIVE'; readonly deviceId: DeviceId }
+  /** Every recorded fragment that touches [fromMs, toMs), in order of time, then the end. */
+  | { readonly kind: 'PLAYBACK'; readonly deviceId: DeviceId; readonly fromMs: number; readonly toMs: number }
+  /**
+   * Whole sealed segments, in the order given, for a copy. `resume`: the first segment is sent from this fragment
+   * index on (0-based); its manifest and init are sent all the same.
+   */
+  | {
+      readonly kind: 'RETRIEVE';
+      readonly deviceId: DeviceId;
+      readonly segmentIds: readonly SegmentId[];
+      readonly resumeAtFragment: number;
+    };
+
+/** `init` comes before the first fragment and again whenever the stream format changes. */
+export type MediaItem =
+  | { readonly kind: 'init'; readonly init: InitSegment }
+  | { readonly kind: 'fragment'; readonly fragment: Fragment }
+  /** RETRIEVE only: begins a segment. */
+  | { readonly kind: 'manifest'; readonly manifest: SegmentManifest }
+  /** RETRIEVE only: this segment is not (or no longer) here. */
+  | { readonly kind: 'missing'; readonly segmentId: SegmentId; readonly cause: string };
+
+/** Lower is more urgent. */
+export type MediaPriority =
+  | 'LIVE'
+  | 'ALARM'
+  | 'EVIDENCE_LOCK'
+  | 'REQUEST'
+  | 'RULE'
+  | 'LINK_RESTORE'
+  | 'SCHEDULE';
+
+/**
+ * Where media comes from: a recording server of this site, or one at the other end of a media channel. Closing the
+ * iterator or aborting the signal releases everything behind it. A consumer that does not pull costs bounded memory.
+ */
+export interface MediaSource {
+  open(
+    request: MediaRequest,
+    options: { readonly signal: AbortSignal; readonly priority: MediaPriority },
+  ): AsyncIterable<MediaItem>;
+}
+
+export type MediaRefusalCode =
+  | 'NO_SUCH_DEVICE'
+  | 'NO_LIVE_STREAM'
+  | 'SOURCE_BUSY'
+  | 'NOT_CONNECTED'
+  | 'NOT_ALLOWED';
+
+/** The source says no. Thrown by the iterator of `MediaSource.open`, on both sides of a media channel. */
+export class MediaRefusedError extends Error {
+  override readonly name = 'MediaRefusedError';
+  readonly code: MediaRefusalCode;
+
+  constructor(code: MediaRefusalCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

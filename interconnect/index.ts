@@ -1,0 +1,1 @@
+export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { DeviceId, HardwareId, RecordingServerId } from '../ids.js';
+import { defineEvent, type EventOf, Name, UnixMs } from './event-definition.js';
+
+export const DeviceType = z.enum(['CAMERA', 'MICROPHONE', 'SPEAKER', 'METADATA', 'INPUT', 'OUTPUT']);
+export type DeviceType = z.infer<typeof DeviceType>;
+
+export const HardwareDevice = z.object({ deviceId: DeviceId, type: DeviceType, name: Name });
+
+/** An `rtsp:` or `rtsps:` URL without user name and password. */
+export const CameraAddress = z
+  .string()
+  .max(2000)
+  .regex(/^rtsps?:\/\/[^@\s]+$/, 'expected rtsp://host[:port]/path without user name and password');
+
+/**
+ * Stream of the configuration events of this file: `hardware-<id>`; a device's settings live with its hardware.
+ * `sealedCredentials` is user name and password sealed to the site's public key; nobody else can read them.
+ */
+export const HardwareAdded = defineEvent(
+  'HardwareAdded',
+  1,
+  z.object({
+    hardwareId: HardwareId,
+    name: Name,
+    driver: z.enum(['rtsp']),
+    address: CameraAddress,
+    sealedCredentials: z.base64().nullable(),
+    recordingServerId: RecordingServerId,
+    devices: z.array(HardwareDevice).min(1).max(64),
+  }),
+);
+
+export const HardwareRemoved = defineEvent('HardwareRemoved', 1, z.object({ hardwareId: HardwareId }));
+
+export const HardwareMoved = defineEvent(
+  'HardwareMoved',
+  1,
+  z.object({
+    hardwareId: HardwareId,
+    fromRecordingServerId: RecordingServerId,
+    toRecordingServerId: RecordingServerId,
+  }),
+);
+
+export const DeviceRenamed = defineEvent(
+  'DeviceRenamed',
+  1,
+  z.object({ hardwareId: HardwareId, deviceId: DeviceId, name: Name }),
+);
+const ofDevice = z.object({ hardwareId: HardwareId, deviceId: DeviceId });
+export const DeviceEnabled = defineEvent('DeviceEnabled', 1, ofDevice);
+export const DeviceDisabled = defineEvent('DeviceDisabled', 1, ofDevice);
+export const DeviceRecordingEnabled = defineEvent('DeviceRecordingEnabled', 1, ofDevice);
+export const DeviceRecordingDisabled = defineEvent('DeviceRecordingDisabled', 1, ofDevice);
+
+export const hardwareEvents = [
+  HardwareAdded,
+  HardwareRemoved,
+  HardwareMoved,
+  DeviceRenamed,
+  DeviceEnabled,
+  DeviceDisabled,
+  DeviceRecordingEnabled,
+  DeviceRecordingDisabled,
+] as const;
+export type HardwareEvent = EventOf<(typeof hardwareEvents)[number]>;
+
+export const ConnectionLossCause = z.enum([
+  'UNREACHABLE',
+  'REFUSED',
+  'UNAUTHORIZED',
+  'NOT_FOUND',
+  'UNSUPPORTED_MEDIA',
+  'PROTOCOL_ERROR',
+  'NO_MEDIA',
+  'CLOSED',
+]);
+export type ConnectionLossCause = z.infer<typeof ConnectionLossCause>;
+
+/** Stream of the connection events: `hardware-connection-<id>`, written by the recording server that holds the hardware. */
+export const HardwareConnected = defineEvent(
+  'HardwareConnected',
+  1,
+  z.object({ hardwareId: HardwareId, recordingServerId: RecordingServerId, atMs: UnixMs }),
+);
+
+export const HardwareConnectionLost = defineEvent(
+  'HardwareConnectionLost',
+  1,
+  z.object({
+    hardwareId: HardwareId,
+    recordingServerId: RecordingServerId,
+    atMs: UnixMs,
+    cause: ConnectionLossCause,
+    detail: z.string().max(1000),
+  }),
+);
+
+export const hardwareConnectionEvents = [HardwareConnected, HardwareConnectionLost] as const;
+export type HardwareConnectionEvent = EventOf<(typeof hardwareConnectionEvents)[number]>;

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { DeviceId, RecordingServerId, SegmentId } from '../ids.js';
+import { defineEvent, type EventOf, Sha256Hex, UnixMs } from './event-definition.js';
+
+/** Why a run of recording began, ended, or is missing. */
+export const RecordingCause = z.enum([
+  'RECORDING_CONTINUED',
+  'RECORDING_ENABLED',
+  'RECORDING_DISABLED',
+  'SERVER_STARTED',
+  'SERVER_STOPPED',
+  'SERVER_CRASHED',
+  'CAMERA_CONNECTED',
+  'CAMERA_DISCONNECTED',
+  'CAMERA_FORMAT_SWITCHED',
+  'CLOCK_STEPPED',
+  'HARDWARE_MOVED',
+  'DISK_FULL',
+  'MEDIA_LOST',
+]);
+export type RecordingCause = z.infer<typeof RecordingCause>;
+
+/** Where the capture time comes from: the camera's own clock (RTCP sender reports) or the time of arrival. */
+export const TimeSource = z.enum(['SENDER_REPORT', 'ARRIVAL']);
+export type TimeSource = z.infer<typeof TimeSource>;
+
+/**
+ * A segment is one file of the media database: at most 64 s or 32 MB of one device, immutable once sealed.
+ * `digest` is the SHA-256 of the segment's manifest, which holds the digest of every fragment.
+ */
+export const SealedSegment = z.object({
+  segmentId: SegmentId,
+  fromMs: UnixMs,
+  toMs: UnixMs,
+  fragmentCount: z.int().min(1),
+  byteLength: z.int().min(1),
+  digest: Sha256Hex,
+  timeSource: TimeSource,
+  beganBecause: RecordingCause,
+  endedBecause: RecordingCause,
+});
+export type SealedSegment = z.infer<typeof SealedSegment>;
+
+export const RecordingGap = z.object({ fromMs: UnixMs, toMs: UnixMs, cause: RecordingCause });
+export type RecordingGap = z.infer<typeof RecordingGap>;
+
+const ofDevice = { deviceId: DeviceId, recordingServerId: RecordingServerId };
+
+/** Stream of this file: `recording-<deviceId>`. A run of recording has begun; it is not sealed yet. */
+export const RecordingStarted = defineEvent(
+  'RecordingStarted',
+  1,
+  z.object({ ...ofDevice, atMs: UnixMs, cause: RecordingCause }),
+);
+
+export const RecordingStopped = defineEvent(
+  'RecordingStopped',
+  1,
+  z.object({ ...ofDevice, atMs: UnixMs, cause: RecordingCause }),
+);
+
+/** What was recorded, batched per minute and device, and the gaps that ended within it, each with its cause. */
+export const RecordingSealed = defineEvent(
+  'RecordingSealed',
+  1,
+  z.object({ ...ofDevice, segments: z.array(SealedSegment).max(200), gaps: z.array(RecordingGap).max(200) }),
+);
+
+export const DeletionPolicy = z.enum(['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL']);
+export type DeletionPolicy = z.infer<typeof DeletionPolicy>;
+
+export const RecordingDeleted = defineEvent(
+  'RecordingDeleted',
+  1,
+  z.object({
+    ...ofDevice,
+    segmentIds: z.array(SegmentId).min(1).max(1000),
+    fromMs: UnixMs,
+    toMs: UnixMs,
+    policy: DeletionPolicy,
+  }),
+);
+
+/** A segment was found not to match its digest, or its file is gone: it can no longer be proven or played. */
+export const RecordingDamaged = defineEvent(
+  'RecordingDamaged',
+  1,
+  z.object({ ...ofDevice, segmentId: SegmentId, fromMs: UnixMs, toMs: UnixMs, detail: z.string().max(1000) }),
+);
+
+export const recordingEvents = [
+  RecordingStarted,
+  RecordingStopped,
+  RecordingSealed,
+  RecordingDeleted,
+  RecordingDamaged,
+] as const;
+export type RecordingEvent = EventOf<(typeof recordingEvents)[number]>;

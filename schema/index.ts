@@ -1,0 +1,136 @@
+export {
+  AlarmAcknowledged,
+  AlarmAssigned,
+  AlarmClosed,
+  AlarmCommented,
+  type AlarmEvent,
+  AlarmPrioritised,
+  AlarmPriority,
+  AlarmPutOnHold,
+  AlarmRaised,
+  AlarmReopened,
+  alarmEvents,
+} from './events/alarm.js';
+export {
+  currentVersion,
+  type DecodeFailure,
+  decodeEvent,
+  EventDecodeError,
+  type EventType,
+  eventCatalogue,
+  type HoldfastEvent,
+} from './events/catalogue.js';
+export {
+  AlarmState,
+  CommandApplied,
+  type CommandEvent,
+  CommandExpired,
+  CommandIssued,
+  CommandRejected,
+  commandEvents,
+  SiteCommand,
+} from './events/command.js';
+export {
+  defineEvent,
+  type EventDefinition,
+  type EventOf,
+  Name,
+  Sha256Hex,
+  Text,
+  UnixMs,
+} from './events/event-definition.js';
+export {
+  EvidenceLockCreated,
+  type EvidenceLockEvent,
+  EvidenceLockExtended,
+  EvidenceLockReleased,
+  evidenceLockEvents,
+} from './events/evidence-lock.js';
+export {
+  CameraAddress,
+  ConnectionLossCause,
+  DeviceDisabled,
+  DeviceEnabled,
+  DeviceRecordingDisabled,
+  DeviceRecordingEnabled,
+  DeviceRenamed,
+  DeviceType,
+  HardwareAdded,
+  HardwareConnected,
+  type HardwareConnectionEvent,
+  HardwareConnectionLost,
+  HardwareDevice,
+  type HardwareEvent,
+  HardwareMoved,
+  HardwareRemoved,
+  hardwareConnectionEvents,
+  hardwareEvents,
+} from './events/hardware.js';
+export {
+  LinkEstablished,
+  type LinkEvent,
+  LinkLost,
+  linkEvents,
+} from './events/link.js';
+export {
+  DeletionPolicy,
+  RecordingCause,
+  RecordingDamaged,
+  RecordingDeleted,
+  type RecordingEvent,
+  RecordingGap,
+  RecordingSealed,
+  RecordingStarted,
+  RecordingStopped,
+  recordingEvents,
+  SealedSegment,
+  TimeSource,
+} from './events/recording.js';
+export {
+  RecordingHalted,
+  type RecordingServerEvent,
+  RecordingServerRegistered,
+  RecordingServerStarted,
+  RecordingUnhalted,
+  recordingServerEvents,
+} from './events/recording-server.js';
+export {
+  RetrievalCancelled,
+  RetrievalCompleted,
+  type RetrievalEvent,
+  RetrievalFailed,
+  RetrievalInterrupted,
+  RetrievalProgressed,
+  RetrievalRequested,
+  RetrievalResumed,
+  RetrievalStarted,
+  RetrievalTrigger,
+  RetrievedSegment,
+  retrievalEvents,
+} from './events/retrieval.js';
+export {
+  ChildSiteEnrolled,
+  LogEpochOpened,
+  SiteEstablished,
+  type SiteEvent,
+  SiteRenamed,
+  siteEvents,
+} from './events/site.js';
+export {
+  SignInRefused,
+  type UserEvent,
+  UserSignedIn,
+  userEvents,
+} from './events/user.js';
+export {
+  AlarmId,
+  CommandId,
+  DeviceId,
+  EventId,
+  EvidenceLockId,
+  HardwareId,
+  RecordingServerId,
+  RetrievalId,
+  SegmentId,
+  SiteId,
+} from './ids.js';

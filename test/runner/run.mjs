@@ -1,0 +1,99 @@
+// Finds every compiled test file, runs each in its own process, and ends with `N passed, N failed[, N skipped]`.
+import { fork } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const packages = ['schema', 'protos', 'core', 'interconnect', 'sites', 'central', 'test'];
+const root = path.resolve(import.meta.dirname, '../..');
+/** A unit file takes milliseconds; an end-to-end story with real processes may take minutes. */
+const fileLimitMs = { unit: 60_000, integration: 180_000, e2e: 300_000 };
+
+const args = process.argv.slice(2);
+const alreadyFailedAt = args.indexOf('--already-failed');
+const totals = {
+  passed: 0,
+  failed: alreadyFailedAt < 0 ? 0 : Number(args.splice(alreadyFailedAt, 2)[1]),
+  skipped: 0,
+};
+
+const kindOf = file =>
+  /\.e2e\.test\.js$/.test(file) ? 'e2e' : /\.integration\.test\.js$/.test(file) ? 'integration' : 'unit';
+
+const files = packages
+  .flatMap(name => {
+    const dist = path.join(root, name, 'dist');
+    return readdirSync(dist, { recursive: true }).map(file => path.join(dist, String(file)));
+  })
+  .filter(file => /\.test\.js$/.test(file))
+  .filter(file => args.length === 0 || args.some(part => file.includes(part)))
+  .sort();
+
+if (files.length === 0) {
+  console.log(`no test file matches ${args.join(' ') || '*'}`);
+  totals.failed += 1;
+}
+
+function runFile(file) {
+  return new Promise(resolve => {
+    const started = Date.now();
+    const output = [];
+    let report;
+    const child = fork(path.join(import.meta.dirname, 'worker.mjs'), [file], {
+      cwd: root,
+      execArgv: ['--enable-source-maps', '--disable-warning=ExperimentalWarning'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output.push(chunk));
+    const limitMs = fileLimitMs[kindOf(file)];
+    const watchdog = setTimeout(() => {
+      report = { passed: 0, failed: 1, skipped: 0, errors: [`timed out after ${limitMs} ms`] };
+      child.kill('SIGKILL');
+    }, limitMs);
+    child.on('message', message => {
+      report ??= message;
+    });
+    child.on('close', code => {
+      clearTimeout(watchdog);
+      report ??= { passed: 0, failed: 1, skipped: 0, errors: [`crashed with exit code ${code}`] };
+      if (code !== 0 && report.failed === 0) report.failed = 1;
+      totals.passed += report.passed;
+      totals.failed += report.failed;
+      totals.skipped += report.skipped;
+      const name = path.relative(root, file).replace('/dist/', '/').replace(/\.js$/, '');
+      console.log(
+        `${report.failed ? 'FAIL' : 'ok  '} ${name} (${report.passed} passed, ${Date.now() - started} ms)`,
+      );
+      if (report.failed > 0) console.log([Buffer.concat(output).toString(), ...report.errors].join('\n'));
+      else
+        for (const line of Buffer.concat(output).toString().split('\n'))
+          if (line.startsWith('skipped:')) console.log(`     ${line}`);
+      resolve();
+    });
+  });
+}
+
+async function drain(queue, workers) {
+  await Promise.all(
+    Array.from({ length: workers }, async () => {
+      for (let file = queue.shift(); file !== undefined; file = queue.shift()) await runFile(file);
+    }),
+  );
+}
+
+const started = Date.now();
+// End-to-end stories start many processes of their own: side by side they would measure each other.
+await drain(
+  files.filter(file => kindOf(file) !== 'e2e'),
+  os.availableParallelism(),
+);
+await drain(
+  files.filter(file => kindOf(file) === 'e2e'),
+  1,
+);
+
+console.log(`${files.length} files in ${Math.round((Date.now() - started) / 1000)} s`);
+console.log(
+  `${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`,
+);
+process.exitCode = totals.failed > 0 ? 1 : 0;
