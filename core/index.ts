@@ -20,3 +20,19 @@ export {
   type MediaRequest,
   type MediaSource,
 } from './media/media-source.js';
+export type {
+  FragmentAppendOutcome,
+  ImportFinish,
+  ImportOpening,
+  ImportRefusal,
+  SegmentImport,
+  SegmentIntake,
+} from './recording/segment-intake.js';
+export {
+  CODECS_LENGTH_MAX,
+  decodeManifest,
+  encodeManifest,
+  MANIFEST_FRAGMENTS_MAX,
+  ManifestMalformedError,
+  manifestDigest,
+} from './recording/segment-manifest.js';

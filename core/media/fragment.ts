@@ -28,6 +28,7 @@ export interface FragmentEntry {
   readonly byteLength: number;
   readonly arrivalMs: number;
   readonly timeSource: TimeSource;
+  readonly beginsWithKeyFrame: boolean;
   /** SHA-256 of the fragment's bytes. */
   readonly digest: Uint8Array;
 }
