@@ -1,0 +1,57 @@
+import type { Fragment, InitSegment } from '@holdfast/core';
+import type { ConnectionLossCause, RecordingCause } from '@holdfast/schema';
+
+/**
+ * Where one camera's session puts what it receives. Calls are synchronous, never overlap, and come in this order:
+ *
+ * `connected` → ( `format` → ( `liveFragment` | `recordedFragment` )* → `runEnded` )* → `connectionLost` → `connected` …
+ *
+ * A run is a stretch of media with one stream format and one clock: every fragment in it begins where the one before ended.
+ * `format` opens a run, `runEnded` closes it, and between the two `recordedFragment` has got everything: the last, possibly
+ * short, group of pictures is handed over before `runEnded`. A sink must not block and must not throw: what it throws
+ * ends the session as a fault.
+ */
+export interface CameraSink {
+  /** The camera plays and its first picture has arrived. */
+  connected(atMs: number): void;
+  /** A run begins. What follows is decoded with this. */
+  format(init: InitSegment): void;
+  /** One picture (and the audio that came with it), as soon as it is complete. Its `bytes` are built when first read. */
+  liveFragment(fragment: Fragment): void;
+  /** One group of pictures: for the media database. Always begins with a key frame, unless a group was cut at its bound. */
+  recordedFragment(fragment: Fragment): void;
+  /** `atMs`: capture time at which the run ended, exclusive (the `toMs` of its last fragment). */
+  runEnded(cause: RecordingCause, atMs: number): void;
+  /** Access units that could not be put together again (sequence gap, cut off, over the bound). */
+  accessUnitsLost(count: number, atMs: number): void;
+  /**
+   * Called once for each connection that was lost, and, while the camera stays away, only when the cause changes: a camera
+   * that is unplugged for a week is one call, not one per attempt. `detail`: one sentence for a person.
+   */
+  connectionLost(cause: ConnectionLossCause, detail: string, atMs: number): void;
+}
+
+export interface CameraCredentials {
+  readonly userName: string;
+  readonly password: string;
+}
+
+export interface CameraSessionOptions {
+  /** `rtsp:` or `rtsps:` URL without user name and password. */
+  readonly address: string;
+  readonly credentials: CameraCredentials | null;
+  readonly sink: CameraSink;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** Uniform in [0, 1): for back-off and client nonces. */
+  readonly random: () => number;
+  /** For `rtsps:`. Cameras nearly always carry self-signed certificates, so the default accepts any. */
+  readonly tlsAuthorities?: readonly string[];
+}
+
+/**
+ * Runs one camera for ever: connect, stream, report the loss, wait, connect again. Returns when `signal` aborts, after
+ * `runEnded`. The cause given there is `signal.reason` if that is a `RecordingCause`
+ * (`controller.abort('RECORDING_DISABLED')`), else `SERVER_STOPPED`.
+ */
+export type RunCameraSession = (options: CameraSessionOptions, signal: AbortSignal) => Promise<void>;
