@@ -36,3 +36,13 @@ export {
   ManifestMalformedError,
   manifestDigest,
 } from './recording/segment-manifest.js';
+export {
+  type DeviceTimelineFacts,
+  deviceTimeline,
+  type LinkState,
+  SEAM_MS_MAX,
+  type SegmentSpan,
+  type SpanState,
+  type TimelineSpan,
+  type TimeSpan,
+} from './timeline/timeline.js';

@@ -1,0 +1,251 @@
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type DeviceTimelineFacts, deviceTimeline, SEAM_MS_MAX, type TimelineSpan } from './timeline.js';
+
+const test = suite('timeline');
+
+const nothing: DeviceTimelineFacts = {
+  sealed: [],
+  gaps: [],
+  losses: [],
+  held: [],
+  running: null,
+  lastStop: null,
+  known: null,
+  link: { state: 'UP', sinceMs: 0 },
+  retentionMs: null,
+};
+const segment = (segmentId: string, fromMs: number, toMs: number) => ({ segmentId, fromMs, toMs });
+const brief = (spans: readonly TimelineSpan[]) =>
+  spans.map(({ fromMs, toMs, state, cause }) => [fromMs, toMs, state, cause]);
+
+test('a device without facts was not recorded', () => {
+  assert.equal(brief(deviceTimeline(nothing, { fromMs: 0, toMs: 1000 }, 5000)), [
+    [0, 1000, 'GAP', 'NOT_RECORDED'],
+  ]);
+});
+
+test('sealed segments are remote until they are held', () => {
+  const facts = {
+    ...nothing,
+    sealed: [segment('a', 1000, 2000), segment('b', 2000, 3000)],
+    held: [segment('b', 2000, 3000)],
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 500, toMs: 3000 }, 9000)), [
+    [500, 1000, 'GAP', 'NOT_RECORDED'],
+    [1000, 2000, 'REMOTE', null],
+    [2000, 3000, 'HELD', null],
+  ]);
+});
+
+test('the segments of a device of the answering site are held', () => {
+  const facts = { ...nothing, link: null, sealed: [segment('a', 0, 2000)], running: { sinceMs: 0 } };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 5000 }, 3000)), [
+    [0, 2000, 'HELD', null],
+    [2000, 3000, 'HELD', 'RECORDING_NOW'],
+  ]);
+});
+
+test('a remote span is retrievable until its first segment reaches the end of its retention', () => {
+  const facts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000), segment('b', 1000, 2000)],
+    retentionMs: 100_000,
+  };
+  const [span] = deviceTimeline(facts, { fromMs: 0, toMs: 2000 }, 5000);
+  assert.is(span!.retrievableUntilMs, 101_000);
+  assert.is(span!.toMs, 2000);
+});
+
+test('known gaps keep their cause, deleted and damaged segments are gaps', () => {
+  const facts: DeviceTimelineFacts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000), segment('b', 2000, 3000), segment('c', 3000, 4000)],
+    gaps: [{ fromMs: 1000, toMs: 2000, cause: 'CAMERA_DISCONNECTED' }],
+    losses: [
+      { segmentIds: ['a'], fromMs: 0, toMs: 1000, cause: 'DELETED' },
+      { segmentIds: ['c'], fromMs: 3000, toMs: 4000, cause: 'DAMAGED' },
+    ],
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 4000 }, 9000)), [
+    [0, 1000, 'GAP', 'DELETED'],
+    [1000, 2000, 'GAP', 'CAMERA_DISCONNECTED'],
+    [2000, 3000, 'REMOTE', null],
+    [3000, 4000, 'GAP', 'DAMAGED'],
+  ]);
+});
+
+test('what was retrieved before its deletion at the remote site stays held', () => {
+  const facts: DeviceTimelineFacts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000)],
+    losses: [{ segmentIds: ['a'], fromMs: 0, toMs: 1000, cause: 'DELETED' }],
+    held: [segment('a', 0, 1000)],
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 1000 }, 9000)), [[0, 1000, 'HELD', null]]);
+});
+
+test('behind the last fact of a running recording it is being recorded now, up to now', () => {
+  const facts = { ...nothing, sealed: [segment('a', 0, 1000)], running: { sinceMs: 0 } };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 90_000 }, 2500)), [
+    [0, 1000, 'REMOTE', null],
+    [1000, 2500, 'REMOTE', 'RECORDING_NOW'],
+  ]);
+});
+
+test('behind the last fact nothing is known while the link is down, and the cause says since when', () => {
+  const facts: DeviceTimelineFacts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000)],
+    running: { sinceMs: 0 },
+    link: { state: 'DOWN', sinceMs: 1500 },
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 5000 }, 4000)), [
+    [0, 1000, 'REMOTE', null],
+    [1000, 4000, 'UNKNOWN', 'LINK_DOWN_SINCE 1970-01-01T00:00:01.500Z'],
+  ]);
+});
+
+test('a stop that was reported holds until the link was lost', () => {
+  const facts: DeviceTimelineFacts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000)],
+    lastStop: { atMs: 1000, cause: 'RECORDING_DISABLED' },
+    link: { state: 'CONNECTING', sinceMs: 1500 },
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 5000 }, 4000)), [
+    [0, 1000, 'REMOTE', null],
+    [1000, 1500, 'GAP', 'RECORDING_DISABLED'],
+    [1500, 4000, 'UNKNOWN', 'LINK_DOWN_SINCE 1970-01-01T00:00:01.500Z'],
+  ]);
+});
+
+test('a window that holds no fact is still judged by the newest fact outside of it', () => {
+  const facts: DeviceTimelineFacts = {
+    ...nothing,
+    running: { sinceMs: 0 },
+    known: { fromMs: 0, toMs: 8000 },
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 2000, toMs: 3000 }, 9000)), [
+    [2000, 3000, 'GAP', 'NOT_RECORDED'],
+  ]);
+});
+
+test('a frame interval between two segments is no gap, a longer hole is', () => {
+  const facts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000), segment('b', 1040, 2000), segment('c', 2000 + SEAM_MS_MAX, 3000)],
+    held: [segment('a', 0, 1000)],
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 3000 }, 9000)), [
+    [0, 1040, 'HELD', null],
+    [1040, 2000, 'REMOTE', null],
+    [2000, 2200, 'GAP', 'NOT_RECORDED'],
+    [2200, 3000, 'REMOTE', null],
+  ]);
+});
+
+test('the future and an empty window are not covered', () => {
+  assert.equal(deviceTimeline(nothing, { fromMs: 10, toMs: 20 }, 10), []);
+  assert.equal(deviceTimeline(nothing, { fromMs: 10, toMs: 10 }, 90), []);
+});
+
+const interval = fc
+  .tuple(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 1, max: 4000 }))
+  .map(([fromMs, lengthMs]) => ({ fromMs, toMs: fromMs + lengthMs }));
+const segments = fc.array(fc.tuple(interval, fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'))).map(pairs => {
+  const byId = new Map(pairs.map(([at, segmentId]) => [segmentId, { ...at, segmentId }]));
+  return [...byId.values()];
+});
+const anyFacts: fc.Arbitrary<DeviceTimelineFacts> = fc.record({
+  sealed: segments,
+  held: segments,
+  gaps: fc.array(
+    interval.map(at => ({ ...at, cause: 'CAMERA_DISCONNECTED' })),
+    { maxLength: 4 },
+  ),
+  losses: fc.array(
+    fc.tuple(interval, fc.subarray(['a', 'b', 'c'])).map(([at, segmentIds]) => ({
+      ...at,
+      segmentIds,
+      cause: 'DELETED' as const,
+    })),
+    { maxLength: 2 },
+  ),
+  running: fc.option(fc.record({ sinceMs: fc.integer({ min: 0, max: 20_000 }) })),
+  lastStop: fc.option(
+    fc.record({ atMs: fc.integer({ min: 0, max: 20_000 }), cause: fc.constant('SERVER_STOPPED') }),
+  ),
+  known: fc.option(interval),
+  link: fc.option(
+    fc.record({
+      state: fc.constantFrom('UP' as const, 'DOWN' as const, 'CONNECTING' as const),
+      sinceMs: fc.integer({ min: 0, max: 25_000 }),
+    }),
+  ),
+  retentionMs: fc.option(fc.integer({ min: 0, max: 100_000 })),
+});
+const anyWindow = interval;
+const anyNow = fc.integer({ min: 0, max: 30_000 });
+
+test('the spans cover the window up to now, in order, without hole or overlap, neighbours differing', () => {
+  fc.assert(
+    fc.property(anyFacts, anyWindow, anyNow, (facts, window, nowMs) => {
+      const spans = deviceTimeline(facts, window, nowMs);
+      const endMs = Math.min(window.toMs, nowMs);
+      if (endMs <= window.fromMs) return spans.length === 0;
+      let cursor = window.fromMs;
+      for (const [index, span] of spans.entries()) {
+        assert.is(span.fromMs, cursor);
+        assert.ok(span.toMs > span.fromMs);
+        const before = spans[index - 1];
+        if (before) assert.not(before.state === span.state && before.cause === span.cause);
+        cursor = span.toMs;
+      }
+      return cursor === endMs;
+    }),
+  );
+});
+
+test('each span is justified by a fact at every moment of it', () => {
+  fc.assert(
+    fc.property(anyFacts, anyWindow, anyNow, fc.nat(), (facts, window, nowMs, seed) => {
+      for (const span of deviceTimeline(facts, window, nowMs)) {
+        const atMs = span.fromMs + (seed % (span.toMs - span.fromMs));
+        assert.ok(justified(facts, span, atMs), `${span.state} ${span.cause} at ${atMs}`);
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+/** Written from the rules, moment by moment, and not from the implementation. A seam widens a segment to the right. */
+function justified(facts: DeviceTimelineFacts, span: TimelineSpan, atMs: number): boolean {
+  const touches = (spans: readonly { fromMs: number; toMs: number }[], slackMs = 0) =>
+    spans.some(one => one.fromMs <= atMs && atMs < one.toMs + slackMs);
+  const lost = new Set(facts.losses.flatMap(loss => loss.segmentIds));
+  const present = facts.sealed.filter(one => !lost.has(one.segmentId));
+  const here = facts.link === null ? [...facts.held, ...present] : facts.held;
+  const remote = facts.link === null ? [] : present;
+  const linkDown = facts.link !== null && facts.link.state !== 'UP';
+  if (span.cause === 'RECORDING_NOW') return facts.running !== null && !linkDown && !touches(here);
+  switch (span.state) {
+    case 'HELD':
+      return touches(here, SEAM_MS_MAX);
+    case 'REMOTE':
+      return touches(remote, SEAM_MS_MAX) && !touches(here);
+    case 'UNKNOWN':
+      return (
+        linkDown && !touches([...here, ...remote]) && atMs >= Math.max(...present.map(one => one.toMs), 0)
+      );
+    case 'GAP':
+      if (touches([...here, ...remote])) return false;
+      if (span.cause === 'CAMERA_DISCONNECTED') return touches(facts.gaps);
+      if (span.cause === 'DELETED') return touches(facts.losses);
+      if (span.cause === 'SERVER_STOPPED') return facts.lastStop !== null && atMs >= facts.lastStop.atMs;
+      return span.cause === 'NOT_RECORDED';
+  }
+}
+
+test.run();
