@@ -1,4 +1,14 @@
+export { ALARM_STATES_AFTER, type AlarmCommand, type AlarmRefusal } from './alarm/alarm.commands.js';
+export { type Alarm, alarmDecider } from './alarm/alarm.decider.js';
 export { accept, type Decider, type Decision, fold, refuse } from './decider/decider.js';
+export type { EvidenceLockCommand, EvidenceLockRefusal } from './evidence-lock/evidence-lock.commands.js';
+export {
+  type EvidenceLock,
+  evidenceLockDecider,
+  isEvidenceLockActive,
+} from './evidence-lock/evidence-lock.decider.js';
+export type { HardwareCommand, HardwareRefusal } from './hardware/hardware.commands.js';
+export { type Device, type Hardware, hardwareDecider } from './hardware/hardware.decider.js';
 export type { Sha256 } from './hash.js';
 export type {
   AppendOutcome,
@@ -36,6 +46,19 @@ export {
   ManifestMalformedError,
   manifestDigest,
 } from './recording/segment-manifest.js';
+export {
+  type RecordingServerState,
+  type RegisterRecordingServer,
+  recordingServerDecider,
+} from './recording-server/recording-server.decider.js';
+export {
+  type ChildSite,
+  type Site,
+  type SiteAdministrationCommand,
+  siteDecider,
+} from './site/site.decider.js';
+export { isSiteStateEvent, SiteState } from './site/site-state.js';
+export type { SiteCommandKind, SiteCommandOf, SiteCommandRefusal } from './site-command/site-command.js';
 export {
   type DeviceTimelineFacts,
   deviceTimeline,

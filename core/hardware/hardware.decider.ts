@@ -1,0 +1,146 @@
+import type { DeviceId, DeviceType, HardwareEvent, HardwareId, RecordingServerId } from '@holdfast/schema';
+import { accept, type Decider, type Decision, refuse } from '../decider/decider.js';
+import type { SiteCommandOf } from '../site-command/site-command.js';
+import type { HardwareCommand, HardwareRefusal } from './hardware.commands.js';
+
+export interface Device {
+  readonly deviceId: DeviceId;
+  readonly type: DeviceType;
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly recordingEnabled: boolean;
+}
+
+/** Null before the hardware was added and after it was removed. */
+export type Hardware = {
+  readonly hardwareId: HardwareId;
+  readonly name: string;
+  readonly address: string;
+  readonly sealedCredentials: string | null;
+  readonly recordingServerId: RecordingServerId;
+  readonly devices: readonly Device[];
+} | null;
+
+export const hardwareDecider: Decider<Hardware, HardwareCommand, HardwareEvent, HardwareRefusal> = {
+  initialState: null,
+  decide(command, hardware) {
+    switch (command.kind) {
+      case 'AddHardware':
+        return add(command, hardware);
+      case 'RemoveHardware':
+        return hardware === null
+          ? notFound(command.hardwareId)
+          : accept({ type: 'HardwareRemoved', data: { hardwareId: command.hardwareId } });
+      case 'MoveHardware':
+        return move(command, hardware);
+      case 'ConfigureDevice':
+        return configureDevice(command, hardware);
+    }
+  },
+  evolve(hardware, event) {
+    if (event.type === 'HardwareAdded') return added(event.data);
+    if (hardware === null) return null;
+    switch (event.type) {
+      case 'HardwareRemoved':
+        return null;
+      case 'HardwareMoved':
+        return { ...hardware, recordingServerId: event.data.toRecordingServerId };
+      case 'DeviceRenamed':
+        return withDevice(hardware, event.data.deviceId, { name: event.data.name });
+      case 'DeviceEnabled':
+        return withDevice(hardware, event.data.deviceId, { enabled: true });
+      case 'DeviceDisabled':
+        return withDevice(hardware, event.data.deviceId, { enabled: false });
+      case 'DeviceRecordingEnabled':
+        return withDevice(hardware, event.data.deviceId, { recordingEnabled: true });
+      case 'DeviceRecordingDisabled':
+        return withDevice(hardware, event.data.deviceId, { recordingEnabled: false });
+    }
+  },
+};
+
+function added(data: Extract<HardwareEvent, { type: 'HardwareAdded' }>['data']): Hardware {
+  const { hardwareId, name, address, sealedCredentials, recordingServerId } = data;
+  const devices = data.devices.map(device => ({ ...device, enabled: true, recordingEnabled: true }));
+  return { hardwareId, name, address, sealedCredentials, recordingServerId, devices };
+}
+
+function withDevice(hardware: NonNullable<Hardware>, deviceId: DeviceId, change: Partial<Device>): Hardware {
+  return {
+    ...hardware,
+    devices: hardware.devices.map(device =>
+      device.deviceId === deviceId ? { ...device, ...change } : device,
+    ),
+  };
+}
+
+type HardwareDecision = Decision<HardwareEvent, HardwareRefusal>;
+
+function add(
+  command: Extract<HardwareCommand, { kind: 'AddHardware' }>,
+  hardware: Hardware,
+): HardwareDecision {
+  const { kind: _, recordingServerKnown, takenDeviceIds, ...data } = command;
+  if (hardware !== null) {
+    return refuse({ code: 'HARDWARE_EXISTS', message: `hardware ${data.hardwareId} exists already` });
+  }
+  if (!recordingServerKnown) return unknownRecordingServer(data.recordingServerId);
+  if (takenDeviceIds.length > 0) {
+    return refuse({ code: 'DEVICE_EXISTS', message: `device ${takenDeviceIds.join(', ')} exists already` });
+  }
+  return accept({ type: 'HardwareAdded', data: { ...data, driver: 'rtsp' } });
+}
+
+function move(
+  command: Extract<HardwareCommand, { kind: 'MoveHardware' }>,
+  hardware: Hardware,
+): HardwareDecision {
+  const { hardwareId, toRecordingServerId } = command;
+  if (hardware === null) return notFound(hardwareId);
+  if (!command.recordingServerKnown) return unknownRecordingServer(toRecordingServerId);
+  if (hardware.recordingServerId === toRecordingServerId) {
+    return refuse({
+      code: 'HARDWARE_THERE_ALREADY',
+      message: `${hardware.name} is on recording server ${toRecordingServerId} already: name another one`,
+    });
+  }
+  return accept({
+    type: 'HardwareMoved',
+    data: { hardwareId, fromRecordingServerId: hardware.recordingServerId, toRecordingServerId },
+  });
+}
+
+function configureDevice(command: SiteCommandOf<'ConfigureDevice'>, hardware: Hardware): HardwareDecision {
+  const { hardwareId, deviceId, name, enabled, recordingEnabled } = command;
+  if (hardware === null) return notFound(hardwareId);
+  const device = hardware.devices.find(candidate => candidate.deviceId === deviceId);
+  if (!device) {
+    return refuse({
+      code: 'DEVICE_NOT_FOUND',
+      message: `hardware ${hardware.name} has no device ${deviceId}`,
+    });
+  }
+  const events: HardwareEvent[] = [];
+  const data = { hardwareId, deviceId };
+  if (name !== undefined && name !== device.name)
+    events.push({ type: 'DeviceRenamed', data: { ...data, name } });
+  if (enabled !== undefined && enabled !== device.enabled) {
+    events.push({ type: enabled ? 'DeviceEnabled' : 'DeviceDisabled', data });
+  }
+  if (recordingEnabled !== undefined && recordingEnabled !== device.recordingEnabled) {
+    events.push({ type: recordingEnabled ? 'DeviceRecordingEnabled' : 'DeviceRecordingDisabled', data });
+  }
+  if (events.length > 0) return accept(...events);
+  return refuse({
+    code: 'NOTHING_ASKED',
+    message: `${device.name} is so already: give another name, enabled or recordingEnabled`,
+  });
+}
+
+function notFound(id: HardwareId): HardwareDecision {
+  return refuse({ code: 'HARDWARE_NOT_FOUND', message: `this site has no hardware ${id}` });
+}
+
+function unknownRecordingServer(id: RecordingServerId): HardwareDecision {
+  return refuse({ code: 'RECORDING_SERVER_NOT_FOUND', message: `this site has no recording server ${id}` });
+}

@@ -1,0 +1,80 @@
+import type { DeviceId, HardwareEvent, HardwareId, RecordingServerId } from '@holdfast/schema';
+import { suite } from 'uvu';
+import { given } from '../decider/decider-specification.js';
+import type { HardwareCommand } from './hardware.commands.js';
+import { hardwareDecider } from './hardware.decider.js';
+
+const test = suite('hardware');
+const hardwareId = '018f0000-0000-7000-8000-000000000001' as HardwareId;
+const deviceId = '018f0000-0000-7000-8000-000000000002' as DeviceId;
+const first = '018f0000-0000-7000-8000-000000000003' as RecordingServerId;
+const second = '018f0000-0000-7000-8000-000000000004' as RecordingServerId;
+const data = {
+  ...{ hardwareId, name: 'Entrance', address: 'rtsp://10.0.0.7/main', sealedCredentials: null },
+  ...{ recordingServerId: first, devices: [{ deviceId, type: 'CAMERA' as const, name: 'Entrance' }] },
+};
+const add: HardwareCommand = { kind: 'AddHardware', ...data, recordingServerKnown: true, takenDeviceIds: [] };
+const added: HardwareEvent = { type: 'HardwareAdded', data: { ...data, driver: 'rtsp' } };
+const moved: HardwareEvent = {
+  type: 'HardwareMoved',
+  data: { hardwareId, fromRecordingServerId: first, toRecordingServerId: second },
+};
+const move = {
+  kind: 'MoveHardware',
+  hardwareId,
+  toRecordingServerId: second,
+  recordingServerKnown: true,
+} as const;
+const configure = { kind: 'ConfigureDevice', hardwareId, deviceId } as const;
+
+test('hardware is added to a known recording server, once', () => {
+  given(hardwareDecider).when(add).then(added);
+  given(hardwareDecider, added).when(add).thenRefused('HARDWARE_EXISTS');
+  given(hardwareDecider)
+    .when({ ...add, recordingServerKnown: false })
+    .thenRefused('RECORDING_SERVER_NOT_FOUND');
+  given(hardwareDecider)
+    .when({ ...add, takenDeviceIds: [deviceId] })
+    .thenRefused('DEVICE_EXISTS');
+});
+
+test('hardware moves to another recording server and back', () => {
+  given(hardwareDecider, added).when(move).then(moved);
+  given(hardwareDecider, added, moved)
+    .when({ ...move, toRecordingServerId: first })
+    .then({
+      type: 'HardwareMoved',
+      data: { hardwareId, fromRecordingServerId: second, toRecordingServerId: first },
+    });
+});
+
+test('a move to where it is, to nowhere, or of what is not there is refused', () => {
+  given(hardwareDecider, added, moved).when(move).thenRefused('HARDWARE_THERE_ALREADY');
+  given(hardwareDecider, added)
+    .when({ ...move, recordingServerKnown: false })
+    .thenRefused('RECORDING_SERVER_NOT_FOUND');
+  given(hardwareDecider).when(move).thenRefused('HARDWARE_NOT_FOUND');
+});
+
+test('only what differs is configured', () => {
+  given(hardwareDecider, added)
+    .when({ ...configure, name: 'Front door', enabled: true, recordingEnabled: false })
+    .then(
+      { type: 'DeviceRenamed', data: { hardwareId, deviceId, name: 'Front door' } },
+      { type: 'DeviceRecordingDisabled', data: { hardwareId, deviceId } },
+    );
+  given(hardwareDecider, added)
+    .when({ ...configure, enabled: true })
+    .thenRefused('NOTHING_ASKED');
+});
+
+test('removed hardware is gone and can be added again', () => {
+  const removed: HardwareEvent = { type: 'HardwareRemoved', data: { hardwareId } };
+  given(hardwareDecider, added).when({ kind: 'RemoveHardware', hardwareId }).then(removed);
+  given(hardwareDecider, added, removed)
+    .when({ ...configure, enabled: false })
+    .thenRefused('HARDWARE_NOT_FOUND');
+  given(hardwareDecider, added, removed).when(add).then(added);
+});
+
+test.run();

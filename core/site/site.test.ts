@@ -1,0 +1,52 @@
+import type { RecordingServerId, SiteEvent, SiteId } from '@holdfast/schema';
+import { suite } from 'uvu';
+import { given } from '../decider/decider-specification.js';
+import { recordingServerDecider } from '../recording-server/recording-server.decider.js';
+import { siteDecider } from './site.decider.js';
+
+const test = suite('site and recording server');
+const siteId = '018f0000-0000-7000-8000-000000000001' as SiteId;
+const childId = '018f0000-0000-7000-8000-000000000002' as SiteId;
+const certificateSha256 = 'ab'.repeat(32);
+const established: SiteEvent = {
+  type: 'SiteEstablished',
+  data: { siteId, name: 'Central', sealingPublicKey: 'AAAA' },
+};
+const enrolled: SiteEvent = {
+  type: 'ChildSiteEnrolled',
+  data: { siteId: childId, name: 'Bus 12', certificateSha256 },
+};
+
+test('a log belongs to one site for ever', () => {
+  const establish = { kind: 'EstablishSite', siteId, name: 'Central', sealingPublicKey: 'AAAA' } as const;
+  given(siteDecider).when(establish).then(established);
+  given(siteDecider, established).when(establish).thenRefused('SITE_ESTABLISHED');
+});
+
+test('a child is enrolled again only when its certificate or name differs', () => {
+  const enrol = { kind: 'EnrolChildSite', siteId: childId, name: 'Bus 12', certificateSha256 } as const;
+  given(siteDecider, established).when(enrol).then(enrolled);
+  given(siteDecider, established, enrolled).when(enrol).thenRefused('NOTHING_ASKED');
+  given(siteDecider, established, enrolled)
+    .when({ ...enrol, certificateSha256: 'cd'.repeat(32) })
+    .then({
+      type: 'ChildSiteEnrolled',
+      data: { ...enrolled.data, certificateSha256: 'cd'.repeat(32) },
+    } as SiteEvent);
+  given(siteDecider, established)
+    .when({ ...enrol, siteId })
+    .thenRefused('SITE_OWN_PARENT');
+});
+
+test('a recording server registers once', () => {
+  const recordingServerId = '018f0000-0000-7000-8000-000000000003' as RecordingServerId;
+  const register = { kind: 'RegisterRecordingServer', recordingServerId, name: 'RS 1' } as const;
+  const registered = {
+    type: 'RecordingServerRegistered',
+    data: { recordingServerId, name: 'RS 1' },
+  } as const;
+  given(recordingServerDecider).when(register).then(registered);
+  given(recordingServerDecider, registered).when(register).thenRefused('RECORDING_SERVER_EXISTS');
+});
+
+test.run();
