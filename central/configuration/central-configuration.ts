@@ -1,0 +1,34 @@
+import { Name, SiteId } from '@holdfast/schema';
+import { SiteConfiguration } from '@holdfast/sites';
+import { z } from 'zod';
+
+const Port = z.int('expected a port number').min(0).max(65535);
+const Host = z.string().min(1).default('127.0.0.1');
+
+/** A central is a site with more roles: children report to it, and people look through it. */
+export const CentralConfiguration = SiteConfiguration.omit({
+  role: true,
+  operations: true,
+  tls: true,
+}).extend({
+  role: z.literal('central'),
+  /** Children dial this server, so here it is required. */
+  tls: SiteConfiguration.shape.tls.unwrap(),
+  /** Where children dial: replication and media channels, gRPC with mutual TLS. */
+  listen: z.strictObject({ host: Host, port: Port }),
+  /** Console, GraphQL, media and `/healthz`, on one port. */
+  http: z.strictObject({ host: Host, port: Port.default(8080) }).prefault({}),
+  /** Sites that may report here. `certificate`: their PEM file. */
+  children: z
+    .array(z.strictObject({ id: SiteId, name: Name, certificate: z.string().min(1) }))
+    .max(10_000)
+    .default([]),
+  /** The demonstration's emulated links, which console and API may cut and restore. */
+  emulatedLinks: z.strictObject({ url: z.url(), tokenFile: z.string().min(1) }).optional(),
+});
+export type CentralConfiguration = z.infer<typeof CentralConfiguration>;
+
+export const AnyConfiguration = z.discriminatedUnion('role', [SiteConfiguration, CentralConfiguration], {
+  error: 'expected role: site or role: central',
+});
+export type AnyConfiguration = z.infer<typeof AnyConfiguration>;

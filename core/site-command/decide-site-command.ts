@@ -1,0 +1,98 @@
+import type { HoldfastEvent, SiteCommand } from '@holdfast/schema';
+import { alarmDecider } from '../alarm/alarm.decider.js';
+import type { Decision } from '../decider/decider.js';
+import { evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
+import { hardwareDecider } from '../hardware/hardware.decider.js';
+import type { SiteState } from '../site/site-state.js';
+import type { SiteCommandRefusal } from './site-command.js';
+
+export interface SiteCommandDecision {
+  /** The stream that the events belong to. */
+  readonly stream: string;
+  readonly decision: Decision<HoldfastEvent, SiteCommandRefusal>;
+}
+
+/** Gives a command to the decider of its aggregate, together with the facts of the site that the rules need. */
+export function decideSiteCommand(
+  command: SiteCommand,
+  state: SiteState,
+  nowMs: number,
+): SiteCommandDecision {
+  switch (command.kind) {
+    case 'AddHardware':
+    case 'RemoveHardware':
+    case 'MoveHardware':
+    case 'ConfigureDevice':
+      return {
+        stream: `hardware-${command.hardwareId}`,
+        decision: hardwareDecider.decide(
+          withHardwareFacts(command, state),
+          state.hardware.get(command.hardwareId) ?? null,
+        ),
+      };
+    case 'RaiseAlarm':
+    case 'HandleAlarm':
+      return {
+        stream: `alarm-${command.alarmId}`,
+        decision: alarmDecider.decide(
+          command.kind === 'HandleAlarm' ? command : withAlarmFacts(command, state, nowMs),
+          state.alarms.get(command.alarmId) ?? null,
+        ),
+      };
+    case 'CreateEvidenceLock':
+    case 'ExtendEvidenceLock':
+    case 'ReleaseEvidenceLock':
+      return {
+        stream: `evidence-lock-${command.evidenceLockId}`,
+        decision: evidenceLockDecider.decide(
+          withEvidenceLockFacts(command, state, nowMs),
+          state.evidenceLocks.get(command.evidenceLockId) ?? null,
+        ),
+      };
+  }
+}
+
+type Of<Kind extends SiteCommand['kind']> = Extract<SiteCommand, { kind: Kind }>;
+
+function withHardwareFacts(
+  command: Of<'AddHardware' | 'RemoveHardware' | 'MoveHardware' | 'ConfigureDevice'>,
+  state: SiteState,
+): Parameters<typeof hardwareDecider.decide>[0] {
+  switch (command.kind) {
+    case 'AddHardware': {
+      const taken = command.devices.filter(device => state.deviceName(device.deviceId) !== null);
+      return {
+        ...command,
+        recordingServerKnown: state.recordingServers.has(command.recordingServerId),
+        takenDeviceIds: taken.map(device => device.deviceId),
+      };
+    }
+    case 'MoveHardware':
+      return { ...command, recordingServerKnown: state.recordingServers.has(command.toRecordingServerId) };
+    case 'RemoveHardware':
+    case 'ConfigureDevice':
+      return command;
+  }
+}
+
+function withAlarmFacts(command: Of<'RaiseAlarm'>, state: SiteState, nowMs: number) {
+  const sourceName = command.sourceDeviceId === null ? null : state.deviceName(command.sourceDeviceId);
+  return { ...command, localNumber: state.alarmCount + 1, sourceName, nowMs };
+}
+
+function withEvidenceLockFacts(
+  command: Of<'CreateEvidenceLock' | 'ExtendEvidenceLock' | 'ReleaseEvidenceLock'>,
+  state: SiteState,
+  nowMs: number,
+): Parameters<typeof evidenceLockDecider.decide>[0] {
+  switch (command.kind) {
+    case 'CreateEvidenceLock': {
+      const unknownDeviceIds = command.deviceIds.filter(deviceId => state.deviceName(deviceId) === null);
+      return { ...command, unknownDeviceIds, nowMs };
+    }
+    case 'ExtendEvidenceLock':
+      return { ...command, nowMs };
+    case 'ReleaseEvidenceLock':
+      return command;
+  }
+}

@@ -1,0 +1,58 @@
+import { CameraAddress, HardwareId, Name, RecordingServerId, SiteId } from '@holdfast/schema';
+import { z } from 'zod';
+
+const Port = z.int('expected a port number').min(0).max(65535);
+const Host = z.string().min(1).default('127.0.0.1');
+const Path = z.string().min(1, 'expected a path');
+
+/** PEM files of this server's certificate, its key, and the authority that its peers must be certified by. */
+export const TlsConfiguration = z.strictObject({ authority: Path, certificate: Path, key: Path });
+
+export const RecordingServerConfiguration = z.strictObject({
+  id: RecordingServerId,
+  name: Name,
+  /** Recordings older than this are deleted, unless locked. */
+  retentionDays: z.number().positive().max(365_000).default(30),
+  /** The media database's own limit; the disk's free space is a limit in any case. */
+  sizeGigabytesMax: z.number().positive().optional(),
+});
+
+/** A camera that is added when the site does not have it yet; later changes are made through the API. */
+export const CameraConfiguration = z.strictObject({
+  hardwareId: HardwareId,
+  name: Name,
+  address: CameraAddress,
+  userName: z.string().optional(),
+  password: z.string().optional(),
+  recordingServer: RecordingServerId,
+  microphone: z.boolean().default(false),
+});
+
+export const SiteIdentity = z.strictObject({ id: SiteId, name: Name });
+
+/** `/healthz`, `/readyz`, `/metrics` of a process. Port 0: any free one. */
+export const OperationsConfiguration = z.strictObject({ host: Host, port: Port });
+
+export const SiteConfiguration = z.strictObject({
+  role: z.literal('site'),
+  site: SiteIdentity,
+  /** Where everything of this site is kept; relative to this file. */
+  data: Path,
+  tls: TlsConfiguration.optional(),
+  /** The site that this one reports to. Without it the site stands alone. */
+  parent: z
+    .strictObject({
+      siteId: SiteId,
+      host: Host,
+      port: Port,
+      /** The name in the parent's certificate. */
+      serverName: z.string().min(1),
+      /** Longest pause between tries to reach the parent. */
+      reconnectSecondsMax: z.number().min(1).max(3600).default(60),
+    })
+    .optional(),
+  operations: OperationsConfiguration.prefault({ port: 0 }),
+  recordingServers: z.array(RecordingServerConfiguration).max(64).default([]),
+  cameras: z.array(CameraConfiguration).max(1024).default([]),
+});
+export type SiteConfiguration = z.infer<typeof SiteConfiguration>;
