@@ -46,6 +46,31 @@ export {
   ManifestMalformedError,
   manifestDigest,
 } from './recording/segment-manifest.js';
+export type {
+  CancelRetrieval,
+  CompleteRetrieval,
+  EndedRetrievalStatus,
+  FailRetrieval,
+  InterruptionCause,
+  InterruptRetrieval,
+  MissingSpan,
+  ProgressRetrieval,
+  RequestRetrieval,
+  ResumeRetrieval,
+  RetrievalCommand,
+  RetrievalFailureCause,
+  RetrievalRefusal,
+  RetrievalStatus,
+  StartRetrieval,
+} from './retrieval/retrieval.commands.js';
+export {
+  isEnded,
+  PROGRESS_SEGMENTS_MAX,
+  RETRIEVAL_SPAN_MS_MAX,
+  type RetrievalRequest,
+  type RetrievalState,
+  retrievalDecider,
+} from './retrieval/retrieval.decider.js';
 export {
   type RecordingServerState,
   type RegisterRecordingServer,

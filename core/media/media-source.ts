@@ -8,7 +8,8 @@ export type MediaRequest =
   | { readonly kind: 'PLAYBACK'; readonly deviceId: DeviceId; readonly fromMs: number; readonly toMs: number }
   /**
    * Whole sealed segments, in the order given, for a copy. `resume`: the first segment is sent from this fragment
-   * index on (0-based); its manifest and init are sent all the same.
+   * index on (0-based); its manifest and init are sent all the same. At or beyond its end nothing of it follows
+   * them: that is how a manifest alone is asked for.
    */
   | {
       readonly kind: 'RETRIEVE';

@@ -65,7 +65,7 @@ export const RetrievalInterrupted = defineEvent(
 
 export const RetrievalResumed = defineEvent('RetrievalResumed', 1, z.object({ retrievalId: RetrievalId }));
 
-/** `missing`: spans that the source no longer had (deleted or damaged since). */
+/** `missing`: what of the requested span nobody can deliver, and why: never recorded, deleted, or damaged since. */
 export const RetrievalCompleted = defineEvent(
   'RetrievalCompleted',
   1,
