@@ -46,6 +46,11 @@ export {
   ManifestMalformedError,
   manifestDigest,
 } from './recording/segment-manifest.js';
+export {
+  type RecordingServerState,
+  type RegisterRecordingServer,
+  recordingServerDecider,
+} from './recording-server/recording-server.decider.js';
 export type {
   CancelRetrieval,
   CompleteRetrieval,
@@ -71,11 +76,6 @@ export {
   type RetrievalState,
   retrievalDecider,
 } from './retrieval/retrieval.decider.js';
-export {
-  type RecordingServerState,
-  type RegisterRecordingServer,
-  recordingServerDecider,
-} from './recording-server/recording-server.decider.js';
 export {
   type ChildSite,
   type Site,
