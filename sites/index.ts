@@ -20,3 +20,25 @@ export {
   SealedCredentialsError,
   sealCredentials,
 } from './credentials/sealed-credentials.js';
+export type { RtspCredentials } from './rtsp-server/digest-authentication.js';
+export type {
+  MediaProvider,
+  ServedAccessUnit,
+  ServedPresentation,
+  ServedTrack,
+} from './rtsp-server/media-provider.js';
+export type { RtspCloseCause } from './rtsp-server/rtsp-connection.js';
+export {
+  RtspListenError,
+  RtspServer,
+  type RtspServerOptions,
+  type RtspServerReport,
+} from './rtsp-server/rtsp-server.js';
+export { type Clip, type ClipName, clipNames, loadClip, shortenClip } from './simulated-cameras/clip.js';
+export { padClip } from './simulated-cameras/padded-clip.js';
+export {
+  openSimulatedCameras,
+  runSimulatedCameras,
+  type SimulatedCamera,
+  type SimulatedCamerasOptions,
+} from './simulated-cameras/simulated-cameras.js';
