@@ -1,5 +1,14 @@
 export { ALARM_STATES_AFTER, type AlarmCommand, type AlarmRefusal } from './alarm/alarm.commands.js';
 export { type Alarm, alarmDecider } from './alarm/alarm.decider.js';
+export {
+  HLC_MAX,
+  type HlcReading,
+  hlcAt,
+  hlcCounter,
+  hlcMs,
+  mergeHlc,
+  nextHlc,
+} from './clock/hybrid-logical-clock.js';
 export { accept, type Decider, type Decision, fold, refuse } from './decider/decider.js';
 export type { EvidenceLockCommand, EvidenceLockRefusal } from './evidence-lock/evidence-lock.commands.js';
 export {
@@ -10,6 +19,65 @@ export {
 export type { HardwareCommand, HardwareRefusal } from './hardware/hardware.commands.js';
 export { type Device, type Hardware, hardwareDecider } from './hardware/hardware.decider.js';
 export type { Sha256 } from './hash.js';
+export {
+  APPEND_BYTES_MAX,
+  APPEND_EVENTS_MAX,
+  type AppendRefusal,
+  checkAppends,
+  firstEventOf,
+  InvalidAppendError,
+  type PlannableAppend,
+  planReplay,
+  planRevisions,
+  type ReplayPlan,
+  type RevisionPlan,
+} from './log/append.plan.js';
+export { decodeBase64, encodeBase64 } from './log/base64.js';
+export {
+  CheckpointError,
+  type CheckpointFailure,
+  checkpointHead,
+  checkpointOrigin,
+  encodeCheckpoint,
+  type NoteSigner,
+  type NoteVerifier,
+  noteKeyId,
+  openCheckpoint,
+  parseCheckpoint,
+  signCheckpoint,
+} from './log/checkpoint.js';
+export {
+  decodeHeader,
+  decodeRecordedEvent,
+  ENVELOPE_FORMAT,
+  EVENT_DATA_BYTES_MAX,
+  type EventHeader,
+  encodeHeader,
+  HEADER_BYTES_MAX,
+  HEADER_BYTES_MIN,
+  HEADER_TEXT_CHARACTERS_MAX,
+  headerOffsets,
+  leafHashOf,
+  recordedEventOf,
+} from './log/envelope.js';
+export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
+export { decodeEventData, type EventFacts, newEvent } from './log/event-data.js';
+export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';
+export { createMemorySiteLog, type MemorySiteLogOptions } from './log/memory-site-log.js';
+export {
+  consistencyProof,
+  decodeEdge,
+  encodeEdge,
+  equalBytes,
+  extendEdge,
+  HASH_BYTES,
+  inclusionProof,
+  rootOf,
+  type TreeEdge,
+  TreeEdgeError,
+  verifyConsistency,
+  verifyInclusion,
+} from './log/merkle-tree.js';
 export type {
   AppendOutcome,
   ClockQuality,
@@ -20,6 +88,13 @@ export type {
   SiteLog,
   StreamAppend,
 } from './log/site-log.js';
+export {
+  checkReadLimit,
+  READ_BYTES_MAX,
+  READ_EVENTS_MAX,
+  SiteLogClosedError,
+} from './log/site-log-access.js';
+export { readUuid, UUID_BYTES, writeUuid } from './log/uuid-bytes.js';
 export { type AccessUnit, type StreamFormat, type Track, VIDEO_TIMESCALE } from './media/access-unit.js';
 export type { Fragment, FragmentEntry, InitSegment, SegmentManifest } from './media/fragment.js';
 export {

@@ -85,18 +85,26 @@ export interface LogHead {
 export interface SiteLog {
   /**
    * Appends to one or several streams, all or nothing, and resolves after the commit is durable. At most 512 events
-   * a call. Appending the same ids again is answered with the first outcome.
+   * and 4 MiB of data a call; a `StreamAppend` without events only checks its revision. Appending the same ids again,
+   * in the same order and streams, is answered with the first outcome, whatever revision is expected. Rejects with
+   * `InvalidAppendError` or `EnvelopeError` when the caller is at fault, and with `SiteLogClosedError` at the end.
    */
   append(appends: readonly StreamAppend[]): Promise<AppendOutcome>;
   head(): LogHead;
-  /** At most `limit` (1..5000) events after a position, in order. */
+  /**
+   * At most `limit` (1..5000) events after a position, in order. A page of large events may end earlier (8 MiB);
+   * only an empty one says that there is no more.
+   */
   read(options: { readonly after: number; readonly limit: number }): Promise<readonly RecordedEvent[]>;
   readStream(options: {
     readonly stream: string;
     readonly afterRevision: number | null;
     readonly limit: number;
   }): Promise<readonly RecordedEvent[]>;
-  /** Every event after the position, then every new one, in batches and in order, until the signal is aborted. */
+  /**
+   * Every event after the position, then every new one, in batches and in order. Ends, without an error, when the
+   * signal is aborted or the log is disposed of.
+   */
   subscribe(options: {
     readonly after: number;
     readonly signal: AbortSignal;
