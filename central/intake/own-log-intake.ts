@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SiteLog } from '@holdfast/core';
+import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
+
+/** A catch-up is read in large batches; one transaction of this many events takes some 10 ms. */
+const EVENTS_PER_COMMIT_MAX = 500;
+const RETRY_DELAY_MS_MIN = 100;
+const RETRY_DELAY_MS_MAX = 10_000;
+
+/** The central's own log was taken in beyond its end: the database belongs to another log, or the log was lost. */
+export class OwnLogBehindReplicaError extends Error {
+  override readonly name = 'OwnLogBehindReplicaError';
+  readonly code = 'OWN_LOG_BEHIND_REPLICA';
+}
+
+/**
+ * A central is a site too: its own log enters the same tables through the same door as the logs of its children.
+ * Runs until the signal is aborted. A database that is away is tried again; events wait in the log meanwhile.
+ * Throws `OwnLogBehindReplicaError`.
+ */
+export async function runOwnLogIntake(options: {
+  readonly log: SiteLog;
+  readonly intake: ReplicaIntake;
+  readonly signal: AbortSignal;
+  /** Called for every failure that is tried again. */
+  readonly onRetry: (error: unknown) => void;
+  readonly random: () => number;
+}): Promise<void> {
+  let failures = 0;
+  while (!options.signal.aborted) {
+    try {
+      await takeIn(options, () => {
+        failures = 0;
+      });
+    } catch (error) {
+      if (options.signal.aborted) return;
+      if (error instanceof OwnLogBehindReplicaError) throw error;
+      options.onRetry(error);
+      const ceiling = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(failures++, 16));
+      await delay(options.random() * ceiling, undefined, { signal: options.signal }).catch(() => undefined);
+    }
+  }
+}
+
+async function takeIn(
+  { log, intake, signal }: { log: SiteLog; intake: ReplicaIntake; signal: AbortSignal },
+  onCommitted: () => void,
+): Promise<void> {
+  const { site, epoch, size } = log.head();
+  const { fence, cursor } = await intake.openSession(site);
+  if (cursor.epoch > epoch || (cursor.epoch === epoch && cursor.position > size)) {
+    throw new OwnLogBehindReplicaError(
+      `the database holds this site's log up to ${cursor.epoch}/${cursor.position}, the log itself ends at ${epoch}/${size}`,
+    );
+  }
+  let before: ReplicaCursor = cursor;
+  let position = cursor.epoch === epoch ? cursor.position : 0;
+  for await (const batch of log.subscribe({ after: position, signal })) {
+    for (let from = 0; from < batch.length; from += EVENTS_PER_COMMIT_MAX) {
+      const events = batch.slice(from, from + EVENTS_PER_COMMIT_MAX);
+      position += events.length;
+      // No tree edge: what is read out of our own log needs no proof against itself.
+      const after: ReplicaCursor = { epoch, position, treeEdge: [] };
+      const outcome = await intake.commit({ site, fence, before, after, events });
+      if (outcome !== 'COMMITTED') throw new Error(`the intake of the own log was answered ${outcome}`);
+      before = after;
+      onCommitted();
+    }
+  }
+}

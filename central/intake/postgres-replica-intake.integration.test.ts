@@ -1,0 +1,132 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { RecordedEvent } from '@holdfast/core';
+import type { ReplicaCursor } from '@holdfast/interconnect';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Database, openDatabase } from '../postgres/database.js';
+import { FeedFixture } from './feed-fixture.js';
+import { createPostgresReplicaIntake } from './postgres-replica-intake.js';
+
+const test = suite('Postgres replica intake');
+let directory = '';
+let database: Database;
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-intake-'));
+  database = await openDatabase({ directory, databaseUrl: null });
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const opened = (site: FeedFixture) =>
+  site.event('site', {
+    type: 'SiteEstablished',
+    data: { siteId: site.site, name: 'North', sealingPublicKey: 'AAAA' },
+  });
+const after = (events: readonly RecordedEvent[], treeEdge: readonly Uint8Array[] = []): ReplicaCursor => ({
+  epoch: events.at(-1)!.epoch,
+  position: events.at(-1)!.position,
+  treeEdge,
+});
+
+test('stores every byte and continues where the last session ended', async () => {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const site = new FeedFixture();
+  const events = [
+    opened(site),
+    site.raw('odd\\"{},', 'Odd\\Type', 3, { text: 'ü"\\{}, \u0000' }, { actor: 'a"b\\c' }),
+  ];
+  const { fence, cursor } = await intake.openSession(site.site);
+  assert.equal(cursor, { epoch: 0, position: 0, treeEdge: [] });
+  const treeEdge = [new Uint8Array(32).fill(7), new Uint8Array(32).fill(9)];
+  const moved = after(events, treeEdge);
+  assert.is(
+    await intake.commit({ site: site.site, fence, before: cursor, after: moved, events }),
+    'COMMITTED',
+  );
+
+  const rows =
+    await database.sql`select stream, type, actor, header, data, leaf_hash, recorded_at::text as clock from replica_event where site = ${site.site} order by seq`;
+  assert.is(rows.length, 2);
+  for (const [index, event] of events.entries()) {
+    const row = rows[index]!;
+    assert.ok(Buffer.from(event.data).equals(row.data));
+    assert.ok(Buffer.from(event.header).equals(row.header));
+    assert.ok(Buffer.from(event.leafHash).equals(row.leaf_hash));
+    assert.equal(
+      [row.stream, row.type, row.actor, row.clock],
+      [event.stream, event.type, event.actor, event.recordedAt.toString()],
+    );
+  }
+  assert.equal((await intake.openSession(site.site)).cursor, moved);
+});
+
+test('a newer session fences the older one', async () => {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const site = new FeedFixture();
+  const events = [opened(site)];
+  const older = await intake.openSession(site.site);
+  const newer = await intake.openSession(site.site);
+  const batch = { site: site.site, before: older.cursor, after: after(events), events };
+  assert.is(await intake.commit({ ...batch, fence: older.fence }), 'FENCED');
+  assert.is(await intake.commit({ ...batch, fence: newer.fence }), 'COMMITTED');
+});
+
+test('the same batch a second time is named stale and stores nothing', async () => {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const site = new FeedFixture();
+  const events = [opened(site)];
+  const { fence, cursor } = await intake.openSession(site.site);
+  const batch = { site: site.site, fence, before: cursor, after: after(events), events };
+  assert.is(await intake.commit(batch), 'COMMITTED');
+  assert.is(await intake.commit(batch), 'STALE_CURSOR');
+  const [row] = await database.sql`select count(*) as n from replica_event where site = ${site.site}`;
+  assert.is(row!.n, 1);
+});
+
+test('a batch with a hole is refused as a fault before anything is stored', async () => {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const site = new FeedFixture();
+  const events = [opened(site), opened(site), opened(site)];
+  const { fence, cursor } = await intake.openSession(site.site);
+  const holed = [events[0]!, events[2]!];
+  try {
+    await intake.commit({ site: site.site, fence, before: cursor, after: after(holed), events: holed });
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, RangeError);
+  }
+});
+
+test('feed positions are dense and in the order of commits while many sites write at once', async () => {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const [start] = await database.sql`select seq from feed_head`;
+  const sites = Array.from({ length: 8 }, () => new FeedFixture());
+  let seen = start!.seq as number;
+  const reader = (async () => {
+    const target = seen + 8 * 5 * 20;
+    while (seen < target) {
+      const rows = await database.sql`select seq from replica_event where seq > ${seen} order by seq`;
+      for (const row of rows) assert.is(row.seq, ++seen);
+    }
+  })();
+  await Promise.all(
+    sites.map(async site => {
+      let { fence, cursor } = await intake.openSession(site.site);
+      for (let round = 0; round < 5; round++) {
+        const events = Array.from({ length: 20 }, () => opened(site));
+        const next = after(events);
+        const outcome = await intake.commit({ site: site.site, fence, before: cursor, after: next, events });
+        assert.is(outcome, 'COMMITTED');
+        cursor = next;
+      }
+    }),
+  );
+  await reader;
+});
+
+test.run();

@@ -1,0 +1,94 @@
+import { fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openDatabase } from './database.js';
+import type { Sql } from './sql.js';
+
+const test = suite('embedded Postgres');
+let directory = '';
+
+test.before.each(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-pg-'));
+});
+
+async function withDatabase(inDirectory: string, use: (sql: Sql) => Promise<void>): Promise<void> {
+  const database = await openDatabase({ directory: inDirectory, databaseUrl: null });
+  try {
+    await use(database.sql);
+  } finally {
+    await database[Symbol.asyncDispose]();
+  }
+}
+
+test.after.each(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+test('starts, keeps what was written over a restart, and applies migrations once', async () => {
+  await withDatabase(directory, async sql => {
+    await sql`update feed_head set seq = 41`;
+  });
+  await withDatabase(directory, async sql => {
+    const [row] = await sql`select seq from feed_head`;
+    assert.is(row!.seq, 41);
+  });
+});
+
+test('finds a short place for its socket when the data directory has a long path', async () => {
+  const deep = path.join(directory, 'a'.repeat(60), 'b'.repeat(60));
+  await mkdir(deep, { recursive: true });
+  await withDatabase(deep, async sql => {
+    const [row] = await sql`select 1 as one`;
+    assert.is(row!.one, 1);
+  });
+});
+
+test('starts although a killed server left a pid file whose number belongs to another process now', async () => {
+  await withDatabase(directory, async () => undefined);
+  await writeFile(
+    path.join(directory, 'cluster', 'postmaster.pid'),
+    `${process.ppid}\n${path.join(directory, 'cluster')}\n0\n5432\n`,
+    { mode: 0o600 },
+  );
+  await withDatabase(directory, async sql => {
+    const [row] = await sql`select 1 as one`;
+    assert.is(row!.one, 1);
+  });
+});
+
+test('keeps every commit when this process and the server are killed, and leaves no server behind', async () => {
+  const child = fork(path.join(import.meta.dirname, 'committing-process.js'), [directory], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [{ processId, committed }] = (await once(child, 'message')) as [
+    { processId: number; committed: number },
+  ];
+  process.kill(processId, 'SIGKILL');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await withDatabase(directory, async sql => {
+    const [row] = await sql`select seq from feed_head`;
+    assert.ok(row!.seq >= committed, `${row!.seq} of ${committed}`);
+  });
+});
+
+test('the server ends with its parent, however the parent ends', async () => {
+  const child = fork(path.join(import.meta.dirname, 'committing-process.js'), [directory], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [{ processId }] = (await once(child, 'message')) as [{ processId: number }];
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const deadline = performance.now() + 10_000;
+  while (spawnSync('kill', ['-0', String(processId)]).status === 0) {
+    assert.ok(performance.now() < deadline, `server ${processId} outlived its parent`);
+    await delay(20);
+  }
+});
+
+test.run();
