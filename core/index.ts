@@ -158,6 +158,7 @@ export {
   siteDecider,
 } from './site/site.decider.js';
 export { isSiteStateEvent, SiteState } from './site/site-state.js';
+export { decideSiteCommand, type SiteCommandDecision } from './site-command/decide-site-command.js';
 export type { SiteCommandKind, SiteCommandOf, SiteCommandRefusal } from './site-command/site-command.js';
 export {
   type DeviceTimelineFacts,

@@ -11,7 +11,6 @@ export {
   RecordingServerConfiguration,
   SiteConfiguration,
   SiteIdentity,
-  TlsConfiguration,
 } from './configuration/site-configuration.js';
 export {
   type CameraCredentials,
@@ -20,6 +19,12 @@ export {
   SealedCredentialsError,
   sealCredentials,
 } from './credentials/sealed-credentials.js';
+export {
+  type CommandContext,
+  type CommandOutcome,
+  ManagementServer,
+  type ManagementServerOptions,
+} from './management-server/management-server.js';
 export type { RtspCredentials } from './rtsp-server/digest-authentication.js';
 export type {
   MediaProvider,

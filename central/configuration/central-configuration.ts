@@ -9,16 +9,16 @@ const Host = z.string().min(1).default('127.0.0.1');
 export const CentralConfiguration = SiteConfiguration.omit({
   role: true,
   operations: true,
-  tls: true,
+  credentials: true,
 }).extend({
   role: z.literal('central'),
-  /** Children dial this server, so here it is required. */
-  tls: SiteConfiguration.shape.tls.unwrap(),
+  /** As for a site; required, because children dial this server. */
+  credentials: z.string().min(1),
   /** Where children dial: replication and media channels, gRPC with mutual TLS. */
   listen: z.strictObject({ host: Host, port: Port }),
   /** Console, GraphQL, media and `/healthz`, on one port. */
   http: z.strictObject({ host: Host, port: Port.default(8080) }).prefault({}),
-  /** Sites that may report here. `certificate`: their PEM file. */
+  /** Sites that may report here; each proves itself by a certificate of our authority that names its id. */
   children: z
     .array(z.strictObject({ id: SiteId, name: Name, certificate: z.string().min(1) }))
     .max(10_000)

@@ -28,6 +28,8 @@ export const DemonstrationPlan = z.object({
       ),
     }),
   ),
+  /** Kept, because the cameras' addresses are facts in the sites' logs. Null before the first start. */
+  camerasPort: z.int().min(1).max(65535).nullable(),
   /** Where the link control listens; of the run that is under way, or of the last one. */
   linkControlUrl: z.string().nullable(),
 });
@@ -43,6 +45,9 @@ const siteNames = [
   'Airport branch',
   'Old Town branch',
 ];
+
+/** Holds `token` alone: what the central's configuration names. */
+export const LINK_CONTROL_TOKEN_FILE = 'link-control.token';
 
 export function planFile(dataDirectory: string): string {
   return path.join(dataDirectory, 'demonstration.json');
@@ -64,6 +69,7 @@ export function preparePlan(options: {
     token: randomBytes(32).toString('base64url'),
     central: { id: newId(SiteId), name: 'Central', recordingServer: newId(RecordingServerId) },
     sites: [],
+    camerasPort: null,
     linkControlUrl: null,
   };
   const sites = [...plan.sites];
@@ -87,6 +93,7 @@ export function writePlan(dataDirectory: string, plan: DemonstrationPlan): void 
   const file = planFile(dataDirectory);
   writeFileSync(`${file}.new`, `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
+  writeFileSync(path.join(dataDirectory, LINK_CONTROL_TOKEN_FILE), plan.token, { mode: 0o600 });
 }
 
 function newSite(

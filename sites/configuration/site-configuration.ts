@@ -5,9 +5,6 @@ const Port = z.int('expected a port number').min(0).max(65535);
 const Host = z.string().min(1).default('127.0.0.1');
 const Path = z.string().min(1, 'expected a path');
 
-/** PEM files of this server's certificate, its key, and the authority that its peers must be certified by. */
-export const TlsConfiguration = z.strictObject({ authority: Path, certificate: Path, key: Path });
-
 export const RecordingServerConfiguration = z.strictObject({
   id: RecordingServerId,
   name: Name,
@@ -38,7 +35,11 @@ export const SiteConfiguration = z.strictObject({
   site: SiteIdentity,
   /** Where everything of this site is kept; relative to this file. */
   data: Path,
-  tls: TlsConfiguration.optional(),
+  /**
+   * A directory with `server.crt.pem`, `server.key.pem` and `authority.crt.pem`: who this site is to its peers, and whom
+   * it believes. Required with `parent`.
+   */
+  credentials: Path.optional(),
   /** The site that this one reports to. Without it the site stands alone. */
   parent: z
     .strictObject({

@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import {
+  createMemorySiteLog,
+  decodeEventData,
+  newEvent,
+  type RecordedEvent,
+  type SiteLog,
+} from '@holdfast/core';
+import {
+  type AlarmId,
+  type CommandId,
+  type DeviceId,
+  type EventId,
+  type HardwareId,
+  type RecordingServerId,
+  type SiteCommand,
+  type SiteId,
+} from '@holdfast/schema';
+import { pino } from 'pino';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ManagementServer } from './management-server.js';
+
+const test = suite('management server');
+const id = <Id>() => v7() as Id;
+const parent = id<SiteId>();
+const sha256 = (...parts: readonly Uint8Array[]) => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+
+async function openSite(now: () => number = () => 1_000_000) {
+  const siteId = id<SiteId>();
+  const log = createMemorySiteLog({ site: siteId, now, sha256 });
+  const options = { log, siteId, now, newId: () => id<EventId>(), logger: pino({ level: 'silent' }) };
+  const server = await ManagementServer.open(options);
+  const context = { actor: 'user:admin' };
+  await server.administer(
+    { kind: 'EstablishSite', siteId, name: 'Bus 12', sealingPublicKey: 'AAAA' },
+    context,
+  );
+  const [first, second] = [id<RecordingServerId>(), id<RecordingServerId>()];
+  for (const recordingServerId of [first, second]) {
+    await server.administer({ kind: 'RegisterRecordingServer', recordingServerId, name: 'RS' }, context);
+  }
+  const types = async () => (await log.read({ after: 0, limit: 1000 })).map(event => event.type);
+  return { siteId, log, server, context, first, second, types, reopen: () => ManagementServer.open(options) };
+}
+
+function addHardware(recordingServerId: RecordingServerId) {
+  return {
+    ...{ kind: 'AddHardware', hardwareId: id<HardwareId>(), name: 'Door', address: 'rtsp://10.0.0.1/1' },
+    ...{ sealedCredentials: null, recordingServerId },
+    devices: [{ deviceId: id<DeviceId>(), type: 'CAMERA', name: 'Door' }],
+  } as const satisfies SiteCommand;
+}
+
+/** Wishes as they come down: events of the parent's own log. */
+async function wishes(target: SiteId, ...commands: readonly [SiteCommand, { notAfterMs?: number }?][]) {
+  const log = createMemorySiteLog({ site: parent, now: () => 1, sha256 });
+  const stream = `wishes-${target}`;
+  const events = commands.map(([command, options]) =>
+    newEvent(
+      {
+        type: 'CommandIssued',
+        data: {
+          commandId: id<CommandId>(),
+          targetSiteId: target,
+          command,
+          notAfterMs: options?.notAfterMs ?? null,
+        },
+      },
+      { id: id<EventId>(), actor: 'user:ann', occurredAtMs: 1, clockQuality: 'UNKNOWN' },
+    ),
+  );
+  await log.append([{ stream, expected: 'any', events }]);
+  return log.readStream({ stream, afterRevision: null, limit: 100 });
+}
+
+const answersOf = async (log: SiteLog) =>
+  (await log.readStream({ stream: `answers-${parent}`, afterRevision: null, limit: 100 })).map(
+    (event: RecordedEvent) => decodeEventData(event),
+  );
+
+test('an accepted command is in the log and in the state when it is answered', async () => {
+  const { server, first, second, context, types } = await openSite();
+  const add = addHardware(first);
+  assert.is((await server.execute(add, context)).accepted, true);
+  const move = { kind: 'MoveHardware', hardwareId: add.hardwareId, toRecordingServerId: second } as const;
+  assert.is((await server.execute(move, context)).accepted, true);
+  assert.is(server.state.hardware.get(add.hardwareId)?.recordingServerId, second);
+  assert.equal((await types()).slice(-2), ['HardwareAdded', 'HardwareMoved']);
+});
+
+test('a refusal writes nothing', async () => {
+  const { server, context, types } = await openSite();
+  const before = await types();
+  const outcome = await server.execute({ kind: 'RemoveHardware', hardwareId: id<HardwareId>() }, context);
+  assert.equal(outcome.accepted || outcome.code, 'HARDWARE_NOT_FOUND');
+  assert.equal(await types(), before);
+});
+
+test('commands given at once are decided one after the other', async () => {
+  const { server, first, context } = await openSite();
+  const add = addHardware(first);
+  const outcomes = await Promise.all([1, 2, 3].map(() => server.execute(add, context)));
+  assert.equal(
+    outcomes.map(outcome => outcome.accepted),
+    [true, false, false],
+  );
+});
+
+test('alarms are numbered in the order they were raised', async () => {
+  const { server, log, context } = await openSite();
+  const raise = (name: string) =>
+    ({
+      kind: 'RaiseAlarm',
+      alarmId: id<AlarmId>(),
+      name,
+      message: '',
+      priority: 1,
+      sourceDeviceId: null,
+    }) as const;
+  await Promise.all([server.execute(raise('a'), context), server.execute(raise('b'), context)]);
+  const numbers = (await log.read({ after: 0, limit: 100 }))
+    .map(event => decodeEventData(event))
+    .flatMap(event => (event.type === 'AlarmRaised' ? [event.data.localNumber] : []));
+  assert.equal(numbers, [1, 2]);
+});
+
+test('wishes are answered once and in order, also when they come again and after a restart', async () => {
+  const { server, siteId, first, log, types, reopen } = await openSite();
+  const add = addHardware(first);
+  const sent = await wishes(siteId, [add], [add], [addHardware(first), { notAfterMs: 5 }]);
+  await server.wishSink(parent).accept(sent.slice(0, 2));
+  await server.wishSink(parent).accept(sent);
+  const restarted = await reopen();
+  assert.is(await restarted.wishSink(parent).cursor(), 2);
+  await restarted.wishSink(parent).accept(sent);
+  const answers = await answersOf(log);
+  assert.equal(
+    answers.map(answer => answer.type),
+    ['CommandApplied', 'CommandRejected', 'CommandExpired'],
+  );
+  assert.is((await types()).filter(type => type === 'HardwareAdded').length, 1);
+});
+
+test('a wish is answered in the same append as what it brought about, and names its cause', async () => {
+  const { server, siteId, first, log } = await openSite();
+  const [wish] = await wishes(siteId, [addHardware(first)]);
+  await server.wishSink(parent).accept([wish!]);
+  const [added, applied] = (await log.read({ after: 0, limit: 100 })).slice(-2);
+  assert.equal([added!.type, applied!.type], ['HardwareAdded', 'CommandApplied']);
+  assert.equal([added!.causationId, applied!.causationId], [wish!.id, wish!.id]);
+  assert.is(added!.actor, 'user:ann');
+});
+
+test('a wish for another site, or in words not known here, is rejected by name', async () => {
+  const { server, siteId, first, log } = await openSite();
+  const [elsewhere] = await wishes(id<SiteId>(), [addHardware(first)]);
+  await server.wishSink(parent).accept([elsewhere!]);
+  const [wish] = await wishes(siteId, [addHardware(first)]);
+  const data = JSON.parse(Buffer.from(wish!.data).toString());
+  data.command.kind = 'DanceHardware';
+  await server.wishSink(parent).accept([{ ...wish!, revision: 1, data: Buffer.from(JSON.stringify(data)) }]);
+  const codes = (await answersOf(log)).map(answer => answer.type === 'CommandRejected' && answer.data.code);
+  assert.equal(codes, ['WRONG_SITE', 'NOT_UNDERSTOOD']);
+});
+
+test.run();

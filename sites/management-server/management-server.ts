@@ -1,0 +1,283 @@
+import {
+  decideSiteCommand,
+  decodeEventData,
+  isSiteStateEvent,
+  newEvent,
+  type RecordedEvent,
+  type RegisterRecordingServer,
+  recordingServerDecider,
+  type SiteAdministrationCommand,
+  type SiteCommandDecision,
+  type SiteLog,
+  SiteState,
+  siteDecider,
+} from '@holdfast/core';
+import {
+  type AlarmId,
+  type CommandEvent,
+  CommandId,
+  EventDecodeError,
+  type EventId,
+  type HoldfastEvent,
+  type SiteCommand,
+  type SiteId,
+} from '@holdfast/schema';
+import type { Logger } from 'pino';
+
+/** Commands that may wait for their turn; a caller beyond it is refused, because something hangs. */
+const COMMANDS_WAITING_MAX = 1000;
+/** Another writer may get between deciding and appending; after so many tries something is wrong. */
+const DECISION_TRIES_MAX = 5;
+const READ_PAGE_EVENTS = 1000;
+
+export interface ManagementServerOptions {
+  readonly log: SiteLog;
+  readonly siteId: SiteId;
+  readonly now: () => number;
+  readonly newId: () => EventId;
+  readonly logger: Logger;
+}
+
+export interface CommandContext {
+  /** `user:<name>`, `site:<id>`, `server:<id>`. */
+  readonly actor: string;
+  readonly causationId?: EventId | null;
+}
+
+export type CommandOutcome =
+  | { readonly accepted: true; readonly lastPosition: number }
+  | { readonly accepted: false; readonly code: string; readonly message: string };
+
+/**
+ * Where commands enter a site, one at a time: its own people's and its parent's. Holds the fold of the site's log,
+ * lets the deciders decide, and appends what they say.
+ */
+export class ManagementServer {
+  readonly state = new SiteState();
+  readonly #options: ManagementServerOptions;
+  readonly #revisions = new Map<string, number>();
+  #appliedPosition = 0;
+  #waiting = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: ManagementServerOptions) {
+    this.#options = options;
+  }
+
+  /** Folds the whole log; ready when this resolves. */
+  static async open(options: ManagementServerOptions): Promise<ManagementServer> {
+    const server = new ManagementServer(options);
+    await server.#catchUp();
+    return server;
+  }
+
+  execute(command: SiteCommand, context: CommandContext): Promise<CommandOutcome> {
+    return this.#inTurn(() =>
+      this.#decideAndAppend(() => decideSiteCommand(command, this.state, this.#options.now()), context),
+    );
+  }
+
+  administer(
+    command: SiteAdministrationCommand | RegisterRecordingServer,
+    context: CommandContext,
+  ): Promise<CommandOutcome> {
+    return this.#inTurn(() => this.#decideAndAppend(() => this.#decideAdministration(command), context));
+  }
+
+  /** An alarm that the site raises by itself. */
+  async raiseAlarm(alarm: {
+    readonly alarmId: AlarmId;
+    readonly name: string;
+    readonly message: string;
+    readonly actor: string;
+  }): Promise<void> {
+    const { alarmId, name, message, actor } = alarm;
+    const outcome = await this.execute(
+      { kind: 'RaiseAlarm', alarmId, name, message, priority: 1, sourceDeviceId: null },
+      { actor },
+    );
+    if (!outcome.accepted)
+      this.#options.logger.error({ outcome, alarm }, 'the site could not raise its own alarm');
+  }
+
+  /** What the site's parent sends down: each wish is answered once, in the order of the parent's log. */
+  wishSink(parentSiteId: SiteId) {
+    return {
+      cursor: async () => this.state.answeredWishes.get(parentSiteId) ?? null,
+      accept: (wishes: readonly RecordedEvent[]) =>
+        this.#inTurn(async () => {
+          for (const wish of wishes) await this.#answer(wish, parentSiteId);
+        }),
+    };
+  }
+
+  #decideAdministration(command: SiteAdministrationCommand | RegisterRecordingServer): SiteCommandDecision {
+    if (command.kind === 'RegisterRecordingServer') {
+      const server = this.state.recordingServers.get(command.recordingServerId) ?? null;
+      return {
+        stream: `recording-server-${command.recordingServerId}`,
+        decision: recordingServerDecider.decide(command, server),
+      };
+    }
+    const stream = command.kind === 'EnrolChildSite' ? `child-site-${command.siteId}` : 'site';
+    return { stream, decision: siteDecider.decide(command, this.state.site) };
+  }
+
+  async #answer(wish: RecordedEvent, parentSiteId: SiteId): Promise<void> {
+    const answered = this.state.answeredWishes.get(parentSiteId) ?? -1;
+    if (wish.revision <= answered) return;
+    const context = { actor: wish.actor, causationId: wish.id };
+    const issued = readWish(wish);
+    const answer = { commandId: issued.commandId, parentSiteId, wishRevision: wish.revision };
+    if (!issued.understood) {
+      await this.#reject(answer, { code: 'NOT_UNDERSTOOD', message: issued.message }, context);
+      return;
+    }
+    const { command, targetSiteId, notAfterMs } = issued;
+    if (notAfterMs !== null && notAfterMs < this.#options.now()) {
+      await this.#append([[`answers-${parentSiteId}`, [{ type: 'CommandExpired', data: answer }]]], context);
+      return;
+    }
+    const outcome =
+      targetSiteId === this.#options.siteId
+        ? await this.#decideAndAppend(
+            () => decideSiteCommand(command, this.state, this.#options.now()),
+            context,
+            { type: 'CommandApplied', data: answer },
+          )
+        : ({ accepted: false, code: 'WRONG_SITE', message: `this is site ${this.#options.siteId}` } as const);
+    if (!outcome.accepted) await this.#reject(answer, outcome, context);
+  }
+
+  async #reject(
+    answer: WishAnswer,
+    { code, message }: { readonly code: string; readonly message: string },
+    context: CommandContext,
+  ): Promise<void> {
+    const rejected = { type: 'CommandRejected', data: { ...answer, code, message } } as const;
+    await this.#append([[`answers-${answer.parentSiteId}`, [rejected]]], context);
+  }
+
+  async #decideAndAppend(
+    decide: () => SiteCommandDecision,
+    context: CommandContext,
+    answer?: Extract<CommandEvent, { type: 'CommandApplied' }>,
+  ): Promise<CommandOutcome> {
+    for (let tries = 1; ; tries += 1) {
+      const { stream, decision } = decide();
+      if (!decision.accepted) return { accepted: false, ...decision.refusal };
+      const appends: [string, readonly HoldfastEvent[]][] = [[stream, decision.events]];
+      if (answer) appends.push([`answers-${answer.data.parentSiteId}`, [answer]]);
+      const lastPosition = await this.#append(appends, context);
+      if (lastPosition !== null) return { accepted: true, lastPosition };
+      if (tries === DECISION_TRIES_MAX) {
+        return {
+          accepted: false,
+          code: 'CONFLICT',
+          message: `${stream} keeps being written by others: try again`,
+        };
+      }
+    }
+  }
+
+  /** The last position, or null when another writer was first. The fold has caught up in either case. */
+  async #append(
+    appends: readonly (readonly [string, readonly HoldfastEvent[]])[],
+    context: CommandContext,
+  ): Promise<number | null> {
+    const { log, newId, now } = this.#options;
+    const outcome = await log.append(
+      appends.map(([stream, events]) => ({
+        stream,
+        expected: this.#revisions.get(stream) ?? 'none',
+        events: events.map(event =>
+          newEvent(event, {
+            id: newId(),
+            actor: context.actor,
+            occurredAtMs: now(),
+            clockQuality: 'UNKNOWN',
+            causationId: context.causationId ?? null,
+          }),
+        ),
+      })),
+    );
+    await this.#catchUp();
+    if (outcome.appended) return outcome.lastPosition;
+    if (outcome.refusal.code === 'WRONG_REVISION') return null;
+    throw new AppendRefusedError(outcome.refusal.code);
+  }
+
+  async #catchUp(): Promise<void> {
+    for (;;) {
+      const events = await this.#options.log.read({ after: this.#appliedPosition, limit: READ_PAGE_EVENTS });
+      for (const event of events) {
+        if (isSiteStateEvent(event.type)) {
+          this.#revisions.set(event.stream, event.revision);
+          this.state.apply(decodeEventData(event));
+        }
+        this.#appliedPosition = event.position;
+      }
+      if (events.length < READ_PAGE_EVENTS) return;
+    }
+  }
+
+  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#waiting >= COMMANDS_WAITING_MAX) return Promise.reject(new TooManyCommandsError());
+    this.#waiting += 1;
+    const result = this.#turn.then(async () => {
+      await this.#catchUp();
+      return task();
+    });
+    this.#turn = result
+      .catch(() => {})
+      .finally(() => {
+        this.#waiting -= 1;
+      });
+    return result;
+  }
+}
+
+type WishAnswer = Extract<CommandEvent, { type: 'CommandApplied' }>['data'];
+type CommandIssuedData = Extract<CommandEvent, { type: 'CommandIssued' }>['data'];
+
+/** A wish of a newer parent may ask for what this software does not know; it is answered, not stumbled over. */
+function readWish(
+  wish: RecordedEvent,
+):
+  | ({ readonly understood: true } & CommandIssuedData)
+  | { readonly understood: false; readonly commandId: CommandId; readonly message: string } {
+  try {
+    const issued = decodeEventData(wish);
+    if (issued.type !== 'CommandIssued') throw new WishMalformedError(wish);
+    return { understood: true, ...issued.data };
+  } catch (error) {
+    if (!(error instanceof EventDecodeError)) throw error;
+    const commandId = CommandId.safeParse(JSON.parse(new TextDecoder().decode(wish.data)).commandId);
+    if (!commandId.success) throw new WishMalformedError(wish);
+    return { understood: false, commandId: commandId.data, message: error.message.slice(0, 1000) };
+  }
+}
+
+export class TooManyCommandsError extends Error {
+  override readonly name = 'TooManyCommandsError';
+  readonly code = 'TOO_MANY_COMMANDS';
+  constructor() {
+    super(`more than ${COMMANDS_WAITING_MAX} commands wait at this site`);
+  }
+}
+
+export class AppendRefusedError extends Error {
+  override readonly name = 'AppendRefusedError';
+  readonly code = 'APPEND_REFUSED';
+  constructor(refusalCode: string) {
+    super(`the site log refused an append: ${refusalCode}`);
+  }
+}
+
+export class WishMalformedError extends Error {
+  override readonly name = 'WishMalformedError';
+  readonly code = 'WISH_MALFORMED';
+  constructor(wish: RecordedEvent) {
+    super(`expected CommandIssued in ${wish.stream} at revision ${wish.revision}, found ${wish.type}`);
+  }
+}
