@@ -1,0 +1,268 @@
+import { type DragEvent, type RefObject, useEffect, useRef, useState } from 'react';
+import { go } from '../shell/place';
+import { type Device, type Site, useSiteDirectory } from '../site/site-directory';
+import { DEVICE_MEDIA_TYPE } from '../site/site-tree';
+import { stateOfDevice } from '../site/state-of';
+import { Icon } from '../ui/icon';
+import { type Shape, StateMark, type Tone } from '../ui/state-mark';
+import { clockMs, day, shortTime, useNow, zoneAt } from '../ui/time';
+import { usePageVisible } from '../ui/use-page-visible';
+import { type DisplayedFrame, LivePlayer, type LiveState } from './live.player';
+import { closeTile, placeDevice, selectTile, toggleEnlarged, toggleSound } from './live-layout.store';
+
+/** Ten times a second is what an eye can read; React is not asked for it. */
+const READOUT_INTERVAL_MS = 100;
+const SLOW_LATENCY_MS = 1_500;
+
+function useLivePlayer(deviceId: string, wanted: boolean, onFrame: (frame: DisplayedFrame) => void) {
+  const video = useRef<HTMLVideoElement>(null);
+  const [state, setState] = useState<LiveState | null>(null);
+  const frame = useRef(onFrame);
+  frame.current = onFrame;
+  useEffect(() => {
+    if (!wanted || video.current === null) return;
+    setState({ kind: 'CONNECTING', sinceMs: Date.now(), reason: null });
+    const player = new LivePlayer({
+      deviceId,
+      video: video.current,
+      onState: setState,
+      onFrame: shown => frame.current(shown),
+    });
+    return () => player[Symbol.dispose]();
+  }, [deviceId, wanted]);
+  return { video, state };
+}
+
+interface Overlay {
+  readonly tone: Tone;
+  readonly shape: Shape;
+  readonly word: string;
+  readonly detail: string;
+}
+
+const causes: Record<string, string> = {
+  LINK_DOWN: 'The link to the site is down.',
+  CAMERA_DISCONNECTED: 'The camera is not connected.',
+};
+const inWords = (reason: string | null): string => (reason === null ? '' : (causes[reason] ?? reason));
+
+/** Why there is no picture; null while there is one. What the system knows of the camera says more than the socket. */
+function overlayOf(
+  state: LiveState | null,
+  device: Device,
+  site: Site | undefined,
+  nowMs: number,
+): Overlay | null {
+  if (state?.kind === 'PLAYING') return null;
+  if (state === null)
+    return { tone: 'none', shape: 'ring', word: 'Paused', detail: 'While this page is hidden' };
+  const known = stateOfDevice(device, site, nowMs);
+  if (['Link down', 'Lost', 'Disabled'].includes(known.word)) {
+    const word = known.word === 'Lost' ? 'Camera lost' : known.word;
+    return { ...known, word };
+  }
+  const since = `since ${shortTime(state.sinceMs, nowMs)}`;
+  if (state.kind === 'UNSUPPORTED')
+    return { tone: 'bad', shape: 'cross', word: 'Cannot be shown', detail: state.reason };
+  if (state.kind === 'NO_SIGNAL')
+    return {
+      tone: 'warn',
+      shape: 'triangle',
+      word: 'No signal',
+      detail: `${since}. ${inWords(state.reason)}`,
+    };
+  return {
+    tone: 'info',
+    shape: 'half',
+    word: 'Connecting',
+    detail: nowMs - state.sinceMs > 2000 ? since : '',
+  };
+}
+
+interface ReadoutRefs {
+  readonly time: RefObject<HTMLSpanElement | null>;
+  readonly latency: RefObject<HTMLSpanElement | null>;
+}
+
+function useReadout(): ReadoutRefs & { show: (frame: DisplayedFrame) => void } {
+  const time = useRef<HTMLSpanElement>(null);
+  const latency = useRef<HTMLSpanElement>(null);
+  const shownAt = useRef(0);
+  const smooth = useRef<number | null>(null);
+  const show = (frame: DisplayedFrame) => {
+    smooth.current = smooth.current === null ? frame.latencyMs : smooth.current * 0.9 + frame.latencyMs * 0.1;
+    if (performance.now() - shownAt.current < READOUT_INTERVAL_MS || !time.current || !latency.current)
+      return;
+    shownAt.current = performance.now();
+    const at = Math.round(frame.capturedAtMs);
+    time.current.textContent = `${day(at)} ${clockMs(at).slice(0, -2)} ${zoneAt(at)}`;
+    const ms = Math.round(smooth.current);
+    latency.current.textContent =
+      ms < 0 ? 'clock ahead' : ms < SLOW_LATENCY_MS ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s behind`;
+    latency.current.dataset.slow = String(ms >= SLOW_LATENCY_MS || ms < 0);
+  };
+  return { time, latency, show };
+}
+
+function TileActions({
+  tile,
+  device,
+  enlarged,
+  sounding,
+}: {
+  readonly tile: number;
+  readonly device: Device;
+  readonly enlarged: boolean;
+  readonly sounding: boolean;
+}) {
+  const playback = () =>
+    go('playback', null, { devices: device.id, at: new Date(Date.now() - 30_000).toISOString() });
+  return (
+    <span className="tile-actions">
+      <button
+        type="button"
+        className="plain square"
+        aria-label={sounding ? 'Mute' : 'Sound on'}
+        title="Sound (s)"
+        aria-pressed={sounding}
+        onClick={() => toggleSound(device.id)}
+      >
+        <Icon name={sounding ? 'volume' : 'muted'} />
+      </button>
+      <button
+        type="button"
+        className="plain square"
+        aria-label="Play back"
+        title="Play back (b)"
+        onClick={playback}
+      >
+        <Icon name="clock" />
+      </button>
+      <button
+        type="button"
+        className="plain square"
+        aria-label={enlarged ? 'Back to the grid' : 'Enlarge'}
+        title="Enlarge (f)"
+        onClick={() => toggleEnlarged(tile)}
+      >
+        <Icon name="expand" />
+      </button>
+      <button
+        type="button"
+        className="plain square"
+        aria-label="Close"
+        title="Close (x)"
+        onClick={() => closeTile(tile)}
+      >
+        <Icon name="close" />
+      </button>
+    </span>
+  );
+}
+
+function TilePicture({
+  device,
+  sounding,
+  onDoubleClick,
+}: {
+  readonly device: Device;
+  readonly sounding: boolean;
+  readonly onDoubleClick: () => void;
+}) {
+  const site = useSiteDirectory().siteById.get(device.site.id);
+  const nowMs = useNow(1000);
+  const visible = usePageVisible();
+  const readout = useReadout();
+  const { video, state } = useLivePlayer(device.id, visible, readout.show);
+  const overlay = overlayOf(state, device, site, nowMs);
+  return (
+    <>
+      <video
+        ref={video}
+        muted={!sounding}
+        playsInline
+        disablePictureInPicture
+        onDoubleClick={onDoubleClick}
+        data-testid={`live-video-${device.id}`}
+      />
+      <div className="tile-title">
+        <b className="clip">{device.name}</b>
+        <span className="clip">{site?.name}</span>
+      </div>
+      {overlay !== null && (
+        <div className="tile-overlay" data-testid={`live-state-${device.id}`}>
+          <StateMark tone={overlay.tone} shape={overlay.shape} word={overlay.word} />
+          <p>{overlay.detail}</p>
+        </div>
+      )}
+      <div className="tile-foot" hidden={overlay !== null}>
+        <span ref={readout.time} className="tile-time" data-testid={`capture-time-${device.id}`} />
+        <span className="row">
+          <StateMark tone="good" shape="disc" word="Live" />
+          <span
+            ref={readout.latency}
+            className="tile-latency"
+            title="From capture to display, by the camera's and this computer's clocks"
+            data-testid={`latency-${device.id}`}
+          />
+        </span>
+      </div>
+    </>
+  );
+}
+
+interface LiveTileProps {
+  readonly tile: number;
+  readonly deviceId: string | null;
+  readonly selected: boolean;
+  readonly enlarged: boolean;
+  readonly sounding: boolean;
+}
+
+export function LiveTile({ tile, deviceId, selected, enlarged, sounding }: LiveTileProps) {
+  const directory = useSiteDirectory();
+  const device = deviceId === null ? undefined : directory.deviceById.get(deviceId);
+  const [dragOver, setDragOver] = useState(false);
+  const onDrop = (event: DragEvent) => {
+    event.preventDefault();
+    setDragOver(false);
+    const dropped = event.dataTransfer.getData(DEVICE_MEDIA_TYPE);
+    if (dropped !== '') placeDevice(dropped, tile);
+  };
+  const onDragOver = (event: DragEvent) => {
+    event.preventDefault();
+    setDragOver(true);
+  };
+  return (
+    <section
+      className="tile"
+      aria-label={device === undefined ? `Tile ${tile + 1}, free` : `Tile ${tile + 1}: ${device.name}`}
+      data-testid={`tile-${tile}`}
+      data-selected={selected}
+      data-drag-over={dragOver}
+      draggable={device !== undefined}
+      onDragStart={event => device !== undefined && event.dataTransfer.setData(DEVICE_MEDIA_TYPE, device.id)}
+      onDragOver={onDragOver}
+      onDragLeave={() => setDragOver(false)}
+      onDrop={onDrop}
+      onPointerDown={() => selectTile(tile)}
+      onFocus={() => !selected && selectTile(tile)}
+    >
+      {device !== undefined && (
+        <>
+          <TilePicture device={device} sounding={sounding} onDoubleClick={() => toggleEnlarged(tile)} />
+          <TileActions tile={tile} device={device} enlarged={enlarged} sounding={sounding} />
+        </>
+      )}
+      {deviceId !== null && device === undefined && directory.known && (
+        <div className="tile-overlay">
+          <StateMark tone="none" shape="ring" word="Not there any more" />
+          <button type="button" className="plain framed" onClick={() => closeTile(tile)}>
+            Clear
+          </button>
+        </div>
+      )}
+      {deviceId === null && <p className="tile-free">Choose a camera in the tree or drag it here</p>}
+    </section>
+  );
+}

@@ -1,0 +1,87 @@
+import { noteAnswer, noteSilence } from './central-connection.store';
+import { currentSession, endSession } from './session.store';
+
+/** The API said no, or did not say anything. `code` is `extensions.code`, or `UNREACHABLE`. */
+export class ApiError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'ApiError';
+    this.code = code;
+  }
+}
+
+export type Variables = Readonly<Record<string, unknown>>;
+
+interface GraphqlAnswer<T> {
+  readonly data?: T | null;
+  readonly errors?: readonly { message: string; extensions?: { code?: string } }[];
+}
+
+/** Longer than the slowest honest answer, shorter than an operator's patience. */
+const REQUEST_TIMEOUT_MS = 15_000;
+const SESSION_ENDED = 'Your session has ended. Sign in again to continue where you were.';
+
+async function post(document: string, variables: Variables): Promise<Response> {
+  try {
+    const response = await fetch('/graphql', {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${currentSession()?.token ?? ''}`,
+      },
+      body: JSON.stringify({ query: document, variables }),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    });
+    if (response.status >= 502) throw new Error(`HTTP ${response.status}`);
+    noteAnswer();
+    return response;
+  } catch (error) {
+    noteSilence();
+    throw new ApiError('UNREACHABLE', `The central does not answer (${(error as Error).message}).`);
+  }
+}
+
+export async function request<T>(document: string, variables: Variables = {}): Promise<T> {
+  const response = await post(document, variables);
+  const answer = (await response.json().catch(() => ({}))) as GraphqlAnswer<T>;
+  const first = answer.errors?.[0];
+  if (response.status === 401 || first?.extensions?.code === 'UNAUTHENTICATED') {
+    endSession(SESSION_ENDED);
+    throw new ApiError('UNAUTHENTICATED', SESSION_ENDED);
+  }
+  if (first !== undefined) throw new ApiError(first.extensions?.code ?? 'UNKNOWN', first.message);
+  if (answer.data === undefined || answer.data === null)
+    throw new ApiError('UNKNOWN', `The central answered ${response.status} without data.`);
+  return answer.data;
+}
+
+export interface Connection<T> {
+  readonly edges: readonly { readonly cursor: string; readonly node: T }[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+  readonly totalCount: number;
+}
+
+export const nodesOf = <T>(connection: Connection<T> | undefined): T[] =>
+  connection?.edges.map(edge => edge.node) ?? [];
+
+/** 20 pages of 200: more devices than one operator's tree can hold. */
+const PAGE_LIMIT = 20;
+
+/** Every node of a connection; `document` takes `$after`. */
+export async function requestAll<T>(
+  document: string,
+  field: string,
+  variables: Variables = {},
+): Promise<T[]> {
+  const nodes: T[] = [];
+  let after: string | null = null;
+  for (let page = 0; page < PAGE_LIMIT; page += 1) {
+    const answer: Record<string, Connection<T>> = await request(document, { ...variables, after });
+    const connection = answer[field];
+    nodes.push(...nodesOf(connection));
+    if (connection?.pageInfo.hasNextPage !== true) break;
+    after = connection.pageInfo.endCursor;
+  }
+  return nodes;
+}

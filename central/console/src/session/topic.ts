@@ -1,0 +1,35 @@
+/** What a list on the screen is about. A change of a topic makes the lists about it ask again. */
+export type Topic = 'sites' | 'devices' | 'alarms' | 'events' | 'evidence-locks' | 'retrievals' | 'timeline';
+
+export const ALL_TOPICS: readonly Topic[] = [
+  'sites',
+  'devices',
+  'alarms',
+  'events',
+  'evidence-locks',
+  'retrievals',
+  'timeline',
+];
+
+type Listener = (topic: Topic) => void;
+const listeners = new Set<Listener>();
+
+export function topicChanged(...topics: readonly Topic[]): void {
+  for (const topic of topics) for (const listener of listeners) listener(topic);
+}
+
+export function onTopicChange(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Which topics an event of a site's log touches. */
+export function topicsOfEvent(type: string): readonly Topic[] {
+  if (type.startsWith('Alarm')) return ['alarms', 'events'];
+  if (type.startsWith('EvidenceLock')) return ['evidence-locks', 'timeline', 'events'];
+  if (type.startsWith('Recording')) return ['timeline', 'devices', 'events'];
+  if (type.startsWith('Retrieval')) return ['timeline', 'events'];
+  if (/^(Hardware|Device|Camera|Storage|Site|Federat|Child)/.test(type))
+    return ['devices', 'sites', 'events'];
+  return ['events'];
+}

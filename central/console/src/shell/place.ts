@@ -1,0 +1,64 @@
+import { useSyncExternalStore } from 'react';
+
+/** Where the operator is: the hash of the address, so that reload, sign-in and a shared link lead back to it. */
+export type Section = 'sites' | 'live' | 'playback' | 'alarms' | 'events' | 'evidence-locks' | 'retrievals';
+
+export interface Place {
+  readonly section: Section;
+  /** What is open in the section, such as an alarm's id. */
+  readonly item: string | null;
+  readonly parameters: URLSearchParams;
+}
+
+export const SECTIONS: readonly { section: Section; label: string; keys: string }[] = [
+  { section: 'live', label: 'Live', keys: 'g l' },
+  { section: 'playback', label: 'Playback', keys: 'g p' },
+  { section: 'alarms', label: 'Alarms', keys: 'g a' },
+  { section: 'events', label: 'Events', keys: 'g e' },
+  { section: 'evidence-locks', label: 'Evidence locks', keys: 'g k' },
+  { section: 'retrievals', label: 'Retrievals', keys: 'g r' },
+  { section: 'sites', label: 'Sites', keys: 'g s' },
+];
+
+function parse(hash: string): Place {
+  const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?');
+  const [first = '', item] = path.split('/');
+  const section = SECTIONS.find(entry => entry.section === first)?.section ?? 'live';
+  return { section, item: item ? decodeURIComponent(item) : null, parameters: new URLSearchParams(search) };
+}
+
+let place = parse(location.hash);
+const listeners = new Set<() => void>();
+addEventListener('hashchange', () => {
+  place = parse(location.hash);
+  for (const listener of listeners) listener();
+});
+
+export function usePlace(): Place {
+  return useSyncExternalStore(
+    listener => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => place,
+  );
+}
+
+export function hrefOf(section: Section, item?: string | null, parameters?: Record<string, string>): string {
+  const search = parameters === undefined ? '' : `?${new URLSearchParams(parameters)}`;
+  return `#/${section}${item ? `/${encodeURIComponent(item)}` : ''}${search}`;
+}
+
+export function go(section: Section, item?: string | null, parameters?: Record<string, string>): void {
+  location.hash = hrefOf(section, item, parameters);
+}
+
+/** Changes the address without a new entry in the history, as when the playhead moves. */
+export function replacePlace(
+  section: Section,
+  item: string | null,
+  parameters: Record<string, string>,
+): void {
+  history.replaceState(null, '', hrefOf(section, item, parameters));
+  place = parse(location.hash);
+}

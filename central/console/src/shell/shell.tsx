@@ -1,0 +1,108 @@
+import { useState } from 'react';
+import { LivePage } from '../live/live.page';
+import { showDevice, showDevices, useLiveLayout } from '../live/live-layout.store';
+import { type Connection, request } from '../session/graphql.client';
+import { useSession } from '../session/session.store';
+import { useQuery } from '../session/use-query';
+import { type Device, type Site, SiteDirectoryProvider, useSiteDirectory } from '../site/site-directory';
+import { SiteTree } from '../site/site-tree';
+import { Notices } from '../ui/notices';
+import { ShortcutOverview } from '../ui/shortcut-overview';
+import { useShortcuts } from '../ui/shortcuts';
+import { Banners } from './banners';
+import { go, type Place, SECTIONS, usePlace } from './place';
+import { useSubscriptions } from './subscriptions';
+import { TopBar } from './top-bar';
+import './shell.css';
+
+const NEW_ALARMS = `query NewAlarms { alarms(filter: { states: [NEW] }, first: 1) { edges { cursor node { id } } pageInfo { hasNextPage endCursor } totalCount } }`;
+
+function useNewAlarmCount(): number {
+  const ask = () => request<{ alarms: Connection<{ id: string }> }>(NEW_ALARMS);
+  return useQuery('new-alarms', ask, ['alarms']).data?.alarms.totalCount ?? 0;
+}
+
+function Page({ place }: { readonly place: Place }) {
+  if (place.section === 'live') return <LivePage />;
+  return <div className="empty">Not there yet.</div>;
+}
+
+function openDevice(device: Device, place: Place): void {
+  if (device.type !== 'CAMERA') return;
+  if (place.section !== 'live') go('live');
+  showDevice(device.id);
+}
+
+function openSite(site: Site, place: Place, devices: readonly Device[]): void {
+  const cameras = devices
+    .filter(device => device.site.id === site.id && device.type === 'CAMERA')
+    .map(device => device.id);
+  if (place.section === 'live' && cameras.length > 0) showDevices(cameras.slice(0, 16));
+  else go('sites', site.id);
+}
+
+function useShownIds(place: Place): ReadonlySet<string> {
+  const layout = useLiveLayout();
+  if (place.section === 'live') return new Set(layout.tiles.filter(id => id !== null));
+  if (place.section === 'playback') return new Set(place.parameters.get('devices')?.split(','));
+  return new Set(place.section === 'sites' && place.item !== null ? [place.item] : []);
+}
+
+function Workplace() {
+  const place = usePlace();
+  const { devices } = useSiteDirectory();
+  const { session } = useSession();
+  const retry = useSubscriptions(session?.token ?? '');
+  const newAlarms = useNewAlarmCount();
+  const shownIds = useShownIds(place);
+  const [overview, setOverview] = useState(false);
+  const [tree, setTree] = useState(true);
+  useShortcuts([
+    ...SECTIONS.map(entry => ({
+      keys: entry.keys,
+      label: entry.label,
+      group: 'Go to',
+      run: () => go(entry.section),
+    })),
+    { keys: '?', label: 'This overview', group: 'Everywhere', run: () => setOverview(true) },
+    { keys: '[', label: 'Show or hide the tree', group: 'Everywhere', run: () => setTree(shown => !shown) },
+    {
+      keys: '/',
+      label: 'Find a site or device',
+      group: 'Everywhere',
+      run: () => document.querySelector<HTMLElement>('.tree-filter input')?.focus(),
+    },
+  ]);
+  return (
+    <div className="shell" data-tree={tree}>
+      <TopBar
+        newAlarms={newAlarms}
+        onShortcuts={() => setOverview(true)}
+        onToggleTree={() => setTree(!tree)}
+      />
+      <div className="banners">
+        <Banners onRetry={retry} />
+      </div>
+      {tree && (
+        <SiteTree
+          shownIds={shownIds}
+          onOpenDevice={device => openDevice(device, place)}
+          onOpenSite={site => openSite(site, place, devices)}
+        />
+      )}
+      <main className="content" id="content">
+        <Page place={place} />
+      </main>
+      <Notices />
+      <ShortcutOverview opened={overview} onClose={() => setOverview(false)} />
+    </div>
+  );
+}
+
+export function Shell() {
+  return (
+    <SiteDirectoryProvider>
+      <Workplace />
+    </SiteDirectoryProvider>
+  );
+}

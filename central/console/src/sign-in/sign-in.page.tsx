@@ -1,0 +1,64 @@
+import { Button, PasswordInput, TextInput } from '@mantine/core';
+import { type FormEvent, useState } from 'react';
+import { type SignInRefusal, signIn, useSession } from '../session/session.store';
+import { Icon } from '../ui/icon';
+import './sign-in.css';
+
+const refusals: Record<SignInRefusal, string> = {
+  WRONG_PASSWORD: 'The user name or the password is not right.',
+  UNREACHABLE: 'The central does not answer. It may be starting or the network may be down.',
+  REFUSED: 'The central refused the sign-in for another reason. Its log says which.',
+};
+
+export function SignInPage() {
+  const { endedBecause } = useSession();
+  const [userName, setUserName] = useState('');
+  const [password, setPassword] = useState('');
+  const [refusal, setRefusal] = useState<SignInRefusal | null>(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setRefusal(await signIn(userName.trim(), password));
+    setBusy(false);
+  };
+  return (
+    <main className="sign-in">
+      <form onSubmit={submit} aria-label="Sign in" data-testid="sign-in-form">
+        <div className="sign-in-mark">
+          <Icon name="central" size={30} />
+          <div>
+            <h1>Holdfast</h1>
+            <p>Every site as one, with proof</p>
+          </div>
+        </div>
+        <TextInput
+          label="User name"
+          size="sm"
+          autoComplete="username"
+          required
+          withAsterisk={false}
+          data-autofocus
+          autoFocus
+          value={userName}
+          onChange={event => setUserName(event.currentTarget.value)}
+        />
+        <PasswordInput
+          label="Password"
+          size="sm"
+          autoComplete="current-password"
+          required
+          withAsterisk={false}
+          value={password}
+          onChange={event => setPassword(event.currentTarget.value)}
+        />
+        <p className="sign-in-message" role="alert" data-testid="sign-in-message">
+          {refusal !== null ? refusals[refusal] : (endedBecause ?? '')}
+        </p>
+        <Button type="submit" size="sm" fullWidth disabled={busy} mt={6}>
+          {busy ? 'Signing in …' : 'Sign in'}
+        </Button>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,102 @@
+import { createContext, type ReactNode, useContext, useMemo } from 'react';
+import { type ApiError, requestAll } from '../session/graphql.client';
+import { useQuery } from '../session/use-query';
+
+export type LinkState = 'UP' | 'DOWN' | 'CONNECTING';
+export interface Link {
+  readonly state: LinkState;
+  readonly since: string;
+  readonly lastPosition: number;
+  readonly headPosition: number | null;
+  readonly roundTripMs: number | null;
+  readonly clockOffsetMs: number | null;
+  readonly cut: boolean | null;
+}
+export interface RecordingServer {
+  readonly id: string;
+  readonly name: string;
+  readonly recording: boolean;
+  readonly haltedBecause: string | null;
+}
+export interface Site {
+  readonly id: string;
+  readonly name: string;
+  readonly parent: { readonly id: string } | null;
+  readonly link: Link | null;
+  readonly log: {
+    readonly epoch: number;
+    readonly size: number;
+    readonly root: string;
+    readonly verifiedAt: string | null;
+  };
+  readonly recordingServers: readonly RecordingServer[];
+}
+export type DeviceType = 'CAMERA' | 'MICROPHONE' | 'SPEAKER' | 'METADATA' | 'INPUT' | 'OUTPUT';
+export interface Hardware {
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly recordingServer: { readonly id: string };
+  readonly connection: 'CONNECTED' | 'LOST' | 'UNKNOWN';
+  readonly connectionSince: string | null;
+  readonly connectionDetail: string | null;
+}
+export interface Device {
+  readonly id: string;
+  readonly name: string;
+  readonly type: DeviceType;
+  readonly enabled: boolean;
+  readonly recordingEnabled: boolean;
+  readonly site: { readonly id: string };
+  readonly hardware: Hardware;
+}
+
+export interface SiteDirectory {
+  readonly sites: readonly Site[];
+  readonly devices: readonly Device[];
+  readonly siteById: ReadonlyMap<string, Site>;
+  readonly deviceById: ReadonlyMap<string, Device>;
+  /** False until the first answer. */
+  readonly known: boolean;
+  readonly error: ApiError | undefined;
+}
+
+const PAGE = 'pageInfo { hasNextPage endCursor }';
+const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { edges { cursor node {
+  id name parent { id }
+  link { state since lastPosition headPosition roundTripMs clockOffsetMs cut }
+  log { epoch size root verifiedAt }
+  recordingServers { id name recording haltedBecause }
+} } ${PAGE} } }`;
+const DEVICES = `query Devices($after: Cursor) { devices(first: 200, after: $after) { edges { cursor node {
+  id name type enabled recordingEnabled site { id }
+  hardware { id name address connection connectionSince connectionDetail recordingServer { id } }
+} } ${PAGE} } }`;
+
+const Directory = createContext<SiteDirectory>({
+  sites: [],
+  devices: [],
+  siteById: new Map(),
+  deviceById: new Map(),
+  known: false,
+  error: undefined,
+});
+
+export function SiteDirectoryProvider({ children }: { readonly children: ReactNode }) {
+  const sites = useQuery('sites', () => requestAll<Site>(SITES, 'sites'), ['sites']);
+  const devices = useQuery('devices', () => requestAll<Device>(DEVICES, 'devices'), ['devices']);
+  const directory = useMemo<SiteDirectory>(
+    () => ({
+      sites: sites.data ?? [],
+      devices: devices.data ?? [],
+      siteById: new Map(sites.data?.map(site => [site.id, site])),
+      deviceById: new Map(devices.data?.map(device => [device.id, device])),
+      known: sites.data !== undefined && devices.data !== undefined,
+      error: sites.error ?? devices.error,
+    }),
+    [sites.data, devices.data, sites.error, devices.error],
+  );
+  return <Directory value={directory}>{children}</Directory>;
+}
+
+export const useSiteDirectory = (): SiteDirectory => useContext(Directory);

@@ -1,0 +1,185 @@
+import { type KeyboardEvent, useMemo, useRef, useState } from 'react';
+import { Icon } from '../ui/icon';
+import { StateMark } from '../ui/state-mark';
+import { duration, useNow } from '../ui/time';
+import { LinkControl } from './link-control';
+import { type Device, type Site, useSiteDirectory } from './site-directory';
+import { type TreeNode, treeNodes } from './site-tree.nodes';
+import { lagOf, stateOfDevice, stateOfLink } from './state-of';
+import './site-tree.css';
+
+/** What a camera carries when it is dragged from the tree to a tile. */
+export const DEVICE_MEDIA_TYPE = 'application/x-holdfast-device';
+
+const iconOf = (device: Device) =>
+  device.type === 'CAMERA' ? 'camera' : device.type === 'MICROPHONE' ? 'microphone' : 'other';
+
+function SiteLink({ site, nowMs }: { readonly site: Site; readonly nowMs: number }) {
+  if (site.link === null) return <span className="dim tree-second">This central</span>;
+  const state = stateOfLink(site.link, nowMs);
+  const lag = lagOf(site.link);
+  const { roundTripMs } = site.link;
+  const facts = [
+    site.link.state === 'DOWN' ? `since ${duration(nowMs - Date.parse(site.link.since))}` : null,
+    lag === null ? null : lag === 0 ? 'no lag' : `lag ${lag} events`,
+    site.link.state === 'UP' && roundTripMs !== null ? `${roundTripMs.toFixed(0)} ms` : null,
+  ].filter(fact => fact !== null);
+  return (
+    <span
+      className="tree-second"
+      title={state.detail}
+      data-testid={`link-${site.id}`}
+      data-state={site.link.state}
+    >
+      <StateMark {...state} />
+      <span className="dim clip">{facts.join(' · ')}</span>
+    </span>
+  );
+}
+
+function SiteLine({
+  node,
+  nowMs,
+  onToggle,
+}: {
+  readonly node: TreeNode & { kind: 'site' };
+  readonly nowMs: number;
+  readonly onToggle: () => void;
+}) {
+  const { site } = node;
+  return (
+    <>
+      <button
+        type="button"
+        className={`tree-toggle ${node.open ? 'open' : ''}`}
+        tabIndex={-1}
+        aria-label={node.open ? 'Collapse' : 'Expand'}
+        onClick={onToggle}
+      >
+        <Icon name="chevron" size={12} />
+      </button>
+      <Icon name={site.link === null ? 'central' : 'site'} />
+      <span className="grow tree-site">
+        <span className="row">
+          <span className="clip grow tree-name">{site.name}</span>
+          <LinkControl site={site} />
+        </span>
+        <SiteLink site={site} nowMs={nowMs} />
+      </span>
+    </>
+  );
+}
+
+function DeviceLine({
+  node,
+  nowMs,
+}: {
+  readonly node: TreeNode & { kind: 'device' };
+  readonly nowMs: number;
+}) {
+  const state = stateOfDevice(node.device, node.site, nowMs);
+  return (
+    <>
+      <Icon name={iconOf(node.device)} size={14} />
+      <span className="grow clip">{node.device.name}</span>
+      <span className="tree-state" title={state.detail}>
+        <StateMark {...state} />
+      </span>
+    </>
+  );
+}
+
+interface SiteTreeProps {
+  readonly shownIds: ReadonlySet<string>;
+  readonly onOpenDevice: (device: Device) => void;
+  readonly onOpenSite: (site: Site) => void;
+}
+
+export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) {
+  const directory = useSiteDirectory();
+  const nowMs = useNow(5000);
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const [filter, setFilter] = useState('');
+  const [focusedId, setFocusedId] = useState<string | null>(null);
+  const list = useRef<HTMLDivElement>(null);
+  const nodes = useMemo(() => treeNodes(directory, closed, filter), [directory, closed, filter]);
+  const focusIndex = Math.max(
+    0,
+    nodes.findIndex(node => node.id === focusedId),
+  );
+  const toggle = (id: string, open = closed.has(id)) =>
+    setClosed(last => new Set(open ? [...last].filter(other => other !== id) : [...last, id]));
+  const moveTo = (index: number) => {
+    const node = nodes[Math.min(nodes.length - 1, Math.max(0, index))];
+    if (node === undefined) return;
+    setFocusedId(node.id);
+    list.current?.querySelector<HTMLElement>(`[data-node="${CSS.escape(node.id)}"]`)?.focus();
+  };
+  const open = (node: TreeNode) => (node.kind === 'site' ? onOpenSite(node.site) : onOpenDevice(node.device));
+  const onKeyDown = (event: KeyboardEvent, node: TreeNode, index: number) => {
+    if (event.target !== event.currentTarget) return;
+    const parent = nodes.findLastIndex((other, at) => at < index && other.level < node.level);
+    const isSite = node.kind === 'site';
+    const actions = new Map<string, () => void>([
+      ['ArrowDown', () => moveTo(index + 1)],
+      ['ArrowUp', () => moveTo(index - 1)],
+      ['Home', () => moveTo(0)],
+      ['End', () => moveTo(nodes.length - 1)],
+      ['ArrowRight', () => (isSite && !node.open ? toggle(node.id, true) : moveTo(index + 1))],
+      ['ArrowLeft', () => (isSite && node.open ? toggle(node.id, false) : moveTo(parent))],
+      ['Enter', () => open(node)],
+      [' ', () => open(node)],
+    ]);
+    const action = actions.get(event.key);
+    if (action === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  };
+  return (
+    <nav className="tree-panel" aria-label="Sites and devices">
+      <label className="tree-filter">
+        <Icon name="search" size={13} />
+        <input
+          type="search"
+          placeholder="Find a site or device"
+          aria-label="Find a site or device"
+          value={filter}
+          onChange={event => setFilter(event.currentTarget.value)}
+        />
+      </label>
+      <div className="tree" role="tree" aria-label="Sites" ref={list} data-testid="site-tree">
+        {nodes.map((node, index) => (
+          <div
+            key={node.id}
+            role="treeitem"
+            aria-level={node.level + 1}
+            aria-expanded={node.kind === 'site' ? node.open : undefined}
+            aria-selected={shownIds.has(node.id)}
+            tabIndex={index === focusIndex ? 0 : -1}
+            data-node={node.id}
+            data-testid={node.kind === 'site' ? `tree-site-${node.id}` : `tree-device-${node.id}`}
+            className={`tree-line ${node.kind}`}
+            style={{ paddingLeft: 6 + node.level * 14 + (node.kind === 'device' ? 8 : 0) }}
+            draggable={node.kind === 'device' && node.device.type === 'CAMERA'}
+            onDragStart={event => event.dataTransfer.setData(DEVICE_MEDIA_TYPE, node.id)}
+            onFocus={() => setFocusedId(node.id)}
+            onKeyDown={event => onKeyDown(event, node, index)}
+            onClick={() => open(node)}
+          >
+            {node.kind === 'site' ? (
+              <SiteLine node={node} nowMs={nowMs} onToggle={() => toggle(node.id)} />
+            ) : (
+              <DeviceLine node={node} nowMs={nowMs} />
+            )}
+          </div>
+        ))}
+        {directory.known && nodes.length === 0 && <p className="empty">Nothing is called that.</p>}
+        {!directory.known && directory.error === undefined && <p className="empty">Asking the central …</p>}
+        {!directory.known && directory.error !== undefined && (
+          <p className="empty">{directory.error.message}</p>
+        )}
+      </div>
+    </nav>
+  );
+}

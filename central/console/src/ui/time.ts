@@ -1,0 +1,73 @@
+import { useEffect, useState } from 'react';
+
+const pad = (value: number, width = 2): string => String(value).padStart(width, '0');
+
+export type Instant = string | number;
+const dateOf = (instant: Instant): Date => new Date(instant);
+export const msOf = (instant: Instant): number =>
+  typeof instant === 'number' ? instant : Date.parse(instant);
+
+/** `UTC+1`, `UTC+5:30`: the browser's zone at that instant. */
+export function zoneAt(instant: Instant): string {
+  const minutes = -dateOf(instant).getTimezoneOffset();
+  if (minutes === 0) return 'UTC';
+  const sign = minutes < 0 ? '−' : '+';
+  const hours = Math.floor(Math.abs(minutes) / 60);
+  const rest = Math.abs(minutes) % 60;
+  return `UTC${sign}${hours}${rest === 0 ? '' : `:${pad(rest)}`}`;
+}
+
+export function clock(instant: Instant): string {
+  const date = dateOf(instant);
+  return `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+}
+
+export const clockMs = (instant: Instant): string =>
+  `${clock(instant)}.${pad(dateOf(instant).getMilliseconds(), 3)}`;
+
+export function day(instant: Instant): string {
+  const date = dateOf(instant);
+  return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+}
+
+export const dayAndClock = (instant: Instant): string => `${day(instant)} ${clock(instant)}`;
+
+/** The clock alone today, the day with it otherwise. */
+export function shortTime(instant: Instant, nowMs = Date.now()): string {
+  return day(instant) === day(nowMs) ? clock(instant) : dayAndClock(instant);
+}
+
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${pad(seconds % 60)} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${pad(minutes % 60)} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** For `<input type="datetime-local">`, which knows local time only. */
+export const toLocalInput = (instant: Instant): string => `${day(instant)}T${clock(instant)}`;
+export const fromLocalInput = (value: string): number => new Date(value).getTime();
+
+export function useNow(intervalMs = 1000): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), intervalMs);
+    return () => clearInterval(timer);
+  }, [intervalMs]);
+  return now;
+}
+
+export function bytes(count: number): string {
+  if (count < 1000) return `${count} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let value = count;
+  let unit = -1;
+  do {
+    value /= 1000;
+    unit += 1;
+  } while (value >= 999.5 && unit < units.length - 1);
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
+}
