@@ -1,2 +1,22 @@
+export {
+  type CertificateAuthority,
+  CertificateRoleError,
+  createCertificateAuthority,
+  issuePeerCredentials,
+  type PeerCredentials,
+  serverNameOfRole,
+} from './certificates/certificate-authority.js';
+export {
+  CertificateFileError,
+  loadCertificateAuthority,
+  loadPeerCredentials,
+  saveCertificateAuthority,
+  savePeerCredentials,
+} from './certificates/certificate-files.js';
+export { siteOfCertificate } from './certificates/site-of-certificate.js';
 export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
+export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
+export { GRPC_MESSAGE_BYTES_MAX } from './transport/grpc-options.js';
+export { createGrpcServer, GrpcListenError, type GrpcServer } from './transport/grpc-server.js';
+export { HTTP2_WINDOW_BYTES } from './transport/grpc-window.js';

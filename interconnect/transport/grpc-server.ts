@@ -1,0 +1,75 @@
+import type { Http2SecureServer } from 'node:http2';
+import type { Socket } from 'node:net';
+import {
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import type { PeerCredentials } from '../certificates/certificate-authority.js';
+import { commonGrpcOptions } from './grpc-options.js';
+import { raiseServerWindow } from './grpc-window.js';
+
+export class GrpcListenError extends Error {
+  override readonly name = 'GrpcListenError';
+  readonly code = 'GRPC_CANNOT_LISTEN';
+}
+
+/** A gRPC server that talks only to peers with a certificate of our authority (mutual TLS, RFC 8446 §4.3.2). */
+export interface GrpcServer extends AsyncDisposable {
+  addService(definition: ServiceDefinition, implementation: UntypedServiceImplementation): void;
+  /** `port: 0` takes a free one. Throws `GrpcListenError`. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }>;
+}
+
+/**
+ * A peer with no certificate, or one of another authority, does not get past the handshake; its address and the reason are
+ * logged. Disposing cuts every connection: what was not acknowledged is sent again to the next server.
+ */
+export function createGrpcServer(options: {
+  readonly credentials: PeerCredentials;
+  readonly logger: Logger;
+}): GrpcServer {
+  const { credentials, logger } = options;
+  const server = new Server(commonGrpcOptions);
+  raiseServerWindow(server, http2Server => logRefusedPeers(http2Server, logger));
+  return {
+    addService: (definition, implementation) => server.addService(definition, implementation),
+    listen: ({ host, port }) =>
+      new Promise((resolve, reject) => {
+        server.bindAsync(authorityOf(host, port), serverCredentialsOf(credentials), (error, boundPort) => {
+          if (error === null) return resolve({ port: boundPort });
+          reject(
+            new GrpcListenError(`cannot listen on ${host} port ${port}: ${error.message}`, { cause: error }),
+          );
+        });
+      }),
+    [Symbol.asyncDispose]: async () => server.forceShutdown(),
+  };
+}
+
+function logRefusedPeers(http2Server: Http2SecureServer, logger: Logger): void {
+  // A socket forgets its peer's address when it is destroyed, unless it was asked before.
+  http2Server.on('connection', (socket: Socket) => void socket.remoteAddress);
+  http2Server.on('tlsClientError', (error, socket) => {
+    const raw = (socket as { _parent?: Socket })._parent ?? socket;
+    logger.warn(
+      { peer: raw.remoteAddress ?? null, reason: error.message },
+      'peer refused at the TLS handshake',
+    );
+  });
+}
+
+/** `host:port`, with IPv6 addresses in brackets. */
+export function authorityOf(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function serverCredentialsOf(credentials: PeerCredentials): ServerCredentials {
+  const keyPair = {
+    private_key: Buffer.from(credentials.privateKeyPem),
+    cert_chain: Buffer.from(credentials.certificatePem),
+  };
+  return ServerCredentials.createSsl(Buffer.from(credentials.authorityPem), [keyPair], true);
+}
