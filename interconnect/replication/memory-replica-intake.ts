@@ -1,0 +1,76 @@
+import { equalBytes, type RecordedEvent } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
+
+interface Replica {
+  fence: number;
+  cursor: ReplicaCursor;
+  readonly events: RecordedEvent[];
+}
+
+/** Replicas that are forgotten: the twin of the durable intakes, for tests and simulations. */
+export interface MemoryReplicaIntake extends ReplicaIntake {
+  /** What is held of one site, in the order of its positions. */
+  events(site: SiteId): readonly RecordedEvent[];
+  /** What is held of all sites, in the order of the commits. */
+  feed(): readonly RecordedEvent[];
+}
+
+const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
+
+export function createMemoryReplicaIntake(): MemoryReplicaIntake {
+  const replicas = new Map<SiteId, Replica>();
+  const feed: RecordedEvent[] = [];
+  return {
+    async openSession(site) {
+      const replica = replicas.get(site) ?? { fence: 0, cursor: nothing, events: [] };
+      replicas.set(site, replica);
+      replica.fence += 1;
+      return { fence: replica.fence, cursor: replica.cursor };
+    },
+
+    async commit({ site, fence, before, after, events }) {
+      assertContinuous(site, before, after, events);
+      const replica = replicas.get(site);
+      if (replica?.fence !== fence) return 'FENCED';
+      if (!sameCursor(replica.cursor, before)) return 'STALE_CURSOR';
+      replica.cursor = after;
+      replica.events.push(...events);
+      feed.push(...events);
+      return 'COMMITTED';
+    },
+
+    events: site => replicas.get(site)?.events ?? [],
+    feed: () => feed,
+  };
+}
+
+function sameCursor(one: ReplicaCursor, other: ReplicaCursor): boolean {
+  return (
+    one.epoch === other.epoch &&
+    one.position === other.position &&
+    one.treeEdge.length === other.treeEdge.length &&
+    one.treeEdge.every((hash, index) => equalBytes(hash, other.treeEdge[index]!))
+  );
+}
+
+/** The replication server has checked all this; a mistake here would be for ever, so it is believed twice. */
+function assertContinuous(
+  site: SiteId,
+  before: ReplicaCursor,
+  after: ReplicaCursor,
+  events: readonly RecordedEvent[],
+): void {
+  const start = after.epoch === before.epoch ? before.position : 0;
+  const isContinuous =
+    after.epoch >= before.epoch &&
+    after.position === start + events.length &&
+    events.every(
+      (event, index) =>
+        event.site === site && event.epoch === after.epoch && event.position === start + 1 + index,
+    );
+  if (isContinuous) return;
+  throw new RangeError(
+    `${events.length} events do not lead site ${site} from ${before.epoch}/${before.position} to ${after.epoch}/${after.position}`,
+  );
+}

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import {
+  decodeRecordedEvent,
+  encodeHeader,
+  extendEdge,
+  type RecordedEvent,
+  type Sha256,
+} from '@holdfast/core';
+import { EventId, SiteId } from '@holdfast/schema';
+import { v7 } from 'uuid';
+import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
+
+/** One adapter under test, with a look behind it. */
+export interface ReplicaIntakeUnderTest {
+  readonly intake: ReplicaIntake;
+  /** What is stored of a site, in the order of its positions. */
+  readonly stored: (
+    site: SiteId,
+  ) => Promise<readonly Pick<RecordedEvent, 'epoch' | 'position' | 'header' | 'data' | 'leafHash'>[]>;
+  /** What was taken in since the adapter was opened, in the order of the feed. */
+  readonly feed: () => Promise<readonly Pick<RecordedEvent, 'site' | 'position'>[]>;
+}
+
+/** Registers a test: uvu's `suite` fits. */
+type TestRegistrar = (title: string, run: () => Promise<void>) => void;
+
+/** What every replica intake must do. Each adapter's own test file calls this with its suite. */
+export function describeReplicaIntake(
+  test: TestRegistrar,
+  options: { readonly open: () => Promise<ReplicaIntakeUnderTest>; readonly sha256: Sha256 },
+): void {
+  const { open, sha256 } = options;
+  describeExactness(test, open, sha256);
+  describeFencing(test, open, sha256);
+  describeOrder(test, open, sha256);
+}
+
+type Open = () => Promise<ReplicaIntakeUnderTest>;
+
+function describeExactness(test: TestRegistrar, open: Open, sha256: Sha256): void {
+  test('a site that was never seen begins at epoch 0, position 0, with an empty edge', async () => {
+    const { intake } = await open();
+    const { cursor } = await intake.openSession(newSite());
+    assert.deepEqual(plain(cursor), { epoch: 0, position: 0, treeEdge: [] });
+  });
+
+  test('every stored byte comes back, and the cursor with its edge', async () => {
+    const { intake, stored } = await open();
+    const site = newSite();
+    const events = eventsOf(site, { epoch: 1, from: 1, count: 5, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const after = advance(cursor, events, sha256);
+    assert.equal(await intake.commit({ site, fence, before: cursor, after, events }), 'COMMITTED');
+    assert.deepEqual((await stored(site)).map(bytesOf), events.map(bytesOf));
+    assert.deepEqual(plain((await intake.openSession(site)).cursor), plain(after));
+  });
+
+  test('a batch that was committed already is STALE_CURSOR and stores nothing', async () => {
+    const { intake, stored } = await open();
+    const site = newSite();
+    const events = eventsOf(site, { epoch: 1, from: 1, count: 3, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const batch = { site, fence, before: cursor, after: advance(cursor, events, sha256), events };
+    assert.equal(await intake.commit(batch), 'COMMITTED');
+    assert.equal(await intake.commit(batch), 'STALE_CURSOR');
+    assert.equal((await stored(site)).length, 3);
+  });
+
+  test('a cursor with another edge at the same position is STALE_CURSOR', async () => {
+    const { intake, stored } = await open();
+    const site = newSite();
+    const first = eventsOf(site, { epoch: 1, from: 1, count: 1, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const after = advance(cursor, first, sha256);
+    await intake.commit({ site, fence, before: cursor, after, events: first });
+    const next = eventsOf(site, { epoch: 1, from: 2, count: 1, sha256 });
+    const before = { ...after, treeEdge: [new Uint8Array(32).fill(1)] };
+    const outcome = await intake.commit({
+      site,
+      fence,
+      before,
+      after: advance(after, next, sha256),
+      events: next,
+    });
+    assert.equal(outcome, 'STALE_CURSOR');
+    assert.equal((await stored(site)).length, 1);
+  });
+
+  test('a batch with a hole is a fault and stores nothing', async () => {
+    const { intake, stored } = await open();
+    const site = newSite();
+    const events = eventsOf(site, { epoch: 1, from: 1, count: 3, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const after = advance(cursor, events, sha256);
+    const holed = [events[0]!, events[2]!];
+    await assert.rejects(intake.commit({ site, fence, before: cursor, after, events: holed }), RangeError);
+    assert.equal((await stored(site)).length, 0);
+    assert.deepEqual(plain((await intake.openSession(site)).cursor), plain(cursor));
+  });
+
+  test('a new epoch begins at position 1 and the old one stays', async () => {
+    const { intake, stored } = await open();
+    const site = newSite();
+    const old = eventsOf(site, { epoch: 1, from: 1, count: 2, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const before = advance(cursor, old, sha256);
+    await intake.commit({ site, fence, before: cursor, after: before, events: old });
+    const events = eventsOf(site, { epoch: 2, from: 1, count: 2, sha256 });
+    const after = advance({ epoch: 2, position: 0, treeEdge: [] }, events, sha256);
+    assert.equal(await intake.commit({ site, fence, before, after, events }), 'COMMITTED');
+    assert.deepEqual((await stored(site)).map(({ epoch, position }) => [epoch, position]).sort(), [
+      [1, 1],
+      [1, 2],
+      [2, 1],
+      [2, 2],
+    ]);
+    assert.deepEqual(plain((await intake.openSession(site)).cursor), plain(after));
+  });
+}
+
+function describeFencing(test: TestRegistrar, open: Open, sha256: Sha256): void {
+  test('a newer session fences every older one', async () => {
+    const { intake, stored } = await open();
+    const site = newSite();
+    const events = eventsOf(site, { epoch: 1, from: 1, count: 1, sha256 });
+    const sessions = [
+      await intake.openSession(site),
+      await intake.openSession(site),
+      await intake.openSession(site),
+    ];
+    const before = sessions[0]!.cursor;
+    const batch = { site, before, after: advance(before, events, sha256), events };
+    assert.equal(await intake.commit({ ...batch, fence: sessions[0]!.fence }), 'FENCED');
+    assert.equal(await intake.commit({ ...batch, fence: sessions[1]!.fence }), 'FENCED');
+    assert.equal((await stored(site)).length, 0);
+    assert.equal(await intake.commit({ ...batch, fence: sessions[2]!.fence }), 'COMMITTED');
+  });
+
+  test('fences grow, and one site does not fence another', async () => {
+    const { intake } = await open();
+    const [one, other] = [newSite(), newSite()];
+    const session = await intake.openSession(one);
+    await intake.openSession(other);
+    const events = eventsOf(one, { epoch: 1, from: 1, count: 1, sha256 });
+    const after = advance(session.cursor, events, sha256);
+    const outcome = await intake.commit({
+      site: one,
+      fence: session.fence,
+      before: session.cursor,
+      after,
+      events,
+    });
+    assert.equal(outcome, 'COMMITTED');
+    assert.ok((await intake.openSession(one)).fence > session.fence);
+  });
+
+  test('of the same batch committed twice at once, exactly one is stored', async () => {
+    const { intake, stored } = await open();
+    const site = newSite();
+    const events = eventsOf(site, { epoch: 1, from: 1, count: 2, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const batch = { site, fence, before: cursor, after: advance(cursor, events, sha256), events };
+    const outcomes = await Promise.all([intake.commit(batch), intake.commit(batch)]);
+    assert.deepEqual(outcomes.sort(), ['COMMITTED', 'STALE_CURSOR']);
+    assert.equal((await stored(site)).length, 2);
+  });
+}
+
+function describeOrder(test: TestRegistrar, open: Open, sha256: Sha256): void {
+  test('the feed holds each site in the order of its positions, however many write at once', async () => {
+    const { intake, feed } = await open();
+    const sites = Array.from({ length: 4 }, newSite);
+    await Promise.all(
+      sites.map(async site => {
+        let { fence, cursor } = await intake.openSession(site);
+        for (let round = 0; round < 5; round += 1) {
+          const events = eventsOf(site, { epoch: 1, from: cursor.position + 1, count: 4, sha256 });
+          const after = advance(cursor, events, sha256);
+          assert.equal(await intake.commit({ site, fence, before: cursor, after, events }), 'COMMITTED');
+          cursor = after;
+        }
+      }),
+    );
+    const seen = await feed();
+    for (const site of sites) {
+      const positions = seen.filter(event => event.site === site).map(event => event.position);
+      assert.deepEqual(
+        positions,
+        Array.from({ length: 20 }, (_, index) => index + 1),
+      );
+    }
+  });
+}
+
+const utf8 = new TextEncoder();
+
+function newSite(): SiteId {
+  return SiteId.parse(v7());
+}
+
+function eventsOf(
+  site: SiteId,
+  options: { readonly epoch: number; readonly from: number; readonly count: number; readonly sha256: Sha256 },
+): RecordedEvent[] {
+  return Array.from({ length: options.count }, (_, index) => {
+    const position = options.from + index;
+    const header = encodeHeader({
+      site,
+      epoch: options.epoch,
+      position,
+      id: EventId.parse(v7()),
+      stream: 'conformance-"ü"',
+      revision: position - 1,
+      type: 'SomethingHappened',
+      version: 1,
+      recordedAt: BigInt(position) * 65536n,
+      actor: 'server:conformance',
+      occurredAtMs: position,
+      clockQuality: 'NTP',
+      causationId: null,
+      correlationId: EventId.parse(v7()),
+    });
+    return decodeRecordedEvent(
+      header,
+      utf8.encode(JSON.stringify({ position, text: 'ü\u0000"\\{}' })),
+      options.sha256,
+    );
+  });
+}
+
+function advance(before: ReplicaCursor, events: readonly RecordedEvent[], sha256: Sha256): ReplicaCursor {
+  const leafHashes = events.map(event => event.leafHash);
+  return {
+    epoch: events.at(-1)!.epoch,
+    position: before.position + events.length,
+    treeEdge: extendEdge(before.treeEdge, before.position, leafHashes, sha256),
+  };
+}
+
+/** Buffers and byte arrays with the same bytes are the same here. */
+function plain(cursor: ReplicaCursor) {
+  return { ...cursor, treeEdge: cursor.treeEdge.map(hash => Buffer.from(hash).toString('hex')) };
+}
+
+function bytesOf(event: Pick<RecordedEvent, 'header' | 'data' | 'leafHash'>): readonly string[] {
+  return [event.header, event.data, event.leafHash].map(bytes => Buffer.from(bytes).toString('hex'));
+}
