@@ -115,8 +115,11 @@ export type {
 } from './recording/segment-intake.js';
 export {
   CODECS_LENGTH_MAX,
+  decodeFragmentEntry,
   decodeManifest,
+  encodeFragmentEntry,
   encodeManifest,
+  FRAGMENT_ENTRY_BYTE_LENGTH,
   MANIFEST_FRAGMENTS_MAX,
   ManifestMalformedError,
   manifestDigest,

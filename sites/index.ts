@@ -25,6 +25,28 @@ export {
   ManagementServer,
   type ManagementServerOptions,
 } from './management-server/management-server.js';
+export {
+  MEDIA_DATABASE_LIMITS,
+  type MediaDamage,
+  type MediaDatabase,
+  type MediaDatabaseLimits,
+  type MediaDatabaseObserver,
+  type MediaRecovery,
+  type MediaSpan,
+  type OutgoingFact,
+  type RecordOutcome,
+  type SealReport,
+  type SegmentOrigin,
+  type StoredSegment,
+} from './recording-server/media-database/media-database.js';
+export {
+  type MediaDatabaseOptions,
+  openMediaDatabase,
+} from './recording-server/media-database/open-media-database.js';
+export {
+  MediaDatabaseForeignError,
+  MediaDatabaseInUseError,
+} from './recording-server/media-database/segment-index.js';
 export type { RtspCredentials } from './rtsp-server/digest-authentication.js';
 export type {
   MediaProvider,

@@ -1,5 +1,6 @@
-import { DeviceId, SegmentId } from '@holdfast/schema';
+import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { Sha256 } from '../hash.js';
+import { readUuid, writeUuid } from '../log/uuid-bytes.js';
 import type { FragmentEntry, SegmentManifest } from '../media/fragment.js';
 
 /*
@@ -16,7 +17,8 @@ const magic = 0x4846534d;
 const version = 1;
 const headByteLength = 4 + 2 + 16 + 16 + 1;
 const initByteLength = 4 + 32 + 4;
-const entryByteLength = 8 + 8 + 8 + 4 + 1 + 32;
+/** One fragment's part of the manifest; the media database also writes it before each fragment of a file. */
+export const FRAGMENT_ENTRY_BYTE_LENGTH = 8 + 8 + 8 + 4 + 1 + 32;
 const arrivalFlag = 1;
 const keyFrameFlag = 2;
 
@@ -36,13 +38,13 @@ export function encodeManifest(manifest: SegmentManifest): Uint8Array {
   requireValid(manifest);
   const { codecs, fragments } = manifest;
   const bytes = new Uint8Array(
-    headByteLength + codecs.length + initByteLength + fragments.length * entryByteLength,
+    headByteLength + codecs.length + initByteLength + fragments.length * FRAGMENT_ENTRY_BYTE_LENGTH,
   );
   const view = new DataView(bytes.buffer);
   view.setUint32(0, magic);
   view.setUint16(4, version);
-  bytes.set(uuidBytes(manifest.segmentId), 6);
-  bytes.set(uuidBytes(manifest.deviceId), 22);
+  setUuid('segmentId', manifest.segmentId, bytes, 6);
+  setUuid('deviceId', manifest.deviceId, bytes, 22);
   view.setUint8(38, codecs.length);
   bytes.set(new TextEncoder().encode(codecs), headByteLength);
   let at = headByteLength + codecs.length;
@@ -52,7 +54,7 @@ export function encodeManifest(manifest: SegmentManifest): Uint8Array {
   at += initByteLength;
   for (const fragment of fragments) {
     writeEntry(fragment, bytes, view, at);
-    at += entryByteLength;
+    at += FRAGMENT_ENTRY_BYTE_LENGTH;
   }
   return bytes;
 }
@@ -67,18 +69,18 @@ export function decodeManifest(bytes: Uint8Array): SegmentManifest {
   const initAt = headByteLength + codecsLength;
   if (bytes.length < initAt + initByteLength) throw malformed(`${bytes.length} bytes are too few`);
   const fragmentCount = view.getUint32(initAt + 36);
-  const expected = initAt + initByteLength + fragmentCount * entryByteLength;
+  const expected = initAt + initByteLength + fragmentCount * FRAGMENT_ENTRY_BYTE_LENGTH;
   if (bytes.length !== expected) {
     throw malformed(`${bytes.length} bytes, expected ${expected} for ${fragmentCount} fragments`);
   }
   const manifest: SegmentManifest = {
-    segmentId: SegmentId.parse(uuidText(bytes.subarray(6, 22))),
-    deviceId: DeviceId.parse(uuidText(bytes.subarray(22, 38))),
+    segmentId: getUuid('segmentId', bytes, 6) as SegmentId,
+    deviceId: getUuid('deviceId', bytes, 22) as DeviceId,
     codecs: asciiText(bytes.subarray(headByteLength, initAt)),
     initByteLength: view.getUint32(initAt),
     initDigest: bytes.slice(initAt + 4, initAt + 36),
     fragments: Array.from({ length: fragmentCount }, (_, index) =>
-      readEntry(bytes, view, initAt + initByteLength + index * entryByteLength),
+      readEntry(bytes, view, initAt + initByteLength + index * FRAGMENT_ENTRY_BYTE_LENGTH),
     ),
   };
   requireValid(manifest);
@@ -88,6 +90,24 @@ export function decodeManifest(bytes: Uint8Array): SegmentManifest {
 /** SHA-256 of the canonical encoding: what `RecordingSealed.segments[].digest` holds in hexadecimal. */
 export function manifestDigest(manifest: SegmentManifest, sha256: Sha256): Uint8Array {
   return sha256(encodeManifest(manifest));
+}
+
+/** Throws `ManifestMalformedError` when a field is out of its range. */
+export function encodeFragmentEntry(entry: FragmentEntry): Uint8Array {
+  requireValidEntry('fragment', entry, 0);
+  const bytes = new Uint8Array(FRAGMENT_ENTRY_BYTE_LENGTH);
+  writeEntry(entry, bytes, new DataView(bytes.buffer), 0);
+  return bytes;
+}
+
+/** Throws `ManifestMalformedError` for anything that `encodeFragmentEntry` does not write. */
+export function decodeFragmentEntry(bytes: Uint8Array): FragmentEntry {
+  if (bytes.length !== FRAGMENT_ENTRY_BYTE_LENGTH) {
+    throw malformed(`an entry of ${bytes.length} bytes, expected ${FRAGMENT_ENTRY_BYTE_LENGTH}`);
+  }
+  const entry = readEntry(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
+  requireValidEntry('fragment', entry, 0);
+  return entry;
 }
 
 function writeEntry(entry: FragmentEntry, bytes: Uint8Array, view: DataView, at: number): void {
@@ -117,8 +137,6 @@ function readEntry(bytes: Uint8Array, view: DataView, at: number): FragmentEntry
 
 function requireValid(manifest: SegmentManifest): void {
   const { codecs, fragments } = manifest;
-  requireUuid('segmentId', manifest.segmentId);
-  requireUuid('deviceId', manifest.deviceId);
   if (codecs.length < 1 || codecs.length > CODECS_LENGTH_MAX || !/^[\x20-\x7e]+$/.test(codecs)) {
     throw malformed(`codecs: expected 1 to ${CODECS_LENGTH_MAX} printable ASCII characters`);
   }
@@ -127,14 +145,17 @@ function requireValid(manifest: SegmentManifest): void {
   requireInteger('fragments', fragments.length, 1, MANIFEST_FRAGMENTS_MAX);
   let fromMsBefore = 0;
   for (const [index, entry] of fragments.entries()) {
-    const name = `fragment ${index}`;
-    requireInteger(`${name} fromMs`, entry.fromMs, fromMsBefore, Number.MAX_SAFE_INTEGER);
-    requireInteger(`${name} toMs`, entry.toMs, entry.fromMs, Number.MAX_SAFE_INTEGER);
-    requireInteger(`${name} arrivalMs`, entry.arrivalMs, 0, Number.MAX_SAFE_INTEGER);
-    requireInteger(`${name} byteLength`, entry.byteLength, 1, 0xffff_ffff);
-    requireDigest(`${name} digest`, entry.digest);
+    requireValidEntry(`fragment ${index}`, entry, fromMsBefore);
     fromMsBefore = entry.fromMs;
   }
+}
+
+function requireValidEntry(name: string, entry: FragmentEntry, fromMsMin: number): void {
+  requireInteger(`${name} fromMs`, entry.fromMs, fromMsMin, Number.MAX_SAFE_INTEGER);
+  requireInteger(`${name} toMs`, entry.toMs, entry.fromMs, Number.MAX_SAFE_INTEGER);
+  requireInteger(`${name} arrivalMs`, entry.arrivalMs, 0, Number.MAX_SAFE_INTEGER);
+  requireInteger(`${name} byteLength`, entry.byteLength, 1, 0xffff_ffff);
+  requireDigest(`${name} digest`, entry.digest);
 }
 
 function requireInteger(name: string, value: number, min: number, max: number): void {
@@ -147,23 +168,13 @@ function requireDigest(name: string, digest: Uint8Array): void {
   if (digest.length !== digestByteLength) throw malformed(`${name} has ${digest.length} bytes, expected 32`);
 }
 
-function requireUuid(name: string, text: string): void {
-  if (!SegmentId.safeParse(text).success || text !== text.toLowerCase()) {
-    throw malformed(`${name} ${text} is not a UUID in lower case`);
-  }
+function setUuid(name: string, text: string, bytes: Uint8Array, at: number): void {
+  if (!writeUuid(text, bytes, at)) throw malformed(`${name} ${text} is not a UUID in lower case`);
 }
 
-function uuidBytes(text: string): Uint8Array {
-  const hex = text.replaceAll('-', '');
-  return Uint8Array.from({ length: 16 }, (_, index) =>
-    Number.parseInt(hex.slice(index * 2, index * 2 + 2), 16),
-  );
-}
-
-function uuidText(bytes: Uint8Array): string {
-  const hex = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
-  const text = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-  if (!SegmentId.safeParse(text).success) throw malformed(`${text} is not a UUID`);
+function getUuid(name: string, bytes: Uint8Array, at: number): string {
+  const text = readUuid(bytes, at);
+  if (text === null) throw malformed(`${name} is not a UUID`);
   return text;
 }
 

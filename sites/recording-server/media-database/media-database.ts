@@ -2,6 +2,7 @@ import type { Fragment, InitSegment, MediaItem, SegmentIntake, SegmentManifest }
 import type {
   DeletionPolicy,
   DeviceId,
+  EventId,
   RecordingCause,
   RecordingGap,
   RecordingServerId,
@@ -43,11 +44,72 @@ export interface MediaDamage {
   readonly detail: string;
 }
 
-/** A segment, and the gap before it when one ended with it: what the log is told of. */
+/** What the log has not been told yet of one device: at most 200 segments, and the gaps that ended with them. */
 export interface SealReport {
   readonly deviceId: DeviceId;
   readonly segments: readonly SealedSegment[];
   readonly gaps: readonly RecordingGap[];
+}
+
+/** An event for the site's log, kept until it is there. */
+export interface OutgoingFact {
+  readonly eventId: EventId;
+  readonly stream: string;
+  readonly type: string;
+  readonly occurredAtMs: number;
+  /** JSON, as it will stand in the log. */
+  readonly data: string;
+}
+
+export interface MediaDatabaseLimits {
+  /** A segment ends at the first key frame after this time or size. */
+  readonly segmentMsMax: number;
+  readonly segmentBytesMax: number;
+  /** What may wait for the disk, per device; more is refused and counted. */
+  readonly queueFragmentsMax: number;
+  readonly queueBytesMax: number;
+  /** An unfinished import that nobody went on with for this long is removed. */
+  readonly importAbandonedMs: number;
+}
+
+export const MEDIA_DATABASE_LIMITS: MediaDatabaseLimits = {
+  // Small enough to retrieve and to lose, large enough that a day of a camera is about 1,350 files and rows.
+  segmentMsMax: 64_000,
+  segmentBytesMax: 32 * 1024 * 1024,
+  // A disk that stalls for half a minute loses nothing: groups of 2 s at 4 Mbit/s are 15 MB then.
+  queueFragmentsMax: 64,
+  queueBytesMax: 32 * 1024 * 1024,
+  // Longer than a link stays away, shorter than it takes to fill a disk with halves.
+  importAbandonedMs: 14 * 24 * 3600_000,
+};
+
+/** What must be heard of at once. Calls are synchronous and must not throw. */
+export interface MediaDatabaseObserver {
+  fragmentsDropped(drop: {
+    readonly deviceId: DeviceId;
+    readonly fragmentCount: number;
+    readonly byteLength: number;
+    readonly cause: 'QUEUE_FULL' | 'HALTED' | 'CLOSED';
+  }): void;
+  /** `code`: of the system, e.g. `ENOSPC`. The write is repeated. */
+  writeFailed(failure: {
+    readonly deviceId: DeviceId;
+    readonly code: string;
+    readonly message: string;
+  }): void;
+  damageFound(damage: MediaDamage): void;
+}
+
+/** What opening the database had to repair. */
+export interface MediaRecovery {
+  /** The index was missing or unusable, and was made again from the files. */
+  readonly indexRebuilt: boolean;
+  /** Sealed now, with `SERVER_CRASHED`. */
+  readonly recovered: readonly StoredSegment[];
+  /** Bytes behind the last complete fragment that were cut off. */
+  readonly tornBytes: number;
+  /** Files without one complete fragment (removed), and files that could not be read (left where they are). */
+  readonly problems: readonly string[];
 }
 
 /**
@@ -56,12 +118,15 @@ export interface SealReport {
  */
 export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   readonly recordingServerId: RecordingServerId;
+  readonly recovery: MediaRecovery;
 
   /** Begins a run of recording; a run that goes on for this device is ended for the same cause. */
   beginRun(options: {
     readonly deviceId: DeviceId;
     readonly init: InitSegment;
     readonly cause: RecordingCause;
+    /** Where recording of the device ended elsewhere, when that is later than what is here: for the gap. */
+    readonly previousEnd?: { readonly toMs: number; readonly cause: RecordingCause } | null;
   }): void;
   append(deviceId: DeviceId, fragment: Fragment): RecordOutcome;
   /** Resolves when everything accepted before is durable and sealed. Without a run it does nothing. */
@@ -69,6 +134,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   /** Refuses every append from now on and ends all runs (`DISK_FULL`), or accepts again. */
   halt(): Promise<void>;
   unhalt(): void;
+  /** Tries failed writes again now: there is room. */
+  retryWrites(): void;
 
   /** Fragments that touch [fromMs, toMs), in order of time, up to what is on the disk now. Damaged ones are left out. */
   read(options: {
@@ -93,11 +160,13 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly fromMs: number;
     readonly toMs: number;
   }): readonly MediaSpan[];
-  /** Sealed segments that touch [fromMs, toMs), in order of time. */
+  /** Sealed segments that touch [fromMs, toMs), in order of time: at most `limit`, behind `after`. */
   segments(options: {
     readonly deviceId: DeviceId;
     readonly fromMs: number;
     readonly toMs: number;
+    readonly after: StoredSegment | null;
+    readonly limit: number;
   }): readonly StoredSegment[];
   segment(segmentId: SegmentId): StoredSegment | null;
   manifest(segmentId: SegmentId): Promise<SegmentManifest | null>;
@@ -105,12 +174,29 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   /** Bytes of all files, sealed or not. */
   usageBytes(): number;
 
-  /** Hides the segments at once; their files go with `collectGarbage`. Unknown ids are left out of the answer. */
+  /**
+   * Hands what was sealed since to `compose`, device by device, and keeps the facts that it answers in the same transaction:
+   * each segment comes into the log once. Answers how many segments were reported.
+   */
+  reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number;
+  /** Segments that the log is known to have reported: after the index was rebuilt. */
+  markReported(segmentIds: readonly SegmentId[]): void;
+  /** Keeps a fact until `removeFacts`. */
+  putFact(fact: OutgoingFact): void;
+  /** The oldest facts that are kept, in order. */
+  facts(limit: number): readonly OutgoingFact[];
+  removeFacts(eventIds: readonly EventId[]): void;
+
+  /**
+   * Hides the segments at once and keeps the facts that `compose` answers, in one transaction; the files go with
+   * `collectGarbage`. Unknown ids are left out.
+   */
   markDeleted(options: {
     readonly segmentIds: readonly SegmentId[];
     readonly policy: DeletionPolicy;
+    readonly compose: (segments: readonly StoredSegment[]) => readonly OutgoingFact[];
   }): readonly StoredSegment[];
-  /** Removes the files of marked segments. Safe to repeat after a crash. */
+  /** Removes the files of marked segments and abandoned imports. Safe to repeat after a crash. */
   collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }>;
 
   /** Reads everything and compares it with its manifest. */

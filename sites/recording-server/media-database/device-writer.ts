@@ -1,0 +1,328 @@
+import { type Fragment, type FragmentEntry, type InitSegment, SEAM_MS_MAX } from '@holdfast/core';
+import type { DeviceId, RecordingCause, RecordingGap, SegmentId } from '@holdfast/schema';
+import type { MediaDatabaseLimits, MediaDatabaseObserver, RecordOutcome } from './media-database.js';
+import { type MediaDirectory, syncFolder } from './media-directory.js';
+import { SegmentWriter, sha256 } from './segment-file.js';
+import type { RecordingEnd } from './segment-index.js';
+
+/** A failed write is repeated after this, doubled up to the maximum, or at once when there is room again. */
+const retryMsMin = 500;
+const retryMsMax = 10_000;
+
+export interface DeviceWriterContext {
+  readonly directory: MediaDirectory;
+  readonly limits: MediaDatabaseLimits;
+  readonly observer: MediaDatabaseObserver;
+  readonly newSegmentId: () => SegmentId;
+  readonly lastRecordingEnd: (deviceId: DeviceId) => RecordingEnd | null;
+  /** Seals, indexes and moves the file, and closes the writer. */
+  readonly seal: (writer: SegmentWriter, endedBecause: RecordingCause) => Promise<void>;
+  /** The file could not be written any more: it is left as it is, to be recovered. */
+  readonly strand: (writer: SegmentWriter) => Promise<void>;
+}
+
+export class FragmentInvalidError extends Error {
+  override readonly name = 'FragmentInvalidError';
+  readonly code = 'FRAGMENT_INVALID';
+}
+
+interface Run {
+  readonly init: InitSegment;
+  readonly previousEnd: RecordingEnd | null;
+}
+
+type Step =
+  | { readonly kind: 'begin'; readonly run: Run; readonly cause: RecordingCause }
+  | { readonly kind: 'fragment'; readonly fragment: Fragment }
+  /** `pause` ends the segment, `end` the run as well. */
+  | { readonly kind: 'end' | 'pause'; readonly cause: RecordingCause; readonly done: () => void };
+
+/** Writes one device's recordings, step by step, behind a bounded queue. */
+export class DeviceWriter {
+  readonly #context: DeviceWriterContext;
+  readonly #deviceId: DeviceId;
+  readonly #queue: Step[] = [];
+  #queuedFragments = 0;
+  #queuedBytes = 0;
+  #running = false;
+  #halted = false;
+  #closing = false;
+  #draining: Promise<void> | null = null;
+  #wake: (() => void) | null = null;
+
+  #run: Run | null = null;
+  #began: RecordingCause = 'SERVER_STARTED';
+  #segment: SegmentWriter | null = null;
+  #lastEnd: RecordingEnd | null = null;
+
+  constructor(context: DeviceWriterContext, deviceId: DeviceId) {
+    this.#context = context;
+    this.#deviceId = deviceId;
+  }
+
+  beginRun(run: Run, cause: RecordingCause): void {
+    if (this.#running) void this.endRun(cause);
+    this.#running = true;
+    this.#push({ kind: 'begin', run, cause });
+  }
+
+  append(fragment: Fragment): RecordOutcome {
+    const { limits } = this.#context;
+    requireValid(fragment);
+    if (!this.#running) return { accepted: false, refusal: 'NO_RUN' };
+    if (this.#halted || this.#closing) return this.#refuse('HALTED', fragment);
+    if (
+      this.#queuedFragments >= limits.queueFragmentsMax ||
+      (this.#queuedFragments > 0 && this.#queuedBytes + fragment.bytes.length > limits.queueBytesMax)
+    ) {
+      return this.#refuse('QUEUE_FULL', fragment);
+    }
+    this.#queuedFragments += 1;
+    this.#queuedBytes += fragment.bytes.length;
+    this.#push({ kind: 'fragment', fragment });
+    return { accepted: true };
+  }
+
+  endRun(cause: RecordingCause): Promise<void> {
+    this.#running = false;
+    return new Promise(done => this.#push({ kind: 'end', cause, done }));
+  }
+
+  /** Ends the segment and refuses fragments until `unhalt`; the run itself goes on. */
+  halt(cause: RecordingCause): Promise<void> {
+    this.#halted = true;
+    this.#wake?.();
+    return new Promise(done => this.#push({ kind: 'pause', cause, done }));
+  }
+
+  unhalt(): void {
+    this.#halted = false;
+    this.retry();
+  }
+
+  retry(): void {
+    this.#wake?.();
+  }
+
+  /** What is written of the segment that is being recorded. */
+  openSegment(): SegmentWriter | null {
+    return this.#segment;
+  }
+
+  get openBytes(): number {
+    return this.#segment?.byteLength ?? 0;
+  }
+
+  /** Ends the run and writes what is queued; what cannot be written is left to recovery. */
+  async close(cause: RecordingCause): Promise<void> {
+    const ended = this.endRun(cause);
+    this.#closing = true;
+    this.#wake?.();
+    await ended;
+    await this.#draining;
+  }
+
+  #refuse(refusal: 'HALTED' | 'QUEUE_FULL', fragment: Fragment): RecordOutcome {
+    this.#drop(fragment, refusal);
+    return { accepted: false, refusal };
+  }
+
+  #drop(fragment: Fragment, cause: 'HALTED' | 'QUEUE_FULL' | 'CLOSED'): void {
+    const byteLength = fragment.bytes.length;
+    this.#context.observer.fragmentsDropped({
+      deviceId: this.#deviceId,
+      fragmentCount: 1,
+      byteLength,
+      cause,
+    });
+  }
+
+  #push(step: Step): void {
+    this.#queue.push(step);
+    this.#draining ??= this.#drain().finally(() => {
+      this.#draining = null;
+    });
+  }
+
+  async #drain(): Promise<void> {
+    let retryMs = retryMsMin;
+    for (let step = this.#queue[0]; step !== undefined; step = this.#queue[0]) {
+      try {
+        await this.#perform(step);
+        retryMs = retryMsMin;
+      } catch (error) {
+        await this.#writeFailed(error);
+        if (!this.#gaveUp(step)) {
+          await this.#pause(retryMs);
+          retryMs = Math.min(retryMs * 2, retryMsMax);
+          if (!this.#gaveUp(step)) continue;
+        }
+        await this.#abandon(step);
+      }
+      this.#shift(step);
+    }
+  }
+
+  /** While halted, a fragment is let go of after one try; when closing, everything is. */
+  #gaveUp(step: Step): boolean {
+    return this.#closing || (this.#halted && step.kind === 'fragment');
+  }
+
+  async #abandon(step: Step): Promise<void> {
+    if (step.kind === 'fragment') this.#drop(step.fragment, this.#halted ? 'HALTED' : 'CLOSED');
+    else if (step.kind !== 'begin') await this.#strand();
+  }
+
+  #shift(step: Step): void {
+    this.#queue.shift();
+    if (step.kind === 'fragment') {
+      this.#queuedFragments -= 1;
+      this.#queuedBytes -= step.fragment.bytes.length;
+    } else if (step.kind !== 'begin') step.done();
+  }
+
+  async #perform(step: Step): Promise<void> {
+    switch (step.kind) {
+      case 'begin':
+        this.#run = step.run;
+        this.#began = step.cause;
+        this.#lastEnd = later(this.#context.lastRecordingEnd(this.#deviceId), step.run.previousEnd);
+        return;
+      case 'fragment':
+        return this.#write(step.fragment);
+      case 'end':
+        await this.#sealSegment(step.cause);
+        this.#run = null;
+        return;
+      case 'pause':
+        await this.#sealSegment(step.cause);
+        this.#began = step.cause;
+    }
+  }
+
+  /** Safe to repeat after a failure at any of its steps. */
+  async #write(fragment: Fragment): Promise<void> {
+    const split = this.#segment && splitBefore(fragment, this.#segment, this.#context.limits);
+    if (split) {
+      await this.#sealSegment(split);
+      this.#began = split;
+    }
+    this.#segment ??= await this.#create(fragment);
+    await this.#segment.append(entryOf(fragment), fragment.bytes);
+    await this.#segment.sync();
+  }
+
+  async #create(fragment: Fragment): Promise<SegmentWriter> {
+    const { directory, newSegmentId } = this.#context;
+    const { init } = this.#run!;
+    const segmentId = newSegmentId();
+    const writer = await SegmentWriter.create(
+      directory.openFile(segmentId),
+      {
+        segmentId,
+        deviceId: this.#deviceId,
+        codecs: init.codecs,
+        initByteLength: init.bytes.length,
+        origin: 'RECORDED',
+        beganBecause: this.#began,
+        gapBefore: gapBefore(fragment, this.#lastEnd),
+      },
+      init.bytes,
+    );
+    await syncFolder(directory.openFolder);
+    return writer;
+  }
+
+  async #sealSegment(cause: RecordingCause): Promise<void> {
+    const writer = this.#segment;
+    if (!writer) return;
+    await this.#context.seal(writer, cause);
+    this.#lastEnd = { toMs: endOf(writer.entries), cause };
+    this.#segment = null;
+  }
+
+  async #writeFailed(error: unknown): Promise<void> {
+    const code = String((error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
+    const message = error instanceof Error ? error.message : String(error);
+    this.#context.observer.writeFailed({ deviceId: this.#deviceId, code, message });
+    // A full disk takes the same write again once there is room. After any other error the file is not trusted with more.
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') await this.#strand();
+  }
+
+  async #strand(): Promise<void> {
+    const writer = this.#segment;
+    if (!writer) return;
+    this.#segment = null;
+    this.#began = 'MEDIA_LOST';
+    if (writer.entries.length > 0) this.#lastEnd = { toMs: endOf(writer.entries), cause: 'MEDIA_LOST' };
+    await this.#context.strand(writer);
+  }
+
+  async #pause(timeoutMs: number): Promise<void> {
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (this.#closing) this.#wake();
+    });
+    this.#wake = null;
+  }
+}
+
+function entryOf(fragment: Fragment): FragmentEntry {
+  const { timeSource, beginsWithKeyFrame, bytes } = fragment;
+  return {
+    fromMs: Math.round(fragment.fromMs),
+    toMs: Math.round(fragment.toMs),
+    arrivalMs: Math.round(fragment.arrivalMs),
+    timeSource,
+    beginsWithKeyFrame,
+    byteLength: bytes.length,
+    digest: sha256(bytes),
+  };
+}
+
+function requireValid({ fromMs, toMs, arrivalMs, bytes }: Fragment): void {
+  const timesHold = fromMs >= 0 && toMs >= fromMs && toMs < Number.MAX_SAFE_INTEGER && arrivalMs >= 0;
+  if (timesHold && bytes.length > 0) return;
+  throw new FragmentInvalidError(
+    `a fragment from ${fromMs} to ${toMs}, arrived at ${arrivalMs}, of ${bytes.length} bytes`,
+  );
+}
+
+/** Why the segment must end before this fragment, or null. Each segment is without holes and runs forward in time. */
+function splitBefore(
+  fragment: Fragment,
+  segment: SegmentWriter,
+  limits: MediaDatabaseLimits,
+): RecordingCause | null {
+  const { entries, byteLength } = segment;
+  const first = entries[0];
+  const last = entries.at(-1);
+  if (!first || !last) return null;
+  if (fragment.fromMs < last.fromMs) return 'CLOCK_STEPPED';
+  if (fragment.fromMs - last.toMs >= SEAM_MS_MAX) return 'MEDIA_LOST';
+  const isFull =
+    fragment.toMs - first.fromMs > limits.segmentMsMax ||
+    byteLength + fragment.bytes.length > limits.segmentBytesMax;
+  const isFarTooLarge = byteLength + fragment.bytes.length > 2 * limits.segmentBytesMax;
+  return isFarTooLarge || (isFull && fragment.beginsWithKeyFrame) ? 'RECORDING_CONTINUED' : null;
+}
+
+/** The gap that this fragment ends. A segment that went on without a break was lost in between: no other cause is known. */
+function gapBefore(fragment: Fragment, lastEnd: RecordingEnd | null): RecordingGap | null {
+  if (lastEnd === null || fragment.fromMs - lastEnd.toMs < SEAM_MS_MAX) return null;
+  const cause = lastEnd.cause === 'RECORDING_CONTINUED' ? 'MEDIA_LOST' : lastEnd.cause;
+  return { fromMs: lastEnd.toMs, toMs: fragment.fromMs, cause };
+}
+
+export function endOf(entries: readonly FragmentEntry[]): number {
+  return entries.reduce((end, entry) => Math.max(end, entry.toMs), 0);
+}
+
+function later(one: RecordingEnd | null, other: RecordingEnd | null): RecordingEnd | null {
+  if (one === null || other === null) return one ?? other;
+  return one.toMs >= other.toMs ? one : other;
+}

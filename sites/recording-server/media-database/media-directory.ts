@@ -1,0 +1,64 @@
+import { mkdir, open } from 'node:fs/promises';
+import path from 'node:path';
+import type { DeviceId, SegmentId } from '@holdfast/schema';
+
+/**
+ * Where the files of a media database are:
+ *
+ *   index.sqlite                                       rebuilt from the files when it is lost
+ *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
+ *   import/<segmentId>.mp4                             being copied from another site
+ *   segments/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4   sealed; the day (UTC) is that of the first picture
+ */
+export class MediaDirectory {
+  readonly root: string;
+  readonly indexFile: string;
+  readonly openFolder: string;
+  readonly importFolder: string;
+  readonly segmentsFolder: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.indexFile = path.join(root, 'index.sqlite');
+    this.openFolder = path.join(root, 'open');
+    this.importFolder = path.join(root, 'import');
+    this.segmentsFolder = path.join(root, 'segments');
+  }
+
+  async create(): Promise<void> {
+    for (const folder of [this.openFolder, this.importFolder, this.segmentsFolder]) {
+      await mkdir(folder, { recursive: true });
+    }
+  }
+
+  openFile(segmentId: SegmentId): string {
+    return path.join(this.openFolder, `${segmentId}.mp4`);
+  }
+
+  importFile(segmentId: SegmentId): string {
+    return path.join(this.importFolder, `${segmentId}.mp4`);
+  }
+
+  sealedFile(segment: {
+    readonly deviceId: DeviceId;
+    readonly segmentId: SegmentId;
+    readonly fromMs: number;
+  }): string {
+    return path.join(this.dayFolder(segment), `${segment.segmentId}.mp4`);
+  }
+
+  dayFolder(segment: { readonly deviceId: DeviceId; readonly fromMs: number }): string {
+    const day = new Date(segment.fromMs).toISOString().slice(0, 10);
+    return path.join(this.segmentsFolder, segment.deviceId, day);
+  }
+}
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

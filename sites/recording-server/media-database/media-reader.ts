@@ -1,0 +1,249 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Fragment, FragmentEntry, MediaItem, SegmentManifest } from '@holdfast/core';
+import type { DeviceId, SegmentId } from '@holdfast/schema';
+import type { MediaDamage } from './media-database.js';
+import type { MediaDirectory } from './media-directory.js';
+import { SegmentFileDamagedError } from './segment-boxes.js';
+import { fragmentOffsets, readFragment, SealedFile, type SegmentWriter } from './segment-file.js';
+import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+
+/** Index rows fetched at a time while reading: about one hour. */
+const pageSize = 64;
+
+export interface MediaReaderContext {
+  readonly directory: MediaDirectory;
+  readonly index: SegmentIndex;
+  readonly openSegment: (deviceId: DeviceId) => SegmentWriter | null;
+  readonly damageFound: (damage: MediaDamage) => void;
+}
+
+interface Window {
+  readonly deviceId: DeviceId;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Reads recordings while they are written and deleted: a file that was opened stays readable. */
+export class MediaReader {
+  readonly #context: MediaReaderContext;
+
+  constructor(context: MediaReaderContext) {
+    this.#context = context;
+  }
+
+  async *read(window: Window): AsyncGenerator<MediaItem> {
+    let initDigest: Uint8Array | null = null;
+    for await (const piece of this.#pieces(window)) {
+      window.signal.throwIfAborted();
+      if (initDigest === null || Buffer.compare(initDigest, piece.manifest.initDigest) !== 0) {
+        initDigest = piece.manifest.initDigest;
+        yield { kind: 'init', init: { bytes: piece.initBytes, codecs: piece.manifest.codecs } };
+      }
+      for (const [index, entry] of piece.manifest.fragments.entries()) {
+        if (entry.toMs <= window.fromMs || entry.fromMs >= window.toMs) continue;
+        const bytes = await this.#bytesOrNull(piece, index);
+        window.signal.throwIfAborted();
+        if (bytes) yield { kind: 'fragment', fragment: fragmentOf(entry, bytes) };
+      }
+    }
+  }
+
+  async *readSegments(options: {
+    readonly deviceId: DeviceId;
+    readonly segmentIds: readonly SegmentId[];
+    readonly resumeAtFragment: number;
+    readonly signal: AbortSignal;
+  }): AsyncGenerator<MediaItem> {
+    const { deviceId, segmentIds, signal } = options;
+    for (const [position, segmentId] of segmentIds.entries()) {
+      signal.throwIfAborted();
+      const indexed = this.#context.index.get(segmentId);
+      if (!indexed || indexed.deviceId !== deviceId) {
+        yield { kind: 'missing', segmentId, cause: 'NOT_HERE' };
+        continue;
+      }
+      const firstFragment = position === 0 ? options.resumeAtFragment : 0;
+      yield* this.#wholeSegment(indexed, firstFragment, signal);
+    }
+  }
+
+  async manifest(indexed: IndexedSegment): Promise<SegmentManifest | null> {
+    await using file = await this.#openOrNull(indexed);
+    return file?.manifest ?? null;
+  }
+
+  /** Reads all of a segment. Null when it is what the index says, else what is wrong with it. */
+  async check(indexed: IndexedSegment, signal: AbortSignal): Promise<MediaDamage | null> {
+    try {
+      await using file = await this.#open(indexed);
+      for (const index of file.manifest.fragments.keys()) {
+        signal.throwIfAborted();
+        await file.fragmentBytes(index);
+      }
+      return null;
+    } catch (error) {
+      return damageOf(indexed, error);
+    }
+  }
+
+  /** A segment is given out whole or named as missing: everything is checked before the first byte leaves. */
+  async *#wholeSegment(
+    indexed: IndexedSegment,
+    firstFragment: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<MediaItem> {
+    const { segmentId } = indexed.segment;
+    await using file = await this.#openOrNull(indexed);
+    const damage = file === null ? null : await this.#firstDamage(indexed, file, firstFragment, signal);
+    if (file === null || damage !== null) {
+      yield { kind: 'missing', segmentId, cause: `DAMAGED: ${damage?.detail ?? 'the file cannot be read'}` };
+      return;
+    }
+    yield { kind: 'manifest', manifest: file.manifest };
+    yield { kind: 'init', init: { bytes: file.initBytes, codecs: file.manifest.codecs } };
+    for (let index = firstFragment; index < file.manifest.fragments.length; index += 1) {
+      signal.throwIfAborted();
+      const bytes = await file.fragmentBytes(index);
+      yield { kind: 'fragment', fragment: fragmentOf(file.manifest.fragments[index]!, bytes) };
+    }
+  }
+
+  async #firstDamage(
+    indexed: IndexedSegment,
+    file: SealedFile,
+    firstFragment: number,
+    signal: AbortSignal,
+  ): Promise<MediaDamage | null> {
+    for (let index = firstFragment; index < file.manifest.fragments.length; index += 1) {
+      signal.throwIfAborted();
+      try {
+        await file.fragmentBytes(index);
+      } catch (error) {
+        return this.#report(damageOf(indexed, error));
+      }
+    }
+    return null;
+  }
+
+  /** Sealed segments in order of time, then what is written of the one being recorded. */
+  async *#pieces(window: Window): AsyncGenerator<Piece> {
+    let after: IndexedSegment | null = null;
+    for (;;) {
+      // Read in the same turn as the open segment below: what is not in the index by then is still open.
+      const page: readonly IndexedSegment[] = this.#context.index.touching({
+        ...window,
+        after,
+        limit: pageSize,
+      });
+      if (page.length === 0) break;
+      for (const indexed of page) {
+        await using file = await this.#openOrNull(indexed);
+        if (!file) continue;
+        const { manifest, initBytes } = file;
+        yield { indexed, manifest, initBytes, fragmentBytes: index => file.fragmentBytes(index) };
+      }
+      after = page.at(-1)!;
+    }
+    const writer = this.#context.openSegment(window.deviceId);
+    if (writer && writer.entries.length > 0 && !this.#context.index.has(writer.head.segmentId)) {
+      yield* this.#openPiece(writer);
+    }
+  }
+
+  async *#openPiece(writer: SegmentWriter): AsyncGenerator<Piece> {
+    const manifest = writer.manifest();
+    const handle = await this.#openFileOf(writer);
+    if (!handle) return;
+    try {
+      const offsets = fragmentOffsets(writer.fragmentsAt, manifest.fragments);
+      yield {
+        indexed: null,
+        manifest,
+        initBytes: writer.initBytes,
+        fragmentBytes: index => readFragment(handle, offsets[index]!, manifest.fragments[index]!),
+      };
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** It may be sealed, and so moved, at this very moment. */
+  async #openFileOf(writer: SegmentWriter): Promise<FileHandle | null> {
+    const { segmentId, deviceId } = writer.head;
+    const fromMs = writer.entries[0]!.fromMs;
+    const sealed = this.#context.directory.sealedFile({ segmentId, deviceId, fromMs });
+    for (const path of [writer.path, sealed]) {
+      try {
+        return await open(path, 'r');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+    return null;
+  }
+
+  #open(indexed: IndexedSegment): Promise<SealedFile> {
+    return openSealed(this.#context.directory, indexed);
+  }
+
+  async #openOrNull(indexed: IndexedSegment): Promise<SealedFile | null> {
+    try {
+      return await this.#open(indexed);
+    } catch (error) {
+      // Deleted between the look-up and the opening is not damage.
+      if (this.#context.index.get(indexed.segment.segmentId)) this.#report(damageOf(indexed, error));
+      return null;
+    }
+  }
+
+  async #bytesOrNull(piece: Piece, index: number): Promise<Buffer | null> {
+    try {
+      return await piece.fragmentBytes(index);
+    } catch (error) {
+      if (!(error instanceof SegmentFileDamagedError) || !piece.indexed) throw error;
+      this.#report(damageOf(piece.indexed, error));
+      return null;
+    }
+  }
+
+  #report(damage: MediaDamage): MediaDamage {
+    this.#context.damageFound(damage);
+    return damage;
+  }
+}
+
+interface Piece {
+  /** Null: it is being recorded. */
+  readonly indexed: IndexedSegment | null;
+  readonly manifest: SegmentManifest;
+  readonly initBytes: Uint8Array;
+  readonly fragmentBytes: (index: number) => Promise<Buffer>;
+}
+
+async function openSealed(directory: MediaDirectory, indexed: IndexedSegment): Promise<SealedFile> {
+  const { deviceId, segment } = indexed;
+  const path = directory.sealedFile({ deviceId, segmentId: segment.segmentId, fromMs: segment.fromMs });
+  const file = await SealedFile.open(path);
+  if (file.manifest.segmentId === segment.segmentId) return file;
+  await file[Symbol.asyncDispose]();
+  throw new SegmentFileDamagedError(`${path} holds segment ${file.manifest.segmentId}`);
+}
+
+/** Throws what is not damage of this one file. */
+function damageOf({ deviceId, segment }: IndexedSegment, error: unknown): MediaDamage {
+  const { segmentId, fromMs, toMs } = segment;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') {
+    return { deviceId, segmentId, fromMs, toMs, kind: 'FILE_MISSING', detail: message };
+  }
+  if (error instanceof SegmentFileDamagedError || code === 'EIO') {
+    return { deviceId, segmentId, fromMs, toMs, kind: 'FILE_DAMAGED', detail: message };
+  }
+  throw error;
+}
+
+function fragmentOf(entry: FragmentEntry, bytes: Uint8Array): Fragment {
+  const { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame } = entry;
+  return { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame, bytes };
+}

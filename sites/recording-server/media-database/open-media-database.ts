@@ -1,0 +1,342 @@
+import { renameSync } from 'node:fs';
+import { mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest } from '@holdfast/core';
+import type { DeletionPolicy, DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
+import { RecordingCause } from '@holdfast/schema';
+import { DeviceWriter } from './device-writer.js';
+import type {
+  MediaDamage,
+  MediaDatabase,
+  MediaDatabaseLimits,
+  MediaDatabaseObserver,
+  MediaRecovery,
+  MediaSpan,
+  OutgoingFact,
+  RecordOutcome,
+  SealReport,
+  StoredSegment,
+} from './media-database.js';
+import { MediaDirectory } from './media-directory.js';
+import { MediaReader } from './media-reader.js';
+import { indexedFrom, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
+import type { SegmentWriter } from './segment-file.js';
+import { absentAsNull, SegmentImporter } from './segment-importer.js';
+import { type IndexedSegment, SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
+
+/** Files removed in one transaction with their index rows. */
+const garbageBatchSize = 200;
+
+export interface MediaDatabaseOptions {
+  /** Made when it is missing. Owned by one process at a time. */
+  readonly dir: string;
+  readonly recordingServerId: RecordingServerId;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  readonly newSegmentId: () => SegmentId;
+  readonly limits: MediaDatabaseLimits;
+  readonly observer: MediaDatabaseObserver;
+}
+
+/**
+ * Opens the media database and puts in order what a crash left. Throws `MediaDatabaseInUseError` while another process
+ * holds the directory, and `MediaDatabaseForeignError` when it belongs to another recording server.
+ */
+export async function openMediaDatabase(options: MediaDatabaseOptions): Promise<MediaDatabase> {
+  const directory = new MediaDirectory(options.dir);
+  await directory.create();
+  const index = await openIndex(options, directory);
+  const database = new OpenMediaDatabase(options, directory, index);
+  try {
+    await database.recover(index.wasCreated);
+    return database;
+  } catch (error) {
+    index.close();
+    throw error;
+  }
+}
+
+/** An index that cannot be used is put aside, never overwritten: the files say everything that it said. */
+async function openIndex(options: MediaDatabaseOptions, directory: MediaDirectory): Promise<SegmentIndex> {
+  const file = directory.indexFile;
+  const { recordingServerId } = options;
+  try {
+    return new SegmentIndex({ file, recordingServerId });
+  } catch (error) {
+    if (!(error instanceof SegmentIndexUnusableError)) throw error;
+    for (const suffix of ['', '-wal', '-shm']) {
+      await rename(`${file}${suffix}`, `${file}.unusable-${options.now()}${suffix}`).catch(absentAsNull);
+    }
+    return new SegmentIndex({ file, recordingServerId });
+  }
+}
+
+class OpenMediaDatabase implements MediaDatabase {
+  readonly recordingServerId: RecordingServerId;
+  readonly #options: MediaDatabaseOptions;
+  readonly #directory: MediaDirectory;
+  readonly #index: SegmentIndex;
+  readonly #writers = new Map<DeviceId, DeviceWriter>();
+  readonly #importer: SegmentImporter;
+  readonly #reader: MediaReader;
+  readonly #stranded = new Set<string>();
+  #recovery: MediaRecovery | null = null;
+  #halted = false;
+  #closed = false;
+
+  constructor(options: MediaDatabaseOptions, directory: MediaDirectory, index: SegmentIndex) {
+    this.recordingServerId = options.recordingServerId;
+    this.#options = options;
+    this.#directory = directory;
+    this.#index = index;
+    this.#importer = new SegmentImporter({
+      directory,
+      isHeld: segmentId => index.get(segmentId) !== null,
+      isHalted: () => this.#halted,
+      seal: async writer => (await this.#seal(writer, 'RECORDING_CONTINUED')).segment.byteLength,
+    });
+    this.#reader = new MediaReader({
+      directory,
+      index,
+      openSegment: deviceId => this.#writers.get(deviceId)?.openSegment() ?? null,
+      damageFound: damage => options.observer.damageFound(damage),
+    });
+  }
+
+  get recovery(): MediaRecovery {
+    return this.#recovery!;
+  }
+
+  async recover(rebuildIndex: boolean): Promise<void> {
+    this.#recovery = await recoverMedia(this.#recoveryContext(), { rebuildIndex });
+    await this.collectGarbage();
+  }
+
+  beginRun(options: Parameters<MediaDatabase['beginRun']>[0]): void {
+    const { deviceId, init, cause, previousEnd } = options;
+    requireInit(init);
+    this.#writer(deviceId).beginRun({ init, previousEnd: previousEnd ?? null }, cause);
+  }
+
+  append(deviceId: DeviceId, fragment: Fragment): RecordOutcome {
+    return this.#writers.get(deviceId)?.append(fragment) ?? { accepted: false, refusal: 'NO_RUN' };
+  }
+
+  async endRun(options: { readonly deviceId: DeviceId; readonly cause: RecordingCause }): Promise<void> {
+    await this.#writers.get(options.deviceId)?.endRun(options.cause);
+  }
+
+  async halt(): Promise<void> {
+    this.#halted = true;
+    await Promise.all([...this.#writers.values()].map(writer => writer.halt('DISK_FULL')));
+  }
+
+  unhalt(): void {
+    this.#halted = false;
+    for (const writer of this.#writers.values()) writer.unhalt();
+  }
+
+  retryWrites(): void {
+    for (const writer of this.#writers.values()) writer.retry();
+  }
+
+  read(options: Parameters<MediaDatabase['read']>[0]): AsyncIterable<MediaItem> {
+    return this.#reader.read(options);
+  }
+
+  readSegments(options: Parameters<MediaDatabase['readSegments']>[0]): AsyncIterable<MediaItem> {
+    return this.#reader.readSegments(options);
+  }
+
+  importSegment(options: Parameters<MediaDatabase['importSegment']>[0]): Promise<ImportOpening> {
+    return this.#importer.importSegment(options);
+  }
+
+  spans(options: Parameters<MediaDatabase['spans']>[0]): readonly MediaSpan[] {
+    return this.#index.spans(options);
+  }
+
+  segments(options: Parameters<MediaDatabase['segments']>[0]): readonly StoredSegment[] {
+    return this.#index.touching(options);
+  }
+
+  segment(segmentId: SegmentId): StoredSegment | null {
+    return this.#index.get(segmentId);
+  }
+
+  async manifest(segmentId: SegmentId): Promise<SegmentManifest | null> {
+    const indexed = this.#index.get(segmentId);
+    return indexed && (await this.#reader.manifest(indexed));
+  }
+
+  devices(): readonly DeviceId[] {
+    return this.#index.devices();
+  }
+
+  usageBytes(): number {
+    let bytes = this.#index.fileBytes();
+    for (const writer of this.#writers.values()) bytes += writer.openBytes;
+    return bytes;
+  }
+
+  reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number {
+    let count = 0;
+    for (const deviceId of this.#index.devices()) {
+      count += this.#index.transaction(() => {
+        const report = this.#index.unreported(deviceId);
+        if (report.segments.length === 0) return 0;
+        for (const fact of compose(report)) this.#index.putFact(fact);
+        this.#index.markReported(report.segments.map(segment => segment.segmentId));
+        return report.segments.length;
+      });
+    }
+    return count;
+  }
+
+  markReported(segmentIds: readonly SegmentId[]): void {
+    this.#index.transaction(() => this.#index.markReported(segmentIds));
+  }
+
+  putFact(fact: OutgoingFact): void {
+    this.#index.putFact(fact);
+  }
+
+  facts(limit: number): readonly OutgoingFact[] {
+    return this.#index.facts(limit);
+  }
+
+  removeFacts(eventIds: readonly EventId[]): void {
+    this.#index.transaction(() => this.#index.removeFacts(eventIds));
+  }
+
+  markDeleted(options: {
+    readonly segmentIds: readonly SegmentId[];
+    readonly policy: DeletionPolicy;
+    readonly compose: (segments: readonly StoredSegment[]) => readonly OutgoingFact[];
+  }): readonly StoredSegment[] {
+    return this.#index.transaction(() => {
+      const marked = options.segmentIds.flatMap(segmentId => {
+        const indexed = this.#index.get(segmentId);
+        return indexed && this.#index.markDeleted(segmentId, options.policy) ? [indexed] : [];
+      });
+      if (marked.length > 0) {
+        for (const fact of options.compose(marked)) this.#index.putFact(fact);
+      }
+      return marked;
+    });
+  }
+
+  async collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
+    await this.#removeAbandonedImports();
+    await this.#recoverStranded();
+    let segmentCount = 0;
+    let byteLength = 0;
+    for (;;) {
+      const batch = this.#index.garbage(garbageBatchSize);
+      if (batch.length === 0) return { segmentCount, byteLength };
+      for (const indexed of batch) {
+        await unlink(this.#sealedPath(indexed)).catch(absentAsNull);
+        byteLength += indexed.fileByteLength;
+      }
+      this.#index.transaction(() => {
+        for (const indexed of batch) this.#index.forgetGarbage(indexed);
+      });
+      segmentCount += batch.length;
+    }
+  }
+
+  async *verify(options: { readonly signal: AbortSignal }): AsyncGenerator<MediaDamage> {
+    for (const indexed of this.#index.all()) {
+      options.signal.throwIfAborted();
+      const damage = await this.#reader.check(indexed, options.signal);
+      if (damage && this.#index.get(indexed.segment.segmentId)) yield damage;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all([...this.#writers.values()].map(writer => writer.close('SERVER_STOPPED')));
+    this.#index.close();
+  }
+
+  #writer(deviceId: DeviceId): DeviceWriter {
+    let writer = this.#writers.get(deviceId);
+    if (!writer) {
+      writer = new DeviceWriter(
+        {
+          directory: this.#directory,
+          limits: this.#options.limits,
+          observer: this.#options.observer,
+          newSegmentId: this.#options.newSegmentId,
+          lastRecordingEnd: id => this.#index.lastRecordingEnd(id),
+          seal: async (segment, endedBecause) => void (await this.#seal(segment, endedBecause)),
+          strand: async segment => {
+            this.#stranded.add(segment.path);
+            await segment.close();
+          },
+        },
+        deviceId,
+      );
+      this.#writers.set(deviceId, writer);
+      if (this.#halted) void writer.halt('DISK_FULL');
+    }
+    return writer;
+  }
+
+  async #seal(writer: SegmentWriter, endedBecause: RecordingCause): Promise<IndexedSegment> {
+    const { seal, fileByteLength } = await writer.seal(endedBecause);
+    const indexed = indexedFrom(writer.head, seal, fileByteLength);
+    await mkdir(path.dirname(this.#sealedPath(indexed)), { recursive: true });
+    this.#index.insert(indexed);
+    // In the same turn as the row: nobody can look a segment up and not find its file. After a crash in between, the
+    // file is found sealed in its old place and moved.
+    renameSync(writer.path, this.#sealedPath(indexed));
+    await writer.close();
+    return indexed;
+  }
+
+  #sealedPath({ deviceId, segment }: StoredSegment): string {
+    return this.#directory.sealedFile({ deviceId, segmentId: segment.segmentId, fromMs: segment.fromMs });
+  }
+
+  #recoveryContext(): RecoveryContext {
+    return {
+      directory: this.#directory,
+      index: this.#index,
+      seal: (writer, endedBecause) => this.#seal(writer, endedBecause),
+      settle: async (file, indexed) => {
+        await mkdir(path.dirname(this.#sealedPath(indexed)), { recursive: true });
+        await rename(file, this.#sealedPath(indexed));
+      },
+    };
+  }
+
+  async #recoverStranded(): Promise<void> {
+    for (const file of this.#stranded) {
+      const findings = { recovered: [], problems: [], tornBytes: 0 };
+      try {
+        await recoverFile(this.#recoveryContext(), file, findings);
+        this.#stranded.delete(file);
+      } catch {
+        // The disk still refuses it: the next round tries again, and so does the next start.
+      }
+    }
+  }
+
+  async #removeAbandonedImports(): Promise<void> {
+    const before = this.#options.now() - this.#options.limits.importAbandonedMs;
+    for (const name of await readdir(this.#directory.importFolder)) {
+      const segmentId = path.basename(name, '.mp4') as SegmentId;
+      const file = path.join(this.#directory.importFolder, name);
+      const { mtimeMs } = await stat(file);
+      if (mtimeMs < before && !this.#importer.isOpen(segmentId)) await unlink(file);
+    }
+  }
+}
+
+function requireInit({ bytes, codecs }: InitSegment): void {
+  if (bytes.length === 0 || codecs.length === 0 || codecs.length > 200) {
+    throw new RangeError(`an init segment of ${bytes.length} bytes with codecs "${codecs}"`);
+  }
+}

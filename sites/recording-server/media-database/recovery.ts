@@ -1,0 +1,127 @@
+import { readdir, stat, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import type { DeviceId } from '@holdfast/schema';
+import { endOf } from './device-writer.js';
+import type { MediaRecovery, StoredSegment } from './media-database.js';
+import type { MediaDirectory } from './media-directory.js';
+import { SegmentFileDamagedError } from './segment-boxes.js';
+import { digestHex, SealedFile, SegmentWriter, walkSegmentFile } from './segment-file.js';
+import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+
+export interface RecoveryContext {
+  readonly directory: MediaDirectory;
+  readonly index: SegmentIndex;
+  readonly seal: (writer: SegmentWriter, endedBecause: 'SERVER_CRASHED') => Promise<IndexedSegment>;
+  /** Moves a sealed file to its place. */
+  readonly settle: (path: string, indexed: IndexedSegment) => Promise<void>;
+}
+
+interface Findings {
+  readonly recovered: StoredSegment[];
+  readonly problems: string[];
+  tornBytes: number;
+}
+
+/** Puts in order what a crash left, and makes missing index rows again from the files. */
+export async function recoverMedia(
+  context: RecoveryContext,
+  options: { readonly rebuildIndex: boolean },
+): Promise<MediaRecovery> {
+  const findings: Findings = { recovered: [], problems: [], tornBytes: 0 };
+  if (options.rebuildIndex) await indexSealedFiles(context, findings);
+  for (const file of await listFolder(context.directory.openFolder)) {
+    await recoverFile(context, file, findings);
+  }
+  await finishImports(context, findings);
+  return { indexRebuilt: options.rebuildIndex, ...findings };
+}
+
+/** One file of `open/`: cut behind its last complete fragment, sealed, indexed, moved. */
+export async function recoverFile(context: RecoveryContext, file: string, findings: Findings): Promise<void> {
+  const walked = await walkSegmentFile(file);
+  if (walked === null) {
+    // The crash came before the head was written, so there is no fragment in it; or its head is damaged: kept for a person.
+    const { size } = await stat(file);
+    findings.problems.push(`${file}: no head can be read in its ${size} bytes`);
+    if (size === 0) await unlink(file);
+    return;
+  }
+  if (walked.seal !== null) {
+    const indexed = indexedFrom(walked.head, walked.seal, walked.fileByteLength);
+    context.index.insert(indexed);
+    await context.settle(file, indexed);
+    return;
+  }
+  findings.tornBytes += walked.fileByteLength - walked.byteLength;
+  if (walked.entries.length === 0) {
+    findings.problems.push(`${file}: no complete fragment; removed`);
+    await unlink(file);
+    return;
+  }
+  const writer = await SegmentWriter.resume(file, walked);
+  findings.recovered.push(await context.seal(writer, 'SERVER_CRASHED'));
+}
+
+/** An import that was sealed but not moved is complete; every other half stays for the next try. */
+async function finishImports(context: RecoveryContext, findings: Findings): Promise<void> {
+  for (const file of await listFolder(context.directory.importFolder)) {
+    try {
+      await using sealed = await SealedFile.open(file);
+      const indexed = indexedFrom(sealed.head, sealed, sealed.fileByteLength);
+      context.index.insert(indexed);
+      await context.settle(file, indexed);
+    } catch (error) {
+      if (!(error instanceof SegmentFileDamagedError)) findings.problems.push(`${file}: ${error}`);
+    }
+  }
+}
+
+async function indexSealedFiles(context: RecoveryContext, findings: Findings): Promise<void> {
+  for (const device of await listFolder(context.directory.segmentsFolder)) {
+    for (const day of await listFolder(device)) {
+      for (const file of await listFolder(day)) {
+        try {
+          await using sealed = await SealedFile.open(file);
+          context.index.insert(indexedFrom(sealed.head, sealed, sealed.fileByteLength));
+        } catch (error) {
+          findings.problems.push(`${file}: ${error instanceof Error ? error.message : error}`);
+        }
+      }
+    }
+  }
+}
+
+/** The index row that a file says of itself. */
+export function indexedFrom(
+  head: SegmentWriter['head'],
+  seal: Pick<SealedFile, 'manifest' | 'endedBecause'>,
+  fileByteLength: number,
+): IndexedSegment {
+  const { fragments, initByteLength, segmentId } = seal.manifest;
+  return {
+    deviceId: head.deviceId as DeviceId,
+    origin: head.origin,
+    fileByteLength,
+    gapBefore: head.gapBefore,
+    // What was copied from another site is a fact of that site's log.
+    reported: head.origin === 'IMPORTED',
+    segment: {
+      segmentId,
+      fromMs: fragments[0]!.fromMs,
+      toMs: endOf(fragments),
+      fragmentCount: fragments.length,
+      byteLength: fragments.reduce((sum, entry) => sum + entry.byteLength, initByteLength),
+      digest: digestHex(seal.manifest),
+      timeSource: fragments.every(entry => entry.timeSource === 'SENDER_REPORT')
+        ? 'SENDER_REPORT'
+        : 'ARRIVAL',
+      beganBecause: head.beganBecause,
+      endedBecause: seal.endedBecause,
+    },
+  };
+}
+
+async function listFolder(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder);
+  return names.sort().map(name => path.join(folder, name));
+}
