@@ -26,6 +26,11 @@ export {
   type ManagementServerOptions,
 } from './management-server/management-server.js';
 export {
+  type OperationsServer,
+  type OperationsServerOptions,
+  openOperationsServer,
+} from './operations/operations-server.js';
+export {
   MEDIA_DATABASE_LIMITS,
   type MediaDamage,
   type MediaDatabase,
@@ -69,3 +74,4 @@ export {
   type SimulatedCamera,
   type SimulatedCamerasOptions,
 } from './simulated-cameras/simulated-cameras.js';
+export { loadSiteKeys, type SiteKeys } from './site-keys.js';

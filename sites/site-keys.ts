@@ -1,0 +1,33 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { generateSealingKey } from './credentials/sealed-credentials.js';
+
+/** The keys that make a site itself. Made at its first start, kept in `keys/` (mode 0600), never anywhere else. */
+export interface SiteKeys {
+  /** Ed25519: signs the checkpoints of the log. */
+  readonly logKey: KeyObject;
+  /** X25519: opens what was sealed to this site. */
+  readonly sealingKeyPem: string;
+}
+
+export function loadSiteKeys(dataDirectory: string): SiteKeys {
+  const directory = path.join(dataDirectory, 'keys');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const logKeyPem = loadOrCreate(path.join(directory, 'log.key.pem'), () =>
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  );
+  const sealingKeyPem = loadOrCreate(
+    path.join(directory, 'sealing.key.pem'),
+    () => generateSealingKey().privateKeyPem,
+  );
+  return { logKey: createPrivateKey(logKeyPem), sealingKeyPem };
+}
+
+function loadOrCreate(file: string, create: () => string): string {
+  if (existsSync(file)) return readFileSync(file, 'utf8');
+  const content = create();
+  writeFileSync(`${file}.new`, content, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+  return content;
+}
