@@ -1,5 +1,13 @@
 export { OwnLogBehindReplicaError, runOwnLogIntake } from './intake/own-log-intake.js';
-export { createPostgresReplicaIntake, readReplicaCursor } from './intake/postgres-replica-intake.js';
+export {
+  createPostgresReplicaIntake,
+  FEED_CHANNEL,
+  readReplicaCursor,
+} from './intake/postgres-replica-intake.js';
 export { type Database, openDatabase } from './postgres/database.js';
 export { EmbeddedPostgresError } from './postgres/embedded-postgres-error.js';
 export type { Sql, TransactionSql } from './postgres/sql.js';
+export { PROJECTED_CHANNEL, Projector, type ProjectorOptions } from './read-models/projector.js';
+export { READ_MODELS_VERSION, readModels } from './read-models/read-models.js';
+export { createRetrievalFacts } from './read-models/retrieval/retrieval-facts.query.js';
+export { listenFor, Wakeup } from './read-models/wakeup.js';

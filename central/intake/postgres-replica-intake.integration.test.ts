@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { RecordedEvent } from '@holdfast/core';
-import type { ReplicaCursor } from '@holdfast/interconnect';
+import type { RecordedEvent, Sha256 } from '@holdfast/core';
+import { describeReplicaIntake, type ReplicaCursor } from '@holdfast/interconnect';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Database, openDatabase } from '../postgres/database.js';
@@ -56,7 +57,7 @@ test('stores every byte and continues where the last session ended', async () =>
     const row = rows[index]!;
     assert.ok(Buffer.from(event.data).equals(row.data));
     assert.ok(Buffer.from(event.header).equals(row.header));
-    assert.ok(Buffer.from(event.leafHash).equals(row.leaf_hash));
+    assert.ok(Buffer.from(event.leafHash).equals(row.leafHash));
     assert.equal(
       [row.stream, row.type, row.actor, row.clock],
       [event.stream, event.type, event.actor, event.recordedAt.toString()],
@@ -65,41 +66,24 @@ test('stores every byte and continues where the last session ended', async () =>
   assert.equal((await intake.openSession(site.site)).cursor, moved);
 });
 
-test('a newer session fences the older one', async () => {
-  const intake = createPostgresReplicaIntake(database.sql);
-  const site = new FeedFixture();
-  const events = [opened(site)];
-  const older = await intake.openSession(site.site);
-  const newer = await intake.openSession(site.site);
-  const batch = { site: site.site, before: older.cursor, after: after(events), events };
-  assert.is(await intake.commit({ ...batch, fence: older.fence }), 'FENCED');
-  assert.is(await intake.commit({ ...batch, fence: newer.fence }), 'COMMITTED');
-});
+const sha256: Sha256 = (...parts) => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
 
-test('the same batch a second time is named stale and stores nothing', async () => {
-  const intake = createPostgresReplicaIntake(database.sql);
-  const site = new FeedFixture();
-  const events = [opened(site)];
-  const { fence, cursor } = await intake.openSession(site.site);
-  const batch = { site: site.site, fence, before: cursor, after: after(events), events };
-  assert.is(await intake.commit(batch), 'COMMITTED');
-  assert.is(await intake.commit(batch), 'STALE_CURSOR');
-  const [row] = await database.sql`select count(*) as n from replica_event where site = ${site.site}`;
-  assert.is(row!.n, 1);
-});
-
-test('a batch with a hole is refused as a fault before anything is stored', async () => {
-  const intake = createPostgresReplicaIntake(database.sql);
-  const site = new FeedFixture();
-  const events = [opened(site), opened(site), opened(site)];
-  const { fence, cursor } = await intake.openSession(site.site);
-  const holed = [events[0]!, events[2]!];
-  try {
-    await intake.commit({ site: site.site, fence, before: cursor, after: after(holed), events: holed });
-    assert.unreachable();
-  } catch (error) {
-    assert.instance(error, RangeError);
-  }
+describeReplicaIntake(test, {
+  sha256,
+  open: async () => {
+    const { sql } = database;
+    const [head] = await sql<{ seq: number }[]>`select seq from feed_head`;
+    return {
+      intake: createPostgresReplicaIntake(sql),
+      stored: site => sql`
+        select epoch, position, header, data, leaf_hash from replica_event where site = ${site} order by epoch, position`,
+      feed: () => sql`select site, position from replica_event where seq > ${head!.seq} order by seq`,
+    };
+  },
 });
 
 test('feed positions are dense and in the order of commits while many sites write at once', async () => {

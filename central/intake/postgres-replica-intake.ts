@@ -48,14 +48,14 @@ export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
 interface CursorRow {
   readonly epoch: number;
   readonly position: number;
-  readonly tree_edge: Buffer;
+  readonly treeEdge: Buffer;
   readonly fence: number;
 }
 
 function toCursor(row: CursorRow): ReplicaCursor {
   const treeEdge: Uint8Array[] = [];
-  for (let offset = 0; offset < row.tree_edge.length; offset += HASH_BYTES) {
-    treeEdge.push(new Uint8Array(row.tree_edge.subarray(offset, offset + HASH_BYTES)));
+  for (let offset = 0; offset < row.treeEdge.length; offset += HASH_BYTES) {
+    treeEdge.push(new Uint8Array(row.treeEdge.subarray(offset, offset + HASH_BYTES)));
   }
   return { epoch: row.epoch, position: row.position, treeEdge };
 }

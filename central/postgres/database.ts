@@ -43,6 +43,8 @@ function connect(target: string | { host: string; username: string; database: st
     max: POOL_CONNECTIONS_MAX,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     types: sqlTypes,
+    // Columns are snake_case, rows camelCase.
+    transform: { column: { from: postgres.toCamel } },
     onnotice: () => undefined,
     connection: { application_name: 'holdfast' },
   };

@@ -1,0 +1,66 @@
+import type { HoldfastEvent } from '@holdfast/schema';
+import type { FeedEvent } from '../feed-event.js';
+import { ModelTable } from '../model-table.js';
+import { defineReadModel } from '../read-model.js';
+
+export interface AuditEntryRow {
+  readonly seq: number;
+  readonly id: string;
+  readonly atMs: number;
+  /** `user:<name>` */
+  readonly actor: string;
+  readonly siteId: string;
+  readonly action: string;
+  readonly granted: boolean;
+  readonly subject: string;
+}
+
+const entries = new ModelTable<AuditEntryRow>('audit_entry', ['seq']);
+
+/** Who did what: sign-ins, and every fact that a user brought about. */
+export const auditTrailReadModel = defineReadModel({
+  name: 'audit trail',
+  tables: ['audit_entry'],
+  eventTypes: 'ALL',
+  async fold(events, { tx }) {
+    await entries.insert(
+      tx,
+      events.flatMap(event => {
+        const entry = describe(event);
+        return entry ? [entry] : [];
+      }),
+    );
+  },
+});
+
+function describe({
+  seq,
+  id,
+  site: siteId,
+  recordedAtMs: atMs,
+  actor,
+  stream,
+  event,
+}: FeedEvent<HoldfastEvent>): AuditEntryRow | null {
+  const base = { seq, id, atMs, siteId };
+  switch (event.type) {
+    case 'UserSignedIn':
+    case 'SignInRefused': {
+      const { userName, address } = event.data;
+      const granted = event.type === 'UserSignedIn';
+      return { ...base, actor: `user:${userName}`, action: 'SignIn', granted, subject: address };
+    }
+    case 'CommandIssued': {
+      const { command, targetSiteId } = event.data;
+      if (!actor.startsWith('user:')) return null;
+      return { ...base, actor, action: command.kind, granted: true, subject: `site-${targetSiteId}` };
+    }
+    case 'CommandRejected': {
+      const { code, commandId } = event.data;
+      return { ...base, actor, action: code, granted: false, subject: `command-${commandId}` };
+    }
+    default:
+      if (!actor.startsWith('user:')) return null;
+      return { ...base, actor, action: event.type, granted: true, subject: stream };
+  }
+}

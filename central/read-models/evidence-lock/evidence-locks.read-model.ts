@@ -1,0 +1,67 @@
+import type { HoldfastEvent } from '@holdfast/schema';
+import { ModelTable, mustBelongTo } from '../model-table.js';
+import { defineReadModel, IndigestibleEventError } from '../read-model.js';
+
+export interface EvidenceLockRow {
+  readonly id: string;
+  readonly siteId: string;
+  readonly headline: string;
+  readonly description: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Null: until released. */
+  readonly expiresAtMs: number | null;
+  readonly createdAtMs: number;
+  readonly createdBy: string;
+  readonly releasedAtMs: number | null;
+  readonly releasedReason: string | null;
+  readonly deviceIds: readonly string[];
+}
+
+const locks = new ModelTable<EvidenceLockRow>('evidence_lock', ['id']);
+
+type LockEvent = Extract<HoldfastEvent, { type: `EvidenceLock${string}` }>;
+
+export const evidenceLocksReadModel = defineReadModel({
+  name: 'evidence locks',
+  tables: ['evidence_lock'],
+  eventTypes: ['EvidenceLockCreated', 'EvidenceLockExtended', 'EvidenceLockReleased'],
+  async fold(events, { tx }) {
+    const rows = await locks.load(
+      tx,
+      'id',
+      events.map(({ event }) => event.data.evidenceLockId),
+    );
+    for (const { site, actor, recordedAtMs, event } of events) {
+      const id = event.data.evidenceLockId;
+      const known = rows.get(id);
+      if (known) mustBelongTo(site, known, `evidence lock ${id}`);
+      rows.set(id, evolve(known, event, { siteId: site, actor, atMs: recordedAtMs }));
+    }
+    await locks.save(tx, rows.values());
+  },
+});
+
+function evolve(
+  lock: EvidenceLockRow | undefined,
+  event: LockEvent,
+  by: { readonly siteId: string; readonly actor: string; readonly atMs: number },
+): EvidenceLockRow {
+  if (event.type === 'EvidenceLockCreated') {
+    const { evidenceLockId: id, ...data } = event.data;
+    return {
+      ...{ id, siteId: by.siteId, ...data, createdAtMs: by.atMs, createdBy: by.actor },
+      ...{ releasedAtMs: null, releasedReason: null },
+    };
+  }
+  if (!lock) {
+    throw new IndigestibleEventError(
+      `${event.type} of evidence lock ${event.data.evidenceLockId}, never created`,
+    );
+  }
+  if (event.type === 'EvidenceLockReleased') {
+    return { ...lock, releasedAtMs: by.atMs, releasedReason: event.data.reason };
+  }
+  const { fromMs, toMs, expiresAtMs } = event.data;
+  return { ...lock, fromMs, toMs, expiresAtMs };
+}

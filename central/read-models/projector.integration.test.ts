@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { RecordedEvent } from '@holdfast/core';
+import type { AlarmId, DeviceId, HardwareId, RecordingServerId, SegmentId } from '@holdfast/schema';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { FeedFixture } from '../intake/feed-fixture.js';
+import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { type Database, openDatabase } from '../postgres/database.js';
+import { Projector } from './projector.js';
+import { READ_MODELS_VERSION, readModels } from './read-models.js';
+import { createRetrievalFacts } from './retrieval/retrieval-facts.query.js';
+import { Wakeup } from './wakeup.js';
+
+const test = suite('projector');
+let directory = '';
+let database: Database;
+const own = new FeedFixture();
+const child = new FeedFixture();
+const other = new FeedFixture();
+const quarantined: { seq: number; model: string; reason: string }[] = [];
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-projector-'));
+  database = await openDatabase({ directory, databaseUrl: null });
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const id = <Id>() => randomUUID() as Id;
+const alarmId = id<AlarmId>();
+const deviceId = id<DeviceId>();
+const hardwareId = id<HardwareId>();
+const recordingServerId = id<RecordingServerId>();
+const t0 = Date.UTC(2026, 10, 20, 12);
+const segment = (index: number) => ({
+  segmentId: id<SegmentId>(),
+  ...{ fromMs: t0 + index * 60_000, toMs: t0 + (index + 1) * 60_000, fragmentCount: 30, byteLength: 1000 },
+  ...{ digest: 'ab'.repeat(32), timeSource: 'SENDER_REPORT' as const },
+  ...{ beganBecause: 'RECORDING_CONTINUED' as const, endedBecause: 'RECORDING_CONTINUED' as const },
+});
+const segments = [segment(0), segment(1), segment(2)];
+
+function projector(version = READ_MODELS_VERSION): Projector {
+  return new Projector({
+    ...{ sql: database.sql, ownSite: own.site, models: readModels, version, feedGrown: new Wakeup() },
+    ...{ now: () => t0, random: Math.random, onQuarantined: facts => quarantined.push(facts) },
+    onRetry: error => {
+      throw error;
+    },
+  });
+}
+
+async function takeIn(events: readonly RecordedEvent[]): Promise<void> {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const { fence, cursor } = await intake.openSession(events[0]!.site);
+  const last = events.at(-1)!;
+  const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
+  assert.is(await intake.commit({ site: last.site, fence, before: cursor, after, events }), 'COMMITTED');
+}
+
+async function snapshot(): Promise<string> {
+  const tables = readModels.flatMap(model => model.tables).concat('change', 'quarantined_event');
+  const rows = await Promise.all(
+    tables.map(
+      table =>
+        database.sql`select to_jsonb(t) as row from ${database.sql(table)} t order by to_jsonb(t)::text`,
+    ),
+  );
+  return JSON.stringify(rows);
+}
+
+test('folds what happened at a site into what a central remembers', async () => {
+  await takeIn([
+    own.event('site', {
+      type: 'SiteEstablished',
+      data: { siteId: own.site, name: 'Centre', sealingPublicKey: 'AAAA' },
+    }),
+    own.event(`child-site-${child.site}`, {
+      type: 'ChildSiteEnrolled',
+      data: { siteId: child.site, name: 'Bus', certificateSha256: 'cd'.repeat(32) },
+    }),
+    own.event(`link-${child.site}`, {
+      type: 'LinkEstablished',
+      data: { siteId: child.site, atMs: t0, session: 1 },
+    }),
+  ]);
+  const ofDevice = { deviceId, recordingServerId };
+  await takeIn([
+    child.event('site', {
+      type: 'SiteEstablished',
+      data: { siteId: child.site, name: 'Bus 7', sealingPublicKey: 'BBBB' },
+    }),
+    child.event('rs', { type: 'RecordingServerRegistered', data: { recordingServerId, name: 'Recorder' } }),
+    child.event(`hardware-${hardwareId}`, {
+      type: 'HardwareAdded',
+      data: {
+        ...{
+          hardwareId,
+          name: 'Front',
+          driver: 'rtsp',
+          address: 'rtsp://10.0.0.1/',
+          sealedCredentials: null,
+        },
+        ...{ recordingServerId, devices: [{ deviceId, type: 'CAMERA', name: 'Front door \u0000' }] },
+      },
+    }),
+    child.event(`alarm-${alarmId}`, {
+      type: 'AlarmRaised',
+      data: {
+        ...{ alarmId, localNumber: 1, name: 'Door', message: '', priority: 1, sourceDeviceId: deviceId },
+        ...{ sourceName: 'Front door', raisedAtMs: t0 },
+      },
+    }),
+    child.event(`alarm-${alarmId}`, { type: 'AlarmAcknowledged', data: { alarmId } }),
+    child.event(`alarm-${alarmId}`, { type: 'AlarmClosed', data: { alarmId, reason: 'false alarm' } }),
+    child.event(`recording-${deviceId}`, {
+      type: 'RecordingStarted',
+      data: { ...ofDevice, atMs: t0, cause: 'CAMERA_CONNECTED' },
+    }),
+    child.event(`recording-${deviceId}`, {
+      type: 'RecordingSealed',
+      data: { ...ofDevice, segments, gaps: [] },
+    }),
+    child.event(`recording-${deviceId}`, {
+      type: 'RecordingDeleted',
+      data: {
+        ...ofDevice,
+        segmentIds: [segments[0]!.segmentId],
+        fromMs: t0,
+        toMs: t0 + 60_000,
+        policy: 'RETENTION_AGE',
+      },
+    }),
+  ]);
+  await projector().catchUp();
+  const { sql } = database;
+  const [site] = await sql`select name, parent_id from site where id = ${child.site}`;
+  assert.equal({ ...site }, { name: 'Bus 7', parentId: own.site });
+  const [alarm] = await sql`select state, closed_reason from alarm where id = ${alarmId}`;
+  assert.equal({ ...alarm }, { state: 'CLOSED', closedReason: 'false alarm' });
+  const [device] = await sql`select name from device where id = ${deviceId}`;
+  assert.is(device!.name, 'Front door \uFFFD');
+  const changes = await sql`select state ->> 'state' as state from change where kind = 'alarm' order by seq`;
+  assert.equal(
+    changes.map(row => row.state),
+    ['NEW', 'IN_PROGRESS', 'CLOSED'],
+  );
+  assert.equal(quarantined, []);
+});
+
+test('tells retrieval what is sealed, lost and held', async () => {
+  const facts = createRetrievalFacts(database.sql, own.site);
+  const { timeline, segments: known } = await facts.recordings({
+    ...{ siteId: child.site, deviceId, fromMs: t0 + 30_000, toMs: t0 + 90_000 },
+  });
+  assert.equal(
+    known.map(row => row.segmentId),
+    segments.slice(0, 2).map(row => row.segmentId),
+  );
+  assert.equal(
+    timeline.losses.map(loss => loss.cause),
+    ['DELETED'],
+  );
+  assert.equal(timeline.running, { sinceMs: t0 });
+  assert.equal(timeline.link, { state: 'UP', sinceMs: t0 });
+  assert.equal(await facts.devicesToHeal(child.site), [deviceId]);
+  assert.equal(await facts.openRetrievals(), { retrievalIds: [], asOfPosition: own.position });
+});
+
+test('puts aside what it cannot digest, with the reason, and goes on', async () => {
+  await takeIn([
+    other.raw('x', 'FlyingSaucerSighted', 1, {}),
+    other.event(`alarm-${alarmId}`, { type: 'AlarmReopened', data: { alarmId } }),
+    other.event('site', {
+      type: 'SiteEstablished',
+      data: { siteId: other.site, name: 'Other', sealingPublicKey: 'AAAA' },
+    }),
+  ]);
+  await projector().catchUp();
+  assert.equal(
+    quarantined.map(({ model }) => model),
+    ['*', 'alarms'],
+  );
+  assert.match(quarantined[0]!.reason, 'FlyingSaucerSighted');
+  assert.match(quarantined[1]!.reason, `belongs to site ${child.site}`);
+  const [alarm] = await database.sql`select state from alarm where id = ${alarmId}`;
+  assert.is(alarm!.state, 'CLOSED');
+  const [site] = await database.sql`select name from site where id = ${other.site}`;
+  assert.is(site!.name, 'Other');
+});
+
+test('a rebuild from the first event gives the same, and so does a new version of the folds', async () => {
+  const before = await snapshot();
+  const rebuilt = projector();
+  await rebuilt.rebuild();
+  await rebuilt.catchUp();
+  assert.is(await snapshot(), before);
+  await projector(READ_MODELS_VERSION + 1).catchUp();
+  assert.is(await snapshot(), before);
+});
+
+test.run();

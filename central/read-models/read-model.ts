@@ -1,0 +1,46 @@
+import type { EventType, HoldfastEvent, SiteId } from '@holdfast/schema';
+import type { TransactionSql } from '../postgres/sql.js';
+import type { FeedEvent } from './feed-event.js';
+
+/** Kinds of entity whose changes can be subscribed to. */
+export type ChangeKind = 'alarm' | 'link' | 'retrieval';
+
+export interface Change {
+  readonly kind: ChangeKind;
+  readonly seq: number;
+  readonly entityId: string;
+  /** The entity's row as of this change. */
+  readonly state: object;
+}
+
+export interface FoldContext {
+  readonly tx: TransactionSql;
+  /** The site that answers: only its own log says what is held and retrieved here. */
+  readonly ownSite: SiteId;
+  readonly changed: (change: Change) => void;
+}
+
+/** One fold of the feed into tables of its own. It decides nothing: it remembers what was decided. */
+export interface ReadModel<Type extends EventType = EventType> {
+  readonly name: string;
+  /** Emptied before a rebuild. No other model writes them. */
+  readonly tables: readonly string[];
+  /** Events of other types do not reach it. `ALL` for models that look at the envelope only. */
+  readonly eventTypes: readonly Type[] | 'ALL';
+  /** Folds a batch, in order, inside the projector's transaction. Throws when an event cannot be digested. */
+  fold(
+    events: readonly FeedEvent<Extract<HoldfastEvent, { type: Type }>>[],
+    context: FoldContext,
+  ): Promise<void>;
+}
+
+/** Keeps the types of the events inside a model; outside, the projector hands over what `eventTypes` names. */
+export function defineReadModel<const Type extends EventType>(model: ReadModel<Type>): ReadModel {
+  return model as unknown as ReadModel;
+}
+
+/** An event contradicts what is known, e.g. a site speaks about another site's alarm. It is put aside, with this message. */
+export class IndigestibleEventError extends Error {
+  override readonly name = 'IndigestibleEventError';
+  readonly code = 'EVENT_INDIGESTIBLE';
+}
