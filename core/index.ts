@@ -36,6 +36,7 @@ export { decodeBase64, encodeBase64 } from './log/base64.js';
 export {
   CheckpointError,
   type CheckpointFailure,
+  type CheckpointSource,
   checkpointHead,
   checkpointOrigin,
   encodeCheckpoint,
@@ -44,6 +45,7 @@ export {
   noteKeyId,
   openCheckpoint,
   parseCheckpoint,
+  type SignedCheckpoint,
   signCheckpoint,
 } from './log/checkpoint.js';
 export {
@@ -78,6 +80,11 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './log/merkle-tree.js';
+export {
+  type SiteLogConformance,
+  type SiteLogConformanceCase,
+  siteLogConformanceCases,
+} from './log/site-log.conformance.js';
 export type {
   AppendOutcome,
   ClockQuality,

@@ -19,6 +19,21 @@ export {
   SealedCredentialsError,
   sealCredentials,
 } from './credentials/sealed-credentials.js';
+export { noteSigner, rawPublicKey, verifyNote } from './log/ed25519-notes.js';
+export { sha256 } from './log/sha256.js';
+export {
+  SITE_LOG_FILE_NAME,
+  SiteLogFileError,
+  type SiteLogFileFault,
+} from './log/site-log-file.js';
+export { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
+export {
+  CHECKPOINT_INTERVAL_MS,
+  openSqliteSiteLog,
+  type SqliteSiteLog,
+  type SqliteSiteLogOptions,
+} from './log/sqlite-site-log.js';
+export { SiteLogOverloadedError, SiteLogWriteError } from './log/writer-thread.js';
 export {
   type CommandContext,
   type CommandOutcome,

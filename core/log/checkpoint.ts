@@ -79,6 +79,17 @@ export interface NoteSigner {
 /** Whether this is the Ed25519 signature (64 bytes) of these bytes by this raw public key (32 bytes). */
 export type NoteVerifier = (bytes: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => boolean;
 
+/** A head and the C2SP signed note that says so. */
+export interface SignedCheckpoint {
+  readonly head: LogHead;
+  readonly note: string;
+}
+
+/** What can sign where its log stands: a durable site log. Signing again at the same size gives the same note. */
+export interface CheckpointSource {
+  signedCheckpoint(): Promise<SignedCheckpoint>;
+}
+
 /** The checkpoint of a head as a C2SP signed note. */
 export function signCheckpoint(head: LogHead, signer: NoteSigner, sha256: Sha256): string {
   const text = encodeCheckpoint(head);

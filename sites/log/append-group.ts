@@ -1,0 +1,139 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import {
+  type AppendRefusal,
+  headerOffsets,
+  leafHashOf,
+  nextHlc,
+  type PlannableAppend,
+  planReplay,
+  planRevisions,
+  UUID_BYTES,
+} from '@holdfast/core';
+import { type AppendFrame, eventIdOf, type FramedEvent, placeEvent } from './append-frame.js';
+import { sha256 } from './sha256.js';
+
+/** Events in one commit: beyond it, waiting costs more than the sync that is saved. */
+export const GROUP_EVENTS_MAX = 512;
+/** Bytes in one commit, so that the write-ahead log grows in small steps. */
+export const GROUP_BYTES_MAX = 1024 * 1024;
+
+/** What became of one append: a first position, a replay, or a refusal. */
+export type WrittenAppend =
+  | number
+  | { readonly firstPosition: number; readonly lastPosition: number }
+  | { readonly refusal: AppendRefusal };
+
+export interface EventStatements {
+  readonly insert: StatementSync;
+  readonly find: StatementSync;
+}
+
+export function prepareEventStatements(db: DatabaseSync): EventStatements {
+  return {
+    insert: db.prepare(
+      'INSERT INTO event (position, id, stream, revision, header, data, leaf_hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    ),
+    find: db.prepare('SELECT position, stream FROM event WHERE id = ?'),
+  };
+}
+
+/** The appends of one transaction, and what the log will be if it commits. Nothing outside changes before that. */
+export class AppendGroup {
+  readonly outcomes: WrittenAppend[] = [];
+  readonly leafHashes: Uint8Array[] = [];
+  /** The last revision of every stream that was written. */
+  readonly revisions = new Map<string, number>();
+  readonly #statements: EventStatements;
+  readonly #lastRevisionOf: (stream: string) => number | null;
+  #size: number;
+  #recordedAt: bigint;
+  #byteLength = 0;
+
+  constructor(
+    statements: EventStatements,
+    log: {
+      readonly size: number;
+      readonly recordedAt: bigint;
+      readonly lastRevisionOf: (stream: string) => number | null;
+    },
+  ) {
+    this.#statements = statements;
+    this.#size = log.size;
+    this.#recordedAt = log.recordedAt;
+    this.#lastRevisionOf = stream => this.revisions.get(stream) ?? log.lastRevisionOf(stream);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get recordedAt(): bigint {
+    return this.#recordedAt;
+  }
+
+  get isFull(): boolean {
+    return this.leafHashes.length >= GROUP_EVENTS_MAX || this.#byteLength >= GROUP_BYTES_MAX;
+  }
+
+  /** Writes an append, leaving it to the unique index to find an id that is there already. */
+  write(frame: AppendFrame, nowMs: number): void {
+    const plan = planRevisions(plannable(frame), this.#lastRevisionOf);
+    // A repeated append expects what was true the first time, so a wrong revision may well be a replay.
+    if (plan.kind === 'REFUSED') this.writeOnce(frame, nowMs);
+    else this.outcomes.push(this.#insertAll(frame, plan.firstRevisions, nowMs));
+    this.#byteLength += frame.byteLength;
+  }
+
+  /** Writes an append after having looked up every one of its ids. */
+  writeOnce(frame: AppendFrame, nowMs: number): void {
+    this.outcomes.push(this.#writeOnce(frame, nowMs));
+  }
+
+  #writeOnce(frame: AppendFrame, nowMs: number): WrittenAppend {
+    const appends = plannable(frame);
+    const replay = planReplay(appends, event => this.#find(event));
+    if (replay.kind === 'REPLAYED') return replay;
+    if (replay.kind === 'CONFLICT') {
+      return { refusal: { code: 'ID_CONFLICT', eventId: eventIdOf(replay.eventId) } };
+    }
+    const plan = planRevisions(appends, this.#lastRevisionOf);
+    return plan.kind === 'REFUSED'
+      ? { refusal: plan.refusal }
+      : this.#insertAll(frame, plan.firstRevisions, nowMs);
+  }
+
+  #insertAll(frame: AppendFrame, firstRevisions: readonly number[], nowMs: number): number {
+    const firstPosition = this.#size + 1;
+    frame.streams.forEach(({ stream, events }, index) => {
+      let revision = firstRevisions[index]!;
+      for (const event of events) {
+        this.#insert(event, stream, revision, nowMs);
+        revision += 1;
+      }
+      if (events.length > 0) this.revisions.set(stream, revision - 1);
+    });
+    return firstPosition;
+  }
+
+  #insert({ header, data }: FramedEvent, stream: string, revision: number, nowMs: number): void {
+    const position = this.#size + 1;
+    const recordedAt = nextHlc(this.#recordedAt, nowMs);
+    placeEvent(header, { position, revision, recordedAt });
+    const leafHash = leafHashOf(header, data, sha256);
+    const id = header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
+    this.#statements.insert.run(position, id, stream, revision, header, data, leafHash);
+    this.leafHashes.push(leafHash);
+    this.#size = position;
+    this.#recordedAt = recordedAt;
+  }
+
+  #find({ header }: FramedEvent): { readonly position: number; readonly stream: string } | null {
+    const id = header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
+    const row = this.#statements.find.get(id);
+    return row === undefined ? null : { position: row.position as number, stream: row.stream as string };
+  }
+}
+
+function plannable(frame: AppendFrame): readonly PlannableAppend<FramedEvent>[] {
+  return frame.streams.map(({ stream, expected, events }) => ({ stream, expected, eventIds: events }));
+}

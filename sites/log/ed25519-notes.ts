@@ -1,0 +1,34 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { NoteSigner, NoteVerifier } from '@holdfast/core';
+
+/** Everything in an Ed25519 SubjectPublicKeyInfo (RFC 8410 §4) before the 32 bytes of the key. */
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+
+/** A signer of checkpoints with an Ed25519 private key. */
+export function noteSigner(privateKey: KeyObject): NoteSigner {
+  if (privateKey.type !== 'private' || privateKey.asymmetricKeyType !== 'ed25519') {
+    throw new TypeError(
+      `checkpoints are signed with an Ed25519 private key, not ${privateKey.asymmetricKeyType ?? privateKey.type}`,
+    );
+  }
+  return { publicKey: rawPublicKey(privateKey), sign: bytes => sign(null, bytes, privateKey) };
+}
+
+/** The 32 bytes of the public key (RFC 8032) of an Ed25519 key, private or public. */
+export function rawPublicKey(key: KeyObject): Uint8Array {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  if (!spki.subarray(0, SPKI_PREFIX.length).equals(SPKI_PREFIX)) {
+    throw new TypeError(`an Ed25519 key is needed, not ${key.asymmetricKeyType}`);
+  }
+  return new Uint8Array(spki.subarray(SPKI_PREFIX.length));
+}
+
+export const verifyNote: NoteVerifier = (bytes, signature, publicKey) => {
+  const key = createPublicKey({
+    key: Buffer.concat([SPKI_PREFIX, publicKey]),
+    format: 'der',
+    type: 'spki',
+  });
+  return verify(null, bytes, key, signature);
+};

@@ -1,0 +1,131 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import {
+  checkReadLimit,
+  decodeRecordedEvent,
+  EnvelopeError,
+  equalBytes,
+  type LogHead,
+  READ_BYTES_MAX,
+  type RecordedEvent,
+  rootOf,
+} from '@holdfast/core';
+import { sha256 } from './sha256.js';
+import { assertSiteLogFile, readSiteLogState, SiteLogFileError, type SiteLogState } from './site-log-file.js';
+
+/** A writer may hold the file for the blink of a WAL reset. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/**
+ * A reading connection. Each page is a query of its own that is finished before it is returned: an open one would keep
+ * the write-ahead log from being cut back.
+ */
+export class SiteLogReader implements Disposable {
+  readonly #file: string;
+  readonly #db: DatabaseSync;
+  readonly #page: StatementSync;
+  readonly #streamPage: StatementSync;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#db = openForReading(file);
+    try {
+      assertSiteLogFile(this.#db, file);
+      const columns = 'SELECT position, header, data, leaf_hash FROM event';
+      this.#page = this.#db.prepare(`${columns} WHERE position > ? ORDER BY position LIMIT ?`);
+      this.#streamPage = this.#db.prepare(
+        `${columns} WHERE stream = ? AND revision > ? ORDER BY revision LIMIT ?`,
+      );
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  state(): SiteLogState {
+    return readSiteLogState(this.#db, this.#file);
+  }
+
+  read({ after, limit }: { readonly after: number; readonly limit: number }): readonly RecordedEvent[] {
+    checkReadLimit(limit);
+    return this.#events(this.#page.iterate(after, limit));
+  }
+
+  readStream(options: {
+    readonly stream: string;
+    readonly afterRevision: number | null;
+    readonly limit: number;
+  }): readonly RecordedEvent[] {
+    checkReadLimit(options.limit);
+    return this.#events(this.#streamPage.iterate(options.stream, options.afterRevision ?? -1, options.limit));
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  #events(rows: Iterable<Record<string, unknown>>): readonly RecordedEvent[] {
+    const events: RecordedEvent[] = [];
+    let byteLength = 0;
+    for (const row of rows) {
+      const event = this.#event(row);
+      events.push(event);
+      byteLength += event.data.length;
+      if (byteLength >= READ_BYTES_MAX) break;
+    }
+    return events;
+  }
+
+  /** Damaged bytes are never handed on as facts: what is read is proved to be what was written. */
+  #event(row: Record<string, unknown>): RecordedEvent {
+    const position = row.position as number;
+    const damaged = (detail: string, cause?: unknown) =>
+      new SiteLogFileError('DAMAGED', this.#file, `position ${position}: ${detail}`, { position, cause });
+    let event: RecordedEvent;
+    try {
+      event = decodeRecordedEvent(row.header as Uint8Array, row.data as Uint8Array, sha256);
+    } catch (cause) {
+      throw cause instanceof EnvelopeError ? damaged(cause.message, cause) : cause;
+    }
+    if (!equalBytes(event.leafHash, row.leaf_hash as Uint8Array)) {
+      throw damaged('header and data are not the bytes that were hashed when they were written');
+    }
+    return event;
+  }
+}
+
+/** A log file opened for reading only, also while a site writes it: for the command line. */
+export interface SiteLogFile extends Disposable {
+  head(): LogHead;
+  read(options: { readonly after: number; readonly limit: number }): readonly RecordedEvent[];
+  readStream(options: {
+    readonly stream: string;
+    readonly afterRevision: number | null;
+    readonly limit: number;
+  }): readonly RecordedEvent[];
+}
+
+/** Opens a site's log file for reading. Throws `SiteLogFileError`. */
+export function readSiteLogFile(file: string): SiteLogFile {
+  const reader = new SiteLogReader(file);
+  return {
+    head() {
+      const { site, epoch, size, edge } = reader.state();
+      return { site, epoch, size, root: rootOf(edge, size, sha256) };
+    },
+    read: options => reader.read(options),
+    readStream: options => reader.readStream(options),
+    [Symbol.dispose]: () => reader[Symbol.dispose](),
+  };
+}
+
+export function openForReading(file: string): DatabaseSync {
+  try {
+    const db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+    db.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return db;
+  } catch (cause) {
+    throw new SiteLogFileError('UNREADABLE', file, cause instanceof Error ? cause.message : String(cause), {
+      cause,
+    });
+  }
+}

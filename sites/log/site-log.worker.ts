@@ -1,0 +1,108 @@
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { encodeEdge } from '@holdfast/core';
+import { type AppendFrame, decodeAppendFrames } from './append-frame.js';
+import { SiteLogFileError } from './site-log-file.js';
+import {
+  GroupNotWrittenError,
+  openSiteLogWriter,
+  primaryCodeOf,
+  type SiteLogWriter,
+} from './site-log-writer.js';
+import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js';
+
+/** SQLite's primary result code for a full disk: the next append may find room. After any other, the file is not trusted. */
+const SQLITE_FULL = 13;
+
+/** Takes messages in order and commits the appends among them in groups that are as large as what is waiting. */
+class WriterLoop {
+  readonly #writer: SiteLogWriter;
+  readonly #port: MessagePort;
+  #frames: Iterator<AppendFrame, void> | null = null;
+  /** A message that came while a group was open and is no append: it is handled after the commit. */
+  #postponed: Exclude<ToWriter, { readonly kind: 'APPENDS' }> | null = null;
+  #nowMs: number;
+
+  constructor(writer: SiteLogWriter, port: MessagePort, nowMs: number) {
+    this.#writer = writer;
+    this.#port = port;
+    this.#nowMs = nowMs;
+  }
+
+  handle(message: ToWriter): void {
+    if (message.kind === 'APPENDS') {
+      this.#take(message);
+      while (this.#frames !== null) this.#commitGroup();
+    } else {
+      this.#postponed = message;
+    }
+    const postponed = this.#postponed;
+    this.#postponed = null;
+    if (postponed?.kind === 'CHECKPOINT') this.#storeCheckpoint(postponed);
+    if (postponed?.kind === 'CLOSE') {
+      this.#writer[Symbol.dispose]();
+      this.#port.close();
+    }
+  }
+
+  #storeCheckpoint(checkpoint: Extract<ToWriter, { readonly kind: 'CHECKPOINT' }>): void {
+    try {
+      this.#writer.storeCheckpoint(checkpoint);
+    } catch (error) {
+      // The next one will cover the same events; that the disk is full, every append says for itself.
+      if (primaryCodeOf(error) !== SQLITE_FULL) throw error;
+    }
+  }
+
+  #take(message: Extract<ToWriter, { readonly kind: 'APPENDS' }>): void {
+    this.#frames = decodeAppendFrames(message.frames);
+    this.#nowMs = message.nowMs;
+  }
+
+  #next(): AppendFrame | undefined {
+    while (this.#frames !== null) {
+      const next = this.#frames.next();
+      if (!next.done) return next.value;
+      this.#frames = null;
+      if (this.#postponed !== null) return undefined;
+      const received = receiveMessageOnPort(this.#port)?.message as ToWriter | undefined;
+      if (received?.kind === 'APPENDS') this.#take(received);
+      else this.#postponed = received ?? null;
+    }
+    return undefined;
+  }
+
+  #commitGroup(): void {
+    try {
+      const { outcomes, size, edge } = this.#writer.commitGroup(() => this.#next(), this.#nowMs);
+      if (outcomes.length > 0) report({ kind: 'WRITTEN', outcomes, size, edge: encodeEdge(edge) });
+    } catch (error) {
+      if (!(error instanceof GroupNotWrittenError)) throw error;
+      const isFatal = primaryCodeOf(error.cause) !== SQLITE_FULL;
+      report({ kind: 'NOT_WRITTEN', appendCount: error.appendCount, reason: error.message, isFatal });
+      if (isFatal) throw error;
+    }
+  }
+}
+
+function report(message: WriterReport): void {
+  parentPort?.postMessage(message);
+}
+
+function open(options: WriterOptions): SiteLogWriter | null {
+  try {
+    return openSiteLogWriter({ ...options, monotonicMs: () => performance.now() });
+  } catch (error) {
+    const fault = error instanceof SiteLogFileError ? { fault: error.fault, position: error.position } : null;
+    report({ kind: 'NOT_OPENED', reason: error instanceof Error ? error.message : String(error), fault });
+    return null;
+  }
+}
+
+const options = workerData as WriterOptions;
+const writer = open(options);
+if (writer !== null && parentPort !== null) {
+  const loop = new WriterLoop(writer, parentPort, options.nowMs);
+  parentPort.on('message', (message: ToWriter) => loop.handle(message));
+  const { epoch, size, edge } = writer.state;
+  report({ kind: 'OPENED', epoch, size, edge: encodeEdge(edge) });
+}

@@ -1,0 +1,212 @@
+import type { KeyObject } from 'node:crypto';
+import {
+  type AppendOutcome,
+  type CheckpointSource,
+  checkAppends,
+  followLog,
+  LogGrowth,
+  type LogHead,
+  type NoteSigner,
+  type RecordedEvent,
+  rootOf,
+  type SignedCheckpoint,
+  type SiteLog,
+  SiteLogClosedError,
+  type StreamAppend,
+  signCheckpoint,
+  type TreeEdge,
+} from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import { encodeAppendFrame } from './append-frame.js';
+import type { WrittenAppend } from './append-group.js';
+import { noteSigner } from './ed25519-notes.js';
+import { sha256 } from './sha256.js';
+import { SiteLogReader } from './site-log-reader.js';
+import { WriterThread } from './writer-thread.js';
+
+/** A log that has grown gets a stored checkpoint at least this often; one row of some 300 bytes each. */
+export const CHECKPOINT_INTERVAL_MS = 60_000;
+
+export interface SqliteSiteLogOptions {
+  /** The log's file; its directory is created when it is missing. */
+  readonly file: string;
+  readonly site: SiteId;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** The site's Ed25519 private key. */
+  readonly signingKey: KeyObject;
+  readonly checkpointIntervalMs?: number;
+}
+
+/** A durable site log: what it has acknowledged survives a power cut. */
+export interface SqliteSiteLog extends SiteLog, CheckpointSource {}
+
+/**
+ * Opens a site's log, or creates it with `LogEpochOpened` as its first event. Throws `SiteLogFileError` when another process
+ * writes it, when it is another site's, or when its tail is damaged.
+ */
+export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<SqliteSiteLog> {
+  const signer = noteSigner(options.signingKey);
+  const growth = new LogGrowth(0);
+  const tail: LogTail = { size: 0, edge: [] };
+  const onGrown = (size: number, edge: TreeEdge) => {
+    tail.size = size;
+    tail.edge = edge;
+    growth.grow(size);
+  };
+  const { file, site, now } = options;
+  const { thread, opening } = await WriterThread.open({ file, site, now, nowMs: now(), onGrown });
+  onGrown(opening.size, opening.edge);
+  try {
+    const reader = new SiteLogReader(file);
+    return new SqliteSiteLogOnThread({
+      ...options,
+      epoch: opening.epoch,
+      thread,
+      reader,
+      growth,
+      tail,
+      signer,
+    });
+  } catch (error) {
+    await thread.close();
+    throw error;
+  }
+}
+
+/** Where the log stands, as far as it is acknowledged. */
+interface LogTail {
+  size: number;
+  edge: TreeEdge;
+}
+
+class SqliteSiteLogOnThread implements SqliteSiteLog {
+  readonly #site: SiteId;
+  readonly #epoch: number;
+  readonly #now: () => number;
+  readonly #thread: WriterThread;
+  readonly #reader: SiteLogReader;
+  readonly #growth: LogGrowth;
+  readonly #tail: LogTail;
+  readonly #signer: NoteSigner;
+  readonly #checkpointIntervalMs: number;
+  readonly #checkpointTimer: NodeJS.Timeout;
+  #head: LogHead | null = null;
+  #checkpoint: SignedCheckpoint | null = null;
+  #stored: { readonly size: number; readonly atMs: number } = { size: 0, atMs: Number.NEGATIVE_INFINITY };
+  #closing: Promise<void> | null = null;
+
+  constructor(
+    options: SqliteSiteLogOptions & {
+      readonly epoch: number;
+      readonly thread: WriterThread;
+      readonly reader: SiteLogReader;
+      readonly growth: LogGrowth;
+      readonly tail: LogTail;
+      readonly signer: NoteSigner;
+    },
+  ) {
+    this.#site = options.site;
+    this.#epoch = options.epoch;
+    this.#now = options.now;
+    this.#thread = options.thread;
+    this.#reader = options.reader;
+    this.#growth = options.growth;
+    this.#tail = options.tail;
+    this.#signer = options.signer;
+    this.#checkpointIntervalMs = options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS;
+    this.#checkpointTimer = setInterval(() => this.#storeCheckpoint(), this.#checkpointIntervalMs);
+    this.#checkpointTimer.unref();
+  }
+
+  async append(appends: readonly StreamAppend[]): Promise<AppendOutcome> {
+    this.#assertOpen();
+    const refusal = checkAppends(appends);
+    if (refusal !== null) return { appended: false, refusal };
+    const frame = encodeAppendFrame(appends, { site: this.#site, epoch: this.#epoch });
+    let eventCount = 0;
+    for (const { events } of appends) eventCount += events.length;
+    return outcomeOf(await this.#thread.append(frame, eventCount), eventCount, this.#epoch);
+  }
+
+  head(): LogHead {
+    const { size, edge } = this.#tail;
+    if (this.#head?.size !== size) {
+      this.#head = { site: this.#site, epoch: this.#epoch, size, root: rootOf(edge, size, sha256) };
+    }
+    return this.#head;
+  }
+
+  async read(options: { readonly after: number; readonly limit: number }): Promise<readonly RecordedEvent[]> {
+    this.#assertOpen();
+    return this.#reader.read(options);
+  }
+
+  async readStream(options: {
+    readonly stream: string;
+    readonly afterRevision: number | null;
+    readonly limit: number;
+  }): Promise<readonly RecordedEvent[]> {
+    this.#assertOpen();
+    return this.#reader.readStream(options);
+  }
+
+  subscribe(options: {
+    readonly after: number;
+    readonly signal: AbortSignal;
+  }): AsyncIterable<readonly RecordedEvent[]> {
+    this.#assertOpen();
+    return followLog({ ...options, read: async page => this.#reader.read(page), growth: this.#growth });
+  }
+
+  async signedCheckpoint(): Promise<SignedCheckpoint> {
+    this.#assertOpen();
+    const checkpoint = this.#sign();
+    if (this.#now() - this.#stored.atMs >= this.#checkpointIntervalMs) this.#storeCheckpoint();
+    return checkpoint;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#checkpointTimer);
+    this.#growth.end();
+    await this.#thread.drain();
+    this.#storeCheckpoint();
+    this.#reader[Symbol.dispose]();
+    await this.#thread.close();
+  }
+
+  #sign(): SignedCheckpoint {
+    const head = this.head();
+    if (this.#checkpoint?.head.size !== head.size) {
+      this.#checkpoint = { head, note: signCheckpoint(head, this.#signer, sha256) };
+    }
+    return this.#checkpoint;
+  }
+
+  #storeCheckpoint(): void {
+    const { head, note } = this.#sign();
+    if (head.size === this.#stored.size) return;
+    const atMs = this.#now();
+    this.#thread.storeCheckpoint({ size: head.size, note, signedAtMs: Math.floor(atMs) });
+    this.#stored = { size: head.size, atMs };
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== null) throw new SiteLogClosedError();
+  }
+}
+
+function outcomeOf(written: WrittenAppend, eventCount: number, epoch: number): AppendOutcome {
+  if (typeof written === 'number') {
+    const lastPosition = written + eventCount - 1;
+    return { appended: true, epoch, firstPosition: written, lastPosition, replayed: false };
+  }
+  if ('refusal' in written) return { appended: false, refusal: written.refusal };
+  const { firstPosition, lastPosition } = written;
+  return { appended: true, epoch, firstPosition, lastPosition, replayed: true };
+}

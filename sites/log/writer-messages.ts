@@ -1,0 +1,54 @@
+import type { SiteId } from '@holdfast/schema';
+import type { WrittenAppend } from './append-group.js';
+import type { SiteLogFileFault } from './site-log-file.js';
+
+/** What a writer thread is started with. */
+export interface WriterOptions {
+  readonly file: string;
+  readonly site: SiteId;
+  readonly nowMs: number;
+}
+
+/** From the log to its writer thread. */
+export type ToWriter =
+  | {
+      readonly kind: 'APPENDS';
+      /** Frames of `append-frame.ts`, one behind the other. */
+      readonly frames: Uint8Array<ArrayBuffer>;
+      /** The wall clock when they were sent. */
+      readonly nowMs: number;
+    }
+  | {
+      readonly kind: 'CHECKPOINT';
+      readonly size: number;
+      readonly note: string;
+      readonly signedAtMs: number;
+    }
+  | { readonly kind: 'CLOSE' };
+
+/** From the writer thread to its log. Appends are reported on in the order in which they were sent. */
+export type WriterReport =
+  | {
+      readonly kind: 'OPENED';
+      readonly epoch: number;
+      readonly size: number;
+      readonly edge: Uint8Array;
+    }
+  | {
+      readonly kind: 'NOT_OPENED';
+      readonly reason: string;
+      readonly fault: { readonly fault: SiteLogFileFault; readonly position: number | null } | null;
+    }
+  | {
+      readonly kind: 'WRITTEN';
+      readonly outcomes: readonly WrittenAppend[];
+      readonly size: number;
+      readonly edge: Uint8Array;
+    }
+  | {
+      readonly kind: 'NOT_WRITTEN';
+      readonly appendCount: number;
+      readonly reason: string;
+      /** The file is not trusted any more, and the thread has ended. */
+      readonly isFatal: boolean;
+    };
