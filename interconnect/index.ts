@@ -19,6 +19,33 @@ export {
   describeReplicaIntake,
   type ReplicaIntakeUnderTest,
 } from './replication/replica-intake.conformance.js';
+export {
+  EmulatedLink,
+  EmulatedLinkError,
+  type EmulatedLinkOptions,
+  type EmulatedLinkState,
+  type LinkCutMode,
+  type LinkShape,
+  linkCutModes,
+} from './emulated-link/emulated-link.js';
+export {
+  LinkControlError,
+  type LinkControlErrorCode,
+  type LinkReport,
+  type LinkShapeRequest,
+} from './emulated-link/link-control.js';
+export { type LinkControlClient, linkControlClient } from './emulated-link/link-control-client.js';
+export {
+  type LinkControlOptions,
+  LinkControlServer,
+  runLinkControl,
+} from './emulated-link/link-control-server.js';
+export {
+  type LinkTrace,
+  LinkTraceError,
+  parseLinkTrace,
+  traceCapacityBytes,
+} from './emulated-link/link-trace.js';
 export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
 export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
