@@ -14,11 +14,6 @@ export {
   savePeerCredentials,
 } from './certificates/certificate-files.js';
 export { siteOfCertificate } from './certificates/site-of-certificate.js';
-export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
-export {
-  describeReplicaIntake,
-  type ReplicaIntakeUnderTest,
-} from './replication/replica-intake.conformance.js';
 export {
   EmulatedLink,
   EmulatedLinkError,
@@ -46,6 +41,11 @@ export {
   parseLinkTrace,
   traceCapacityBytes,
 } from './emulated-link/link-trace.js';
+export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
+export {
+  describeReplicaIntake,
+  type ReplicaIntakeUnderTest,
+} from './replication/replica-intake.conformance.js';
 export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
 export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
