@@ -15,6 +15,7 @@ export interface StreamFormat {
   } | null;
   readonly audio: {
     readonly audioSpecificConfig: Uint8Array;
+    /** Ticks per second of the audio track. */
     readonly sampleRate: number;
     readonly channels: number;
   } | null;
@@ -23,8 +24,13 @@ export interface StreamFormat {
 /** One coded picture, or one AAC frame. */
 export interface AccessUnit {
   readonly track: Track;
-  /** Capture time in ticks of the track's timescale since the Unix epoch. An integer below 2^53. */
+  /** Capture time in ticks of the track's timescale since the Unix epoch. An integer below 2^53. Increases within a run. */
   readonly ticks: number;
+  /**
+   * Presentation minus decoding time, in ticks, when a camera sends pictures out of order (B-frames): `ticks` is then the
+   * time of decoding. Absent means 0.
+   */
+  readonly compositionOffsetTicks?: number;
   readonly keyFrame: boolean;
   /** Video: NAL units, each behind its 4-byte length, without parameter sets. Audio: one raw AAC frame. */
   readonly parts: readonly Uint8Array[];

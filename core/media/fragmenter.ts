@@ -1,0 +1,191 @@
+import type { RecordingCause, TimeSource } from '@holdfast/schema';
+import { type AccessUnit, type StreamFormat, VIDEO_TIMESCALE } from './access-unit.js';
+import { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
+import { type FragmentFacts, type TrackRun, writeFragment } from './fmp4-writer.js';
+import type { Fragment, InitSegment } from './fragment.js';
+
+/** A camera with key frames further apart would lose more than this at a crash, and make seeking a wait. */
+export const GROUP_DURATION_MS_MAX = 10_000;
+/** What one camera may hold in memory before it is written. */
+export const GROUP_BYTES_MAX = 16 * 1024 * 1024;
+/** Audio further from the picture than this has lost its clock; played with the picture it would mislead. */
+const AUDIO_DISTANCE_MS_MAX = 10_000;
+const VIDEO_TICKS_PER_MS = VIDEO_TIMESCALE / 1000;
+/** Until the second picture tells how long the first one lasts: 25 a second. */
+const FIRST_PICTURE_TICKS = VIDEO_TIMESCALE / 25;
+const FIRST_AUDIO_TICKS = 1024;
+
+/** See `CameraSink` of the recording server for the order of these calls. */
+export interface FragmentReceiver {
+  format(init: InitSegment): void;
+  liveFragment(fragment: Fragment): void;
+  recordedFragment(fragment: Fragment): void;
+  runEnded(cause: RecordingCause, atMs: number): void;
+}
+
+/** Builds its bytes when somebody looks: most live pictures are watched by nobody. */
+class LazyFragment implements Fragment {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly beginsWithKeyFrame: boolean;
+  readonly arrivalMs: number;
+  readonly timeSource: TimeSource;
+  #write: (() => Uint8Array) | null;
+  #bytes: Uint8Array | null = null;
+
+  constructor(facts: FragmentFacts, write: () => Uint8Array) {
+    this.fromMs = facts.fromMs;
+    this.toMs = facts.toMs;
+    this.beginsWithKeyFrame = facts.beginsWithKeyFrame;
+    this.arrivalMs = facts.arrivalMs;
+    this.timeSource = facts.timeSource;
+    this.#write = write;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#write !== null) {
+      this.#bytes = this.#write();
+      this.#write = null;
+    }
+    return this.#bytes!;
+  }
+}
+
+/**
+ * Turns the access units of one camera into fragments: each picture at once for live, each group of pictures as a whole
+ * for the media database. Video leads; audio rides in the fragment of the picture that it arrived with.
+ */
+export class Fragmenter {
+  readonly #receiver: FragmentReceiver;
+  #format: StreamFormat | null = null;
+  #sequenceNumber = 1;
+  #pictures: AccessUnit[] = [];
+  #audio: AccessUnit[] = [];
+  #liveAudio: AccessUnit[] = [];
+  #byteLength = 0;
+  #pictureTicks = FIRST_PICTURE_TICKS;
+  #audioTicks = FIRST_AUDIO_TICKS;
+  #lastAudioTicks = Number.NEGATIVE_INFINITY;
+
+  constructor(receiver: FragmentReceiver) {
+    this.#receiver = receiver;
+  }
+
+  /** The format of the open run, `null` between two runs. */
+  get format(): StreamFormat | null {
+    return this.#format;
+  }
+
+  /** Opens a run. The next picture pushed has to be a key frame. */
+  begin(format: StreamFormat): void {
+    this.#format = format;
+    this.#lastAudioTicks = Number.NEGATIVE_INFINITY;
+    this.#receiver.format(writeInitSegment(format));
+  }
+
+  push(unit: AccessUnit): void {
+    if (this.#format === null) return;
+    if (unit.track === 'AUDIO') this.#pushAudio(unit);
+    else this.#pushPicture(unit);
+  }
+
+  /** Hands over what there is, and closes the run. */
+  end(cause: RecordingCause): void {
+    if (this.#format === null) return;
+    const last = this.#pictures.at(-1);
+    if (last !== undefined) {
+      const endTicks = last.ticks + this.#pictureTicks;
+      this.#closeGroup(endTicks);
+      this.#receiver.runEnded(cause, ticksToMs(endTicks));
+    }
+    this.#format = null;
+    this.#audio = [];
+    this.#liveAudio = [];
+  }
+
+  #pushPicture(unit: AccessUnit): void {
+    const first = this.#pictures[0];
+    const last = this.#pictures.at(-1);
+    if (first === undefined && !unit.keyFrame) return;
+    if (first !== undefined && last !== undefined) {
+      this.#pictureTicks = unit.ticks - last.ticks;
+      if (unit.keyFrame || this.#isFull(first, unit)) this.#closeGroup(unit.ticks);
+    }
+    this.#pictures.push(unit);
+    this.#byteLength += unit.byteLength;
+    this.#emitLive(unit);
+  }
+
+  #isFull(first: AccessUnit, next: AccessUnit): boolean {
+    return (
+      this.#byteLength + next.byteLength > GROUP_BYTES_MAX ||
+      next.ticks - first.ticks >= GROUP_DURATION_MS_MAX * VIDEO_TICKS_PER_MS
+    );
+  }
+
+  #pushAudio(unit: AccessUnit): void {
+    const picture = this.#pictures.at(-1);
+    const timescale = this.#format?.audio?.sampleRate;
+    if (picture === undefined || timescale === undefined || unit.ticks <= this.#lastAudioTicks) return;
+    const distanceMs = (unit.ticks * 1000) / timescale - picture.ticks / VIDEO_TICKS_PER_MS;
+    if (Math.abs(distanceMs) > AUDIO_DISTANCE_MS_MAX) return;
+    const elapsedTicks = unit.ticks - this.#lastAudioTicks;
+    if (elapsedTicks < this.#audioTicks * 2) this.#audioTicks = elapsedTicks;
+    this.#lastAudioTicks = unit.ticks;
+    this.#audio.push(unit);
+    this.#liveAudio.push(unit);
+    this.#byteLength += unit.byteLength;
+  }
+
+  #emitLive(picture: AccessUnit): void {
+    const endTicks = picture.ticks + this.#pictureTicks;
+    const audio = this.#liveAudio;
+    this.#liveAudio = [];
+    const sequenceNumber = this.#sequenceNumber;
+    this.#sequenceNumber += 1;
+    const facts = factsOf(picture, endTicks);
+    const runs = this.#runs([picture], endTicks, audio);
+    this.#receiver.liveFragment(new LazyFragment(facts, () => writeFragment(sequenceNumber, facts, runs)));
+  }
+
+  #closeGroup(endTicks: number): void {
+    const pictures = this.#pictures;
+    const timescale = this.#format?.audio?.sampleRate ?? 1;
+    const endMs = endTicks / VIDEO_TICKS_PER_MS;
+    const within = this.#audio.filter(unit => (unit.ticks * 1000) / timescale < endMs);
+    const later = this.#audio.slice(within.length);
+    this.#pictures = [];
+    this.#audio = later;
+    this.#byteLength = later.reduce((sum, unit) => sum + unit.byteLength, 0);
+    const sequenceNumber = this.#sequenceNumber;
+    this.#sequenceNumber += 1;
+    const facts = factsOf(pictures[0]!, endTicks);
+    const runs = this.#runs(pictures, endTicks, within);
+    this.#receiver.recordedFragment({ ...facts, bytes: writeFragment(sequenceNumber, facts, runs) });
+  }
+
+  #runs(
+    pictures: readonly AccessUnit[],
+    endTicks: number,
+    audio: readonly AccessUnit[],
+  ): readonly TrackRun[] {
+    const video: TrackRun = { trackId: VIDEO_TRACK_ID, units: pictures, endTicks };
+    const lastAudio = audio.at(-1);
+    if (lastAudio === undefined) return [video];
+    return [video, { trackId: AUDIO_TRACK_ID, units: audio, endTicks: lastAudio.ticks + this.#audioTicks }];
+  }
+}
+
+function factsOf(first: AccessUnit, endTicks: number): FragmentFacts {
+  return {
+    fromMs: ticksToMs(first.ticks),
+    toMs: ticksToMs(endTicks),
+    arrivalMs: Math.floor(first.arrivalMs),
+    timeSource: first.timeSource,
+    beginsWithKeyFrame: first.keyFrame,
+  };
+}
+
+function ticksToMs(ticks: number): number {
+  return Math.floor(ticks / VIDEO_TICKS_PER_MS);
+}

@@ -1,0 +1,276 @@
+import { type RtpPacket, RtpSequence } from './rtp-packet.js';
+
+/** One coded picture as it was transmitted, before it has a wall clock time. */
+export interface CodedPicture {
+  readonly rtpTimestamp: number;
+  readonly arrivalMs: number;
+  readonly keyFrame: boolean;
+  /** NAL units, each behind its 4-byte length; without parameter sets and access unit delimiters. */
+  readonly parts: readonly Uint8Array[];
+  readonly byteLength: number;
+  /** Parameter sets that were sent since the picture before. */
+  readonly parameterSets: readonly Uint8Array[];
+}
+
+export interface H264Receiver {
+  picture(picture: CodedPicture): void;
+  lost(accessUnitCount: number): void;
+}
+
+/** A key frame of an 8K camera stays below 4 MiB; beyond this a camera never ends its pictures. */
+const PICTURE_BYTES_MAX = 8 * 1024 * 1024;
+/** H.264 allows 32 + 256; a camera sends two. */
+const PARAMETER_SETS_MAX = 16;
+
+const NAL_SLICE = 1;
+const NAL_IDR_SLICE = 5;
+const NAL_SEI = 6;
+const NAL_SPS = 7;
+const NAL_PPS = 8;
+const NAL_DELIMITER = 9;
+const STAP_A = 24;
+const FU_A = 28;
+
+/**
+ * RFC 6184, packetisation modes 0 and 1: single NAL units (§5.6), STAP-A (§5.7.1), FU-A (§5.8).
+ *
+ * A picture ends at the marker bit or where the timestamp changes, because cameras exist that never set the marker. Others
+ * set it after every slice: the first slice that continues a picture after its marker shows that, and from then on only
+ * the timestamp counts. A picture with a missing piece is dropped whole.
+ *
+ * It writes into the packets that it is given: NAL lengths and headers go over RTP headers that have been read, so that
+ * no payload byte is ever copied here.
+ */
+export class H264Depacketiser {
+  readonly #receiver: H264Receiver;
+  readonly #sequence = new RtpSequence();
+  #markerTrusted = true;
+  #open = false;
+  #damaged = false;
+  #timestamp = 0;
+  #endedTimestamp = -1;
+  #arrivalMs = 0;
+  #keyFrame = false;
+  #recoveryPoint = false;
+  #hasSlice = false;
+  #beginningUnsure = false;
+  /** A gap between two pictures: either the next turns out to be damaged, or a whole picture was lost. */
+  #lossUncounted = false;
+  #parts: Uint8Array[] = [];
+  #byteLength = 0;
+  #parameterSets: Uint8Array[] = [];
+  #unitPrefix: Uint8Array | null = null;
+  #unitParts: Uint8Array[] = [];
+  #unitLength = 0;
+
+  constructor(receiver: H264Receiver) {
+    this.#receiver = receiver;
+  }
+
+  packet(packet: RtpPacket, arrivalMs: number): void {
+    const verdict = this.#sequence.next(packet);
+    if (verdict === 'OLD') return;
+    if (verdict === 'GAP') this.#gap();
+    if (this.#open && packet.timestamp !== this.#timestamp) this.#end();
+    this.#open = true;
+    this.#timestamp = packet.timestamp;
+    this.#arrivalMs = arrivalMs;
+    if (packet.payloadEnd > packet.payloadStart) this.#payload(packet);
+    if (packet.marker && this.#markerTrusted && this.#hasSlice) this.#end();
+  }
+
+  /** The connection is gone: a picture without its end is incomplete. */
+  close(): void {
+    if (this.#open && (this.#hasSlice || this.#damaged)) this.#receiver.lost(1);
+    this.#reset();
+  }
+
+  #gap(): void {
+    if (this.#open && (this.#hasSlice || this.#unitPrefix !== null)) this.#damaged = true;
+    else this.#lossUncounted = true;
+    this.#beginningUnsure = true;
+    this.#unitPrefix = null;
+  }
+
+  #payload(packet: RtpPacket): void {
+    const { bytes, payloadStart: start, payloadEnd: end } = packet;
+    const type = bytes[start]! & 0x1f;
+    if (type === FU_A) this.#fragment(bytes, start, end);
+    else if (type === STAP_A) this.#aggregate(bytes, start, end);
+    else if (type >= 1 && type < STAP_A) {
+      this.#whole(bytes, start, end);
+    } else this.#damaged = true;
+  }
+
+  #whole(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    writeLength(bytes, start - 4, length);
+    this.#unit(bytes[start]! & 0x1f, [bytes.subarray(start - 4, end)], length, bytes, start, end);
+  }
+
+  #aggregate(bytes: Uint8Array, start: number, end: number): void {
+    let offset = start + 1;
+    while (offset + 2 <= end) {
+      const length = (bytes[offset]! << 8) | bytes[offset + 1]!;
+      const unitStart = offset + 2;
+      if (length === 0 || unitStart + length > end) {
+        this.#damaged = true;
+        return;
+      }
+      const prefix = new Uint8Array(4);
+      writeLength(prefix, 0, length);
+      const unitEnd = unitStart + length;
+      const parts = [prefix, bytes.subarray(unitStart, unitEnd)];
+      this.#unit(bytes[unitStart]! & 0x1f, parts, length, bytes, unitStart, unitEnd);
+      offset = unitEnd;
+    }
+  }
+
+  #fragment(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start < 2) {
+      this.#damaged = true;
+      return;
+    }
+    const header = bytes[start + 1]!;
+    if (header & 0x80) {
+      if (this.#unitPrefix !== null) this.#damaged = true;
+      bytes[start + 1] = (bytes[start]! & 0xe0) | (header & 0x1f);
+      this.#unitPrefix = bytes.subarray(start - 3, end);
+      this.#unitParts = [this.#unitPrefix];
+      this.#unitLength = end - start - 1;
+    } else if (this.#unitPrefix === null) {
+      this.#damaged = true;
+      return;
+    } else {
+      this.#unitParts.push(bytes.subarray(start + 2, end));
+      this.#unitLength += end - start - 2;
+      if (this.#unitLength > PICTURE_BYTES_MAX) {
+        this.#damaged = true;
+        this.#unitPrefix = null;
+        this.#unitParts = [];
+        return;
+      }
+    }
+    if (header & 0x40) {
+      const first = this.#unitPrefix;
+      this.#unitPrefix = null;
+      writeLength(first, 0, this.#unitLength);
+      this.#unit(header & 0x1f, this.#unitParts, this.#unitLength, first, 4, first.length);
+      this.#unitParts = [];
+    }
+  }
+
+  /** `bytes[start, end)`: the unit, or its first piece. */
+  #unit(
+    type: number,
+    parts: readonly Uint8Array[],
+    length: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    if (type === NAL_DELIMITER) return;
+    if (type === NAL_SPS || type === NAL_PPS) {
+      if (this.#parameterSets.length < PARAMETER_SETS_MAX) this.#parameterSets.push(join(parts, length));
+      return;
+    }
+    if (type >= NAL_SLICE && type <= NAL_IDR_SLICE) this.#slice(type, bytes, start, end);
+    else if (type === NAL_SEI && saysRecoveryPoint(bytes, start, end)) this.#recoveryPoint = true;
+    if (this.#byteLength + length + 4 > PICTURE_BYTES_MAX) {
+      this.#damaged = true;
+      this.#parts = [];
+      return;
+    }
+    for (const part of parts) this.#parts.push(part);
+    this.#byteLength += length + 4;
+  }
+
+  #slice(type: number, bytes: Uint8Array, start: number, end: number): void {
+    // first_mb_in_slice is ue(v): its first bit is 1 exactly when it is 0, which is where a picture begins.
+    const beginsPicture = end - start > 1 && bytes[start + 1]! >= 0x80;
+    if (!this.#hasSlice && !beginsPicture) {
+      if (this.#timestamp === this.#endedTimestamp) this.#markerTrusted = false;
+      if (this.#beginningUnsure || !this.#markerTrusted) this.#damaged = true;
+    }
+    this.#beginningUnsure = false;
+    this.#hasSlice = true;
+    if (type === NAL_IDR_SLICE || (type === NAL_SLICE && this.#recoveryPoint && isIntraSlice(bytes, start)))
+      this.#keyFrame = true;
+  }
+
+  #end(): void {
+    if (this.#unitPrefix !== null) this.#damaged = true;
+    if (this.#damaged || (this.#hasSlice && this.#lossUncounted)) {
+      this.#lossUncounted = false;
+      this.#receiver.lost(1);
+    }
+    if (!this.#damaged && this.#hasSlice) {
+      const picture: CodedPicture = {
+        rtpTimestamp: this.#timestamp,
+        arrivalMs: this.#arrivalMs,
+        keyFrame: this.#keyFrame,
+        parts: this.#parts,
+        byteLength: this.#byteLength,
+        parameterSets: this.#parameterSets,
+      };
+      this.#parameterSets = [];
+      this.#endedTimestamp = this.#timestamp;
+      this.#reset();
+      this.#receiver.picture(picture);
+      return;
+    }
+    this.#endedTimestamp = this.#timestamp;
+    this.#reset();
+  }
+
+  /** Parameter sets stay: they may come in a packet of their own with another timestamp. */
+  #reset(): void {
+    this.#open = false;
+    this.#damaged = false;
+    this.#keyFrame = false;
+    this.#recoveryPoint = false;
+    this.#hasSlice = false;
+    this.#parts = [];
+    this.#byteLength = 0;
+    this.#unitPrefix = null;
+    this.#unitParts = [];
+    this.#unitLength = 0;
+  }
+}
+
+function writeLength(bytes: Uint8Array, offset: number, length: number): void {
+  bytes[offset] = length >>> 24;
+  bytes[offset + 1] = (length >>> 16) & 0xff;
+  bytes[offset + 2] = (length >>> 8) & 0xff;
+  bytes[offset + 3] = length & 0xff;
+}
+
+/** The NAL unit in one piece, without its length. */
+function join(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const joined = new Uint8Array(length + 4);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined.subarray(4);
+}
+
+/** SEI payload type 6 (§D.1.8): cameras with gradual refresh send it where decoding may begin without an IDR picture. */
+function saysRecoveryPoint(bytes: Uint8Array, start: number, end: number): boolean {
+  let offset = start + 1;
+  while (offset + 2 < end) {
+    const type = bytes[offset]!;
+    const size = bytes[offset + 1]!;
+    if (type === 6) return true;
+    if (type === 0xff || size === 0xff) return false;
+    offset += 2 + size;
+  }
+  return false;
+}
+
+/** slice_type 2 or 7 (§7.4.3) behind first_mb_in_slice 0, read from one byte: `1` + ue(2) = `011`, ue(7) = `0001000`. */
+function isIntraSlice(bytes: Uint8Array, start: number): boolean {
+  const byte = bytes[start + 1] ?? 0;
+  return (byte & 0xf0) === 0xb0 || byte === 0x88;
+}

@@ -1,0 +1,132 @@
+import { type AssembledStream, StreamAssembler, type Track } from '@holdfast/core';
+import type { RecordingCause } from '@holdfast/schema';
+import type { RtspAuthorisation } from '../rtsp-client/rtsp-authorisation.js';
+import { RtspClientError } from '../rtsp-client/rtsp-client-error.js';
+import { RtspConnection } from '../rtsp-client/rtsp-connection.js';
+import { type ChannelUse, describe, keepAlive, play, setUp } from '../rtsp-client/rtsp-play.js';
+
+/** No camera pauses so long between two packets; RTCP alone comes every few seconds. */
+export const NO_MEDIA_TIMEOUT_MS = 10_000;
+/** Key frames further apart than this cannot be recorded usefully. */
+export const NO_PICTURE_TIMEOUT_MS = 30_000;
+
+export interface CameraConnectionOptions {
+  readonly address: string;
+  readonly authorisation: RtspAuthorisation;
+  readonly tlsAuthorities?: readonly string[] | undefined;
+  readonly now: () => number;
+  readonly output: AssembledStream;
+  /** Why the open run ends when the connection does. */
+  readonly endCause: () => RecordingCause;
+}
+
+/**
+ * Connects once and streams until the camera is lost or the signal aborts. Resolves with why it was lost, or `null` when
+ * aborted.
+ * @throws whatever `output` throws
+ */
+export async function streamOnce(
+  options: CameraConnectionOptions,
+  signal: AbortSignal,
+): Promise<RtspClientError | null> {
+  let assembler: StreamAssembler | null = null;
+  try {
+    let channels: ReadonlyMap<number, ChannelUse> = new Map();
+    const watch = new MediaWatch();
+    await using connection = await RtspConnection.open(
+      {
+        address: options.address,
+        authorisation: options.authorisation,
+        tlsAuthorities: options.tlsAuthorities,
+        garbage: () => {},
+        frame: (channel, bytes, start, end) => {
+          const use = channels.get(channel);
+          if (use === undefined || assembler === null) return;
+          const arrivalMs = options.now();
+          if (use.isControl) assembler.rtcp(use.track, bytes, start, end, arrivalMs);
+          else if (assembler.rtp(use.track, bytes, start, end, arrivalMs)) watch.packet(use.track);
+        },
+      },
+      signal,
+    );
+    const aborted = () => connection.interrupt(new AbortedError());
+    signal.addEventListener('abort', aborted, { once: true });
+    using _listener = { [Symbol.dispose]: () => signal.removeEventListener('abort', aborted) };
+    const description = await describe(connection, options.address);
+    const setup = await setUp(connection, description);
+    channels = setup.channels;
+    assembler = new StreamAssembler({
+      video: description.streams.video,
+      audio: setup.hasAudio ? description.streams.audio : null,
+      output: watch.around(options.output),
+    });
+    await play(connection, description);
+    using _keepAlive = keepAlive(connection, description, setup.timeoutSeconds);
+    using _watch = watch.start(fault => connection.fail(fault));
+    throw await connection.lost;
+  } catch (fault) {
+    if (signal.aborted) return null;
+    if (fault instanceof RtspClientError) return fault;
+    throw fault;
+  } finally {
+    assembler?.end(options.endCause());
+  }
+}
+
+class AbortedError extends Error {
+  override readonly name = 'AbortedError';
+  readonly code = 'ABORTED';
+}
+
+/** Notices a camera that holds the connection and sends nothing, or nothing that could be recorded. */
+class MediaWatch {
+  #lastPacketAt = performance.now();
+  #lastPictureAt = performance.now();
+
+  packet(track: Track): void {
+    if (track === 'VIDEO') this.#lastPacketAt = performance.now();
+  }
+
+  around(output: AssembledStream): AssembledStream {
+    return {
+      format: init => output.format(init),
+      liveFragment: fragment => {
+        this.#lastPictureAt = performance.now();
+        output.liveFragment(fragment);
+      },
+      recordedFragment: fragment => output.recordedFragment(fragment),
+      runEnded: (cause, atMs) => output.runEnded(cause, atMs),
+      accessUnitsLost: count => output.accessUnitsLost(count),
+    };
+  }
+
+  start(fail: (fault: RtspClientError) => void): Disposable {
+    this.#lastPacketAt = performance.now();
+    this.#lastPictureAt = performance.now();
+    let timer: NodeJS.Timeout;
+    const check = () => {
+      const now = performance.now();
+      const packetLeftMs = this.#lastPacketAt + NO_MEDIA_TIMEOUT_MS - now;
+      const pictureLeftMs = this.#lastPictureAt + NO_PICTURE_TIMEOUT_MS - now;
+      if (packetLeftMs <= 0)
+        fail(
+          new RtspClientError(
+            'NO_MEDIA',
+            'NO_MEDIA',
+            `the camera is connected and has sent no video for ${NO_MEDIA_TIMEOUT_MS / 1000} s`,
+          ),
+        );
+      else if (pictureLeftMs <= 0)
+        fail(
+          new RtspClientError(
+            'NO_PICTURE',
+            'NO_MEDIA',
+            `the camera sends video, and for ${NO_PICTURE_TIMEOUT_MS / 1000} s no picture that can be recorded (key frame with parameter sets)`,
+          ),
+        );
+      else timer = setTimeout(check, Math.max(50, Math.min(packetLeftMs, pictureLeftMs)));
+    };
+    timer = setTimeout(check, NO_MEDIA_TIMEOUT_MS);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  }
+}

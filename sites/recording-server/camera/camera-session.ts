@@ -1,0 +1,76 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { AssembledStream } from '@holdfast/core';
+import { type ConnectionLossCause, RecordingCause } from '@holdfast/schema';
+import { RtspAuthorisation } from '../rtsp-client/rtsp-authorisation.js';
+import { streamOnce } from './camera-connection.js';
+import type { CameraSessionOptions, RunCameraSession } from './camera-sink.js';
+
+/** A camera that restarts takes half a minute; a hundred cameras behind one switch must not come back in one moment. */
+export const BACK_OFF_MS_FIRST = 1_000;
+export const BACK_OFF_MS_MAX = 60_000;
+/** Cameras lock an account after a few wrong passwords: these are tried at half the maximum at the earliest. */
+const REFUSED_BACK_OFF_MS_MIN = BACK_OFF_MS_MAX / 2;
+/** A connection that lasted so long was a good one: the next attempt starts from the first back-off again. */
+const STABLE_AFTER_MS = 10_000;
+
+/** Full jitter (uniform between nothing and the bound), so that cameras lost together do not return together. */
+export function backOffMs(failureCount: number, cause: ConnectionLossCause, random: number): number {
+  if (cause === 'UNAUTHORIZED')
+    return REFUSED_BACK_OFF_MS_MIN + random * (BACK_OFF_MS_MAX - REFUSED_BACK_OFF_MS_MIN);
+  return random * Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_FIRST * 2 ** Math.min(failureCount, 16));
+}
+
+/** See `RunCameraSession` and `CameraSink` for what is promised. */
+export const runCameraSession: RunCameraSession = async (options, signal) => {
+  const authorisation = new RtspAuthorisation(options);
+  let failureCount = 0;
+  let reportedCause: ConnectionLossCause | null = null;
+  while (!signal.aborted) {
+    const state = { connected: false };
+    const beganAt = performance.now();
+    const loss = await streamOnce(
+      {
+        address: options.address,
+        authorisation,
+        tlsAuthorities: options.tlsAuthorities,
+        now: options.now,
+        output: outputTo(options, state),
+        endCause: () => endCauseOf(signal),
+      },
+      signal,
+    );
+    if (loss === null) return;
+    if (state.connected || loss.lossCause !== reportedCause) {
+      reportedCause = loss.lossCause;
+      options.sink.connectionLost(loss.lossCause, loss.message.slice(0, 1000), options.now());
+    }
+    const stable = state.connected && performance.now() - beganAt >= STABLE_AFTER_MS;
+    const waitMs = backOffMs(stable ? 0 : failureCount, loss.lossCause, options.random());
+    failureCount = stable ? 1 : failureCount + 1;
+    // An abort ends the wait, and with it the loop.
+    await wait(waitMs, undefined, { signal }).catch(() => {});
+  }
+};
+
+function endCauseOf(signal: AbortSignal): RecordingCause {
+  if (!signal.aborted) return 'CAMERA_DISCONNECTED';
+  const given = RecordingCause.safeParse(signal.reason);
+  return given.success ? given.data : 'SERVER_STOPPED';
+}
+
+function outputTo(options: CameraSessionOptions, state: { connected: boolean }): AssembledStream {
+  const { sink, now } = options;
+  return {
+    format: init => {
+      if (!state.connected) {
+        state.connected = true;
+        sink.connected(now());
+      }
+      sink.format(init);
+    },
+    liveFragment: fragment => sink.liveFragment(fragment),
+    recordedFragment: fragment => sink.recordedFragment(fragment),
+    runEnded: (cause, atMs) => sink.runEnded(cause, atMs),
+    accessUnitsLost: count => sink.accessUnitsLost(count, now()),
+  };
+}

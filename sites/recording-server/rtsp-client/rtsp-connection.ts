@@ -1,0 +1,313 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import {
+  firstHeader,
+  formatRtspRequest,
+  formatRtspResponse,
+  type RtspMessage,
+  type RtspRequest,
+  type RtspResponse,
+  RtspStreamError,
+  RtspStreamParser,
+} from '@holdfast/core';
+import type { RtspAuthorisation } from './rtsp-authorisation.js';
+import { RtspClientError, socketError, statusError } from './rtsp-client-error.js';
+
+/** A camera on the same site answers in milliseconds, one behind a mobile link within seconds. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+/** Small cameras take seconds to start an encoder on SETUP or PLAY. */
+export const RESPONSE_TIMEOUT_MS = 10_000;
+/** Long enough for the TEARDOWN to leave, short enough not to hold up a stop. */
+const TEARDOWN_TIMEOUT_MS = 500;
+/** Only keep-alives are sent without waiting for the answer before. */
+const PENDING_REQUESTS_MAX = 8;
+const DEFAULT_PORT = { 'rtsp:': 554, 'rtsps:': 322 };
+
+export interface RtspConnectionOptions {
+  readonly address: string;
+  readonly authorisation: RtspAuthorisation;
+  /** An interleaved frame. It may throw: that ends the connection with this very error. */
+  readonly frame: (channel: number, bytes: Uint8Array, start: number, end: number) => void;
+  readonly garbage: (byteCount: number) => void;
+  readonly tlsAuthorities?: readonly string[] | undefined;
+}
+
+interface PendingRequest {
+  readonly sequence: number;
+  readonly settle: (outcome: RtspResponse | Error) => void;
+}
+
+export interface RequestHead {
+  readonly method: string;
+  readonly uri: string;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+}
+
+/** One RTSP connection over TCP or TLS (RFC 2326), with RTP interleaved in it (§10.12). */
+export class RtspConnection implements AsyncDisposable {
+  /** Why the connection is no more: an `RtspClientError`, or what `frame` has thrown. Never rejects. */
+  readonly lost: Promise<Error>;
+  readonly #socket: net.Socket;
+  readonly #host: string;
+  readonly #parser: RtspStreamParser;
+  readonly #authorisation: RtspAuthorisation;
+  #pending: PendingRequest[] = [];
+  #sequence = 0;
+  #session: string | null = null;
+  #teardownUri: string | null = null;
+  #fault: Error | null = null;
+  #interrupted: Error | null = null;
+  #reportLost: (fault: Error) => void = () => {};
+
+  private constructor(socket: net.Socket, host: string, options: RtspConnectionOptions) {
+    this.#socket = socket;
+    this.#host = host;
+    this.#authorisation = options.authorisation;
+    this.#parser = new RtspStreamParser({
+      frame: options.frame,
+      message: message => this.#message(message),
+      garbage: options.garbage,
+    });
+    this.lost = new Promise(resolve => {
+      this.#reportLost = resolve;
+    });
+    socket.on('data', chunk => this.#data(chunk as Uint8Array));
+    socket.on('error', fault => this.#fail(socketError(host, fault)));
+    socket.on('close', () =>
+      this.#fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', `${host} closed the connection`)),
+    );
+  }
+
+  /** @throws RtspClientError, or the signal's reason */
+  static async open(options: RtspConnectionOptions, signal: AbortSignal): Promise<RtspConnection> {
+    signal.throwIfAborted();
+    const target = parseAddress(options.address);
+    const socket = target.secure ? connectTls(target, options) : net.connect(target.port, target.host);
+    socket.setNoDelay(true);
+    const label = `${target.host}:${target.port}`;
+    await new Promise<void>((resolve, reject) => {
+      const finish = (outcome: () => void) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', aborted);
+        socket.off('error', failed);
+        outcome();
+      };
+      const fail = (fault: unknown) =>
+        finish(() => {
+          socket.on('error', () => {});
+          socket.destroy();
+          reject(fault);
+        });
+      const failed = (fault: Error) => fail(socketError(label, fault));
+      const aborted = () => fail(signal.reason);
+      const timer = setTimeout(() => {
+        const words = `${label} does not answer within ${CONNECT_TIMEOUT_MS / 1000} s`;
+        fail(new RtspClientError('CONNECT_TIMEOUT', 'UNREACHABLE', words));
+      }, CONNECT_TIMEOUT_MS);
+      signal.addEventListener('abort', aborted, { once: true });
+      socket.once('error', failed);
+      socket.once(target.secure ? 'secureConnect' : 'connect', () => finish(resolve));
+    });
+    return new RtspConnection(socket, label, options);
+  }
+
+  /** From now on every request belongs to this session. */
+  useSession(session: string): void {
+    this.#session = session;
+  }
+
+  limitChannels(channelMax: number): void {
+    this.#parser.limitChannels(channelMax);
+  }
+
+  /** Gives the connection up at once. */
+  fail(fault: Error): void {
+    this.#fail(fault);
+  }
+
+  /** Lets go of whoever waits for the camera; disposal can still say good-bye to it. */
+  interrupt(reason: Error): void {
+    this.#interrupted = reason;
+    for (const pending of this.#pending) pending.settle(reason);
+    this.#reportLost(reason);
+  }
+
+  /**
+   * Answers challenges; every other status than 2xx is an error.
+   * @throws RtspClientError
+   */
+  async request(head: RequestHead): Promise<RtspResponse> {
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await this.exchange(head);
+      if (response.status === 401) this.#authorisation.challenged(response, attempt);
+      else if (response.status >= 200 && response.status < 300) return response;
+      else throw statusError(head.method, response.status, response.reason);
+    }
+  }
+
+  /** Sends once and returns whatever the camera answers. @throws RtspClientError */
+  exchange(head: RequestHead): Promise<RtspResponse> {
+    return new Promise((resolve, reject) => {
+      const ended = this.#fault ?? this.#interrupted;
+      if (ended !== null) {
+        reject(ended);
+        return;
+      }
+      if (this.#pending.length >= PENDING_REQUESTS_MAX)
+        this.#pending.shift()?.settle(this.#timeoutOf('a request'));
+      const sequence = this.#write(head);
+      const settle = (outcome: RtspResponse | Error) => {
+        clearTimeout(timer);
+        this.#pending = this.#pending.filter(one => one.sequence !== sequence);
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      };
+      const timer = setTimeout(() => settle(this.#timeoutOf(head.method)), RESPONSE_TIMEOUT_MS);
+      this.#pending.push({ sequence, settle });
+    });
+  }
+
+  /** Says good-bye, so that the camera frees its session at once (many allow only a few), and closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#socket.destroyed && this.#fault === null) {
+      if (this.#session !== null && this.#teardownUri !== null)
+        this.#write({ method: 'TEARDOWN', uri: this.#teardownUri });
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, TEARDOWN_TIMEOUT_MS);
+        this.#socket.end(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+    this.#fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', 'closed by us'));
+    this.#socket.destroy();
+  }
+
+  teardownWith(uri: string): void {
+    this.#teardownUri = uri;
+  }
+
+  #write(head: RequestHead): number {
+    this.#sequence += 1;
+    const authorisation = this.#authorisation.header(head.method, head.uri);
+    const text = formatRtspRequest({
+      method: head.method,
+      uri: head.uri,
+      headers: [
+        ['CSeq', String(this.#sequence)],
+        ['User-Agent', 'Holdfast'],
+        ...(this.#session === null ? [] : [['Session', this.#session] as const]),
+        ...(authorisation === null ? [] : [['Authorization', authorisation] as const]),
+        ...(head.headers ?? []),
+      ],
+    });
+    this.#socket.write(text);
+    return this.#sequence;
+  }
+
+  #timeoutOf(method: string): RtspClientError {
+    const words = `${this.#host} does not answer ${method} within ${RESPONSE_TIMEOUT_MS / 1000} s`;
+    return new RtspClientError('RESPONSE_TIMEOUT', 'UNREACHABLE', words);
+  }
+
+  #data(chunk: Uint8Array): void {
+    if (this.#fault !== null) return;
+    try {
+      this.#parser.push(chunk);
+    } catch (fault) {
+      if (fault instanceof RtspStreamError)
+        this.#fail(
+          new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', fault.message, { cause: fault }),
+        );
+      else this.#fail(fault instanceof Error ? fault : new Error(String(fault)));
+    }
+  }
+
+  #message(message: RtspMessage): void {
+    if (message.kind === 'request') {
+      this.#answer(message);
+      return;
+    }
+    if (message.status < 200) return;
+    const sequence = Number(firstHeader(message.headers, 'cseq') ?? Number.NaN);
+    // Without a CSeq the oldest request is meant; an answer to a request that has timed out is nobody's.
+    const pending = Number.isNaN(sequence)
+      ? this.#pending[0]
+      : this.#pending.find(one => one.sequence === sequence);
+    pending?.settle(message);
+  }
+
+  /** RFC 2326 §10: requests may come from the server too. */
+  #answer(request: RtspRequest): void {
+    if (request.method === 'REDIRECT' || request.method === 'TEARDOWN') {
+      const redirect = request.method === 'REDIRECT';
+      this.#fail(
+        redirect
+          ? new RtspClientError(
+              'REDIRECT_REFUSED',
+              'PROTOCOL_ERROR',
+              'the camera sends us elsewhere (REDIRECT); redirects are not followed',
+            )
+          : new RtspClientError('TEARDOWN_BY_CAMERA', 'CLOSED', 'the camera ends the session (TEARDOWN)'),
+      );
+      return;
+    }
+    const known = ['OPTIONS', 'GET_PARAMETER', 'SET_PARAMETER'].includes(request.method);
+    this.#socket.write(
+      formatRtspResponse({
+        status: known ? 200 : 501,
+        reason: known ? 'OK' : 'Not Implemented',
+        headers: [['CSeq', firstHeader(request.headers, 'cseq') ?? '0']],
+      }),
+    );
+  }
+
+  #fail(fault: Error): void {
+    if (this.#fault !== null) return;
+    this.#fault = fault;
+    for (const pending of this.#pending) pending.settle(fault);
+    this.#reportLost(fault);
+    this.#socket.destroy();
+  }
+}
+
+interface Target {
+  readonly secure: boolean;
+  readonly host: string;
+  readonly port: number;
+}
+
+function parseAddress(address: string): Target {
+  let url: URL;
+  try {
+    url = new URL(address);
+  } catch (fault) {
+    const words = `${JSON.stringify(address)} is not an address; expected rtsp://host[:port]/path`;
+    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words, { cause: fault });
+  }
+  if (url.protocol !== 'rtsp:' && url.protocol !== 'rtsps:') {
+    const words = `${url.protocol}// is not supported; expected rtsp:// or rtsps://`;
+    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words);
+  }
+  if (url.username !== '' || url.password !== '') {
+    const words = 'the address contains a user name; give user name and password apart from it';
+    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words);
+  }
+  return {
+    secure: url.protocol === 'rtsps:',
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port === '' ? DEFAULT_PORT[url.protocol] : Number(url.port),
+  };
+}
+
+function connectTls(target: Target, options: RtspConnectionOptions): tls.TLSSocket {
+  const authorities = options.tlsAuthorities ?? [];
+  return tls.connect({
+    host: target.host,
+    port: target.port,
+    ...(net.isIP(target.host) === 0 ? { servername: target.host } : {}),
+    ...(authorities.length > 0 ? { ca: [...authorities] } : {}),
+    rejectUnauthorized: authorities.length > 0,
+  });
+}

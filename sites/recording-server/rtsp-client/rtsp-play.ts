@@ -1,0 +1,140 @@
+import {
+  firstHeader,
+  parseInterleavedChannels,
+  parseSdp,
+  parseSessionHeader,
+  type RtspResponse,
+  resolveControlUrl,
+  type SelectedStreams,
+  selectStreams,
+  type Track,
+} from '@holdfast/core';
+import { RtspClientError } from './rtsp-client-error.js';
+import type { RtspConnection } from './rtsp-connection.js';
+
+/** Twice within the camera's own limit; cameras that promise hours are still asked twice a minute whether they live. */
+const KEEP_ALIVE_MS_MAX = 30_000;
+const KEEP_ALIVE_MS_MIN = 1_000;
+
+export type Streams = Extract<SelectedStreams, { kind: 'selected' }>;
+
+export interface ChannelUse {
+  readonly track: Track;
+  readonly isControl: boolean;
+}
+
+export interface RtspDescription {
+  readonly streams: Streams;
+  readonly baseUrl: string;
+  readonly aggregateUrl: string;
+  readonly answersGetParameter: boolean;
+}
+
+/** OPTIONS and DESCRIBE. @throws RtspClientError */
+export async function describe(connection: RtspConnection, address: string): Promise<RtspDescription> {
+  // Asked first and never held against the camera: some refuse OPTIONS, and play all the same.
+  const options = await connection.exchange({ method: 'OPTIONS', uri: address });
+  const methods = firstHeader(options.headers, 'public') ?? '';
+  const response = await connection.request({
+    method: 'DESCRIBE',
+    uri: address,
+    headers: [['Accept', 'application/sdp']],
+  });
+  const description = parseSdp(new TextDecoder().decode(response.body));
+  const streams = selectStreams(description);
+  if (streams.kind === 'refused')
+    throw new RtspClientError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', streams.detail);
+  const baseUrl =
+    firstHeader(response.headers, 'content-base') ??
+    firstHeader(response.headers, 'content-location') ??
+    address;
+  return {
+    streams,
+    baseUrl,
+    aggregateUrl: resolveControlUrl(baseUrl, description.control),
+    answersGetParameter: /\bGET_PARAMETER\b/i.test(methods),
+  };
+}
+
+export interface RtspSetup {
+  readonly channels: ReadonlyMap<number, ChannelUse>;
+  /** False when the camera describes audio and then refuses to set it up. */
+  readonly hasAudio: boolean;
+  readonly timeoutSeconds: number;
+}
+
+/** SETUP of the video, and of the audio if the camera is willing. @throws RtspClientError */
+export async function setUp(connection: RtspConnection, description: RtspDescription): Promise<RtspSetup> {
+  const channels = new Map<number, ChannelUse>();
+  let timeoutSeconds = 60;
+  const setUpTrack = async (track: Track, control: string | null, firstChannel: number) => {
+    const response = await connection.request({
+      method: 'SETUP',
+      uri: resolveControlUrl(description.baseUrl, control),
+      headers: [['Transport', `RTP/AVP/TCP;unicast;interleaved=${firstChannel}-${firstChannel + 1}`]],
+    });
+    const agreed = channelsOf(response, firstChannel);
+    channels.set(agreed.rtp, { track, isControl: false });
+    channels.set(agreed.rtcp, { track, isControl: true });
+    const session = firstHeader(response.headers, 'session');
+    if (session === null) return;
+    const parsed = parseSessionHeader(session);
+    timeoutSeconds = parsed.timeoutSeconds;
+    connection.useSession(parsed.id);
+  };
+  await setUpTrack('VIDEO', description.streams.video.control, 0);
+  let hasAudio = false;
+  if (description.streams.audio !== null)
+    hasAudio = await setUpTrack('AUDIO', description.streams.audio.control, 2).then(() => true, refusedAudio);
+  connection.limitChannels(Math.max(...channels.keys()));
+  connection.teardownWith(description.aggregateUrl);
+  return { channels, hasAudio, timeoutSeconds };
+}
+
+/** A camera whose microphone is switched off still has a picture. */
+function refusedAudio(fault: unknown): false {
+  if (fault instanceof RtspClientError && (fault.code === 'STATUS' || fault.code === 'TRANSPORT_UNSUPPORTED'))
+    return false;
+  throw fault;
+}
+
+function channelsOf(response: RtspResponse, asked: number): { readonly rtp: number; readonly rtcp: number } {
+  const transport = firstHeader(response.headers, 'transport');
+  if (transport === null) return { rtp: asked, rtcp: asked + 1 };
+  const agreed = parseInterleavedChannels(transport);
+  if (agreed !== null) return agreed;
+  throw new RtspClientError(
+    'TRANSPORT_UNSUPPORTED',
+    'UNSUPPORTED_MEDIA',
+    `the camera does not agree to RTP over TCP (it answers ${JSON.stringify(transport)})`,
+  );
+}
+
+/** @throws RtspClientError */
+export async function play(connection: RtspConnection, description: RtspDescription): Promise<void> {
+  await connection.request({
+    method: 'PLAY',
+    uri: description.aggregateUrl,
+    headers: [['Range', 'npt=0.000-']],
+  });
+}
+
+/** Keeps the session alive (RFC 2326 §10.8) until the signal aborts. Whether media comes is watched elsewhere. */
+export function keepAlive(
+  connection: RtspConnection,
+  description: RtspDescription,
+  timeoutSeconds: number,
+): Disposable {
+  let method = description.answersGetParameter ? 'GET_PARAMETER' : 'OPTIONS';
+  const everyMs = Math.max(KEEP_ALIVE_MS_MIN, Math.min(KEEP_ALIVE_MS_MAX, timeoutSeconds * 500));
+  const beat = () => {
+    connection.request({ method, uri: description.aggregateUrl }).catch((fault: unknown) => {
+      if (!(fault instanceof RtspClientError)) return;
+      if (fault.code === 'STATUS' && fault.message.includes(' 454 ')) connection.fail(fault);
+      // Announced and then refused: the other method keeps a session alive too.
+      else if (fault.code === 'STATUS') method = 'OPTIONS';
+    });
+  };
+  const timer = setInterval(beat, everyMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
