@@ -102,41 +102,8 @@ export {
   SiteLogClosedError,
 } from './log/site-log-access.js';
 export { readUuid, UUID_BYTES, writeUuid } from './log/uuid-bytes.js';
-export type { AacPacking } from './media/aac-depacketiser.js';
 export { type AccessUnit, type StreamFormat, type Track, VIDEO_TIMESCALE } from './media/access-unit.js';
-export { type AudioSpecificConfig, parseAudioSpecificConfig } from './media/audio-specific-config.js';
-export { CLOCK_STEP_MS } from './media/capture-clock.js';
-export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
-export {
-  type Box,
-  findBox,
-  type InitFacts,
-  type ReadFragment,
-  readFragment,
-  readFragments,
-  readInitSegment,
-  readSamples,
-  type SampleFacts,
-  walkBoxes,
-} from './media/fmp4-reader.js';
-export {
-  FACTS_BOX_BYTE_LENGTH,
-  type FragmentFacts,
-  type TrackRun,
-  writeFragment,
-} from './media/fmp4-writer.js';
 export type { Fragment, FragmentEntry, InitSegment, SegmentManifest } from './media/fragment.js';
-export {
-  Fragmenter,
-  type FragmentReceiver,
-  GROUP_BYTES_MAX,
-  GROUP_DURATION_MS_MAX,
-} from './media/fragmenter.js';
-export {
-  parseSequenceParameterSet,
-  pictureParameterSetId,
-  type SequenceParameterSet,
-} from './media/h264-parameter-sets.js';
 export {
   type MediaItem,
   type MediaPriority,
@@ -145,14 +112,6 @@ export {
   type MediaRequest,
   type MediaSource,
 } from './media/media-source.js';
-export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
-export { type SelectedStreams, selectStreams } from './media/select-streams.js';
-export {
-  type AssembledStream,
-  type AudioStream,
-  StreamAssembler,
-  type VideoStream,
-} from './media/stream-assembler.js';
 export type {
   FragmentAppendOutcome,
   ImportFinish,
@@ -221,6 +180,43 @@ export {
   type TimelineSpan,
   type TimeSpan,
 } from './timeline/timeline.js';
+export type { AacPacking } from './media/aac-depacketiser.js';
+export { type AudioSpecificConfig, parseAudioSpecificConfig } from './media/audio-specific-config.js';
+export { CLOCK_STEP_MS } from './media/capture-clock.js';
+export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
+export {
+  type Box,
+  findBox,
+  type InitFacts,
+  type ReadFragment,
+  readFragment,
+  readFragments,
+  readInitSegment,
+  readSamples,
+  type SampleFacts,
+  walkBoxes,
+} from './media/fmp4-reader.js';
+export { FACTS_BOX_BYTE_LENGTH, type FragmentFacts, type TrackRun, writeFragment } from './media/fmp4-writer.js';
+export {
+  Fragmenter,
+  type FragmentReceiver,
+  GROUP_BYTES_MAX,
+  GROUP_DURATION_MS_MAX,
+} from './media/fragmenter.js';
+export {
+  parseSequenceParameterSet,
+  pictureParameterSetId,
+  type SequenceParameterSet,
+} from './media/h264-parameter-sets.js';
+export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
+export { type SelectedStreams, selectStreams } from './media/select-streams.js';
+export {
+  type AssembledStream,
+  type AudioStream,
+  StreamAssembler,
+  type VideoStream,
+} from './media/stream-assembler.js';
+export {
   type Challenge,
   chooseChallenge,
   type DigestChallenge,
