@@ -102,8 +102,41 @@ export {
   SiteLogClosedError,
 } from './log/site-log-access.js';
 export { readUuid, UUID_BYTES, writeUuid } from './log/uuid-bytes.js';
+export type { AacPacking } from './media/aac-depacketiser.js';
 export { type AccessUnit, type StreamFormat, type Track, VIDEO_TIMESCALE } from './media/access-unit.js';
+export { type AudioSpecificConfig, parseAudioSpecificConfig } from './media/audio-specific-config.js';
+export { CLOCK_STEP_MS } from './media/capture-clock.js';
+export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
+export {
+  type Box,
+  findBox,
+  type InitFacts,
+  type ReadFragment,
+  readFragment,
+  readFragments,
+  readInitSegment,
+  readSamples,
+  type SampleFacts,
+  walkBoxes,
+} from './media/fmp4-reader.js';
+export {
+  FACTS_BOX_BYTE_LENGTH,
+  type FragmentFacts,
+  type TrackRun,
+  writeFragment,
+} from './media/fmp4-writer.js';
 export type { Fragment, FragmentEntry, InitSegment, SegmentManifest } from './media/fragment.js';
+export {
+  Fragmenter,
+  type FragmentReceiver,
+  GROUP_BYTES_MAX,
+  GROUP_DURATION_MS_MAX,
+} from './media/fragmenter.js';
+export {
+  parseSequenceParameterSet,
+  pictureParameterSetId,
+  type SequenceParameterSet,
+} from './media/h264-parameter-sets.js';
 export {
   type MediaItem,
   type MediaPriority,
@@ -112,6 +145,14 @@ export {
   type MediaRequest,
   type MediaSource,
 } from './media/media-source.js';
+export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
+export { type SelectedStreams, selectStreams } from './media/select-streams.js';
+export {
+  type AssembledStream,
+  type AudioStream,
+  StreamAssembler,
+  type VideoStream,
+} from './media/stream-assembler.js';
 export type {
   FragmentAppendOutcome,
   ImportFinish,
@@ -162,61 +203,6 @@ export {
   retrievalDecider,
 } from './retrieval/retrieval.decider.js';
 export {
-  type ChildSite,
-  type Site,
-  type SiteAdministrationCommand,
-  siteDecider,
-} from './site/site.decider.js';
-export { isSiteStateEvent, SiteState } from './site/site-state.js';
-export { decideSiteCommand, type SiteCommandDecision } from './site-command/decide-site-command.js';
-export type { SiteCommandKind, SiteCommandOf, SiteCommandRefusal } from './site-command/site-command.js';
-export {
-  type DeviceTimelineFacts,
-  deviceTimeline,
-  type LinkState,
-  SEAM_MS_MAX,
-  type SegmentSpan,
-  type SpanState,
-  type TimelineSpan,
-  type TimeSpan,
-} from './timeline/timeline.js';
-export type { AacPacking } from './media/aac-depacketiser.js';
-export { type AudioSpecificConfig, parseAudioSpecificConfig } from './media/audio-specific-config.js';
-export { CLOCK_STEP_MS } from './media/capture-clock.js';
-export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
-export {
-  type Box,
-  findBox,
-  type InitFacts,
-  type ReadFragment,
-  readFragment,
-  readFragments,
-  readInitSegment,
-  readSamples,
-  type SampleFacts,
-  walkBoxes,
-} from './media/fmp4-reader.js';
-export { FACTS_BOX_BYTE_LENGTH, type FragmentFacts, type TrackRun, writeFragment } from './media/fmp4-writer.js';
-export {
-  Fragmenter,
-  type FragmentReceiver,
-  GROUP_BYTES_MAX,
-  GROUP_DURATION_MS_MAX,
-} from './media/fragmenter.js';
-export {
-  parseSequenceParameterSet,
-  pictureParameterSetId,
-  type SequenceParameterSet,
-} from './media/h264-parameter-sets.js';
-export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
-export { type SelectedStreams, selectStreams } from './media/select-streams.js';
-export {
-  type AssembledStream,
-  type AudioStream,
-  StreamAssembler,
-  type VideoStream,
-} from './media/stream-assembler.js';
-export {
   type Challenge,
   chooseChallenge,
   type DigestChallenge,
@@ -224,7 +210,6 @@ export {
   formatBasicAuthorization,
   formatDigestAuthorization,
 } from './rtsp/authentication.js';
-export { decodeBase64, encodeBase64 } from './rtsp/base64.js';
 export {
   firstHeader,
   formatRtspRequest,
@@ -245,3 +230,22 @@ export {
   type RtspStreamReceiver,
 } from './rtsp/rtsp-stream-parser.js';
 export { parseSdp, type SdpMedia, type SessionDescription } from './rtsp/sdp.js';
+export {
+  type ChildSite,
+  type Site,
+  type SiteAdministrationCommand,
+  siteDecider,
+} from './site/site.decider.js';
+export { isSiteStateEvent, SiteState } from './site/site-state.js';
+export { decideSiteCommand, type SiteCommandDecision } from './site-command/decide-site-command.js';
+export type { SiteCommandKind, SiteCommandOf, SiteCommandRefusal } from './site-command/site-command.js';
+export {
+  type DeviceTimelineFacts,
+  deviceTimeline,
+  type LinkState,
+  SEAM_MS_MAX,
+  type SegmentSpan,
+  type SpanState,
+  type TimelineSpan,
+  type TimeSpan,
+} from './timeline/timeline.js';

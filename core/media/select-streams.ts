@@ -1,4 +1,4 @@
-import { decodeBase64 } from '../rtsp/base64.js';
+import { decodeLenientBase64 } from '../rtsp/lenient-base64.js';
 import type { SdpMedia, SessionDescription } from '../rtsp/sdp.js';
 import { parseAudioSpecificConfig } from './audio-specific-config.js';
 import type { AudioStream, VideoStream } from './stream-assembler.js';
@@ -54,7 +54,7 @@ function isRecordable(media: SdpMedia): boolean {
 function readParameterSets(media: SdpMedia): readonly Uint8Array[] {
   return (media.formatParameters.get('sprop-parameter-sets') ?? '')
     .split(',')
-    .map(part => decodeBase64(part.trim()))
+    .map(part => decodeLenientBase64(part.trim()))
     .filter(unit => unit.length > 1);
 }
 

@@ -1,4 +1,4 @@
-import { encodeBase64 } from './base64.js';
+import { encodeBase64 } from '../log/base64.js';
 
 export interface DigestChallenge {
   readonly scheme: 'Digest';

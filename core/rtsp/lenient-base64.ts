@@ -2,7 +2,7 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const valueByCharacter = new Map([...alphabet].map((character, value) => [character, value]));
 
 /** RFC 4648 §4. Reads up to the first character that is not of the alphabet, as cameras forget or double the padding. */
-export function decodeBase64(text: string): Uint8Array {
+export function decodeLenientBase64(text: string): Uint8Array {
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
   let bits = 0;
   let bitCount = 0;
@@ -18,15 +18,4 @@ export function decodeBase64(text: string): Uint8Array {
     length += 1;
   }
   return bytes.subarray(0, length);
-}
-
-export function encodeBase64(bytes: Uint8Array): string {
-  let text = '';
-  for (let index = 0; index < bytes.length; index += 3) {
-    const group = (bytes[index]! << 16) | ((bytes[index + 1] ?? 0) << 8) | (bytes[index + 2] ?? 0);
-    text += alphabet[group >> 18]! + alphabet[(group >> 12) & 63]!;
-    text += index + 1 < bytes.length ? alphabet[(group >> 6) & 63]! : '=';
-    text += index + 2 < bytes.length ? alphabet[group & 63]! : '=';
-  }
-  return text;
 }
