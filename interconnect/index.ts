@@ -46,6 +46,13 @@ export {
   describeReplicaIntake,
   type ReplicaIntakeUnderTest,
 } from './replication/replica-intake.conformance.js';
+export {
+  type AttachedRecordingServer,
+  createMediaChannelService,
+  type MediaChannelService,
+} from './media-channel/media-channel-service.js';
+export { MediaChannelFaultError } from './media-channel/receiving-channel.js';
+export { runMediaChannel } from './media-channel/run-media-channel.js';
 export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
 export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
