@@ -41,11 +41,6 @@ export {
   parseLinkTrace,
   traceCapacityBytes,
 } from './emulated-link/link-trace.js';
-export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
-export {
-  describeReplicaIntake,
-  type ReplicaIntakeUnderTest,
-} from './replication/replica-intake.conformance.js';
 export {
   type AttachedRecordingServer,
   createMediaChannelService,
@@ -53,6 +48,11 @@ export {
 } from './media-channel/media-channel-service.js';
 export { MediaChannelFaultError } from './media-channel/receiving-channel.js';
 export { runMediaChannel } from './media-channel/run-media-channel.js';
+export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
+export {
+  describeReplicaIntake,
+  type ReplicaIntakeUnderTest,
+} from './replication/replica-intake.conformance.js';
 export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
 export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
