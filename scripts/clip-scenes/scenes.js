@@ -368,6 +368,40 @@ function platform(c, turn) {
   });
 }
 
+function hallwayDoorsAndLamps(c, x, y) {
+  for (const depth of [0.12, 0.36, 0.58, 0.75]) {
+    for (const side of [-1, 1]) {
+      const near = mix(480, 76, depth) * side + x;
+      const far = mix(480, 76, depth + 0.13) * side + x;
+      const top = d => mix(-40, y - 40, d ** 0.9);
+      const foot = d => mix(HEIGHT, y + 62, d);
+      polygon(
+        c,
+        [
+          [near, mix(120, top(depth), 0.4)],
+          [far, mix(130, top(depth + 0.13), 0.45)],
+          [far, foot(depth + 0.13)],
+          [near, foot(depth)],
+        ],
+        side < 0 ? '#7d5f47' : '#71553f',
+      );
+    }
+  }
+  for (const depth of [0.05, 0.3, 0.55, 0.78]) {
+    const [top, half] = [mix(0, y - 56, depth) + 6, mix(200, 30, depth)];
+    polygon(
+      c,
+      [
+        [x - half, top],
+        [x + half, top],
+        [x + half * 0.82, top + mix(26, 5, depth)],
+        [x - half * 0.82, top + mix(26, 5, depth)],
+      ],
+      '#fdfef6',
+    );
+  }
+}
+
 function hallway(c) {
   const [x, y] = [480, 232];
   c.fillStyle = '#c9cdc7';
@@ -416,37 +450,7 @@ function hallway(c) {
   c.fillRect(x - 76, y - 56, 152, 118);
   c.fillStyle = '#d7e6ee';
   c.fillRect(x - 40, y - 34, 80, 96);
-  for (const depth of [0.12, 0.36, 0.58, 0.75]) {
-    for (const side of [-1, 1]) {
-      const near = mix(480, 76, depth) * side + x;
-      const far = mix(480, 76, depth + 0.13) * side + x;
-      const top = d => mix(-40, y - 40, d ** 0.9);
-      const foot = d => mix(HEIGHT, y + 62, d);
-      polygon(
-        c,
-        [
-          [near, mix(120, top(depth), 0.4)],
-          [far, mix(130, top(depth + 0.13), 0.45)],
-          [far, foot(depth + 0.13)],
-          [near, foot(depth)],
-        ],
-        side < 0 ? '#7d5f47' : '#71553f',
-      );
-    }
-  }
-  for (const depth of [0.05, 0.3, 0.55, 0.78]) {
-    const [top, half] = [mix(0, y - 56, depth) + 6, mix(200, 30, depth)];
-    polygon(
-      c,
-      [
-        [x - half, top],
-        [x + half, top],
-        [x + half * 0.82, top + mix(26, 5, depth)],
-        [x - half * 0.82, top + mix(26, 5, depth)],
-      ],
-      '#fdfef6',
-    );
-  }
+  hallwayDoorsAndLamps(c, x, y);
   c.fillStyle = '#1d7a4a';
   c.fillRect(x - 30, y - 54, 60, 14);
 }

@@ -1,6 +1,6 @@
 // Finds every compiled test file, runs each in its own process, and ends with `N passed, N failed[, N skipped]`.
 import { fork } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -20,12 +20,18 @@ const totals = {
 const kindOf = file =>
   /\.e2e\.test\.js$/.test(file) ? 'e2e' : /\.integration\.test\.js$/.test(file) ? 'integration' : 'unit';
 
+/** What was compiled from a source that is there; the compiler leaves behind the output of those that are gone. */
+function compiledTests(name) {
+  const dist = path.join(root, name, 'dist');
+  return readdirSync(dist, { recursive: true })
+    .map(String)
+    .filter(file => /\.test\.js$/.test(file))
+    .filter(file => existsSync(path.join(root, name, file.replace(/\.js$/, '.ts'))))
+    .map(file => path.join(dist, file));
+}
+
 const files = packages
-  .flatMap(name => {
-    const dist = path.join(root, name, 'dist');
-    return readdirSync(dist, { recursive: true }).map(file => path.join(dist, String(file)));
-  })
-  .filter(file => /\.test\.js$/.test(file))
+  .flatMap(compiledTests)
   .filter(file => args.length === 0 || args.some(part => file.includes(part)))
   .sort();
 
