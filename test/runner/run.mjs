@@ -40,6 +40,22 @@ if (files.length === 0) {
   totals.failed += 1;
 }
 
+const running = new Set();
+
+function endGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It is empty already.
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    for (const pid of running) endGroup(pid);
+    process.exit(1);
+  });
+
 function runFile(file) {
   return new Promise(resolve => {
     const started = Date.now();
@@ -49,18 +65,24 @@ function runFile(file) {
       cwd: root,
       execArgv: ['--enable-source-maps', '--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      // A process group of its own, so that what a test leaves behind can be ended with it.
+      detached: true,
     });
+    running.add(child.pid);
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output.push(chunk));
     const limitMs = fileLimitMs[kindOf(file)];
     const watchdog = setTimeout(() => {
       report = { passed: 0, failed: 1, skipped: 0, errors: [`timed out after ${limitMs} ms`] };
-      child.kill('SIGKILL');
+      endGroup(child.pid);
     }, limitMs);
+    // A process left behind holds our pipes open: 'close' comes only when it is gone.
+    child.on('exit', () => endGroup(child.pid));
     child.on('message', message => {
       report ??= message;
     });
     child.on('close', code => {
       clearTimeout(watchdog);
+      running.delete(child.pid);
       report ??= { passed: 0, failed: 1, skipped: 0, errors: [`crashed with exit code ${code}`] };
       if (code !== 0 && report.failed === 0) report.failed = 1;
       totals.passed += report.passed;
