@@ -203,6 +203,25 @@ export {
   retrievalDecider,
 } from './retrieval/retrieval.decider.js';
 export {
+  type DailyWindow,
+  isMoreUrgent,
+  missedWhileDown,
+  type OpenRetrieval,
+  planRetrievals,
+  type RetrievableSegment,
+  type RetrievalBudget,
+  type SourceSite,
+  TRANSFER_SEGMENTS_MAX,
+  type Transfer,
+  wantedSegments,
+} from './retrieval/retrieval.plan.js';
+export {
+  LINK_SETTLED_MS,
+  SEAL_MS_MAX,
+  type Settlement,
+  settlementOf,
+} from './retrieval/retrieval.settlement.js';
+export {
   type Challenge,
   chooseChallenge,
   type DigestChallenge,
