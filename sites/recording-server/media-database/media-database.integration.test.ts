@@ -1,5 +1,6 @@
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { EventId, SegmentId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -61,7 +62,10 @@ test('plays what is still being recorded', async () => {
   database.append(camera1, testFragment(2));
   await database.endRun({ deviceId: camera2, cause: 'SERVER_STOPPED' });
   let count = 0;
-  while (count < 3) count = fragmentsOf(await everything(database)).length;
+  while (count < 3) {
+    count = fragmentsOf(await everything(database)).length;
+    await setImmediate();
+  }
   assert.is(allSegments(database).length, 1);
 });
 

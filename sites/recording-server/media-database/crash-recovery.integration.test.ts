@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, readdir, truncate } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  camera1,
+  collect,
+  fragmentsOf,
+  never,
+  noise,
+  openTestDatabase,
+  segmentIds,
+  temporaryFolder,
+  testFragment,
+  testInit,
+} from './media-fixture.js';
+
+const test = suite('crash recovery');
+
+const always = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
+
+/** Records in a process of its own and kills it behind the given number of durable fragments. Answers the last index. */
+async function recordAndKill(dir: string, options: { segment: number; fragment: number; after: number }) {
+  const program = path.join(import.meta.dirname, 'crash-recorder.fixture.js');
+  const child = spawn(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      program,
+      dir,
+      String(options.segment),
+      String(options.fragment),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const closed = once(child, 'close');
+  let last = options.fragment - 1;
+  let seen = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    last = Number(line);
+    seen += 1;
+    if (seen >= options.after) child.kill('SIGKILL');
+  }
+  await closed;
+  assert.ok(seen >= options.after, 'the recorder ended by itself');
+  return last;
+}
+
+test('kill -9 at any point loses no durable fragment, and the log hears of each segment once', async () => {
+  await using folder = await temporaryFolder();
+  const reported: string[] = [];
+  let fragment = 0;
+  for (let round = 0; round < 6; round += 1) {
+    const last = await recordAndKill(folder.path, {
+      segment: 1 + round * 1000,
+      fragment,
+      after: 1 + Math.floor(Math.random() * 14),
+    });
+    await using database = await openTestDatabase(folder.path);
+    assert.equal(
+      database.recovery.problems.filter(problem => !problem.includes('no complete fragment')),
+      [],
+    );
+    const items = await collect(database.read({ deviceId: camera1, ...always, signal: never }));
+    const held = fragmentsOf(items);
+    assert.ok(held.length > last, `fragment ${last} was durable, ${held.length} are held`);
+    assert.equal(
+      held.map(({ bytes }) => bytes),
+      held.map((_, index) => testFragment(index, { byteLength: 20_000 }).bytes),
+    );
+    assert.equal(await collect(database.verify({ signal: never })), []);
+    for (const recovered of database.recovery.recovered) {
+      assert.is(recovered.segment.endedBecause, 'SERVER_CRASHED');
+    }
+    database.reportSealed(report => {
+      reported.push(...report.segments.map(segment => segment.segmentId));
+      return [];
+    });
+    const stored = database.segments({ deviceId: camera1, ...always, after: null, limit: 1000 });
+    assert.equal(
+      reported,
+      stored.map(({ segment }) => segment.segmentId),
+    );
+    fragment = held.length;
+  }
+});
+
+/** A database that is left as a crash leaves it: one unsealed file of three fragments. */
+async function crashed(dir: string): Promise<string> {
+  await recordAndKill(dir, { segment: 1, fragment: 0, after: 3 });
+  const [file] = await readdir(path.join(dir, 'open'));
+  return path.join(dir, 'open', file!);
+}
+
+test('torn bytes behind the last complete fragment are cut off, and counted', async () => {
+  await using folder = await temporaryFolder();
+  const file = await crashed(folder.path);
+  await appendFile(file, noise('torn', 5555));
+  await using database = await openTestDatabase(folder.path);
+  const [recovered] = database.recovery.recovered;
+  assert.ok(recovered!.segment.fragmentCount >= 3);
+  assert.ok(database.recovery.tornBytes >= 5555);
+  assert.equal(await collect(database.verify({ signal: never })), []);
+});
+
+test('a fragment that is only half there is cut off', async () => {
+  await using folder = await temporaryFolder();
+  const file = await crashed(folder.path);
+  // Head, entry and one fragment are longer than this by a third fragment's half, whatever came after the third.
+  await truncate(file, 624 + 400 + 2 * 20_200 + 10_000);
+  await using database = await openTestDatabase(folder.path);
+  assert.is(database.recovery.recovered[0]!.segment.fragmentCount, 2);
+});
+
+test('the gap that a crash left ends with the next run, and is named for it', async () => {
+  await using folder = await temporaryFolder();
+  await crashed(folder.path);
+  await using database = await openTestDatabase(folder.path, { newSegmentId: segmentIds(500) });
+  const endedMs = database.recovery.recovered[0]!.segment.toMs;
+  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+  const later = testFragment(100);
+  database.append(camera1, later);
+  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
+  const gaps = await new Promise(resolve => {
+    database.reportSealed(report => {
+      resolve(report.gaps);
+      return [];
+    });
+  });
+  assert.equal(gaps, [{ fromMs: endedMs, toMs: later.fromMs, cause: 'SERVER_CRASHED' }]);
+});
+
+test('a file without a head is kept and named, an empty one removed', async () => {
+  await using folder = await temporaryFolder();
+  const file = await crashed(folder.path);
+  await truncate(file, 300);
+  await using database = await openTestDatabase(folder.path);
+  assert.is(database.recovery.recovered.length, 0);
+  assert.match(database.recovery.problems[0]!, /no head can be read in its 300 bytes/);
+});
+
+test.run();
