@@ -33,6 +33,13 @@ export {
   type SqliteSiteLog,
   type SqliteSiteLogOptions,
 } from './log/sqlite-site-log.js';
+export {
+  DAMAGES_NAMED_MAX,
+  type SiteLogDamage,
+  type SiteLogDamageCode,
+  type SiteLogVerification,
+  verifySiteLog,
+} from './log/verify-site-log.js';
 export { SiteLogOverloadedError, SiteLogWriteError } from './log/writer-thread.js';
 export {
   type CommandContext,

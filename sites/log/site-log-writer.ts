@@ -28,9 +28,9 @@ export const GROUP_MS_MAX = 2;
 /** Streams whose last revision is remembered; the others are looked up in the index. About 10 MB when full. */
 const REMEMBERED_STREAMS_MAX = 65_536;
 /** Pages (of 4 KiB) in the write-ahead log before they are moved into the file: SQLite's 1000 stalls commits more often. */
-const WAL_CHECKPOINT_PAGES = 4000;
+export const WAL_CHECKPOINT_PAGES = 4000;
 /** The write-ahead log is cut back to this many bytes after a burst. */
-const WAL_BYTES_KEPT = 64 * 1024 * 1024;
+export const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 /** A reader may hold the file for a moment; a second writer is caught by the lock file long before. */
 const BUSY_TIMEOUT_MS = 5000;
 /** Primary result codes of SQLite. */

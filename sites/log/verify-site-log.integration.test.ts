@@ -1,0 +1,184 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { leafHashOf, type NewEvent } from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { sha256 } from './sha256.js';
+import { openSqliteSiteLog } from './sqlite-site-log.js';
+import { verifySiteLog } from './verify-site-log.js';
+
+const test = suite('verify a site log');
+const site = v7() as SiteId;
+const key = generateKeyPairSync('ed25519').privateKey;
+const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-verify-log-'));
+const genuine = path.join(directory, 'genuine.sqlite');
+/** Events beside `LogEpochOpened`; checkpoints are stored behind these positions and at the end. */
+const EVENTS = 40;
+const CHECKPOINTS = [11, 31];
+
+test.before(async () => {
+  let nowMs = 1_756_000_000_000;
+  await using log = await openSqliteSiteLog({
+    file: genuine,
+    site,
+    now: () => nowMs,
+    signingKey: key,
+    checkpointIntervalMs: 3_600_000,
+  });
+  for (let index = 0; index < EVENTS; index += 1) {
+    await log.append([{ stream: `alarm-${index % 3}`, expected: 'any', events: [newEventOf(index)] }]);
+    if (CHECKPOINTS.includes(log.head().size)) {
+      nowMs += 3_600_000;
+      await log.signedCheckpoint();
+    }
+  }
+});
+test.after(() => rmSync(directory, { recursive: true }));
+
+function newEventOf(index: number): NewEvent {
+  return {
+    id: v7() as EventId,
+    type: 'AlarmRaised',
+    version: 1,
+    data: Buffer.from(`{"mark":"event-${index}-of-the-test"}`),
+    actor: 'user:anna',
+    occurredAtMs: 1_756_000_000_000,
+    clockQuality: 'NTP',
+    causationId: null,
+    correlationId: null,
+  };
+}
+
+/** A copy of the genuine file, changed by SQL, as someone with access to it would. */
+function tampered(change: (db: DatabaseSync) => void): string {
+  const file = path.join(directory, `${randomUUID()}.sqlite`);
+  writeFileSync(file, readFileSync(genuine));
+  const db = new DatabaseSync(file);
+  change(db);
+  db.close();
+  return file;
+}
+
+/** A copy of the genuine file with one byte flipped, found by the bytes around it. */
+function flipped(needle: Uint8Array, offset: number): string {
+  const file = path.join(directory, `${randomUUID()}.sqlite`);
+  const bytes = readFileSync(genuine);
+  // SQLite leaves stale copies behind in the unused part of its pages, so every one is flipped.
+  const found: number[] = [];
+  for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1)) found.push(at);
+  assert.ok(found.length > 0, 'the bytes are in the file');
+  for (const at of found) bytes[at + offset]! ^= 0x01;
+  writeFileSync(file, bytes);
+  return file;
+}
+
+async function damagesOf(file: string): Promise<readonly string[]> {
+  const { damages } = await verifySiteLog({ file, key });
+  return damages.map(({ code, position }) => `${code} ${position}`);
+}
+
+test('proves a genuine file, and says how far it is signed', async () => {
+  const verification = await verifySiteLog({ file: genuine, key });
+  assert.equal(verification.damages, []);
+  assert.is(verification.head?.size, EVENTS + 1);
+  assert.is(verification.checkpointCount, CHECKPOINTS.length + 1);
+  assert.is(verification.signedSize, EVENTS + 1);
+});
+
+test('names the event of which a byte of data was flipped', async () => {
+  assert.equal(await damagesOf(flipped(Buffer.from('event-16-of-the-test'), 3)), ['LEAF_HASH_MISMATCH 18']);
+});
+
+test('names the event of which a byte of the header was flipped', async () => {
+  const db = new DatabaseSync(genuine, { readOnly: true });
+  const header = db.prepare('SELECT header FROM event WHERE position = 21').get()?.header as Uint8Array;
+  db.close();
+  // The last byte of occurredAtMs: the header still reads well.
+  assert.equal(await damagesOf(flipped(header, 71)), ['LEAF_HASH_MISMATCH 21']);
+  assert.equal(await damagesOf(flipped(header, 0)), ['LEAF_HASH_MISMATCH 21', 'HEADER_MALFORMED 21']);
+});
+
+test('names the event that was deleted', async () => {
+  const file = tampered(db => db.exec('DELETE FROM event WHERE position = 20'));
+  assert.equal(await damagesOf(file), ['EVENT_MISSING 20', 'REVISION_MISSING 23']);
+});
+
+test('names the events that were cut off the end, and the checkpoint that knew them', async () => {
+  const file = tampered(db => db.exec('DELETE FROM event WHERE position > 38'));
+  assert.equal(await damagesOf(file), ['EVENT_MISSING 39', 'CHECKPOINT_BEYOND_END 41']);
+});
+
+test('names both events that changed places', async () => {
+  const file = tampered(db =>
+    db.exec(`
+      UPDATE event SET position = -1 WHERE position = 15;
+      UPDATE event SET position = 15 WHERE position = 25;
+      UPDATE event SET position = 25 WHERE position = -1;
+    `),
+  );
+  const damages = await damagesOf(file);
+  assert.ok(damages.includes('COLUMN_MISMATCH 15') && damages.includes('COLUMN_MISMATCH 25'), damages.join());
+  assert.ok(damages.includes('CHECKPOINT_ROOT_MISMATCH 31'), damages.join());
+});
+
+test('names the event of which a column was changed', async () => {
+  const file = tampered(db => db.exec("UPDATE event SET stream = 'alarm-9' WHERE position = 41"));
+  assert.equal(await damagesOf(file), ['COLUMN_MISMATCH 41', 'REVISION_MISSING 41']);
+});
+
+test('finds a rewritten event whose leaf hash was rewritten with it between two checkpoints', async () => {
+  const file = tampered(db => {
+    const row = db.prepare('SELECT header FROM event WHERE position = 20').get();
+    const data = Buffer.from('{"mark":"never happened"}');
+    const leafHash = leafHashOf(row?.header as Uint8Array, data, sha256);
+    db.prepare('UPDATE event SET data = ?, leaf_hash = ? WHERE position = 20').run(data, leafHash);
+  });
+  const { damages, signedSize } = await verifySiteLog({ file, key });
+  assert.equal(
+    damages.map(({ code, position }) => `${code} ${position}`),
+    ['CHECKPOINT_ROOT_MISMATCH 31', 'CHECKPOINT_ROOT_MISMATCH 41', 'TREE_EDGE_MISMATCH 41'],
+  );
+  assert.is(signedSize, 11);
+});
+
+test('tells a checkpoint by another key, and one that was altered', async () => {
+  const other = generateKeyPairSync('ed25519').publicKey;
+  const { damages } = await verifySiteLog({ file: genuine, key: other });
+  assert.equal(
+    damages.map(({ code, position }) => `${code} ${position}`),
+    ['CHECKPOINT_SIGNATURE 11', 'CHECKPOINT_SIGNATURE 31', 'CHECKPOINT_SIGNATURE 41'],
+  );
+  const altered = tampered(db =>
+    db.exec(
+      "UPDATE checkpoint SET note = replace(note, char(10) || '11' || char(10), char(10) || '12' || char(10))",
+    ),
+  );
+  assert.equal(await damagesOf(altered), ['CHECKPOINT_SIGNATURE 11']);
+});
+
+test('says of anything else that it is no site log', async () => {
+  const text = path.join(directory, 'text');
+  writeFileSync(text, 'not a database, but long enough to look like one'.repeat(100));
+  assert.equal(await damagesOf(text), ['FILE_UNREADABLE null']);
+  assert.equal(await damagesOf(path.join(directory, 'nothing')), ['FILE_UNREADABLE null']);
+  const other = tampered(db => db.exec('PRAGMA application_id = 7'));
+  assert.equal(await damagesOf(other), ['FILE_UNREADABLE null']);
+});
+
+test('never throws, whatever byte of the file is flipped', async () => {
+  const bytes = readFileSync(genuine);
+  for (let at = 100; at < bytes.length; at += 997) {
+    const file = path.join(directory, 'flip.sqlite');
+    const copy = Buffer.from(bytes);
+    copy[at]! ^= 0x10;
+    writeFileSync(file, copy);
+    await verifySiteLog({ file, key });
+  }
+});
+
+test.run();
