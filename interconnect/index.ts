@@ -48,12 +48,21 @@ export {
 } from './media-channel/media-channel-service.js';
 export { MediaChannelFaultError } from './media-channel/receiving-channel.js';
 export { runMediaChannel } from './media-channel/run-media-channel.js';
+export type { LinkLossCause, LinkMeasurement, LinkObserver } from './replication/link-observer.js';
 export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
 export {
   describeReplicaIntake,
   type ReplicaIntakeUnderTest,
 } from './replication/replica-intake.conformance.js';
 export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
+export type { ReplicationRefusal, ReplicationRefusalCode } from './replication/replication-frame.js';
+export type { ChildLink, ReplicationOptions, WishSink } from './replication/replication-options.js';
+export {
+  createReplicationService,
+  type ReplicationService,
+  type ReplicationServiceOptions,
+} from './replication/replication-service.js';
+export { runReplication } from './replication/run-replication.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
 export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
 export { GRPC_MESSAGE_BYTES_MAX } from './transport/grpc-options.js';

@@ -1,4 +1,17 @@
 export {
+  ReplicationClient,
+  type WireBatch,
+  type WireChildFrame,
+  type WireHead,
+  type WireHello,
+  type WireParentFrame,
+  type WirePong,
+  type WireRefused,
+  type WireWant,
+  type WireWelcome,
+  type WireWishes,
+} from './holdfast/log/v1/replication.js';
+export {
   MediaChannelClient,
   type WireChannelFrame,
   type WireOpen,

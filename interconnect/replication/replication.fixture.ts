@@ -1,5 +1,23 @@
 import { createHash } from 'node:crypto';
-import type { Sha256 } from '@holdfast/core';
+import net from 'node:net';
+import { createMemorySiteLog, type RecordedEvent, type Sha256, type SiteLog } from '@holdfast/core';
+import { EventId, SiteId } from '@holdfast/schema';
+import { pino } from 'pino';
+import { v7 } from 'uuid';
+import {
+  type CertificateAuthority,
+  createCertificateAuthority,
+  issuePeerCredentials,
+  type PeerCredentials,
+  serverNameOfRole,
+} from '../certificates/certificate-authority.js';
+import { createGrpcServer, type GrpcServer } from '../transport/grpc-server.js';
+import type { LinkMeasurement, LinkObserver } from './link-observer.js';
+import { createMemoryReplicaIntake, type MemoryReplicaIntake } from './memory-replica-intake.js';
+import type { ReplicaIntake } from './replica-intake.js';
+import type { ChildLink, WishSink } from './replication-options.js';
+import { createReplicationService, type ReplicationService } from './replication-service.js';
+import { runReplication } from './run-replication.js';
 
 /** For tests: the product's own is in `sites`, which this package does not know. */
 export const sha256: Sha256 = (...parts) => {
@@ -7,3 +25,259 @@ export const sha256: Sha256 = (...parts) => {
   for (const part of parts) hash.update(part);
   return new Uint8Array(hash.digest());
 };
+
+export const newSiteId = (): SiteId => SiteId.parse(v7());
+
+/** One authority for all tests of a file: making one takes some ms. */
+export const authority: CertificateAuthority = await createCertificateAuthority({
+  name: 'Test',
+  nowMs: Date.now(),
+});
+
+export const credentialsOf = (site: SiteId, role: string): Promise<PeerCredentials> =>
+  issuePeerCredentials(authority, { site, role, nowMs: Date.now() });
+
+export function newMemoryLog(site: SiteId): SiteLog {
+  return createMemorySiteLog({ site, now: Date.now, sha256 });
+}
+
+/** Appends events of about `byteLength` bytes each to a stream. */
+export async function fill(
+  log: SiteLog,
+  count: number,
+  options: { readonly stream?: string; readonly byteLength?: number; readonly text?: () => string } = {},
+): Promise<void> {
+  const { stream = 'things', byteLength = 300, text = () => 'x'.repeat(byteLength) } = options;
+  for (let left = count; left > 0; left -= 200) {
+    const events = Array.from({ length: Math.min(left, 200) }, (_, index) => ({
+      id: EventId.parse(v7()),
+      type: 'SomethingHappened',
+      version: 1,
+      data: Buffer.from(JSON.stringify({ left: left - index, text: text() })),
+      actor: 'server:test',
+      occurredAtMs: Date.now(),
+      clockQuality: 'NTP' as const,
+      causationId: null,
+      correlationId: null,
+    }));
+    const outcome = await log.append([{ stream, expected: 'any', events }]);
+    if (!outcome.appended) throw new Error(JSON.stringify(outcome.refusal));
+  }
+}
+
+export async function until(condition: () => boolean, what: string, limitMs = 10_000): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 3));
+  }
+}
+
+export interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+function collectingLogger(lines: LogLine[]) {
+  return pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+}
+
+/** Records what a parent says of its links. */
+export class RecordingObserver implements LinkObserver {
+  readonly calls: string[] = [];
+  readonly measurements: LinkMeasurement[] = [];
+
+  established(_site: SiteId, session: number): void {
+    this.calls.push(`established ${session}`);
+  }
+
+  lost(_site: SiteId, cause: string, lastEpoch: number, lastPosition: number): void {
+    this.calls.push(`lost ${cause} ${lastEpoch}/${lastPosition}`);
+  }
+
+  measured(_site: SiteId, measurement: LinkMeasurement): void {
+    this.measurements.push(measurement);
+  }
+}
+
+/** A parent on a real port. Its log and its replicas outlive it, as a disk does: see `restart`. */
+export class TestParent implements AsyncDisposable {
+  readonly site = newSiteId();
+  readonly log = newMemoryLog(this.site);
+  readonly replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
+  readonly links = new RecordingObserver();
+  readonly lines: LogLine[] = [];
+  readonly serverName = serverNameOfRole('central');
+  intake: ReplicaIntake = this.replicas;
+  enrolled: (site: SiteId) => boolean = () => true;
+  heartbeatMs = 5_000;
+  port = 0;
+  #server: GrpcServer | null = null;
+  #service: ReplicationService | null = null;
+
+  static async start(adjust: (parent: TestParent) => void = () => undefined): Promise<TestParent> {
+    const parent = new TestParent();
+    adjust(parent);
+    await parent.restart();
+    return parent;
+  }
+
+  /** Cuts every connection and comes back on the same port. */
+  async restart(): Promise<void> {
+    await this.stop();
+    const logger = collectingLogger(this.lines);
+    this.#service = createReplicationService({
+      intake: this.intake,
+      log: this.log,
+      enrolled: site => this.enrolled(site),
+      links: this.links,
+      logger,
+      sha256,
+      now: Date.now,
+      software: 'test/parent',
+      heartbeatMs: this.heartbeatMs,
+    });
+    this.#server = createGrpcServer({ credentials: await credentialsOf(this.site, 'central'), logger });
+    this.#service.register(this.#server);
+    ({ port: this.port } = await this.#server.listen({ host: '127.0.0.1', port: this.port }));
+  }
+
+  async stop(): Promise<void> {
+    await this.#service?.[Symbol.asyncDispose]();
+    await this.#server?.[Symbol.asyncDispose]();
+    this.#service = null;
+    this.#server = null;
+  }
+
+  held(site: SiteId): readonly RecordedEvent[] {
+    return this.replicas.events(site);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** A sink that answers at once and remembers. */
+export class MemoryWishSink implements WishSink {
+  readonly accepted: RecordedEvent[] = [];
+
+  async cursor(): Promise<number | null> {
+    return this.accepted.at(-1)?.revision ?? null;
+  }
+
+  async accept(wishes: readonly RecordedEvent[]): Promise<void> {
+    this.accepted.push(...wishes);
+  }
+}
+
+/** A child that replicates until it is disposed of. */
+export class TestChild implements AsyncDisposable {
+  readonly states: ChildLink[] = [];
+  readonly lines: LogLine[] = [];
+  readonly wishes: WishSink;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(options: {
+    readonly log: SiteLog;
+    readonly credentials: PeerCredentials;
+    readonly port: number;
+    readonly wishes?: WishSink;
+    readonly dialTimeoutMs?: number;
+  }) {
+    this.wishes = options.wishes ?? new MemoryWishSink();
+    this.#running = runReplication(
+      {
+        log: options.log,
+        site: options.log.head().site,
+        parent: { host: '127.0.0.1', port: options.port, serverName: serverNameOfRole('central') },
+        credentials: options.credentials,
+        wishes: this.wishes,
+        logger: collectingLogger(this.lines),
+        sha256,
+        now: Date.now,
+        random: Math.random,
+        software: 'test/child',
+        backoffMsMax: 100,
+        dialTimeoutMs: options.dialTimeoutMs ?? 5_000,
+        onLink: link => this.states.push(link),
+      },
+      this.#stopping.signal,
+    );
+  }
+
+  get isUp(): boolean {
+    return this.states.at(-1)?.state === 'UP';
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+}
+
+/** A TCP hop that delays every byte, and can be cut (connections are reset, new ones too) or made silent. */
+export class TestHop implements AsyncDisposable {
+  readonly #server: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+  readonly #options: { readonly to: () => number; readonly delayMs: number };
+  isCut = false;
+  isSilent = false;
+
+  private constructor(options: { readonly to: () => number; readonly delayMs: number }) {
+    this.#options = options;
+    this.#server = net.createServer(socket => this.#join(socket));
+  }
+
+  static async open(options: { readonly to: () => number; readonly delayMs?: number }): Promise<TestHop> {
+    const hop = new TestHop({ delayMs: 0, ...options });
+    await new Promise<void>(resolve => hop.#server.listen(0, '127.0.0.1', resolve));
+    return hop;
+  }
+
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
+  cut(): void {
+    this.isCut = true;
+    this.abortAll();
+  }
+
+  abortAll(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.abortAll();
+    await new Promise(resolve => this.#server.close(resolve));
+  }
+
+  #join(near: net.Socket): void {
+    if (this.isCut) {
+      near.resetAndDestroy();
+      return;
+    }
+    const far = net.connect(this.#options.to(), '127.0.0.1');
+    this.#carry(near, far);
+    this.#carry(far, near);
+  }
+
+  #carry(from: net.Socket, to: net.Socket): void {
+    this.#sockets.add(from);
+    from.setNoDelay();
+    from.on('error', () => to.destroy());
+    from.on('close', () => {
+      this.#sockets.delete(from);
+      to.destroy();
+    });
+    from.on('data', chunk => {
+      if (this.isSilent) return;
+      if (this.#options.delayMs === 0) to.write(chunk);
+      else setTimeout(() => to.destroyed || to.write(chunk), this.#options.delayMs);
+    });
+  }
+}

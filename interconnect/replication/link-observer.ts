@@ -1,0 +1,28 @@
+import type { SiteId } from '@holdfast/schema';
+
+/** Why a link is down. */
+export type LinkLossCause = 'CLOSED' | 'HEARTBEAT_MISSED' | 'FENCED' | 'PROTOCOL_ERROR';
+
+/** What a child says of itself over a link, and what was measured on the way. */
+export interface LinkMeasurement {
+  readonly roundTripMs: number;
+  /** The child's clock minus the parent's. */
+  readonly clockOffsetMs: number;
+  /** The end of the child's log, which may be ahead of what is replicated. */
+  readonly epoch: number;
+  readonly headPosition: number;
+  readonly headRoot: Uint8Array;
+}
+
+/**
+ * Told of every link of a parent. For one site the calls come in order, and `lost` of a session before `established` of
+ * the next. Called synchronously: it must not throw and must not wait.
+ */
+export interface LinkObserver {
+  /** An enrolled child with the right certificate has said Hello. Followed by `established` or `lost`. */
+  connecting?(site: SiteId): void;
+  established(site: SiteId, session: number): void;
+  /** `lastEpoch` and `lastPosition`: what is durable here of its log. 0 when that is not known. */
+  lost(site: SiteId, cause: LinkLossCause, lastEpoch: number, lastPosition: number): void;
+  measured(site: SiteId, measurement: LinkMeasurement): void;
+}

@@ -1,0 +1,305 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { RecordedEvent, Sha256, SiteLog } from '@holdfast/core';
+import type { WireChildFrame, WireParentFrame } from '@holdfast/protos';
+import type { SiteId } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import { acceptBatch, answerHello } from './acceptance.js';
+import { ClockFilter } from './clock-filter.js';
+import { GrantedCredit } from './credit-window.js';
+import { faultOfFrame } from './event-frame.js';
+import type { LinkLossCause, LinkObserver } from './link-observer.js';
+import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
+import { describeError } from './replication-fault.js';
+import {
+  type BatchFrame,
+  type ChildFrame,
+  type EpochHead,
+  type ParentFrame,
+  ReplicationProtocolError,
+  type ReplicationRefusal,
+} from './replication-frame.js';
+import { childFrameFromWire, parentFrameToWire } from './replication-frame.wire.js';
+import type { WishFeed } from './wish-feed.js';
+import { WishServer } from './wish-server.js';
+
+export type ChildCall = ServerDuplexStream<WireChildFrame, WireParentFrame>;
+
+/** Beats of silence after which a link is taken for dead. */
+const HEARTBEATS_MISSED_MAX = 3;
+/** A child that has passed the handshake says Hello at once. */
+const HELLO_TIMEOUT_MS = 10_000;
+/** One transaction takes what has come in meanwhile, up to this: more would not be faster, only later. */
+const COMMIT_EVENTS_MAX = 1_000;
+
+/** What the sessions of one service share. */
+export interface SessionSurroundings {
+  readonly parent: SiteId;
+  readonly intake: ReplicaIntake;
+  readonly log: SiteLog;
+  readonly wishFeed: WishFeed;
+  readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
+  readonly links: LinkObserver;
+  readonly logger: Logger;
+  readonly sha256: Sha256;
+  readonly now: () => number;
+  readonly software: string;
+  readonly heartbeatMs: number;
+  /** Makes this the one session of its site; an older one is ended before this returns. */
+  readonly takeOver: (session: ParentSession) => void;
+  readonly leave: (session: ParentSession) => void;
+  /** What a session may have waiting at the moment, in bytes. */
+  readonly creditBytes: () => number;
+}
+
+/** One stream of a child, from its Hello to its end. Runs by itself once constructed. */
+export class ParentSession {
+  /** By the certificate. */
+  readonly site: SiteId;
+  readonly #call: ChildCall;
+  readonly #around: SessionSurroundings;
+  readonly #credit = new GrantedCredit();
+  readonly #clock = new ClockFilter();
+  readonly #waiting: BatchFrame[] = [];
+  readonly #helloTimer: NodeJS.Timeout;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #isGreeted = false;
+  #isOver = false;
+  #isCommitting = false;
+  #session: number | null = null;
+  /** As the intake holds it. */
+  #durable: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
+  /** As `#durable`, or at the beginning of the epoch that the child is in now. */
+  #tip: ReplicaCursor = this.#durable;
+  #statedHead: EpochHead = { epoch: 0, size: 0, root: new Uint8Array() };
+  #wishes: WishServer | null = null;
+  #isConnecting = false;
+  #silentBeats = 0;
+  #openPings = 0;
+
+  constructor(site: SiteId, call: ChildCall, around: SessionSurroundings) {
+    this.site = site;
+    this.#call = call;
+    this.#around = around;
+    this.#helloTimer = setTimeout(
+      () => this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: `no Hello within ${HELLO_TIMEOUT_MS} ms` }),
+      HELLO_TIMEOUT_MS,
+    );
+    call.on('data', (wire: WireChildFrame) => this.#receive(wire));
+    call.on('error', (error: Error) => this.end('CLOSED', error.message));
+    call.on('cancelled', () => this.end('CLOSED', 'cancelled by the child or its connection'));
+    call.on('end', () => this.end('CLOSED', 'ended by the child'));
+  }
+
+  /** Ends the session, once; later calls do nothing. */
+  end(cause: LinkLossCause, reason: string, refusal: ReplicationRefusal | null = null): void {
+    if (this.#isOver) return;
+    if (refusal !== null) this.#send({ kind: 'refused', ...refusal });
+    this.#isOver = true;
+    clearTimeout(this.#helloTimer);
+    clearInterval(this.#heartbeat);
+    this.#wishes?.close();
+    this.#waiting.length = 0;
+    this.#around.leave(this);
+    this.#call.end();
+    const facts = { site: this.site, session: this.#session, cause, reason };
+    if (refusal === null || refusal.code === 'FENCED')
+      this.#around.logger.info(facts, 'link to a child ended');
+    else this.#around.logger.warn({ ...facts, code: refusal.code }, 'replication of a child refused');
+    if (!this.#isConnecting && this.#session === null) return;
+    this.#around.links.lost(this.site, cause, this.#durable.epoch, this.#durable.position);
+  }
+
+  /** A newer session of the same site has begun. */
+  fence(): void {
+    this.#refuse({ code: 'FENCED', detail: 'a newer session of this site has begun' });
+  }
+
+  #receive(wire: WireChildFrame): void {
+    if (this.#isOver) return;
+    this.#silentBeats = 0;
+    try {
+      this.#take(childFrameFromWire(wire));
+    } catch (error) {
+      if (!(error instanceof ReplicationProtocolError)) throw error;
+      this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: error.message });
+    }
+  }
+
+  #take(frame: ChildFrame): void {
+    if (frame.kind === 'hello') {
+      if (this.#isGreeted) throw new ReplicationProtocolError('a second Hello');
+      this.#isGreeted = true;
+      clearTimeout(this.#helloTimer);
+      void this.#guard(() => this.#greet(frame));
+      return;
+    }
+    if (frame.kind === 'refused') {
+      this.end('PROTOCOL_ERROR', `refused by the child: ${frame.code}: ${frame.detail}`);
+      return;
+    }
+    if (this.#session === null) throw new ReplicationProtocolError(`${frame.kind} before Want`);
+    if (frame.kind === 'batch') this.#queue(frame);
+    else if (frame.kind === 'pong') this.#measure(frame);
+    else if (this.#wishes!.isAsked) throw new ReplicationProtocolError('asked for wishes twice');
+    else this.#wishes!.ask(frame.afterRevision);
+  }
+
+  async #greet(hello: Extract<ChildFrame, { kind: 'hello' }>): Promise<void> {
+    const { enrolled, intake, links, logger, sha256, takeOver } = this.#around;
+    if (hello.site !== this.site) {
+      const detail = `Hello says site ${hello.site}, the certificate ${this.site}`;
+      return this.#refuse({ code: 'NOT_ENROLLED', detail });
+    }
+    if (!(await enrolled(this.site))) {
+      return this.#refuse({ code: 'NOT_ENROLLED', detail: `site ${this.site} is not enrolled here` });
+    }
+    if (this.#isOver) return;
+    takeOver(this);
+    this.#isConnecting = true;
+    links.connecting?.(this.site);
+    const { fence, cursor } = await intake.openSession(this.site);
+    this.#durable = cursor;
+    if (this.#isOver) return;
+    const verdict = answerHello(cursor, hello.head, sha256);
+    if (!verdict.accepted) return this.#refuse(verdict.refusal);
+    this.#tip = verdict.from;
+    this.#statedHead = hello.head;
+    this.#session = fence;
+    this.#establish(hello);
+    logger.info(
+      {
+        site: this.site,
+        session: fence,
+        after: this.#tip.position,
+        head: hello.head.size,
+        software: hello.software,
+      },
+      'link to a child up',
+    );
+  }
+
+  #establish(hello: Extract<ChildFrame, { kind: 'hello' }>): void {
+    const { creditBytes, heartbeatMs, links, log, parent, software, wishFeed } = this.#around;
+    const session = this.#session!;
+    this.#wishes = new WishServer({
+      log,
+      feed: wishFeed,
+      child: this.site,
+      mayCompress: hello.readsZstd,
+      send: frame => void this.#send(frame),
+      onFault: error => this.#fail('wishes cannot be read', error),
+    });
+    links.established(this.site, session);
+    this.#send({ kind: 'welcome', site: parent, software, session, heartbeatMs, readsZstd: true });
+    const { epoch, position: after, treeEdge } = this.#tip;
+    this.#send({ kind: 'want', epoch, after, treeEdge, creditBytes: this.#credit.grant(creditBytes()) });
+    this.#beat();
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+  }
+
+  #beat(): void {
+    this.#silentBeats += 1;
+    if (this.#silentBeats > HEARTBEATS_MISSED_MAX) {
+      const silentMs = HEARTBEATS_MISSED_MAX * this.#around.heartbeatMs;
+      this.end('HEARTBEAT_MISSED', `no sign of life for ${silentMs} ms`);
+      return;
+    }
+    this.#openPings += 1;
+    this.#send({ kind: 'ping', sentAtMs: this.#around.now() });
+  }
+
+  #measure(pong: Extract<ChildFrame, { kind: 'pong' }>): void {
+    if (this.#openPings === 0) throw new ReplicationProtocolError('a pong without a ping');
+    this.#openPings -= 1;
+    const { roundTripMs, clockOffsetMs } = this.#clock.measure({
+      sentAtMs: pong.pingSentAtMs,
+      peerReceivedAtMs: pong.receivedAtMs,
+      peerSentAtMs: pong.sentAtMs,
+      receivedAtMs: this.#around.now(),
+    });
+    const { epoch, size: headPosition, root: headRoot } = pong.head;
+    this.#around.links.measured(this.site, { roundTripMs, clockOffsetMs, epoch, headPosition, headRoot });
+  }
+
+  #queue(batch: BatchFrame): void {
+    const fault = faultOfFrame(batch);
+    if (fault !== null) throw new ReplicationProtocolError(`a batch of ${fault}`);
+    if (!this.#credit.arrive(batch.rawByteLength)) {
+      throw new ReplicationProtocolError(`${batch.rawByteLength} bytes more than were granted`);
+    }
+    this.#waiting.push(batch);
+    if (!this.#isCommitting) void this.#guard(() => this.#commitWaiting());
+  }
+
+  /** Commits what waits, several frames at once when they came faster than they could be stored. */
+  async #commitWaiting(): Promise<void> {
+    this.#isCommitting = true;
+    try {
+      while (this.#waiting.length > 0 && !this.#isOver) await this.#commitSome();
+    } finally {
+      this.#isCommitting = false;
+    }
+  }
+
+  async #commitSome(): Promise<void> {
+    const { intake, sha256, creditBytes } = this.#around;
+    const events: RecordedEvent[] = [];
+    let bytes = 0;
+    let refusal: ReplicationRefusal | null = null;
+    let tip = this.#tip;
+    while (refusal === null && this.#waiting.length > 0) {
+      const batch = this.#waiting[0]!;
+      if (events.length > 0 && events.length + batch.count > COMMIT_EVENTS_MAX) break;
+      this.#waiting.shift();
+      bytes += batch.rawByteLength;
+      const statedHead = this.#statedHead;
+      const verdict = acceptBatch({ site: this.site, cursor: tip, batch, statedHead, sha256 });
+      if (verdict.accepted) {
+        events.push(...verdict.events);
+        tip = verdict.cursor;
+      } else refusal = verdict.refusal;
+    }
+    if (events.length > 0) {
+      const { site } = this;
+      const fence = this.#session!;
+      const outcome = await intake.commit({ site, fence, before: this.#durable, after: tip, events });
+      if (outcome !== 'COMMITTED') return this.#lostCursor(outcome);
+      this.#durable = tip;
+      this.#tip = tip;
+    }
+    this.#credit.release(bytes);
+    if (refusal !== null) return this.#refuse(refusal);
+    const { epoch, position } = tip;
+    this.#send({ kind: 'ack', epoch, position, creditBytes: this.#credit.grant(creditBytes()) });
+  }
+
+  #lostCursor(outcome: 'FENCED' | 'STALE_CURSOR'): void {
+    if (outcome === 'FENCED') this.fence();
+    else
+      this.#refuse({ code: 'UNAVAILABLE', detail: 'the replica has moved under this session: begin again' });
+  }
+
+  async #guard(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      this.#fail('the replica cannot be stored', error);
+    }
+  }
+
+  #fail(what: string, error: unknown): void {
+    if (this.#isOver) return;
+    this.#around.logger.error({ site: this.site, error: describeError(error) }, what);
+    this.end('CLOSED', `${what}: ${describeError(error)}`, { code: 'UNAVAILABLE', detail: what });
+  }
+
+  #refuse(refusal: ReplicationRefusal): void {
+    const cause =
+      refusal.code === 'FENCED' ? 'FENCED' : refusal.code === 'UNAVAILABLE' ? 'CLOSED' : 'PROTOCOL_ERROR';
+    this.end(cause, `${refusal.code}: ${refusal.detail}`, refusal);
+  }
+
+  #send(frame: ParentFrame): void {
+    if (!this.#isOver) this.#call.write(parentFrameToWire(frame));
+  }
+}

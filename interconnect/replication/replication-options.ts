@@ -1,0 +1,39 @@
+import type { RecordedEvent, Sha256, SiteLog } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import type { PeerCredentials } from '../certificates/certificate-authority.js';
+import type { PeerAddress } from '../transport/grpc-channel.js';
+
+/** Where a parent's wishes go. They come in order, from `cursor() + 1` on, and each exactly once. */
+export interface WishSink {
+  /** Revision of the last wish of this parent that was answered; null when none was. */
+  cursor(): Promise<number | null>;
+  /** Resolves when all of them are answered durably. Rejecting ends the session; they come again. */
+  accept(wishes: readonly RecordedEvent[]): Promise<void>;
+}
+
+export type ChildLink =
+  | { readonly state: 'CONNECTING' }
+  | { readonly state: 'UP'; readonly parent: SiteId; readonly session: number }
+  | { readonly state: 'DOWN'; readonly reason: string };
+
+export interface ReplicationOptions {
+  readonly log: SiteLog;
+  readonly site: SiteId;
+  readonly parent: PeerAddress;
+  readonly credentials: PeerCredentials;
+  readonly wishes: WishSink;
+  readonly logger: Logger;
+  readonly sha256: Sha256;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** 0 (inclusive) to 1. */
+  readonly random: () => number;
+  /** Name and version, for the parent's log. */
+  readonly software: string;
+  /** Longest wait between two attempts. */
+  readonly backoffMsMax?: number;
+  /** From dialling to Want. */
+  readonly dialTimeoutMs?: number;
+  readonly onLink?: (link: ChildLink) => void;
+}

@@ -1,0 +1,89 @@
+import type { Sha256, SiteLog } from '@holdfast/core';
+import { ReplicationClient } from '@holdfast/protos';
+import type { SiteId } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import { siteOfCertificate } from '../certificates/site-of-certificate.js';
+import type { GrpcServer } from '../transport/grpc-server.js';
+import { sessionCreditBytes } from './credit-window.js';
+import type { LinkObserver } from './link-observer.js';
+import { type ChildCall, ParentSession, type SessionSurroundings } from './parent-session.js';
+import type { ReplicaIntake } from './replica-intake.js';
+import { describeError } from './replication-fault.js';
+import { parentFrameToWire } from './replication-frame.wire.js';
+import { WishFeed } from './wish-feed.js';
+
+export interface ReplicationServiceOptions {
+  readonly intake: ReplicaIntake;
+  /** The parent's own: it holds the wishes for the children. */
+  readonly log: SiteLog;
+  readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
+  readonly links: LinkObserver;
+  readonly logger: Logger;
+  readonly sha256: Sha256;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** Name and version, for the children's logs. */
+  readonly software: string;
+  /** How often each side is heard; three in silence end a link. */
+  readonly heartbeatMs?: number;
+}
+
+/** The parent's side of replication: takes in the logs of the enrolled children and hands them their wishes. */
+export interface ReplicationService extends AsyncDisposable {
+  /** Adds `holdfast.log.v1.Replication` to a server. */
+  register(server: GrpcServer): void;
+  /** Ends the session of a child that was detached; without a session it does nothing. */
+  disconnect(site: SiteId): void;
+}
+
+/** Below the minute after which carrier NATs forget an idle connection. */
+const HEARTBEAT_MS = 20_000;
+
+/** Disposing ends every session; the intake and the log stay the caller's. */
+export function createReplicationService(options: ReplicationServiceOptions): ReplicationService {
+  const { log, logger } = options;
+  const sessions = new Map<SiteId, ParentSession>();
+  const closing = new AbortController();
+  const wishFeed = new WishFeed();
+  const following = wishFeed.run(log, closing.signal).catch(error => {
+    if (!closing.signal.aborted)
+      logger.error({ error: describeError(error) }, 'wishes are not followed any more');
+  });
+  const around: SessionSurroundings = {
+    ...options,
+    parent: log.head().site,
+    wishFeed,
+    heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+    takeOver: session => {
+      sessions.get(session.site)?.fence();
+      sessions.set(session.site, session);
+    },
+    leave: session => {
+      if (sessions.get(session.site) === session) sessions.delete(session.site);
+    },
+    creditBytes: () => sessionCreditBytes(sessions.size),
+  };
+  return {
+    register: server =>
+      server.addService(ReplicationClient.service, { Sync: (call: ChildCall) => answer(call, around) }),
+    disconnect: site => sessions.get(site)?.end('CLOSED', 'disconnected here'),
+    [Symbol.asyncDispose]: async () => {
+      closing.abort();
+      for (const session of [...sessions.values()]) session.end('CLOSED', 'this server stops');
+      await following;
+    },
+  };
+}
+
+function answer(call: ChildCall, around: SessionSurroundings): void {
+  const site = siteOfCertificate(call.getAuthContext().sslPeerCertificate);
+  if (site !== null) {
+    new ParentSession(site, call, around);
+    return;
+  }
+  around.logger.warn({ peer: call.getPeer() }, 'a peer whose certificate names no site was refused');
+  call.on('error', () => undefined);
+  const refusal = { kind: 'refused', code: 'NOT_ENROLLED', detail: 'the certificate names no site' } as const;
+  call.write(parentFrameToWire(refusal));
+  call.end();
+}

@@ -1,0 +1,76 @@
+import type { SiteLog } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import type { WishesFrame } from './replication-frame.js';
+import { type WishFeed, wishStreamOf } from './wish-feed.js';
+import { packWishes } from './wish-frame.js';
+
+/** Wishes in one read: they are small and rare, and one frame takes at most 512 KiB of them. */
+const WISHES_PER_READ = 256;
+
+/** Answers one child's question for wishes as soon as there are some. One question is open at a time. */
+export class WishServer {
+  readonly #log: SiteLog;
+  readonly #child: SiteId;
+  readonly #send: (frame: WishesFrame) => void;
+  readonly #mayCompress: boolean;
+  readonly #stopListening: () => void;
+  /** Undefined when nothing is asked. */
+  #after: number | null | undefined;
+  #isReading = false;
+  #isDirty = false;
+
+  constructor(options: {
+    readonly log: SiteLog;
+    readonly feed: WishFeed;
+    readonly child: SiteId;
+    readonly mayCompress: boolean;
+    readonly send: (frame: WishesFrame) => void;
+    readonly onFault: (error: unknown) => void;
+  }) {
+    this.#log = options.log;
+    this.#child = options.child;
+    this.#send = options.send;
+    this.#mayCompress = options.mayCompress;
+    this.#onFault = options.onFault;
+    this.#stopListening = options.feed.listen(options.child, () => this.#look());
+  }
+
+  readonly #onFault: (error: unknown) => void;
+
+  get isAsked(): boolean {
+    return this.#after !== undefined;
+  }
+
+  ask(afterRevision: number | null): void {
+    this.#after = afterRevision;
+    this.#look();
+  }
+
+  close(): void {
+    this.#stopListening();
+    this.#after = undefined;
+  }
+
+  #look(): void {
+    this.#isDirty = true;
+    if (!this.#isReading) this.#read().catch(this.#onFault);
+  }
+
+  /** Reads again when something was appended meanwhile, so that no wish falls between reading and waiting. */
+  async #read(): Promise<void> {
+    this.#isReading = true;
+    try {
+      while (this.#isDirty && this.#after !== undefined) {
+        this.#isDirty = false;
+        const afterRevision = this.#after;
+        const stream = wishStreamOf(this.#child);
+        const wishes = await this.#log.readStream({ stream, afterRevision, limit: WISHES_PER_READ });
+        if (wishes.length === 0 || this.#after === undefined) continue;
+        this.#after = undefined;
+        this.#send(packWishes(wishes, this.#mayCompress));
+      }
+    } finally {
+      this.#isReading = false;
+    }
+  }
+}

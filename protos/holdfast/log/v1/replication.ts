@@ -1,0 +1,98 @@
+import path from 'node:path';
+import { type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+/** `log.proto` as it stands on the wire: 64-bit integers as numbers (positions stay below 2^53), enums by name. */
+export interface WireChildFrame {
+  readonly hello?: WireHello | null;
+  readonly batch?: WireBatch | null;
+  readonly wantWishes?: { readonly afterRevision?: number | null } | null;
+  readonly pong?: WirePong | null;
+  readonly refused?: WireRefused | null;
+}
+
+export interface WireParentFrame {
+  readonly welcome?: WireWelcome | null;
+  readonly want?: WireWant | null;
+  readonly ack?: { readonly epoch: number; readonly position: number; readonly creditBytes: number } | null;
+  readonly wishes?: WireWishes | null;
+  readonly ping?: { readonly sentAtMs: number } | null;
+  readonly refused?: WireRefused | null;
+}
+
+export interface WireHead {
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+export interface WireHello {
+  readonly site: string;
+  readonly software: string;
+  readonly head: WireHead | null;
+  readonly codecs: readonly string[];
+}
+
+export interface WireWelcome {
+  readonly site: string;
+  readonly software: string;
+  readonly session: number;
+  readonly heartbeatMs: number;
+  readonly codecs: readonly string[];
+}
+
+export interface WireWant {
+  readonly epoch: number;
+  readonly after: number;
+  readonly treeEdge: readonly Uint8Array[];
+  readonly creditBytes: number;
+}
+
+export interface WireBatch {
+  readonly epoch: number;
+  readonly firstPosition: number;
+  readonly count: number;
+  readonly codec: string;
+  readonly rawByteLength: number;
+  readonly events: Uint8Array;
+  readonly root: Uint8Array;
+}
+
+export interface WireWishes {
+  readonly epoch: number;
+  readonly firstRevision: number;
+  readonly count: number;
+  readonly codec: string;
+  readonly rawByteLength: number;
+  readonly events: Uint8Array;
+}
+
+export interface WirePong {
+  readonly pingSentAtMs: number;
+  readonly receivedAtMs: number;
+  readonly sentAtMs: number;
+  readonly head: WireHead | null;
+}
+
+export interface WireRefused {
+  readonly code: string;
+  readonly detail: string;
+}
+
+// Seen from `dist/holdfast/log/v1`: the .proto files stay where they are written.
+const protoRoot = path.resolve(import.meta.dirname, '../../../..');
+
+/** `service`: for a server, `new ReplicationClient(…)`: for the side that dials. */
+export const ReplicationClient: ServiceClientConstructor = load();
+
+function load(): ServiceClientConstructor {
+  const definition = loadSync(path.join(protoRoot, 'holdfast/log/v1/log.proto'), {
+    longs: Number,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  });
+  let at: GrpcObject | GrpcObject[string] = loadPackageDefinition(definition);
+  for (const name of ['holdfast', 'log', 'v1', 'Replication']) at = (at as GrpcObject)[name]!;
+  return at as ServiceClientConstructor;
+}
