@@ -6,6 +6,9 @@ const FAST_ABOVE_S = 0.24;
 const SLOW_BELOW_S = 0.05;
 /** Small enough that neither picture nor sound shows it. */
 const RATE_FAST = 1.06;
+/** Half a second behind shows more than a tenth of speed does. */
+const RATE_FASTEST = 1.14;
+const FASTEST_ABOVE_S = 0.45;
 const RATE_SLOW = 0.97;
 /** Behind the playhead nothing is needed but a little for decoders that look back. */
 const KEEP_BEHIND_S = 8;
@@ -24,6 +27,12 @@ export interface EdgeAction {
   readonly trimToS: number | null;
 }
 
+function rateFor(aheadS: number): number {
+  if (aheadS > FASTEST_ABOVE_S) return RATE_FASTEST;
+  if (aheadS > FAST_ABOVE_S) return RATE_FAST;
+  return aheadS < SLOW_BELOW_S ? RATE_SLOW : 1;
+}
+
 /** What to do to stay close to the newest frame. */
 export function stayAtEdge({ currentS, ranges }: BufferFacts): EdgeAction {
   const last = ranges.at(-1);
@@ -34,6 +43,5 @@ export function stayAtEdge({ currentS, ranges }: BufferFacts): EdgeAction {
   const outside = currentS < last.startS || aheadS < -TARGET_BUFFER_S;
   if (outside || aheadS > JUMP_BEHIND_S)
     return { seekToS: Math.max(last.startS, last.endS - TARGET_BUFFER_S), rate: 1, trimToS };
-  const rate = aheadS > FAST_ABOVE_S ? RATE_FAST : aheadS < SLOW_BELOW_S ? RATE_SLOW : 1;
-  return { seekToS: null, rate, trimToS };
+  return { seekToS: null, rate: rateFor(aheadS), trimToS };
 }

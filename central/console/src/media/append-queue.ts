@@ -3,13 +3,17 @@ type Work = (buffer: SourceBuffer) => void;
 
 /** About ten seconds of 8 Mbit/s: who cannot append that fast must start over. */
 const WAITING_BYTES_LIMIT = 12_000_000;
+/** Enough to keep the SourceBuffer busy. */
+const ROOM_BYTES = 1_000_000;
 
 export class AppendQueue {
   readonly #buffer: SourceBuffer;
   readonly #onFault: (reason: string) => void;
   readonly #waiting: { readonly work: Work; readonly byteLength: number }[] = [];
   #waitingBytes = 0;
+  readonly #awaitingRoom: (() => void)[] = [];
   #closed = false;
+  #parserIsStale = false;
 
   constructor(buffer: SourceBuffer, onFault: (reason: string) => void) {
     this.#buffer = buffer;
@@ -32,6 +36,12 @@ export class AppendQueue {
     if (toS > fromS) this.#add(buffer => buffer.remove(fromS, toS), 0);
   }
 
+  /** Resolves when there is room for more: who sends faster than the browser reads has to wait here. */
+  async room(): Promise<void> {
+    while (!this.#closed && this.#waitingBytes > ROOM_BYTES)
+      await new Promise<void>(resolve => this.#awaitingRoom.push(resolve));
+  }
+
   /** For what is set on the buffer and takes effect at once. */
   configure(set: Work): void {
     this.#add(buffer => {
@@ -40,15 +50,26 @@ export class AppendQueue {
     }, 0);
   }
 
-  /** Drops what waits, as on a seek. */
+  /** Another stream follows, in the middle of whatever was being read: what waits is dropped, the parser begins anew. */
+  reset(): void {
+    this.clear();
+    this.#parserIsStale = true;
+    this.#next();
+  }
+
   clear(): void {
     this.#waiting.length = 0;
     this.#waitingBytes = 0;
+    this.#wake();
   }
 
   close(): void {
     this.#closed = true;
     this.clear();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#awaitingRoom.splice(0)) resolve();
   }
 
   #add(work: Work, byteLength: number): void {
@@ -60,9 +81,14 @@ export class AppendQueue {
 
   #next(): void {
     if (this.#closed || this.#buffer.updating) return;
+    if (this.#parserIsStale) {
+      this.#parserIsStale = false;
+      this.#buffer.abort();
+    }
     const next = this.#waiting.shift();
     if (next === undefined) return;
     this.#waitingBytes -= next.byteLength;
+    this.#wake();
     try {
       next.work(this.#buffer);
     } catch (error) {

@@ -53,12 +53,14 @@ export function go(section: Section, item?: string | null, parameters?: Record<s
   location.hash = hrefOf(section, item, parameters);
 }
 
-/** Changes the address without a new entry in the history, as when the playhead moves. */
+/** What the address says now; newer than the place that is shown when the playhead has moved since. */
+export const currentPlace = (): Place => parse(location.hash);
+
+/** Changes the address alone, as when the playhead moves: no new entry in the history, and nothing goes anywhere. */
 export function replacePlace(
   section: Section,
   item: string | null,
   parameters: Record<string, string>,
 ): void {
   history.replaceState(null, '', hrefOf(section, item, parameters));
-  place = parse(location.hash);
 }

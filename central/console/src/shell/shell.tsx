@@ -1,16 +1,23 @@
 import { useState } from 'react';
+import { AlarmsPage } from '../alarm/alarms.page';
+import { EventsPage } from '../event/events.page';
+import { EvidenceLocksPage } from '../evidence-lock/evidence-locks.page';
 import { LivePage } from '../live/live.page';
 import { showDevice, showDevices, useLiveLayout } from '../live/live-layout.store';
+import { PlaybackPage } from '../playback/playback.page';
+import { lastPlayed, toggled } from '../playback/playback-devices.store';
+import { RetrievalsPage } from '../retrieval/retrievals.page';
 import { type Connection, request } from '../session/graphql.client';
 import { useSession } from '../session/session.store';
 import { useQuery } from '../session/use-query';
 import { type Device, type Site, SiteDirectoryProvider, useSiteDirectory } from '../site/site-directory';
 import { SiteTree } from '../site/site-tree';
+import { SitesPage } from '../site/sites.page';
 import { Notices } from '../ui/notices';
 import { ShortcutOverview } from '../ui/shortcut-overview';
 import { useShortcuts } from '../ui/shortcuts';
 import { Banners } from './banners';
-import { go, type Place, SECTIONS, usePlace } from './place';
+import { currentPlace, go, type Place, SECTIONS, usePlace } from './place';
 import { useSubscriptions } from './subscriptions';
 import { TopBar } from './top-bar';
 import './shell.css';
@@ -24,11 +31,26 @@ function useNewAlarmCount(): number {
 
 function Page({ place }: { readonly place: Place }) {
   if (place.section === 'live') return <LivePage />;
-  return <div className="empty">Not there yet.</div>;
+  if (place.section === 'playback') return <PlaybackPage place={place} />;
+  if (place.section === 'alarms') return <AlarmsPage place={place} />;
+  if (place.section === 'events') return <EventsPage place={place} />;
+  if (place.section === 'evidence-locks') return <EvidenceLocksPage />;
+  if (place.section === 'retrievals') return <RetrievalsPage />;
+  return <SitesPage place={place} />;
 }
 
 function openDevice(device: Device, place: Place): void {
   if (device.type !== 'CAMERA') return;
+  if (place.section === 'playback') {
+    const shown = currentPlace().parameters.get('devices')?.split(',') ?? lastPlayed();
+    const at = currentPlace().parameters.get('at');
+    const devices = toggled(
+      shown.filter(id => id !== ''),
+      device.id,
+    ).join();
+    go('playback', null, at === null ? { devices } : { devices, at });
+    return;
+  }
   if (place.section !== 'live') go('live');
   showDevice(device.id);
 }

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, useMemo, useRef, useState } from 'react';
 import { Icon } from '../ui/icon';
 import { StateMark } from '../ui/state-mark';
-import { duration, useNow } from '../ui/time';
+import { duration, shortTime, useNow } from '../ui/time';
 import { LinkControl } from './link-control';
 import { type Device, type Site, useSiteDirectory } from './site-directory';
 import { type TreeNode, treeNodes } from './site-tree.nodes';
@@ -20,7 +20,9 @@ function SiteLink({ site, nowMs }: { readonly site: Site; readonly nowMs: number
   const lag = lagOf(site.link);
   const { roundTripMs } = site.link;
   const facts = [
-    site.link.state === 'DOWN' ? `since ${duration(nowMs - Date.parse(site.link.since))}` : null,
+    site.link.state === 'DOWN'
+      ? `since ${shortTime(site.link.since, nowMs)} (${duration(nowMs - Date.parse(site.link.since))})`
+      : null,
     lag === null ? null : lag === 0 ? 'no lag' : `lag ${lag} events`,
     site.link.state === 'UP' && roundTripMs !== null ? `${roundTripMs.toFixed(0)} ms` : null,
   ].filter(fact => fact !== null);

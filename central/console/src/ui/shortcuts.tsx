@@ -25,9 +25,7 @@ const belongsToFocus = (event: KeyboardEvent): boolean => {
   if (event.key === ' ' || event.key === 'Enter')
     return target?.closest('button, a, [role=tab], [role=treeitem], [role=row]') != null;
   if (event.key.startsWith('Arrow'))
-    return (
-      target?.closest('[role=tree], [role=grid], [role=radiogroup], [role=slider], [role=listbox]') != null
-    );
+    return target?.closest('[role=tree], [role=grid], [role=radiogroup], [role=listbox]') != null;
   return false;
 };
 

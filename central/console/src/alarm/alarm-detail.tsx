@@ -1,0 +1,249 @@
+import { Button, Modal, Select, Textarea, TextInput } from '@mantine/core';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { Footage } from '../playback/footage';
+import { request } from '../session/graphql.client';
+import { useSession } from '../session/session.store';
+import { useQuery } from '../session/use-query';
+import { go } from '../shell/place';
+import { Fact } from '../ui/field';
+import { Icon } from '../ui/icon';
+import { useShortcuts } from '../ui/shortcuts';
+import { StateMark } from '../ui/state-mark';
+import { dayAndClock, duration, shortTime, zoneAt } from '../ui/time';
+import { ALARM_FIELDS, type AlarmDetail, alarmPriorities, alarmStates, priorityOf } from './alarm';
+import { updateAlarm } from './alarm.commands';
+import { clearPending, type PendingChange, usePending } from './pending-alarm.store';
+
+const ALARM = `query Alarm($id: ID!) { alarm(id: $id) { ${ALARM_FIELDS} history { at actor text } } }`;
+const REASONS = ['Handled', 'False alarm', 'Test', 'Duplicate'];
+
+function CloseDialog({ alarm, onClose }: { readonly alarm: AlarmDetail; readonly onClose: () => void }) {
+  const [reason, setReason] = useState(REASONS[0] ?? '');
+  const [words, setWords] = useState('');
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const text = words.trim() === '' ? reason : `${reason}: ${words.trim()}`;
+    void updateAlarm(alarm, 'Close', { state: 'CLOSED', reason: text });
+    onClose();
+  };
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={`Close alarm ${alarm.localNumber}`}
+      size="sm"
+      data-testid="close-alarm-dialog"
+    >
+      <form className="form" onSubmit={submit}>
+        <Select
+          label="Reason"
+          data={REASONS}
+          value={reason}
+          onChange={value => setReason(value ?? reason)}
+          data-autofocus
+        />
+        <Textarea label="In words" value={words} onChange={event => setWords(event.currentTarget.value)} />
+        <div className="form-actions">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" data-testid="close-alarm-submit">
+            Close the alarm
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+function Actions({ alarm, onClose }: { readonly alarm: AlarmDetail; readonly onClose: () => void }) {
+  const { session } = useSession();
+  const me = session?.userName ?? '';
+  const mine = alarm.assignedTo === me;
+  const change = (what: string, variables: Record<string, unknown>) => () =>
+    void updateAlarm(alarm, what, variables);
+  const acknowledge = change('Acknowledge', { state: 'IN_PROGRESS' });
+  const hold = change('Put on hold', { state: 'ON_HOLD' });
+  const group = 'Alarm';
+  useShortcuts([
+    { keys: 'a', label: 'Acknowledge', group, run: () => alarm.state === 'NEW' && acknowledge() },
+    { keys: 'h', label: 'Put on hold', group, run: () => alarm.state !== 'CLOSED' && hold() },
+    { keys: 'c', label: 'Close', group, run: () => alarm.state !== 'CLOSED' && onClose() },
+    { keys: 'i', label: 'Assign to me', group, run: change('Assign to me', { assignedTo: me }) },
+  ]);
+  return (
+    <div className="alarm-actions">
+      {alarm.state === 'CLOSED' ? (
+        <Button onClick={change('Reopen', { state: 'IN_PROGRESS' })} data-testid="alarm-reopen">
+          Reopen
+        </Button>
+      ) : (
+        <>
+          {alarm.state !== 'IN_PROGRESS' && (
+            <Button onClick={acknowledge} data-testid="alarm-acknowledge">
+              {alarm.state === 'NEW' ? 'Acknowledge' : 'Take up again'}
+            </Button>
+          )}
+          {alarm.state !== 'ON_HOLD' && (
+            <Button variant="default" onClick={hold} data-testid="alarm-hold">
+              Hold
+            </Button>
+          )}
+          <Button variant="default" onClick={onClose} data-testid="alarm-close">
+            Close …
+          </Button>
+        </>
+      )}
+      <span className="grow" />
+      <Button
+        variant="subtle"
+        disabled={mine}
+        onClick={change('Assign to me', { assignedTo: me })}
+        data-testid="alarm-assign"
+      >
+        {mine ? 'Assigned to me' : 'Assign to me'}
+      </Button>
+    </div>
+  );
+}
+
+function History({
+  alarm,
+  pending,
+}: {
+  readonly alarm: AlarmDetail;
+  readonly pending: readonly PendingChange[];
+}) {
+  return (
+    <ol className="alarm-history" data-testid="alarm-history">
+      {pending.map(change => (
+        <li key={change.askedAtMs} className="pending">
+          <StateMark tone="warn" shape="half" word="Pending" />
+          <span>
+            {change.what}, asked at {shortTime(change.askedAtMs)}. The site has not answered yet.
+          </span>
+        </li>
+      ))}
+      {alarm.history.toReversed().map(entry => (
+        <li key={entry.at + entry.text}>
+          <span className="dim nowrap">{shortTime(entry.at)}</span>
+          <span>
+            {entry.text} <span className="dim">{entry.actor}</span>
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function CommentForm({ alarm }: { readonly alarm: AlarmDetail }) {
+  const [comment, setComment] = useState('');
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (comment.trim() === '') return;
+    void updateAlarm(alarm, 'Comment', { comment: comment.trim() });
+    setComment('');
+  };
+  return (
+    <form className="row" onSubmit={submit}>
+      <TextInput
+        className="grow"
+        aria-label="Comment"
+        placeholder="Comment"
+        value={comment}
+        onChange={event => setComment(event.currentTarget.value)}
+        data-testid="alarm-comment"
+      />
+      <Button type="submit" variant="default" disabled={comment.trim() === ''}>
+        Add
+      </Button>
+    </form>
+  );
+}
+
+export function AlarmDetailPane({ id }: { readonly id: string }) {
+  const answer = useQuery(`alarm ${id}`, () => request<{ alarm: AlarmDetail | null }>(ALARM, { id }), [
+    'alarms',
+  ]);
+  const pending = usePending().get(id) ?? [];
+  const [closing, setClosing] = useState(false);
+  const alarm = answer.data?.alarm?.id === id ? answer.data.alarm : null;
+  const entries = useRef<number | null>(null);
+  useEffect(() => {
+    if (alarm === null) return;
+    if (entries.current !== null && alarm.history.length > entries.current) clearPending(id);
+    entries.current = alarm.history.length;
+  }, [alarm, id]);
+  if (alarm === null)
+    return (
+      <aside className="alarm-detail">
+        <p className="empty">
+          {answer.loading ? 'Asking …' : (answer.error?.message ?? 'There is no such alarm.')}
+        </p>
+      </aside>
+    );
+  return (
+    <aside className="alarm-detail" aria-label={`Alarm ${alarm.localNumber}`} data-testid="alarm-detail">
+      <header className="row">
+        <h2 className="grow clip">
+          {alarm.localNumber} {alarm.name}
+        </h2>
+        <StateMark {...alarmStates[alarm.state]} />
+        <button
+          type="button"
+          className="plain square"
+          aria-label="Close the detail"
+          onClick={() => go('alarms')}
+        >
+          <Icon name="close" />
+        </button>
+      </header>
+      <Actions alarm={alarm} onClose={() => setClosing(true)} />
+      {alarm.source !== null && (
+        <Footage key={alarm.id} deviceId={alarm.source.id} atMs={Date.parse(alarm.raisedAt)} />
+      )}
+      <Facts alarm={alarm} />
+      <CommentForm alarm={alarm} />
+      <History alarm={alarm} pending={pending} />
+      {closing && <CloseDialog alarm={alarm} onClose={() => setClosing(false)} />}
+    </aside>
+  );
+}
+
+function Facts({ alarm }: { readonly alarm: AlarmDetail }) {
+  const data = Object.entries(alarmPriorities).map(([value, { word }]) => ({ value, label: word }));
+  return (
+    <dl className="facts">
+      <Fact name="Message">{alarm.message || <span className="dim">none</span>}</Fact>
+      <Fact name="Source">
+        {alarm.sourceName || 'none'}, {alarm.site.name}
+      </Fact>
+      <Fact name="Raised">
+        {dayAndClock(alarm.raisedAt)} {zoneAt(alarm.raisedAt)},{' '}
+        {duration(Date.now() - Date.parse(alarm.raisedAt))} ago
+      </Fact>
+      {alarm.closedAt !== null && (
+        <Fact name="Closed">
+          {dayAndClock(alarm.closedAt)}: {alarm.closedReason ?? 'no reason'}
+        </Fact>
+      )}
+      <Fact name="Assigned to">{alarm.assignedTo ?? <span className="dim">nobody</span>}</Fact>
+      <Fact name="Priority">
+        <span className="row">
+          <StateMark {...priorityOf(alarm.priority)} wordHidden />
+          <Select
+            aria-label="Priority"
+            w={120}
+            data={data}
+            value={`${alarm.priority}`}
+            onChange={value =>
+              value !== null &&
+              Number(value) !== alarm.priority &&
+              void updateAlarm(alarm, 'Priority', { priority: Number(value) })
+            }
+          />
+        </span>
+      </Fact>
+    </dl>
+  );
+}

@@ -1,0 +1,246 @@
+import { TextInput } from '@mantine/core';
+import { useEffect, useMemo, useState } from 'react';
+import { CreateEvidenceLockDialog } from '../evidence-lock/create-evidence-lock.dialog';
+import { requestRetrieval } from '../retrieval/request-retrieval';
+import { go, type Place, replacePlace } from '../shell/place';
+import { useSiteDirectory } from '../site/site-directory';
+import { Timeline } from '../timeline/timeline';
+import { isWithin, placeAt, type View, zoom } from '../timeline/timeline.geometry';
+import { useTimeline } from '../timeline/use-timeline';
+import { fromLocalInput, toLocalInput, useNow } from '../ui/time';
+import type { PlaybackClock, PlaybackState } from './playback.clock';
+import { keepPlayed, lastPlayed, PLAYBACK_LIMIT, toggled } from './playback-devices.store';
+import { usePlaybackShortcuts } from './playback-shortcuts';
+import { PlaybackTile } from './playback-tile';
+import { type Selection, SelectionBar } from './selection-bar';
+import { TransportBar } from './transport-bar';
+import { usePlaybackClock } from './use-playback-clock';
+import '../live/live.css';
+import './playback.css';
+
+const MINUTE_MS = 60_000;
+const FIRST_VIEW_MS = 2 * 60 * MINUTE_MS;
+const BEFORE_PRESENT_MS = 30_000;
+
+const startOf = (place: Place): number => {
+  const at = Date.parse(place.parameters.get('at') ?? '');
+  return Number.isNaN(at) ? Date.now() - BEFORE_PRESENT_MS : at;
+};
+
+function useDevices(place: Place): readonly string[] {
+  const directory = useSiteDirectory();
+  const named = place.parameters.get('devices');
+  return useMemo(() => {
+    const wanted = named === null ? lastPlayed() : named.split(',').filter(id => id !== '');
+    const known = wanted
+      .filter(id => !directory.known || directory.deviceById.has(id))
+      .slice(0, PLAYBACK_LIMIT);
+    const first = directory.devices.find(device => device.type === 'CAMERA');
+    return known.length === 0 && named === null && first !== undefined ? [first.id] : known;
+  }, [named, directory]);
+}
+
+/** The view that shows `startMs`; it turns its page when the playhead leaves it. */
+function useView(clock: PlaybackClock | null, startMs: number, playing: boolean) {
+  const [view, setView] = useState<View>(() =>
+    placeAt({ fromMs: 0, toMs: FIRST_VIEW_MS }, Math.min(startMs, Date.now() - 0.1 * FIRST_VIEW_MS), 0.7),
+  );
+  useEffect(() => {
+    if (clock === null || !playing) return;
+    const timer = setInterval(
+      () => setView(last => (isWithin(last, clock.positionMs) ? last : placeAt(last, clock.positionMs, 0.1))),
+      300,
+    );
+    return () => clearInterval(timer);
+  }, [clock, playing]);
+  const reveal = (ms: number) => setView(last => (isWithin(last, ms) ? last : placeAt(last, ms, 0.5)));
+  return { view, setView, reveal };
+}
+
+export function PlaybackPage({ place }: { readonly place: Place }) {
+  const { clock, state } = usePlaybackClock(startOf(place));
+  const deviceIds = useDevices(place);
+  useEffect(() => keepPlayed(deviceIds), [deviceIds]);
+  if (clock === null || state === null) return <div className="page" />;
+  return <Player clock={clock} state={state} deviceIds={deviceIds} place={place} />;
+}
+
+function useSelection(clock: PlaybackClock) {
+  const [selection, setSelection] = useState<Selection | null>(null);
+  const [markMs, setMarkMs] = useState<number | null>(null);
+  const mark = () => {
+    const at = clock.positionMs;
+    if (markMs === null) {
+      setSelection(null);
+      setMarkMs(at);
+    } else {
+      setMarkMs(null);
+      setSelection({ fromMs: Math.min(markMs, at), toMs: Math.max(markMs, at) + 1 });
+    }
+  };
+  const clear = () => {
+    setSelection(null);
+    setMarkMs(null);
+  };
+  return { selection, setSelection, markMs, mark, clear };
+}
+
+/** The address follows the playhead, so that reload, sign-in and a shared link lead back to the same picture. */
+function useAddress(clock: PlaybackClock, deviceIds: readonly string[]): void {
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!location.hash.startsWith('#/playback')) return;
+      replacePlace('playback', null, {
+        devices: deviceIds.join(),
+        at: new Date(clock.positionMs).toISOString(),
+      });
+    }, 2_000);
+    return () => clearInterval(timer);
+  }, [clock, deviceIds]);
+}
+
+interface PlayerProps {
+  readonly clock: PlaybackClock;
+  readonly state: PlaybackState;
+  readonly deviceIds: readonly string[];
+  readonly place: Place;
+}
+
+function Player({ clock, state, deviceIds, place }: PlayerProps) {
+  const directory = useSiteDirectory();
+  const nowMs = useNow(1000);
+  const asked = place.parameters.get('at');
+  const { view, setView, reveal } = useView(clock, clock.positionMs, state.playing);
+  const { selection, setSelection, markMs, mark, clear } = useSelection(clock);
+  const [locking, setLocking] = useState(false);
+  const [muted, setMuted] = useState(true);
+  const timeline = useTimeline(deviceIds, view);
+  useAddress(clock, deviceIds);
+  useEffect(() => {
+    for (const [deviceId, spans] of timeline.spans) clock.setSpans(deviceId, spans);
+  }, [timeline, clock]);
+  const seek = (ms: number) => {
+    clock.seek(ms);
+    reveal(clock.positionMs);
+  };
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only a new address moves the playhead.
+  useEffect(() => {
+    if (asked !== null) seek(Date.parse(asked));
+  }, [asked]);
+  const present = () => seek(Date.now() - BEFORE_PRESENT_MS / 6);
+  const zoomBy = (factor: number) =>
+    setView(last =>
+      zoom(last, factor, isWithin(last, clock.positionMs) ? clock.positionMs : (last.fromMs + last.toMs) / 2),
+    );
+  const retrieve = () => {
+    if (selection !== null)
+      void requestRetrieval(deviceIds, selection.fromMs, Math.min(selection.toMs, Date.now()));
+  };
+  const lock = () => setLocking(selection !== null);
+  usePlaybackShortcuts(clock, {
+    mark,
+    clear,
+    retrieve,
+    lock,
+    zoom: zoomBy,
+    present,
+    sound: () => setMuted(!muted),
+  });
+  const show = (ids: readonly string[]) =>
+    go('playback', null, { devices: ids.join(), at: new Date(clock.positionMs).toISOString() });
+  const lanes = deviceIds.map(deviceId => {
+    const device = directory.deviceById.get(deviceId);
+    const siteName = directory.siteById.get(device?.site.id ?? '')?.name ?? '';
+    return { deviceId, name: device?.name ?? deviceId, siteName, spans: timeline.spans.get(deviceId) ?? [] };
+  });
+  const columns = deviceIds.length > 1 ? 2 : 1;
+  return (
+    <div className="page">
+      <header className="page-head">
+        <h1>Playback</h1>
+        <span className="dim clip grow">
+          {deviceIds.length === 0
+            ? 'Choose up to four cameras in the tree'
+            : `${deviceIds.length} of ${PLAYBACK_LIMIT} cameras, chosen in the tree`}
+        </span>
+        <JumpTo clock={clock} onJump={seek} />
+      </header>
+      <div
+        className="live-grid"
+        style={{
+          gridTemplate: `repeat(${deviceIds.length > 2 ? 2 : 1}, minmax(0, 1fr)) / repeat(${columns}, minmax(0, 1fr))`,
+        }}
+        data-testid="playback-grid"
+      >
+        {deviceIds.map(deviceId => (
+          <PlaybackTile
+            key={deviceId}
+            deviceId={deviceId}
+            clock={clock}
+            muted={muted || deviceId !== deviceIds[0]}
+            onClose={() => show(toggled(deviceIds, deviceId))}
+          />
+        ))}
+        {deviceIds.length === 0 && <p className="tile-free">No camera is chosen</p>}
+      </div>
+      <TransportBar
+        clock={clock}
+        state={state}
+        muted={muted}
+        onMuted={setMuted}
+        onZoom={zoomBy}
+        onPresent={present}
+      >
+        <SelectionBar
+          selection={selection}
+          markMs={markMs}
+          onRetrieve={retrieve}
+          onLock={lock}
+          onClear={clear}
+        />
+      </TransportBar>
+      <Timeline
+        {...{ view, lanes, selection, markMs, nowMs, alarms: timeline.alarms, locks: timeline.locks }}
+        playheadMs={() => clock.positionMs}
+        onView={setView}
+        onSeek={seek}
+        onSelect={setSelection}
+        onAlarm={alarmId => go('alarms', alarmId)}
+      />
+      {locking && selection !== null && (
+        <CreateEvidenceLockDialog
+          deviceIds={deviceIds}
+          fromMs={selection.fromMs}
+          toMs={selection.toMs}
+          onClose={() => setLocking(false)}
+        />
+      )}
+    </div>
+  );
+}
+
+function JumpTo({ clock, onJump }: { readonly clock: PlaybackClock; readonly onJump: (ms: number) => void }) {
+  const [value, setValue] = useState(() => toLocalInput(clock.positionMs));
+  return (
+    <form
+      className="row"
+      onSubmit={event => {
+        event.preventDefault();
+        const ms = fromLocalInput(value);
+        if (!Number.isNaN(ms)) onJump(ms);
+      }}
+    >
+      <TextInput
+        type="datetime-local"
+        step={1}
+        aria-label="Date and time"
+        value={value}
+        onChange={event => setValue(event.currentTarget.value)}
+        w={216}
+      />
+      <button type="submit" className="plain framed">
+        Go to
+      </button>
+    </form>
+  );
+}

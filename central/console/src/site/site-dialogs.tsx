@@ -1,0 +1,183 @@
+import { Button, Modal, PasswordInput, Select, TextInput } from '@mantine/core';
+import { type FormEvent, useState } from 'react';
+import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
+import type { Device, Hardware, Site } from './site-directory';
+
+const ADD = `mutation AddHardware($site: ID!, $server: ID!, $camera: CameraInput!) {
+  addHardware(siteId: $site, recordingServerId: $server, camera: $camera) { ${COMMAND_FIELDS} }
+}`;
+const MOVE = `mutation MoveHardware($id: ID!, $server: ID!) { moveHardware(id: $id, toRecordingServerId: $server) { ${COMMAND_FIELDS} } }`;
+const UPDATE = `mutation UpdateDevice($id: ID!, $name: String, $enabled: Boolean, $recordingEnabled: Boolean) {
+  updateDevice(id: $id, name: $name, enabled: $enabled, recordingEnabled: $recordingEnabled) { ${COMMAND_FIELDS} }
+}`;
+
+export function updateDevice(
+  device: Device,
+  title: string,
+  change: { name?: string; enabled?: boolean; recordingEnabled?: boolean },
+) {
+  return send({ document: UPDATE, variables: { id: device.id, ...change }, title, topics: ['devices'] });
+}
+
+const serversOf = (site: Site) =>
+  site.recordingServers.map(server => ({ value: server.id, label: server.name }));
+
+export function AddCameraDialog({ site, onClose }: { readonly site: Site; readonly onClose: () => void }) {
+  const [name, setName] = useState('');
+  const [address, setAddress] = useState('rtsp://');
+  const [userName, setUserName] = useState('');
+  const [password, setPassword] = useState('');
+  const [server, setServer] = useState(site.recordingServers[0]?.id ?? null);
+  const validAddress = /^rtsps?:\/\/[^/]+/.test(address);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const camera = {
+      name: name.trim(),
+      address: address.trim(),
+      userName: userName || null,
+      password: password || null,
+    };
+    const outcome = await send({
+      ...{ document: ADD, variables: { site: site.id, server, camera } },
+      ...{ title: `Add ${name.trim()}`, topics: ['devices', 'sites'] as const },
+    });
+    if (wasTaken(outcome)) onClose();
+  };
+  return (
+    <Modal opened onClose={onClose} title={`Add a camera at ${site.name}`} data-testid="add-camera-dialog">
+      <form className="form" onSubmit={submit}>
+        <TextInput
+          label="Name"
+          required
+          withAsterisk={false}
+          data-autofocus
+          value={name}
+          onChange={event => setName(event.currentTarget.value)}
+        />
+        <TextInput
+          label="Address"
+          description="As the site reaches it"
+          required
+          withAsterisk={false}
+          value={address}
+          error={
+            address !== 'rtsp://' && !validAddress
+              ? 'An address begins with rtsp:// or rtsps:// and names a host'
+              : undefined
+          }
+          onChange={event => setAddress(event.currentTarget.value)}
+        />
+        <div className="row">
+          <TextInput
+            className="grow"
+            label="User name"
+            autoComplete="off"
+            value={userName}
+            onChange={event => setUserName(event.currentTarget.value)}
+          />
+          <PasswordInput
+            className="grow"
+            label="Password"
+            autoComplete="new-password"
+            value={password}
+            onChange={event => setPassword(event.currentTarget.value)}
+          />
+        </div>
+        <Select label="Recording server" data={serversOf(site)} value={server} onChange={setServer} />
+        <div className="form-actions">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button
+            type="submit"
+            disabled={name.trim() === '' || !validAddress || server === null}
+            data-testid="add-camera-submit"
+          >
+            Add the camera
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+export function MoveHardwareDialog({
+  site,
+  hardware,
+  onClose,
+}: {
+  readonly site: Site;
+  readonly hardware: Hardware;
+  readonly onClose: () => void;
+}) {
+  const targets = serversOf(site).filter(server => server.value !== hardware.recordingServer.id);
+  const [target, setTarget] = useState(targets[0]?.value ?? null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const outcome = await send({
+      ...{ document: MOVE, variables: { id: hardware.id, server: target } },
+      ...{ title: `Move ${hardware.name}`, topics: ['devices', 'sites'] as const },
+    });
+    if (wasTaken(outcome)) onClose();
+  };
+  return (
+    <Modal opened onClose={onClose} title={`Move ${hardware.name}`} data-testid="move-hardware-dialog">
+      <form className="form" onSubmit={submit}>
+        <p style={{ margin: 0 }}>
+          The new server takes over recording. What is recorded so far stays where it is and can still be
+          played; retrievals of this hardware under way are cancelled.
+        </p>
+        <Select
+          label="To the recording server"
+          data={targets}
+          value={target}
+          onChange={setTarget}
+          placeholder="This site has no other"
+          data-autofocus
+        />
+        <div className="form-actions">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" disabled={target === null} data-testid="move-hardware-submit">
+            Move
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+export function RenameDeviceDialog({
+  device,
+  onClose,
+}: {
+  readonly device: Device;
+  readonly onClose: () => void;
+}) {
+  const [name, setName] = useState(device.name);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    if (wasTaken(await updateDevice(device, `Rename ${device.name}`, { name: name.trim() }))) onClose();
+  };
+  return (
+    <Modal opened onClose={onClose} title={`Rename ${device.name}`} size="sm">
+      <form className="form" onSubmit={submit}>
+        <TextInput
+          label="Name"
+          data-autofocus
+          value={name}
+          onChange={event => setName(event.currentTarget.value)}
+        />
+        <div className="form-actions">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" disabled={name.trim() === '' || name === device.name}>
+            Rename
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,408 @@
+import { Switch } from '@mantine/core';
+import { useState } from 'react';
+import { go, hrefOf, type Place } from '../shell/place';
+import { Empty, Fact } from '../ui/field';
+import { Icon } from '../ui/icon';
+import { StateMark } from '../ui/state-mark';
+import { dayAndClock, duration, shortTime, useNow, zoneAt } from '../ui/time';
+import { LinkControl } from './link-control';
+import { AddCameraDialog, MoveHardwareDialog, RenameDeviceDialog, updateDevice } from './site-dialogs';
+import {
+  type Device,
+  type Hardware,
+  type RecordingServer,
+  type Site,
+  useSiteDirectory,
+} from './site-directory';
+import { lagOf, stateOfDevice, stateOfLink } from './state-of';
+import './sites.css';
+
+function LinkPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: number }) {
+  const { link } = site;
+  if (link === null)
+    return (
+      <section className="panel">
+        <h2>Link</h2>
+        <p className="dim">This is the central that answers you. It needs no link.</p>
+      </section>
+    );
+  const state = stateOfLink(link, nowMs);
+  const lag = lagOf(link);
+  return (
+    <section className="panel">
+      <h2>Link</h2>
+      <dl className="facts">
+        <Fact name="State">
+          <StateMark {...state} />
+        </Fact>
+        <Fact name="Since">
+          {shortTime(link.since, nowMs)} {zoneAt(link.since)}, {duration(nowMs - Date.parse(link.since))}
+        </Fact>
+        <Fact name="Lag">
+          {lag === null
+            ? 'not known: the site has not said how far it is'
+            : lag === 0
+              ? 'none'
+              : `${lag} events`}
+        </Fact>
+        <Fact name="Round trip">
+          {link.roundTripMs === null ? 'not known' : `${link.roundTripMs.toFixed(1)} ms`}
+        </Fact>
+        <Fact name="Clock offset">
+          {link.clockOffsetMs === null ? 'not known' : `${link.clockOffsetMs.toFixed(1)} ms`}
+        </Fact>
+      </dl>
+      <LinkControl site={site} />
+    </section>
+  );
+}
+
+function LogPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: number }) {
+  const { log } = site;
+  return (
+    <section className="panel">
+      <h2>Log</h2>
+      <dl className="facts">
+        <Fact name="Epoch">{log.epoch}</Fact>
+        <Fact name="Size">{log.size.toLocaleString('en')} events</Fact>
+        <Fact name="Root">
+          <span className="mono" title={log.root}>
+            {log.root === '' ? 'none yet' : `${log.root.slice(0, 16)}…`}
+          </span>
+        </Fact>
+        <Fact name="Verified">
+          {log.verifiedAt === null ? (
+            <StateMark tone="none" shape="ring" word="Not yet" />
+          ) : (
+            <StateMark
+              tone="good"
+              shape="disc"
+              word={`${shortTime(log.verifiedAt, nowMs)} ${zoneAt(log.verifiedAt)}`}
+            />
+          )}
+        </Fact>
+      </dl>
+      <a className="plain framed" href={hrefOf('events')}>
+        Events
+      </a>
+    </section>
+  );
+}
+
+function ServersPanel({ site, devices }: { readonly site: Site; readonly devices: readonly Device[] }) {
+  const count = (server: RecordingServer) =>
+    devices.filter(device => device.hardware.recordingServer.id === server.id).length;
+  return (
+    <section className="panel">
+      <h2>Recording servers</h2>
+      <ul className="servers">
+        {site.recordingServers.map(server => (
+          <li key={server.id} data-testid={`recording-server-${server.id}`}>
+            <span className="row">
+              <span className="grow clip">{server.name}</span>
+              <span className="dim nowrap">{count(server)} devices</span>
+              {server.recording ? (
+                <StateMark tone="good" shape="disc" word="Recording" />
+              ) : (
+                <StateMark tone="bad" shape="square" word="Halted" />
+              )}
+            </span>
+            {server.haltedBecause !== null && <p className="tone-bad">{server.haltedBecause}</p>}
+          </li>
+        ))}
+      </ul>
+      {site.recordingServers.length === 0 && <p className="dim">None is known.</p>}
+    </section>
+  );
+}
+
+interface Actions {
+  readonly onMove: (hardware: Hardware) => void;
+  readonly onRename: (device: Device) => void;
+}
+
+function DeviceLine({
+  device,
+  site,
+  nowMs,
+  first,
+  onMove,
+  onRename,
+}: {
+  readonly device: Device;
+  readonly site: Site;
+  readonly nowMs: number;
+  readonly first: boolean;
+} & Actions) {
+  const state = stateOfDevice(device, site, nowMs);
+  const { hardware } = device;
+  const server = site.recordingServers.find(item => item.id === hardware.recordingServer.id);
+  const set = (title: string, change: { enabled?: boolean; recordingEnabled?: boolean }) =>
+    void updateDevice(device, title, change);
+  return (
+    <tr data-testid={`device-${device.id}`} className={first ? 'first-of-hardware' : ''}>
+      <td>{first && <span title={hardware.address}>{hardware.name}</span>}</td>
+      <td className="nowrap">
+        <span className="row">
+          <Icon
+            name={device.type === 'CAMERA' ? 'camera' : device.type === 'MICROPHONE' ? 'microphone' : 'other'}
+            size={14}
+          />
+          {device.name}
+          <button
+            type="button"
+            className="plain square"
+            aria-label={`Rename ${device.name}`}
+            title="Rename"
+            onClick={() => onRename(device)}
+          >
+            <Icon name="edit" size={13} />
+          </button>
+        </span>
+      </td>
+      <td className="device-state">
+        <StateMark {...state} />
+        <div className="dim">{state.detail}</div>
+      </td>
+      <td>
+        <Switch
+          aria-label={`${device.name} enabled`}
+          checked={device.enabled}
+          onChange={event =>
+            set(`${event.currentTarget.checked ? 'Enable' : 'Disable'} ${device.name}`, {
+              enabled: event.currentTarget.checked,
+            })
+          }
+        />
+      </td>
+      <td>
+        <Switch
+          aria-label={`${device.name} recorded`}
+          checked={device.recordingEnabled}
+          disabled={!device.enabled}
+          onChange={event =>
+            set(`${event.currentTarget.checked ? 'Record' : 'Do not record'} ${device.name}`, {
+              recordingEnabled: event.currentTarget.checked,
+            })
+          }
+        />
+      </td>
+      <td className="nowrap">
+        {first && (
+          <span className="row">
+            <span className="grow">{server?.name ?? 'not known'}</span>
+            <button
+              type="button"
+              className="plain framed"
+              onClick={() => onMove(hardware)}
+              data-testid={`move-${hardware.id}`}
+            >
+              <Icon name="move" size={13} />
+              Move
+            </button>
+          </span>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+function DeviceTable({
+  site,
+  devices,
+  nowMs,
+  ...actions
+}: { readonly site: Site; readonly devices: readonly Device[]; readonly nowMs: number } & Actions) {
+  const byHardware = [...Map.groupBy(devices, device => device.hardware.id).values()];
+  return (
+    <table className="list" data-testid="hardware-list">
+      <thead>
+        <tr>
+          <th>Hardware</th>
+          <th>Device</th>
+          <th>State</th>
+          <th>Enabled</th>
+          <th>Record</th>
+          <th>Recording server</th>
+        </tr>
+      </thead>
+      <tbody>
+        {byHardware.flatMap(group =>
+          group.map((device, index) => (
+            <DeviceLine
+              key={device.id}
+              device={device}
+              site={site}
+              nowMs={nowMs}
+              first={index === 0}
+              {...actions}
+            />
+          )),
+        )}
+      </tbody>
+    </table>
+  );
+}
+
+type Dialog =
+  | { readonly kind: 'add' }
+  | { readonly kind: 'move'; readonly hardware: Hardware }
+  | { readonly kind: 'rename'; readonly device: Device };
+
+function SiteView({ site }: { readonly site: Site }) {
+  const directory = useSiteDirectory();
+  const nowMs = useNow(1000);
+  const [dialog, setDialog] = useState<Dialog | null>(null);
+  const devices = directory.devices.filter(device => device.site.id === site.id);
+  const close = () => setDialog(null);
+  const down = site.link?.state === 'DOWN';
+  return (
+    <div className="page">
+      <header className="page-head">
+        <h1>{site.name}</h1>
+        {down && (
+          <span className="tone-warn">
+            Nothing is known of this site since {dayAndClock(site.link?.since ?? nowMs)}. What is asked of it
+            waits for its link.
+          </span>
+        )}
+        <span className="grow" />
+        <button
+          type="button"
+          className="plain framed"
+          onClick={() => setDialog({ kind: 'add' })}
+          disabled={site.recordingServers.length === 0}
+          data-testid="add-camera"
+        >
+          <Icon name="plus" size={13} />
+          Add a camera
+        </button>
+      </header>
+      <div className="table-scroll">
+        <div className="panels">
+          <LinkPanel site={site} nowMs={nowMs} />
+          <LogPanel site={site} nowMs={nowMs} />
+          <ServersPanel site={site} devices={devices} />
+        </div>
+        <DeviceTable
+          site={site}
+          devices={devices}
+          nowMs={nowMs}
+          onMove={hardware => setDialog({ kind: 'move', hardware })}
+          onRename={device => setDialog({ kind: 'rename', device })}
+        />
+        {devices.length === 0 && <Empty title="No devices">Add a camera to begin.</Empty>}
+      </div>
+      {dialog?.kind === 'add' && <AddCameraDialog site={site} onClose={close} />}
+      {dialog?.kind === 'move' && (
+        <MoveHardwareDialog site={site} hardware={dialog.hardware} onClose={close} />
+      )}
+      {dialog?.kind === 'rename' && <RenameDeviceDialog device={dialog.device} onClose={close} />}
+    </div>
+  );
+}
+
+function SiteOverview() {
+  const { sites, devices } = useSiteDirectory();
+  const nowMs = useNow(1000);
+  return (
+    <div className="page">
+      <header className="page-head">
+        <h1>Sites</h1>
+        <span className="dim">
+          {sites.length} sites, {devices.length} devices
+        </span>
+      </header>
+      <div className="table-scroll">
+        <table className="list" data-testid="site-list">
+          <thead>
+            <tr>
+              <th>Site</th>
+              <th>Link</th>
+              <th>Lag</th>
+              <th>Round trip</th>
+              <th>Log</th>
+              <th>Verified ({zoneAt(nowMs)})</th>
+              <th>Devices</th>
+              <th>
+                <span className="hidden-text">Demonstration</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {sites.map(site => (
+              <SiteLine
+                key={site.id}
+                site={site}
+                deviceCount={devices.filter(device => device.site.id === site.id).length}
+                nowMs={nowMs}
+              />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  );
+}
+
+function SiteLine({
+  site,
+  deviceCount,
+  nowMs,
+}: {
+  readonly site: Site;
+  readonly deviceCount: number;
+  readonly nowMs: number;
+}) {
+  const { link } = site;
+  const state = link === null ? null : stateOfLink(link, nowMs);
+  const lag = link === null ? null : lagOf(link);
+  return (
+    <tr data-testid={`site-${site.id}`} data-state={site.link?.state}>
+      <td>
+        <button type="button" className="open" onClick={() => go('sites', site.id)}>
+          {site.name}
+        </button>
+      </td>
+      <td>
+        {state === null ? (
+          <span className="dim">This central</span>
+        ) : (
+          <>
+            <StateMark {...state} />
+            <div className="dim">{state.detail}</div>
+          </>
+        )}
+      </td>
+      <td>
+        {lag === null ? <span className="dim">{link === null ? '–' : 'not known'}</span> : `${lag} events`}
+      </td>
+      <td>
+        {link?.roundTripMs == null ? <span className="dim">–</span> : `${link.roundTripMs.toFixed(0)} ms`}
+      </td>
+      <td>
+        {site.log.size.toLocaleString('en')} events
+        <div className="dim mono">
+          epoch {site.log.epoch}, {site.log.root.slice(0, 10)}
+        </div>
+      </td>
+      <td>
+        {site.log.verifiedAt === null ? (
+          <span className="dim">not yet</span>
+        ) : (
+          shortTime(site.log.verifiedAt, nowMs)
+        )}
+      </td>
+      <td>{deviceCount}</td>
+      <td>
+        <LinkControl site={site} />
+      </td>
+    </tr>
+  );
+}
+
+export function SitesPage({ place }: { readonly place: Place }) {
+  const directory = useSiteDirectory();
+  const site = place.item === null ? undefined : directory.siteById.get(place.item);
+  return site === undefined ? <SiteOverview /> : <SiteView key={site.id} site={site} />;
+}

@@ -1,0 +1,103 @@
+/** Time to pixels and back. Everything here is pure; times are milliseconds since the Unix epoch. */
+
+export interface View {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Closer than this single frames would be told apart, which the frame step does better. */
+export const SHORTEST_VIEW_MS = 20 * SECOND;
+export const LONGEST_VIEW_MS = 62 * DAY;
+
+export const lengthOf = (view: View): number => view.toMs - view.fromMs;
+export const xOf = (view: View, widthPx: number, ms: number): number =>
+  ((ms - view.fromMs) / lengthOf(view)) * widthPx;
+export const msAt = (view: View, widthPx: number, x: number): number =>
+  view.fromMs + (x / widthPx) * lengthOf(view);
+
+export function zoom(view: View, factor: number, aroundMs: number): View {
+  const length = Math.min(LONGEST_VIEW_MS, Math.max(SHORTEST_VIEW_MS, lengthOf(view) * factor));
+  const share = (aroundMs - view.fromMs) / lengthOf(view);
+  const fromMs = aroundMs - share * length;
+  return { fromMs, toMs: fromMs + length };
+}
+
+export const pan = (view: View, byMs: number): View => ({
+  fromMs: view.fromMs + byMs,
+  toMs: view.toMs + byMs,
+});
+
+/** The same length, with `ms` at `share` of the width (0 left, 1 right). */
+export function placeAt(view: View, ms: number, share: number): View {
+  const fromMs = ms - lengthOf(view) * share;
+  return { fromMs, toMs: fromMs + lengthOf(view) };
+}
+
+export const isWithin = (view: View, ms: number): boolean => ms >= view.fromMs && ms < view.toMs;
+
+const STEPS: readonly number[] = [
+  SECOND,
+  2 * SECOND,
+  5 * SECOND,
+  10 * SECOND,
+  30 * SECOND,
+  MINUTE,
+  2 * MINUTE,
+  5 * MINUTE,
+  10 * MINUTE,
+  30 * MINUTE,
+  HOUR,
+  2 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  DAY,
+  2 * DAY,
+  7 * DAY,
+];
+
+export interface Tick {
+  readonly ms: number;
+  /** At local midnight: the label names the day. */
+  readonly isDay: boolean;
+  /** Steps shorter than a minute need seconds in the label. */
+  readonly hasSeconds: boolean;
+}
+
+/** A label needs about this much room. */
+const LABEL_PX = 76;
+
+/** Ticks at round local times. `offsetMs` is local time minus UTC. */
+export function ticks(view: View, widthPx: number, offsetMs: number): Tick[] {
+  const least = (lengthOf(view) / Math.max(1, widthPx)) * LABEL_PX;
+  const step = STEPS.find(candidate => candidate >= least) ?? 7 * DAY;
+  const first = Math.ceil((view.fromMs + offsetMs) / step) * step;
+  const found: Tick[] = [];
+  for (let local = first; local - offsetMs < view.toMs; local += step)
+    found.push({ ms: local - offsetMs, isDay: local % DAY === 0, hasSeconds: step < MINUTE });
+  return found;
+}
+
+export type SpanState = 'HELD' | 'REMOTE' | 'GAP' | 'UNKNOWN';
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly state: SpanState;
+  readonly cause: string | null;
+  readonly retrievableUntil: string | null;
+}
+
+export const spanAt = (spans: readonly Span[], ms: number): Span | undefined =>
+  spans.find(span => ms >= span.fromMs && ms < span.toMs);
+
+/** Where the next recording held here begins, at or after `ms`; null when nothing follows. */
+export function nextHeld(lanes: readonly (readonly Span[])[], ms: number): number | null {
+  const starts = lanes.flatMap(spans =>
+    spans.filter(span => span.state === 'HELD' && span.toMs > ms).map(span => Math.max(ms, span.fromMs)),
+  );
+  return starts.length === 0 ? null : Math.min(...starts);
+}

@@ -1,0 +1,115 @@
+import { useEffect, useMemo } from 'react';
+import { type Connection, nodesOf, request } from '../session/graphql.client';
+import { useQuery } from '../session/use-query';
+import { lengthOf, type Span, type View } from './timeline.geometry';
+import type { AlarmMarker, LockBar } from './timeline.painter';
+
+const TIMELINE = `query Timeline($devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
+  timeline(deviceIds: $devices, from: $from, to: $to) { deviceId spans { from to state cause retrievableUntil } }
+}`;
+const ALARMS = `query TimelineAlarms($from: DateTime!, $to: DateTime!) {
+  alarms(filter: { from: $from, to: $to }, first: 200) {
+    edges { cursor node { id localNumber name priority state raisedAt source { id } } } pageInfo { hasNextPage endCursor }
+  }
+}`;
+const LOCKS = `query TimelineLocks { evidenceLocks(filter: { states: [ACTIVE] }, first: 100) {
+  edges { cursor node { id headline from to devices { id } } } pageInfo { hasNextPage endCursor }
+} }`;
+
+interface TimelineAnswer {
+  readonly timeline: readonly {
+    readonly deviceId: string;
+    readonly spans: readonly {
+      readonly from: string;
+      readonly to: string;
+      readonly state: Span['state'];
+      readonly cause: string | null;
+      readonly retrievableUntil: string | null;
+    }[];
+  }[];
+}
+interface AlarmNode {
+  readonly id: string;
+  readonly localNumber: number;
+  readonly name: string;
+  readonly priority: number;
+  readonly state: string;
+  readonly raisedAt: string;
+  readonly source: { readonly id: string } | null;
+}
+interface LockNode {
+  readonly id: string;
+  readonly headline: string;
+  readonly from: string;
+  readonly to: string;
+  readonly devices: readonly { readonly id: string }[];
+}
+
+/** While the view shows the present, what is recorded now grows. */
+const PRESENT_INTERVAL_MS = 4_000;
+
+/** The asked window is wider than the view and in coarse steps, so that panning seldom has to wait. */
+function windowAround(view: View): View {
+  const step = lengthOf(view) / 2;
+  const fromMs = Math.floor((view.fromMs - step) / step) * step;
+  return { fromMs, toMs: Math.ceil((view.toMs + step) / step) * step };
+}
+
+export interface TimelineData {
+  readonly spans: ReadonlyMap<string, readonly Span[]>;
+  readonly alarms: readonly AlarmMarker[];
+  readonly locks: readonly LockBar[];
+  readonly known: boolean;
+}
+
+export function useTimeline(deviceIds: readonly string[], view: View): TimelineData {
+  const asked = windowAround(view);
+  const interval = { from: new Date(asked.fromMs).toISOString(), to: new Date(asked.toMs).toISOString() };
+  const window = JSON.stringify(interval);
+  const key = deviceIds.length === 0 ? null : `${deviceIds.join()} ${window}`;
+  const answer = useQuery(key, () => request<TimelineAnswer>(TIMELINE, { devices: deviceIds, ...interval }), [
+    'timeline',
+  ]);
+  const alarms = useQuery(window, () => request<{ alarms: Connection<AlarmNode> }>(ALARMS, interval), [
+    'alarms',
+  ]);
+  const locks = useQuery('locks', () => request<{ evidenceLocks: Connection<LockNode> }>(LOCKS), [
+    'evidence-locks',
+  ]);
+  const showsPresent = view.toMs > Date.now();
+  const { refetch } = answer;
+  useEffect(() => {
+    if (!showsPresent) return;
+    const timer = setInterval(refetch, PRESENT_INTERVAL_MS);
+    return () => clearInterval(timer);
+  }, [showsPresent, refetch]);
+  return useMemo(
+    () => ({
+      spans: new Map(answer.data?.timeline.map(lane => [lane.deviceId, lane.spans.map(toSpan)])),
+      alarms: nodesOf(alarms.data?.alarms)
+        .filter(alarm => alarm.source === null || deviceIds.includes(alarm.source.id))
+        .map(toMarker),
+      locks: nodesOf(locks.data?.evidenceLocks).map(toBar),
+      known: answer.data !== undefined,
+    }),
+    [answer.data, alarms.data, locks.data, deviceIds],
+  );
+}
+
+const toSpan = (span: TimelineAnswer['timeline'][number]['spans'][number]): Span => ({
+  ...{ fromMs: Date.parse(span.from), toMs: Date.parse(span.to), state: span.state },
+  ...{ cause: span.cause, retrievableUntil: span.retrievableUntil },
+});
+const toMarker = (alarm: AlarmNode): AlarmMarker => ({
+  ...{
+    id: alarm.id,
+    atMs: Date.parse(alarm.raisedAt),
+    priority: alarm.priority,
+    open: alarm.state !== 'CLOSED',
+  },
+  label: `Alarm ${alarm.localNumber}: ${alarm.name}`,
+});
+const toBar = (lock: LockNode): LockBar => ({
+  ...{ id: lock.id, fromMs: Date.parse(lock.from), toMs: Date.parse(lock.to) },
+  ...{ deviceIds: lock.devices.map(device => device.id), label: `Evidence lock: ${lock.headline}` },
+});
