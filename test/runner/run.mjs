@@ -34,6 +34,11 @@ const files = packages
   .flatMap(compiledTests)
   .filter(file => args.length === 0 || args.some(part => file.includes(part)))
   .sort();
+// The long ones first, so that the run does not end with one worker waiting for the other.
+const queue = [
+  ...files.filter(file => kindOf(file) === 'integration'),
+  ...files.filter(file => kindOf(file) === 'unit'),
+];
 
 if (files.length === 0) {
   console.log(`no test file matches ${args.join(' ') || '*'}`);
@@ -111,10 +116,7 @@ async function drain(queue, workers) {
 
 const started = Date.now();
 // End-to-end stories start many processes of their own: side by side they would measure each other.
-await drain(
-  files.filter(file => kindOf(file) !== 'e2e'),
-  os.availableParallelism(),
-);
+await drain(queue, os.availableParallelism());
 await drain(
   files.filter(file => kindOf(file) === 'e2e'),
   1,
