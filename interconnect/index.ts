@@ -41,6 +41,14 @@ export {
   parseLinkTrace,
   traceCapacityBytes,
 } from './emulated-link/link-trace.js';
+export type { LinkMachineState } from './link/link.machine.js';
+export {
+  LinkFactError,
+  type LinkKeeper,
+  type LinkKeeperOptions,
+  type LinkView,
+  openLinkKeeper,
+} from './link/link-keeper.js';
 export {
   type AttachedRecordingServer,
   createMediaChannelService,
