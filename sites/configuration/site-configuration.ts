@@ -12,6 +12,10 @@ export const RecordingServerConfiguration = z.strictObject({
   retentionDays: z.number().positive().max(365_000).default(30),
   /** The media database's own limit; the disk's free space is a limit in any case. */
   sizeGigabytesMax: z.number().positive().optional(),
+  /** A segment is sealed at the first key frame after this time: what a crash can leave unproven. */
+  segmentSecondsMax: z.number().min(1).max(3600).default(64),
+  /** How often what was sealed is told to the log. */
+  reportSeconds: z.number().min(1).max(3600).default(60),
 });
 
 /** A camera that is added when the site does not have it yet; later changes are made through the API. */
