@@ -257,8 +257,8 @@ function EventTable({
           <th>Event</th>
           <th>Site</th>
           <th>Position</th>
-          <th>Stream</th>
-          <th>Actor</th>
+          <th className="event-stream">Stream</th>
+          <th className="event-actor">Actor</th>
         </tr>
       </thead>
       <tbody>
@@ -281,7 +281,7 @@ function EventTable({
             <td className="mono dim event-stream">
               <span className="clip">{event.stream}</span>
             </td>
-            <td className="dim clip">{event.actor}</td>
+            <td className="dim nowrap event-actor">{event.actor}</td>
           </tr>
         ))}
       </tbody>

@@ -64,7 +64,14 @@ function shownInstead(span: Span | undefined, fault: string | null, atMs: number
   if (span.state === 'REMOTE') {
     const until =
       span.retrievableUntil === null ? '' : `, retrievable until ${dayAndClock(span.retrievableUntil)}`;
-    return { ...base, word: 'Not held here', detail: `Recorded at ${siteName}${until}` };
+    return {
+      ...base,
+      word: 'Not held here',
+      detail:
+        span.cause === 'RECORDING_NOW'
+          ? `Being recorded at ${siteName}, not sealed yet`
+          : `Recorded at ${siteName}${until}`,
+    };
   }
   if (span.state === 'GAP')
     return {

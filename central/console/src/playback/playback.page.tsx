@@ -1,4 +1,4 @@
-import { TextInput } from '@mantine/core';
+import { Switch, TextInput } from '@mantine/core';
 import { useEffect, useMemo, useState } from 'react';
 import { CreateEvidenceLockDialog } from '../evidence-lock/create-evidence-lock.dialog';
 import { requestRetrieval } from '../retrieval/request-retrieval';
@@ -7,6 +7,7 @@ import { useSiteDirectory } from '../site/site-directory';
 import { Timeline } from '../timeline/timeline';
 import { isWithin, placeAt, type View, zoom } from '../timeline/timeline.geometry';
 import { useTimeline } from '../timeline/use-timeline';
+import { Icon } from '../ui/icon';
 import { fromLocalInput, toLocalInput, useNow } from '../ui/time';
 import type { PlaybackClock, PlaybackState } from './playback.clock';
 import { keepPlayed, lastPlayed, PLAYBACK_LIMIT, toggled } from './playback-devices.store';
@@ -163,6 +164,21 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
             ? 'Choose up to four cameras in the tree'
             : `${deviceIds.length} of ${PLAYBACK_LIMIT} cameras, chosen in the tree`}
         </span>
+        <Switch
+          label="Skip gaps"
+          checked={state.skipGaps}
+          onChange={event => clock.change({ skipGaps: event.currentTarget.checked })}
+        />
+        <button
+          type="button"
+          className="plain"
+          title="Sound of the first camera (s)"
+          aria-pressed={!muted}
+          onClick={() => setMuted(!muted)}
+        >
+          <Icon name={muted ? 'muted' : 'volume'} />
+          Sound
+        </button>
         <JumpTo clock={clock} onJump={seek} />
       </header>
       <div
@@ -183,14 +199,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
         ))}
         {deviceIds.length === 0 && <p className="tile-free">No camera is chosen</p>}
       </div>
-      <TransportBar
-        clock={clock}
-        state={state}
-        muted={muted}
-        onMuted={setMuted}
-        onZoom={zoomBy}
-        onPresent={present}
-      >
+      <TransportBar clock={clock} state={state} onZoom={zoomBy} onPresent={present}>
         <SelectionBar
           selection={selection}
           markMs={markMs}

@@ -1,4 +1,4 @@
-import { SegmentedControl, Switch } from '@mantine/core';
+import { SegmentedControl } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Icon, type IconName } from '../ui/icon';
 import { type PlaybackClock, type PlaybackState, SPEEDS } from './playback.clock';
@@ -33,23 +33,13 @@ function Action({
 interface TransportBarProps {
   readonly clock: PlaybackClock;
   readonly state: PlaybackState;
-  readonly muted: boolean;
-  readonly onMuted: (muted: boolean) => void;
   readonly onZoom: (factor: number) => void;
   readonly onPresent: () => void;
   readonly children: ReactNode;
 }
 
-export function TransportBar({
-  clock,
-  state,
-  muted,
-  onMuted,
-  onZoom,
-  onPresent,
-  children,
-}: TransportBarProps) {
-  const { playing, speed, skipGaps } = state;
+export function TransportBar({ clock, state, onZoom, onPresent, children }: TransportBarProps) {
+  const { playing, speed } = state;
   return (
     <div className="transport" role="toolbar" aria-label="Playback">
       <Action icon="stepBack" label="One frame back" keys="," onClick={() => clock.step(-1)} />
@@ -74,21 +64,6 @@ export function TransportBar({
       <PositionReadout clock={clock} />
       <span className="grow" />
       {children}
-      <button
-        type="button"
-        className="plain square"
-        aria-label={muted ? 'Sound on' : 'Mute'}
-        title="Sound (s)"
-        aria-pressed={!muted}
-        onClick={() => onMuted(!muted)}
-      >
-        <Icon name={muted ? 'muted' : 'volume'} />
-      </button>
-      <Switch
-        label="Skip gaps"
-        checked={skipGaps}
-        onChange={event => clock.change({ skipGaps: event.currentTarget.checked })}
-      />
       <Action icon="zoomOut" label="Zoom out" keys="-" onClick={() => onZoom(2)} />
       <Action icon="zoomIn" label="Zoom in" keys="+" onClick={() => onZoom(0.5)} />
       <button type="button" className="plain framed" title="To the newest recording (n)" onClick={onPresent}>

@@ -12,8 +12,9 @@ const REQUEST = `mutation RequestRetrieval($devices: [ID!]!, $from: DateTime!, $
 export async function requestRetrieval(
   deviceIds: readonly string[],
   fromMs: number,
-  toMs: number,
+  untilMs: number,
 ): Promise<void> {
+  const toMs = Math.min(untilMs, Date.now());
   const title = deviceIds.length === 1 ? 'Retrieval requested' : `${deviceIds.length} retrievals requested`;
   try {
     const interval = { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };

@@ -91,7 +91,7 @@ function RetrievalLine({
       <td>
         <StateMark {...state} />
       </td>
-      <td>
+      <td className="nowrap">
         {retrieval.device.name}
         <div className="dim">{retrieval.site.name}</div>
       </td>
@@ -99,7 +99,7 @@ function RetrievalLine({
         {shortTime(retrieval.from, nowMs)}
         <div className="dim">{duration(Date.parse(retrieval.to) - Date.parse(retrieval.from))}</div>
       </td>
-      <td style={{ width: '34%' }}>
+      <td style={{ width: '30%' }}>
         <div
           className={`progress ${state.bar}`}
           role="progressbar"

@@ -53,7 +53,7 @@ export function endSession(because: string): void {
   if (state.session !== null) change({ session: null, endedBecause: because });
 }
 
-export type SignInRefusal = 'WRONG_PASSWORD' | 'UNREACHABLE' | 'REFUSED';
+export type SignInRefusal = 'WRONG_PASSWORD' | 'TOO_MANY' | 'UNREACHABLE' | 'REFUSED';
 
 interface TokenAnswer {
   readonly access_token?: string;
@@ -75,6 +75,7 @@ export async function signIn(userName: string, password: string): Promise<SignIn
     return 'UNREACHABLE';
   }
   if (response.status === 400 || response.status === 401) return 'WRONG_PASSWORD';
+  if (response.status === 429) return 'TOO_MANY';
   if (response.status >= 502) return 'UNREACHABLE';
   if (!response.ok) return 'REFUSED';
   const answer = (await response.json()) as TokenAnswer;

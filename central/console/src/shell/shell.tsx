@@ -7,6 +7,7 @@ import { showDevice, showDevices, useLiveLayout } from '../live/live-layout.stor
 import { PlaybackPage } from '../playback/playback.page';
 import { lastPlayed, toggled } from '../playback/playback-devices.store';
 import { RetrievalsPage } from '../retrieval/retrievals.page';
+import { useCentralConnection } from '../session/central-connection.store';
 import { type Connection, request } from '../session/graphql.client';
 import { useSession } from '../session/session.store';
 import { useQuery } from '../session/use-query';
@@ -77,6 +78,7 @@ function Workplace() {
   const retry = useSubscriptions(session?.token ?? '');
   const newAlarms = useNewAlarmCount();
   const shownIds = useShownIds(place);
+  const central = useCentralConnection();
   const [overview, setOverview] = useState(false);
   const [tree, setTree] = useState(true);
   useShortcuts([
@@ -96,7 +98,7 @@ function Workplace() {
     },
   ]);
   return (
-    <div className="shell" data-tree={tree}>
+    <div className="shell" data-tree={tree} data-central={central.state}>
       <TopBar
         newAlarms={newAlarms}
         onShortcuts={() => setOverview(true)}

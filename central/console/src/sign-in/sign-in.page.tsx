@@ -6,6 +6,7 @@ import './sign-in.css';
 
 const refusals: Record<SignInRefusal, string> = {
   WRONG_PASSWORD: 'The user name or the password is not right.',
+  TOO_MANY: 'Too many attempts. Wait a little, then try again.',
   UNREACHABLE: 'The central does not answer. It may be starting or the network may be down.',
   REFUSED: 'The central refused the sign-in for another reason. Its log says which.',
 };

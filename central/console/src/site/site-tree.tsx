@@ -148,6 +148,10 @@ export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) 
           aria-label="Find a site or device"
           value={filter}
           onChange={event => setFilter(event.currentTarget.value)}
+          onKeyDown={event => {
+            if (event.key === 'Escape') setFilter('');
+            if (event.key === 'ArrowDown') moveTo(0);
+          }}
         />
       </label>
       <div className="tree" role="tree" aria-label="Sites" ref={list} data-testid="site-tree">

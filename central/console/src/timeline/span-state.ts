@@ -24,17 +24,27 @@ const causes: Record<string, string> = {
   HARDWARE_MOVED: 'the hardware was moved to another recording server',
   DISK_FULL: 'the disk was full',
   MEDIA_LOST: 'the recording was damaged or lost',
+  RECORDING_NOW: 'being recorded now, not sealed yet',
+  NOT_RECORDED: 'nothing was recorded',
+  DELETED: 'deleted at the site',
+  DAMAGED: 'found damaged at the site',
   LINK_DOWN: 'the link to the site was down',
   RETENTION_AGE: 'deleted at the end of its retention',
   RETENTION_SIZE: 'deleted to stay within the size limit',
 };
 
-export const causeInWords = (cause: string): string =>
-  causes[cause] ?? cause.toLowerCase().replaceAll('_', ' ');
+/** `LINK_DOWN_SINCE 2026-11-20T14:02:00.000Z` carries its instant. */
+const LINK_DOWN_SINCE = /^LINK_DOWN_SINCE (\S+)$/;
+
+export function causeInWords(cause: string): string {
+  const since = LINK_DOWN_SINCE.exec(cause)?.[1];
+  if (since !== undefined) return `the link to the site has been down since ${shortTime(since)}`;
+  return causes[cause] ?? cause.toLowerCase().replaceAll('_', ' ');
+}
 
 export function spanInWords(span: Span): string {
   const parts = [`${spanStates[span.state].word}: ${spanStates[span.state].means}`];
-  if (span.cause !== null && span.state !== 'HELD') parts.push(causeInWords(span.cause));
+  if (span.cause !== null) parts.push(causeInWords(span.cause));
   if (span.retrievableUntil !== null)
     parts.push(`can be retrieved until ${shortTime(span.retrievableUntil)}`);
   return parts.join(' · ');

@@ -34,9 +34,19 @@ function nameOf(event: KeyboardEvent): string {
   return event.shiftKey && key.length > 1 ? `Shift+${key}` : key;
 }
 
+/** Out of a field with Escape, back to the shortcuts. */
+function leaveField(event: KeyboardEvent): void {
+  if (event.key === 'Escape') (event.target as HTMLElement).blur();
+}
+
 function onKey(event: KeyboardEvent): void {
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-  if (document.querySelector('[role=dialog][aria-modal=true]') !== null || belongsToFocus(event)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector('[role=dialog][aria-modal=true]') !== null) return;
+  if (isTyping(event.target)) {
+    leaveField(event);
+    return;
+  }
+  if (belongsToFocus(event)) return;
   const name = nameOf(event);
   const pair =
     firstKey !== null && event.timeStamp - firstKey.atMs < PAIR_MS ? `${firstKey.key} ${name}` : null;
