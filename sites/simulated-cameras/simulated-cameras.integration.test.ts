@@ -9,7 +9,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { RtspTestClient } from '../rtsp-server/rtsp-test-client.js';
 import { groupPictures, splitAnnexB } from './annex-b.js';
-import { type Clip, loadClip, shortenClip } from './clip.js';
+import { type Clip, clipNames, loadClip, shortenClip } from './clip.js';
 import { openSimulatedCameras, runSimulatedCameras } from './simulated-cameras.js';
 
 const test = suite('simulated cameras');
@@ -182,6 +182,24 @@ testWith('ffmpeg', 'what ffmpeg copies from a camera over its loop decodes witho
     assert.is(decoded.stderr, '');
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+});
+
+testWith('ffmpeg', 'every picture of the committed clips carries its number in squares', async () => {
+  for (const name of clipNames) {
+    const clip = path.resolve(import.meta.dirname, `../../simulated-cameras/clips/${name}.h264`);
+    const squares = ['-vf', 'crop=176:16:784:524', '-pix_fmt', 'gray', '-f', 'rawvideo', '-'];
+    const options = { encoding: 'buffer' as const, maxBuffer: 4e6, timeout: 30_000 };
+    const { stdout } = await run('ffmpeg', ['-v', 'error', '-i', clip, ...squares], options);
+    const isWhite = (frame: number, square: number): boolean =>
+      stdout[frame * 176 * 16 + 8 * 176 + square * 16 + 8]! > 128;
+    const read = (frame: number): number =>
+      [1, 2, 3, 4, 5, 6, 7, 8, 9].reduce((sum, square) => sum * 2 + Number(isWhite(frame, square)), 0);
+    assert.is(stdout.length, 400 * 176 * 16, name);
+    for (let frame = 0; frame < 400; frame += 1) {
+      assert.ok(isWhite(frame, 0) && !isWhite(frame, 10), `${name} ${frame}`);
+      assert.is(read(frame), frame, name);
+    }
   }
 });
 
