@@ -71,7 +71,17 @@ export {
   type ReplicationServiceOptions,
 } from './replication/replication-service.js';
 export { runReplication } from './replication/run-replication.js';
+export type { RetrievalProgress } from './retrieval/retrieval-entry.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
+export { RetrievalLogError } from './retrieval/retrieval-process.js';
+export {
+  type CancelOutcome,
+  DEFAULT_RETRIEVAL_BUDGET,
+  OPEN_RETRIEVALS_MAX,
+  type RequestOutcome,
+  RetrievalService,
+  type RetrievalServiceOptions,
+} from './retrieval/retrieval-service.js';
 export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
 export { GRPC_MESSAGE_BYTES_MAX } from './transport/grpc-options.js';
 export { createGrpcServer, GrpcListenError, type GrpcServer } from './transport/grpc-server.js';

@@ -1,0 +1,255 @@
+import { type MediaItem, MediaRefusedError, type MediaSource, type Transfer } from '@holdfast/core';
+import {
+  DeviceId,
+  RecordingServerId,
+  RetrievalId,
+  type RetrievedSegment,
+  SegmentId,
+  SiteId,
+} from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type RecordedSegment,
+  recordSegments,
+  sourceOfSegments,
+} from '../media-channel/recorded-media.fixture.js';
+import { createMemorySegmentIntake, type MemorySegmentIntake } from './memory-segment-intake.fixture.js';
+import { executeTransfer, type TransferEnd } from './retrieval-executor.js';
+
+const test = suite('retrieval executor');
+
+const deviceId = DeviceId.parse(v7());
+const recordingServerId = RecordingServerId.parse(v7());
+const segmentIds = Array.from({ length: 3 }, () => SegmentId.parse(v7()));
+const segments = recordSegments({
+  deviceId,
+  segmentIds,
+  fromMs: 7_000_000,
+  fragmentCount: 5,
+  fragmentBytes: 1000,
+  seed: 'executor',
+});
+const transfer: Transfer = {
+  retrievalId: RetrievalId.parse(v7()),
+  siteId: SiteId.parse(v7()),
+  recordingServerId,
+  deviceId,
+  trigger: 'REQUEST',
+  segmentIds,
+};
+const known = new Map(
+  segments.map(segment => {
+    const { segmentId, fragments } = segment.manifest;
+    const fact = {
+      segmentId,
+      recordingServerId,
+      fromMs: fragments[0]!.fromMs,
+      toMs: fragments.at(-1)!.toMs,
+      fragmentCount: fragments.length,
+      byteLength: segment.byteLength,
+      digest: segment.digest,
+    };
+    return [segmentId, fact];
+  }),
+);
+
+async function execute(source: MediaSource, intake: MemorySegmentIntake, signal?: AbortSignal) {
+  const retrieved: RetrievedSegment[] = [];
+  const missing: string[] = [];
+  let bytes = 0;
+  const end = await executeTransfer({
+    transfer,
+    segments: known,
+    source,
+    intake,
+    signal: signal ?? new AbortController().signal,
+    onBytes: byteCount => {
+      bytes += byteCount;
+    },
+    onSegment: segment => retrieved.push(segment),
+    onMissing: (segmentId, cause) => missing.push(`${segmentId} ${cause}`),
+  });
+  return { end, retrieved, missing, bytes };
+}
+
+/** The source, with its items passing through `change` on their way. Counts items over all requests. */
+function changed(
+  source: MediaSource,
+  change: (item: MediaItem, index: number) => MediaItem | Error,
+): MediaSource {
+  let index = -1;
+  return {
+    open: async function* (request, options) {
+      for await (const item of source.open(request, options)) {
+        index += 1;
+        const result = change(item, index);
+        if (result instanceof Error) throw result;
+        yield result;
+      }
+    },
+  };
+}
+
+function assertIdentical(intake: MemorySegmentIntake, expected: readonly RecordedSegment[]): void {
+  assert.is(intake.complete.size, expected.length);
+  for (const segment of expected) {
+    const stored = Buffer.concat(intake.complete.get(segment.manifest.segmentId)!);
+    assert.ok(stored.equals(Buffer.concat(segment.fragments.map(fragment => fragment.bytes))));
+  }
+}
+
+const isFailed = (end: TransferEnd, cause: string, detail: RegExp) => {
+  assert.is(end.end, 'FAILED');
+  if (end.end !== 'FAILED') return;
+  assert.is(end.cause, cause);
+  assert.match(end.detail, detail);
+};
+
+test('all segments are fetched, byte for byte, and reported as the log names them', async () => {
+  const intake = createMemorySegmentIntake();
+  const { end, retrieved, bytes } = await execute(sourceOfSegments(segments), intake);
+  assert.equal(end, { end: 'DONE' });
+  assertIdentical(intake, segments);
+  assert.is(bytes, 15_000);
+  assert.equal(
+    retrieved.map(({ segmentId, digest }) => [segmentId, digest]),
+    segments.map(segment => [segment.manifest.segmentId, segment.digest]),
+  );
+});
+
+test('wherever the link is lost, the next run goes on at the last verified fragment', async () => {
+  const itemCount = 2 + 3 * 7;
+  for (let lossAt = 0; lossAt < itemCount; lossAt += 1) {
+    const intake = createMemorySegmentIntake();
+    const source = sourceOfSegments(segments);
+    const lossy = changed(source, (item, index) =>
+      index === lossAt ? new MediaRefusedError('NOT_CONNECTED', 'cut') : item,
+    );
+    const first = await execute(lossy, intake);
+    assert.is(first.end.end, 'INTERRUPTED', `loss at item ${lossAt}`);
+    if (first.end.end === 'INTERRUPTED') assert.is(first.end.cause, 'LINK_LOST');
+    const second = await execute(source, intake);
+    assert.equal(second.end, { end: 'DONE' });
+    assertIdentical(intake, segments);
+    assert.is(first.bytes + second.bytes, 15_000, `nothing came twice after a loss at item ${lossAt}`);
+  }
+});
+
+test('a segment that is held already is reported, and none of its fragments is fetched', async () => {
+  const intake = createMemorySegmentIntake();
+  await execute(sourceOfSegments(segments), intake);
+  const source = sourceOfSegments(segments);
+  const { end, retrieved, bytes } = await execute(source, intake);
+  assert.equal(end, { end: 'DONE' });
+  assert.is(retrieved.length, 3);
+  assert.is(bytes, 0);
+});
+
+test('a tampered fragment is refused by name, and nothing of it is stored', async () => {
+  const intake = createMemorySegmentIntake();
+  let fragmentIndex = -1;
+  const tampered = changed(sourceOfSegments(segments), item => {
+    if (item.kind !== 'fragment') return item;
+    fragmentIndex += 1;
+    if (fragmentIndex !== 7) return item;
+    const bytes = Buffer.from(item.fragment.bytes);
+    bytes[500]! ^= 1;
+    return { ...item, fragment: { ...item.fragment, bytes } };
+  });
+  const { end } = await execute(tampered, intake);
+  isFailed(end, 'DIGEST_MISMATCH', /"fragmentIndex":2/);
+  assertIdentical(intake, segments.slice(0, 1));
+  assert.is(intake.partial.get(segmentIds[1]!)!.length, 2);
+});
+
+test('a tampered manifest is refused, even when its fragments agree with it', async () => {
+  const intake = createMemorySegmentIntake();
+  const forged = recordSegments({
+    deviceId,
+    segmentIds,
+    fromMs: 7_000_000,
+    fragmentCount: 5,
+    fragmentBytes: 1000,
+    seed: 'forged',
+  });
+  const { end } = await execute(sourceOfSegments(forged), intake);
+  isFailed(end, 'DIGEST_MISMATCH', /MANIFEST_MISMATCH/);
+  assert.is(intake.complete.size + intake.partial.size, 0);
+});
+
+test('a tampered init is refused', async () => {
+  const intake = createMemorySegmentIntake();
+  const tampered = changed(sourceOfSegments(segments), item =>
+    item.kind === 'init' ? { ...item, init: { ...item.init, bytes: new Uint8Array(700) } } : item,
+  );
+  isFailed((await execute(tampered, intake)).end, 'DIGEST_MISMATCH', /INIT_MISMATCH/);
+  assert.is(intake.complete.size + intake.partial.size, 0);
+});
+
+test('a segment that the source no longer has is named, and the others are fetched', async () => {
+  const intake = createMemorySegmentIntake();
+  for (const gone of [0, 1, 2]) {
+    const rest = segments.filter((_, index) => index !== gone);
+    const { end, missing } = await execute(sourceOfSegments(rest), intake);
+    assert.equal(end, { end: 'DONE' });
+    assert.equal(missing, [`${segmentIds[gone]} DELETED`]);
+  }
+});
+
+test('a source that is busy is tried again later, one that refuses is not', async () => {
+  const refusing = (error: Error) => changed(sourceOfSegments(segments), () => error);
+  const intake = createMemorySegmentIntake();
+  const busy = await execute(refusing(new MediaRefusedError('SOURCE_BUSY', 'later')), intake);
+  assert.equal(busy.end, { end: 'INTERRUPTED', cause: 'SOURCE_BUSY', detail: 'later' });
+  const refused = await execute(refusing(new MediaRefusedError('NOT_ALLOWED', 'never')), intake);
+  isFailed(refused.end, 'SOURCE_REFUSED', /NOT_ALLOWED: never/);
+});
+
+test('a source that says nothing is not asked for ever', async () => {
+  const silent: MediaSource = { open: async function* () {} };
+  const { end } = await execute(silent, createMemorySegmentIntake());
+  assert.is(end.end, 'INTERRUPTED');
+});
+
+test('a source that sends something else than was asked for is not believed', async () => {
+  const intake = createMemorySegmentIntake();
+  const { open } = sourceOfSegments(segments);
+  const other: MediaSource = {
+    open: (request, options) =>
+      open(request.kind === 'RETRIEVE' ? { ...request, segmentIds: [segmentIds[1]!] } : request, options),
+  };
+  isFailed((await execute(other, intake)).end, 'DIGEST_MISMATCH', /where .* was asked for/);
+});
+
+test('a full disk fails the transfer, and what was fetched stays', async () => {
+  const intake = createMemorySegmentIntake();
+  let count = 0;
+  const filling = changed(sourceOfSegments(segments), item => {
+    count += item.kind === 'fragment' ? 1 : 0;
+    if (count === 8) intake.fillDisk();
+    return item;
+  });
+  isFailed((await execute(filling, intake)).end, 'DISK_FULL', /no space left/);
+  assertIdentical(intake, segments.slice(0, 1));
+});
+
+test('aborting ends it at once, and what is verified stays', async () => {
+  const intake = createMemorySegmentIntake();
+  const stop = new AbortController();
+  let count = 0;
+  const stopping = changed(sourceOfSegments(segments), item => {
+    count += item.kind === 'fragment' ? 1 : 0;
+    if (count === 7) stop.abort();
+    return item;
+  });
+  const { end } = await execute(stopping, intake, stop.signal);
+  assert.equal(end, { end: 'ABORTED' });
+  assert.is(intake.complete.size, 1);
+  const again = await execute(sourceOfSegments(segments), intake);
+  assert.equal(again.end, { end: 'DONE' });
+  assertIdentical(intake, segments);
+});
+
+test.run();
