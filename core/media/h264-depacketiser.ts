@@ -76,7 +76,7 @@ export class H264Depacketiser {
     this.#timestamp = packet.timestamp;
     this.#arrivalMs = arrivalMs;
     if (packet.payloadEnd > packet.payloadStart) this.#payload(packet);
-    if (packet.marker && this.#markerTrusted && this.#hasSlice) this.#end();
+    if (packet.marker && this.#markerTrusted && (this.#hasSlice || this.#damaged)) this.#end();
   }
 
   /** The connection is gone: a picture without its end is incomplete. */
