@@ -81,7 +81,7 @@ export class H264Depacketiser {
 
   /** The connection is gone: a picture without its end is incomplete. */
   close(): void {
-    if (this.#open && (this.#hasSlice || this.#damaged)) this.#receiver.lost(1);
+    if (this.#open && (this.#hasSlice || this.#damaged || this.#unitPrefix !== null)) this.#receiver.lost(1);
     this.#reset();
   }
 

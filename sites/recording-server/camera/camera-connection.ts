@@ -4,17 +4,14 @@ import type { RtspAuthorisation } from '../rtsp-client/rtsp-authorisation.js';
 import { RtspClientError } from '../rtsp-client/rtsp-client-error.js';
 import { RtspConnection } from '../rtsp-client/rtsp-connection.js';
 import { type ChannelUse, describe, keepAlive, play, setUp } from '../rtsp-client/rtsp-play.js';
-
-/** No camera pauses so long between two packets; RTCP alone comes every few seconds. */
-export const NO_MEDIA_TIMEOUT_MS = 10_000;
-/** Key frames further apart than this cannot be recorded usefully. */
-export const NO_PICTURE_TIMEOUT_MS = 30_000;
+import type { CameraLimits } from './camera-sink.js';
 
 export interface CameraConnectionOptions {
   readonly address: string;
   readonly authorisation: RtspAuthorisation;
   readonly tlsAuthorities?: readonly string[] | undefined;
   readonly now: () => number;
+  readonly limits: CameraLimits;
   readonly output: AssembledStream;
   /** Why the open run ends when the connection does. */
   readonly endCause: () => RecordingCause;
@@ -32,7 +29,7 @@ export async function streamOnce(
   let assembler: StreamAssembler | null = null;
   try {
     let channels: ReadonlyMap<number, ChannelUse> = new Map();
-    const watch = new MediaWatch();
+    const watch = new MediaWatch(options.limits);
     await using connection = await RtspConnection.open(
       {
         address: options.address,
@@ -80,8 +77,13 @@ class AbortedError extends Error {
 
 /** Notices a camera that holds the connection and sends nothing, or nothing that could be recorded. */
 class MediaWatch {
+  readonly #limits: CameraLimits;
   #lastPacketAt = performance.now();
   #lastPictureAt = performance.now();
+
+  constructor(limits: CameraLimits) {
+    this.#limits = limits;
+  }
 
   packet(track: Track): void {
     if (track === 'VIDEO') this.#lastPacketAt = performance.now();
@@ -103,17 +105,18 @@ class MediaWatch {
   start(fail: (fault: RtspClientError) => void): Disposable {
     this.#lastPacketAt = performance.now();
     this.#lastPictureAt = performance.now();
+    const { noMediaMs, noPictureMs } = this.#limits;
     let timer: NodeJS.Timeout;
     const check = () => {
       const now = performance.now();
-      const packetLeftMs = this.#lastPacketAt + NO_MEDIA_TIMEOUT_MS - now;
-      const pictureLeftMs = this.#lastPictureAt + NO_PICTURE_TIMEOUT_MS - now;
+      const packetLeftMs = this.#lastPacketAt + noMediaMs - now;
+      const pictureLeftMs = this.#lastPictureAt + noPictureMs - now;
       if (packetLeftMs <= 0)
         fail(
           new RtspClientError(
             'NO_MEDIA',
             'NO_MEDIA',
-            `the camera is connected and has sent no video for ${NO_MEDIA_TIMEOUT_MS / 1000} s`,
+            `the camera is connected and has sent no video for ${noMediaMs / 1000} s`,
           ),
         );
       else if (pictureLeftMs <= 0)
@@ -121,12 +124,12 @@ class MediaWatch {
           new RtspClientError(
             'NO_PICTURE',
             'NO_MEDIA',
-            `the camera sends video, and for ${NO_PICTURE_TIMEOUT_MS / 1000} s no picture that can be recorded (key frame with parameter sets)`,
+            `the camera sends video, and for ${noPictureMs / 1000} s no picture that can be recorded (key frame with parameter sets)`,
           ),
         );
       else timer = setTimeout(check, Math.max(50, Math.min(packetLeftMs, pictureLeftMs)));
     };
-    timer = setTimeout(check, NO_MEDIA_TIMEOUT_MS);
+    timer = setTimeout(check, noMediaMs);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 }

@@ -3,26 +3,33 @@ import type { AssembledStream } from '@holdfast/core';
 import { type ConnectionLossCause, RecordingCause } from '@holdfast/schema';
 import { RtspAuthorisation } from '../rtsp-client/rtsp-authorisation.js';
 import { streamOnce } from './camera-connection.js';
-import type { CameraSessionOptions, RunCameraSession } from './camera-sink.js';
+import {
+  CAMERA_LIMITS,
+  type CameraLimits,
+  type CameraSessionOptions,
+  type RunCameraSession,
+} from './camera-sink.js';
 
-/** A camera that restarts takes half a minute; a hundred cameras behind one switch must not come back in one moment. */
-export const BACK_OFF_MS_FIRST = 1_000;
-export const BACK_OFF_MS_MAX = 60_000;
-/** Cameras lock an account after a few wrong passwords: these are tried at half the maximum at the earliest. */
-const REFUSED_BACK_OFF_MS_MIN = BACK_OFF_MS_MAX / 2;
 /** A connection that lasted so long was a good one: the next attempt starts from the first back-off again. */
 const STABLE_AFTER_MS = 10_000;
 
 /** Full jitter (uniform between nothing and the bound), so that cameras lost together do not return together. */
-export function backOffMs(failureCount: number, cause: ConnectionLossCause, random: number): number {
-  if (cause === 'UNAUTHORIZED')
-    return REFUSED_BACK_OFF_MS_MIN + random * (BACK_OFF_MS_MAX - REFUSED_BACK_OFF_MS_MIN);
-  return random * Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_FIRST * 2 ** Math.min(failureCount, 16));
+export function backOffMs(
+  failure: { readonly count: number; readonly cause: ConnectionLossCause },
+  limits: CameraLimits,
+  random: number,
+): number {
+  if (failure.cause === 'UNAUTHORIZED')
+    return (
+      limits.refusedBackOffMsMin + random * Math.max(0, limits.backOffMsMax - limits.refusedBackOffMsMin)
+    );
+  return random * Math.min(limits.backOffMsMax, limits.backOffMsFirst * 2 ** Math.min(failure.count, 16));
 }
 
 /** See `RunCameraSession` and `CameraSink` for what is promised. */
 export const runCameraSession: RunCameraSession = async (options, signal) => {
   const authorisation = new RtspAuthorisation(options);
+  const limits = options.limits ?? CAMERA_LIMITS;
   let failureCount = 0;
   let reportedCause: ConnectionLossCause | null = null;
   while (!signal.aborted) {
@@ -34,6 +41,7 @@ export const runCameraSession: RunCameraSession = async (options, signal) => {
         authorisation,
         tlsAuthorities: options.tlsAuthorities,
         now: options.now,
+        limits,
         output: outputTo(options, state),
         endCause: () => endCauseOf(signal),
       },
@@ -45,7 +53,8 @@ export const runCameraSession: RunCameraSession = async (options, signal) => {
       options.sink.connectionLost(loss.lossCause, loss.message.slice(0, 1000), options.now());
     }
     const stable = state.connected && performance.now() - beganAt >= STABLE_AFTER_MS;
-    const waitMs = backOffMs(stable ? 0 : failureCount, loss.lossCause, options.random());
+    const failure = { count: stable ? 0 : failureCount, cause: loss.lossCause };
+    const waitMs = backOffMs(failure, limits, options.random());
     failureCount = stable ? 1 : failureCount + 1;
     // An abort ends the wait, and with it the loop.
     await wait(waitMs, undefined, { signal }).catch(() => {});

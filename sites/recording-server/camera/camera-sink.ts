@@ -36,6 +36,29 @@ export interface CameraCredentials {
   readonly password: string;
 }
 
+export interface CameraLimits {
+  /** Without a packet of video for so long, the connection is given up. */
+  readonly noMediaMs: number;
+  /** With packets, and without a picture that can be recorded, likewise. */
+  readonly noPictureMs: number;
+  readonly backOffMsFirst: number;
+  readonly backOffMsMax: number;
+  /** After a refused user name or password, at the earliest. */
+  readonly refusedBackOffMsMin: number;
+}
+
+export const CAMERA_LIMITS: CameraLimits = {
+  // No camera pauses so long between two packets of video.
+  noMediaMs: 10_000,
+  // Key frames further apart than this cannot be recorded usefully.
+  noPictureMs: 30_000,
+  // A camera that restarts takes half a minute; a hundred cameras behind one switch must not come back in one moment.
+  backOffMsFirst: 1_000,
+  backOffMsMax: 60_000,
+  // Cameras lock an account after a few wrong passwords.
+  refusedBackOffMsMin: 30_000,
+};
+
 export interface CameraSessionOptions {
   /** `rtsp:` or `rtsps:` URL without user name and password. */
   readonly address: string;
@@ -47,6 +70,8 @@ export interface CameraSessionOptions {
   readonly random: () => number;
   /** For `rtsps:`. Cameras nearly always carry self-signed certificates, so the default accepts any. */
   readonly tlsAuthorities?: readonly string[];
+  /** Those of `CAMERA_LIMITS` unless told otherwise. */
+  readonly limits?: CameraLimits;
 }
 
 /**
