@@ -1,9 +1,12 @@
 import type { TimeSource } from '@holdfast/schema';
 import { RtpTimestampUnwrapper, type SenderReport } from './rtp-packet.js';
 
-/** How long the first access units are held for a sender report, so that they need not be moved afterwards. GStreamer sends it after 1.2–1.6 s. */
-const SENDER_REPORT_WAIT_MS = 2000;
-/** Two seconds of the fastest camera we record. */
+/**
+ * How long the first access units are held for a sender report, so that they need not be moved afterwards. By RFC 3550 §6.2
+ * and §6.3.1 the first one comes after 2.5 s × [0.5, 1.5] / 1.22 at the latest.
+ */
+const SENDER_REPORT_WAIT_MS = 3200;
+/** So much of the fastest camera we record: 40 Mbit/s. */
 const HELD_BYTES_MAX = 16 * 1024 * 1024;
 const HELD_UNITS_MAX = 1024;
 /** A jump is larger than this; a correction is not. */

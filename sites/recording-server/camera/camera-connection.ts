@@ -129,7 +129,7 @@ class MediaWatch {
         );
       else timer = setTimeout(check, Math.max(50, Math.min(packetLeftMs, pictureLeftMs)));
     };
-    timer = setTimeout(check, noMediaMs);
+    timer = setTimeout(check, Math.min(noMediaMs, noPictureMs));
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 }
