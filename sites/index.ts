@@ -1,3 +1,4 @@
+export { type AppendBenchmark, benchAppend } from './bench/append.bench.js';
 export {
   ConfigurationError,
   type ConfigurationFault,

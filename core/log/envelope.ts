@@ -56,13 +56,16 @@ export function leafHashOf(header: Uint8Array, data: Uint8Array, sha256: Sha256)
 
 /** The header's bytes. Throws `EnvelopeError` when a field cannot be written exactly. */
 export function encodeHeader(fields: EventHeader): Uint8Array {
-  const stream = encodeText(fields.stream, 'stream');
-  const type = encodeText(fields.type, 'type');
-  const actor = encodeText(fields.actor, 'actor');
-  const ids = [fields.causationId, fields.correlationId].filter(id => id !== null).length;
-  const bytes = new Uint8Array(
-    headerOffsets.stream + 6 + stream.length + type.length + actor.length + ids * UUID_BYTES,
-  );
+  const texts = [
+    preparedText(fields.stream, 'stream'),
+    preparedText(fields.type, 'type'),
+    preparedText(fields.actor, 'actor'),
+  ];
+  let byteLength: number = headerOffsets.stream;
+  for (const text of texts) byteLength += 2 + text.length;
+  if (fields.causationId !== null) byteLength += UUID_BYTES;
+  if (fields.correlationId !== null) byteLength += UUID_BYTES;
+  const bytes = new Uint8Array(byteLength);
   const view = new DataView(bytes.buffer);
   bytes[headerOffsets.format] = ENVELOPE_FORMAT;
   bytes[headerOffsets.flags] =
@@ -81,9 +84,9 @@ export function encodeHeader(fields: EventHeader): Uint8Array {
   writeUint64(view, headerOffsets.occurredAtMs, fields.occurredAtMs, 0, 'occurredAtMs');
   bytes[headerOffsets.clockQuality] = clockQualityCode(fields.clockQuality);
   let offset: number = headerOffsets.stream;
-  for (const text of [stream, type, actor]) {
+  for (const text of texts) {
     view.setUint16(offset, text.length);
-    bytes.set(text, offset + 2);
+    writeText(text, bytes, offset + 2);
     offset += 2 + text.length;
   }
   if (fields.causationId !== null) {
@@ -205,10 +208,22 @@ class HeaderTail {
   }
 }
 
-function encodeText(text: string, field: string): Uint8Array {
+/** The text itself while every character is one byte, which nearly every one in a header is, else its UTF-8. */
+function preparedText(text: string, field: string): string | Uint8Array {
   const fault = faultOfText(text);
   if (fault !== null) throw new EnvelopeError('BAD_TEXT', field, fault);
-  return utf8Encoder.encode(text);
+  for (let index = 0; index < text.length; index += 1) {
+    if (text.charCodeAt(index) > 0x7f) return utf8Encoder.encode(text);
+  }
+  return text;
+}
+
+function writeText(text: string | Uint8Array, target: Uint8Array, offset: number): void {
+  if (typeof text !== 'string') {
+    target.set(text, offset);
+    return;
+  }
+  for (let index = 0; index < text.length; index += 1) target[offset + index] = text.charCodeAt(index);
 }
 
 function decodeText(header: Uint8Array, offset: number, byteLength: number, field: string): string {

@@ -104,14 +104,14 @@ function measureFloor(file: string, durationMs: number): number {
     // The bytes that the log would have written: a header of a device's event has 113 to 120 of them.
     const header = randomFillSync(new Uint8Array(113));
     const leafHash = randomFillSync(new Uint8Array(32));
-    const id = new Uint8Array(16);
+    const id = Uint8Array.from(Buffer.from(idOf(0).replaceAll('-', ''), 'hex'));
     let count = 0;
     const beganMs = performance.now();
     const untilMs = beganMs + durationMs;
     while (performance.now() < untilMs) {
       begin.run();
       for (let index = 0; index < CALLERS; index += 1) {
-        v7(undefined, id);
+        new DataView(id.buffer).setUint32(12, count);
         const stream = `device-${count % STREAMS}`;
         insert.run(count + 1, id, stream, Math.floor(count / STREAMS), header, dataOf(count), leafHash);
         count += 1;
@@ -126,7 +126,7 @@ function measureFloor(file: string, durationMs: number): number {
 
 function newEventOf(count: number): NewEvent {
   return {
-    id: v7() as EventId,
+    id: idOf(count),
     type: 'AlarmRaised',
     version: 1,
     data: dataOf(count),
@@ -136,6 +136,11 @@ function newEventOf(count: number): NewEvent {
     causationId: null,
     correlationId: null,
   };
+}
+
+/** Ids that grow like those of UUIDv7, for next to nothing: making them is not what is measured. */
+function idOf(count: number): EventId {
+  return `0198f3a2-7c1d-7e2a-9b3c-0000${count.toString(16).padStart(8, '0')}` as EventId;
 }
 
 const encoder = new TextEncoder();

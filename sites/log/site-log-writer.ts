@@ -208,11 +208,9 @@ export class SiteLogWriter implements Disposable {
   }
 
   #remember(revisions: ReadonlyMap<string, number>): void {
-    for (const [stream, revision] of revisions) {
-      // Deleted first, so that the map's order of insertion is the order of use and its head the stream to forget.
-      this.#revisions.delete(stream);
-      this.#revisions.set(stream, revision);
-    }
+    for (const [stream, revision] of revisions) this.#revisions.set(stream, revision);
+    // The stream that was met first is forgotten first: looking it up again costs one step in the index.
+    if (this.#revisions.size <= REMEMBERED_STREAMS_MAX) return;
     for (const stream of this.#revisions.keys()) {
       if (this.#revisions.size <= REMEMBERED_STREAMS_MAX) break;
       this.#revisions.delete(stream);

@@ -13,6 +13,12 @@ import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js
 /** SQLite's primary result code for a full disk: the next append may find room. After any other, the file is not trusted. */
 const SQLITE_FULL = 13;
 
+/**
+ * While a group is smaller than the one before, its commit waits this long for the callers who were in that one: most
+ * of them are about to append again, and a sync for each half of them costs more than the wait. A lone caller never waits.
+ */
+const GATHER_MS_MAX = 0.25;
+
 /** Takes messages in order and commits the appends among them in groups that are as large as what is waiting. */
 class WriterLoop {
   readonly #writer: SiteLogWriter;
@@ -20,12 +26,16 @@ class WriterLoop {
   #frames: Iterator<AppendFrame, void> | null = null;
   /** A message that came while a group was open and is no append: it is handled after the commit. */
   #postponed: Exclude<ToWriter, { readonly kind: 'APPENDS' }> | null = null;
+  readonly #sentCount: Int32Array<SharedArrayBuffer>;
   #nowMs: number;
+  #groupAppendCount = 0;
+  #previousAppendCount = 0;
 
-  constructor(writer: SiteLogWriter, port: MessagePort, nowMs: number) {
+  constructor(writer: SiteLogWriter, port: MessagePort, options: WriterOptions) {
     this.#writer = writer;
     this.#port = port;
-    this.#nowMs = nowMs;
+    this.#sentCount = options.sentCount;
+    this.#nowMs = options.nowMs;
   }
 
   handle(message: ToWriter): void {
@@ -61,19 +71,36 @@ class WriterLoop {
   #next(): AppendFrame | undefined {
     while (this.#frames !== null) {
       const next = this.#frames.next();
-      if (!next.done) return next.value;
+      if (!next.done) {
+        this.#groupAppendCount += 1;
+        return next.value;
+      }
       this.#frames = null;
       if (this.#postponed !== null) return undefined;
-      const received = receiveMessageOnPort(this.#port)?.message as ToWriter | undefined;
+      const received = this.#receive();
       if (received?.kind === 'APPENDS') this.#take(received);
       else this.#postponed = received ?? null;
     }
     return undefined;
   }
 
+  #receive(): ToWriter | undefined {
+    const untilMs = performance.now() + GATHER_MS_MAX;
+    for (;;) {
+      const seenCount = Atomics.load(this.#sentCount, 0);
+      const received = receiveMessageOnPort(this.#port);
+      if (received !== undefined) return received.message as ToWriter;
+      const leftMs = untilMs - performance.now();
+      if (this.#groupAppendCount >= this.#previousAppendCount || leftMs <= 0) return undefined;
+      Atomics.wait(this.#sentCount, 0, seenCount, leftMs);
+    }
+  }
+
   #commitGroup(): void {
+    this.#groupAppendCount = 0;
     try {
       const { outcomes, size, edge } = this.#writer.commitGroup(() => this.#next(), this.#nowMs);
+      this.#previousAppendCount = outcomes.length;
       if (outcomes.length > 0) report({ kind: 'WRITTEN', outcomes, size, edge: encodeEdge(edge) });
     } catch (error) {
       if (!(error instanceof GroupNotWrittenError)) throw error;
@@ -101,7 +128,7 @@ function open(options: WriterOptions): SiteLogWriter | null {
 const options = workerData as WriterOptions;
 const writer = open(options);
 if (writer !== null && parentPort !== null) {
-  const loop = new WriterLoop(writer, parentPort, options.nowMs);
+  const loop = new WriterLoop(writer, parentPort, options);
   parentPort.on('message', (message: ToWriter) => loop.handle(message));
   const { epoch, size, edge } = writer.state;
   report({ kind: 'OPENED', epoch, size, edge: encodeEdge(edge) });

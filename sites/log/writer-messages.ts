@@ -7,6 +7,8 @@ export interface WriterOptions {
   readonly file: string;
   readonly site: SiteId;
   readonly nowMs: number;
+  /** One 32-bit count of the messages sent so far, shared: the writer can wait for it to change. */
+  readonly sentCount: Int32Array<SharedArrayBuffer>;
 }
 
 /** From the log to its writer thread. */

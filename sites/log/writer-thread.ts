@@ -13,6 +13,12 @@ export const WAITING_APPENDS_MAX = 16_384;
 /** The same in bytes. */
 export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 
+/**
+ * So many appends are sent at once without waiting for the end of the turn: the writer wakes up and begins while the
+ * callers are still preparing the rest of its group.
+ */
+const SENT_AT_ONCE_APPENDS = 4;
+
 /** So many appends wait for the disk that this one was not taken. Nothing of it was written; it may be tried again. */
 export class SiteLogOverloadedError extends Error {
   override readonly name = 'SiteLogOverloadedError';
@@ -41,12 +47,13 @@ export interface WriterOpening {
 /** The caller's end of the writer thread: gathers appends, sends them together, and hands each its outcome. */
 export class WriterThread {
   readonly #worker: Worker;
+  readonly #sentCount: Int32Array<SharedArrayBuffer>;
   readonly #now: () => number;
   readonly #onGrown: (size: number, edge: TreeEdge) => void;
   readonly #exited: Promise<void>;
   #waiting: PendingAppend[] = [];
   #waitingByteLength = 0;
-  /** Sent and not answered, oldest first, from `#answeredCount` on. */
+  /** Sent and not answered, oldest first. */
   readonly #inFlight: PendingAppend[] = [];
   #inFlightEventCount = 0;
   #inFlightByteLength = 0;
@@ -56,9 +63,13 @@ export class WriterThread {
 
   private constructor(
     worker: Worker,
-    options: { readonly now: () => number; readonly onGrown: (size: number, edge: TreeEdge) => void },
+    options: Pick<WriterOptions, 'sentCount'> & {
+      readonly now: () => number;
+      readonly onGrown: (size: number, edge: TreeEdge) => void;
+    },
   ) {
     this.#worker = worker;
+    this.#sentCount = options.sentCount;
     this.#now = options.now;
     this.#onGrown = options.onGrown;
     this.#exited = new Promise(resolve => {
@@ -76,20 +87,21 @@ export class WriterThread {
 
   /** Starts the thread and opens the file in it. Throws `SiteLogFileError`. */
   static async open(
-    options: WriterOptions & {
+    options: Omit<WriterOptions, 'sentCount'> & {
       readonly now: () => number;
       readonly onGrown: (size: number, edge: TreeEdge) => void;
     },
   ): Promise<{ readonly thread: WriterThread; readonly opening: WriterOpening }> {
     const { file, site, nowMs } = options;
+    const sentCount = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const worker = new Worker(new URL('./site-log.worker.js', import.meta.url), {
-      workerData: { file, site, nowMs } satisfies WriterOptions,
+      workerData: { file, site, nowMs, sentCount } satisfies WriterOptions,
       name: 'site-log-writer',
     });
     const report = await firstReport(worker);
     if (report.kind === 'OPENED') {
       const { epoch, size } = report;
-      const thread = new WriterThread(worker, options);
+      const thread = new WriterThread(worker, { ...options, sentCount });
       return { thread, opening: { epoch, size, edge: decodeEdge(report.edge, size) } };
     }
     await worker.terminate();
@@ -112,7 +124,8 @@ export class WriterThread {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ frame, eventCount, resolve, reject });
       this.#waitingByteLength += frame.length;
-      this.#scheduleSend();
+      if (this.#waiting.length >= SENT_AT_ONCE_APPENDS) this.#send();
+      else this.#scheduleSend();
     });
   }
 
@@ -170,6 +183,8 @@ export class WriterThread {
 
   #post(message: ToWriter, transfer: readonly ArrayBuffer[] = []): void {
     this.#worker.postMessage(message, transfer);
+    Atomics.add(this.#sentCount, 0, 1);
+    Atomics.notify(this.#sentCount, 0);
   }
 
   #receive(report: WriterReport): void {
