@@ -23,7 +23,7 @@ export function RaiseAlarmDialog({ onClose }: { readonly onClose: () => void }) 
       site,
       device: deviceId,
       name: name.trim(),
-      message: message.trim() || null,
+      message: message.trim() || undefined,
       priority: Number(priority),
     };
     const outcome = await send({

@@ -44,7 +44,7 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
       };
       const words = {
         headline: headline.trim(),
-        description: description.trim() || null,
+        description: description.trim() || undefined,
         expiresAt: expiryOf(lifetime),
       };
       const outcome = await send({

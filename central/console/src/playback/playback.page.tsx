@@ -5,9 +5,10 @@ import { requestRetrieval } from '../retrieval/request-retrieval';
 import { go, type Place, replacePlace } from '../shell/place';
 import { useSiteDirectory } from '../site/site-directory';
 import { Timeline } from '../timeline/timeline';
-import { isWithin, placeAt, type View, zoom } from '../timeline/timeline.geometry';
+import { isWithin, placeAt, type Span, type View, zoom } from '../timeline/timeline.geometry';
 import { useTimeline } from '../timeline/use-timeline';
 import { Icon } from '../ui/icon';
+import { notify } from '../ui/notice.store';
 import { fromLocalInput, toLocalInput, useNow } from '../ui/time';
 import type { PlaybackClock, PlaybackState } from './playback.clock';
 import { keepPlayed, lastPlayed, PLAYBACK_LIMIT, toggled } from './playback-devices.store';
@@ -86,6 +87,23 @@ function useSelection(clock: PlaybackClock) {
   return { selection, setSelection, markMs, mark, clear };
 }
 
+/** Asks for what the cameras have elsewhere; what is held here already is not asked for again. */
+async function requestMissing(
+  deviceIds: readonly string[],
+  spans: ReadonlyMap<string, readonly Span[]>,
+  { fromMs, toMs }: Selection,
+): Promise<void> {
+  const isElsewhere = ({ state, ...span }: Span) =>
+    (state === 'REMOTE' || state === 'UNKNOWN') && span.fromMs < toMs && span.toMs > fromMs;
+  const missing = deviceIds.filter(id => spans.get(id)?.some(isElsewhere) ?? true);
+  if (missing.length > 0) return requestRetrieval(missing, fromMs, toMs);
+  notify({
+    tone: 'good',
+    title: 'Nothing to retrieve',
+    text: 'All that was recorded in this span is held here.',
+  });
+}
+
 /** The address follows the playhead, so that reload, sign-in and a shared link lead back to the same picture. */
 function useAddress(clock: PlaybackClock, deviceIds: readonly string[]): void {
   useEffect(() => {
@@ -134,8 +152,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
       zoom(last, factor, isWithin(last, clock.positionMs) ? clock.positionMs : (last.fromMs + last.toMs) / 2),
     );
   const retrieve = () => {
-    if (selection !== null)
-      void requestRetrieval(deviceIds, selection.fromMs, Math.min(selection.toMs, Date.now()));
+    if (selection !== null) void requestMissing(deviceIds, timeline.spans, selection);
   };
   const lock = () => setLocking(selection !== null);
   usePlaybackShortcuts(clock, {

@@ -12,7 +12,7 @@ export interface SubscriptionRequest<T extends Change> {
   readonly field: string;
   readonly document: string;
   readonly onChange: (change: T) => void;
-  /** Nothing was missed up to here is no longer certain: ask for everything again. */
+  /** The connection is new: what happened before it may have been missed, so everything is asked for again. */
   readonly onRestart: () => void;
 }
 
@@ -30,6 +30,7 @@ export class SubscriptionClient implements Disposable {
   readonly #client: Client;
   readonly #gate = new ReconnectGate(retryAtMs => noteSilence(retryAtMs));
   readonly #stop = new AbortController();
+  readonly #restarts = new Set<() => void>();
   #socket: WebSocket | null = null;
   #pongTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -48,7 +49,9 @@ export class SubscriptionClient implements Disposable {
             this.#pongTimer = setTimeout(() => this.#socket?.close(4408, 'No pong'), PONG_TIMEOUT_MS);
         },
         pong: received => {
-          if (received) clearTimeout(this.#pongTimer);
+          if (!received) return;
+          clearTimeout(this.#pongTimer);
+          noteAnswer();
         },
       },
     });
@@ -59,6 +62,7 @@ export class SubscriptionClient implements Disposable {
     this.#socket = socket;
     this.#gate.reset();
     noteAnswer();
+    for (const restart of this.#restarts) restart();
   }
 
   #closed(event: CloseEvent): void {
@@ -77,13 +81,16 @@ export class SubscriptionClient implements Disposable {
   /** Runs until this client is disposed of. */
   async run<T extends Change>(request: SubscriptionRequest<T>): Promise<void> {
     let since: string | undefined;
+    this.#restarts.add(request.onRestart);
     while (!this.#stop.signal.aborted) {
-      request.onRestart();
       const outcome = await this.#follow(request, since, change => {
         since = change.cursor;
       });
       // A cursor that the central no longer knows is not worth keeping: everything is asked for anew anyway.
-      if (outcome === 'REFUSED') since = undefined;
+      if (outcome === 'REFUSED') {
+        since = undefined;
+        request.onRestart();
+      }
       if (!this.#stop.signal.aborted) await this.#gate.wait();
     }
   }
