@@ -177,6 +177,19 @@ export {
   type RegisterRecordingServer,
   recordingServerDecider,
 } from './recording-server/recording-server.decider.js';
+export {
+  type Deletion,
+  isProtected,
+  type ProtectedSpan,
+  type Protection,
+  planRetention,
+  RETENTION_LIMITS,
+  type RecordingVerdict,
+  type RetentionFacts,
+  type RetentionLimits,
+  type RetentionPlan,
+  type RetentionSegment,
+} from './retention/retention.plan.js';
 export type {
   CancelRetrieval,
   CompleteRetrieval,

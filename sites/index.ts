@@ -75,6 +75,13 @@ export {
   MediaDatabaseForeignError,
   MediaDatabaseInUseError,
 } from './recording-server/media-database/segment-index.js';
+export {
+  type MediaVerification,
+  type SealedFact,
+  verifyMedia,
+} from './recording-server/media-database/verify-media.js';
+export { RecordingServer, type RecordingServerOptions } from './recording-server/recording-server.js';
+export type { Snapshot, SnapshotRefusal } from './recording-server/snapshot/snapshot-maker.js';
 export type { RtspCredentials } from './rtsp-server/digest-authentication.js';
 export type {
   MediaProvider,

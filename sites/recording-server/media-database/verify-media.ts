@@ -1,0 +1,91 @@
+import type { DeviceId, SealedSegment, SegmentId } from '@holdfast/schema';
+import type { MediaDamage } from './media-database.js';
+import { MediaDirectory } from './media-directory.js';
+import { SegmentFileDamagedError } from './segment-boxes.js';
+import { digestHex, SealedFile } from './segment-file.js';
+
+/** A segment that must be there, as the log says it: sealed here, or retrieved from another site. */
+export interface SealedFact {
+  readonly deviceId: DeviceId;
+  readonly segment: Pick<SealedSegment, 'segmentId' | 'fromMs' | 'toMs' | 'digest'>;
+}
+
+export interface MediaVerification {
+  readonly checkedSegmentCount: number;
+  readonly checkedBytes: number;
+  readonly damages: readonly MediaDamage[];
+}
+
+/**
+ * Proves a media directory against the log, without its index and while its recording server runs or not: each segment's
+ * manifest has the digest in the log, and each of its fragments the digest in the manifest. `deleted`: what the log says was
+ * deleted since is no damage.
+ */
+export async function verifyMedia(options: {
+  readonly dir: string;
+  readonly sealedFacts: Iterable<SealedFact> | AsyncIterable<SealedFact>;
+  readonly deleted: ReadonlySet<SegmentId>;
+  readonly signal: AbortSignal;
+}): Promise<MediaVerification> {
+  const directory = new MediaDirectory(options.dir);
+  const damages: MediaDamage[] = [];
+  let checkedSegmentCount = 0;
+  let checkedBytes = 0;
+  for await (const fact of options.sealedFacts) {
+    options.signal.throwIfAborted();
+    if (options.deleted.has(fact.segment.segmentId)) continue;
+    checkedSegmentCount += 1;
+    try {
+      checkedBytes += await checkSegment(directory, fact, options.signal);
+    } catch (error) {
+      damages.push(damageOf(fact, error));
+    }
+  }
+  return { checkedSegmentCount, checkedBytes, damages };
+}
+
+/** Throws what is wrong with it. */
+async function checkSegment(
+  directory: MediaDirectory,
+  { deviceId, segment }: SealedFact,
+  signal: AbortSignal,
+): Promise<number> {
+  const { segmentId, fromMs } = segment;
+  await using file = await openAnywhere([
+    directory.sealedFile({ deviceId, segmentId, fromMs }),
+    // A crash between sealing and moving; the recording server moves it when it starts.
+    directory.openFile(segmentId),
+    directory.importFile(segmentId),
+  ]);
+  const actual = digestHex(file.manifest);
+  if (actual !== segment.digest) {
+    throw new SegmentFileDamagedError(`its manifest has digest ${actual}, the log says ${segment.digest}`);
+  }
+  for (const index of file.manifest.fragments.keys()) {
+    signal.throwIfAborted();
+    await file.fragmentBytes(index);
+  }
+  return file.fileByteLength;
+}
+
+async function openAnywhere(paths: readonly string[]): Promise<SealedFile> {
+  let absence: unknown;
+  for (const path of paths) {
+    try {
+      return await SealedFile.open(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      absence ??= error;
+    }
+  }
+  throw absence;
+}
+
+function damageOf({ deviceId, segment }: SealedFact, error: unknown): MediaDamage {
+  const { segmentId, fromMs, toMs } = segment;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const isDamage = error instanceof SegmentFileDamagedError || code === 'ENOENT' || code === 'EIO';
+  if (!isDamage) throw error;
+  const kind = code === 'ENOENT' ? 'FILE_MISSING' : 'FILE_DAMAGED';
+  return { deviceId, segmentId, fromMs, toMs, kind, detail: message };
+}

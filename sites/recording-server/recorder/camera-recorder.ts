@@ -1,0 +1,153 @@
+import type { Fragment, InitSegment } from '@holdfast/core';
+import type {
+  ConnectionLossCause,
+  DeviceId,
+  HardwareId,
+  HoldfastEvent,
+  RecordingCause,
+  RecordingServerId,
+} from '@holdfast/schema';
+import type { Logger } from 'pino';
+import type { CameraSink } from '../camera/camera-sink.js';
+import type { LiveFanOut } from '../camera/live-fan-out.js';
+import type { MediaDatabase } from '../media-database/media-database.js';
+import type { RecordingStop } from './site-view.js';
+
+export interface CameraRecorderOptions {
+  readonly hardwareId: HardwareId;
+  readonly deviceId: DeviceId;
+  readonly recordingServerId: RecordingServerId;
+  readonly recordingEnabled: boolean;
+  /** Why the first run begins. */
+  readonly firstCause: RecordingCause;
+  readonly fanOut: LiveFanOut;
+  readonly database: MediaDatabase;
+  readonly report: (stream: string, event: HoldfastEvent) => void;
+  readonly lastStop: () => RecordingStop | null;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** Puts what one camera sends where it belongs: live to the fan-out, recordings to the database, facts to the log. */
+export class CameraRecorder implements CameraSink {
+  readonly #options: CameraRecorderOptions;
+  #recordingEnabled: boolean;
+  /** The camera's format while a run of media goes on. */
+  #init: InitSegment | null = null;
+  #nextCause: RecordingCause;
+  /** A run of recording is open; `started`: its first fragment is in it. */
+  #recording: { readonly cause: RecordingCause; started: boolean; toMs: number } | null = null;
+  #connection: 'UNKNOWN' | 'CONNECTED' | 'LOST' = 'UNKNOWN';
+  #settled: Promise<unknown> = Promise.resolve();
+  lostAccessUnitCount = 0;
+
+  constructor(options: CameraRecorderOptions) {
+    this.#options = options;
+    this.#recordingEnabled = options.recordingEnabled;
+    this.#nextCause = options.firstCause;
+  }
+
+  get isLost(): boolean {
+    return this.#connection === 'LOST';
+  }
+
+  /** Resolves when everything that ended so far is durable. */
+  get settled(): Promise<unknown> {
+    return this.#settled;
+  }
+
+  setRecording(enabled: boolean): void {
+    if (enabled === this.#recordingEnabled) return;
+    this.#recordingEnabled = enabled;
+    if (enabled) {
+      this.#nextCause = 'RECORDING_ENABLED';
+      this.#beginRun();
+    } else this.#endRun('RECORDING_DISABLED', null);
+  }
+
+  connected(atMs: number): void {
+    const { hardwareId, recordingServerId } = this.#options;
+    if (this.#connection === 'CONNECTED') return;
+    this.#connection = 'CONNECTED';
+    this.#reportConnection({
+      type: 'HardwareConnected',
+      data: { hardwareId, recordingServerId, atMs: Math.round(atMs) },
+    });
+  }
+
+  format(init: InitSegment): void {
+    this.#init = init;
+    this.#options.fanOut.format(init);
+    this.#beginRun();
+  }
+
+  liveFragment(fragment: Fragment): void {
+    this.#options.fanOut.push(fragment);
+  }
+
+  recordedFragment(fragment: Fragment): void {
+    const { database, deviceId, recordingServerId } = this.#options;
+    const run = this.#recording;
+    if (!run) return;
+    if (!database.append(deviceId, fragment).accepted) return;
+    run.toMs = Math.round(fragment.toMs);
+    if (run.started) return;
+    run.started = true;
+    const { cause } = run;
+    this.#options.report(`recording-${deviceId}`, {
+      type: 'RecordingStarted',
+      data: { deviceId, recordingServerId, atMs: Math.round(fragment.fromMs), cause },
+    });
+  }
+
+  runEnded(cause: RecordingCause, atMs: number): void {
+    this.#init = null;
+    this.#options.fanOut.runEnded();
+    this.#nextCause = causeBehind(cause);
+    this.#endRun(cause, atMs);
+  }
+
+  accessUnitsLost(count: number, atMs: number): void {
+    this.lostAccessUnitCount += count;
+    this.#options.logger.debug({ hardwareId: this.#options.hardwareId, count, atMs }, 'access units lost');
+  }
+
+  connectionLost(cause: ConnectionLossCause, detail: string, atMs: number): void {
+    const { hardwareId, recordingServerId } = this.#options;
+    this.#connection = 'LOST';
+    this.#reportConnection({
+      type: 'HardwareConnectionLost',
+      data: { hardwareId, recordingServerId, atMs: Math.round(atMs), cause, detail: detail.slice(0, 1000) },
+    });
+  }
+
+  #beginRun(): void {
+    if (!this.#recordingEnabled || !this.#init) return;
+    const { database, deviceId } = this.#options;
+    const cause = this.#nextCause;
+    this.#recording = { cause, started: false, toMs: 0 };
+    database.beginRun({ deviceId, init: this.#init, cause, previousEnd: this.#options.lastStop() });
+  }
+
+  #endRun(cause: RecordingCause, atMs: number | null): void {
+    const { database, deviceId, recordingServerId } = this.#options;
+    const run = this.#recording;
+    if (!run) return;
+    this.#recording = null;
+    this.#settled = Promise.all([this.#settled, database.endRun({ deviceId, cause })]);
+    if (!run.started) return;
+    this.#options.report(`recording-${deviceId}`, {
+      type: 'RecordingStopped',
+      data: { deviceId, recordingServerId, atMs: atMs === null ? run.toMs : Math.round(atMs), cause },
+    });
+  }
+
+  #reportConnection(event: HoldfastEvent): void {
+    this.#options.report(`hardware-connection-${this.#options.hardwareId}`, event);
+  }
+}
+
+/** Why the run begins that follows one with this end. */
+function causeBehind(end: RecordingCause): RecordingCause {
+  return end === 'CAMERA_DISCONNECTED' ? 'CAMERA_CONNECTED' : end;
+}

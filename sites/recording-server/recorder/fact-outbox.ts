@@ -1,0 +1,153 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { newEvent, type SiteLog, type StreamAppend } from '@holdfast/core';
+import { EventDecodeError, type EventId, type HoldfastEvent } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import type { MediaDatabase, OutgoingFact } from '../media-database/media-database.js';
+
+/** Facts in one append: far below the 512 of the log. */
+const batchFactsMax = 100;
+/** A log that takes nothing for weeks: beyond it sealed segments wait in the index, and other facts are let go of loudly. */
+const factsMax = 20_000;
+const retryMsMin = 200;
+const retryMsMax = 30_000;
+
+export interface FactOutboxOptions {
+  readonly database: Pick<MediaDatabase, 'putFact' | 'facts' | 'removeFacts'>;
+  readonly log: SiteLog;
+  readonly actor: string;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly newId: () => EventId;
+  readonly logger: Logger;
+}
+
+/**
+ * Facts on their way to the site's log. They are durable when `put` returns and arrive once, also over crashes: the log
+ * knows their ids. Recording never waits for the log.
+ */
+export class FactOutbox {
+  readonly #options: FactOutboxOptions;
+  #count: number;
+  #sending: Promise<void> | null = null;
+  #failures = 0;
+
+  constructor(options: FactOutboxOptions) {
+    this.#options = options;
+    this.#count = options.database.facts(factsMax).length;
+  }
+
+  get isFull(): boolean {
+    return this.#count >= factsMax;
+  }
+
+  fact(stream: string, event: HoldfastEvent): OutgoingFact {
+    const { now, newId } = this.#options;
+    return {
+      eventId: newId(),
+      stream,
+      type: event.type,
+      occurredAtMs: now(),
+      data: JSON.stringify(event.data),
+    };
+  }
+
+  put(stream: string, event: HoldfastEvent): void {
+    if (this.isFull) {
+      this.#options.logger.error({ type: event.type, stream }, 'a fact is lost: the log takes none');
+      return;
+    }
+    this.#options.database.putFact(this.fact(stream, event));
+    this.#count += 1;
+  }
+
+  /** Facts were put by way of the media database. */
+  added(count: number): void {
+    this.#count += count;
+  }
+
+  /** Sends what there is; one call at a time does the work. Throws what the log throws. */
+  send(): Promise<void> {
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = null;
+    });
+    return this.#sending;
+  }
+
+  /** Sends everything, trying again until the signal is aborted. */
+  async drain(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await this.send();
+        this.#failures = 0;
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failures += 1;
+        this.#options.logger.warn({ err: error, failures: this.#failures }, 'the log takes no facts');
+        const ceilingMs = Math.min(retryMsMin * 2 ** Math.min(this.#failures, 10), retryMsMax);
+        await delay(this.#options.random() * ceilingMs, undefined, { signal }).catch(() => undefined);
+        if (signal.aborted) return;
+      }
+    }
+  }
+
+  async #sendAll(): Promise<void> {
+    const { database } = this.#options;
+    for (;;) {
+      const facts = database.facts(batchFactsMax);
+      if (facts.length === 0) return;
+      // After a crash part of a batch may be in the log already: then one by one, each is answered for itself.
+      if (!(await this.#append(facts))) for (const fact of facts) await this.#appendAlone(fact);
+      database.removeFacts(facts.map(fact => fact.eventId));
+      this.#count -= facts.length;
+    }
+  }
+
+  async #append(facts: readonly OutgoingFact[]): Promise<boolean> {
+    const appends = facts.flatMap(fact => this.#appendOf(fact));
+    if (appends.length === 0) return true;
+    return (await this.#options.log.append(merged(appends))).appended;
+  }
+
+  async #appendAlone(fact: OutgoingFact): Promise<void> {
+    const append = this.#appendOf(fact);
+    if (append.length === 0) return;
+    const outcome = await this.#options.log.append(append);
+    if (!outcome.appended) {
+      this.#options.logger.error({ fact, refusal: outcome.refusal }, 'the log refuses a fact');
+    }
+  }
+
+  #appendOf(fact: OutgoingFact): StreamAppend[] {
+    const { actor, logger } = this.#options;
+    try {
+      const event = { type: fact.type, data: JSON.parse(fact.data) } as HoldfastEvent;
+      const events = [
+        newEvent(event, {
+          id: fact.eventId,
+          actor,
+          occurredAtMs: fact.occurredAtMs,
+          clockQuality: 'UNKNOWN',
+        }),
+      ];
+      return [{ stream: fact.stream, expected: 'any', events }];
+    } catch (error) {
+      if (!(error instanceof EventDecodeError)) throw error;
+      logger.error({ err: error, fact }, 'a fact does not fit its schema');
+      return [];
+    }
+  }
+}
+
+/** One entry for each stream, in the order of the facts within it. */
+function merged(appends: readonly StreamAppend[]): StreamAppend[] {
+  const byStream = new Map<string, StreamAppend>();
+  for (const append of appends) {
+    const earlier = byStream.get(append.stream);
+    byStream.set(
+      append.stream,
+      earlier ? { ...earlier, events: [...earlier.events, ...append.events] } : append,
+    );
+  }
+  return [...byStream.values()];
+}

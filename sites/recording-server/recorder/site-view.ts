@@ -1,0 +1,148 @@
+import {
+  decodeEventData,
+  type EvidenceLock,
+  evidenceLockDecider,
+  type Hardware,
+  hardwareDecider,
+  isEvidenceLockActive,
+  type ProtectedSpan,
+  type Protection,
+  type RecordedEvent,
+} from '@holdfast/core';
+import {
+  type DeviceId,
+  EventDecodeError,
+  type EvidenceLockId,
+  evidenceLockEvents,
+  type HardwareId,
+  type HoldfastEvent,
+  hardwareEvents,
+  type RecordingCause,
+  type RecordingServerId,
+  recordingEvents,
+  recordingServerEvents,
+} from '@holdfast/schema';
+
+const typesRead = new Set<string>(
+  [...hardwareEvents, ...evidenceLockEvents, ...recordingEvents, ...recordingServerEvents].map(
+    definition => definition.type,
+  ),
+);
+
+export interface RecordingStop {
+  readonly toMs: number;
+  readonly cause: RecordingCause;
+}
+
+/** What a recording server reads out of its site's log: hardware, evidence locks, and where recording stands. */
+export class SiteView {
+  readonly hardware = new Map<HardwareId, NonNullable<Hardware>>();
+  /** Recorded by this server, by its own account. */
+  readonly running = new Set<DeviceId>();
+  /** Where recording of a device ended, on whatever server. */
+  readonly lastStop = new Map<DeviceId, RecordingStop>();
+  halted = false;
+  readonly #recordingServerId: RecordingServerId;
+  readonly #locks = new Map<EvidenceLockId, NonNullable<EvidenceLock>>();
+  /** Every device that ever was, by the device that owns its recordings. */
+  readonly #owners = new Map<DeviceId, DeviceId>();
+  #unreadable: string | null = null;
+
+  constructor(recordingServerId: RecordingServerId) {
+    this.#recordingServerId = recordingServerId;
+  }
+
+  /** Null for events that are not of interest. An evidence lock that cannot be read makes all locks unreadable. */
+  read(recorded: RecordedEvent): HoldfastEvent | null {
+    if (!typesRead.has(recorded.type)) {
+      if (recorded.type.startsWith('EvidenceLock')) this.locksUnreadable(`${recorded.type} is unknown`);
+      return null;
+    }
+    try {
+      const event = decodeEventData(recorded);
+      this.apply(event);
+      return event;
+    } catch (error) {
+      if (!(error instanceof EventDecodeError)) throw error;
+      if (recorded.type.startsWith('EvidenceLock')) this.locksUnreadable(error.message);
+      return null;
+    }
+  }
+
+  apply(event: HoldfastEvent): void {
+    switch (event.type) {
+      case 'HardwareAdded':
+      case 'HardwareRemoved':
+      case 'HardwareMoved':
+      case 'DeviceRenamed':
+      case 'DeviceEnabled':
+      case 'DeviceDisabled':
+      case 'DeviceRecordingEnabled':
+      case 'DeviceRecordingDisabled':
+        this.#applyHardware(event);
+        return;
+      case 'EvidenceLockCreated':
+      case 'EvidenceLockExtended':
+      case 'EvidenceLockReleased': {
+        const lockId = event.data.evidenceLockId;
+        const lock = evidenceLockDecider.evolve(this.#locks.get(lockId) ?? null, event);
+        if (lock === null || lock.released) this.#locks.delete(lockId);
+        else this.#locks.set(lockId, lock);
+        return;
+      }
+      case 'RecordingStarted':
+        if (event.data.recordingServerId === this.#recordingServerId) this.running.add(event.data.deviceId);
+        return;
+      case 'RecordingStopped': {
+        const { deviceId, atMs, cause, recordingServerId } = event.data;
+        this.lastStop.set(deviceId, { toMs: atMs, cause });
+        if (recordingServerId === this.#recordingServerId) this.running.delete(deviceId);
+        return;
+      }
+      case 'RecordingHalted':
+      case 'RecordingUnhalted':
+        if (event.data.recordingServerId === this.#recordingServerId) {
+          this.halted = event.type === 'RecordingHalted';
+        }
+    }
+  }
+
+  locksUnreadable(reason: string): void {
+    this.#unreadable ??= reason;
+  }
+
+  /** Camera and microphone of one hardware share one recording, which belongs to the camera. */
+  ownerOf(deviceId: DeviceId): DeviceId | null {
+    return this.#owners.get(deviceId) ?? null;
+  }
+
+  protection(nowMs: number, pins: readonly ProtectedSpan[]): Protection {
+    if (this.#unreadable !== null) return { readable: false, reason: this.#unreadable };
+    const spans = pins.map(pin => ({ ...pin, deviceId: this.ownerOf(pin.deviceId) ?? pin.deviceId }));
+    for (const lock of this.#locks.values()) {
+      if (!isEvidenceLockActive(lock, nowMs)) continue;
+      for (const deviceId of lock.deviceIds) {
+        const owner = this.ownerOf(deviceId) ?? deviceId;
+        spans.push({ deviceId: owner, fromMs: lock.fromMs, toMs: lock.toMs });
+      }
+    }
+    return { readable: true, spans };
+  }
+
+  #applyHardware(event: Parameters<typeof hardwareDecider.evolve>[1]): void {
+    const { hardwareId } = event.data;
+    const hardware = hardwareDecider.evolve(this.hardware.get(hardwareId) ?? null, event);
+    if (hardware === null) {
+      this.hardware.delete(hardwareId);
+      return;
+    }
+    this.hardware.set(hardwareId, hardware);
+    const owner = recordingDeviceOf(hardware);
+    for (const device of hardware.devices) this.#owners.set(device.deviceId, owner.deviceId);
+  }
+}
+
+/** The device under whose id a hardware's recordings stand: its first camera, else its first device. */
+export function recordingDeviceOf(hardware: NonNullable<Hardware>): NonNullable<Hardware>['devices'][number] {
+  return hardware.devices.find(device => device.type === 'CAMERA') ?? hardware.devices[0]!;
+}

@@ -1,0 +1,406 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  decodeEventData,
+  type Fragment,
+  MediaRefusedError,
+  newEvent,
+  RETENTION_LIMITS,
+  type RetentionLimits,
+} from '@holdfast/core';
+import type {
+  DeviceId,
+  EventId,
+  EvidenceLockId,
+  HardwareId,
+  HoldfastEvent,
+  RecordingServerId,
+  SiteId,
+} from '@holdfast/schema';
+import pino from 'pino';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openSqliteSiteLog, type SqliteSiteLog } from '../log/sqlite-site-log.js';
+import { openSimulatedCameras } from '../simulated-cameras/simulated-cameras.js';
+import type { CameraSink, RunCameraSession } from './camera/camera-sink.js';
+import {
+  collect,
+  fragmentsOf,
+  never,
+  temporaryFolder,
+  testFragment,
+  testInit,
+} from './media-database/media-fixture.js';
+import { verifyMedia } from './media-database/verify-media.js';
+import { RecordingServer, type RecordingServerOptions } from './recording-server.js';
+
+const test = suite('recording server');
+
+const site = v7() as SiteId;
+const serverA = v7() as RecordingServerId;
+const serverB = v7() as RecordingServerId;
+const hardwareId = v7() as HardwareId;
+const cameraId = v7() as DeviceId;
+const microphoneId = v7() as DeviceId;
+const signingKey = generateKeyPairSync('ed25519').privateKey;
+
+function openLog(dir: string): Promise<SqliteSiteLog> {
+  return openSqliteSiteLog({ file: path.join(dir, 'log', 'site.sqlite'), site, now: Date.now, signingKey });
+}
+
+async function say(log: SqliteSiteLog, stream: string, event: HoldfastEvent): Promise<void> {
+  const facts = {
+    id: v7() as EventId,
+    actor: 'user:test',
+    occurredAtMs: Date.now(),
+    clockQuality: 'NTP',
+  } as const;
+  const outcome = await log.append([{ stream, expected: 'any', events: [newEvent(event, facts)] }]);
+  assert.ok(outcome.appended);
+}
+
+const addHardware = (log: SqliteSiteLog, address: string) =>
+  say(log, `hardware-${hardwareId}`, {
+    type: 'HardwareAdded',
+    data: {
+      hardwareId,
+      name: 'Entrance',
+      driver: 'rtsp',
+      address,
+      sealedCredentials: null,
+      recordingServerId: serverA,
+      devices: [
+        { deviceId: cameraId, type: 'CAMERA', name: 'Entrance' },
+        { deviceId: microphoneId, type: 'MICROPHONE', name: 'Entrance microphone' },
+      ],
+    },
+  });
+
+type DataOf<Type extends HoldfastEvent['type']> = Extract<HoldfastEvent, { readonly type: Type }>['data'];
+
+async function eventsOf<Type extends HoldfastEvent['type']>(
+  log: SqliteSiteLog,
+  type: Type,
+): Promise<DataOf<Type>[]> {
+  const events = await log.read({ after: 0, limit: 5000 });
+  return events
+    .filter(event => event.type === type)
+    .map(event => decodeEventData(event).data as DataOf<Type>);
+}
+
+async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
+  const endMs = Date.now() + 20_000;
+  while (!(await condition())) {
+    if (Date.now() > endMs) throw new Error(`waited 20 s in vain until ${what}`);
+    await delay(20);
+  }
+}
+
+interface Running extends AsyncDisposable {
+  readonly server: RecordingServer;
+  readonly alarms: string[];
+  stop(): Promise<void>;
+}
+
+async function start(
+  log: SqliteSiteLog,
+  dir: string,
+  options: Partial<RecordingServerOptions> & { readonly retention?: Partial<RetentionLimits> } = {},
+): Promise<Running> {
+  const alarms: string[] = [];
+  const { retention, ...rest } = options;
+  const recordingServerId = options.recordingServerId ?? serverA;
+  const server = await RecordingServer.open({
+    recordingServerId,
+    site,
+    log,
+    dir: path.join(dir, 'media', recordingServerId),
+    now: Date.now,
+    random: Math.random,
+    newId: v7,
+    openCredentials: () => ({ userName: 'user', password: 'password' }),
+    raiseAlarm: async ({ message }) => void alarms.push(message),
+    pins: () => [],
+    logger: pino({ level: 'silent' }),
+    limits: { ...RETENTION_LIMITS, freeBytesLow: 0, freeBytesStop: 0, freeBytesResume: 0, ...retention },
+    softwareVersion: 'test',
+    ffmpegBin: null,
+    sealReportIntervalMs: 100,
+    ...rest,
+  });
+  const controller = new AbortController();
+  const running = server.run(controller.signal);
+  let stopped: Promise<void> | null = null;
+  const stop = () => {
+    controller.abort();
+    stopped ??= running.then(() => server[Symbol.asyncDispose]());
+    return stopped;
+  };
+  return { server, alarms, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** A camera whose pictures the test sends itself. */
+class ScriptedCamera {
+  readonly sinks: CameraSink[] = [];
+  #endMs = 0;
+
+  readonly run: RunCameraSession = async ({ sink }, signal) => {
+    this.sinks.push(sink);
+    if (!signal.aborted) await once(signal, 'abort');
+    sink.runEnded(signal.reason, this.#endMs);
+  };
+
+  begin(...fragments: Fragment[]): void {
+    const sink = this.sinks.at(-1)!;
+    sink.connected(fragments[0]!.fromMs);
+    sink.format(testInit());
+    for (const fragment of fragments) this.send(fragment);
+  }
+
+  send(fragment: Fragment): void {
+    this.#endMs = fragment.toMs;
+    this.sinks.at(-1)!.recordedFragment(fragment);
+  }
+
+  end(): void {
+    this.sinks.at(-1)!.runEnded('CAMERA_DISCONNECTED', this.#endMs);
+  }
+}
+
+test('records a real RTSP camera, tells the log, plays it live and recorded, and proves it', async () => {
+  await using folder = await temporaryFolder();
+  await using cameras = await openSimulatedCameras({
+    port: 0,
+    cameras: [{ path: 'entrance', clip: 'entrance' }],
+  });
+  await using log = await openLog(folder.path);
+  await addHardware(log, `rtsp://127.0.0.1:${cameras.port}/entrance`);
+  await using running = await start(log, folder.path);
+  const { server } = running;
+  await until(async () => (await eventsOf(log, 'RecordingStarted')).length > 0, 'recording has started');
+  await until(() => server.database.usageBytes() > 100_000, 'something is on the disk');
+
+  const live: string[] = [];
+  const controller = new AbortController();
+  for await (const item of server.open(
+    { kind: 'LIVE', deviceId: microphoneId },
+    { signal: controller.signal, priority: 'LIVE' },
+  )) {
+    live.push(item.kind);
+    if (live.length > 5) controller.abort();
+  }
+  assert.equal(live.slice(0, 2), ['init', 'fragment']);
+
+  await until(async () => {
+    const window = { deviceId: cameraId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
+    const items = await collect(
+      server.open({ kind: 'PLAYBACK', ...window }, { signal: never, priority: 'REQUEST' }),
+    );
+    return fragmentsOf(items).length >= 2;
+  }, 'two groups of pictures can be played');
+  const snapshot = await server.snapshot({ deviceId: cameraId, atMs: Date.now(), signal: never });
+  if (snapshot.made) assert.equal([...snapshot.jpeg.subarray(0, 3)], [0xff, 0xd8, 0xff]);
+  else assert.is(snapshot.refusal.code, 'NO_FFMPEG');
+
+  await running.stop();
+  const sealed = await eventsOf(log, 'RecordingSealed');
+  assert.is(sealed[0]?.deviceId, cameraId);
+  assert.is((await eventsOf(log, 'HardwareConnected')).length, 1);
+  assert.equal(
+    (await eventsOf(log, 'RecordingStopped')).map(stop => stop.cause),
+    ['SERVER_STOPPED'],
+  );
+  const verification = await verifyMedia({
+    dir: path.join(folder.path, 'media', serverA),
+    sealedFacts: sealed.flatMap(({ deviceId, segments }) => segments.map(segment => ({ deviceId, segment }))),
+    deleted: new Set(),
+    signal: never,
+  });
+  assert.is(verification.checkedSegmentCount, 1);
+  assert.equal(verification.damages, []);
+});
+
+test('a second start goes on: each segment is in the log once, the gap between with its cause', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  for (const first of [0, 10]) {
+    const camera = new ScriptedCamera();
+    await using running = await start(log, folder.path, { runCameraSession: camera.run });
+    await until(() => camera.sinks.length === 1, 'the session runs');
+    camera.begin(testFragment(first), testFragment(first + 1));
+    await running.stop();
+  }
+  const sealed = await eventsOf(log, 'RecordingSealed');
+  assert.is(new Set(sealed.flatMap(fact => fact.segments.map(({ segmentId }) => segmentId))).size, 2);
+  assert.is(sealed.flatMap(fact => fact.segments).length, 2);
+  assert.equal(
+    sealed.flatMap(fact => fact.gaps),
+    [{ fromMs: testFragment(1).toMs, toMs: testFragment(10).fromMs, cause: 'SERVER_STOPPED' }],
+  );
+});
+
+test('hardware that moves is recorded on by the other server; what was recorded stays playable at the first', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const atA = new ScriptedCamera();
+  const atB = new ScriptedCamera();
+  await using a = await start(log, folder.path, { runCameraSession: atA.run });
+  await using b = await start(log, folder.path, { runCameraSession: atB.run, recordingServerId: serverB });
+  await until(() => atA.sinks.length === 1, 'the first server has the camera');
+  atA.begin(testFragment(0));
+  await say(log, `hardware-${hardwareId}`, {
+    type: 'HardwareMoved',
+    data: { hardwareId, fromRecordingServerId: serverA, toRecordingServerId: serverB },
+  });
+  await until(() => atB.sinks.length === 1, 'the second server has the camera');
+  await until(
+    async () => (await eventsOf(log, 'RecordingStopped')).length === 1,
+    'the first one has ended its run',
+  );
+  atB.begin(testFragment(100_000_000));
+  await until(async () => (await eventsOf(log, 'RecordingSealed')).length === 1, 'the first has sealed');
+  const live = (server: RecordingServer) =>
+    server.open({ kind: 'LIVE', deviceId: cameraId }, { signal: never, priority: 'LIVE' });
+  const refusal = await collect(live(a.server)).catch((error: unknown) => error);
+  assert.instance(refusal, MediaRefusedError);
+  const played = await collect(
+    a.server.open(
+      { kind: 'PLAYBACK', deviceId: cameraId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER },
+      { signal: never, priority: 'REQUEST' },
+    ),
+  );
+  assert.equal(fragmentsOf(played), [testFragment(0)]);
+  await b.stop();
+  const causes = (await eventsOf(log, 'RecordingSealed')).flatMap(({ segments }) =>
+    segments.map(segment => [segment.beganBecause, segment.endedBecause]),
+  );
+  assert.equal(causes, [
+    ['SERVER_STARTED', 'HARDWARE_MOVED'],
+    ['HARDWARE_MOVED', 'SERVER_STOPPED'],
+  ]);
+});
+
+test('recording that is disabled ends the run, and enabled again begins one, while live goes on', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  await using _ = await start(log, folder.path, { runCameraSession: camera.run });
+  await until(() => camera.sinks.length === 1, 'the session runs');
+  camera.begin(testFragment(0));
+  const data = { hardwareId, deviceId: cameraId };
+  await say(log, `hardware-${hardwareId}`, { type: 'DeviceRecordingDisabled', data });
+  await until(async () => (await eventsOf(log, 'RecordingStopped')).length === 1, 'the run has ended');
+  camera.send(testFragment(1));
+  await say(log, `hardware-${hardwareId}`, { type: 'DeviceRecordingEnabled', data });
+  await until(async () => {
+    camera.send(testFragment(5));
+    return (await eventsOf(log, 'RecordingStarted')).length === 2;
+  }, 'another has begun');
+  assert.is(camera.sinks.length, 1);
+  assert.equal(
+    (await eventsOf(log, 'RecordingStarted')).map(started => started.cause),
+    ['SERVER_STARTED', 'RECORDING_ENABLED'],
+  );
+});
+
+test('on a full disk the oldest unlocked goes; with only locked left recording halts, loudly, until there is room', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  let freeBytes = 1000;
+  const retention = { retentionMs: 1e12, freeBytesLow: 100, freeBytesStop: 100, freeBytesResume: 200 };
+  const options = { runCameraSession: camera.run, retention, freeBytes: async () => freeBytes };
+  {
+    await using running = await start(log, folder.path, options);
+    await until(() => camera.sinks.length === 1, 'the session runs');
+    for (let index = 0; index < 3; index += 1) {
+      camera.begin(testFragment(index * 10));
+      camera.end();
+    }
+    await running.stop();
+  }
+  const [first, second, third] = (await eventsOf(log, 'RecordingSealed')).flatMap(({ segments }) => segments);
+  const evidenceLockId = v7() as EvidenceLockId;
+  await say(log, `evidence-lock-${evidenceLockId}`, {
+    type: 'EvidenceLockCreated',
+    data: {
+      evidenceLockId,
+      headline: 'Locked through its microphone',
+      description: '',
+      deviceIds: [microphoneId],
+      fromMs: second!.fromMs,
+      toMs: second!.fromMs + 1,
+      expiresAtMs: null,
+    },
+  });
+  freeBytes = 0;
+  await using running = await start(log, folder.path, options);
+  await until(async () => (await eventsOf(log, 'RecordingHalted')).length === 1, 'recording is halted');
+  const deleted = await eventsOf(log, 'RecordingDeleted');
+  assert.equal(
+    deleted.flatMap(({ segmentIds, policy }) => segmentIds.map(id => [id, policy])),
+    [
+      [first!.segmentId, 'DISK_FULL'],
+      [third!.segmentId, 'DISK_FULL'],
+    ],
+  );
+  assert.ok(running.server.database.segment(second!.segmentId));
+  await until(() => running.alarms.length === 1, 'the alarm is raised');
+  assert.match(running.alarms[0]!, /DISK_FULL/);
+  assert.is(running.server.isHalted, true);
+  await running.stop();
+
+  freeBytes = 1000;
+  await using again = await start(log, folder.path, options);
+  await until(async () => (await eventsOf(log, 'RecordingUnhalted')).length === 1, 'it records again');
+  assert.is(again.server.isHalted, false);
+  assert.is((await eventsOf(log, 'RecordingHalted')).length, 1);
+});
+
+test('a lock that this version cannot read keeps everything, however old', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  const options = { runCameraSession: camera.run, retention: { retentionMs: 1000 } };
+  const strange = {
+    id: v7() as EventId,
+    type: 'EvidenceLockCreated',
+    version: 2,
+    data: Buffer.from('{"of":"tomorrow"}'),
+    actor: 'user:test',
+    occurredAtMs: Date.now(),
+    clockQuality: 'NTP',
+    causationId: null,
+    correlationId: null,
+  } as const;
+  await log.append([{ stream: 'evidence-lock-x', expected: 'any', events: [strange] }]);
+  for (const expected of [0, 1]) {
+    await using running = await start(log, folder.path, options);
+    await until(() => camera.sinks.length === expected + 1, 'the session runs');
+    assert.is(running.server.database.usageBytes() > 0, expected === 1);
+    camera.begin(testFragment(expected * 10));
+    await running.stop();
+  }
+  assert.equal(await eventsOf(log, 'RecordingDeleted'), []);
+});
+
+test('a device that nobody knows is refused by name', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await using running = await start(log, folder.path);
+  const request = { kind: 'LIVE', deviceId: v7() as DeviceId } as const;
+  const error = await collect(running.server.open(request, { signal: never, priority: 'LIVE' })).catch(
+    (reason: unknown) => reason,
+  );
+  assert.is((error as MediaRefusedError).code, 'NO_SUCH_DEVICE');
+});
+
+test.run();

@@ -1,0 +1,427 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type MediaItem,
+  type MediaPriority,
+  MediaRefusedError,
+  type MediaRequest,
+  type MediaSource,
+  type ProtectedSpan,
+  type RetentionLimits,
+  type SiteLog,
+} from '@holdfast/core';
+import type {
+  DeletionPolicy,
+  DeviceId,
+  EventId,
+  HoldfastEvent,
+  RecordingServerId,
+  SegmentId,
+  SiteId,
+} from '@holdfast/schema';
+import type { Logger } from 'pino';
+import { runCameraSession } from './camera/camera-session.js';
+import type { CameraCredentials, RunCameraSession } from './camera/camera-sink.js';
+import {
+  MEDIA_DATABASE_LIMITS,
+  type MediaDamage,
+  type MediaDatabase,
+  type OutgoingFact,
+  type SealReport,
+  type StoredSegment,
+} from './media-database/media-database.js';
+import { openMediaDatabase } from './media-database/open-media-database.js';
+import { CameraSupervisor } from './recorder/camera-supervisor.js';
+import { FactOutbox } from './recorder/fact-outbox.js';
+import { LoudReports } from './recorder/loud-reports.js';
+import { SiteView } from './recorder/site-view.js';
+import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
+import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
+
+/** Sealed segments are told to the log this often: one event a device and minute. */
+const sealReportIntervalMs = 60_000;
+const retentionIntervalMs = 60_000;
+const readPageEvents = 1000;
+/** A subscription that fails is begun again after this, with jitter: the log is in this process. */
+const subscribePauseMs = 1_000;
+/** At the end the facts are durable here already; the log has this long to take them before the next start. */
+const farewellMs = 5_000;
+const deletedSegmentsMax = 1000;
+
+export interface RecordingServerOptions {
+  readonly recordingServerId: RecordingServerId;
+  readonly site: SiteId;
+  readonly log: SiteLog;
+  /** The directory of the media database. */
+  readonly dir: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** UUIDv7. */
+  readonly newId: () => string;
+  readonly openCredentials: (sealed: string) => CameraCredentials;
+  readonly raiseAlarm: (alarm: { readonly name: string; readonly message: string }) => Promise<void>;
+  /** Recordings that a retrieval is waiting for: not deleted meanwhile. */
+  readonly pins: () => readonly ProtectedSpan[];
+  readonly logger: Logger;
+  readonly limits: RetentionLimits;
+  readonly softwareVersion: string;
+  /** `FFMPEG_BIN` of the environment, for snapshots. */
+  readonly ffmpegBin: string | null;
+  /** Other than the real ones for tests only. */
+  readonly runCameraSession?: RunCameraSession;
+  readonly freeBytes?: (dir: string) => Promise<number>;
+  readonly sealReportIntervalMs?: number;
+}
+
+/**
+ * Records the cameras that the site's log assigns to it, keeps and deletes their recordings, tells the log what is there,
+ * and gives media to whoever may have it. Microphones share the recording of the camera on the same hardware.
+ */
+export class RecordingServer implements MediaSource, AsyncDisposable {
+  readonly recordingServerId: RecordingServerId;
+  readonly database: MediaDatabase;
+  readonly #options: RecordingServerOptions;
+  readonly #view: SiteView;
+  readonly #outbox: FactOutbox;
+  readonly #supervisor: CameraSupervisor;
+  readonly #snapshots: SnapshotMaker;
+  #position = 0;
+  #wakeRetention: (() => void) | null = null;
+  #writesFail = false;
+
+  private constructor(options: RecordingServerOptions, database: MediaDatabase, loud: LoudReports) {
+    const { recordingServerId } = options;
+    this.recordingServerId = recordingServerId;
+    this.#options = options;
+    this.database = database;
+    this.#view = new SiteView(recordingServerId);
+    this.#outbox = new FactOutbox({
+      ...options,
+      database,
+      newId: () => options.newId() as EventId,
+      actor: `server:${recordingServerId}`,
+    });
+    this.#supervisor = new CameraSupervisor({
+      ...options,
+      database,
+      view: this.#view,
+      report: (stream, event) => this.#report(stream, event),
+      runCameraSession: options.runCameraSession ?? runCameraSession,
+    });
+    this.#snapshots = new SnapshotMaker({
+      read: window => database.read(window),
+      environment: { FFMPEG_BIN: options.ffmpegBin ?? undefined },
+    });
+    loud.connect({
+      damaged: damage => this.#reportDamage(damage),
+      writeFailed: code => this.#onWriteFailed(code),
+    });
+  }
+
+  /** Opens the media database, repairs what a crash left, and reads the whole log. */
+  static async open(options: RecordingServerOptions): Promise<RecordingServer> {
+    const { dir, recordingServerId, now, newId, logger } = options;
+    const loud = new LoudReports({ logger, now });
+    const database = await openMediaDatabase({
+      dir,
+      recordingServerId,
+      now,
+      newSegmentId: () => newId() as SegmentId,
+      limits: MEDIA_DATABASE_LIMITS,
+      observer: loud,
+    });
+    try {
+      const { recovered, tornBytes, problems, indexRebuilt } = database.recovery;
+      if (recovered.length + problems.length > 0 || indexRebuilt) {
+        logger.warn(
+          { recovered: recovered.length, tornBytes, problems, indexRebuilt },
+          'recordings were recovered after a crash',
+        );
+      }
+      const server = new RecordingServer(options, database, loud);
+      await server.#catchUp();
+      return server;
+    } catch (error) {
+      await database[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Records until the signal is aborted. Resolves when everything is sealed and the log has been told. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { recordingServerId, now, softwareVersion } = this.#options;
+    this.#report(`recording-server-${recordingServerId}`, {
+      type: 'RecordingServerStarted',
+      data: { recordingServerId, atMs: now(), softwareVersion },
+    });
+    await this.#applyRetention();
+    this.#supervisor.reconcile('SERVER_STARTED');
+    await Promise.all([this.#follow(signal), this.#reportSealed(signal), this.#keepRetention(signal)]);
+    await this.#supervisor.stop();
+    this.#composeSealed();
+    await this.#outbox.drain(AbortSignal.timeout(farewellMs));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#supervisor.stop();
+    await this.database[Symbol.asyncDispose]();
+  }
+
+  async *open(
+    request: MediaRequest,
+    options: { readonly signal: AbortSignal; readonly priority: MediaPriority },
+  ): AsyncGenerator<MediaItem> {
+    const { signal } = options;
+    const deviceId = this.#recordingDevice(request.deviceId);
+    switch (request.kind) {
+      case 'LIVE':
+        yield* this.#live(deviceId, signal);
+        return;
+      case 'PLAYBACK':
+        yield* this.database.read({ deviceId, fromMs: request.fromMs, toMs: request.toMs, signal });
+        return;
+      case 'RETRIEVE': {
+        const { segmentIds, resumeAtFragment } = request;
+        yield* this.database.readSegments({ deviceId, segmentIds, resumeAtFragment, signal });
+      }
+    }
+  }
+
+  /** A JPEG of the picture at this time, or why there is none. */
+  snapshot(request: {
+    readonly deviceId: DeviceId;
+    readonly atMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<Snapshot> {
+    return this.#snapshots.make({ ...request, deviceId: this.#recordingDevice(request.deviceId) });
+  }
+
+  get isHalted(): boolean {
+    return this.#view.halted;
+  }
+
+  #live(deviceId: DeviceId, signal: AbortSignal): AsyncIterable<MediaItem> {
+    const camera = this.#supervisor.camera(deviceId);
+    if (!camera) {
+      throw new MediaRefusedError(
+        'NO_LIVE_STREAM',
+        `device ${deviceId} is not connected to this recording server`,
+      );
+    }
+    if (camera.isLost)
+      throw new MediaRefusedError('NO_LIVE_STREAM', `the camera of device ${deviceId} is lost`);
+    return camera.fanOut.open(signal);
+  }
+
+  #recordingDevice(deviceId: DeviceId): DeviceId {
+    const owner = this.#view.ownerOf(deviceId);
+    if (owner !== null) return owner;
+    if (this.database.devices().includes(deviceId)) return deviceId;
+    throw new MediaRefusedError('NO_SUCH_DEVICE', `this recording server knows no device ${deviceId}`);
+  }
+
+  /** Facts kept from before come into the log first: then the log says all that was said. */
+  async #catchUp(): Promise<void> {
+    await this.#outbox.send();
+    const { log } = this.#options;
+    for (;;) {
+      const page = await log.read({ after: this.#position, limit: readPageEvents });
+      if (page.length === 0) break;
+      for (const recorded of page) {
+        const event = this.#view.read(recorded);
+        if (event && this.database.recovery.indexRebuilt) this.#restoreIndex(event);
+        this.#position = recorded.position;
+      }
+    }
+    for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
+    if (this.#view.halted) await this.database.halt();
+  }
+
+  /** What the index knew beside the files, from the log. */
+  #restoreIndex(event: HoldfastEvent): void {
+    if (event.type === 'RecordingSealed' && event.data.recordingServerId === this.recordingServerId) {
+      this.database.markReported(event.data.segments.map(segment => segment.segmentId));
+    }
+    if (event.type === 'RecordingDeleted' && event.data.recordingServerId === this.recordingServerId) {
+      const { segmentIds, policy } = event.data;
+      this.database.markDeleted({ segmentIds, policy, compose: () => [] });
+    }
+  }
+
+  /** The log says that it is being recorded: nobody said otherwise before the end. */
+  #reportCrash(deviceId: DeviceId): void {
+    const [last] = this.database.spans({ deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }).slice(-1);
+    const stop = this.#view.lastStop.get(deviceId);
+    this.#report(`recording-${deviceId}`, {
+      type: 'RecordingStopped',
+      data: {
+        deviceId,
+        recordingServerId: this.recordingServerId,
+        atMs: last?.toMs ?? stop?.toMs ?? this.#options.now(),
+        cause: 'SERVER_CRASHED',
+      },
+    });
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { log, logger, random } = this.#options;
+    while (!signal.aborted) {
+      try {
+        for await (const batch of log.subscribe({ after: this.#position, signal })) {
+          for (const recorded of batch) {
+            const event = this.#view.read(recorded);
+            this.#position = recorded.position;
+            if (event?.type === 'HardwareMoved') this.#supervisor.reconcile('HARDWARE_MOVED');
+            else if (event?.type.startsWith('Hardware') || event?.type.startsWith('Device')) {
+              this.#supervisor.reconcile('RECORDING_ENABLED');
+            }
+          }
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.error({ err: error }, 'the site log cannot be followed');
+      }
+      const pauseMs = subscribePauseMs * (0.5 + random());
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #reportSealed(signal: AbortSignal): Promise<void> {
+    const intervalMs = this.#options.sealReportIntervalMs ?? sealReportIntervalMs;
+    while (!signal.aborted) {
+      this.#composeSealed();
+      await this.#outbox.drain(signal);
+      await delay(intervalMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #composeSealed(): void {
+    if (this.#outbox.isFull) return;
+    this.database.reportSealed(report => {
+      this.#outbox.added(1);
+      return [this.#sealedFact(report)];
+    });
+  }
+
+  #sealedFact({ deviceId, segments, gaps }: SealReport): OutgoingFact {
+    const { recordingServerId } = this;
+    return this.#outbox.fact(`recording-${deviceId}`, {
+      type: 'RecordingSealed',
+      data: { deviceId, recordingServerId, segments: [...segments], gaps: [...gaps] },
+    });
+  }
+
+  async #keepRetention(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await new Promise<void>(resolve => {
+        this.#wakeRetention = resolve;
+        delay(retentionIntervalMs, undefined, { signal, ref: false }).then(resolve, resolve);
+        if (this.#writesFail) resolve();
+      });
+      if (!signal.aborted) await this.#applyRetention();
+    }
+  }
+
+  async #applyRetention(): Promise<void> {
+    const writesFail = this.#writesFail;
+    this.#writesFail = false;
+    try {
+      const { dir, now, pins } = this.#options;
+      const verdict = await executeRetention(
+        {
+          database: this.database,
+          dir,
+          limits: this.#options.limits,
+          now,
+          protection: () => this.#view.protection(now(), pins()),
+          isHalted: () => this.#view.halted,
+          composeDeletion: (policy, segments) => this.#deletionFacts(policy, segments),
+          freeBytes: this.#options.freeBytes ?? freeBytesOf,
+        },
+        { writesFail },
+      );
+      await this.#obey(verdict);
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'retention failed');
+    }
+    this.#sendSoon();
+  }
+
+  async #obey(verdict: RetentionVerdict): Promise<void> {
+    const { now, logger, raiseAlarm } = this.#options;
+    const { recordingServerId } = this;
+    const stream = `recording-server-${recordingServerId}`;
+    const atMs = now();
+    if (verdict.action === 'RECORD') {
+      this.database.retryWrites();
+      if (!this.#view.halted) return;
+      this.#view.halted = false;
+      this.database.unhalt();
+      this.#report(stream, { type: 'RecordingUnhalted', data: { recordingServerId, atMs } });
+      return;
+    }
+    if (this.#view.halted) return;
+    this.#view.halted = true;
+    const { cause, detail } = verdict;
+    logger.error({ cause, detail }, 'recording is halted');
+    this.#report(stream, {
+      type: 'RecordingHalted',
+      data: { recordingServerId, atMs, cause, detail: detail.slice(0, 1000) },
+    });
+    // Not awaited: what cannot be sealed now is sealed when there is room.
+    void this.database.halt();
+    await raiseAlarm({ name: 'Recording halted', message: `${cause}: ${detail}` }).catch(error =>
+      logger.error({ err: error }, 'the alarm for halted recording could not be raised'),
+    );
+  }
+
+  /** At most 1,000 segments each, one list per device. */
+  #deletionFacts(policy: DeletionPolicy, segments: readonly StoredSegment[]): readonly OutgoingFact[] {
+    const { recordingServerId } = this;
+    const facts: OutgoingFact[] = [];
+    for (const [deviceId, group] of Map.groupBy(segments, segment => segment.deviceId)) {
+      for (let at = 0; at < group.length; at += deletedSegmentsMax) {
+        const part = group.slice(at, at + deletedSegmentsMax).map(stored => stored.segment);
+        const data = {
+          deviceId,
+          recordingServerId,
+          segmentIds: part.map(segment => segment.segmentId),
+          fromMs: Math.min(...part.map(segment => segment.fromMs)),
+          toMs: Math.max(...part.map(segment => segment.toMs)),
+          policy,
+        };
+        facts.push(this.#outbox.fact(`recording-${deviceId}`, { type: 'RecordingDeleted', data }));
+      }
+    }
+    this.#outbox.added(facts.length);
+    return facts;
+  }
+
+  #reportDamage({ deviceId, segmentId, fromMs, toMs, detail }: MediaDamage): void {
+    const { recordingServerId } = this;
+    this.#report(`recording-${deviceId}`, {
+      type: 'RecordingDamaged',
+      data: { deviceId, recordingServerId, segmentId, fromMs, toMs, detail: detail.slice(0, 1000) },
+    });
+  }
+
+  #onWriteFailed(code: string): void {
+    if (code === 'ENOSPC' || code === 'EDQUOT') this.#writesFail = true;
+    this.#wakeRetention?.();
+  }
+
+  #report(stream: string, event: HoldfastEvent): void {
+    try {
+      this.#outbox.put(stream, event);
+    } catch (error) {
+      // A disk too full for one row: recording facts are made again from the files, the others are lost loudly.
+      this.#options.logger.error({ err: error, event }, 'a fact could not be kept');
+    }
+    this.#sendSoon();
+  }
+
+  #sendSoon(): void {
+    this.#outbox.send().catch(() => undefined);
+  }
+}
