@@ -27,6 +27,8 @@ const EDGE_INTERVAL_MS = 100;
 /** A camera at 1 fps still sends within this; after it there is no signal. */
 const SILENCE_MS = 4_000;
 const DEAD_MS = 12_000;
+/** Sound may begin a little before the first picture, and no time may be negative. */
+const ORIGIN_BEFORE_S = 2;
 
 /** One live stream: WebSocket in, pictures out. Reconnects by itself until closed. */
 export class LivePlayer implements Disposable {
@@ -132,9 +134,10 @@ export class LivePlayer implements Disposable {
     if (this.#originMs === null) {
       const timeS = fragmentTimeS(bytes, this.#timescales);
       if (timeS === null) return;
-      this.#originMs = timeS * 1000;
+      const originS = timeS - ORIGIN_BEFORE_S;
+      this.#originMs = originS * 1000;
       queue.configure(buffer => {
-        buffer.timestampOffset = -timeS;
+        buffer.timestampOffset = -originS;
       });
     }
     queue.append(bytes);
