@@ -54,8 +54,14 @@ export function leafHashOf(header: Uint8Array, data: Uint8Array, sha256: Sha256)
   return sha256(LEAF_PREFIX, header, sha256(data));
 }
 
-/** The header's bytes. Throws `EnvelopeError` when a field cannot be written exactly. */
-export function encodeHeader(fields: EventHeader): Uint8Array {
+/**
+ * The header's bytes. Throws `EnvelopeError` when a field cannot be written exactly. A writer of many headers may bring its
+ * own memory; every byte of it is written.
+ */
+export function encodeHeader(
+  fields: EventHeader,
+  allocate: (byteLength: number) => Uint8Array = byteLength => new Uint8Array(byteLength),
+): Uint8Array {
   const texts = [
     preparedText(fields.stream, 'stream'),
     preparedText(fields.type, 'type'),
@@ -65,8 +71,8 @@ export function encodeHeader(fields: EventHeader): Uint8Array {
   for (const text of texts) byteLength += 2 + text.length;
   if (fields.causationId !== null) byteLength += UUID_BYTES;
   if (fields.correlationId !== null) byteLength += UUID_BYTES;
-  const bytes = new Uint8Array(byteLength);
-  const view = new DataView(bytes.buffer);
+  const bytes = allocate(byteLength);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, byteLength);
   bytes[headerOffsets.format] = ENVELOPE_FORMAT;
   bytes[headerOffsets.flags] =
     (fields.causationId === null ? 0 : FLAG_CAUSATION) |

@@ -47,7 +47,11 @@ export function encodeAppendFrame(
     name: Buffer.from(stream),
     expected,
     events: events.map(event => ({
-      header: encodeHeader({ ...event, ...log, stream, position: 1, revision: 0, recordedAt: 0n }),
+      header: encodeHeader(
+        { ...event, ...log, stream, position: 1, revision: 0, recordedAt: 0n },
+        // From Node's pool: a memory block of its own for each header is what the collector would be busy with.
+        Buffer.allocUnsafe,
+      ),
       data: event.data,
     })),
   }));
