@@ -104,4 +104,14 @@ export {
   type SimulatedCamera,
   type SimulatedCamerasOptions,
 } from './simulated-cameras/simulated-cameras.js';
+export { CredentialsMissingError, type RunSiteOptions, runSite } from './site.js';
+export { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys } from './site-keys.js';
+export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';
+export { SOFTWARE } from './software.js';
+export {
+  findSiteDirectories,
+  type SiteDirectoryDamage,
+  type SiteDirectoryVerification,
+  verifySiteDirectory,
+} from './verify-site-directory.js';

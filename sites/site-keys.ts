@@ -11,10 +11,14 @@ export interface SiteKeys {
   readonly sealingKeyPem: string;
 }
 
+export function siteLogKeyFileOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'keys', 'log.key.pem');
+}
+
 export function loadSiteKeys(dataDirectory: string): SiteKeys {
   const directory = path.join(dataDirectory, 'keys');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const logKeyPem = loadOrCreate(path.join(directory, 'log.key.pem'), () =>
+  const logKeyPem = loadOrCreate(siteLogKeyFileOf(dataDirectory), () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );
   const sealingKeyPem = loadOrCreate(

@@ -34,6 +34,8 @@ export async function runMediaChannel(
     /** 0 inclusive to 1 exclusive. */
     readonly random: () => number;
     readonly logger: Logger;
+    /** Longest wait between two attempts. */
+    readonly redialMsMax?: number;
   },
   signal: AbortSignal,
 ): Promise<void> {
@@ -43,7 +45,7 @@ export async function runMediaChannel(
     const { wasAttached, end } = await attachOnce(options, signal);
     if (signal.aborted) return;
     attemptsInVain = wasAttached ? 0 : attemptsInVain + 1;
-    const waitMsMax = Math.min(REDIAL_MS_FIRST * 2 ** attemptsInVain, REDIAL_MS_MAX);
+    const waitMsMax = Math.min(REDIAL_MS_FIRST * 2 ** attemptsInVain, options.redialMsMax ?? REDIAL_MS_MAX);
     const waitMs = Math.round(options.random() * waitMsMax);
     logger.info({ parent, end, attemptsInVain, waitMs }, 'media channel lost; dialling again');
     await delay(waitMs, undefined, { signal }).catch(() => undefined);

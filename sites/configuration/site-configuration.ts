@@ -29,6 +29,8 @@ export const CameraConfiguration = z.strictObject({
   microphone: z.boolean().default(false),
 });
 
+export type CameraConfiguration = z.infer<typeof CameraConfiguration>;
+
 export const SiteIdentity = z.strictObject({ id: SiteId, name: Name });
 
 /** `/healthz`, `/readyz`, `/metrics` of a process. Port 0: any free one. */

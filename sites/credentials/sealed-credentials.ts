@@ -35,6 +35,11 @@ export function generateSealingKey(): { readonly privateKeyPem: string; readonly
   };
 }
 
+/** The public half of a site's sealing key: 32 bytes as base64. */
+export function sealingPublicKeyOf(privateKeyPem: string): string {
+  return rawPublicKey(createPublicKey(privateKeyPem)).toString('base64');
+}
+
 /**
  * Seals to a site's public key: X25519 with a fresh key, HKDF-SHA-256, AES-256-GCM. Base64 of public key (32) ‖
  * nonce (12) ‖ ciphertext ‖ tag (16). Only the holder of the private key can open it; the sealer cannot.

@@ -26,6 +26,7 @@ import * as assert from 'uvu/assert';
 import { openSqliteSiteLog, type SqliteSiteLog } from '../log/sqlite-site-log.js';
 import { openSimulatedCameras } from '../simulated-cameras/simulated-cameras.js';
 import type { CameraSink, RunCameraSession } from './camera/camera-sink.js';
+import { MEDIA_DATABASE_LIMITS } from './media-database/media-database.js';
 import {
   collect,
   fragmentsOf,
@@ -128,6 +129,7 @@ async function start(
     limits: { ...RETENTION_LIMITS, freeBytesLow: 0, freeBytesStop: 0, freeBytesResume: 0, ...retention },
     softwareVersion: 'test',
     ffmpegBin: null,
+    mediaLimits: MEDIA_DATABASE_LIMITS,
     sealReportIntervalMs: 100,
     ...rest,
   });

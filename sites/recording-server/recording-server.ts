@@ -22,9 +22,9 @@ import type { Logger } from 'pino';
 import { runCameraSession } from './camera/camera-session.js';
 import type { CameraCredentials, RunCameraSession } from './camera/camera-sink.js';
 import {
-  MEDIA_DATABASE_LIMITS,
   type MediaDamage,
   type MediaDatabase,
+  type MediaDatabaseLimits,
   type OutgoingFact,
   type SealReport,
   type StoredSegment,
@@ -37,8 +37,6 @@ import { SiteView } from './recorder/site-view.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
-/** Sealed segments are told to the log this often: one event a device and minute. */
-const sealReportIntervalMs = 60_000;
 const retentionIntervalMs = 60_000;
 const readPageEvents = 1000;
 /** A subscription that fails is begun again after this, with jitter: the log is in this process. */
@@ -65,13 +63,15 @@ export interface RecordingServerOptions {
   readonly pins: () => readonly ProtectedSpan[];
   readonly logger: Logger;
   readonly limits: RetentionLimits;
+  readonly mediaLimits: MediaDatabaseLimits;
+  /** How often what was sealed is told to the log. */
+  readonly sealReportIntervalMs: number;
   readonly softwareVersion: string;
   /** `FFMPEG_BIN` of the environment, for snapshots. */
   readonly ffmpegBin: string | null;
   /** Other than the real ones for tests only. */
   readonly runCameraSession?: RunCameraSession;
   readonly freeBytes?: (dir: string) => Promise<number>;
-  readonly sealReportIntervalMs?: number;
 }
 
 /**
@@ -128,7 +128,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       recordingServerId,
       now,
       newSegmentId: () => newId() as SegmentId,
-      limits: MEDIA_DATABASE_LIMITS,
+      limits: options.mediaLimits,
       observer: loud,
     });
     try {
@@ -288,7 +288,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   }
 
   async #reportSealed(signal: AbortSignal): Promise<void> {
-    const intervalMs = this.#options.sealReportIntervalMs ?? sealReportIntervalMs;
+    const intervalMs = this.#options.sealReportIntervalMs;
     while (!signal.aborted) {
       this.#composeSealed();
       await this.#outbox.drain(signal);

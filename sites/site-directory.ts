@@ -1,0 +1,13 @@
+import path from 'node:path';
+import type { RecordingServerId } from '@holdfast/schema';
+import { SITE_LOG_FILE_NAME } from './log/site-log-file.js';
+
+/** Where a site keeps its log, in its data directory. */
+export function siteLogFileOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'log', SITE_LOG_FILE_NAME);
+}
+
+/** Where one of the site's recording servers keeps its media database. */
+export function mediaDirectoryOf(dataDirectory: string, recordingServerId: RecordingServerId): string {
+  return path.join(dataDirectory, 'media', recordingServerId);
+}

@@ -1,0 +1,174 @@
+import path from 'node:path';
+import { type ProtectedSpan, RETENTION_LIMITS, type SiteLog } from '@holdfast/core';
+import type { DeviceId, EventId, RecordingServerId, SiteCommand, SiteId } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import { v7 } from 'uuid';
+import type { CameraConfiguration, SiteConfiguration } from './configuration/site-configuration.js';
+import { openCredentials, sealCredentials, sealingPublicKeyOf } from './credentials/sealed-credentials.js';
+import { openSqliteSiteLog, type SqliteSiteLog } from './log/sqlite-site-log.js';
+import { ManagementServer } from './management-server/management-server.js';
+import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
+import { RecordingServer } from './recording-server/recording-server.js';
+import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
+import { loadSiteKeys, type SiteKeys } from './site-keys.js';
+import { SOFTWARE } from './software.js';
+
+/** What a site and a central have in common: the log, the management server and the recording servers. */
+export interface SiteServers extends AsyncDisposable {
+  readonly siteId: SiteId;
+  readonly log: SqliteSiteLog;
+  readonly keys: SiteKeys;
+  readonly management: ManagementServer;
+  readonly recordingServers: ReadonlyMap<RecordingServerId, RecordingServer>;
+  /** Runs the recording servers until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export type SiteServersConfiguration = Pick<
+  SiteConfiguration,
+  'site' | 'data' | 'recordingServers' | 'cameras'
+>;
+
+export interface SiteServersOptions {
+  readonly configuration: SiteServersConfiguration;
+  /** Where relative paths of the configuration start. */
+  readonly baseDirectory: string;
+  /** Spans that must be kept beside those under the site's own evidence locks. Throws when they cannot be known. */
+  readonly pins: () => readonly ProtectedSpan[];
+  readonly logger: Logger;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+export const newUuid = <Id extends string>(): Id => v7() as Id;
+
+/** Opens the log and what works on it, and writes into the log what the configuration has that the log does not. */
+export async function openSiteServers(options: SiteServersOptions): Promise<SiteServers> {
+  const { configuration, logger } = options;
+  const dataDirectory = path.resolve(options.baseDirectory, configuration.data);
+  const siteId = configuration.site.id;
+  const keys = loadSiteKeys(dataDirectory);
+  await using stack = new AsyncDisposableStack();
+  const log = stack.use(
+    await openSqliteSiteLog({
+      file: siteLogFileOf(dataDirectory),
+      site: siteId,
+      now: Date.now,
+      signingKey: keys.logKey,
+    }),
+  );
+  const newId = newUuid<EventId>;
+  const management = await ManagementServer.open({ log, siteId, now: Date.now, newId, logger });
+  await establish(management, configuration, keys);
+  const recordingServers = new Map<RecordingServerId, RecordingServer>();
+  for (const server of configuration.recordingServers) {
+    recordingServers.set(
+      server.id,
+      stack.use(
+        await openServer(server, {
+          dataDirectory,
+          siteId,
+          log,
+          management,
+          keys,
+          pins: options.pins,
+          logger,
+        }),
+      ),
+    );
+  }
+  const held = stack.move();
+  return {
+    ...{ siteId, log, keys, management, recordingServers },
+    run: async signal => {
+      await Promise.all([...recordingServers.values()].map(server => server.run(signal)));
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+function openServer(
+  server: SiteServersConfiguration['recordingServers'][number],
+  site: {
+    readonly dataDirectory: string;
+    readonly siteId: SiteId;
+    readonly log: SiteLog;
+    readonly management: ManagementServer;
+    readonly keys: SiteKeys;
+    readonly pins: () => readonly ProtectedSpan[];
+    readonly logger: Logger;
+  },
+): Promise<RecordingServer> {
+  const { management, keys, siteId, log, pins } = site;
+  return RecordingServer.open({
+    ...{ recordingServerId: server.id, site: siteId, log, pins, softwareVersion: SOFTWARE },
+    ...{ now: Date.now, random: Math.random, newId: newUuid, ffmpegBin: process.env.FFMPEG_BIN ?? null },
+    dir: mediaDirectoryOf(site.dataDirectory, server.id),
+    openCredentials: sealed => openCredentials(sealed, keys.sealingKeyPem),
+    raiseAlarm: ({ name, message }) =>
+      management.raiseAlarm({ alarmId: newUuid(), name, message, actor: `server:${server.id}` }),
+    logger: site.logger.child({ recordingServer: server.name }),
+    limits: {
+      ...RETENTION_LIMITS,
+      retentionMs: server.retentionDays * DAY_MS,
+      usageBytesMax: server.sizeGigabytesMax === undefined ? null : server.sizeGigabytesMax * 1e9,
+    },
+    mediaLimits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: server.segmentSecondsMax * 1000 },
+    sealReportIntervalMs: server.reportSeconds * 1000,
+  });
+}
+
+async function establish(
+  management: ManagementServer,
+  configuration: SiteServersConfiguration,
+  keys: SiteKeys,
+): Promise<void> {
+  const { site } = configuration;
+  const context = { actor: `site:${site.id}` };
+  const sealingPublicKey = sealingPublicKeyOf(keys.sealingKeyPem);
+  if (management.state.site.siteId === null) {
+    await management.administer(
+      { kind: 'EstablishSite', siteId: site.id, name: site.name, sealingPublicKey },
+      context,
+    );
+  } else if (management.state.site.name !== site.name) {
+    await management.administer({ kind: 'RenameSite', name: site.name }, context);
+  }
+  for (const { id, name } of configuration.recordingServers) {
+    if (management.state.recordingServers.has(id)) continue;
+    await management.administer({ kind: 'RegisterRecordingServer', recordingServerId: id, name }, context);
+  }
+  for (const camera of configuration.cameras) {
+    if (management.state.hardware.has(camera.hardwareId)) continue;
+    const outcome = await management.execute(addHardwareOf(camera, sealingPublicKey), context);
+    if (!outcome.accepted) throw new CameraConfigurationError(camera.name, outcome.message);
+  }
+}
+
+function addHardwareOf(camera: CameraConfiguration, sealingPublicKey: string): SiteCommand {
+  const { hardwareId, name, address, userName, password } = camera;
+  const microphone = {
+    deviceId: newUuid<DeviceId>(),
+    type: 'MICROPHONE',
+    name: `${name} microphone`,
+  } as const;
+  return {
+    ...{ kind: 'AddHardware', hardwareId, name, address, recordingServerId: camera.recordingServer },
+    sealedCredentials:
+      userName === undefined
+        ? null
+        : sealCredentials({ userName, password: password ?? '' }, sealingPublicKey),
+    devices: [
+      { deviceId: newUuid<DeviceId>(), type: 'CAMERA', name },
+      ...(camera.microphone ? [microphone] : []),
+    ],
+  };
+}
+
+export class CameraConfigurationError extends Error {
+  override readonly name = 'CameraConfigurationError';
+  readonly code = 'CAMERA_CONFIGURATION_WRONG';
+  constructor(camera: string, message: string) {
+    super(`camera ${camera}: ${message}`);
+  }
+}

@@ -1,0 +1,93 @@
+import path from 'node:path';
+import {
+  loadPeerCredentials,
+  type PeerCredentials,
+  runMediaChannel,
+  runReplication,
+} from '@holdfast/interconnect';
+import type { Logger } from 'pino';
+import type { SiteConfiguration } from './configuration/site-configuration.js';
+import { sha256 } from './log/sha256.js';
+import { openOperationsServer } from './operations/operations-server.js';
+import { openSiteServers, type SiteServers } from './site-servers.js';
+import { SOFTWARE } from './software.js';
+
+export interface RunSiteOptions {
+  readonly configuration: SiteConfiguration;
+  /** Where relative paths of the configuration start. */
+  readonly baseDirectory: string;
+  readonly logger: Logger;
+  readonly onReady: (address: { readonly operationsPort: number }) => void;
+}
+
+export class CredentialsMissingError extends Error {
+  override readonly name = 'CredentialsMissingError';
+  readonly code = 'CREDENTIALS_MISSING';
+  constructor(directory: string) {
+    super(`${directory}: expected server.crt.pem, server.key.pem and authority.crt.pem there`);
+  }
+}
+
+/** A remote site as one process: composition root. Runs until the signal is aborted; needs nobody to record. */
+export async function runSite(options: RunSiteOptions, signal: AbortSignal): Promise<void> {
+  const { configuration, logger } = options;
+  const credentials = await credentialsOf(options);
+  await using servers = await openSiteServers({ ...options, pins: () => [] });
+  await using operations = await openOperationsServer({
+    ...configuration.operations,
+    notReadyBecause: () => null,
+  });
+  const failed = new AbortController();
+  const running = AbortSignal.any([signal, failed.signal]);
+  const tasks = [
+    servers.run(running),
+    ...(credentials ? reportTasks(options, credentials, servers, running) : []),
+  ];
+  options.onReady({ operationsPort: operations.port });
+  logger.info({ site: configuration.site, operationsPort: operations.port }, 'site runs');
+  try {
+    await Promise.all(tasks);
+  } finally {
+    failed.abort();
+    await Promise.allSettled(tasks);
+  }
+}
+
+function reportTasks(
+  { configuration, logger }: RunSiteOptions,
+  credentials: PeerCredentials,
+  servers: SiteServers,
+  signal: AbortSignal,
+): readonly Promise<void>[] {
+  const { parent } = configuration;
+  if (!parent) return [];
+  const { siteId, log, management, recordingServers } = servers;
+  const redialMsMax = parent.reconnectSecondsMax * 1000;
+  const peer = { parent, credentials, software: SOFTWARE, random: Math.random, logger };
+  return [
+    runReplication(
+      {
+        ...{ ...peer, log, site: siteId, wishes: management.wishSink(parent.siteId), sha256, now: Date.now },
+        backoffMsMax: redialMsMax,
+      },
+      signal,
+    ),
+    ...[...recordingServers].map(([recordingServerId, source]) =>
+      runMediaChannel(
+        { ...peer, siteId, recordingServerId, source, monotonicMs: () => performance.now(), redialMsMax },
+        signal,
+      ),
+    ),
+  ];
+}
+
+async function credentialsOf({
+  configuration,
+  baseDirectory,
+}: RunSiteOptions): Promise<PeerCredentials | null> {
+  if (!configuration.parent) return null;
+  const directory = path.resolve(baseDirectory, configuration.credentials ?? '.');
+  const credentials = await loadPeerCredentials(directory);
+  if (credentials === null) throw new CredentialsMissingError(directory);
+  return credentials;
+}
