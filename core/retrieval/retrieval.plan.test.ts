@@ -54,7 +54,7 @@ const site: SourceSite = {
   siteId,
   linkState: 'UP',
   attached: new Set([serverA, serverB]),
-  budget: { devicesMax: 10, window: null },
+  budget: { devicesMax: 10, window: null, bytesPerSecondMax: null },
 };
 const plan = (retrievals: readonly OpenRetrieval[], rest: Partial<SourceSite> = {}, nowMs = 1_000_000) =>
   planRetrievals({ retrievals, sites: [{ ...site, ...rest }], nowMs });
@@ -107,7 +107,7 @@ test('within the same urgency what the source deletes first comes first, then wh
 
 test('a site is asked for no more devices at once than its budget says, and each device once', () => {
   const many = [1, 2, 3, 4].map(number => retrieval(number));
-  assert.equal(devices(plan(many, { budget: { devicesMax: 2, window: null } })), [device(1), device(2)]);
+  assert.equal(devices(plan(many, { budget: { ...site.budget, devicesMax: 2 } })), [device(1), device(2)]);
   const same = [retrieval(1), retrieval(2, { deviceId: device(1) }), retrieval(3)];
   assert.equal(devices(plan(same)), [device(1), device(3)]);
 });
@@ -135,12 +135,12 @@ test('a transfer is of one recording server, and of a bounded number of segments
 
 test('outside the window nothing begins, and what runs is not cut', () => {
   const hour = 3_600_000;
-  const nights = { budget: { devicesMax: 10, window: { fromMinute: 22 * 60, toMinute: 5 * 60 } } };
+  const nights = { budget: { ...site.budget, window: { fromMinute: 22 * 60, toMinute: 5 * 60 } } };
   assert.is(plan([retrieval(1)], nights, 23 * hour).length, 1);
   assert.is(plan([retrieval(1)], nights, 28 * hour).length, 1);
   assert.is(plan([retrieval(1)], nights, 12 * hour).length, 0);
   assert.is(plan([retrieval(1, { isRunning: true })], nights, 12 * hour).length, 1);
-  const noon = { budget: { devicesMax: 10, window: { fromMinute: 12 * 60, toMinute: 13 * 60 } } };
+  const noon = { budget: { ...site.budget, window: { fromMinute: 12 * 60, toMinute: 13 * 60 } } };
   assert.is(plan([retrieval(1)], noon, 12 * hour).length, 1);
   assert.is(plan([retrieval(1)], noon, 13 * hour).length, 0);
 });

@@ -54,6 +54,8 @@ export interface RetrievalBudget {
   readonly devicesMax: number;
   /** When transfers may begin; null: at any time. */
   readonly window: DailyWindow | null;
+  /** Media bytes of all its transfers together; null: as the link carries. */
+  readonly bytesPerSecondMax: number | null;
 }
 
 export interface Transfer {

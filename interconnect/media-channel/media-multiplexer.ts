@@ -23,9 +23,13 @@ import {
 import { CREDIT_BYTES, errorOfClose, ReceivingChannel } from './receiving-channel.js';
 import { SendScheduler } from './send-scheduler.js';
 
-/** Often enough that a carrier's NAT keeps the connection, and that a dead link is noticed while an operator looks. */
-const HEARTBEAT_MS = 5_000;
-const SILENCE_MS_MAX = 15_000;
+/**
+ * Often enough that a dead link is noticed while an operator looks. It must not be left to TCP: Node 24 stops reading an HTTP/2
+ * connection while a write is in progress, and a reset that arrives just then is reported to nobody.
+ */
+const HEARTBEAT_MS = 2_000;
+/** Far longer than the queue of a full link, which `SendWindow` keeps below a second. */
+const SILENCE_MS_MAX = 7_000;
 /** Each holds a file or a place in a live fan-out: 64 cameras live, and as many transfers. */
 const PEER_CHANNELS_MAX = 128;
 

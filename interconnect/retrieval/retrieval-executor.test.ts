@@ -70,6 +70,7 @@ async function execute(source: MediaSource, intake: MemorySegmentIntake, signal?
     },
     onSegment: segment => retrieved.push(segment),
     onMissing: (segmentId, cause) => missing.push(`${segmentId} ${cause}`),
+    pace: async () => undefined,
   });
   return { end, retrieved, missing, bytes };
 }

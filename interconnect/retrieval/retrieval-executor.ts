@@ -36,6 +36,8 @@ export interface TransferOptions {
   /** Complete, verified, and durable here. */
   readonly onSegment: (segment: RetrievedSegment) => void;
   readonly onMissing: (segmentId: SegmentId, cause: string) => void;
+  /** Awaited after each fragment: keeps the transfer below the bandwidth that it may use. */
+  readonly pace: (byteCount: number, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -124,7 +126,6 @@ class TransferExecution implements AsyncDisposable {
       case 'init':
         return this.#takeInit(item.init.bytes, isProbe);
       case 'fragment':
-        this.#options.onBytes(item.fragment.bytes.byteLength);
         return this.#takeFragment(item.fragment.bytes);
       case 'missing':
         return this.#takeMissing(item.segmentId, item.cause);
@@ -166,6 +167,8 @@ class TransferExecution implements AsyncDisposable {
   }
 
   async #takeFragment(bytes: Uint8Array): Promise<StreamEnd | null> {
+    const { onBytes, pace, signal } = this.#options;
+    onBytes(bytes.byteLength);
     if (this.#open === null) return mismatch('a fragment without its manifest');
     const { manifest, import: segment } = this.#open;
     const outcome = await segment.append(bytes);
@@ -174,6 +177,7 @@ class TransferExecution implements AsyncDisposable {
       const detail = `segment ${manifest.segmentId}: ${JSON.stringify(refusal)}`;
       return refusal.code === 'DISK_FULL' ? { end: 'FAILED', cause: 'DISK_FULL', detail } : mismatch(detail);
     }
+    await pace(bytes.byteLength, signal);
     return outcome.heldFragments === manifest.fragments.length ? this.#finishSegment() : null;
   }
 

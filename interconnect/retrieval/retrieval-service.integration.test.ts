@@ -414,7 +414,7 @@ test('an alarm takes the place of a routine retrieval, which then goes on', asyn
   const [routine, urgent] = [record(6), record(2)];
   await using world = await createWorld([routine, urgent], sourceOf(routine, urgent));
   world.network.link.shape({ bandwidthBitsPerSecond: 20_000_000, delayMs: 2 });
-  await using running = world.start({ budgetOf: () => ({ devicesMax: 1, window: null }) });
+  await using running = world.start({ budgetOf: () => ({ ...DEFAULT_RETRIEVAL_BUDGET, devicesMax: 1 }) });
   const first = await running.service.request({ ...request(world, routine), trigger: 'SCHEDULE' });
   await until(() => world.intake.complete.size >= 1);
   const second = await running.service.request({ ...request(world, urgent), trigger: 'ALARM' });
@@ -428,6 +428,21 @@ test('an alarm takes the place of a routine retrieval, which then goes on', asyn
     event => event.type === 'RetrievalInterrupted',
   );
   assert.ok(interrupted?.type === 'RetrievalInterrupted' && interrupted.data.cause === 'PREEMPTED');
+});
+
+test('a budget of bandwidth is kept', async () => {
+  const camera = record(2);
+  await using world = await createWorld([camera], sourceOf(camera));
+  const bytesPerSecondMax = bytesOf(camera);
+  await using running = world.start({ budgetOf: () => ({ ...DEFAULT_RETRIEVAL_BUDGET, bytesPerSecondMax }) });
+  const startedMs = performance.now();
+  const outcome = await running.service.request(request(world, camera));
+  assert.ok(outcome.requested);
+  if (!outcome.requested) return;
+  assert.is(await world.ended(running.service, outcome.retrievalId), 'COMPLETED');
+  const tookMs = performance.now() - startedMs;
+  assert.ok(tookMs >= 990, `${bytesOf(camera)} bytes came in ${tookMs} ms`);
+  assertHeld(world.intake, [camera]);
 });
 
 test('stopped, it says so in the log, and a request without sense is refused', async () => {

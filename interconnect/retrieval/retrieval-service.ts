@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   isMoreUrgent,
   type LinkState,
@@ -29,6 +30,7 @@ import type { AttachedRecordingServer } from '../media-channel/media-channel-ser
 import { RetrievalEntry, type RetrievalProgress } from './retrieval-entry.js';
 import type { DeviceRecordings, RetrievalFacts } from './retrieval-facts.js';
 import { RetrievalProcess } from './retrieval-process.js';
+import { TransferPacer } from './transfer-pacer.js';
 import { runTransfer } from './transfer-run.js';
 
 /** Facts and links change without a call; a look every so often finds what nobody reported. */
@@ -37,7 +39,11 @@ const REPLAN_MS = 5_000;
 export const OPEN_RETRIEVALS_MAX = 2_000;
 
 /** For sites of which nothing else is configured. */
-export const DEFAULT_RETRIEVAL_BUDGET: RetrievalBudget = { devicesMax: 4, window: null };
+export const DEFAULT_RETRIEVAL_BUDGET: RetrievalBudget = {
+  devicesMax: 4,
+  window: null,
+  bytesPerSecondMax: null,
+};
 
 export interface RetrievalServiceOptions {
   /** This site's own log. */
@@ -83,6 +89,7 @@ interface Look {
 export class RetrievalService {
   readonly #options: RetrievalServiceOptions;
   readonly #entries = new Map<RetrievalId, RetrievalEntry>();
+  readonly #pacers = new Map<SiteId, TransferPacer>();
   readonly #listeners = new Set<(progress: RetrievalProgress) => void>();
   #wake: () => void = () => undefined;
   #isAwake = true;
@@ -215,16 +222,26 @@ export class RetrievalService {
 
   /** Requests that the read model did not know yet, or that another part of this server appended. */
   async #watchLog(after: number, signal: AbortSignal): Promise<void> {
-    try {
-      for await (const batch of this.#options.log.subscribe({ after, signal })) {
-        for (const { type, stream } of batch) {
-          if (type !== 'RetrievalRequested') continue;
-          await this.#adopt(RetrievalId.parse(stream.slice('retrieval-'.length)));
-          this.#rouse();
+    let position = after;
+    while (!signal.aborted) {
+      try {
+        for await (const batch of this.#options.log.subscribe({ after: position, signal })) {
+          for (const event of batch) {
+            if (event.type === 'RetrievalRequested') {
+              await this.#adopt(RetrievalId.parse(event.stream.slice('retrieval-'.length)));
+              this.#rouse();
+            }
+            position = event.position;
+          }
         }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.logger.error(
+          { err: error, position },
+          'retrieval lost sight of the log; looking again',
+        );
       }
-    } catch (error) {
-      if (!signal.aborted) this.#options.logger.error({ err: error }, 'retrieval lost sight of the log');
+      await delay(REPLAN_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -322,6 +339,8 @@ export class RetrievalService {
       random: this.#options.random,
       actor: this.#options.actor,
       logger: this.#options.logger,
+      pace: (byteCount, signal) =>
+        this.#pacerOf(siteId).taken(byteCount, this.#options.budgetOf(siteId).bytesPerSecondMax, signal),
       onProgress: () => this.#changed(entry),
       onEnded: () => {
         entry.running = null;
@@ -361,6 +380,14 @@ export class RetrievalService {
     if (entry.hasEnded) this.#entries.delete(entry.process.retrievalId);
     const progress = entry.progress();
     for (const listener of this.#listeners) listener(progress);
+  }
+
+  #pacerOf(siteId: SiteId): TransferPacer {
+    const known = this.#pacers.get(siteId);
+    if (known !== undefined) return known;
+    const pacer = new TransferPacer(this.#options.now);
+    this.#pacers.set(siteId, pacer);
+    return pacer;
   }
 
   async #stopAll(): Promise<void> {

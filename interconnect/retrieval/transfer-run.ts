@@ -22,6 +22,7 @@ export interface TransferRunOptions {
   readonly random: () => number;
   readonly actor: string;
   readonly logger: Logger;
+  readonly pace: (byteCount: number, signal: AbortSignal) => Promise<void>;
   readonly onProgress: () => void;
   readonly onEnded: () => void;
 }
@@ -82,6 +83,7 @@ async function carryOut(
         if (entry.unreported.size >= PROGRESS_SEGMENTS) reportSoon();
       },
       onMissing: (segmentId, cause) => entry.unavailable.set(segmentId, cause),
+      pace: options.pace,
     });
   } catch (error) {
     logger.error({ err: error, retrievalId }, 'the media database failed; the transfer is tried again');
