@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   decodeEventData,
@@ -126,7 +128,14 @@ async function start(
     raiseAlarm: async ({ message }) => void alarms.push(message),
     pins: () => [],
     logger: pino({ level: 'silent' }),
-    limits: { ...RETENTION_LIMITS, freeBytesLow: 0, freeBytesStop: 0, freeBytesResume: 0, ...retention },
+    limits: {
+      ...RETENTION_LIMITS,
+      retentionMs: 1e12,
+      freeBytesLow: 0,
+      freeBytesStop: 0,
+      freeBytesResume: 0,
+      ...retention,
+    },
     softwareVersion: 'test',
     ffmpegBin: null,
     mediaLimits: MEDIA_DATABASE_LIMITS,
@@ -203,9 +212,7 @@ test('records a real RTSP camera, tells the log, plays it live and recorded, and
     );
     return fragmentsOf(items).length >= 2;
   }, 'two groups of pictures can be played');
-  const snapshot = await server.snapshot({ deviceId: cameraId, atMs: Date.now(), signal: never });
-  if (snapshot.made) assert.equal([...snapshot.jpeg.subarray(0, 3)], [0xff, 0xd8, 0xff]);
-  else assert.is(snapshot.refusal.code, 'NO_FFMPEG');
+  await snapshotsAreExact(server);
 
   await running.stop();
   const sealed = await eventsOf(log, 'RecordingSealed');
@@ -224,6 +231,32 @@ test('records a real RTSP camera, tells the log, plays it live and recorded, and
   assert.is(verification.checkedSegmentCount, 1);
   assert.equal(verification.damages, []);
 });
+
+/** Two moments a second apart show different pictures, two moments of one picture the same. */
+async function snapshotsAreExact(server: RecordingServer): Promise<void> {
+  const [span] = server.database.spans({ deviceId: cameraId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER });
+  const items = server.database.read({
+    deviceId: cameraId,
+    fromMs: 0,
+    toMs: Number.MAX_SAFE_INTEGER,
+    signal: never,
+  });
+  const { fromMs } = span ?? fragmentsOf(await collect(items))[0]!;
+  const make = (atMs: number) => server.snapshot({ deviceId: cameraId, atMs, signal: never });
+  const first = await make(fromMs + 500);
+  if (!first.made) {
+    assert.is(first.refusal.code, 'NO_FFMPEG');
+    return;
+  }
+  assert.ok(first.atMs <= fromMs + 500 && first.atMs > fromMs + 400, `${first.atMs - fromMs} ms`);
+  const same = await make(first.atMs + 1);
+  const later = await make(fromMs + 1500);
+  assert.ok(same.made && same.jpeg.equals(first.jpeg));
+  assert.ok(later.made && !later.jpeg.equals(first.jpeg));
+  assert.equal([...first.jpeg.subarray(0, 3)], [0xff, 0xd8, 0xff]);
+  const nothing = await make(fromMs - 3600_000);
+  assert.is(nothing.made ? 'made' : nothing.refusal.code, 'NO_RECORDING');
+}
 
 test('a second start goes on: each segment is in the log once, the gap between with its cause', async () => {
   await using folder = await temporaryFolder();
@@ -317,7 +350,7 @@ test('on a full disk the oldest unlocked goes; with only locked left recording h
   await addHardware(log, 'rtsp://127.0.0.1:1/none');
   const camera = new ScriptedCamera();
   let freeBytes = 1000;
-  const retention = { retentionMs: 1e12, freeBytesLow: 100, freeBytesStop: 100, freeBytesResume: 200 };
+  const retention = { freeBytesLow: 100, freeBytesStop: 100, freeBytesResume: 200 };
   const options = { runCameraSession: camera.run, retention, freeBytes: async () => freeBytes };
   {
     await using running = await start(log, folder.path, options);
@@ -393,6 +426,56 @@ test('a lock that this version cannot read keeps everything, however old', async
   }
   assert.equal(await eventsOf(log, 'RecordingDeleted'), []);
 });
+
+test('kill -9 of the server: what was durable is in the log once, with the crash as its end', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const started = { deviceId: cameraId, recordingServerId: serverA, atMs: testFragment(0).fromMs };
+  await say(log, `recording-${cameraId}`, {
+    type: 'RecordingStarted',
+    data: { ...started, cause: 'SERVER_STARTED' },
+  });
+  const dir = path.join(folder.path, 'media', serverA);
+  await recordAndKill(dir);
+  const camera = new ScriptedCamera();
+  for (let round = 0; round < 2; round += 1) {
+    await using running = await start(log, folder.path, { runCameraSession: camera.run });
+    await until(() => camera.sinks.length === round + 1, 'the session runs');
+    if (round === 0) camera.begin(testFragment(1000));
+    await running.stop();
+  }
+  const segments = (await eventsOf(log, 'RecordingSealed')).flatMap(fact => fact.segments);
+  assert.is(new Set(segments.map(segment => segment.segmentId)).size, segments.length);
+  const crashed = segments.filter(segment => segment.endedBecause === 'SERVER_CRASHED');
+  assert.is(crashed.length, 1);
+  const stops = await eventsOf(log, 'RecordingStopped');
+  assert.equal(
+    stops.map(stop => [stop.cause, stop.atMs]),
+    [
+      ['SERVER_CRASHED', crashed[0]!.toMs],
+      ['SERVER_STOPPED', testFragment(1000).toMs],
+    ],
+  );
+  const gaps = (await eventsOf(log, 'RecordingSealed')).flatMap(fact => fact.gaps);
+  assert.equal(gaps, [
+    { fromMs: crashed[0]!.toMs, toMs: testFragment(1000).fromMs, cause: 'SERVER_CRASHED' },
+  ]);
+});
+
+async function recordAndKill(dir: string): Promise<void> {
+  const program = path.join(import.meta.dirname, 'media-database', 'crash-recorder.fixture.js');
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', program, dir, '1', '0', serverA, cameraId],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const closed = once(child, 'close');
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (Number(line) >= 7) child.kill('SIGKILL');
+  }
+  await closed;
+}
 
 test('a device that nobody knows is refused by name', async () => {
   await using folder = await temporaryFolder();

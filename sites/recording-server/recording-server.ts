@@ -297,11 +297,13 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   }
 
   #composeSealed(): void {
-    if (this.#outbox.isFull) return;
-    this.database.reportSealed(report => {
-      this.#outbox.added(1);
-      return [this.#sealedFact(report)];
-    });
+    let reported = 1;
+    while (reported > 0 && !this.#outbox.isFull) {
+      reported = this.database.reportSealed(report => {
+        this.#outbox.added(1);
+        return [this.#sealedFact(report)];
+      });
+    }
   }
 
   #sealedFact({ deviceId, segments, gaps }: SealReport): OutgoingFact {
@@ -327,6 +329,8 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     const writesFail = this.#writesFail;
     this.#writesFail = false;
     try {
+      // The log hears that something is there before it hears that it is gone.
+      this.#composeSealed();
       const { dir, now, pins } = this.#options;
       const verdict = await executeRetention(
         {

@@ -1,6 +1,7 @@
-// Records until it is killed: `node crash-recorder.fixture.js DIR FIRST_SEGMENT FIRST_FRAGMENT`. Prints the index of each
+// Records until it is killed: `node crash-recorder.fixture.js DIR FIRST_SEGMENT FIRST_FRAGMENT [SERVER DEVICE]`. Prints the index of each
 // fragment once it is readable, which is after it was made durable.
 import { setImmediate } from 'node:timers/promises';
+import type { DeviceId, RecordingServerId } from '@holdfast/schema';
 import {
   camera1,
   collect,
@@ -8,22 +9,25 @@ import {
   never,
   openTestDatabase,
   segmentIds,
+  server1,
   testFragment,
   testInit,
 } from './media-fixture.js';
 
-const [dir, firstSegment, firstFragment] = process.argv.slice(2);
+const [dir, firstSegment, firstFragment, server, device] = process.argv.slice(2);
+const deviceId = (device ?? camera1) as DeviceId;
 const database = await openTestDatabase(dir!, {
   newSegmentId: segmentIds(Number(firstSegment)),
+  recordingServerId: (server ?? server1) as RecordingServerId,
   testLimits: { segmentMsMax: 10_000 },
 });
-database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+database.beginRun({ deviceId, init: testInit(), cause: 'SERVER_STARTED' });
 for (let index = Number(firstFragment); ; index += 1) {
   const fragment = testFragment(index, { byteLength: 20_000 });
-  database.append(camera1, fragment);
+  database.append(deviceId, fragment);
   for (let isReadable = false; !isReadable; ) {
     const { fromMs, toMs } = fragment;
-    const items = await collect(database.read({ deviceId: camera1, fromMs, toMs, signal: never }));
+    const items = await collect(database.read({ deviceId, fromMs, toMs, signal: never }));
     isReadable = fragmentsOf(items).length > 0;
     await setImmediate();
   }

@@ -95,7 +95,10 @@ export class FactOutbox {
     const { database } = this.#options;
     for (;;) {
       const facts = database.facts(batchFactsMax);
-      if (facts.length === 0) return;
+      if (facts.length === 0) {
+        this.#count = 0;
+        return;
+      }
       // After a crash part of a batch may be in the log already: then one by one, each is answered for itself.
       if (!(await this.#append(facts))) for (const fact of facts) await this.#appendAlone(fact);
       database.removeFacts(facts.map(fact => fact.eventId));
