@@ -1,1 +1,33 @@
-export {};
+import 'reflect-metadata';
+
+export { Alarm, AlarmChange, AlarmConnection, AlarmFilter, AlarmHistoryEntry } from './alarm.js';
+export { AuditEntry, AuditEntryConnection, AuditFilter } from './audit.js';
+export {
+  AlarmPayload,
+  Command,
+  DevicePayload,
+  EvidenceLockPayload,
+  HardwarePayload,
+} from './command.js';
+export {
+  AlarmStateEnum,
+  CommandStateEnum,
+  DeviceTypeEnum,
+  EvidenceLockStateEnum,
+  HardwareConnectionStateEnum,
+  LinkStateEnum,
+  RetrievalStateEnum,
+  RetrievalTriggerEnum,
+  SpanStateEnum,
+  type ValueOf,
+} from './enumerations.js';
+export { EventAppended, EventConnection, EventFilter, LogEvent } from './event.js';
+export { EvidenceLock, EvidenceLockConnection, EvidenceLockFilter } from './evidence-lock.js';
+export { CameraInput, Device, DeviceConnection, Hardware } from './hardware.js';
+export { type Connection, type Edge, PageArguments, PageInfo } from './page.js';
+export { RecordingServer, RecordingServerConnection } from './recording-server.js';
+export { Retrieval, RetrievalChange, RetrievalConnection, RetrievalFilter } from './retrieval.js';
+export { Cursor, DateTime } from './scalars.js';
+export { Link, LinkChange, Site, SiteConnection, SiteLogHead } from './site.js';
+export { ServerStatus, SystemStatus, User } from './system-status.js';
+export { DeviceTimeline, TimelineSpan } from './timeline.js';

@@ -1,6 +1,8 @@
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
+import { type Page, type PageRequest, readPage } from '../page.query.js';
 import type { LinkRow } from './links.read-model.js';
+import type { SiteRow } from './sites.read-model.js';
 
 /** Sites nest as deep as their operators like; a loop in the parents (a mistake, or an attempt) must still end. */
 const TREE_DEPTH_MAX = 32;
@@ -27,3 +29,27 @@ export async function readLinkTo(
   // Enrolled and never seen: nothing was ever known of it.
   return link ? { state: link.state, sinceMs: link.sinceMs } : { state: 'DOWN', sinceMs: 0 };
 }
+
+export function readSites(sql: Sql, page: PageRequest): Promise<Page<SiteRow>> {
+  return readPage<SiteRow>(sql, page, {
+    ...{ from: sql`site`, columns: sql`*`, where: [], direction: 'asc', sort: byName },
+  });
+}
+
+export async function readSitesById(sql: Sql, ids: readonly string[]): Promise<readonly SiteRow[]> {
+  return sql<SiteRow[]>`select * from site where id = any(${ids as string[]}::uuid[])`;
+}
+
+export async function readChildren(sql: Sql, parentId: string): Promise<readonly SiteRow[]> {
+  return sql<SiteRow[]>`select * from site where parent_id = ${parentId} order by name, id`;
+}
+
+export async function readLink(sql: Sql, siteId: string): Promise<LinkRow | null> {
+  const [row] = await sql<LinkRow[]>`select * from link where site_id = ${siteId}`;
+  return row ?? null;
+}
+
+const byName = [
+  { column: 'name', type: 'text', value: (row: SiteRow) => row.name },
+  { column: 'id', type: 'uuid', value: (row: SiteRow) => row.id },
+] as const;

@@ -1,0 +1,94 @@
+import type { LinkState, LogHead } from '@holdfast/core';
+import type { CommandId, DeviceId, RetrievalId, SiteCommand, SiteId } from '@holdfast/schema';
+
+/** Sends a command to a site, this one or one below, and waits a few seconds for its answer. */
+export interface CommandGateway {
+  send(
+    siteId: SiteId,
+    command: SiteCommand,
+    /** `user:<name>` */
+    options: { readonly actor: string },
+  ): Promise<CommandOutcome>;
+}
+
+export interface CommandOutcome {
+  readonly commandId: CommandId;
+  /** `PENDING`: no answer yet; the command keeps its place. */
+  readonly state: 'PENDING' | 'APPLIED' | 'REJECTED' | 'EXPIRED';
+  /** Of a refusal. */
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+}
+
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Asks for recordings of another site, and takes it back. */
+export interface RetrievalRequests {
+  request(query: {
+    readonly siteId: SiteId;
+    readonly deviceId: DeviceId;
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly actor: string;
+  }): Promise<
+    | { readonly requested: true; readonly retrievalId: RetrievalId }
+    | { readonly requested: false; readonly refusal: Refusal }
+  >;
+  cancel(query: {
+    readonly retrievalId: RetrievalId;
+    readonly actor: string;
+  }): Promise<{ readonly cancelled: true } | { readonly cancelled: false; readonly refusal: Refusal }>;
+}
+
+export interface LinkView {
+  readonly state: LinkState;
+  readonly sinceMs: number;
+  /** Position up to which the child said its log reaches. Null while it is not known. */
+  readonly headPosition: number | null;
+  readonly roundTripMs: number | null;
+  /** How far the child's clock is ahead of ours. */
+  readonly clockOffsetMs: number | null;
+}
+
+/** What the links to our children are like at this moment. */
+export interface LinkViews {
+  view(siteId: SiteId): LinkView | null;
+}
+
+/** The demonstration's emulated links. */
+export interface LinkControl {
+  cut(siteId: SiteId): Promise<void>;
+  restore(siteId: SiteId): Promise<void>;
+  /** Null when this site has no emulated link. */
+  state(siteId: SiteId): Promise<'CUT' | 'RESTORED' | null>;
+}
+
+/** Seals user name and password of a camera to the site that will use them. Null: the site's key is not known yet. */
+export type SealCredentials = (siteId: SiteId, userName: string, password: string) => Promise<string | null>;
+
+export interface ServerState {
+  readonly name: string;
+  readonly state: string;
+  readonly detail: string | null;
+}
+
+/** What the API needs of the rest of the central. */
+export interface ApiPorts {
+  readonly ownSite: SiteId;
+  readonly ownHead: () => LogHead;
+  readonly commands: CommandGateway;
+  readonly retrievals: RetrievalRequests;
+  readonly links: LinkViews;
+  /** Null where links are real. */
+  readonly linkControl: LinkControl | null;
+  readonly sealCredentials: SealCredentials;
+  /** The servers of this central beside the database and the read models, which report themselves. */
+  readonly servers: () => readonly ServerState[];
+  readonly softwareVersion: string;
+  readonly now: () => number;
+  /** A new random UUID. */
+  readonly newId: () => string;
+}

@@ -1,0 +1,40 @@
+import type { SiteCommand, SiteId } from '@holdfast/schema';
+import type { Command } from '@holdfast/schema/graphql';
+import type { Freshness } from '../read-models/freshness.js';
+import { type ApiContext, actorOf } from './api-context.js';
+import { ApiError } from './api-error.js';
+import type { CommandGateway } from './api-ports.js';
+
+/** Sends commands for mutations, and tells what became of them. */
+export class CommandSender {
+  readonly #gateway: CommandGateway;
+  readonly #freshness: Freshness;
+
+  constructor(gateway: CommandGateway, freshness: Freshness) {
+    this.#gateway = gateway;
+    this.#freshness = freshness;
+  }
+
+  /**
+   * Resolves when the command was applied and the read models show it, or when no answer came in time (`PENDING`).
+   * Throws `ApiError` with the site's own code when it refused.
+   */
+  async send(siteId: SiteId, command: SiteCommand, context: ApiContext): Promise<Command> {
+    const outcome = await this.#gateway.send(siteId, command, { actor: actorOf(context) });
+    switch (outcome.state) {
+      case 'REJECTED':
+        throw new ApiError({
+          code: outcome.code ?? 'INTERNAL_SERVER_ERROR',
+          message: outcome.message ?? 'the site refused and did not say why',
+        });
+      case 'EXPIRED':
+        throw new ApiError({
+          code: 'COMMAND_EXPIRED',
+          message: outcome.message ?? 'the site received the command after its time',
+        });
+      case 'APPLIED':
+        await this.#freshness.untilAnswered(siteId, outcome.commandId);
+    }
+    return { id: outcome.commandId, state: outcome.state, code: null, message: null };
+  }
+}

@@ -1,0 +1,89 @@
+import type { AlarmRefusal, EvidenceLockRefusal, HardwareRefusal, RetrievalRefusal } from '@holdfast/core';
+
+/** What goes wrong at this edge, and not at a site. */
+type EdgeCode =
+  | 'UNAUTHENTICATED'
+  | 'BAD_USER_INPUT'
+  | 'PAGE_SIZE_OUT_OF_RANGE'
+  | 'CURSOR_INVALID'
+  | 'CURSOR_EXPIRED'
+  | 'QUERY_TOO_DEEP'
+  | 'QUERY_TOO_COMPLEX'
+  | 'SITE_NOT_FOUND'
+  | 'RETRIEVAL_NOT_FOUND'
+  | 'SITES_DIFFER'
+  | 'SITE_KEY_UNKNOWN'
+  | 'LINK_NOT_EMULATED'
+  | 'COMMAND_EXPIRED'
+  | 'GRAPHQL_PARSE_FAILED'
+  | 'GRAPHQL_VALIDATION_FAILED'
+  | 'OPERATION_RESOLUTION_FAILURE'
+  | 'BAD_REQUEST'
+  | 'PERSISTED_QUERY_NOT_FOUND'
+  | 'PERSISTED_QUERY_NOT_SUPPORTED'
+  | 'INTERNAL_SERVER_ERROR';
+
+type SiteCode =
+  | AlarmRefusal['code']
+  | EvidenceLockRefusal['code']
+  | HardwareRefusal['code']
+  | RetrievalRefusal['code'];
+
+export type ErrorCode = EdgeCode | SiteCode;
+
+/**
+ * `extensions.code` of every GraphQL error: stable names that programs may rely on. A refusal of a site keeps the
+ * code that the site gave. `docs/ERRORS.md` is held to this list by a test.
+ */
+export const errorCodes: { readonly [Code in ErrorCode]: string } = {
+  UNAUTHENTICATED: 'There is no token, or it is not valid (any more): sign in.',
+  BAD_USER_INPUT: 'An argument cannot mean anything; the message names it and what was expected.',
+  PAGE_SIZE_OUT_OF_RANGE: '`first` or `last` is not between 1 and 500, or both are given.',
+  CURSOR_INVALID: 'The cursor was not given out by this list or subscription.',
+  CURSOR_EXPIRED:
+    'What came after the cursor is no longer kept: read the list again, then subscribe without `since`.',
+  QUERY_TOO_DEEP: 'The query nests deeper than allowed.',
+  QUERY_TOO_COMPLEX: 'The query could answer with more objects than allowed: ask for smaller pages.',
+  SITE_NOT_FOUND: 'No such site is known here.',
+  RETRIEVAL_NOT_FOUND: 'No such retrieval is known here.',
+  SITES_DIFFER: 'The devices belong to several sites; the message names them. Ask for each site by itself.',
+  SITE_KEY_UNKNOWN: 'The log of the site has not arrived yet, so a password cannot be sealed for it.',
+  LINK_NOT_EMULATED: 'The link of this site is a real one: it cannot be cut from here.',
+  COMMAND_EXPIRED: 'The site received the command after its time.',
+  GRAPHQL_PARSE_FAILED: 'The query is not GraphQL.',
+  GRAPHQL_VALIDATION_FAILED: 'The query does not fit the schema.',
+  OPERATION_RESOLUTION_FAILURE: 'The named operation is not in the document.',
+  BAD_REQUEST: 'The HTTP request is not a GraphQL request.',
+  PERSISTED_QUERY_NOT_FOUND: 'Persisted queries are not kept here: send the query.',
+  PERSISTED_QUERY_NOT_SUPPORTED: 'Persisted queries are not kept here: send the query.',
+  INTERNAL_SERVER_ERROR: 'A fault of this server; its log has the details.',
+  ALARM_EXISTS: 'An alarm with this id was raised before.',
+  ALARM_NOT_FOUND: 'No such alarm.',
+  ALARM_STATE_NOT_REACHABLE: 'The alarm cannot change from its state into the wanted one.',
+  DEVICE_EXISTS: 'A device with this id exists already.',
+  DEVICE_NOT_FOUND: 'No such device.',
+  EVIDENCE_LOCK_EXISTS: 'An evidence lock with this id exists already.',
+  EVIDENCE_LOCK_NOT_EXTENDED: 'A lock can only be made longer or wider.',
+  EVIDENCE_LOCK_NOT_FOUND: 'No such evidence lock.',
+  EVIDENCE_LOCK_RELEASED: 'The evidence lock was released before.',
+  EXPIRY_PAST: 'The lock would expire in the past.',
+  SPAN_EMPTY: 'The span of the lock ends before it begins.',
+  HARDWARE_EXISTS: 'Hardware with this id exists already.',
+  HARDWARE_NOT_FOUND: 'No such hardware.',
+  HARDWARE_THERE_ALREADY: 'The hardware is on that recording server already.',
+  RECORDING_SERVER_NOT_FOUND: 'No such recording server.',
+  NOTHING_ASKED: 'Everything is so already: nothing would change.',
+  NO_SUCH_RETRIEVAL: 'No such retrieval.',
+  ALREADY_REQUESTED: 'A retrieval with this id was requested before.',
+  EMPTY_SPAN: 'The span of the retrieval ends before it begins.',
+  SPAN_IN_FUTURE: 'Nothing can be retrieved that is not recorded yet.',
+  SPAN_TOO_LONG: 'The span of the retrieval is longer than allowed.',
+  ALREADY_ENDED: 'The retrieval has ended.',
+  NOT_NOW: 'The retrieval is not in a state in which this can be done.',
+  TOO_MANY_SEGMENTS: 'More segments than one step of a retrieval may have.',
+  NOTHING_NEW: 'The segments are held already.',
+};
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorCodes, code);
+}

@@ -1,0 +1,35 @@
+import type { Sql } from '../postgres/sql.js';
+import type { ChangeKind } from './read-model.js';
+
+export interface ChangeRecord<State> {
+  readonly seq: number;
+  /** The entity's row as of this change. */
+  readonly state: State;
+}
+
+/** The changes of one kind after a feed position, oldest first, and how far the feed was looked through for them. */
+export async function readChangesAfter<State>(
+  sql: Sql,
+  query: { readonly kind: ChangeKind; readonly afterSeq: number; readonly limit: number },
+): Promise<{ readonly items: readonly ChangeRecord<State>[]; readonly upToSeq: number }> {
+  const { kind, afterSeq, limit } = query;
+  // The checkpoint first: a change that is folded after it was read is found the next time.
+  const foldedSeq = await readFoldedSeq(sql);
+  const items = await sql<ChangeRecord<State>[]>`
+    select seq, state from change
+    where kind = ${kind} and seq > ${afterSeq} and seq <= ${foldedSeq} order by seq limit ${limit}`;
+  const full = items.length === limit;
+  return { items, upToSeq: full ? items.at(-1)!.seq : Math.max(afterSeq, foldedSeq) };
+}
+
+/** Everything up to this feed position is folded. */
+export async function readFoldedSeq(sql: Sql): Promise<number> {
+  const [row] = await sql<{ seq: number }[]>`select seq from read_model_checkpoint`;
+  return row?.seq ?? 0;
+}
+
+/** Changes at or below this feed position are no longer kept. */
+export async function readChangesHorizon(sql: Sql): Promise<number> {
+  const [row] = await sql<{ seq: number }[]>`select changes_after_seq as seq from read_model_checkpoint`;
+  return row?.seq ?? 0;
+}

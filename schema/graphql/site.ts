@@ -1,0 +1,60 @@
+import { Field, Float, ID, Int, ObjectType } from 'type-graphql';
+import { LinkStateEnum, type ValueOf } from './enumerations.js';
+import { connectionOf } from './page.js';
+import { Cursor, DateTime } from './scalars.js';
+
+@ObjectType()
+export class Link {
+  @Field(() => LinkStateEnum)
+  state!: ValueOf<typeof LinkStateEnum>;
+  @Field(() => DateTime, { name: 'since' })
+  sinceMs!: number;
+  @Field(() => Int)
+  lastPosition!: number;
+  @Field(() => Int, { nullable: true, description: "Null while the child's head is not known." })
+  headPosition!: number | null;
+  @Field(() => Float, { nullable: true })
+  roundTripMs!: number | null;
+  @Field(() => Float, { nullable: true })
+  clockOffsetMs!: number | null;
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      "The demonstration's emulated link has been cut on purpose. Null where there is no emulated link.",
+  })
+  cut!: boolean | null;
+}
+
+@ObjectType('SiteLog', {
+  description: 'How far the log of a site has arrived here, and the root of its Merkle tree (RFC 6962).',
+})
+export class SiteLogHead {
+  @Field(() => Int)
+  epoch!: number;
+  @Field(() => Int)
+  size!: number;
+  @Field(() => String, { description: 'Hexadecimal.' })
+  root!: string;
+  @Field(() => DateTime, { name: 'verifiedAt', nullable: true })
+  verifiedAtMs!: number | null;
+}
+
+@ObjectType()
+export class Site {
+  @Field(() => ID)
+  id!: string;
+  @Field(() => String)
+  name!: string;
+  /** Key of `parent`. */
+  parentId!: string | null;
+}
+
+export const SiteConnection = connectionOf('Site', Site);
+
+@ObjectType()
+export class LinkChange {
+  @Field(() => Cursor)
+  cursor!: string;
+  @Field(() => Site)
+  site!: Site;
+}
