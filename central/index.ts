@@ -1,9 +1,29 @@
+export type {
+  ApiPorts,
+  CommandGateway,
+  CommandOutcome,
+  LinkControl,
+  LinkView,
+  LinkViews,
+  Refusal,
+  RetrievalRequests,
+  SealCredentials,
+  ServerState,
+} from './api/api-ports.js';
+export { type CentralHttp, type CentralHttpOptions, createCentralHttp } from './http/central-http.js';
 export { OwnLogBehindReplicaError, runOwnLogIntake } from './intake/own-log-intake.js';
 export {
   createPostgresReplicaIntake,
   FEED_CHANNEL,
   readReplicaCursor,
 } from './intake/postgres-replica-intake.js';
+export {
+  type HeldRecordings,
+  heldInMediaDatabase,
+  type MediaDirectory,
+  type MediaRefusal,
+  type RecordingSources,
+} from './media-gateway/media-directory.js';
 export { type Database, openDatabase } from './postgres/database.js';
 export { EmbeddedPostgresError } from './postgres/embedded-postgres-error.js';
 export type { Sql, TransactionSql } from './postgres/sql.js';

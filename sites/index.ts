@@ -53,6 +53,7 @@ export {
   type OperationsServerOptions,
   openOperationsServer,
 } from './operations/operations-server.js';
+export { LIVE_LAG_MS_MAX, LiveFanOut } from './recording-server/camera/live-fan-out.js';
 export {
   MEDIA_DATABASE_LIMITS,
   type MediaDamage,

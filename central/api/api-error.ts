@@ -22,7 +22,7 @@ export function presentError(error: unknown, onFault: (error: unknown) => void):
   const { locations, path } = located.toJSON();
   const place = { ...(locations && { locations }), ...(path && { path }) };
   const original = located.originalError ?? (located === error ? null : error);
-  const ownCode = located.extensions['code'];
+  const ownCode = located.extensions.limit ?? located.extensions.code;
   const code =
     original instanceof Error &&
     'code' in original &&

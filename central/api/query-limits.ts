@@ -51,7 +51,8 @@ function report(
   code: string,
   message: string,
 ): void {
-  context.reportError(new GraphQLError(message, { nodes: [node], extensions: { code } }));
+  // `limit`: Apollo puts a code of its own over that of any rule.
+  context.reportError(new GraphQLError(message, { nodes: [node], extensions: { code, limit: code } }));
 }
 
 interface Measured {

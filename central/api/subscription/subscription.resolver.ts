@@ -23,7 +23,7 @@ interface SubscribeData {
 }
 
 function since(args: Record<string, unknown>): string | null {
-  return (args['since'] as string | null | undefined) ?? null;
+  return (args.since as string | null | undefined) ?? null;
 }
 
 function changesOf(kind: ChangeKind) {
@@ -44,10 +44,7 @@ export class SubscriptionResolver {
 
   @Subscription(() => EventAppended, {
     subscribe: ({ args, context }: SubscribeData) =>
-      context.subscriptions.events(
-        eventQuery(args['filter'] as EventFilter | undefined),
-        since(args),
-      ) as never,
+      context.subscriptions.events(eventQuery(args.filter as EventFilter | undefined), since(args)) as never,
     description: RESUME,
   })
   eventAppended(

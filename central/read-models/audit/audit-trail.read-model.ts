@@ -59,6 +59,10 @@ function describe({
       const { code, commandId } = event.data;
       return { ...base, actor, action: code, granted: false, subject: `command-${commandId}` };
     }
+    // The site's bookkeeping about a command; what the command brought about has entries of its own.
+    case 'CommandApplied':
+    case 'CommandExpired':
+      return null;
     default:
       if (!actor.startsWith('user:')) return null;
       return { ...base, actor, action: event.type, granted: true, subject: stream };

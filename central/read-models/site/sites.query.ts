@@ -53,3 +53,11 @@ const byName = [
   { column: 'name', type: 'text', value: (row: SiteRow) => row.name },
   { column: 'id', type: 'uuid', value: (row: SiteRow) => row.id },
 ] as const;
+
+export async function readLinkCounts(
+  sql: Sql,
+): Promise<readonly { readonly state: string; readonly count: number }[]> {
+  return sql<{ state: string; count: number }[]>`
+    select state, count(link.site_id) as count from (values ('UP'), ('DOWN')) as states (state)
+    left join link using (state) group by state`;
+}

@@ -1,0 +1,206 @@
+// For tests: a central's HTTP server on a real database, whose sites are fixtures that answer commands at once.
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { RecordedEvent } from '@holdfast/core';
+import type {
+  CommandId,
+  DeviceId,
+  HardwareId,
+  HoldfastEvent,
+  RecordingServerId,
+  RetrievalId,
+  SiteCommand,
+} from '@holdfast/schema';
+import type { ApiPorts, CommandOutcome, LinkView } from '../api/api-ports.js';
+import { AccessTokens } from '../identity/access-tokens.js';
+import { Administrator, administratorPasswordFile } from '../identity/administrator.js';
+import { FeedFixture } from '../intake/feed-fixture.js';
+import { createPostgresReplicaIntake, FEED_CHANNEL } from '../intake/postgres-replica-intake.js';
+import type { MediaDirectory } from '../media-gateway/media-directory.js';
+import { openDatabase } from '../postgres/database.js';
+import { PROJECTED_CHANNEL, Projector } from '../read-models/projector.js';
+import { READ_MODELS_VERSION, readModels } from '../read-models/read-models.js';
+import { listenFor } from '../read-models/wakeup.js';
+import { createCentralHttp } from './central-http.js';
+
+const noMedia: MediaDirectory = {
+  liveSource: async () => ({ refused: 'NO_SUCH_DEVICE', message: 'no such device' }),
+  recordingSources: async () => ({ refused: 'NO_SUCH_DEVICE', message: 'no such device' }),
+  snapshot: async () => ({ refused: 'NO_SUCH_DEVICE', message: 'no such device' }),
+};
+
+export type CentralFixture = Awaited<ReturnType<typeof openCentralFixture>>;
+
+export async function openCentralFixture(media: MediaDirectory = noMedia) {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-http-'));
+  const database = await openDatabase({ directory: path.join(directory, 'postgres'), databaseUrl: null });
+  const { sql } = database;
+  const own = new FeedFixture();
+  const child = new FeedFixture();
+  const faults: unknown[] = [];
+  const intake = createPostgresReplicaIntake(sql);
+  const takeIn = async (...events: readonly RecordedEvent[]) => {
+    const { fence, cursor } = await intake.openSession(events[0]!.site);
+    const last = events.at(-1)!;
+    const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
+    await intake.commit({ site: last.site, fence, before: cursor, after, events });
+  };
+  const projector = new Projector({
+    ...{ sql, ownSite: own.site, models: readModels, version: READ_MODELS_VERSION },
+    ...{ feedGrown: await listenFor(sql, FEED_CHANNEL), now: Date.now, random: Math.random },
+    ...{ onQuarantined: facts => faults.push(facts), onRetry: error => faults.push(error) },
+  });
+  const stopped = new AbortController();
+  const running = projector.run(stopped.signal);
+  const site: FixtureSite = { silent: false, links: new Map() };
+  const ports = fixturePorts(own, child, site, takeIn);
+  const projected = await listenFor(sql, PROJECTED_CHANNEL);
+  const administrator = Administrator.load(directory);
+  const tokens = AccessTokens.load({ dataDirectory: directory, issuer: 'urn:test', now: Date.now });
+  const http = await createCentralHttp({
+    ...{ host: '127.0.0.1', port: 0, sql, projected, api: ports, media, administrator, tokens },
+    ...{ reportSignIn: () => undefined, notReadyBecause: () => null, onFault: error => faults.push(error) },
+  });
+  const password = (await readFile(administratorPasswordFile(directory), 'utf8')).trim();
+  return {
+    ...{ database, own, child, takeIn, projector, ports, site, faults, password, tokens },
+    origin: `127.0.0.1:${http.port}`,
+    token: await tokens.issue('admin'),
+    async [Symbol.asyncDispose]() {
+      await http[Symbol.asyncDispose]();
+      stopped.abort();
+      await running;
+      await database[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+interface FixtureSite {
+  /** Does not answer: its link is down. */
+  silent: boolean;
+  readonly links: Map<string, LinkView>;
+}
+
+function fixturePorts(
+  own: FeedFixture,
+  child: FeedFixture,
+  site: FixtureSite,
+  takeIn: (...events: readonly RecordedEvent[]) => Promise<void>,
+): ApiPorts {
+  return {
+    ownSite: own.site,
+    ownHead: () => ({ site: own.site, epoch: 1, size: own.position, root: new Uint8Array(32) }),
+    commands: {
+      async send(siteId, command, { actor }): Promise<CommandOutcome> {
+        const commandId = randomUUID() as CommandId;
+        const at = siteId === own.site ? own : child;
+        const issued = { commandId, targetSiteId: siteId, command, notAfterMs: null };
+        await takeIn(own.event(`wishes-${siteId}`, { type: 'CommandIssued', data: issued }, { actor }));
+        if (site.silent) return { commandId, state: 'PENDING' };
+        const facts = factsOf(command);
+        if (facts === null) {
+          return { commandId, state: 'REJECTED', code: 'NOTHING_ASKED', message: 'so already' };
+        }
+        const answer = { commandId, parentSiteId: own.site, wishRevision: 0 };
+        await takeIn(
+          ...facts.map(({ stream, event }) => at.event(stream, event, { actor })),
+          at.event(`answers-${own.site}`, { type: 'CommandApplied', data: answer }),
+        );
+        return { commandId, state: 'APPLIED' };
+      },
+    },
+    retrievals: {
+      async request({ actor, ...query }) {
+        const retrievalId = randomUUID() as RetrievalId;
+        const data = { retrievalId, ...query, trigger: 'REQUEST' as const };
+        await takeIn(own.event(`retrieval-${retrievalId}`, { type: 'RetrievalRequested', data }, { actor }));
+        return { requested: true, retrievalId };
+      },
+      async cancel({ retrievalId, actor }) {
+        const event = { type: 'RetrievalCancelled' as const, data: { retrievalId } };
+        await takeIn(own.event(`retrieval-${retrievalId}`, event, { actor }));
+        return { cancelled: true };
+      },
+    },
+    links: { view: siteId => site.links.get(siteId) ?? null },
+    linkControl: null,
+    sealCredentials: async () => 'AAAA',
+    servers: () => [],
+    softwareVersion: 'test',
+    now: Date.now,
+    newId: randomUUID,
+  };
+}
+
+interface Fact {
+  readonly stream: string;
+  readonly event: HoldfastEvent;
+}
+
+/** What a site that agrees to everything would write. */
+function factsOf(command: SiteCommand): readonly Fact[] | null {
+  switch (command.kind) {
+    case 'RaiseAlarm': {
+      const { kind: _, ...data } = command;
+      const raised = { ...data, localNumber: 1, sourceName: '', raisedAtMs: Date.now() };
+      return [{ stream: `alarm-${data.alarmId}`, event: { type: 'AlarmRaised', data: raised } }];
+    }
+    case 'HandleAlarm': {
+      const { alarmId, comment, state } = command;
+      const stream = `alarm-${alarmId}`;
+      if (comment) return [{ stream, event: { type: 'AlarmCommented', data: { alarmId, comment } } }];
+      if (state === 'IN_PROGRESS')
+        return [{ stream, event: { type: 'AlarmAcknowledged', data: { alarmId } } }];
+      return null;
+    }
+    case 'CreateEvidenceLock': {
+      const { kind: _, ...data } = command;
+      return [
+        { stream: `evidence-lock-${data.evidenceLockId}`, event: { type: 'EvidenceLockCreated', data } },
+      ];
+    }
+    case 'AddHardware': {
+      const { kind: _, ...data } = command;
+      const added = { ...data, driver: 'rtsp' as const };
+      return [{ stream: `hardware-${data.hardwareId}`, event: { type: 'HardwareAdded', data: added } }];
+    }
+    default:
+      return null;
+  }
+}
+
+export const newDeviceId = () => randomUUID() as DeviceId;
+
+/** A site with one recording server and some cameras. */
+export function siteFacts(
+  fixture: FeedFixture,
+  name: string,
+  cameras: readonly { readonly id: DeviceId; readonly name: string }[],
+): { readonly events: readonly RecordedEvent[]; readonly recordingServerId: RecordingServerId } {
+  const recordingServerId = randomUUID() as RecordingServerId;
+  const established = { siteId: fixture.site, name, sealingPublicKey: 'AAAA' };
+  return {
+    recordingServerId,
+    events: [
+      fixture.event('site', { type: 'SiteEstablished', data: established }),
+      fixture.event(`recording-server-${recordingServerId}`, {
+        type: 'RecordingServerRegistered',
+        data: { recordingServerId, name: `${name} recorder` },
+      }),
+      ...cameras.map(camera => {
+        const hardwareId = randomUUID() as HardwareId;
+        return fixture.event(`hardware-${hardwareId}`, {
+          type: 'HardwareAdded',
+          data: {
+            ...{ hardwareId, name: camera.name, driver: 'rtsp', address: 'rtsp://10.0.0.1/' },
+            ...{ sealedCredentials: null, recordingServerId },
+            devices: [{ deviceId: camera.id, type: 'CAMERA', name: camera.name }],
+          },
+        });
+      }),
+    ],
+  };
+}

@@ -1,0 +1,51 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Sql } from '../postgres/sql.js';
+import { readProjectionState } from '../read-models/projection-state.query.js';
+import { readLinkCounts } from '../read-models/site/sites.query.js';
+
+export interface CentralMetricsOptions {
+  readonly sql: Sql;
+  readonly liveViewerCount: () => number;
+  /** Adds what other parts of this process measure. Labels have few values: never an id. */
+  readonly defineMetrics?: ((registry: Registry) => void) | undefined;
+}
+
+/** What `/metrics` tells, read when it is asked for. */
+export function createCentralMetrics({
+  sql,
+  liveViewerCount,
+  defineMetrics,
+}: CentralMetricsOptions): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const taken = new Gauge({
+    ...{ name: 'holdfast_intake_events', help: 'Events taken in from all sites.', registers },
+    async collect() {
+      const { headSeq, seq, quarantinedCount } = await readProjectionState(sql);
+      taken.set(headSeq);
+      lag.set(headSeq - seq);
+      quarantined.set(quarantinedCount);
+    },
+  });
+  const lag = new Gauge({
+    ...{ name: 'holdfast_projection_lag_events', help: 'Events that no read model shows yet.', registers },
+  });
+  const quarantined = new Gauge({
+    ...{ name: 'holdfast_quarantined_events', help: 'Events that a read model could not digest.', registers },
+  });
+  const links = new Gauge({
+    ...{ name: 'holdfast_links', help: 'Links to other sites by state.', labelNames: ['state'], registers },
+    async collect() {
+      for (const { state, count } of await readLinkCounts(sql)) links.set({ state }, count);
+    },
+  });
+  const viewers: Gauge = new Gauge({
+    ...{ name: 'holdfast_live_viewers', help: 'Open live streams.', registers },
+    collect() {
+      viewers.set(liveViewerCount());
+    },
+  });
+  defineMetrics?.(registry);
+  return registry;
+}

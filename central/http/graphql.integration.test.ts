@@ -1,0 +1,290 @@
+import { randomUUID } from 'node:crypto';
+import type { AlarmId } from '@holdfast/schema';
+import { type Client, createClient } from 'graphql-ws';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { WebSocket } from 'ws';
+import { type CentralFixture, newDeviceId, openCentralFixture, siteFacts } from './central-http.fixture.js';
+
+const test = suite('GraphQL');
+let central: CentralFixture;
+const cameras = Array.from({ length: 7 }, (_, index) => ({ id: newDeviceId(), name: `Camera ${index + 1}` }));
+const ownCamera = { id: newDeviceId(), name: 'Lobby' };
+
+// biome-ignore lint/suspicious/noExplicitAny: answers of a test are looked at, not typed.
+type Answer = { data: any; errors?: { message: string; extensions: { code: string } }[] };
+
+async function ask(
+  query: string,
+  variables: object = {},
+  token: string | null = central.token,
+): Promise<Answer> {
+  const response = await fetch(`http://${central.origin}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
+    body: JSON.stringify({ query, variables }),
+  });
+  return (await response.json()) as Answer;
+}
+
+const codeOf = (answer: Answer) => answer.errors?.[0]?.extensions.code;
+
+test.before(async () => {
+  central = await openCentralFixture();
+  const { own, child } = central;
+  await central.takeIn(
+    ...siteFacts(own, 'Centre', [ownCamera]).events,
+    own.event(`child-site-${child.site}`, {
+      type: 'ChildSiteEnrolled',
+      data: { siteId: child.site, name: 'Bus', certificateSha256: 'ab'.repeat(32) },
+    }),
+    own.event(`link-${child.site}`, {
+      type: 'LinkEstablished',
+      data: { siteId: child.site, atMs: Date.now() - 60_000, session: 1 },
+    }),
+  );
+  await central.takeIn(...siteFacts(child, 'Bus 7', cameras).events);
+  await central.projector.catchUp();
+});
+test.after(async () => {
+  await central[Symbol.asyncDispose]();
+  assert.equal(central.faults, []);
+});
+
+test('the example of the contract works as written', async () => {
+  const query = `query ($site: ID!, $devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
+    site(id: $site) { name link { state since lastPosition headPosition } }
+    devices(siteId: $site, type: CAMERA, first: 10) { edges { node { id name } } pageInfo { hasNextPage endCursor } }
+    timeline(deviceIds: $devices, from: $from, to: $to) { deviceId spans { from to state cause retrievableUntil } }
+  }`;
+  const to = new Date();
+  const from = new Date(to.getTime() - 3600_000);
+  const { data, errors } = await ask(query, {
+    site: central.child.site,
+    devices: [cameras[0]!.id],
+    from,
+    to,
+  });
+  assert.is(errors, undefined);
+  assert.is(data.site.name, 'Bus 7');
+  assert.is(data.site.link.state, 'UP');
+  assert.is(data.site.link.lastPosition, central.child.position);
+  assert.is(data.devices.edges.length, 7);
+  assert.is(data.timeline[0].spans[0].state, 'GAP');
+  assert.is(data.timeline[0].spans[0].from, from.toISOString());
+});
+
+test('pages forward and backward see every device once, in order', async () => {
+  const query = `query ($first: Int, $after: Cursor, $last: Int, $before: Cursor) {
+    devices(first: $first, after: $after, last: $last, before: $before) {
+      totalCount edges { cursor node { name site { name } hardware { recordingServer { name } } } }
+      pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    } }`;
+  const forward: string[] = [];
+  for (let after: string | null = null, more = true; more; ) {
+    const { data } = await ask(query, { first: 3, after });
+    assert.is(data.devices.totalCount, 8);
+    forward.push(...data.devices.edges.map((edge: { node: { name: string } }) => edge.node.name));
+    after = data.devices.pageInfo.endCursor;
+    more = data.devices.pageInfo.hasNextPage;
+  }
+  const backward: string[] = [];
+  for (let before: string | null = null, more = true; more; ) {
+    const { data } = await ask(query, { last: 3, before });
+    backward.unshift(...data.devices.edges.map((edge: { node: { name: string } }) => edge.node.name));
+    before = data.devices.pageInfo.startCursor;
+    more = data.devices.pageInfo.hasPreviousPage;
+  }
+  assert.equal(forward, [...cameras.map(camera => camera.name), 'Lobby']);
+  assert.equal(backward, forward);
+});
+
+test('bad pages, cursors, ids and times are named', async () => {
+  assert.is(
+    codeOf(await ask('{ devices(first: 501) { totalCount edges { cursor } } }')),
+    'PAGE_SIZE_OUT_OF_RANGE',
+  );
+  assert.is(
+    codeOf(await ask('{ devices(first: 1, last: 1) { edges { cursor } } }')),
+    'PAGE_SIZE_OUT_OF_RANGE',
+  );
+  assert.is(codeOf(await ask('{ devices(after: "W10") { edges { cursor } } }')), 'CURSOR_INVALID');
+  assert.is(codeOf(await ask('{ devices(siteId: "x") { edges { cursor } } }')), 'BAD_USER_INPUT');
+  assert.is(
+    codeOf(await ask('{ alarms(filter: { from: "yesterday" }) { totalCount } }')),
+    'GRAPHQL_VALIDATION_FAILED',
+  );
+  assert.equal((await ask('{ site(id: "nonsense") { id } }')).data, { site: null });
+  assert.is(codeOf(await ask('{ nothing }')), 'GRAPHQL_VALIDATION_FAILED');
+  assert.is(codeOf(await ask('{')), 'GRAPHQL_PARSE_FAILED');
+});
+
+test('queries that nest too deep or ask for too much are refused before anything is read', async () => {
+  const deep = `{ sites { edges { node ${'{ children '.repeat(15)} { id } ${'}'.repeat(15)} } } }`;
+  assert.is(codeOf(await ask(deep)), 'QUERY_TOO_DEEP');
+  const wide = `{ sites(first: 500) { edges { node { devices(first: 500) { edges { node { id } } } } } } }`;
+  assert.is(codeOf(await ask(wide)), 'QUERY_TOO_COMPLEX');
+});
+
+test('a mutation shows what it brought about, and events and audit trail tell of it', async () => {
+  const { data, errors } = await ask(
+    `mutation ($device: ID!) { raiseAlarm(deviceId: $device, name: "Door") {
+      command { state } alarm { id state site { name } source { name } history { actor text } } } }`,
+    { device: cameras[0]!.id },
+  );
+  assert.is(errors, undefined);
+  const { alarm, command } = data.raiseAlarm;
+  assert.is(command.state, 'APPLIED');
+  assert.equal([alarm.state, alarm.site.name, alarm.source.name], ['NEW', 'Bus 7', 'Camera 1']);
+  assert.equal(alarm.history, [{ actor: 'user:admin', text: 'Raised' }]);
+  const after = await ask(
+    `query ($filter: EventFilter) { events(filter: $filter, first: 1) { totalCount edges { node { type data site { name } } } }
+      auditTrail(first: 2) { edges { node { actor action } } } systemStatus { projectionLag servers { name state } } }`,
+    { filter: { deviceId: cameras[0]!.id, types: ['AlarmRaised'] } },
+  );
+  assert.is(after.errors, undefined);
+  assert.is(after.data.events.totalCount, 1);
+  assert.is(JSON.parse(after.data.events.edges[0].node.data).name, 'Door');
+  assert.is(after.data.auditTrail.edges[0].node.action, 'AlarmRaised');
+  assert.is(after.data.systemStatus.projectionLag, 0);
+});
+
+test('a refusal of a site keeps its code, and a silent site leaves the command pending', async () => {
+  const { data } = await ask('mutation { raiseAlarm(name: "Here") { alarm { id site { name } } } }');
+  assert.is(data.raiseAlarm.alarm.site.name, 'Centre');
+  const refused = await ask('mutation ($id: ID!) { updateAlarm(id: $id) { command { state } } }', {
+    id: data.raiseAlarm.alarm.id,
+  });
+  assert.is(codeOf(refused), 'NOTHING_ASKED');
+  assert.is(
+    codeOf(await ask(`mutation { updateAlarm(id: "${randomUUID()}") { command { id } } }`)),
+    'ALARM_NOT_FOUND',
+  );
+  central.site.silent = true;
+  const pending = await ask(
+    `mutation ($site: ID!) { raiseAlarm(siteId: $site, name: "Far") { command { state } alarm { id } } }`,
+    {
+      site: central.child.site,
+    },
+  );
+  central.site.silent = false;
+  assert.equal(pending.data.raiseAlarm, { command: { state: 'PENDING' }, alarm: null });
+});
+
+test('a lock over devices of two sites is refused, naming them', async () => {
+  const answer = await ask(
+    `mutation ($ids: [ID!]!) { createEvidenceLock(deviceIds: $ids, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z", headline: "Theft") { evidenceLock { id } } }`,
+    { ids: [cameras[0]!.id, ownCamera.id] },
+  );
+  assert.is(codeOf(answer), 'SITES_DIFFER');
+  assert.match(answer.errors![0]!.message, 'Camera 1 at Bus 7');
+  const { data } = await ask(
+    `mutation ($ids: [ID!]!) { createEvidenceLock(deviceIds: $ids, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z", headline: "Theft") {
+      evidenceLock { state devices { name } expiresAt } } }`,
+    { ids: [cameras[1]!.id, cameras[0]!.id] },
+  );
+  assert.equal(data.createEvidenceLock.evidenceLock, {
+    state: 'ACTIVE',
+    devices: [{ name: 'Camera 2' }, { name: 'Camera 1' }],
+    expiresAt: null,
+  });
+});
+
+test('a retrieval is requested, listed and cancelled', async () => {
+  const { data, errors } = await ask(
+    `mutation ($ids: [ID!]!) { requestRetrieval(deviceIds: $ids, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z") { id state progress requestedBy device { name } } }`,
+    { ids: [cameras[0]!.id] },
+  );
+  assert.is(errors, undefined);
+  const [retrieval] = data.requestRetrieval;
+  assert.equal([retrieval.state, retrieval.progress, retrieval.requestedBy], ['PENDING', 0, 'user:admin']);
+  const cancelled = await ask('mutation ($id: ID!) { cancelRetrieval(id: $id) { state } }', {
+    id: retrieval.id,
+  });
+  assert.is(cancelled.data.cancelRetrieval.state, 'CANCELLED');
+});
+
+function connect(token: string | null): Client {
+  return createClient({
+    url: `ws://${central.origin}/graphql`,
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+    ...(token && { connectionParams: { authorization: `Bearer ${token}` } }),
+  });
+}
+
+/** Takes so many items, then leaves. */
+async function take(client: Client, query: string, variables: Record<string, unknown>, count: number) {
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  const taken: any[] = [];
+  for await (const { data, errors } of client.iterate({ query, variables })) {
+    assert.is(errors, undefined, JSON.stringify(errors));
+    taken.push(data);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+test('a subscription that resumes gets every change once, whatever happened in between', async () => {
+  const { own } = central;
+  const query = `subscription ($since: Cursor) { alarmChanged(since: $since) { cursor alarm { id state } } }`;
+  const alarmId = randomUUID() as AlarmId;
+  const raise = { alarmId, localNumber: 1, name: 'A', message: '', priority: 1, sourceDeviceId: null };
+  const first = connect(central.token);
+  const [start] = await Promise.all([
+    take(first, `subscription { eventAppended { cursor event { type } } }`, {}, 1),
+    (async () => {
+      // The subscription has begun when its socket has its operation; facts until then are simply older.
+      for (let n = 0; n < 40; n++) {
+        await central.takeIn(
+          own.event('sign-ins', { type: 'UserSignedIn', data: { userName: 'a', address: 'b' } }),
+        );
+        await new Promise(resolve => setTimeout(resolve, 25));
+      }
+    })(),
+  ]);
+  const since = start[0].eventAppended.cursor;
+  await central.takeIn(
+    own.event(`alarm-${alarmId}`, { type: 'AlarmRaised', data: { ...raise, sourceName: '', raisedAtMs: 1 } }),
+    own.event(`alarm-${alarmId}`, { type: 'AlarmAcknowledged', data: { alarmId } }),
+  );
+  const before = await take(first, query, { since }, 1);
+  assert.equal(before[0].alarmChanged.alarm, { id: alarmId, state: 'NEW' });
+  await first.dispose();
+  await central.takeIn(own.event(`alarm-${alarmId}`, { type: 'AlarmPutOnHold', data: { alarmId } }));
+  const second = connect(central.token);
+  const resumed = await take(second, query, { since: before[0].alarmChanged.cursor }, 2);
+  assert.equal(
+    resumed.map(item => item.alarmChanged.alarm.state),
+    ['IN_PROGRESS', 'ON_HOLD'],
+  );
+  await second.dispose();
+});
+
+test('a socket without a token is closed', async () => {
+  const client = connect(null);
+  const closed = await take(client, '{ me { name } }', {}, 1).catch((event: { code?: number }) => event);
+  assert.is((closed as { code?: number }).code, 4403);
+});
+
+test('without a token nothing is answered over HTTP', async () => {
+  const response = await fetch(`http://${central.origin}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: '{ me { name } }' }),
+  });
+  assert.is(response.status, 401);
+  assert.is(codeOf((await response.json()) as Answer), 'UNAUTHENTICATED');
+  assert.is((await fetch(`http://${central.origin}/media/${cameras[0]!.id}/snapshot`)).status, 401);
+  assert.is((await fetch(`http://${central.origin}/media/${cameras[0]!.id}/recording`)).status, 401);
+});
+
+test('operations endpoints answer', async () => {
+  assert.is((await fetch(`http://${central.origin}/healthz`)).status, 200);
+  assert.is((await fetch(`http://${central.origin}/readyz`)).status, 200);
+  const metrics = await (await fetch(`http://${central.origin}/metrics`)).text();
+  assert.match(metrics, /holdfast_intake_events \d+/);
+  assert.match(metrics, 'holdfast_links{state="UP"} 1');
+});
+
+test.run();

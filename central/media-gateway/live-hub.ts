@@ -1,0 +1,91 @@
+import { type MediaItem, MediaRefusedError, type MediaSource } from '@holdfast/core';
+import type { DeviceId } from '@holdfast/schema';
+import { LiveFanOut } from '@holdfast/sites';
+
+/** Devices watched at once: every one costs a stream over a link. */
+const DEVICES_MAX = 1000;
+
+/** One live stream per device, however many look at it. */
+export class LiveHub implements AsyncDisposable {
+  readonly #streams = new Map<DeviceId, LiveStream>();
+  #viewerCount = 0;
+
+  get viewerCount(): number {
+    return this.#viewerCount;
+  }
+
+  /**
+   * The pictures of the device until the signal is aborted or the stream ends. Throws what the source throws. A viewer
+   * that does not keep up skips to a key frame; it never slows down the others.
+   */
+  async *watch(deviceId: DeviceId, source: MediaSource, signal: AbortSignal): AsyncGenerator<MediaItem> {
+    const stream = this.#stream(deviceId, source);
+    stream.viewerCount += 1;
+    this.#viewerCount += 1;
+    try {
+      yield* stream.fanOut.open(signal);
+      if (!signal.aborted && stream.fault !== null) throw stream.fault;
+    } finally {
+      stream.viewerCount -= 1;
+      this.#viewerCount -= 1;
+      if (stream.viewerCount === 0) this.#close(deviceId, stream);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const streams = [...this.#streams];
+    for (const [deviceId, stream] of streams) this.#close(deviceId, stream);
+    await Promise.all(streams.map(([, stream]) => stream.ended));
+  }
+
+  #stream(deviceId: DeviceId, source: MediaSource): LiveStream {
+    const running = this.#streams.get(deviceId);
+    // Who comes after the end begins a new one.
+    if (running && running.fault === null) return running;
+    if (this.#streams.size >= DEVICES_MAX) {
+      throw new MediaRefusedError('SOURCE_BUSY', `${DEVICES_MAX} devices are watched already`);
+    }
+    const stream = new LiveStream(deviceId, source);
+    this.#streams.set(deviceId, stream);
+    return stream;
+  }
+
+  #close(deviceId: DeviceId, stream: LiveStream): void {
+    stream.stop();
+    if (this.#streams.get(deviceId) === stream) this.#streams.delete(deviceId);
+  }
+}
+
+class LiveStream {
+  readonly fanOut = new LiveFanOut();
+  viewerCount = 0;
+  /** Why the source ended; null while it runs. */
+  fault: unknown = null;
+  readonly ended: Promise<void>;
+  readonly #stopped = new AbortController();
+
+  constructor(deviceId: DeviceId, source: MediaSource) {
+    this.ended = this.#run(deviceId, source);
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    this.fanOut[Symbol.dispose]();
+  }
+
+  async #run(deviceId: DeviceId, source: MediaSource): Promise<void> {
+    const { signal } = this.#stopped;
+    try {
+      const items = source.open({ kind: 'LIVE', deviceId }, { signal, priority: 'LIVE' });
+      for await (const item of items) {
+        if (item.kind === 'init') this.fanOut.format(item.init);
+        else if (item.kind === 'fragment') this.fanOut.push(item.fragment);
+      }
+      this.fault = new MediaRefusedError('NO_LIVE_STREAM', 'the live stream of the device has ended');
+    } catch (error) {
+      this.fault = error;
+    } finally {
+      this.fanOut[Symbol.dispose]();
+    }
+  }
+}

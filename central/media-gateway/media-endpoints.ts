@@ -1,0 +1,221 @@
+import { Readable } from 'node:stream';
+import { type MediaItem, MediaRefusedError, SEAM_MS_MAX, type TimeSpan } from '@holdfast/core';
+import { DeviceId } from '@holdfast/schema';
+import { DateTime } from '@holdfast/schema/graphql';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { parseByteRange } from './byte-range.js';
+import {
+  isRefusal,
+  type MediaDirectory,
+  type MediaRefusal,
+  type RecordingSources,
+} from './media-directory.js';
+import { planParts, playParts, type RecordingPart } from './recording-stream.js';
+import { layOutSealed, readSealed, SegmentGoneError } from './sealed-layout.js';
+
+/** One answer covers at most a day; longer spans are asked for day by day. */
+export const RECORDING_SPAN_MS_MAX = 24 * 3600 * 1000;
+/** Which parts of the answer are held here and which come from the remote site: `HELD` or `REMOTE` with its times. */
+const PARTS_HEADER = 'x-holdfast-parts';
+/** Beyond it the header ends with `…`. */
+const PARTS_NAMED_MAX = 50;
+
+/** The one place where a refusal becomes an HTTP status. */
+const statusOf: Readonly<Record<MediaRefusal['refused'], number>> = {
+  NO_SUCH_DEVICE: 404,
+  NOTHING_RECORDED: 404,
+  NOT_ALLOWED: 403,
+  NO_LIVE_STREAM: 503,
+  SOURCE_BUSY: 503,
+  NOT_CONNECTED: 503,
+  NO_DECODER: 501,
+};
+
+export interface MediaEndpointOptions {
+  readonly directory: MediaDirectory;
+  /** True when the request carries a valid token. */
+  readonly isSignedIn: (request: FastifyRequest) => Promise<boolean>;
+  readonly now: () => number;
+  readonly onFault: (error: unknown) => void;
+}
+
+type DeviceRequest = FastifyRequest<{ Params: { deviceId: string }; Querystring: Record<string, string> }>;
+
+/** `GET /media/{deviceId}/recording` and `/snapshot`. Live pictures come over a WebSocket: see `LiveSocket`. */
+export function registerMediaEndpoints(server: FastifyInstance, options: MediaEndpointOptions): void {
+  const guard = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (await options.isSignedIn(request)) return;
+    reply.header('www-authenticate', 'Bearer');
+    return reply.code(401).send({ code: 'UNAUTHENTICATED', message: 'sign in: this needs a bearer token' });
+  };
+  server.get('/media/:deviceId/recording', { preHandler: guard }, (request, reply) =>
+    sendRecording(request as DeviceRequest, reply, options),
+  );
+  server.get('/media/:deviceId/snapshot', { preHandler: guard }, (request, reply) =>
+    sendSnapshot(request as DeviceRequest, reply, options),
+  );
+}
+
+async function sendRecording(
+  request: DeviceRequest,
+  reply: FastifyReply,
+  options: MediaEndpointOptions,
+): Promise<FastifyReply> {
+  const deviceId = DeviceId.safeParse(request.params.deviceId.toLowerCase()).data;
+  if (!deviceId) return refuse(reply, { refused: 'NO_SUCH_DEVICE', message: 'the address names no device' });
+  const asked = spanOf(request.query);
+  if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
+  const span = { fromMs: asked.fromMs, toMs: Math.min(asked.toMs, options.now()) };
+  const sources = await options.directory.recordingSources(deviceId);
+  if (isRefusal(sources)) return refuse(reply, sources);
+  const held = span.toMs > span.fromMs ? ((await sources.held?.spans(span)) ?? []) : [];
+  const parts = planParts(held, sources.remote !== null, span);
+  nameParts(reply, parts);
+  const left = new AbortController();
+  reply.raw.on('close', () => left.abort());
+  if (parts.every(({ place }) => place === 'HELD')) {
+    const answered = await sendSealed(request, reply, { deviceId, span, sources, held }, left.signal);
+    if (answered) return answered;
+  }
+  return streamParts(reply, options, playParts(deviceId, parts, sources, left.signal));
+}
+
+interface HeldRequest {
+  readonly deviceId: DeviceId;
+  readonly span: TimeSpan;
+  readonly sources: RecordingSources;
+  readonly held: readonly TimeSpan[];
+}
+
+/** An answer of known length, with ranges. Null when a part is not sealed yet: its length is not known. */
+async function sendSealed(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { deviceId, span, sources, held }: HeldRequest,
+  signal: AbortSignal,
+): Promise<FastifyReply | null> {
+  const database = sources.held?.database;
+  if (!database) return null;
+  const layout = await layOutSealed(database, deviceId, span);
+  const lastHeldMs = held.at(-1)?.toMs ?? span.fromMs;
+  const [newest] = database.segments({
+    ...{ deviceId, fromMs: lastHeldMs - SEAM_MS_MAX, toMs: lastHeldMs, after: null, limit: 1 },
+  });
+  if (!layout || !newest) return null;
+  const { byteLength } = layout;
+  const range = parseByteRange(request.headers.range, byteLength);
+  reply.header('accept-ranges', 'bytes').type(contentType(layout.codecs));
+  if (range === 'UNSATISFIABLE') {
+    reply.header('content-range', `bytes */${byteLength}`);
+    return reply.code(416).send({ code: 'RANGE_NOT_SATISFIABLE', message: `there are ${byteLength} bytes` });
+  }
+  const bytes = range === 'WHOLE' ? { from: 0, to: byteLength - 1 } : range;
+  if (range !== 'WHOLE') {
+    reply.code(206).header('content-range', `bytes ${bytes.from}-${bytes.to}/${byteLength}`);
+  }
+  reply.header('content-length', bytes.to - bytes.from + 1);
+  return reply.send(
+    Readable.from(readSealed(database, deviceId, layout, bytes, signal), { objectMode: false }),
+  );
+}
+
+/** An answer whose length nobody knows beforehand. */
+async function streamParts(
+  reply: FastifyReply,
+  { onFault }: MediaEndpointOptions,
+  items: AsyncGenerator<MediaItem>,
+): Promise<FastifyReply> {
+  try {
+    // Before the status is sent: who has nothing to play says so.
+    const first = await items.next();
+    if (first.done || first.value.kind !== 'init') {
+      return refuse(reply, { refused: 'NOTHING_RECORDED', message: 'nothing can be played of this time' });
+    }
+    const { init } = first.value;
+    reply.header('accept-ranges', 'none').type(contentType(init.codecs));
+    return reply.send(Readable.from(bytesOf(init.bytes, items, onFault), { objectMode: false }));
+  } catch (error) {
+    if (error instanceof MediaRefusedError) {
+      return refuse(reply, { refused: error.code, message: error.message });
+    }
+    throw error;
+  }
+}
+
+async function* bytesOf(
+  init: Uint8Array,
+  items: AsyncGenerator<MediaItem>,
+  onFault: (error: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  yield init;
+  try {
+    for await (const item of items) {
+      if (item.kind === 'init') yield item.init.bytes;
+      else if (item.kind === 'fragment') yield item.fragment.bytes;
+    }
+  } catch (error) {
+    // The connection is broken off, so that nobody takes a part for the whole.
+    if (!(error instanceof MediaRefusedError) && !(error instanceof SegmentGoneError)) onFault(error);
+    throw error;
+  }
+}
+
+async function sendSnapshot(
+  request: DeviceRequest,
+  reply: FastifyReply,
+  { directory }: MediaEndpointOptions,
+): Promise<FastifyReply> {
+  const deviceId = DeviceId.safeParse(request.params.deviceId.toLowerCase()).data;
+  if (!deviceId) return refuse(reply, { refused: 'NO_SUCH_DEVICE', message: 'the address names no device' });
+  const { at } = request.query;
+  const atMs = at === undefined ? null : timeOf(at);
+  if (at !== undefined && atMs === null) {
+    return reply
+      .code(400)
+      .send({ code: 'BAD_USER_INPUT', message: 'at: expected ISO 8601 with a time zone' });
+  }
+  const left = new AbortController();
+  reply.raw.on('close', () => left.abort());
+  const snapshot = await directory.snapshot(deviceId, atMs, left.signal);
+  if (isRefusal(snapshot)) return refuse(reply, snapshot);
+  if (snapshot.atMs !== null) reply.header('x-holdfast-at', new Date(snapshot.atMs).toISOString());
+  return reply.header('cache-control', 'no-store').type('image/jpeg').send(Buffer.from(snapshot.jpeg));
+}
+
+function spanOf(query: Record<string, string>): TimeSpan | { readonly message: string } {
+  const fromMs = timeOf(query.from);
+  const toMs = timeOf(query.to);
+  if (fromMs === null || toMs === null) {
+    return { message: 'from, to: expected ISO 8601 with a time zone, e.g. 2026-11-20T12:00:00Z' };
+  }
+  if (toMs <= fromMs) return { message: 'to: expected a time after `from`' };
+  if (toMs - fromMs > RECORDING_SPAN_MS_MAX) return { message: 'to: expected at most 24 hours after `from`' };
+  return { fromMs, toMs };
+}
+
+function timeOf(text: string | undefined): number | null {
+  try {
+    return DateTime.parseValue(text);
+  } catch {
+    return null;
+  }
+}
+
+function nameParts(reply: FastifyReply, parts: readonly RecordingPart[]): void {
+  const named = parts
+    .slice(0, PARTS_NAMED_MAX)
+    .map(
+      ({ place, fromMs, toMs }) =>
+        `${place} ${new Date(fromMs).toISOString()}/${new Date(toMs).toISOString()}`,
+    );
+  if (parts.length > PARTS_NAMED_MAX) named.push('...');
+  reply.header(PARTS_HEADER, named.join(', '));
+}
+
+function contentType(codecs: string): string {
+  return `video/mp4; codecs="${codecs}"`;
+}
+
+function refuse(reply: FastifyReply, { refused, message }: MediaRefusal): FastifyReply {
+  return reply.code(statusOf[refused]).send({ code: refused, message });
+}
