@@ -41,7 +41,10 @@ class WriterLoop {
   handle(message: ToWriter): void {
     if (message.kind === 'APPENDS') {
       this.#take(message);
-      while (this.#frames !== null) this.#commitGroup();
+      while (this.#frames !== null) {
+        this.#commitGroup();
+        if (this.#frames === null && this.#postponed === null) this.#linger();
+      }
     } else {
       this.#postponed = message;
     }
@@ -77,13 +80,24 @@ class WriterLoop {
       }
       this.#frames = null;
       if (this.#postponed !== null) return undefined;
-      const received = this.#receive();
-      if (received?.kind === 'APPENDS') this.#take(received);
-      else this.#postponed = received ?? null;
+      this.#accept(this.#receive());
     }
     return undefined;
   }
 
+  /** After a group of several the next is about to come: meeting it here spares the way through the event loop. */
+  #linger(): void {
+    if (this.#previousAppendCount <= 1) return;
+    this.#groupAppendCount = 0;
+    this.#accept(this.#receive());
+  }
+
+  #accept(received: ToWriter | undefined): void {
+    if (received?.kind === 'APPENDS') this.#take(received);
+    else this.#postponed = received ?? null;
+  }
+
+  /** The next message; waits for it, for a bounded time, while the group is smaller than the one before. */
   #receive(): ToWriter | undefined {
     const untilMs = performance.now() + GATHER_MS_MAX;
     for (;;) {
