@@ -82,6 +82,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly recordingServerId: RecordingServerId;
   readonly database: MediaDatabase;
   readonly #options: RecordingServerOptions;
+  readonly #loud: LoudReports;
   readonly #view: SiteView;
   readonly #outbox: FactOutbox;
   readonly #supervisor: CameraSupervisor;
@@ -95,6 +96,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     this.recordingServerId = recordingServerId;
     this.#options = options;
     this.database = database;
+    this.#loud = loud;
     this.#view = new SiteView(recordingServerId);
     this.#outbox = new FactOutbox({
       ...options,
@@ -201,6 +203,26 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     return this.#view.halted;
   }
 
+  /** For metrics. Counts are since the start. */
+  status(): {
+    readonly usageBytes: number;
+    readonly halted: boolean;
+    readonly cameraCount: number;
+    readonly lostCameraCount: number;
+    readonly lostAccessUnitCount: number;
+    readonly droppedFragmentCount: number;
+    readonly writeFailureCount: number;
+  } {
+    const { droppedFragmentCount, writeFailureCount } = this.#loud;
+    return {
+      usageBytes: this.database.usageBytes(),
+      halted: this.isHalted,
+      ...this.#supervisor.counts(),
+      droppedFragmentCount,
+      writeFailureCount,
+    };
+  }
+
   #live(deviceId: DeviceId, signal: AbortSignal): AsyncIterable<MediaItem> {
     const camera = this.#supervisor.camera(deviceId);
     if (!camera) {
@@ -230,7 +252,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       if (page.length === 0) break;
       for (const recorded of page) {
         const event = this.#view.read(recorded);
-        if (event && this.database.recovery.indexRebuilt) this.#restoreIndex(event);
+        if (event && this.database.recovery.indexRebuilt) await this.#restoreIndex(event);
         this.#position = recorded.position;
       }
     }
@@ -239,13 +261,13 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   }
 
   /** What the index knew beside the files, from the log. */
-  #restoreIndex(event: HoldfastEvent): void {
+  async #restoreIndex(event: HoldfastEvent): Promise<void> {
     if (event.type === 'RecordingSealed' && event.data.recordingServerId === this.recordingServerId) {
       this.database.markReported(event.data.segments.map(segment => segment.segmentId));
     }
     if (event.type === 'RecordingDeleted' && event.data.recordingServerId === this.recordingServerId) {
       const { segmentIds, policy } = event.data;
-      this.database.markDeleted({ segmentIds, policy, compose: () => [] });
+      await this.database.markDeleted({ segmentIds, policy, compose: () => [] });
     }
   }
 
@@ -316,11 +338,12 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
 
   async #keepRetention(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await new Promise<void>(resolve => {
-        this.#wakeRetention = resolve;
-        delay(retentionIntervalMs, undefined, { signal, ref: false }).then(resolve, resolve);
-        if (this.#writesFail) resolve();
-      });
+      const wake = new AbortController();
+      this.#wakeRetention = () => wake.abort();
+      if (!this.#writesFail) {
+        const either = AbortSignal.any([signal, wake.signal]);
+        await delay(retentionIntervalMs, undefined, { signal: either }).catch(() => undefined);
+      }
       if (!signal.aborted) await this.#applyRetention();
     }
   }

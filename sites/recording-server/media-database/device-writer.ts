@@ -3,7 +3,7 @@ import type { DeviceId, RecordingCause, RecordingGap, SegmentId } from '@holdfas
 import type { MediaDatabaseLimits, MediaDatabaseObserver, RecordOutcome } from './media-database.js';
 import { type MediaDirectory, syncFolder } from './media-directory.js';
 import { SegmentWriter, sha256 } from './segment-file.js';
-import type { RecordingEnd } from './segment-index.js';
+import { isIndexFull, type RecordingEnd } from './segment-index.js';
 
 /** A failed write is repeated after this, doubled up to the maximum, or at once when there is room again. */
 const retryMsMin = 500;
@@ -242,7 +242,7 @@ export class DeviceWriter {
   }
 
   async #writeFailed(error: unknown): Promise<void> {
-    const code = codeOf(error);
+    const code = isIndexFull(error) ? 'ENOSPC' : String((error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
     const message = error instanceof Error ? error.message : String(error);
     this.#context.observer.writeFailed({ deviceId: this.#deviceId, code, message });
     // A full disk takes the same write again once there is room. After any other error the file is not trusted with more.
@@ -316,14 +316,6 @@ function gapBefore(fragment: Fragment, lastEnd: RecordingEnd | null): RecordingG
   if (lastEnd === null || fragment.fromMs - lastEnd.toMs < SEAM_MS_MAX) return null;
   const cause = lastEnd.cause === 'RECORDING_CONTINUED' ? 'MEDIA_LOST' : lastEnd.cause;
   return { fromMs: lastEnd.toMs, toMs: fragment.fromMs, cause };
-}
-
-/** https://www.sqlite.org/rescode.html: SQLITE_FULL is what `ENOSPC` is called when the index meets it. */
-const sqliteFull = 13;
-
-function codeOf(error: unknown): string {
-  const { code, errcode } = error as { readonly code?: unknown; readonly errcode?: unknown };
-  return errcode === sqliteFull ? 'ENOSPC' : String(code ?? 'UNKNOWN');
 }
 
 export function endOf(entries: readonly FragmentEntry[]): number {

@@ -1,5 +1,7 @@
 // Run in a mount namespace of its own, on a small file system that is really full: `node full-disk.fixture.js DIR`. Records
 // until the disk takes no more, deletes the oldest segment, and goes on. Prints what happened as JSON.
+import { appendFileSync, existsSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MediaDatabase } from './media-database.js';
 import {
@@ -12,8 +14,9 @@ import {
   testInit,
 } from './media-fixture.js';
 
+const dir = process.argv[2];
 const always = { deviceId: camera1, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
-const database = await openTestDatabase(process.argv[2]!, {
+const database = await openTestDatabase(dir!, {
   testLimits: { segmentBytesMax: 1_000_000 },
 });
 const segments = (of: MediaDatabase) => of.segments({ ...always, after: null, limit: 1000 });
@@ -27,13 +30,15 @@ while (database.observed.failures.length === 0) {
   while (database.usageBytes() === before && database.observed.failures.length === 0) await delay(1);
 }
 const heldWhenFull = segments(database).length;
-database.markDeleted({
+fillTheRest();
+await database.markDeleted({
   segmentIds: segments(database)
     .slice(0, 3)
     .map(({ segment }) => segment.segmentId),
   policy: 'DISK_FULL',
   compose: () => [],
 });
+const ballastWasThrownOff = !existsSync(path.join(dir!, 'ballast'));
 await database.collectGarbage();
 database.retryWrites();
 for (let more = 0; more < 5; more += 1) append();
@@ -49,7 +54,19 @@ console.log(
     missing: appended - deletedCount - played.length,
     dropped: database.observed.dropped.length,
     damages: damages.length,
+    ballastWasThrownOff,
     spans: database.spans(always).length,
   }),
 );
 await database[Symbol.asyncDispose]();
+
+/** Somebody else takes what is left, down to the last page: not even SQLite can write now. */
+function fillTheRest(): void {
+  for (;;) {
+    try {
+      appendFileSync(path.join(dir!, 'filler'), Buffer.alloc(4096, 1));
+    } catch {
+      return;
+    }
+  }
+}

@@ -39,6 +39,7 @@ if (namespace === undefined) {
     assert.is(result.missing, 0);
     assert.is(result.dropped, 0);
     assert.is(result.damages, 0);
+    assert.is(result.ballastWasThrownOff, true);
     assert.is(result.spans, 1);
   });
 }

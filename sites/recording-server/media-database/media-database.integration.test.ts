@@ -290,7 +290,7 @@ test('deletes in two steps: hidden at once, removed from the disk with the garba
   await record(database, 0, 64);
   const [first, second] = allSegments(database);
   const before = database.usageBytes();
-  const marked = database.markDeleted({
+  const marked = await database.markDeleted({
     segmentIds: [first!.segment.segmentId, segmentIds(900)()],
     policy: 'RETENTION_AGE',
     compose: () => [],
@@ -315,7 +315,7 @@ test('what was marked as deleted before a crash is removed when it opens again',
     await using database = await openTestDatabase(folder.path);
     await record(database, 0, 1);
     const segmentIdsToDelete = allSegments(database).map(({ segment }) => segment.segmentId);
-    database.markDeleted({ segmentIds: segmentIdsToDelete, policy: 'DISK_FULL', compose: () => [] });
+    await database.markDeleted({ segmentIds: segmentIdsToDelete, policy: 'DISK_FULL', compose: () => [] });
   }
   await using database = await openTestDatabase(folder.path);
   assert.equal(await mediaFiles(folder.path), []);
@@ -329,7 +329,7 @@ test('playback goes on over segments that are deleted meanwhile', async () => {
   const iterator = database.read({ deviceId: camera1, ...always, signal: never })[Symbol.asyncIterator]();
   await iterator.next();
   const all = allSegments(database).map(({ segment }) => segment.segmentId);
-  database.markDeleted({ segmentIds: all, policy: 'DISK_FULL', compose: () => [] });
+  await database.markDeleted({ segmentIds: all, policy: 'DISK_FULL', compose: () => [] });
   await database.collectGarbage();
   let count = 0;
   while (!(await iterator.next()).done) count += 1;

@@ -195,7 +195,7 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly segmentIds: readonly SegmentId[];
     readonly policy: DeletionPolicy;
     readonly compose: (segments: readonly StoredSegment[]) => readonly OutgoingFact[];
-  }): readonly StoredSegment[];
+  }): Promise<readonly StoredSegment[]>;
   /** Removes the files of marked segments and abandoned imports. Safe to repeat after a crash. */
   collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }>;
 

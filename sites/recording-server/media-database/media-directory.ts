@@ -6,6 +6,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
  * Where the files of a media database are:
  *
  *   index.sqlite                                       rebuilt from the files when it is lost
+ *   ballast                                            room for the moment in which the disk is full
  *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
  *   import/<segmentId>.mp4                             being copied from another site
  *   segments/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4   sealed; the day (UTC) is that of the first picture
@@ -13,6 +14,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
 export class MediaDirectory {
   readonly root: string;
   readonly indexFile: string;
+  readonly ballastFile: string;
   readonly openFolder: string;
   readonly importFolder: string;
   readonly segmentsFolder: string;
@@ -20,6 +22,7 @@ export class MediaDirectory {
   constructor(root: string) {
     this.root = root;
     this.indexFile = path.join(root, 'index.sqlite');
+    this.ballastFile = path.join(root, 'ballast');
     this.openFolder = path.join(root, 'open');
     this.importFolder = path.join(root, 'import');
     this.segmentsFolder = path.join(root, 'segments');

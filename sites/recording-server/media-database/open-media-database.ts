@@ -2,8 +2,9 @@ import { renameSync } from 'node:fs';
 import { mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest } from '@holdfast/core';
-import type { DeletionPolicy, DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
+import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { RecordingCause } from '@holdfast/schema';
+import { Ballast } from './ballast.js';
 import { DeviceWriter } from './device-writer.js';
 import type {
   MediaDamage,
@@ -22,7 +23,12 @@ import { MediaReader } from './media-reader.js';
 import { indexedFrom, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
 import type { SegmentWriter } from './segment-file.js';
 import { absentAsNull, SegmentImporter } from './segment-importer.js';
-import { type IndexedSegment, SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
+import {
+  type IndexedSegment,
+  isIndexFull,
+  SegmentIndex,
+  SegmentIndexUnusableError,
+} from './segment-index.js';
 
 /** Files removed in one transaction with their index rows. */
 const garbageBatchSize = 200;
@@ -71,12 +77,15 @@ async function openIndex(options: MediaDatabaseOptions, directory: MediaDirector
   }
 }
 
+type DeletionOptions = Parameters<MediaDatabase['markDeleted']>[0];
+
 class OpenMediaDatabase implements MediaDatabase {
   readonly recordingServerId: RecordingServerId;
   readonly #options: MediaDatabaseOptions;
   readonly #directory: MediaDirectory;
   readonly #index: SegmentIndex;
   readonly #writers = new Map<DeviceId, DeviceWriter>();
+  readonly #ballast: Ballast;
   readonly #importer: SegmentImporter;
   readonly #reader: MediaReader;
   readonly #stranded = new Set<string>();
@@ -89,6 +98,7 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#options = options;
     this.#directory = directory;
     this.#index = index;
+    this.#ballast = new Ballast(directory.ballastFile);
     this.#importer = new SegmentImporter({
       directory,
       isHeld: segmentId => index.get(segmentId) !== null,
@@ -209,21 +219,13 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#index.transaction(() => this.#index.removeFacts(eventIds));
   }
 
-  markDeleted(options: {
-    readonly segmentIds: readonly SegmentId[];
-    readonly policy: DeletionPolicy;
-    readonly compose: (segments: readonly StoredSegment[]) => readonly OutgoingFact[];
-  }): readonly StoredSegment[] {
-    return this.#index.transaction(() => {
-      const marked = options.segmentIds.flatMap(segmentId => {
-        const indexed = this.#index.get(segmentId);
-        return indexed && this.#index.markDeleted(segmentId, options.policy) ? [indexed] : [];
-      });
-      if (marked.length > 0) {
-        for (const fact of options.compose(marked)) this.#index.putFact(fact);
-      }
-      return marked;
-    });
+  async markDeleted(options: DeletionOptions): Promise<readonly StoredSegment[]> {
+    try {
+      return this.#markDeleted(options);
+    } catch (error) {
+      if (!isIndexFull(error) || !(await this.#ballast.throwOff())) throw error;
+      return this.#markDeleted(options);
+    }
   }
 
   async collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
@@ -233,7 +235,7 @@ class OpenMediaDatabase implements MediaDatabase {
     let byteLength = 0;
     for (;;) {
       const batch = this.#index.garbage(garbageBatchSize);
-      if (batch.length === 0) return { segmentCount, byteLength };
+      if (batch.length === 0) break;
       for (const indexed of batch) {
         await unlink(this.#sealedPath(indexed)).catch(absentAsNull);
         byteLength += indexed.fileByteLength;
@@ -243,6 +245,8 @@ class OpenMediaDatabase implements MediaDatabase {
       });
       segmentCount += batch.length;
     }
+    await this.#ballast.take();
+    return { segmentCount, byteLength };
   }
 
   async *verify(options: { readonly signal: AbortSignal }): AsyncGenerator<MediaDamage> {
@@ -258,6 +262,19 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#closed = true;
     await Promise.all([...this.#writers.values()].map(writer => writer.close('SERVER_STOPPED')));
     this.#index.close();
+  }
+
+  #markDeleted({ segmentIds, policy, compose }: DeletionOptions): readonly StoredSegment[] {
+    return this.#index.transaction(() => {
+      const marked = segmentIds.flatMap(segmentId => {
+        const indexed = this.#index.get(segmentId);
+        return indexed && this.#index.markDeleted(segmentId, policy) ? [indexed] : [];
+      });
+      if (marked.length > 0) {
+        for (const fact of compose(marked)) this.#index.putFact(fact);
+      }
+      return marked;
+    });
   }
 
   #writer(deviceId: DeviceId): DeviceWriter {

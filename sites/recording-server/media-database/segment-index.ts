@@ -410,7 +410,13 @@ function segmentIdOf(blob: Uint8Array): SegmentId {
 /** SQLite's primary result codes: https://www.sqlite.org/rescode.html */
 const sqliteBusy = 5;
 const sqliteCorrupt = 11;
+const sqliteFull = 13;
 const sqliteNotADatabase = 26;
+
+/** What `ENOSPC` is called when the index meets it. */
+export function isIndexFull(error: unknown): boolean {
+  return (((error as { readonly errcode?: number }).errcode ?? 0) & 0xff) === sqliteFull;
+}
 
 function indexFault(error: unknown, file: string): unknown {
   const primary = ((error as { errcode?: number }).errcode ?? 0) & 0xff;

@@ -49,6 +49,19 @@ export class CameraSupervisor {
     return null;
   }
 
+  counts(): {
+    readonly cameraCount: number;
+    readonly lostCameraCount: number;
+    readonly lostAccessUnitCount: number;
+  } {
+    const recorders = [...this.#cameras.values()].map(camera => camera.recorder);
+    return {
+      cameraCount: recorders.length,
+      lostCameraCount: recorders.filter(recorder => recorder.isLost).length,
+      lostAccessUnitCount: recorders.reduce((sum, recorder) => sum + recorder.lostAccessUnitCount, 0),
+    };
+  }
+
   /** Begins and ends sessions so that they are what the log says now. `firstCause`: why new ones begin to record. */
   reconcile(firstCause: RecordingCause): void {
     if (this.#stopped) return;

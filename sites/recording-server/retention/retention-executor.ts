@@ -78,7 +78,7 @@ export async function executeRetention(
         .filter(deletion => deletion.policy === policy)
         .map(deletion => deletion.segment.segmentId);
       if (segmentIds.length === 0) continue;
-      database.markDeleted({
+      await database.markDeleted({
         segmentIds,
         policy,
         compose: segments => options.composeDeletion(policy, segments),
