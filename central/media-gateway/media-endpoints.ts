@@ -77,7 +77,7 @@ async function sendRecording(
     const answered = await sendSealed(request, reply, { deviceId, span, sources, held }, left.signal);
     if (answered) return answered;
   }
-  return streamParts(reply, options, playParts(deviceId, parts, sources, left.signal));
+  return streamParts(reply, options, playParts(deviceId, parts, sources, left.signal), left.signal);
 }
 
 interface HeldRequest {
@@ -104,7 +104,7 @@ async function sendSealed(
   if (!layout || !newest) return null;
   const { byteLength } = layout;
   const range = parseByteRange(request.headers.range, byteLength);
-  reply.header('accept-ranges', 'bytes').type(contentType(layout.codecs));
+  reply.header('accept-ranges', 'bytes');
   if (range === 'UNSATISFIABLE') {
     reply.header('content-range', `bytes */${byteLength}`);
     return reply.code(416).send({ code: 'RANGE_NOT_SATISFIABLE', message: `there are ${byteLength} bytes` });
@@ -113,7 +113,7 @@ async function sendSealed(
   if (range !== 'WHOLE') {
     reply.code(206).header('content-range', `bytes ${bytes.from}-${bytes.to}/${byteLength}`);
   }
-  reply.header('content-length', bytes.to - bytes.from + 1);
+  reply.header('content-length', bytes.to - bytes.from + 1).type(contentType(layout.codecs));
   return reply.send(
     Readable.from(readSealed(database, deviceId, layout, bytes, signal), { objectMode: false }),
   );
@@ -124,6 +124,7 @@ async function streamParts(
   reply: FastifyReply,
   { onFault }: MediaEndpointOptions,
   items: AsyncGenerator<MediaItem>,
+  signal: AbortSignal,
 ): Promise<FastifyReply> {
   try {
     // Before the status is sent: who has nothing to play says so.
@@ -133,7 +134,7 @@ async function streamParts(
     }
     const { init } = first.value;
     reply.header('accept-ranges', 'none').type(contentType(init.codecs));
-    return reply.send(Readable.from(bytesOf(init.bytes, items, onFault), { objectMode: false }));
+    return reply.send(Readable.from(bytesOf(init.bytes, items, signal, onFault), { objectMode: false }));
   } catch (error) {
     if (error instanceof MediaRefusedError) {
       return refuse(reply, { refused: error.code, message: error.message });
@@ -145,6 +146,7 @@ async function streamParts(
 async function* bytesOf(
   init: Uint8Array,
   items: AsyncGenerator<MediaItem>,
+  signal: AbortSignal,
   onFault: (error: unknown) => void,
 ): AsyncGenerator<Uint8Array> {
   yield init;
@@ -155,7 +157,8 @@ async function* bytesOf(
     }
   } catch (error) {
     // The connection is broken off, so that nobody takes a part for the whole.
-    if (!(error instanceof MediaRefusedError) && !(error instanceof SegmentGoneError)) onFault(error);
+    const expected = error instanceof MediaRefusedError || error instanceof SegmentGoneError;
+    if (!expected && !signal.aborted) onFault(error);
     throw error;
   }
 }
