@@ -82,7 +82,11 @@ export {
   verifyMedia,
 } from './recording-server/media-database/verify-media.js';
 export { RecordingServer, type RecordingServerOptions } from './recording-server/recording-server.js';
-export type { Snapshot, SnapshotRefusal } from './recording-server/snapshot/snapshot-maker.js';
+export {
+  type Snapshot,
+  SnapshotMaker,
+  type SnapshotRefusal,
+} from './recording-server/snapshot/snapshot-maker.js';
 export type { RtspCredentials } from './rtsp-server/digest-authentication.js';
 export type {
   MediaProvider,

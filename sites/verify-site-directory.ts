@@ -91,8 +91,8 @@ function readMediaFacts(file: string, damages: SiteDirectoryDamage[]): MediaFact
     using log = readSiteLogFile(file);
     for (let after = 0; ; ) {
       const events = log.read({ after, limit: PAGE_EVENTS });
+      if (events.length === 0) return facts;
       for (const event of events) collect(decodeEventData(event), facts);
-      if (events.length < PAGE_EVENTS) return facts;
       after = events.at(-1)!.position;
     }
   } catch (error) {

@@ -15,7 +15,12 @@ export const CentralConfiguration = SiteConfiguration.omit({
   /** As for a site; required, because children dial this server. */
   credentials: z.string().min(1),
   /** Where children dial: replication and media channels, gRPC with mutual TLS. */
-  listen: z.strictObject({ host: Host, port: Port }),
+  listen: z.strictObject({
+    host: Host,
+    port: Port,
+    /** How often each side of a link is heard; three in silence end it. Below the minute after which carrier NATs forget. */
+    heartbeatSeconds: z.number().min(1).max(60).default(20),
+  }),
   /** Console, GraphQL, media and `/healthz`, on one port. */
   http: z.strictObject({ host: Host, port: Port.default(8080) }).prefault({}),
   /** Sites that may report here; each proves itself by a certificate of our authority that names its id. */

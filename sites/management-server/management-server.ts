@@ -217,7 +217,7 @@ export class ManagementServer {
         }
         this.#appliedPosition = event.position;
       }
-      if (events.length < READ_PAGE_EVENTS) return;
+      if (events.length === 0) return;
     }
   }
 

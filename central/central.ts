@@ -1,0 +1,274 @@
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import {
+  createGrpcServer,
+  createMediaChannelService,
+  createReplicationService,
+  DEFAULT_RETRIEVAL_BUDGET,
+  type GrpcServer,
+  type LinkKeeper,
+  loadPeerCredentials,
+  type MediaChannelService,
+  openLinkKeeper,
+  type PeerCredentials,
+  type ReplicaIntake,
+  RetrievalService,
+} from '@holdfast/interconnect';
+import type { EventId, SiteId } from '@holdfast/schema';
+import {
+  CredentialsMissingError,
+  newUuid,
+  openSiteServers,
+  type RecordingServer,
+  type SiteServers,
+  SnapshotMaker,
+  SOFTWARE,
+  sealCredentials,
+  sha256,
+} from '@holdfast/sites';
+import type { Logger } from 'pino';
+import { AnswerWatch } from './command/answer-watch.js';
+import { createSiteCommandGateway } from './command/site-command-gateway.js';
+import type { CentralConfiguration } from './configuration/central-configuration.js';
+import { EvidenceLockPins } from './evidence-lock/evidence-lock-pins.js';
+import { type CentralHttp, createCentralHttp } from './http/central-http.js';
+import { AccessTokens } from './identity/access-tokens.js';
+import { Administrator } from './identity/administrator.js';
+import { signInReporter } from './identity/sign-in-reporter.js';
+import { runOwnLogIntake } from './intake/own-log-intake.js';
+import {
+  createPostgresReplicaIntake,
+  FEED_CHANNEL,
+  readReplicaCursor,
+} from './intake/postgres-replica-intake.js';
+import { enrolChildSites } from './link/child-sites.js';
+import { createEmulatedLinkControl } from './link/emulated-link-control.js';
+import { FactsWatch } from './link/facts-watch.js';
+import { OutageWatch } from './link/outage-watch.js';
+import { createCentralMediaDirectory } from './media-gateway/central-media-directory.js';
+import { openDatabase } from './postgres/database.js';
+import type { Sql } from './postgres/sql.js';
+import { PROJECTED_CHANNEL, Projector } from './read-models/projector.js';
+import { READ_MODELS_VERSION, readModels } from './read-models/read-models.js';
+import { createRetrievalFacts } from './read-models/retrieval/retrieval-facts.query.js';
+import { listenFor, type Wakeup } from './read-models/wakeup.js';
+import { createRetrievalRequests } from './retrieval-requests.js';
+
+export interface RunCentralOptions {
+  readonly configuration: CentralConfiguration;
+  /** Where relative paths of the configuration start. */
+  readonly baseDirectory: string;
+  readonly logger: Logger;
+  readonly onReady: (address: { readonly httpPort: number; readonly listenPort: number }) => void;
+}
+
+export class RecordingServerMissingError extends Error {
+  override readonly name = 'RecordingServerMissingError';
+  readonly code = 'RECORDING_SERVER_MISSING';
+}
+
+const newId = newUuid<EventId>;
+
+/** A central as one process: composition root. Runs until the signal is aborted. */
+export async function runCentral(options: RunCentralOptions, signal: AbortSignal): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const parts = await openParts(options, stack);
+  const { servers, links, retrievals, projector, pins, facts, projected, intake, logger } = parts;
+  const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
+  const listenPort = await listen(grpc, parts, options.configuration, stack);
+  const http = stack.use(await openHttp(options, parts));
+  const failed = new AbortController();
+  const running = AbortSignal.any([signal, failed.signal]);
+  const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
+  const tasks = [
+    servers.run(running),
+    runOwnLogIntake({ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random }),
+    projector.run(running),
+    pins.run(projected, running, retry),
+    facts.run({ projected, onMoved: () => retrievals.replanSoon(), onFailure: retry }, running),
+    retrievals.run(running),
+  ];
+  options.onReady({ httpPort: http.port, listenPort });
+  logger.info({ site: options.configuration.site, httpPort: http.port, listenPort }, 'central runs');
+  try {
+    await Promise.all(tasks);
+  } finally {
+    failed.abort();
+    await links.settled();
+    await Promise.allSettled(tasks);
+  }
+}
+
+interface CentralParts {
+  readonly dataDirectory: string;
+  readonly credentials: PeerCredentials;
+  readonly servers: SiteServers;
+  readonly retrieved: RecordingServer;
+  readonly sql: Sql;
+  readonly intake: ReplicaIntake;
+  readonly answers: AnswerWatch;
+  readonly projected: Wakeup;
+  readonly projector: Projector;
+  readonly pins: EvidenceLockPins;
+  readonly facts: FactsWatch;
+  readonly links: LinkKeeper;
+  readonly channels: MediaChannelService;
+  readonly retrievals: RetrievalService;
+  readonly logger: Logger;
+}
+
+async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack): Promise<CentralParts> {
+  const { configuration, baseDirectory, logger } = options;
+  const dataDirectory = path.resolve(baseDirectory, configuration.data);
+  const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials);
+  const credentials = await loadPeerCredentials(credentialsDirectory);
+  if (credentials === null) throw new CredentialsMissingError(credentialsDirectory);
+  const { sql } = stack.use(
+    await openDatabase({
+      directory: path.join(dataDirectory, 'postgres'),
+      databaseUrl: process.env.DATABASE_URL ?? null,
+    }),
+  );
+  const pins = new EvidenceLockPins({ sql, now: Date.now });
+  const servers = stack.use(await openSiteServers({ ...options, pins: () => pins.spans() }));
+  await enrolChildSites(servers.management, configuration, baseDirectory);
+  const [retrieved] = servers.recordingServers.values();
+  if (!retrieved)
+    throw new RecordingServerMissingError('a central needs a recording server: it holds what is retrieved');
+  const answers = new AnswerWatch();
+  const intake = answers.watch(createPostgresReplicaIntake(sql));
+  const projected = await listenFor(sql, PROJECTED_CHANNEL);
+  const projector = new Projector({
+    ...{ sql, ownSite: servers.siteId, models: readModels, version: READ_MODELS_VERSION },
+    ...{ feedGrown: await listenFor(sql, FEED_CHANNEL), now: Date.now, random: Math.random },
+    onQuarantined: facts => logger.error(facts, 'a read model could not digest an event'),
+    onRetry: error => logger.warn({ err: error }, 'projection failed; trying again'),
+  });
+  const channels = stack.use(
+    createMediaChannelService({
+      ...{ siteId: servers.siteId, software: SOFTWARE, monotonicMs: () => performance.now(), logger },
+    }),
+  );
+  const linked = await openLinks({ sql, servers, channels, retrieved, logger }, stack);
+  return {
+    ...{ dataDirectory, credentials, servers, retrieved, sql, intake, answers, projected, projector, pins },
+    ...{ channels, logger, ...linked },
+  };
+}
+
+/** Links and retrieval need each other: a link that is back starts retrieval, and retrieval asks for the state of links. */
+async function openLinks(
+  parts: Pick<CentralParts, 'sql' | 'servers' | 'channels' | 'retrieved' | 'logger'>,
+  stack: AsyncDisposableStack,
+): Promise<Pick<CentralParts, 'facts' | 'links' | 'retrievals'>> {
+  const { sql, servers, channels, retrieved, logger } = parts;
+  const outages = new OutageWatch();
+  const facts = new FactsWatch(sql);
+  const children = [...servers.management.state.site.children.keys()];
+  const heal = (site: SiteId) => {
+    const outage = outages.ended(site, Date.now());
+    if (outage === null) return;
+    retrievals.onLinkUp(site, outage).catch(error => {
+      logger.error({ err: error, site, outage }, 'what was missed could not be requested');
+    });
+  };
+  const links: LinkKeeper = stack.use(
+    await openLinkKeeper({
+      ...{ log: servers.log, sites: children, now: Date.now, newEventId: newId, logger },
+      actor: `site:${servers.siteId}`,
+      replicaPosition: site => readReplicaCursor(sql, site),
+      onUp: heal,
+      onChange: (site, view) => outages.observe(site, view),
+    }),
+  );
+  for (const site of children) outages.observe(site, links.view(site));
+  const retrievals = new RetrievalService({
+    ...{ log: servers.log, facts: createRetrievalFacts(sql, servers.siteId), intake: retrieved.database },
+    ...{ now: Date.now, random: Math.random, newId, actor: `site:${servers.siteId}`, logger },
+    sourceOf: of => channels.mediaSourceOf(of),
+    attached: () => channels.attached(),
+    linkState: site => {
+      const view = links.view(site);
+      return { state: facts.linkState(site, view), sinceMs: view.sinceMs ?? 0 };
+    },
+    budgetOf: () => DEFAULT_RETRIEVAL_BUDGET,
+  });
+  channels.onAttached(() => retrievals.replanSoon());
+  return { facts, links, retrievals };
+}
+
+/** Opens the door for children: replication and media channels on one port. */
+async function listen(
+  grpc: GrpcServer,
+  { servers, intake, links, channels, logger }: CentralParts,
+  { listen: address }: CentralConfiguration,
+  stack: AsyncDisposableStack,
+): Promise<number> {
+  const replication = stack.use(
+    createReplicationService({
+      ...{ intake, log: servers.log, links, logger, sha256, now: Date.now, software: SOFTWARE },
+      enrolled: site => servers.management.state.site.children.has(site),
+      heartbeatMs: address.heartbeatSeconds * 1000,
+    }),
+  );
+  replication.register(grpc);
+  grpc.addService(channels.definition, channels.implementation);
+  return (await grpc.listen(address)).port;
+}
+
+function openHttp(options: RunCentralOptions, parts: CentralParts): Promise<CentralHttp> {
+  const { configuration, baseDirectory, logger } = options;
+  const { sql, servers, links, answers, retrievals, channels, retrieved, dataDirectory } = parts;
+  const { siteId: ownSite, log, management, recordingServers } = servers;
+  const { emulatedLinks } = configuration;
+  return createCentralHttp({
+    ...{ ...configuration.http, sql, projected: parts.projected },
+    api: {
+      ...{ ownSite, ownHead: () => log.head(), softwareVersion: SOFTWARE, now: Date.now, newId },
+      commands: createSiteCommandGateway({
+        ...{ ownSite, log, management, answers, now: Date.now, newId },
+        isUp: site => links.view(site).state === 'UP',
+      }),
+      retrievals: createRetrievalRequests(retrievals),
+      links: {
+        view: site => {
+          const view = links.view(site);
+          return view.sinceMs === null ? null : { ...view, sinceMs: view.sinceMs };
+        },
+      },
+      linkControl: emulatedLinks
+        ? createEmulatedLinkControl({
+            url: emulatedLinks.url,
+            tokenFile: path.resolve(baseDirectory, emulatedLinks.tokenFile),
+          })
+        : null,
+      sealCredentials: (site, userName, password) => sealForSite(sql, site, { userName, password }),
+      servers: () =>
+        [...recordingServers.values()].map(server => ({
+          name: `recording server ${server.recordingServerId}`,
+          state: server.isHalted ? 'HALTED' : 'RUNNING',
+          detail: null,
+        })),
+    },
+    media: createCentralMediaDirectory({
+      ...{ sql, ownSite, recordingServers, retrieved, channels, now: Date.now },
+      snapshots: read => new SnapshotMaker({ read, environment: { FFMPEG_BIN: process.env.FFMPEG_BIN } }),
+    }),
+    administrator: Administrator.load(dataDirectory),
+    tokens: AccessTokens.load({ dataDirectory, issuer: `urn:uuid:${ownSite}`, now: Date.now }),
+    reportSignIn: signInReporter({ log, now: Date.now, newEventId: newId, logger }),
+    notReadyBecause: () => null,
+    onFault: error => logger.error({ err: error }, 'a request failed'),
+  });
+}
+
+/** Null while the site's log, which carries its public key, has not arrived. */
+async function sealForSite(
+  sql: Sql,
+  site: SiteId,
+  credentials: { readonly userName: string; readonly password: string },
+): Promise<string | null> {
+  const [row] = await sql<{ sealingPublicKey: string | null }[]>`
+    select sealing_public_key from site where id = ${site}`;
+  return row?.sealingPublicKey ? sealCredentials(credentials, row.sealingPublicKey) : null;
+}

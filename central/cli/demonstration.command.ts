@@ -1,0 +1,70 @@
+import path from 'node:path';
+import { runDemonstration } from '../demonstration/demonstration.js';
+import { createLogger, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+
+export interface DemonstrationCommandOptions {
+  readonly data: string;
+  readonly port: string;
+  readonly camera: readonly string[];
+  readonly sites: string;
+  readonly json: boolean;
+}
+
+const SITES_MAX = 100;
+
+/** `holdfast demonstration`, which is `npm start`. Returns the exit code. */
+export async function demonstrationCommand(options: DemonstrationCommandOptions): Promise<number> {
+  const port = Number(options.port);
+  const siteCount = Number(options.sites);
+  const faults = [
+    ...(Number.isInteger(port) && port >= 0 && port <= 65535
+      ? []
+      : [`--port ${options.port}: expected 0 to 65535`]),
+    ...(Number.isInteger(siteCount) && siteCount >= 1 && siteCount <= SITES_MAX
+      ? []
+      : [`--sites ${options.sites}: expected 1 to ${SITES_MAX}`]),
+    ...options.camera
+      .filter(url => !isRtspUrl(url))
+      .map(url => `--camera ${url}: expected rtsp://[user:password@]host[:port]/path`),
+  ];
+  if (faults.length > 0) {
+    for (const fault of faults) process.stderr.write(`holdfast: ${fault}\n`);
+    return EXIT_WRONG_USE;
+  }
+  await runDemonstration(
+    {
+      dataDirectory: path.resolve(options.data),
+      port,
+      siteCount,
+      cameraUrls: options.camera,
+      logger: createLogger('demonstration'),
+      onReady: ready => {
+        process.stdout.write(options.json ? `${JSON.stringify(ready)}\n` : readyText(ready));
+      },
+    },
+    processLifetime(),
+  );
+  return 0;
+}
+
+function readyText(ready: {
+  readonly console: string;
+  readonly user: string;
+  readonly password: string;
+}): string {
+  return `
+  Holdfast is running.
+
+    Console    ${ready.console}
+    User       ${ready.user}
+    Password   ${ready.password}
+
+  Ctrl-C stops it; a second start continues with the same data.
+
+`;
+}
+
+function isRtspUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^rtsps?:$/.test(url.protocol) && url.hostname !== '';
+}

@@ -1,0 +1,136 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { benchCommand, benchNames } from './bench.command.js';
+import { checkCommand } from './check.command.js';
+import { demonstrationCommand } from './demonstration.command.js';
+import { initCommand } from './init.command.js';
+import { linkCommand } from './link.command.js';
+import { logShowCommand, logTailCommand } from './log.command.js';
+import { EXIT_WRONG_USE } from './process-lifetime.js';
+import { runCommand } from './run.command.js';
+import { simulatedCamerasCommand } from './simulated-cameras.command.js';
+import { verifyCommand } from './verify.command.js';
+
+const program = new Command('holdfast')
+  .description('An event-sourced video management system for organisations with many sites.')
+  .exitOverride()
+  .configureHelp({ sortSubcommands: false });
+
+/** Commands return their exit code; a non-empty event loop does not hold the process after that. */
+const ends =
+  <Args extends unknown[]>(command: (...args: Args) => number | Promise<number>) =>
+  async (...args: Args) => {
+    process.exitCode = await command(...args);
+  };
+
+program
+  .command('run')
+  .argument('<file>', 'configuration')
+  .description('run the roles in a configuration file')
+  .action(ends((file: string) => runCommand(file)));
+
+program
+  .command('init')
+  .argument('<dir>', 'a new folder')
+  .description('write a commented configuration and create keys')
+  .action(ends((dir: string) => initCommand(dir)));
+
+program
+  .command('check')
+  .argument('<file>', 'configuration')
+  .description('validate a configuration without starting it')
+  .action(ends((file: string) => checkCommand(file)));
+
+program
+  .command('verify')
+  .argument('<dir>', 'data directory')
+  .option('--json', 'print one line of JSON', false)
+  .description('prove a data directory; exit 1 and name what is damaged')
+  .action(ends((dir: string, options: { json: boolean }) => verifyCommand(dir, options)));
+
+const log = program.command('log').description('read a log as JSON lines');
+log
+  .command('tail')
+  .argument('<dir>', 'data directory of a site')
+  .option('--lines <n>', 'begin with the last n events', wholeNumber, 10)
+  .option('--follow', 'go on with what is appended', false)
+  .action(ends((dir: string, options: { lines: number; follow: boolean }) => logTailCommand(dir, options)));
+log
+  .command('show')
+  .argument('<dir>', 'data directory of a site')
+  .requiredOption('--stream <stream>', 'e.g. alarm-<id>')
+  .action(ends((dir: string, options: { stream: string }) => logShowCommand(dir, options)));
+
+const link = program.command('link').description("the demonstration's emulated links");
+for (const action of ['cut', 'restore'] as const) {
+  link
+    .command(action)
+    .argument('<site>', 'id or name of a site')
+    .option('--data <dir>', 'data directory of the demonstration', './data')
+    .action(ends((site: string, options: { data: string }) => linkCommand(action, site, options)));
+}
+link
+  .command('shape')
+  .argument('<site>', 'id or name of a site')
+  .option('--trace <file>', 'CSV of seconds,megabits_per_second')
+  .option('--megabits <n>', 'a constant rate instead', positiveNumber)
+  .option('--delay-ms <n>', 'one-way delay', wholeNumber)
+  .option('--data <dir>', 'data directory of the demonstration', './data')
+  .action(
+    ends((site: string, options: { data: string; trace?: string; megabits?: number; delayMs?: number }) =>
+      linkCommand('shape', site, options),
+    ),
+  );
+
+program
+  .command('bench')
+  .argument('<name>', benchNames.join(', '))
+  .option('--json', 'print nothing but the result', false)
+  .description('measure, beside a floor or a peer in the same run')
+  .action(ends((name: string, options: { json: boolean }) => benchCommand(name, options)));
+
+program
+  .command('demonstration')
+  .description('a central, remote sites and simulated cameras on this machine (npm start)')
+  .option('--data <dir>', 'where everything is kept', './data')
+  .option('--port <port>', 'console, GraphQL and media of the central', '8080')
+  .option('--camera <url>', 'record this RTSP camera at the first site (repeatable)', append, [])
+  .option('--sites <n>', 'number of remote sites', '2')
+  .option('--json', 'print one line of JSON when ready', false)
+  .action(ends(demonstrationCommand));
+
+program
+  .command('simulated-cameras', { hidden: true })
+  .requiredOption('--port <port>', 'RTSP', wholeNumber)
+  .action(ends((options: { port: number }) => simulatedCamerasCommand(options)));
+
+function append(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number');
+  return Number(text);
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0');
+  return value;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const code = (error as { code?: string }).code ?? '';
+  if (!code.startsWith('commander.')) {
+    process.stderr.write(`holdfast: ${error instanceof Error ? describe(error) : error}\n`);
+    process.exitCode = 1;
+  } else if ((error as { exitCode?: number }).exitCode !== 0) {
+    process.exitCode = EXIT_WRONG_USE;
+  }
+}
+
+function describe(error: Error): string {
+  const cause = error.cause instanceof Error ? `\n  because: ${error.cause.message}` : '';
+  return process.env.HOLDFAST_LOG_LEVEL === 'debug' ? String(error.stack) : `${error.message}${cause}`;
+}

@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { decodeEventData, type RecordedEvent } from '@holdfast/core';
+import { readSiteLogFile, SITE_LOG_FILE_NAME, siteLogFileOf } from '@holdfast/sites';
+import { EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+
+const PAGE_EVENTS = 500;
+/** Another process writes the log; this is how often it is looked at. */
+const FOLLOW_PAUSE_MS = 250;
+
+/** `holdfast log tail DIR`: the last events of a site's log as JSON lines, and with `--follow` every new one. */
+export async function logTailCommand(
+  directory: string,
+  options: { readonly lines: number; readonly follow: boolean },
+): Promise<number> {
+  const file = logFileOrReport(directory);
+  if (file === null) return EXIT_WRONG_USE;
+  using log = readSiteLogFile(file);
+  const lifetime = processLifetime();
+  let after = Math.max(0, log.head().size - options.lines);
+  while (!lifetime.aborted) {
+    const events = log.read({ after, limit: PAGE_EVENTS });
+    for (const event of events) writeLine(event);
+    after = events.at(-1)?.position ?? after;
+    if (events.length > 0) continue;
+    if (!options.follow) break;
+    await new Promise(resolve => setTimeout(resolve, FOLLOW_PAUSE_MS));
+  }
+  return 0;
+}
+
+/** `holdfast log show DIR --stream S`: one stream from its first event. */
+export function logShowCommand(directory: string, options: { readonly stream: string }): number {
+  const file = logFileOrReport(directory);
+  if (file === null) return EXIT_WRONG_USE;
+  using log = readSiteLogFile(file);
+  let afterRevision: number | null = null;
+  for (;;) {
+    const events: readonly RecordedEvent[] = log.readStream({
+      stream: options.stream,
+      afterRevision,
+      limit: PAGE_EVENTS,
+    });
+    for (const event of events) writeLine(event);
+    if (events.length === 0) return 0;
+    afterRevision = events.at(-1)!.revision;
+  }
+}
+
+function logFileOrReport(directory: string): string | null {
+  const file = siteLogFileOf(directory);
+  if (existsSync(file)) return file;
+  process.stderr.write(
+    `holdfast: ${path.resolve(directory)}: no ${path.join('log', SITE_LOG_FILE_NAME)} there; name the data directory of one site, e.g. ./data/site-1\n`,
+  );
+  return null;
+}
+
+function writeLine(event: RecordedEvent): void {
+  const { site, epoch, position, stream, revision, id, type, version, actor, causationId, correlationId } =
+    event;
+  const recordedAt = new Date(Number(event.recordedAt >> 16n)).toISOString();
+  const occurredAt = new Date(event.occurredAtMs).toISOString();
+  const line = {
+    ...{ site, epoch, position, stream, revision, id, type, version, recordedAt, occurredAt, actor },
+    ...{ causationId, correlationId, data: dataOf(event) },
+  };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+/** A newer version's event is shown as it stands. */
+function dataOf(event: RecordedEvent): unknown {
+  try {
+    return decodeEventData(event).data;
+  } catch {
+    return Buffer.from(event.data).toString('utf8');
+  }
+}

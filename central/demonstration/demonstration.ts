@@ -1,0 +1,189 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import {
+  createCertificateAuthority,
+  EmulatedLink,
+  issuePeerCredentials,
+  LinkControlServer,
+  loadCertificateAuthority,
+  loadPeerCredentials,
+  saveCertificateAuthority,
+  savePeerCredentials,
+} from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
+import { clipNames } from '@holdfast/sites';
+import type { Logger } from 'pino';
+import { writeCentralConfiguration, writeSiteConfiguration } from './demonstration-configuration.js';
+import { type DemonstrationPlan, type PlannedSite, preparePlan, writePlan } from './demonstration-plan.js';
+import { runSupervisedProcess } from './supervised-process.js';
+
+export interface DemonstrationOptions {
+  readonly dataDirectory: string;
+  /** Of the console; 0 takes a free one. */
+  readonly port: number;
+  /** `rtsp://[user:password@]host[:port]/path`, for the first site. */
+  readonly cameraUrls: readonly string[];
+  readonly siteCount: number;
+  readonly logger: Logger;
+}
+
+export interface DemonstrationReady {
+  readonly ready: true;
+  readonly console: string;
+  readonly graphql: string;
+  readonly user: string;
+  readonly password: string;
+  readonly sites: readonly { readonly id: SiteId; readonly name: string }[];
+}
+
+const clipTitles: Readonly<Record<(typeof clipNames)[number], string>> = {
+  entrance: 'Entrance',
+  'car-park': 'Car park',
+  platform: 'Platform',
+  corridor: 'Corridor',
+};
+
+/**
+ * A central, remote sites and simulated cameras, each a process of its own, started again when it dies. Each site dials
+ * the central through an emulated link in this process. Runs until the signal is aborted.
+ */
+export async function runDemonstration(
+  options: DemonstrationOptions & { readonly onReady: (ready: DemonstrationReady) => void },
+  signal: AbortSignal,
+): Promise<void> {
+  const { dataDirectory, logger } = options;
+  const clips = clipNames.map(name => ({ name, title: clipTitles[name] }));
+  let plan = preparePlan({ ...options, clips });
+  await prepareCertificates(dataDirectory, plan);
+  const ports = {
+    http: options.port || (await freePort()),
+    listen: await freePort(),
+    cameras: plan.camerasPort ?? (await freePort()),
+  };
+
+  await using links = new LinkSet();
+  for (const site of plan.sites) {
+    await links.open(site, {
+      targetPort: ports.listen,
+      stateFile: path.join(dataDirectory, site.directory, 'link.json'),
+    });
+  }
+  await using control = await LinkControlServer.open({ links: links.bySite, token: plan.token, port: 0 });
+  plan = { ...plan, camerasPort: ports.cameras, linkControlUrl: control.url };
+  writePlan(dataDirectory, plan);
+
+  const stop = new AbortController();
+  const running = AbortSignal.any([signal, stop.signal]);
+  const ready = new Readiness(2 + plan.sites.length, () =>
+    options.onReady(readyMessage(plan, ports, dataDirectory)),
+  );
+  const start = (name: string, ...args: readonly string[]) =>
+    runSupervisedProcess({ name, args, logger, onReady: () => ready.add(name) }, running);
+  const processes = [
+    start('cameras', 'simulated-cameras', '--port', String(ports.cameras)),
+    start('central', 'run', writeCentralConfiguration(dataDirectory, plan, ports)),
+    ...plan.sites.map(site => {
+      const linkPort = links.bySite.get(site.id)!.port;
+      const file = writeSiteConfiguration(dataDirectory, plan, site, {
+        link: linkPort,
+        cameras: ports.cameras,
+      });
+      return start(site.name, 'run', file);
+    }),
+  ];
+  try {
+    await Promise.all(processes);
+  } finally {
+    stop.abort();
+    await Promise.allSettled(processes);
+  }
+}
+
+class LinkSet implements AsyncDisposable {
+  readonly bySite = new Map<SiteId, EmulatedLink>();
+
+  async open(
+    site: PlannedSite,
+    options: { readonly targetPort: number; readonly stateFile: string },
+  ): Promise<void> {
+    const link = await EmulatedLink.open({
+      listenPort: 0,
+      target: { host: '127.0.0.1', port: options.targetPort },
+      now: () => performance.now(),
+      name: site.name,
+      stateFile: options.stateFile,
+    });
+    this.bySite.set(site.id, link);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.bySite.values()].map(link => link[Symbol.asyncDispose]()));
+  }
+}
+
+/** Calls back once, when every named process has said that it serves. */
+class Readiness {
+  readonly #names = new Set<string>();
+  readonly #count: number;
+  readonly #done: () => void;
+
+  constructor(count: number, done: () => void) {
+    this.#count = count;
+    this.#done = done;
+  }
+
+  add(name: string): void {
+    if (this.#names.has(name)) return;
+    this.#names.add(name);
+    if (this.#names.size === this.#count) this.#done();
+  }
+}
+
+function readyMessage(
+  plan: DemonstrationPlan,
+  ports: { readonly http: number },
+  dataDirectory: string,
+): DemonstrationReady {
+  const console = `http://127.0.0.1:${ports.http}/`;
+  return {
+    ready: true,
+    console,
+    graphql: `${console}graphql`,
+    user: 'admin',
+    password: readFileSync(path.join(dataDirectory, 'central', 'administrator.password'), 'utf8').trim(),
+    sites: plan.sites.map(({ id, name }) => ({ id, name })),
+  };
+}
+
+async function prepareCertificates(dataDirectory: string, plan: DemonstrationPlan): Promise<void> {
+  const directory = path.join(dataDirectory, 'authority');
+  let authority = await loadCertificateAuthority(directory);
+  if (!authority) {
+    authority = await createCertificateAuthority({ name: 'Holdfast demonstration', nowMs: Date.now() });
+    await saveCertificateAuthority(directory, authority);
+  }
+  const servers = [
+    { site: plan.central.id, role: 'central', directory: 'central' },
+    ...plan.sites.map(site => ({ site: site.id, role: 'site', directory: site.directory })),
+  ];
+  for (const { site, role, directory: folder } of servers) {
+    const target = path.join(dataDirectory, folder, 'credentials');
+    if (existsSync(target) && (await loadPeerCredentials(target))) continue;
+    await savePeerCredentials(
+      target,
+      await issuePeerCredentials(authority, { site, role, nowMs: Date.now() }),
+    );
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,60 @@
+import type { ProtectedSpan } from '@holdfast/core';
+import type { DeviceId } from '@holdfast/schema';
+import type { Sql } from '../postgres/sql.js';
+import type { Wakeup } from '../read-models/wakeup.js';
+
+/** Locks are read when the read models have moved on, and at least this often. */
+const REFRESH_MS = 10_000;
+/** What was read longer ago says nothing: then nothing may be deleted. */
+const STALE_AFTER_MS = 120_000;
+/** Far more locks than an organisation holds at once; with more of them nothing is deleted. */
+const LOCKS_MAX = 100_000;
+
+export class EvidenceLocksUnknownError extends Error {
+  override readonly name = 'EvidenceLocksUnknownError';
+  readonly code = 'EVIDENCE_LOCKS_UNKNOWN';
+}
+
+/**
+ * What the evidence locks of all sites protect. A copy of a recording is protected by the lock at the site that recorded it,
+ * and those locks are in the logs of the children, which the central has in its read models.
+ */
+export class EvidenceLockPins {
+  readonly #sql: Sql;
+  readonly #now: () => number;
+  #spans: readonly ProtectedSpan[] = [];
+  #readAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: { readonly sql: Sql; readonly now: () => number }) {
+    this.#sql = options.sql;
+    this.#now = options.now;
+  }
+
+  /** Throws `EvidenceLocksUnknownError` when they could not be read lately. */
+  spans(): readonly ProtectedSpan[] {
+    if (this.#now() - this.#readAtMs > STALE_AFTER_MS) {
+      throw new EvidenceLocksUnknownError('the evidence locks of the sites could not be read lately');
+    }
+    return this.#spans;
+  }
+
+  async run(projected: Wakeup, signal: AbortSignal, onFailure: (error: unknown) => void): Promise<void> {
+    while (!signal.aborted) {
+      const seen = projected.count;
+      await this.#read().catch(onFailure);
+      await projected.after(seen, REFRESH_MS, signal);
+    }
+  }
+
+  async #read(): Promise<void> {
+    const nowMs = this.#now();
+    const rows = await this.#sql<{ deviceId: string; fromMs: number; toMs: number }[]>`
+      select unnest(device_ids) as device_id, from_ms, to_ms from evidence_lock
+      where released_at_ms is null and (expires_at_ms is null or expires_at_ms > ${nowMs})
+      limit ${LOCKS_MAX + 1}`;
+    if (rows.length > LOCKS_MAX)
+      throw new EvidenceLocksUnknownError(`more than ${LOCKS_MAX} devices are locked`);
+    this.#spans = rows.map(row => ({ ...row, deviceId: row.deviceId as DeviceId }));
+    this.#readAtMs = nowMs;
+  }
+}

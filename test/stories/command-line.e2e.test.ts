@@ -1,0 +1,71 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const test = suite('the command line');
+const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast.mjs');
+
+function holdfast(...args: readonly string[]) {
+  return new Promise<{ code: number; output: string; errors: string }>(resolve => {
+    execFile(process.execPath, [program, ...args], (error, output, errors) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, output, errors });
+    });
+  });
+}
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'holdfast-cli-'));
+  try {
+    await body(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+test('a configuration that init wrote is valid, and nothing is ever overwritten', () =>
+  inFolder(async folder => {
+    const target = path.join(folder, 'new');
+    const made = await holdfast('init', target);
+    assert.is(made.code, 0, made.errors);
+    const checked = await holdfast('check', path.join(target, 'central.yaml'));
+    assert.is(checked.code, 0, checked.errors);
+    assert.is((await holdfast('init', target)).code, 2);
+  }));
+
+test('a wrong configuration: the line, what was expected, exit 2, for check and for run', () =>
+  inFolder(async folder => {
+    const target = path.join(folder, 'new');
+    await holdfast('init', target);
+    const file = path.join(target, 'central.yaml');
+    const text = (await readFile(file, 'utf8')).replace('port: 8080', 'port: eighty');
+    await writeFile(file, text);
+    const line = text.split('\n').findIndex(content => content.includes('eighty')) + 1;
+    for (const command of ['check', 'run']) {
+      const refused = await holdfast(command, file);
+      assert.is(refused.code, 2);
+      assert.match(refused.errors, `${file}:${line}:`);
+      assert.match(refused.errors, 'expected a port number');
+    }
+  }));
+
+test('wrong use is exit 2 and says what would be right', async () => {
+  for (const [args, expected] of [
+    [['dance'], 'unknown command'],
+    [['check'], 'missing required argument'],
+    [['bench', 'dance'], 'append'],
+    [['demonstration', '--port', 'eighty'], 'expected 0 to 65535'],
+    [['demonstration', '--camera', 'http://camera'], 'expected rtsp://'],
+    [['log', 'tail', '/nonexistent'], 'data directory of one site'],
+    [['verify', '/nonexistent'], 'data directory'],
+    [['link', 'cut', 'x', '--data', '/nonexistent'], '--data DIR'],
+  ] as const) {
+    const refused = await holdfast(...args);
+    assert.is(refused.code, 2, `${args.join(' ')}: ${refused.errors}`);
+    assert.match(refused.errors, expected);
+  }
+});
+
+test.run();
