@@ -45,7 +45,8 @@ export interface RetrievalRequests {
 
 export interface LinkView {
   readonly state: LinkState;
-  readonly sinceMs: number;
+  /** When it came up, or since when nothing is known; null when it was never up. */
+  readonly sinceMs: number | null;
   /** Position up to which the child said its log reaches. Null while it is not known. */
   readonly headPosition: number | null;
   readonly roundTripMs: number | null;

@@ -47,6 +47,8 @@ export class Site {
   name!: string;
   /** Key of `parent`. */
   parentId!: string | null;
+  /** A link that was never up is down since then. */
+  enrolledAtMs!: number | null;
 }
 
 export const SiteConnection = connectionOf('Site', Site);

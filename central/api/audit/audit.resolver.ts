@@ -38,6 +38,6 @@ export class AuditResolver {
   @FieldResolver(() => Site)
   async site(@Root() entry: AuditEntry, @Ctx() { load }: ApiContext): Promise<Site> {
     const site = await load.site.load(entry.siteId);
-    return site ?? { id: entry.siteId, name: entry.siteId, parentId: null };
+    return site ?? { id: entry.siteId, name: entry.siteId, parentId: null, enrolledAtMs: null };
   }
 }

@@ -34,6 +34,6 @@ export class EventResolver {
   async site(@Root() event: LogEvent, @Ctx() { load }: ApiContext): Promise<Site> {
     const site = await load.site.load(event.siteId);
     // A log may begin to arrive before the event that names its site.
-    return site ?? { id: event.siteId, name: event.siteId, parentId: null };
+    return site ?? { id: event.siteId, name: event.siteId, parentId: null, enrolledAtMs: null };
   }
 }

@@ -68,7 +68,7 @@ export class SiteResolver {
     const emulated = (await this.#ports.linkControl?.state(siteId)) ?? null;
     return {
       state: live?.state ?? known?.state ?? 'DOWN',
-      sinceMs: live?.sinceMs ?? known?.sinceMs ?? 0,
+      sinceMs: live?.sinceMs ?? known?.sinceMs ?? site.enrolledAtMs ?? 0,
       lastPosition: cursor?.position ?? 0,
       headPosition: live?.headPosition ?? null,
       roundTripMs: live?.roundTripMs ?? null,

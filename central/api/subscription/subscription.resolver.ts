@@ -63,7 +63,10 @@ export class SubscriptionResolver {
   ): Promise<LinkChange> {
     const { siteId, parentId } = change.state;
     const site = await load.site.load(siteId);
-    return { cursor: change.cursor, site: site ?? { id: siteId, name: siteId, parentId } };
+    return {
+      cursor: change.cursor,
+      site: site ?? { id: siteId, name: siteId, parentId, enrolledAtMs: null },
+    };
   }
 
   @Subscription(() => RetrievalChange, { subscribe: changesOf('retrieval'), description: RESUME })

@@ -61,7 +61,10 @@ export class TimelineResolver {
     const stored = await readLinkTo(this.#sql, siteId, this.#ports.ownSite);
     const live = this.#ports.links.view(siteId);
     // The link keeper knows of a loss some moments before the log and this read model do.
-    const link = stored !== null && live !== null && live.state !== 'UP' ? live : stored;
+    const link =
+      stored !== null && live !== null && live.state !== 'UP'
+        ? { state: live.state, sinceMs: live.sinceMs ?? stored.sinceMs }
+        : stored;
     const { timeline } = await readDeviceRecordings(this.#sql, { siteId, deviceId, ...window }, link);
     return { deviceId, spans: deviceTimeline(timeline, window, this.#ports.now()) };
   }

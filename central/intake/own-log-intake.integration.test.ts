@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { createMemorySiteLog, type SiteLog } from '@holdfast/core';
+import type { ReplicaIntake } from '@holdfast/interconnect';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { sha256 } from '@holdfast/sites';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Database, openDatabase } from '../postgres/database.js';
+import { OwnLogBehindReplicaError, runOwnLogIntake } from './own-log-intake.js';
+import { createPostgresReplicaIntake, readReplicaCursor } from './postgres-replica-intake.js';
+
+const test = suite('own log intake');
+let directory = '';
+let database: Database;
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-own-log-'));
+  database = await openDatabase({ directory, databaseUrl: null });
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const newLog = (site = randomUUID() as SiteId) => createMemorySiteLog({ site, now: Date.now, sha256 });
+
+async function signIn(log: SiteLog, userName: string): Promise<void> {
+  const outcome = await log.append([
+    {
+      stream: 'sign-ins',
+      expected: 'any',
+      events: [
+        {
+          ...{ id: randomUUID() as EventId, type: 'UserSignedIn', version: 1, actor: `user:${userName}` },
+          data: Buffer.from(JSON.stringify({ userName, address: '127.0.0.1' })),
+          ...{ occurredAtMs: Date.now(), clockQuality: 'UNKNOWN', causationId: null, correlationId: null },
+        },
+      ],
+    },
+  ]);
+  assert.ok(outcome.appended);
+}
+
+/** Runs the intake until the replica has everything that is in the log now. */
+async function catchUp(log: SiteLog, intake: ReplicaIntake, onRetry = (_error: unknown) => undefined) {
+  const stopped = new AbortController();
+  const running = runOwnLogIntake({ log, intake, signal: stopped.signal, onRetry, random: () => 0 });
+  const { site, size } = log.head();
+  try {
+    while ((await readReplicaCursor(database.sql, site))?.position !== size) {
+      await Promise.race([running, new Promise(resolve => setTimeout(resolve, 5))]);
+    }
+  } finally {
+    stopped.abort();
+    await running;
+  }
+}
+
+test('takes in what is in the log, then goes on where it stopped', async () => {
+  const log = newLog();
+  const intake = createPostgresReplicaIntake(database.sql);
+  for (let n = 0; n < 700; n++) await signIn(log, `first-${n}`);
+  await catchUp(log, intake);
+  await signIn(log, 'second');
+  await catchUp(log, intake);
+  const rows = await database.sql`
+    select position, data from replica_event where site = ${log.head().site} order by position`;
+  assert.is(rows.length, log.head().size);
+  assert.match(rows.at(-1)!.data.toString(), 'second');
+});
+
+test('a commit that fails is tried again, and nothing comes twice', async () => {
+  const log = newLog();
+  const real = createPostgresReplicaIntake(database.sql);
+  let failuresLeft = 3;
+  const flaky: ReplicaIntake = {
+    openSession: site => real.openSession(site),
+    commit: async batch => {
+      const outcome = await real.commit(batch);
+      // The answer is lost after the commit, as it is when the connection breaks.
+      if (failuresLeft-- > 0) throw new Error('connection lost');
+      return outcome;
+    },
+  };
+  let retryCount = 0;
+  for (let n = 0; n < 20; n++) await signIn(log, `user-${n}`);
+  await catchUp(log, flaky, () => {
+    retryCount += 1;
+  });
+  const [row] = await database.sql`select count(*) as n from replica_event where site = ${log.head().site}`;
+  assert.is(row!.n, log.head().size);
+  assert.ok(retryCount >= 1);
+});
+
+test('a log that ends before its replica is named, and nothing is taken from it', async () => {
+  const log = newLog();
+  for (let n = 0; n < 3; n++) await signIn(log, `user-${n}`);
+  const intake = createPostgresReplicaIntake(database.sql);
+  await catchUp(log, intake);
+  const lost = newLog(log.head().site);
+  const outcome = await runOwnLogIntake({
+    ...{ log: lost, intake, signal: AbortSignal.timeout(5000), onRetry: () => undefined, random: () => 0 },
+  }).catch((error: unknown) => error);
+  assert.instance(outcome, OwnLogBehindReplicaError);
+});
+
+test.run();
