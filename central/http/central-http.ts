@@ -89,7 +89,8 @@ export async function createCentralHttp(options: CentralHttpOptions): Promise<Ce
   const liveSocket = new LiveSocket({ directory: options.media, hub, onFault });
   server.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const { pathname } = new URL(request.url ?? '/', 'http://central');
+    // Not through `URL`, which throws: strangers come this far.
+    const pathname = request.url?.split('?')[0] ?? '/';
     if (pathname === GRAPHQL_PATH) {
       const { sockets } = graphqlSocket;
       sockets.handleUpgrade(request, socket, head, client => sockets.emit('connection', client, request));

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import net from 'node:net';
 import type { AlarmId } from '@holdfast/schema';
 import { type Client, createClient } from 'graphql-ws';
 import { suite } from 'uvu';
@@ -284,6 +286,17 @@ test('operations endpoints answer', async () => {
   const metrics = await (await fetch(`http://${central.origin}/metrics`)).text();
   assert.match(metrics, /holdfast_intake_events \d+/);
   assert.match(metrics, 'holdfast_links{state="UP"} 1');
+});
+
+test('an upgrade to nonsense is refused and harms nobody', async () => {
+  for (const target of ['//', '/media/x/live', '/media/%E0%A4%A/live', '*', 'http://[', '/graphql?%']) {
+    const socket = net.connect(Number(central.origin.split(':')[1]), '127.0.0.1');
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 4\d\d /);
+    socket.destroy();
+  }
+  assert.is((await fetch(`http://${central.origin}/healthz`)).status, 200);
 });
 
 test('nothing of all this was a fault of the server', () => {
