@@ -48,6 +48,8 @@ export class CameraPlayer implements Disposable {
   #frameS = 0.04;
   #lastFrameS = -1;
   #trimmedToS = 0;
+  /** After a request that brought nothing, the next one waits. */
+  #waitUntilMs = 0;
   #closed = false;
   /** Why there is nothing although something should be held. */
   fault: string | null = null;
@@ -132,6 +134,7 @@ export class CameraPlayer implements Disposable {
     const load = this.#load;
     const covers = load !== null && ms >= load.fromMs && ms < load.toMs;
     if (!covers) {
+      if (Date.now() < this.#waitUntilMs) return 'NOTHING';
       this.#begin(ms, speed);
       return 'LOADING';
     }
@@ -143,7 +146,7 @@ export class CameraPlayer implements Disposable {
 
   #loadOn(fromMs: number, speed: number): void {
     const load = this.#load;
-    if (load?.state === 'ACTIVE') return;
+    if (load?.state === 'ACTIVE' || Date.now() < this.#waitUntilMs) return;
     const nextMs = load !== null && fromMs < load.toMs && fromMs > load.fromMs ? load.toMs : fromMs;
     const heldMs = this.#spans === null ? nextMs : nextHeld([this.#spans], nextMs);
     if (heldMs === null || Date.now() - heldMs < PRESENT_MS || heldMs - fromMs > AHEAD_MS * ahead(speed))
@@ -181,9 +184,11 @@ export class CameraPlayer implements Disposable {
       });
       if (load !== this.#load || load.state !== 'ACTIVE') return;
       load.state = outcome.kind;
+      if (outcome.kind === 'NOTHING') this.#waitUntilMs = Date.now() + RETRY_MS;
       this.fault = outcome.kind === 'NOTHING' ? outcome.reason : null;
     } catch (error) {
       load.state = 'NOTHING';
+      if (load === this.#load) this.#waitUntilMs = Date.now() + RETRY_MS;
       if (!load.abort.signal.aborted)
         this.fault = `The recording did not arrive: ${(error as Error).message}`;
     }
@@ -215,6 +220,7 @@ export class CameraPlayer implements Disposable {
 
   /** Shows the instant `ms` as soon as its picture is there. */
   seek(ms: number): void {
+    this.#waitUntilMs = 0;
     this.#video.currentTime = Math.max(0, (ms - this.#originMs) / 1000);
   }
 

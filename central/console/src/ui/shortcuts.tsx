@@ -21,11 +21,12 @@ const isTyping = (target: EventTarget | null): boolean =>
 
 /** Space and Enter belong to a focused button, arrows to a focused tree, list or slider. */
 const belongsToFocus = (event: KeyboardEvent): boolean => {
-  const target = event.target as HTMLElement | null;
+  const { target } = event;
+  if (!(target instanceof Element)) return false;
   if (event.key === ' ' || event.key === 'Enter')
-    return target?.closest('button, a, [role=tab], [role=treeitem], [role=row]') != null;
+    return target.closest('button, a, [role=tab], [role=treeitem], [role=row]') != null;
   if (event.key.startsWith('Arrow'))
-    return target?.closest('[role=tree], [role=grid], [role=radiogroup], [role=listbox]') != null;
+    return target.closest('[role=tree], [role=grid], [role=radiogroup], [role=listbox]') != null;
   return false;
 };
 
