@@ -11,7 +11,7 @@ import { useServer as serveSubscriptions } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { FRAMES_PER_GOP, FRAMES_PER_SECOND, fragment, makeClip } from './clip.mjs';
 import { rootValue, startTicking } from './resolvers.mjs';
-import { devices, hardware, sites } from './world.mjs';
+import { devices, hardware, sites, timelineOf } from './world.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const dist = join(here, '..', 'dist');
@@ -66,6 +66,10 @@ async function sendRecording(response, deviceId, search) {
   const clip = clipOf(deviceId);
   const time = name =>
     /^\d+$/.test(search.get(name)) ? Number(search.get(name)) : Date.parse(search.get(name));
+  const site = sites.find(item => item.id === devices.find(device => device.id === deviceId).siteId);
+  const [span] = timelineOf(deviceId, time('from'), time('from') + 1000);
+  if (span?.state === 'REMOTE' && site.link?.state === 'DOWN')
+    return json(response, 503, { code: 'NOT_CONNECTED', message: `The link to ${site.name} is down` });
   const gop = ms => Math.floor((ms / 1000) * (FRAMES_PER_SECOND / FRAMES_PER_GOP));
   response.writeHead(200, { 'content-type': `video/mp4; codecs="${clip.codecs}"` });
   response.write(clip.init);

@@ -1,8 +1,8 @@
 import { AppendQueue } from '../media/append-queue';
-import { nextHeld, type Span, spanAt } from '../timeline/timeline.geometry';
+import { playableFrom, type Span, spanAt } from '../timeline/timeline.geometry';
 import { fetchRecording } from './recording.fetch';
 
-/** READY: the picture of that instant is there. LOADING: it will be. NOTHING: none is held here. */
+/** READY: the picture of that instant is there. LOADING: it will be. NOTHING: none can be had. */
 export type Readiness = 'READY' | 'LOADING' | 'NOTHING';
 
 /** One request; long enough to be cheap, short enough that a seek seldom wastes much. */
@@ -125,7 +125,7 @@ export class CameraPlayer implements Disposable {
       return 'READY';
     }
     const span = this.spanAt(ms);
-    if (this.#spans !== null && span?.state !== 'HELD') return 'NOTHING';
+    if (this.#spans !== null && span?.state !== 'HELD' && span?.state !== 'REMOTE') return 'NOTHING';
     if (span !== undefined && span.toMs - ms < EDGE_MS) return 'NOTHING';
     return this.#await(ms, speed);
   }
@@ -148,7 +148,7 @@ export class CameraPlayer implements Disposable {
     const load = this.#load;
     if (load?.state === 'ACTIVE' || Date.now() < this.#waitUntilMs) return;
     const nextMs = load !== null && fromMs < load.toMs && fromMs > load.fromMs ? load.toMs : fromMs;
-    const heldMs = this.#spans === null ? nextMs : nextHeld([this.#spans], nextMs);
+    const heldMs = this.#spans === null ? nextMs : playableFrom(this.#spans, nextMs);
     if (heldMs === null || Date.now() - heldMs < PRESENT_MS || heldMs - fromMs > AHEAD_MS * ahead(speed))
       return;
     if (

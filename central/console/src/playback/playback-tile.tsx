@@ -86,6 +86,24 @@ function shownInstead(span: Span | undefined, fault: string | null, atMs: number
   };
 }
 
+/** The picture comes over the link. Requested, it would be held here, also when the link is down. */
+function RemoteBar({ deviceId, span }: { readonly deviceId: string; readonly span: Span }) {
+  return (
+    <div className="tile-remote" data-testid={`playback-remote-${deviceId}`}>
+      <StateMark tone="info" shape="diamond" word="Remote, played over the link" />
+      <button
+        type="button"
+        className="plain framed"
+        onClick={() => requestRetrieval([deviceId], span.fromMs, span.toMs)}
+        data-testid={`request-span-${deviceId}`}
+      >
+        <Icon name="download" />
+        Request
+      </button>
+    </div>
+  );
+}
+
 function TileOverlay({
   deviceId,
   clock,
@@ -101,19 +119,16 @@ function TileOverlay({
   const readiness = clock.readinessOf(deviceId);
   if (readiness !== 'LOADING') waitingSince.current = null;
   else waitingSince.current ??= nowMs;
-  if (readiness === 'READY') return null;
+  const played = camera.current?.spanAt(clock.positionMs);
+  if (readiness === 'READY')
+    return played?.state === 'REMOTE' ? <RemoteBar deviceId={deviceId} span={played} /> : null;
   if (readiness === 'LOADING') {
     const waits = nowMs - (waitingSince.current ?? nowMs) > QUIET_WAIT_MS;
     return waits ? <span className="tile-wait">Loading …</span> : null;
   }
   const siteName =
     directory.siteById.get(directory.deviceById.get(deviceId)?.site.id ?? '')?.name ?? 'the site';
-  const shown = shownInstead(
-    camera.current?.spanAt(clock.positionMs),
-    clock.faultOf(deviceId),
-    clock.positionMs,
-    siteName,
-  );
+  const shown = shownInstead(played, clock.faultOf(deviceId), clock.positionMs, siteName);
   const { span } = shown;
   return (
     <div className="tile-overlay" data-testid={`playback-state-${deviceId}`} data-state={span?.state}>

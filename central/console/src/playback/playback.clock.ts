@@ -1,4 +1,4 @@
-import { nextHeld, type Span } from '../timeline/timeline.geometry';
+import { nextRecording, type Span } from '../timeline/timeline.geometry';
 import type { CameraPlayer, Readiness } from './camera.player';
 
 export const SPEEDS = [0.5, 1, 2, 4, 8] as const;
@@ -141,16 +141,12 @@ export class PlaybackClock implements Disposable {
     for (const camera of ready) if (camera !== leader) camera.follow(this.#positionMs, true, speed);
   }
 
-  /** No camera has a picture: over to the next one that is held here, or through the gap at the chosen speed. */
+  /** No camera has a picture: over to where the next recording begins, or through the gap at the chosen speed. */
   #passNothing(byMs: number): void {
-    const next = this.#state.skipGaps
-      ? nextHeld(
-          [...this.#cameras.keys()].map(id => this.#lanes.get(id) ?? []),
-          this.#positionMs + 200,
-        )
-      : null;
-    if (next !== null && next > this.#positionMs + 200) this.seek(next);
-    else this.#positionMs += byMs;
+    const lanes = [...this.#cameras.keys()].map(id => this.#lanes.get(id) ?? []);
+    const next = this.#state.skipGaps ? nextRecording(lanes, this.#positionMs + 200) : null;
+    if (next === null) this.#positionMs += byMs;
+    else this.seek(next);
   }
 
   [Symbol.dispose](): void {

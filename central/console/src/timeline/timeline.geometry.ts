@@ -94,10 +94,21 @@ export interface Span {
 export const spanAt = (spans: readonly Span[], ms: number): Span | undefined =>
   spans.find(span => ms >= span.fromMs && ms < span.toMs);
 
-/** Where the next recording held here begins, at or after `ms`; null when nothing follows. */
-export function nextHeld(lanes: readonly (readonly Span[])[], ms: number): number | null {
+/** What is at the remote site plays over the link while that is up. */
+const isPlayable = (span: Span): boolean => span.state === 'HELD' || span.state === 'REMOTE';
+
+/** The first instant at or after `ms` that may be played; null when nothing follows. */
+export function playableFrom(spans: readonly Span[], ms: number): number | null {
+  const starts = spans
+    .filter(span => isPlayable(span) && span.toMs > ms)
+    .map(span => Math.max(ms, span.fromMs));
+  return starts.length === 0 ? null : Math.min(...starts);
+}
+
+/** Where the next recording begins after `ms`, whatever `ms` itself lies in; null when nothing follows. */
+export function nextRecording(lanes: readonly (readonly Span[])[], ms: number): number | null {
   const starts = lanes.flatMap(spans =>
-    spans.filter(span => span.state === 'HELD' && span.toMs > ms).map(span => Math.max(ms, span.fromMs)),
+    spans.filter(span => isPlayable(span) && span.fromMs > ms).map(span => span.fromMs),
   );
   return starts.length === 0 ? null : Math.min(...starts);
 }
