@@ -1,4 +1,5 @@
 export { type AppendBenchmark, benchAppend } from './bench/append.bench.js';
+export { benchIngest, type IngestBenchmark } from './bench/ingest.bench.js';
 export {
   ConfigurationError,
   type ConfigurationFault,

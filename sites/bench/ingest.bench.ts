@@ -1,0 +1,177 @@
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { RecorderProgress } from './ingest-recorder.process.js';
+
+const CAMERAS = 16;
+const BITS_PER_SECOND = 4_000_000;
+/** Both sides are measured in turns, so that a busy moment of the machine does not decide. */
+const ROUNDS = 3;
+const ROUND_MS = 4_000;
+/** Code is compiled, buffers have grown, and segments of every camera have been written to. */
+const WARM_UP_MS = 4_000;
+const START_TIMEOUT_MS = 20_000;
+
+export interface IngestBenchmark {
+  readonly cameras: number;
+  /** Of one core, while recording all cameras into the media database, live fan-out included: median of the rounds. */
+  readonly cpuPercentPerCamera: number;
+  /** One `ffmpeg -rtsp_transport tcp -i URL -c copy` to a file per camera. `null`: there is no ffmpeg here. */
+  readonly floorCpuPercentPerCamera: number | null;
+  readonly ratio: number | null;
+  /** Resident memory of each further camera: (all cameras − the first) / (cameras − 1). */
+  readonly rssMbPerCamera: number;
+  readonly lostAccessUnits: number;
+}
+
+/** What recording a camera costs over real RTSP, beside ffmpeg on the same cameras. Takes some 45 seconds; Linux only. */
+export async function benchIngest(): Promise<IngestBenchmark> {
+  if (!existsSync('/proc/self/task'))
+    throw new Error('the ingest benchmark reads CPU time from /proc: it runs on Linux only');
+  const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-bench-ingest-'));
+  const children: ChildProcess[] = [];
+  try {
+    const addresses = await startCameras(children);
+    const recorder = fork(processFile('ingest-recorder'), [path.join(directory, 'media')]);
+    children.push(recorder);
+    await record(recorder, addresses.slice(0, 1));
+    await wait(WARM_UP_MS);
+    const firstRss = residentBytes(recorder);
+    await record(recorder, addresses.slice(1));
+    await untilRecording(recorder, CAMERAS);
+    await wait(WARM_UP_MS);
+    const floor = hasFfmpeg() ? await startFloor(children, addresses, directory) : [];
+    const { ours, floors } = await measure(recorder, floor);
+    const rss = residentBytes(recorder);
+    const { lostCount } = await ask(recorder);
+    const cpu = median(ours) / CAMERAS;
+    const floorCpu = floor.length === 0 ? null : median(floors) / CAMERAS;
+    return {
+      cameras: CAMERAS,
+      cpuPercentPerCamera: rounded(cpu),
+      floorCpuPercentPerCamera: floorCpu === null ? null : rounded(floorCpu),
+      ratio: floorCpu === null ? null : rounded(cpu / floorCpu),
+      rssMbPerCamera: rounded((rss - firstRss) / (CAMERAS - 1) / 2 ** 20),
+      lostAccessUnits: lostCount,
+    };
+  } finally {
+    await Promise.all(children.map(end));
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Both record the same cameras at the same time, so whatever else the machine does weighs on both alike. */
+async function measure(
+  recorder: ChildProcess,
+  floor: readonly ChildProcess[],
+): Promise<{ readonly ours: readonly number[]; readonly floors: readonly number[] }> {
+  const ours: number[] = [];
+  const floors: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const beganAt = performance.now();
+    const ourNs = cpuNs(recorder);
+    const floorNs = floor.map(cpuNs);
+    await wait(ROUND_MS);
+    const elapsedNs = (performance.now() - beganAt) * 1e6;
+    ours.push(((cpuNs(recorder) - ourNs) / elapsedNs) * 100);
+    const spentNs = floor.reduce((sum, child, index) => sum + cpuNs(child) - floorNs[index]!, 0);
+    floors.push((spentNs / elapsedNs) * 100);
+  }
+  return { ours, floors };
+}
+
+function processFile(name: string): string {
+  return path.join(import.meta.dirname, `${name}.process.js`);
+}
+
+async function startCameras(children: ChildProcess[]): Promise<readonly string[]> {
+  const cameras = fork(processFile('ingest-cameras'), [String(CAMERAS), String(BITS_PER_SECOND)]);
+  children.push(cameras);
+  const [{ port }] = (await once(cameras, 'message', {
+    signal: AbortSignal.timeout(START_TIMEOUT_MS),
+  })) as [{ readonly port: number }];
+  return Array.from({ length: CAMERAS }, (_, index) => `rtsp://127.0.0.1:${port}/cam${index}`);
+}
+
+async function record(recorder: ChildProcess, addresses: readonly string[]): Promise<RecorderProgress> {
+  const answer = once(recorder, 'message', { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
+  recorder.send(addresses);
+  const [progress] = (await answer) as [RecorderProgress];
+  return progress;
+}
+
+function ask(recorder: ChildProcess): Promise<RecorderProgress> {
+  return record(recorder, []);
+}
+
+async function untilRecording(recorder: ChildProcess, count: number): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const { recordingCount } = await ask(recorder);
+    if (recordingCount >= count) return;
+    if (performance.now() > deadline)
+      throw new Error(`${recordingCount} of ${count} cameras are recorded after ${START_TIMEOUT_MS} ms`);
+    await wait(100);
+  }
+}
+
+function hasFfmpeg(): boolean {
+  const found = spawnSync('ffmpeg', ['-version']).status === 0;
+  if (!found) console.error('ffmpeg is not on the PATH: the floor cannot be measured');
+  return found;
+}
+
+async function startFloor(
+  children: ChildProcess[],
+  addresses: readonly string[],
+  directory: string,
+): Promise<readonly ChildProcess[]> {
+  const files = addresses.map((_, index) => path.join(directory, `floor-${index}.mp4`));
+  const floor = addresses.map((address, index) => {
+    const fragmented = ['-movflags', 'frag_keyframe+empty_moov+default_base_moof', '-flush_packets', '1'];
+    const output = ['-c', 'copy', '-f', 'mp4', ...fragmented, files[index]!];
+    const input = ['-nostdin', '-v', 'error', '-rtsp_transport', 'tcp', '-i', address];
+    return spawn('ffmpeg', [...input, ...output], { stdio: 'ignore' });
+  });
+  children.push(...floor);
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (!files.every(file => existsSync(file) && statSync(file).size > 100_000)) {
+    if (performance.now() > deadline)
+      throw new Error(`ffmpeg has not begun to record every camera after ${START_TIMEOUT_MS} ms`);
+    await wait(100);
+  }
+  return floor;
+}
+
+/** Nanoseconds that all threads of a process have run, from the scheduler itself: ticks count too little. */
+function cpuNs(child: ChildProcess): number {
+  const tasks = `/proc/${child.pid}/task`;
+  let sum = 0;
+  for (const task of readdirSync(tasks))
+    sum += Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]);
+  return sum;
+}
+
+function residentBytes(child: ChildProcess): number {
+  const found = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'));
+  return Number(found?.[1] ?? 0) * 1024;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
