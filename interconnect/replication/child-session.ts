@@ -5,6 +5,7 @@ import { SiteId } from '@holdfast/schema';
 import { siteOfCertificate } from '../certificates/site-of-certificate.js';
 import { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
+import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, HEARTBEATS_MISSED_MAX } from './heartbeat.js';
 import { describeError } from './replication-fault.js';
 import {
   type ChildFrame,
@@ -17,13 +18,6 @@ import { childFrameToWire, parentFrameFromWire } from './replication-frame.wire.
 import type { ReplicationOptions } from './replication-options.js';
 import type { RootMemory } from './root-memory.js';
 import { readWishes, WishGapError } from './wish-frame.js';
-
-/** Beats of silence after which a link is taken for dead. */
-export const HEARTBEATS_MISSED_MAX = 3;
-/** A parent that asks for a slower beat than this is not heard: a dead link must be noticed some time. */
-const HEARTBEAT_MS_MAX = 60_000;
-/** And one that asks for a faster one does not make us spin. */
-const HEARTBEAT_MS_MIN = 10;
 
 /** How long a refusal may take to its reader before the stream is cut. */
 const REFUSAL_LINGER_MS = 2_000;
@@ -62,6 +56,7 @@ class ChildSession {
   #wasEstablished = false;
   #asksForWishes = false;
   #silentBeats = 0;
+  #dialling: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #answering: Promise<void> = Promise.resolve();
 
@@ -80,9 +75,7 @@ class ChildSession {
     const { log, site, software, dialTimeoutMs } = this.#options;
     const stop = () => this.#end('stopped');
     signal.addEventListener('abort', stop, { once: true });
-    const dialling = setTimeout(() => {
-      if (!this.#wasEstablished) this.#end(`no answer within ${dialTimeoutMs} ms`);
-    }, dialTimeoutMs);
+    this.#dialling = setTimeout(() => this.#end(`no answer within ${dialTimeoutMs} ms`), dialTimeoutMs);
     this.#call.on('data', (wire: WireParentFrame) => this.#receive(wire));
     this.#call.on('error', (error: Error) => this.#end(error.message));
     this.#call.on('end', () => this.#end('closed by the parent'));
@@ -90,7 +83,7 @@ class ChildSession {
     else this.#send({ kind: 'hello', site, software, head: log.head(), readsZstd: true });
     const end = await this.#ended;
     signal.removeEventListener('abort', stop);
-    clearTimeout(dialling);
+    clearTimeout(this.#dialling);
     clearInterval(this.#heartbeat);
     this.#over.abort();
     // Wishes that are being answered are answered once: the next session asks for the cursor only when that is done.
@@ -135,6 +128,8 @@ class ChildSession {
         this.#greet(frame);
         return;
       case 'want':
+        // From here on heartbeats watch the link: to compare long histories may take longer than to dial.
+        clearTimeout(this.#dialling);
         void this.#guard(() => this.#replicate(frame));
         return;
       case 'refused':

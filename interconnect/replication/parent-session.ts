@@ -1,19 +1,17 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import type { RecordedEvent, Sha256, SiteLog } from '@holdfast/core';
+import type { Sha256, SiteLog } from '@holdfast/core';
 import type { WireChildFrame, WireParentFrame } from '@holdfast/protos';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
-import { acceptBatch, answerHello } from './acceptance.js';
+import { answerHello } from './acceptance.js';
+import { BatchIntake, type BatchIntakeOptions } from './batch-intake.js';
 import { ClockFilter } from './clock-filter.js';
-import { GrantedCredit } from './credit-window.js';
-import { faultOfFrame } from './event-frame.js';
+import { HEARTBEATS_MISSED_MAX } from './heartbeat.js';
 import type { LinkLossCause, LinkObserver } from './link-observer.js';
 import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
 import { describeError } from './replication-fault.js';
 import {
-  type BatchFrame,
   type ChildFrame,
-  type EpochHead,
   type ParentFrame,
   ReplicationProtocolError,
   type ReplicationRefusal,
@@ -24,13 +22,8 @@ import { WishServer } from './wish-server.js';
 
 export type ChildCall = ServerDuplexStream<WireChildFrame, WireParentFrame>;
 
-/** Beats of silence after which a link is taken for dead. */
-const HEARTBEATS_MISSED_MAX = 3;
 /** A child that has passed the handshake says Hello at once. */
 const HELLO_TIMEOUT_MS = 10_000;
-/** One transaction takes what has come in meanwhile, up to this: more would not be faster, only later. */
-const COMMIT_EVENTS_MAX = 1_000;
-
 /** What the sessions of one service share. */
 export interface SessionSurroundings {
   readonly parent: SiteId;
@@ -57,20 +50,15 @@ export class ParentSession {
   readonly site: SiteId;
   readonly #call: ChildCall;
   readonly #around: SessionSurroundings;
-  readonly #credit = new GrantedCredit();
   readonly #clock = new ClockFilter();
-  readonly #waiting: BatchFrame[] = [];
   readonly #helloTimer: NodeJS.Timeout;
   #heartbeat: NodeJS.Timeout | undefined;
   #isGreeted = false;
   #isOver = false;
-  #isCommitting = false;
   #session: number | null = null;
-  /** As the intake holds it. */
-  #durable: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
-  /** As `#durable`, or at the beginning of the epoch that the child is in now. */
-  #tip: ReplicaCursor = this.#durable;
-  #statedHead: EpochHead = { epoch: 0, size: 0, root: new Uint8Array() };
+  /** As the intake held it when the session began. */
+  #held: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
+  #batches: BatchIntake | null = null;
   #wishes: WishServer | null = null;
   #isConnecting = false;
   #silentBeats = 0;
@@ -98,7 +86,7 @@ export class ParentSession {
     clearTimeout(this.#helloTimer);
     clearInterval(this.#heartbeat);
     this.#wishes?.close();
-    this.#waiting.length = 0;
+    this.#batches?.close();
     this.#around.leave(this);
     this.#call.end();
     const facts = { site: this.site, session: this.#session, cause, reason };
@@ -106,7 +94,8 @@ export class ParentSession {
       this.#around.logger.info(facts, 'link to a child ended');
     else this.#around.logger.warn({ ...facts, code: refusal.code }, 'replication of a child refused');
     if (!this.#isConnecting && this.#session === null) return;
-    this.#around.links.lost(this.site, cause, this.#durable.epoch, this.#durable.position);
+    const { epoch, position } = this.#batches?.durable ?? this.#held;
+    this.#around.links.lost(this.site, cause, epoch, position);
   }
 
   /** A newer session of the same site has begun. */
@@ -138,7 +127,7 @@ export class ParentSession {
       return;
     }
     if (this.#session === null) throw new ReplicationProtocolError(`${frame.kind} before Want`);
-    if (frame.kind === 'batch') this.#queue(frame);
+    if (frame.kind === 'batch') this.#batches!.push(frame);
     else if (frame.kind === 'pong') this.#measure(frame);
     else if (this.#wishes!.isAsked) throw new ReplicationProtocolError('asked for wishes twice');
     else this.#wishes!.ask(frame.afterRevision);
@@ -158,28 +147,23 @@ export class ParentSession {
     this.#isConnecting = true;
     links.connecting?.(this.site);
     const { fence, cursor } = await intake.openSession(this.site);
-    this.#durable = cursor;
     if (this.#isOver) return;
     const verdict = answerHello(cursor, hello.head, sha256);
+    this.#held = cursor;
     if (!verdict.accepted) return this.#refuse(verdict.refusal);
-    this.#tip = verdict.from;
-    this.#statedHead = hello.head;
     this.#session = fence;
-    this.#establish(hello);
+    this.#batches = this.#openBatches({ fence, durable: cursor, from: verdict.from, statedHead: hello.head });
+    this.#establish(hello, verdict.from);
+    const { size: head } = hello.head;
+    const { software } = hello;
     logger.info(
-      {
-        site: this.site,
-        session: fence,
-        after: this.#tip.position,
-        head: hello.head.size,
-        software: hello.software,
-      },
+      { site: this.site, session: fence, after: verdict.from.position, head, software },
       'link to a child up',
     );
   }
 
-  #establish(hello: Extract<ChildFrame, { kind: 'hello' }>): void {
-    const { creditBytes, heartbeatMs, links, log, parent, software, wishFeed } = this.#around;
+  #establish(hello: Extract<ChildFrame, { kind: 'hello' }>, from: ReplicaCursor): void {
+    const { heartbeatMs, links, log, parent, software, wishFeed } = this.#around;
     const session = this.#session!;
     this.#wishes = new WishServer({
       log,
@@ -191,8 +175,8 @@ export class ParentSession {
     });
     links.established(this.site, session);
     this.#send({ kind: 'welcome', site: parent, software, session, heartbeatMs, readsZstd: true });
-    const { epoch, position: after, treeEdge } = this.#tip;
-    this.#send({ kind: 'want', epoch, after, treeEdge, creditBytes: this.#credit.grant(creditBytes()) });
+    const { epoch, position: after, treeEdge } = from;
+    this.#send({ kind: 'want', epoch, after, treeEdge, creditBytes: this.#batches!.grant() });
     this.#beat();
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
@@ -221,62 +205,21 @@ export class ParentSession {
     this.#around.links.measured(this.site, { roundTripMs, clockOffsetMs, epoch, headPosition, headRoot });
   }
 
-  #queue(batch: BatchFrame): void {
-    const fault = faultOfFrame(batch);
-    if (fault !== null) throw new ReplicationProtocolError(`a batch of ${fault}`);
-    if (!this.#credit.arrive(batch.rawByteLength)) {
-      throw new ReplicationProtocolError(`${batch.rawByteLength} bytes more than were granted`);
-    }
-    this.#waiting.push(batch);
-    if (!this.#isCommitting) void this.#guard(() => this.#commitWaiting());
-  }
-
-  /** Commits what waits, several frames at once when they came faster than they could be stored. */
-  async #commitWaiting(): Promise<void> {
-    this.#isCommitting = true;
-    try {
-      while (this.#waiting.length > 0 && !this.#isOver) await this.#commitSome();
-    } finally {
-      this.#isCommitting = false;
-    }
-  }
-
-  async #commitSome(): Promise<void> {
-    const { intake, sha256, creditBytes } = this.#around;
-    const events: RecordedEvent[] = [];
-    let bytes = 0;
-    let refusal: ReplicationRefusal | null = null;
-    let tip = this.#tip;
-    while (refusal === null && this.#waiting.length > 0) {
-      const batch = this.#waiting[0]!;
-      if (events.length > 0 && events.length + batch.count > COMMIT_EVENTS_MAX) break;
-      this.#waiting.shift();
-      bytes += batch.rawByteLength;
-      const statedHead = this.#statedHead;
-      const verdict = acceptBatch({ site: this.site, cursor: tip, batch, statedHead, sha256 });
-      if (verdict.accepted) {
-        events.push(...verdict.events);
-        tip = verdict.cursor;
-      } else refusal = verdict.refusal;
-    }
-    if (events.length > 0) {
-      const { site } = this;
-      const fence = this.#session!;
-      const outcome = await intake.commit({ site, fence, before: this.#durable, after: tip, events });
-      if (outcome !== 'COMMITTED') return this.#lostCursor(outcome);
-      this.#durable = tip;
-      this.#tip = tip;
-    }
-    this.#credit.release(bytes);
-    if (refusal !== null) return this.#refuse(refusal);
-    const { epoch, position } = tip;
-    this.#send({ kind: 'ack', epoch, position, creditBytes: this.#credit.grant(creditBytes()) });
-  }
-
-  #lostCursor(outcome: 'FENCED' | 'STALE_CURSOR'): void {
-    if (outcome === 'FENCED') this.fence();
-    else
-      this.#refuse({ code: 'UNAVAILABLE', detail: 'the replica has moved under this session: begin again' });
+  #openBatches(opening: Pick<BatchIntakeOptions, 'fence' | 'durable' | 'from' | 'statedHead'>): BatchIntake {
+    const { intake, sha256, creditBytes, logger } = this.#around;
+    return new BatchIntake({
+      ...opening,
+      site: this.site,
+      intake,
+      sha256,
+      creditBytes,
+      onStored: ({ cursor: { epoch, position }, eventCount, creditBytes }) => {
+        logger.debug({ site: this.site, epoch, position, eventCount }, 'events taken in');
+        this.#send({ kind: 'ack', epoch, position, creditBytes });
+      },
+      onRefusal: refusal => this.#refuse(refusal),
+      onFault: error => this.#fail('the replica cannot be stored', error),
+    });
   }
 
   async #guard(task: () => Promise<void>): Promise<void> {

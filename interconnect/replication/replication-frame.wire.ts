@@ -208,7 +208,7 @@ function refusalToWire({ code, detail }: ReplicationRefusal): WireRefused {
 }
 
 function refusalFromWire(wire: WireRefused): ReplicationRefusal {
-  const code = wire.code.replace(/^CODE_/, '');
+  const code = String(wire.code).replace(/^CODE_/, '');
   if (!refusalCodes.has(code))
     throw new ReplicationProtocolError(`refused with unknown code ${text(wire.code)}`);
   return { code: code as ReplicationRefusalCode, detail: text(wire.detail) };

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { siteOfCertificate } from '../certificates/site-of-certificate.js';
 import type { GrpcServer } from '../transport/grpc-server.js';
 import { sessionCreditBytes } from './credit-window.js';
+import { HEARTBEAT_MS } from './heartbeat.js';
 import type { LinkObserver } from './link-observer.js';
 import { type ChildCall, ParentSession, type SessionSurroundings } from './parent-session.js';
 import type { ReplicaIntake } from './replica-intake.js';
@@ -35,9 +36,6 @@ export interface ReplicationService extends AsyncDisposable {
   /** Ends the session of a child that was detached; without a session it does nothing. */
   disconnect(site: SiteId): void;
 }
-
-/** Below the minute after which carrier NATs forget an idle connection. */
-const HEARTBEAT_MS = 20_000;
 
 /** Disposing ends every session; the intake and the log stay the caller's. */
 export function createReplicationService(options: ReplicationServiceOptions): ReplicationService {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import net from 'node:net';
 import { createMemorySiteLog, type RecordedEvent, type Sha256, type SiteLog } from '@holdfast/core';
 import { EventId, SiteId } from '@holdfast/schema';
@@ -20,11 +20,7 @@ import { createReplicationService, type ReplicationService } from './replication
 import { runReplication } from './run-replication.js';
 
 /** For tests: the product's own is in `sites`, which this package does not know. */
-export const sha256: Sha256 = (...parts) => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
-};
+export const sha256: Sha256 = (...parts) => new Uint8Array(hash('sha256', Buffer.concat(parts), 'buffer'));
 
 export const newSiteId = (): SiteId => SiteId.parse(v7());
 

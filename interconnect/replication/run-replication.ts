@@ -11,6 +11,8 @@ const FIRST_RETRY_MS_MAX = 200;
 const BACKOFF_MS_MIN = 1_000;
 /** Where nothing says otherwise, a thousand children that lost their parent come back at less than 20 a second. */
 const BACKOFF_MS_MAX = 60_000;
+/** A link that stays up this long is a good one again; what breaks sooner is dialled less and less often. */
+const STABLE_MS = 5_000;
 /** Some round trips of a satellite link, and the first retransmissions of a lossy one. */
 const DIAL_TIMEOUT_MS = 10_000;
 /** A person has to look at these; the parent is asked again, but not hastily. */
@@ -35,9 +37,12 @@ export async function runReplication(options: ReplicationOptions, signal: AbortS
   let failures = 0;
   while (!signal.aborted) {
     options.onLink?.({ state: 'CONNECTING' });
+    const dialledAtMs = options.now();
     const end = await dial(options, roots, signal);
     if (signal.aborted) break;
-    if (end.wasEstablished) failures = 0;
+    const wasStable = end.wasEstablished && options.now() - dialledAtMs >= STABLE_MS;
+    // Two servers with one identity fence each other: a refusal must not end in quick retries for ever.
+    if (wasStable && end.refusal === null) failures = 0;
     const waitMs = retryDelayMs({ end, failures, backoffMsMax, random: options.random });
     failures += 1;
     report(options.logger, end, waitMs);

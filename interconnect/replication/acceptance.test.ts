@@ -1,0 +1,161 @@
+import { decodeRecordedEvent, encodeHeader, extendEdge, type RecordedEvent, rootOf } from '@holdfast/core';
+import { EventId } from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { acceptBatch, answerHello } from './acceptance.js';
+import { packEvents } from './event-frame.js';
+import type { ReplicaCursor } from './replica-intake.js';
+import { newSiteId, sha256 } from './replication.fixture.js';
+import type { BatchFrame, EpochHead } from './replication-frame.js';
+
+const test = suite('acceptance');
+const site = newSiteId();
+
+function eventAt(
+  position: number,
+  options: { epoch?: number; type?: string; text?: string; of?: typeof site } = {},
+) {
+  const {
+    epoch = 1,
+    type = position === 1 ? 'LogEpochOpened' : 'SomethingHappened',
+    text = '',
+    of = site,
+  } = options;
+  const header = encodeHeader({
+    site: of,
+    epoch,
+    position,
+    id: EventId.parse(v7()),
+    stream: 'things',
+    revision: position - 1,
+    type,
+    version: 1,
+    recordedAt: BigInt(position) << 16n,
+    actor: 'server:test',
+    occurredAtMs: position,
+    clockQuality: 'NTP',
+    causationId: null,
+    correlationId: null,
+  });
+  return decodeRecordedEvent(header, Buffer.from(JSON.stringify({ position, text })), sha256);
+}
+
+const history = Array.from({ length: 50 }, (_, index) => eventAt(index + 1));
+const edgeOf = (events: readonly RecordedEvent[]) =>
+  extendEdge(
+    [],
+    0,
+    events.map(event => event.leafHash),
+    sha256,
+  );
+const cursorAfter = (events: readonly RecordedEvent[], epoch = 1): ReplicaCursor => ({
+  epoch,
+  position: events.length,
+  treeEdge: edgeOf(events),
+});
+const headOf = (events: readonly RecordedEvent[], epoch = 1): EpochHead => ({
+  epoch,
+  size: events.length,
+  root: rootOf(edgeOf(events), events.length, sha256),
+});
+/** The events from..to (1-based, inclusive) of a history, with the root that it has there. */
+const batchOf = (events: readonly RecordedEvent[], from: number, to: number): BatchFrame => ({
+  kind: 'batch',
+  epoch: 1,
+  firstPosition: from,
+  root: headOf(events.slice(0, to)).root,
+  ...packEvents(events.slice(from - 1, to), true),
+});
+const accept = (cursor: ReplicaCursor, batch: BatchFrame, statedHead = headOf(history)) =>
+  acceptBatch({ site, cursor, batch, statedHead, sha256 });
+const codeOf = (verdict: ReturnType<typeof accept> | ReturnType<typeof answerHello>) =>
+  verdict.accepted ? 'ACCEPTED' : verdict.refusal.code;
+
+test('the next batch is accepted with its events and the cursor behind them', () => {
+  const verdict = accept(cursorAfter(history.slice(0, 10)), batchOf(history, 11, 30));
+  assert.ok(verdict.accepted);
+  assert.equal(verdict.cursor, cursorAfter(history.slice(0, 30)));
+  assert.equal(
+    verdict.events.map(event => event.position),
+    history.slice(10, 30).map(event => event.position),
+  );
+});
+
+test('a known prefix is dropped by position, a batch that is known altogether applies nothing', () => {
+  const cursor = cursorAfter(history.slice(0, 20));
+  const overlapping = accept(cursor, batchOf(history, 11, 30));
+  assert.ok(overlapping.accepted);
+  assert.is(overlapping.events[0]!.position, 21);
+  assert.equal(overlapping.cursor, cursorAfter(history.slice(0, 30)));
+  const known = accept(cursor, batchOf(history, 5, 20));
+  assert.ok(known.accepted);
+  assert.equal(known.events, []);
+  assert.equal(known.cursor, cursor);
+});
+
+test('what begins beyond the next position is a GAP', () => {
+  assert.is(codeOf(accept(cursorAfter(history.slice(0, 10)), batchOf(history, 12, 30))), 'GAP');
+});
+
+test('another event under a position is BAD_HASH, whatever else is right', () => {
+  const forged = [...history];
+  forged[14] = eventAt(15, { text: 'forged' });
+  const batch = { ...batchOf(forged, 11, 30), root: batchOf(history, 11, 30).root };
+  assert.is(codeOf(accept(cursorAfter(history.slice(0, 10)), batch)), 'BAD_HASH');
+});
+
+test('an event of another site, epoch or position is BAD_HASH', () => {
+  const wrong = [eventAt(15, { of: newSiteId() }), eventAt(15, { epoch: 2 }), eventAt(16)];
+  for (const event of wrong) {
+    const forged = history.with(14, event);
+    assert.is(codeOf(accept(cursorAfter(history.slice(0, 10)), batchOf(forged, 11, 30))), 'BAD_HASH');
+  }
+});
+
+test('a history that was rewritten before the stated head is a FORK when it reaches it', () => {
+  const rewritten = history.map(event =>
+    event.position > 10 ? eventAt(event.position, { text: 'other' }) : event,
+  );
+  const cursor = cursorAfter(history.slice(0, 10));
+  const statedHead = headOf(history.slice(0, 25));
+  assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 25), statedHead)), 'FORK');
+  assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 40), statedHead)), 'FORK');
+  assert.is(codeOf(accept(cursor, batchOf(history, 11, 40), statedHead)), 'ACCEPTED');
+});
+
+test('a batch of another epoch than was asked for is UNKNOWN_EPOCH', () => {
+  const batch = { ...batchOf(history, 11, 30), epoch: 2 };
+  assert.is(codeOf(accept(cursorAfter(history.slice(0, 10)), batch)), 'UNKNOWN_EPOCH');
+});
+
+test('an epoch that does not begin with its opening is UNKNOWN_EPOCH', () => {
+  const headless = history.with(0, eventAt(1, { type: 'SomethingHappened' }));
+  const verdict = accept(cursorAfter([]), batchOf(headless, 1, 5), headOf(headless));
+  assert.is(codeOf(verdict), 'UNKNOWN_EPOCH');
+});
+
+test('Hello is answered with the place where the replica ends', () => {
+  const cursor = cursorAfter(history.slice(0, 20));
+  assert.equal(answerHello(cursor, headOf(history), sha256), { accepted: true, from: cursor });
+  assert.equal(answerHello(cursor, headOf(history.slice(0, 20)), sha256), { accepted: true, from: cursor });
+  const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
+  const start = { epoch: 1, position: 0, treeEdge: [] };
+  assert.equal(answerHello(nothing, headOf(history), sha256), { accepted: true, from: start });
+});
+
+test('a newer epoch begins at its first event, an older one is refused', () => {
+  const cursor = cursorAfter(history, 2);
+  const start = { epoch: 3, position: 0, treeEdge: [] };
+  assert.equal(answerHello(cursor, headOf([], 3), sha256), { accepted: true, from: start });
+  assert.is(codeOf(answerHello(cursor, headOf(history, 1), sha256)), 'UNKNOWN_EPOCH');
+});
+
+test('less than is held is AHEAD, another root under the same size a FORK', () => {
+  const cursor = cursorAfter(history.slice(0, 20));
+  assert.is(codeOf(answerHello(cursor, headOf(history.slice(0, 19)), sha256)), 'AHEAD');
+  const other = history.slice(0, 20).with(3, eventAt(4, { text: 'other' }));
+  assert.is(codeOf(answerHello(cursor, headOf(other), sha256)), 'FORK');
+});
+
+test.run();
