@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { benchCommand, benchNames } from './bench.command.js';
 import { checkCommand } from './check.command.js';
 import { demonstrationCommand } from './demonstration.command.js';
-import { initCommand } from './init.command.js';
+import { type InitCommandOptions, initCommand } from './init.command.js';
 import { linkCommand } from './link.command.js';
 import { logShowCommand, logTailCommand } from './log.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
@@ -31,8 +31,10 @@ program
 program
   .command('init')
   .argument('<dir>', 'a new folder')
+  .option('--site <name>', 'a site instead of a central')
+  .option('--central <dir>', 'the folder of the central that the site reports to')
   .description('write a commented configuration and create keys')
-  .action(ends((dir: string) => initCommand(dir)));
+  .action(ends((dir: string, options: InitCommandOptions) => initCommand(dir, options)));
 
 program
   .command('check')
