@@ -143,6 +143,10 @@ class ChildSession {
     if (certified === null || certified !== frame.site) {
       throw new ReplicationProtocolError(`the parent says it is ${frame.site}, its certificate ${certified}`);
     }
+    const expected = this.#options.parentSite;
+    if (expected !== undefined && expected !== certified) {
+      throw new ReplicationProtocolError(`the parent is ${certified}, not ${expected}`);
+    }
     this.#parent = SiteId.parse(certified);
     this.#session = frame.session;
     this.#parentReadsZstd = frame.readsZstd;

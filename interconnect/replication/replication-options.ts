@@ -21,6 +21,8 @@ export interface ReplicationOptions {
   readonly log: SiteLog;
   readonly site: SiteId;
   readonly parent: PeerAddress;
+  /** Whose wishes the sink answers: another site behind that address is refused. Unchecked when left out. */
+  readonly parentSite?: SiteId;
   readonly credentials: PeerCredentials;
   readonly wishes: WishSink;
   readonly logger: Logger;

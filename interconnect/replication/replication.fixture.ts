@@ -182,6 +182,7 @@ export class TestChild implements AsyncDisposable {
     readonly credentials: PeerCredentials;
     readonly port: number;
     readonly wishes?: WishSink;
+    readonly parentSite?: SiteId;
     readonly dialTimeoutMs?: number;
   }) {
     this.wishes = options.wishes ?? new MemoryWishSink();
@@ -192,6 +193,7 @@ export class TestChild implements AsyncDisposable {
         parent: { host: '127.0.0.1', port: options.port, serverName: serverNameOfRole('central') },
         credentials: options.credentials,
         wishes: this.wishes,
+        ...(options.parentSite === undefined ? {} : { parentSite: options.parentSite }),
         logger: collectingLogger(this.lines),
         sha256,
         now: Date.now,

@@ -251,6 +251,18 @@ test('a certificate of another site, and one of another authority, are refused a
   assert.is(parent.held(log.head().site).length, 0);
 });
 
+test('a parent that is another site than the child belongs to gets nothing', async () => {
+  await using parent = await TestParent.start();
+  const { site, log, credentials } = await newChild();
+  {
+    await using child = new TestChild({ log, credentials, port: parent.port, parentSite: newSiteId() });
+    await until(() => child.lines.some(line => line.code === 'PROTOCOL_VIOLATION'), 'the refusal');
+    assert.is(parent.held(site).length, 0);
+  }
+  await using _child = new TestChild({ log, credentials, port: parent.port, parentSite: parent.site });
+  await assertIdentical(parent, log);
+});
+
 test('wishes come down in order and exactly once, over a link that is cut', async () => {
   await using parent = await TestParent.start();
   const { site, log, credentials } = await newChild();
