@@ -36,7 +36,8 @@ export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
         if (!sameCursor(toCursor(cursor), before)) return 'STALE_CURSOR' as const;
         await tx`
           update replica_cursor
-          set epoch = ${after.epoch}, position = ${after.position}, tree_edge = ${Buffer.concat(after.treeEdge)}
+          set epoch = ${after.epoch}, position = ${after.position}, tree_edge = ${Buffer.concat(after.treeEdge)},
+              verified_at = now()
           where site = ${site}`;
         await appendToFeed(tx, events);
         return 'COMMITTED' as const;
@@ -138,9 +139,14 @@ function storable(text: string | null): string | null {
   return text === null ? null : text.replaceAll('\0', '\uFFFD');
 }
 
+export interface StoredReplicaCursor extends ReplicaCursor {
+  /** When its root was last found equal to the one that the site states. Null before the first batch. */
+  readonly verifiedAtMs: number | null;
+}
+
 /** How far this site's log has been taken in. */
-export async function readReplicaCursor(sql: Sql, site: SiteId): Promise<ReplicaCursor | null> {
-  const [row] = await sql<CursorRow[]>`
-    select epoch, position, tree_edge, fence from replica_cursor where site = ${site}`;
-  return row ? toCursor(row) : null;
+export async function readReplicaCursor(sql: Sql, site: SiteId): Promise<StoredReplicaCursor | null> {
+  const [row] = await sql<(CursorRow & { readonly verifiedAt: Date | null })[]>`
+    select epoch, position, tree_edge, fence, verified_at from replica_cursor where site = ${site}`;
+  return row ? { ...toCursor(row), verifiedAtMs: row.verifiedAt?.getTime() ?? null } : null;
 }

@@ -96,10 +96,11 @@ export class SiteResolver {
   @FieldResolver(() => SiteLogHead)
   async log(@Root() site: Site): Promise<SiteLogHead> {
     const own = this.#ports.ownHead();
-    if (site.id === own.site) return logHead(own);
+    // The log here is the original: there is nothing to compare it with.
+    if (site.id === own.site) return logHead(own, null);
     const cursor = await readReplicaCursor(this.#sql, site.id as SiteId);
-    const { epoch, position, treeEdge } = cursor ?? { epoch: 0, position: 0, treeEdge: [] };
-    return logHead({ epoch, size: position, root: rootOf(treeEdge, position, sha256) });
+    const { epoch, position, treeEdge, verifiedAtMs } = cursor ?? nothingReplicated;
+    return logHead({ epoch, size: position, root: rootOf(treeEdge, position, sha256) }, verifiedAtMs);
   }
 
   @Mutation(() => Site, { description: "The demonstration's emulated link of a site." })
@@ -131,6 +132,11 @@ export class SiteResolver {
   }
 }
 
-function logHead({ epoch, size, root }: Pick<LogHead, 'epoch' | 'size' | 'root'>): SiteLogHead {
-  return { epoch, size, root: Buffer.from(root).toString('hex'), verifiedAtMs: null };
+const nothingReplicated = { epoch: 0, position: 0, treeEdge: [], verifiedAtMs: null } as const;
+
+function logHead(
+  { epoch, size, root }: Pick<LogHead, 'epoch' | 'size' | 'root'>,
+  verifiedAtMs: number | null,
+): SiteLogHead {
+  return { epoch, size, root: Buffer.from(root).toString('hex'), verifiedAtMs };
 }
