@@ -67,7 +67,15 @@ function reportTasks(
   return [
     runReplication(
       {
-        ...{ ...peer, log, site: siteId, wishes: management.wishSink(parent.siteId), sha256, now: Date.now },
+        ...{
+          ...peer,
+          log,
+          site: siteId,
+          wishes: management.wishSink(parent.siteId),
+          parentSite: parent.siteId,
+          sha256,
+          now: Date.now,
+        },
         backoffMsMax: redialMsMax,
       },
       signal,

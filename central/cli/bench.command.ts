@@ -1,7 +1,7 @@
-import { benchAppend } from '@holdfast/sites';
+import { benchAppend, benchIngest } from '@holdfast/sites';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
-const benches: Readonly<Record<string, () => Promise<object>>> = { append: benchAppend };
+const benches: Readonly<Record<string, () => Promise<object>>> = { append: benchAppend, ingest: benchIngest };
 export const benchNames = Object.keys(benches);
 
 /** `holdfast bench NAME`: the last line printed is one JSON object. */
