@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -476,6 +477,27 @@ async function recordAndKill(dir: string): Promise<void> {
   }
   await closed;
 }
+
+test('the first start and an orderly second one have nothing to warn of; a lost index is named', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const lines: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+  for (const round of [0, 1]) {
+    const camera = new ScriptedCamera();
+    await using running = await start(log, folder.path, { runCameraSession: camera.run, logger });
+    await until(() => camera.sinks.length === 1, 'the session runs');
+    camera.begin(testFragment(round * 10));
+    await running.stop();
+  }
+  assert.equal(lines, []);
+  await rm(path.join(folder.path, 'media', serverA, 'index.sqlite'));
+  await (await start(log, folder.path, { logger })).stop();
+  assert.is(lines.length, 1);
+  assert.match(lines[0]!, 'the index of the recordings was missing');
+  assert.is(JSON.parse(lines[0]!).reindexedCount, 2);
+});
 
 test('a device that nobody knows is refused by name', async () => {
   await using folder = await temporaryFolder();

@@ -25,6 +25,7 @@ import {
   type MediaDamage,
   type MediaDatabase,
   type MediaDatabaseLimits,
+  type MediaRecovery,
   type OutgoingFact,
   type SealReport,
   type StoredSegment,
@@ -134,13 +135,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       observer: loud,
     });
     try {
-      const { recovered, tornBytes, problems, indexRebuilt } = database.recovery;
-      if (recovered.length + problems.length > 0 || indexRebuilt) {
-        logger.warn(
-          { recovered: recovered.length, tornBytes, problems, indexRebuilt },
-          'recordings were recovered after a crash',
-        );
-      }
+      logRecovery(logger, database.recovery);
       const server = new RecordingServer(options, database, loud);
       await server.#catchUp();
       return server;
@@ -450,5 +445,19 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
 
   #sendSoon(): void {
     this.#outbox.send().catch(() => undefined);
+  }
+}
+
+/** Says nothing of an orderly start, be it the first. */
+function logRecovery(logger: Logger, recovery: MediaRecovery): void {
+  const { recovered, tornBytes, problems, reindexedCount } = recovery;
+  if (reindexedCount > 0) {
+    logger.warn({ reindexedCount }, 'the index of the recordings was missing: made again from the files');
+  }
+  if (recovered.length + problems.length > 0) {
+    logger.warn(
+      { recovered: recovered.length, tornBytes, problems },
+      'recordings were recovered after a crash',
+    );
   }
 }

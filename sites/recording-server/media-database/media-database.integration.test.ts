@@ -339,7 +339,7 @@ test('playback goes on over segments that are deleted meanwhile', async () => {
 
 test('a lost index is made again from the files, to the same digests', async () => {
   await using folder = await temporaryFolder();
-  let before: unknown;
+  let before: readonly unknown[];
   {
     await using database = await openTestDatabase(folder.path);
     await record(database, 0, 40);
@@ -349,6 +349,7 @@ test('a lost index is made again from the files, to the same digests', async () 
   await rm(path.join(folder.path, 'index.sqlite'));
   await using database = await openTestDatabase(folder.path);
   assert.is(database.recovery.indexRebuilt, true);
+  assert.is(database.recovery.reindexedCount, before.length);
   assert.equal(
     [...allSegments(database), ...allSegments(database, camera2)].map(({ segment }) => segment),
     before,

@@ -102,8 +102,10 @@ export interface MediaDatabaseObserver {
 
 /** What opening the database had to repair. */
 export interface MediaRecovery {
-  /** The index was missing or unusable, and was made again from the files. */
+  /** The index was missing or unusable, and was made again from the files. Also true for a database that is new. */
   readonly indexRebuilt: boolean;
+  /** Sealed files that the index knew nothing of: found when it is rebuilt. */
+  readonly reindexedCount: number;
   /** Sealed now, with `SERVER_CRASHED`. */
   readonly recovered: readonly StoredSegment[];
   /** Bytes behind the last complete fragment that were cut off. */

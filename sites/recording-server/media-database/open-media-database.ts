@@ -20,7 +20,7 @@ import type {
 } from './media-database.js';
 import { MediaDirectory } from './media-directory.js';
 import { MediaReader } from './media-reader.js';
-import { indexedFrom, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
+import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
 import type { SegmentWriter } from './segment-file.js';
 import { absentAsNull, SegmentImporter } from './segment-importer.js';
 import {
@@ -331,7 +331,7 @@ class OpenMediaDatabase implements MediaDatabase {
 
   async #recoverStranded(): Promise<void> {
     for (const file of this.#stranded) {
-      const findings = { recovered: [], problems: [], tornBytes: 0 };
+      const findings = newFindings();
       try {
         await recoverFile(this.#recoveryContext(), file, findings);
         this.#stranded.delete(file);

@@ -20,6 +20,11 @@ interface Findings {
   readonly recovered: StoredSegment[];
   readonly problems: string[];
   tornBytes: number;
+  reindexedCount: number;
+}
+
+export function newFindings(): Findings {
+  return { recovered: [], problems: [], tornBytes: 0, reindexedCount: 0 };
 }
 
 /** Puts in order what a crash left, and makes missing index rows again from the files. */
@@ -27,7 +32,7 @@ export async function recoverMedia(
   context: RecoveryContext,
   options: { readonly rebuildIndex: boolean },
 ): Promise<MediaRecovery> {
-  const findings: Findings = { recovered: [], problems: [], tornBytes: 0 };
+  const findings = newFindings();
   if (options.rebuildIndex) await indexSealedFiles(context, findings);
   for (const file of await listFolder(context.directory.openFolder)) {
     await recoverFile(context, file, findings);
@@ -83,6 +88,7 @@ async function indexSealedFiles(context: RecoveryContext, findings: Findings): P
         try {
           await using sealed = await SealedFile.open(file);
           context.index.insert(indexedFrom(sealed.head, sealed, sealed.fileByteLength));
+          findings.reindexedCount += 1;
         } catch (error) {
           findings.problems.push(`${file}: ${error instanceof Error ? error.message : error}`);
         }
