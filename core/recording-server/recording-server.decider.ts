@@ -39,6 +39,8 @@ export const recordingServerDecider: Decider<
       case 'RecordingServerRegistered':
         return { ...event.data, haltedBecause: null };
       case 'RecordingServerStarted':
+        // A server that was halted stays so over a restart, until it says otherwise.
+        return server;
       case 'RecordingUnhalted':
         return server && { ...server, haltedBecause: null };
       case 'RecordingHalted':
