@@ -179,6 +179,7 @@ export {
 } from './recording-server/recording-server.decider.js';
 export {
   type Deletion,
+  freeSpaceLimits,
   isProtected,
   type ProtectedSpan,
   type Protection,

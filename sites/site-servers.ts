@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type ProtectedSpan, RETENTION_LIMITS, type SiteLog } from '@holdfast/core';
+import { freeSpaceLimits, type ProtectedSpan, type SiteLog } from '@holdfast/core';
 import type { DeviceId, EventId, RecordingServerId, SiteCommand, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { v7 } from 'uuid';
@@ -109,7 +109,7 @@ function openServer(
       management.raiseAlarm({ alarmId: newUuid(), name, message, actor: `server:${server.id}` }),
     logger: site.logger.child({ recordingServer: server.name }),
     limits: {
-      ...RETENTION_LIMITS,
+      ...freeSpaceLimits(server.freeGigabytesLow * 1e9),
       retentionMs: server.retentionDays * DAY_MS,
       usageBytesMax: server.sizeGigabytesMax === undefined ? null : server.sizeGigabytesMax * 1e9,
     },

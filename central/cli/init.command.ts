@@ -168,6 +168,7 @@ recordingServers:
     name: Central recording server
     retentionDays: 30
     # sizeGigabytesMax: 500
+    # freeGigabytesLow: 5
 
 # Sites that may report here.
 children: []

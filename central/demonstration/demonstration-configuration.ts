@@ -12,8 +12,10 @@ import {
 /** The sites of the demonstration try again soon: people watch a link heal. */
 const RECONNECT_SECONDS_MAX = 2;
 const HEARTBEAT_SECONDS = 2;
+/** A try-out must not eat a small disk, nor lose its recordings because the disk is small. */
+const storage = { freeGigabytesLow: 1 };
 /** Short segments, reported often: what is recorded is soon on the timeline. */
-const recording = { segmentSecondsMax: 15, reportSeconds: 5 };
+const recording = { ...storage, segmentSecondsMax: 15, reportSeconds: 5 };
 
 export interface DemonstrationPorts {
   readonly http: number;
@@ -35,7 +37,7 @@ export function writeCentralConfiguration(
     credentials: './credentials',
     listen: { port: ports.listen, heartbeatSeconds: HEARTBEAT_SECONDS },
     http: { port: ports.http },
-    recordingServers: [{ id: central.recordingServer, name: 'Central recording server' }],
+    recordingServers: [{ id: central.recordingServer, name: 'Central recording server', ...storage }],
     children: plan.sites.map(site => ({
       id: site.id,
       name: site.name,

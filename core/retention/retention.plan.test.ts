@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  freeSpaceLimits,
   isProtected,
   planRetention,
   type RetentionFacts,
@@ -156,6 +157,24 @@ test('whatever the facts, nothing protected is deleted and nothing is deleted tw
         const ids = plan.deletions.map(deletion => deletion.segment.segmentId);
         assert.is(new Set(ids).size, ids.length);
         assert.not(plan.deletions.some(deletion => isProtected(deletion.segment, locks)));
+      },
+    ),
+  );
+});
+
+test('however small the disk is, the oldest goes before recording stops', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1000, max: 10 ** 13 }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (low, share) => {
+        const small = { ...limits, retentionMs: 1e9, ...freeSpaceLimits(low) };
+        assert.ok(small.freeBytesStop < small.freeBytesResume && small.freeBytesResume < low);
+        const held = { ...segment(0), fileByteLength: low };
+        const freeBytes = Math.floor(low * share * 0.999);
+        const plan = planRetention(facts({ freeBytes, candidates: [held] }), small);
+        assert.is(plan.deletions.length, 1);
+        assert.is(plan.recording.action, 'RECORD');
       },
     ),
   );

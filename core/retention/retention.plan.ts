@@ -1,6 +1,6 @@
 import type { DeletionPolicy, DeviceId, SegmentId } from '@holdfast/schema';
 
-const gigabyte = 1024 ** 3;
+const gigabyte = 1e9;
 
 export interface RetentionLimits {
   /** A segment is kept for this long after its end. */
@@ -19,10 +19,19 @@ export interface RetentionLimits {
 export const RETENTION_LIMITS: RetentionLimits = {
   retentionMs: 30 * 24 * 3600_000,
   usageBytesMax: null,
-  freeBytesLow: 5 * gigabyte,
-  freeBytesStop: gigabyte / 4,
-  freeBytesResume: gigabyte / 2,
+  ...freeSpaceLimits(5 * gigabyte),
 };
+
+/** The limits of free space that belong together: room is made before writing stops, also on a small disk. */
+export function freeSpaceLimits(
+  freeBytesLow: number,
+): Pick<RetentionLimits, 'freeBytesLow' | 'freeBytesStop' | 'freeBytesResume'> {
+  return {
+    freeBytesLow,
+    freeBytesStop: Math.min(gigabyte / 4, freeBytesLow / 4),
+    freeBytesResume: Math.min(gigabyte / 2, freeBytesLow / 2),
+  };
+}
 
 /** What an evidence lock or a pending retrieval protects. `toMs` is exclusive. */
 export interface ProtectedSpan {

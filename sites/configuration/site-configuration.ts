@@ -1,3 +1,4 @@
+import { RETENTION_LIMITS } from '@holdfast/core';
 import { CameraAddress, HardwareId, Name, RecordingServerId, SiteId } from '@holdfast/schema';
 import { z } from 'zod';
 
@@ -12,6 +13,12 @@ export const RecordingServerConfiguration = z.strictObject({
   retentionDays: z.number().positive().max(365_000).default(30),
   /** The media database's own limit; the disk's free space is a limit in any case. */
   sizeGigabytesMax: z.number().positive().optional(),
+  /** Below this much free space on the disk the oldest unlocked recordings go. Well below it recording stops. */
+  freeGigabytesLow: z
+    .number()
+    .min(0.01)
+    .max(100_000)
+    .default(RETENTION_LIMITS.freeBytesLow / 1e9),
   /** A segment is sealed at the first key frame after this time: what a crash can leave unproven. */
   segmentSecondsMax: z.number().min(1).max(3600).default(64),
   /** How often what was sealed is told to the log. */
