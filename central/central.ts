@@ -60,6 +60,8 @@ export interface RunCentralOptions {
   readonly baseDirectory: string;
   readonly logger: Logger;
   readonly onReady: (address: { readonly httpPort: number; readonly listenPort: number }) => void;
+  /** Once for each child, when its link is up and everything it has said is folded here. */
+  readonly onChildKnown?: (site: SiteId) => void;
 }
 
 export class RecordingServerMissingError extends Error {
@@ -79,13 +81,18 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   const http = stack.use(await openHttp(options, parts));
   const failed = new AbortController();
   const running = AbortSignal.any([signal, failed.signal]);
+  const reportKnown = childReporter(options, parts);
+  const onMoved = () => {
+    retrievals.replanSoon();
+    reportKnown();
+  };
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
   const tasks = [
     servers.run(running),
     runOwnLogIntake({ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random }),
     projector.run(running),
     pins.run(projected, running, retry),
-    facts.run({ projected, onMoved: () => retrievals.replanSoon(), onFailure: retry }, running),
+    facts.run({ projected, onMoved, onFailure: retry }, running),
     retrievals.run(running),
   ];
   options.onReady({ httpPort: http.port, listenPort });
@@ -97,6 +104,20 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
     await links.settled();
     await Promise.allSettled(tasks);
   }
+}
+
+function childReporter(
+  { onChildKnown }: RunCentralOptions,
+  { facts, links, servers }: Pick<CentralParts, 'facts' | 'links' | 'servers'>,
+): () => void {
+  const reported = new Set<SiteId>();
+  return () => {
+    for (const site of servers.management.state.site.children.keys()) {
+      if (reported.has(site) || facts.linkState(site, links.view(site)) !== 'UP') continue;
+      reported.add(site);
+      onChildKnown?.(site);
+    }
+  };
 }
 
 interface CentralParts {
@@ -130,6 +151,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
     }),
   );
   const pins = new EvidenceLockPins({ sql, now: Date.now });
+  await pins.refresh();
   const servers = stack.use(await openSiteServers({ ...options, pins: () => pins.spans() }));
   await enrolChildSites(servers.management, configuration, baseDirectory);
   const [retrieved] = servers.recordingServers.values();

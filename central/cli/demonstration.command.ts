@@ -31,6 +31,11 @@ export async function demonstrationCommand(options: DemonstrationCommandOptions)
     for (const fault of faults) process.stderr.write(`holdfast: ${fault}\n`);
     return EXIT_WRONG_USE;
   }
+  // A person at a terminal wants the address of the console, and to hear of what goes wrong; a script gets everything.
+  process.env.HOLDFAST_LOG_LEVEL ??= options.json ? 'info' : 'warn';
+  process.stderr.write(
+    `holdfast: starting a central, ${siteCount} sites and their cameras in ${path.resolve(options.data)} …\n`,
+  );
   await runDemonstration(
     {
       dataDirectory: path.resolve(options.data),

@@ -1,3 +1,4 @@
+import type { SiteId } from '@holdfast/schema';
 import { type Logger, pino } from 'pino';
 
 /** Logs are JSON lines on standard error, written synchronously: the last line before a crash is the one that matters. */
@@ -21,12 +22,28 @@ export function processLifetime(): AbortSignal {
   process.on('SIGINT', end);
   process.on('SIGTERM', () => controller.abort());
   process.on('disconnect', () => controller.abort());
+  // Being listened to must not keep a process alive that has nothing left to do.
+  process.channel?.unref();
   return controller.signal;
 }
 
+/** What a `holdfast` process tells the one that started it. */
+export type ProcessReport =
+  | { readonly kind: 'ready' }
+  /** A central has all facts of a child that is connected. */
+  | { readonly kind: 'child-known'; readonly site: SiteId };
+
 /** Tells the process that started this one that it serves now. */
-export function reportReady(message: object): void {
-  process.send?.({ ready: true, ...message });
+export function reportReady(): void {
+  report({ kind: 'ready' });
+}
+
+export function reportChildKnown(site: SiteId): void {
+  report({ kind: 'child-known', site });
+}
+
+function report(message: ProcessReport): void {
+  process.send?.(message);
 }
 
 /** Exit codes of `holdfast`: 0 done, 1 the answer is no, 2 wrong use. */

@@ -2,7 +2,13 @@ import path from 'node:path';
 import { runSite } from '@holdfast/sites';
 import { runCentral } from '../central.js';
 import { readConfigurationOrReport } from './check.command.js';
-import { createLogger, EXIT_WRONG_USE, processLifetime, reportReady } from './process-lifetime.js';
+import {
+  createLogger,
+  EXIT_WRONG_USE,
+  processLifetime,
+  reportChildKnown,
+  reportReady,
+} from './process-lifetime.js';
 
 /** `holdfast run FILE`: until Ctrl-C, SIGTERM, or the death of the process that started it. */
 export async function runCommand(file: string): Promise<number> {
@@ -16,6 +22,6 @@ export async function runCommand(file: string): Promise<number> {
   };
   const lifetime = processLifetime();
   if (configuration.role === 'site') await runSite({ ...options, configuration }, lifetime);
-  else await runCentral({ ...options, configuration }, lifetime);
+  else await runCentral({ ...options, configuration, onChildKnown: reportChildKnown }, lifetime);
   return 0;
 }

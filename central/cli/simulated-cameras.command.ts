@@ -7,7 +7,7 @@ export async function simulatedCamerasCommand(options: { readonly port: number }
     {
       port: options.port,
       cameras: clipNames.map(clip => ({ path: clip, clip })),
-      ready: ({ port }) => reportReady({ port }),
+      ready: reportReady,
     },
     processLifetime(),
   );

@@ -11,7 +11,7 @@ import {
   saveCertificateAuthority,
   savePeerCredentials,
 } from '@holdfast/interconnect';
-import type { SiteId } from '@holdfast/schema';
+import { SiteId } from '@holdfast/schema';
 import { clipNames } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { writeCentralConfiguration, writeSiteConfiguration } from './demonstration-configuration.js';
@@ -75,11 +75,16 @@ export async function runDemonstration(
 
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
-  const ready = new Readiness(2 + plan.sites.length, () =>
-    options.onReady(readyMessage(plan, ports, dataDirectory)),
+  const connectable = plan.sites.filter(site => links.bySite.get(site.id)!.state.cut === null);
+  await using ready = new Readiness(
+    ['cameras', 'central', ...plan.sites.map(site => site.name), ...connectable.map(site => site.id)],
+    () => options.onReady(readyMessage(plan, ports, dataDirectory)),
   );
   const start = (name: string, ...args: readonly string[]) =>
-    runSupervisedProcess({ name, args, logger, onReady: () => ready.add(name) }, running);
+    runSupervisedProcess(
+      { name, args, logger, onReport: report => ready.seen(report.kind === 'ready' ? name : report.site) },
+      running,
+    );
   const processes = [
     start('cameras', 'simulated-cameras', '--port', String(ports.cameras)),
     start('central', 'run', writeCentralConfiguration(dataDirectory, plan, ports)),
@@ -122,21 +127,35 @@ class LinkSet implements AsyncDisposable {
   }
 }
 
-/** Calls back once, when every named process has said that it serves. */
-class Readiness {
-  readonly #names = new Set<string>();
-  readonly #count: number;
-  readonly #done: () => void;
+/** How long the facts of a site may take to arrive before the demonstration counts as ready without them. */
+const READY_WITHOUT_FACTS_MS = 20_000;
 
-  constructor(count: number, done: () => void) {
-    this.#count = count;
+/** Calls back once, when all that is expected was seen, or when only facts are missing for too long. */
+class Readiness implements AsyncDisposable {
+  readonly #missing: Set<string>;
+  readonly #timer: NodeJS.Timeout;
+  #done: (() => void) | null;
+
+  constructor(expected: readonly string[], done: () => void) {
+    this.#missing = new Set(expected);
     this.#done = done;
+    this.#timer = setInterval(() => this.#finish(), READY_WITHOUT_FACTS_MS);
   }
 
-  add(name: string): void {
-    if (this.#names.has(name)) return;
-    this.#names.add(name);
-    if (this.#names.size === this.#count) this.#done();
+  seen(what: string): void {
+    this.#missing.delete(what);
+    if (this.#missing.size === 0) this.#finish();
+  }
+
+  #finish(): void {
+    if ([...this.#missing].some(what => !SiteId.safeParse(what).success)) return;
+    clearInterval(this.#timer);
+    this.#done?.();
+    this.#done = null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
   }
 }
 

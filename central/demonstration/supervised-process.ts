@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import type { ProcessReport } from '../cli/process-lifetime.js';
 
 const RESTART_PAUSE_MS_MIN = 500;
 const RESTART_PAUSE_MS_MAX = 10_000;
@@ -16,14 +17,14 @@ export interface SupervisedProcessOptions {
   readonly name: string;
   readonly args: readonly string[];
   readonly logger: Logger;
+  readonly onReport: (report: ProcessReport) => void;
 }
 
 /**
- * One `holdfast` process, started again when it dies. It ends with this process: its IPC channel closes. Resolves
- * `ready` when it has said so for the first time.
+ * One `holdfast` process, started again when it dies. It ends with this process: its IPC channel closes.
  */
 export async function runSupervisedProcess(
-  options: SupervisedProcessOptions & { readonly onReady: (message: unknown) => void },
+  options: SupervisedProcessOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { name, args, logger } = options;
@@ -32,7 +33,7 @@ export async function runSupervisedProcess(
     const startedAt = performance.now();
     // Standard output belongs to the ready line of `npm start --json`.
     const child = fork(program, args, { stdio: ['ignore', 2, 2, 'ipc'] });
-    child.on('message', message => options.onReady(message));
+    child.on('message', message => options.onReport(message as ProcessReport));
     const stop = () => void stopProcess(child);
     signal.addEventListener('abort', stop, { once: true });
     const [code, killedBy] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];

@@ -41,12 +41,13 @@ export class EvidenceLockPins {
   async run(projected: Wakeup, signal: AbortSignal, onFailure: (error: unknown) => void): Promise<void> {
     while (!signal.aborted) {
       const seen = projected.count;
-      await this.#read().catch(onFailure);
+      await this.refresh().catch(onFailure);
       await projected.after(seen, REFRESH_MS, signal);
     }
   }
 
-  async #read(): Promise<void> {
+  /** Reads the locks now; `run` does it whenever they may have changed. */
+  async refresh(): Promise<void> {
     const nowMs = this.#now();
     const rows = await this.#sql<{ deviceId: string; fromMs: number; toMs: number }[]>`
       select unnest(device_ids) as device_id, from_ms, to_ms from evidence_lock
