@@ -12,6 +12,7 @@ import {
 } from '@holdfast/core';
 import type { RtspAuthorisation } from './rtsp-authorisation.js';
 import { RtspClientError, socketError, statusError } from './rtsp-client-error.js';
+import { SocketSlab } from './socket-slab.js';
 
 /** A camera on the same site answers in milliseconds, one behind a mobile link within seconds. */
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -59,7 +60,7 @@ export class RtspConnection implements AsyncDisposable {
   #interrupted: Error | null = null;
   #reportLost: (fault: Error) => void = () => {};
 
-  private constructor(socket: net.Socket, host: string, options: RtspConnectionOptions) {
+  private constructor(socket: net.Socket, host: string, options: RtspConnectionOptions, incoming: Incoming) {
     this.#socket = socket;
     this.#host = host;
     this.#authorisation = options.authorisation;
@@ -71,7 +72,7 @@ export class RtspConnection implements AsyncDisposable {
     this.lost = new Promise(resolve => {
       this.#reportLost = resolve;
     });
-    socket.on('data', chunk => this.#data(chunk as Uint8Array));
+    incoming.take = chunk => this.#data(chunk);
     socket.on('error', fault => this.#fail(socketError(host, fault)));
     socket.on('close', () =>
       this.#fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', `${host} closed the connection`)),
@@ -82,7 +83,8 @@ export class RtspConnection implements AsyncDisposable {
   static async open(options: RtspConnectionOptions, signal: AbortSignal): Promise<RtspConnection> {
     signal.throwIfAborted();
     const target = parseAddress(options.address);
-    const socket = target.secure ? connectTls(target, options) : net.connect(target.port, target.host);
+    const incoming: Incoming = { take: () => {} };
+    const socket = target.secure ? connectTls(target, options, incoming) : connectTcp(target, incoming);
     socket.setNoDelay(true);
     const label = `${target.host}:${target.port}`;
     await new Promise<void>((resolve, reject) => {
@@ -108,7 +110,7 @@ export class RtspConnection implements AsyncDisposable {
       socket.once('error', failed);
       socket.once(target.secure ? 'secureConnect' : 'connect', () => finish(resolve));
     });
-    return new RtspConnection(socket, label, options);
+    return new RtspConnection(socket, label, options, incoming);
   }
 
   /** From now on every request belongs to this session. */
@@ -301,13 +303,35 @@ function parseAddress(address: string): Target {
   };
 }
 
-function connectTls(target: Target, options: RtspConnectionOptions): tls.TLSSocket {
+/** Who takes what the socket reads; the camera says nothing before it is asked. */
+interface Incoming {
+  take: (chunk: Uint8Array) => void;
+}
+
+function connectTcp(target: Target, incoming: Incoming): net.Socket {
+  const slab = new SocketSlab();
+  return net.connect({
+    host: target.host,
+    port: target.port,
+    onread: {
+      buffer: () => slab.room(),
+      callback: byteCount => {
+        incoming.take(slab.take(byteCount));
+        return true;
+      },
+    },
+  });
+}
+
+function connectTls(target: Target, options: RtspConnectionOptions, incoming: Incoming): tls.TLSSocket {
   const authorities = options.tlsAuthorities ?? [];
-  return tls.connect({
+  const socket = tls.connect({
     host: target.host,
     port: target.port,
     ...(net.isIP(target.host) === 0 ? { servername: target.host } : {}),
     ...(authorities.length > 0 ? { ca: [...authorities] } : {}),
     rejectUnauthorized: authorities.length > 0,
   });
+  socket.on('data', chunk => incoming.take(chunk as Uint8Array));
+  return socket;
 }
