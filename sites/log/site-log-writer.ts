@@ -3,6 +3,7 @@ import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { encodeEdge, extendEdge, firstEventOf, type TreeEdge, UUID_BYTES, writeUuid } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
+import { Ballast } from '../ballast.js';
 import { type AppendFrame, decodeAppendFrames, encodeAppendFrame } from './append-frame.js';
 import {
   AppendGroup,
@@ -35,7 +36,10 @@ export const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 const BUSY_TIMEOUT_MS = 5000;
 /** Primary result codes of SQLite. */
 const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
 const SQLITE_CONSTRAINT = 19;
+/** After the ballast was thrown off, this long until it is tried to take it again. */
+const BALLAST_RETRY_MS = 60_000;
 const EPOCH = 1;
 
 export interface WrittenGroup {
@@ -67,11 +71,22 @@ export interface SiteLogWriterOptions {
 
 /**
  * Opens a log file for writing and creates it when it is not there; its first event is `LogEpochOpened`. Throws
- * `SiteLogFileError`: another process writes it, it belongs to another site, its tail is damaged.
+ * `SiteLogFileError`: another process writes it, it belongs to another site, its tail is damaged. Also opens on a disk that
+ * is full: what makes room there wants to say so here.
  */
 export function openSiteLogWriter(options: SiteLogWriterOptions): SiteLogWriter {
+  mkdirSync(path.dirname(path.resolve(options.file)), { recursive: true, mode: 0o700 });
+  const ballast = new Ballast(`${options.file}.ballast`);
+  try {
+    return openWriter(options, ballast);
+  } catch (error) {
+    if (!isDiskFull(error) || !ballast.throwOff()) throw error;
+    return openWriter(options, ballast);
+  }
+}
+
+function openWriter(options: SiteLogWriterOptions, ballast: Ballast): SiteLogWriter {
   const { file, site } = options;
-  mkdirSync(path.dirname(path.resolve(file)), { recursive: true, mode: 0o700 });
   const lock = lockLog(file);
   let db: DatabaseSync | null = null;
   try {
@@ -82,7 +97,8 @@ export function openSiteLogWriter(options: SiteLogWriterOptions): SiteLogWriter 
       throw new SiteLogFileError('WRONG_SITE', file, `it is the log of ${state.site}, not of ${site}`);
     }
     const recordedAt = verifyTail(db, file, state);
-    const writer = new SiteLogWriter({ db, lock, state, recordedAt, monotonicMs: options.monotonicMs });
+    const { monotonicMs } = options;
+    const writer = new SiteLogWriter({ db, lock, ballast, state, recordedAt, monotonicMs });
     if (state.size === 0) writer.writeFirstEvent(options.nowMs);
     return writer;
   } catch (error) {
@@ -96,6 +112,7 @@ export function openSiteLogWriter(options: SiteLogWriterOptions): SiteLogWriter 
 export class SiteLogWriter implements Disposable {
   readonly #db: DatabaseSync;
   readonly #lock: DatabaseSync;
+  readonly #ballast: Ballast;
   readonly #monotonicMs: () => number;
   readonly #statements: EventStatements;
   readonly #begin: StatementSync;
@@ -105,16 +122,19 @@ export class SiteLogWriter implements Disposable {
   readonly #revisions = new Map<string, number>();
   #state: SiteLogState;
   #recordedAt: bigint;
+  #takeBallastAtMs = 0;
 
   constructor(opened: {
     readonly db: DatabaseSync;
     readonly lock: DatabaseSync;
+    readonly ballast: Ballast;
     readonly state: SiteLogState;
     readonly recordedAt: bigint;
     readonly monotonicMs: () => number;
   }) {
     this.#db = opened.db;
     this.#lock = opened.lock;
+    this.#ballast = opened.ballast;
     this.#state = opened.state;
     this.#recordedAt = opened.recordedAt;
     this.#monotonicMs = opened.monotonicMs;
@@ -145,16 +165,25 @@ export class SiteLogWriter implements Disposable {
         }
       });
     } catch (error) {
-      if (primaryCodeOf(error) !== SQLITE_CONSTRAINT) throw new GroupNotWrittenError(frames.length, error);
+      if (primaryCodeOf(error) !== SQLITE_CONSTRAINT && !this.#makesRoom(error)) {
+        throw new GroupNotWrittenError(frames.length, error);
+      }
     }
     try {
-      // Some id is in the log already. That is rare, so only now is each one looked up before it is written.
+      // Some id may be in the log already. That is rare, so only now is each one looked up before it is written.
       return this.#transact(group => {
         for (const frame of frames) group.writeOnce(frame, nowMs);
       });
     } catch (error) {
       throw new GroupNotWrittenError(frames.length, error);
     }
+  }
+
+  /** True when the disk is full and there was ballast to throw off. */
+  #makesRoom(error: unknown): boolean {
+    if (!isDiskFull(error) || !this.#ballast.throwOff()) return false;
+    this.#takeBallastAtMs = this.#monotonicMs() + BALLAST_RETRY_MS;
+    return true;
   }
 
   writeFirstEvent(nowMs: number): void {
@@ -194,11 +223,18 @@ export class SiteLogWriter implements Disposable {
       this.#state = { ...before, size: group.size, edge };
       this.#recordedAt = group.recordedAt;
       this.#remember(group.revisions);
+      this.#restoreBallast();
       return { outcomes: group.outcomes, size: group.size, edge };
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
+  }
+
+  #restoreBallast(): void {
+    const nowMs = this.#monotonicMs();
+    if (nowMs < this.#takeBallastAtMs) return;
+    this.#takeBallastAtMs = this.#ballast.take() ? Number.POSITIVE_INFINITY : nowMs + BALLAST_RETRY_MS;
   }
 
   #lastRevisionOf(stream: string): number | null {
@@ -222,6 +258,10 @@ export class SiteLogWriter implements Disposable {
 export function primaryCodeOf(error: unknown): number | null {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
   return error.errcode & 0xff;
+}
+
+function isDiskFull(error: unknown): boolean {
+  return primaryCodeOf(error) === SQLITE_FULL || (error instanceof Error && isDiskFull(error.cause));
 }
 
 /**

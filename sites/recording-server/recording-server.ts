@@ -38,13 +38,15 @@ import { SiteView } from './recorder/site-view.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
-const retentionIntervalMs = 60_000;
+const retentionIntervalMsDefault = 60_000;
 const readPageEvents = 1000;
 /** A subscription that fails is begun again after this, with jitter: the log is in this process. */
 const subscribePauseMs = 1_000;
 /** At the end the facts are durable here already; the log has this long to take them before the next start. */
 const farewellMs = 5_000;
 const deletedSegmentsMax = 1000;
+/** Halts and unhalts that wait for room to be told: more than a few in one full disk say nothing new. */
+const untoldMax = 16;
 
 export interface RecordingServerOptions {
   readonly recordingServerId: RecordingServerId;
@@ -73,6 +75,7 @@ export interface RecordingServerOptions {
   /** Other than the real ones for tests only. */
   readonly runCameraSession?: RunCameraSession;
   readonly freeBytes?: (dir: string) => Promise<number>;
+  readonly retentionIntervalMs?: number;
 }
 
 /**
@@ -91,6 +94,9 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   #position = 0;
   #wakeRetention: (() => void) | null = null;
   #writesFail = false;
+  /** On a full disk a halt can be told only when there is room again; then it still is. */
+  readonly #untold: HoldfastEvent[] = [];
+  #alarmNotRaised: { readonly name: string; readonly message: string } | null = null;
 
   private constructor(options: RecordingServerOptions, database: MediaDatabase, loud: LoudReports) {
     const { recordingServerId } = options;
@@ -314,12 +320,17 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   }
 
   #composeSealed(): void {
-    let reported = 1;
-    while (reported > 0 && !this.#outbox.isFull) {
-      reported = this.database.reportSealed(report => {
-        this.#outbox.added(1);
-        return [this.#sealedFact(report)];
-      });
+    try {
+      let reported = 1;
+      while (reported > 0 && !this.#outbox.isFull) {
+        reported = this.database.reportSealed(report => {
+          this.#outbox.added(1);
+          return [this.#sealedFact(report)];
+        });
+      }
+    } catch (error) {
+      // The index knows what it has not reported: a full disk must not keep retention from making room.
+      this.#options.logger.error({ err: error }, 'what was sealed cannot be reported yet');
     }
   }
 
@@ -337,7 +348,9 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       this.#wakeRetention = () => wake.abort();
       if (!this.#writesFail) {
         const either = AbortSignal.any([signal, wake.signal]);
-        await delay(retentionIntervalMs, undefined, { signal: either }).catch(() => undefined);
+        await delay(this.#options.retentionIntervalMs ?? retentionIntervalMsDefault, undefined, {
+          signal: either,
+        }).catch(() => undefined);
       }
       if (!signal.aborted) await this.#applyRetention();
     }
@@ -371,31 +384,45 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   }
 
   async #obey(verdict: RetentionVerdict): Promise<void> {
-    const { now, logger, raiseAlarm } = this.#options;
-    const { recordingServerId } = this;
-    const stream = `recording-server-${recordingServerId}`;
-    const atMs = now();
-    if (verdict.action === 'RECORD') {
-      this.database.retryWrites();
-      if (!this.#view.halted) return;
-      this.#view.halted = false;
-      this.database.unhalt();
-      this.#report(stream, { type: 'RecordingUnhalted', data: { recordingServerId, atMs } });
-      return;
+    const isHalted = verdict.action === 'HALT';
+    if (!isHalted) this.database.retryWrites();
+    if (isHalted !== this.#view.halted) {
+      this.#view.halted = isHalted;
+      if (isHalted) this.#halt(verdict);
+      else this.#unhalt();
     }
-    if (this.#view.halted) return;
-    this.#view.halted = true;
-    const { cause, detail } = verdict;
-    logger.error({ cause, detail }, 'recording is halted');
-    this.#report(stream, {
+    await this.#tell();
+  }
+
+  #halt({ cause, detail }: Extract<RetentionVerdict, { readonly action: 'HALT' }>): void {
+    const { recordingServerId } = this;
+    this.#options.logger.error({ cause, detail }, 'recording is halted');
+    this.#untold.push({
       type: 'RecordingHalted',
-      data: { recordingServerId, atMs, cause, detail: detail.slice(0, 1000) },
+      data: { recordingServerId, atMs: this.#options.now(), cause, detail: detail.slice(0, 1000) },
     });
+    this.#alarmNotRaised = { name: 'Recording halted', message: `${cause}: ${detail}` };
     // Not awaited: what cannot be sealed now is sealed when there is room.
     void this.database.halt();
-    await raiseAlarm({ name: 'Recording halted', message: `${cause}: ${detail}` }).catch(error =>
-      logger.error({ err: error }, 'the alarm for halted recording could not be raised'),
-    );
+  }
+
+  #unhalt(): void {
+    const { recordingServerId } = this;
+    this.database.unhalt();
+    this.#untold.push({ type: 'RecordingUnhalted', data: { recordingServerId, atMs: this.#options.now() } });
+  }
+
+  async #tell(): Promise<void> {
+    const stream = `recording-server-${this.recordingServerId}`;
+    while (this.#untold[0] && this.#report(stream, this.#untold[0])) this.#untold.shift();
+    this.#untold.splice(untoldMax);
+    if (this.#alarmNotRaised === null) return;
+    try {
+      await this.#options.raiseAlarm(this.#alarmNotRaised);
+      this.#alarmNotRaised = null;
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'the alarm for halted recording could not be raised yet');
+    }
   }
 
   /** At most 1,000 segments each, one list per device. */
@@ -433,14 +460,18 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     this.#wakeRetention?.();
   }
 
-  #report(stream: string, event: HoldfastEvent): void {
+  /** False when the fact could not be kept. */
+  #report(stream: string, event: HoldfastEvent): boolean {
     try {
       this.#outbox.put(stream, event);
+      return true;
     } catch (error) {
-      // A disk too full for one row: recording facts are made again from the files, the others are lost loudly.
+      // A disk too full for one row: recording facts are made again from the files, halts are told later.
       this.#options.logger.error({ err: error, event }, 'a fact could not be kept');
+      return false;
+    } finally {
+      this.#sendSoon();
     }
-    this.#sendSoon();
   }
 
   #sendSoon(): void {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest } from '@holdfast/core';
 import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { RecordingCause } from '@holdfast/schema';
-import { Ballast } from './ballast.js';
+import { Ballast } from '../../ballast.js';
 import { DeviceWriter } from './device-writer.js';
 import type {
   MediaDamage,
@@ -69,6 +69,9 @@ async function openIndex(options: MediaDatabaseOptions, directory: MediaDirector
   try {
     return new SegmentIndex({ file, recordingServerId });
   } catch (error) {
+    if (isIndexFull(error) && new Ballast(directory.ballastFile).throwOff()) {
+      return openIndex(options, directory);
+    }
     if (!(error instanceof SegmentIndexUnusableError)) throw error;
     for (const suffix of ['', '-wal', '-shm']) {
       await rename(`${file}${suffix}`, `${file}.unusable-${options.now()}${suffix}`).catch(absentAsNull);
@@ -76,8 +79,6 @@ async function openIndex(options: MediaDatabaseOptions, directory: MediaDirector
     return new SegmentIndex({ file, recordingServerId });
   }
 }
-
-type DeletionOptions = Parameters<MediaDatabase['markDeleted']>[0];
 
 class OpenMediaDatabase implements MediaDatabase {
   readonly recordingServerId: RecordingServerId;
@@ -118,7 +119,10 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   async recover(rebuildIndex: boolean): Promise<void> {
-    this.#recovery = await recoverMedia(this.#recoveryContext(), { rebuildIndex });
+    const context = this.#recoveryContext();
+    const recovery = await recoverMedia(context, { rebuildIndex });
+    for (const file of recovery.postponed) this.#stranded.add(file);
+    this.#recovery = recovery;
     await this.collectGarbage();
   }
 
@@ -192,23 +196,24 @@ class OpenMediaDatabase implements MediaDatabase {
   reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number {
     let count = 0;
     for (const deviceId of this.#index.devices()) {
-      count += this.#index.transaction(() => {
-        const report = this.#index.unreported(deviceId);
-        if (report.segments.length === 0) return 0;
-        for (const fact of compose(report)) this.#index.putFact(fact);
+      const report = this.#index.unreported(deviceId);
+      if (report.segments.length === 0) continue;
+      const facts = compose(report);
+      this.#withRoom(() => {
+        for (const fact of facts) this.#index.putFact(fact);
         this.#index.markReported(report.segments.map(segment => segment.segmentId));
-        return report.segments.length;
       });
+      count += report.segments.length;
     }
     return count;
   }
 
   markReported(segmentIds: readonly SegmentId[]): void {
-    this.#index.transaction(() => this.#index.markReported(segmentIds));
+    this.#withRoom(() => this.#index.markReported(segmentIds));
   }
 
   putFact(fact: OutgoingFact): void {
-    this.#index.putFact(fact);
+    this.#withRoom(() => this.#index.putFact(fact));
   }
 
   facts(limit: number): readonly OutgoingFact[] {
@@ -216,16 +221,21 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   removeFacts(eventIds: readonly EventId[]): void {
-    this.#index.transaction(() => this.#index.removeFacts(eventIds));
+    this.#withRoom(() => this.#index.removeFacts(eventIds));
   }
 
-  async markDeleted(options: DeletionOptions): Promise<readonly StoredSegment[]> {
-    try {
-      return this.#markDeleted(options);
-    } catch (error) {
-      if (!isIndexFull(error) || !(await this.#ballast.throwOff())) throw error;
-      return this.#markDeleted(options);
-    }
+  async markDeleted(options: Parameters<MediaDatabase['markDeleted']>[0]): Promise<readonly StoredSegment[]> {
+    const { segmentIds, policy, compose } = options;
+    return this.#withRoom(() => {
+      const marked = segmentIds.flatMap(segmentId => {
+        const indexed = this.#index.get(segmentId);
+        return indexed && this.#index.markDeleted(segmentId, policy) ? [indexed] : [];
+      });
+      if (marked.length > 0) {
+        for (const fact of compose(marked)) this.#index.putFact(fact);
+      }
+      return marked;
+    });
   }
 
   async collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
@@ -245,7 +255,7 @@ class OpenMediaDatabase implements MediaDatabase {
       });
       segmentCount += batch.length;
     }
-    await this.#ballast.take();
+    this.#ballast.take();
     return { segmentCount, byteLength };
   }
 
@@ -264,17 +274,14 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#index.close();
   }
 
-  #markDeleted({ segmentIds, policy, compose }: DeletionOptions): readonly StoredSegment[] {
-    return this.#index.transaction(() => {
-      const marked = segmentIds.flatMap(segmentId => {
-        const indexed = this.#index.get(segmentId);
-        return indexed && this.#index.markDeleted(segmentId, policy) ? [indexed] : [];
-      });
-      if (marked.length > 0) {
-        for (const fact of compose(marked)) this.#index.putFact(fact);
-      }
-      return marked;
-    });
+  /** One transaction; on a full disk once more, in the room that is kept for it. */
+  #withRoom<T>(work: () => T): T {
+    try {
+      return this.#index.transaction(work);
+    } catch (error) {
+      if (!isIndexFull(error) || !this.#ballast.throwOff()) throw error;
+      return this.#index.transaction(work);
+    }
   }
 
   #writer(deviceId: DeviceId): DeviceWriter {

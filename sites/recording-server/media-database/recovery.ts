@@ -6,7 +6,7 @@ import type { MediaRecovery, StoredSegment } from './media-database.js';
 import type { MediaDirectory } from './media-directory.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex, SealedFile, SegmentWriter, walkSegmentFile } from './segment-file.js';
-import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+import { type IndexedSegment, isDiskFull, type SegmentIndex } from './segment-index.js';
 
 export interface RecoveryContext {
   readonly directory: MediaDirectory;
@@ -27,18 +27,28 @@ export function newFindings(): Findings {
   return { recovered: [], problems: [], tornBytes: 0, reindexedCount: 0 };
 }
 
-/** Puts in order what a crash left, and makes missing index rows again from the files. */
+/**
+ * Puts in order what a crash left, and makes missing index rows again from the files. `postponed`: a full disk must not keep
+ * the server from starting, for only a server that runs makes room.
+ */
 export async function recoverMedia(
   context: RecoveryContext,
   options: { readonly rebuildIndex: boolean },
-): Promise<MediaRecovery> {
+): Promise<MediaRecovery & { readonly postponed: readonly string[] }> {
   const findings = newFindings();
   if (options.rebuildIndex) await indexSealedFiles(context, findings);
+  const postponed: string[] = [];
   for (const file of await listFolder(context.directory.openFolder)) {
-    await recoverFile(context, file, findings);
+    try {
+      await recoverFile(context, file, findings);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      findings.problems.push(`${file}: cannot be sealed before there is room on the disk`);
+      postponed.push(file);
+    }
   }
   await finishImports(context, findings);
-  return { indexRebuilt: options.rebuildIndex, ...findings };
+  return { indexRebuilt: options.rebuildIndex, postponed, ...findings };
 }
 
 /** One file of `open/`: cut behind its last complete fragment, sealed, indexed, moved. */

@@ -418,6 +418,12 @@ export function isIndexFull(error: unknown): boolean {
   return (((error as { readonly errcode?: number }).errcode ?? 0) & 0xff) === sqliteFull;
 }
 
+/** There is no room: whether a file or the index met it. A quota that is used up counts as a full disk. */
+export function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' || isIndexFull(error);
+}
+
 function indexFault(error: unknown, file: string): unknown {
   const primary = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
   if (primary === sqliteBusy) {
