@@ -1,16 +1,19 @@
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { RtspStreamParser } from '../rtsp/rtsp-stream-parser.js';
 import {
   aggregateUnits,
   fragmentUnit,
   pps,
+  rtpBytes,
   rtpPacket,
   slice,
   sps360,
   unitsOf,
 } from './camera-bytes.fixture.js';
 import { type CodedPicture, H264Depacketiser } from './h264-depacketiser.js';
+import { RtpPacket } from './rtp-packet.js';
 
 const test = suite('H.264 depacketiser');
 
@@ -153,6 +156,85 @@ test('begins at a recovery point when the camera refreshes gradually and sends n
   send(intra, 0, true);
   assert.ok(pictures[0]!.keyFrame);
 });
+
+test('pushes fragments together in the memory of the socket without touching what lies between them', () => {
+  const plan = fc.record({
+    pictures: fc.array(
+      fc.record({
+        byteLength: fc.integer({ min: 3, max: 3000 }),
+        soundAfter: fc.integer({ min: 0, max: 4 }),
+      }),
+      { minLength: 1, maxLength: 6 },
+    ),
+    chunkBytes: fc.integer({ min: 50, max: 1400 }),
+    reads: fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 20 }),
+  });
+  fc.assert(
+    fc.property(plan, ({ pictures: plans, chunkBytes, reads }) => {
+      const units = plans.map((one, index) =>
+        slice({ keyFrame: index === 0, byteLength: one.byteLength, seed: index }),
+      );
+      const stream = interleave(
+        units,
+        chunkBytes,
+        plans.map(one => one.soundAfter),
+      );
+      const { pictures, sounds } = readFromOneSlab(stream.bytes, reads);
+      assert.equal(
+        pictures.map(picture => unitsOf(picture.parts)),
+        units.map(unit => [unit]),
+      );
+      assert.equal(
+        sounds.map(sound => [...sound]),
+        stream.sounds.map(sound => [...sound]),
+      );
+    }),
+    { numRuns: 150 },
+  );
+});
+
+/** Pictures on channel 0, and sound on channel 2 after the n-th packet of each picture. */
+function interleave(units: readonly Uint8Array[], chunkBytes: number, soundAfter: readonly number[]) {
+  const bytes: number[] = [];
+  const sounds: Uint8Array[] = [];
+  const write = (channel: number, packet: Uint8Array) => {
+    bytes.push(0x24, channel, packet.length >> 8, packet.length & 0xff, ...packet);
+  };
+  let sequenceNumber = 0;
+  units.forEach((unit, index) => {
+    const payloads = unit.length > chunkBytes ? fragmentUnit(unit, chunkBytes) : [unit];
+    payloads.forEach((payload, part) => {
+      const marker = part === payloads.length - 1;
+      write(0, rtpBytes({ payload, sequenceNumber, timestamp: index * 3600, marker }));
+      sequenceNumber += 1;
+      if (part !== soundAfter[index]) return;
+      const sound = Uint8Array.from({ length: 200 }, (_, at) => (at * 3 + index) & 0xff);
+      sounds.push(sound);
+      write(2, sound);
+    });
+  });
+  return { bytes: Uint8Array.from(bytes), sounds };
+}
+
+function readFromOneSlab(slab: Uint8Array, reads: readonly number[]) {
+  const { pictures, depacketiser } = harness();
+  const sounds: Uint8Array[] = [];
+  const packet = new RtpPacket();
+  const parser = new RtspStreamParser({
+    frame: (channel, bytes, start, end) => {
+      if (channel === 2) sounds.push(bytes.subarray(start, end));
+      else if (packet.read(bytes, start, end)) depacketiser.packet(packet, 0);
+    },
+    message: () => {},
+    garbage: () => {},
+  });
+  for (let offset = 0, index = 0; offset < slab.length; index += 1) {
+    const length = Math.min(reads[index % reads.length]!, slab.length - offset);
+    parser.push(new Uint8Array(slab.buffer, offset, length));
+    offset += length;
+  }
+  return { pictures, sounds };
+}
 
 test('survives any bytes as payload', () => {
   fc.assert(

@@ -22,6 +22,9 @@ const PICTURE_BYTES_MAX = 8 * 1024 * 1024;
 /** H.264 allows 32 + 256; a camera sends two. */
 const PARAMETER_SETS_MAX = 16;
 
+/** `$`, channel and length (RFC 2326 §10.12) stand before each packet. */
+const INTERLEAVED_HEADER_BYTES = 4;
+
 const NAL_SLICE = 1;
 const NAL_IDR_SLICE = 5;
 const NAL_SEI = 6;
@@ -38,8 +41,8 @@ const FU_A = 28;
  * set it after every slice: the first slice that continues a picture after its marker shows that, and from then on only
  * the timestamp counts. A picture with a missing piece is dropped whole.
  *
- * It writes into the packets that it is given: NAL lengths and headers go over RTP headers that have been read, so that
- * no payload byte is ever copied here.
+ * It writes into the packets that it is given: NAL lengths and headers go over RTP headers that have been read, and
+ * fragments that lie behind one another in memory are pushed together over them.
  */
 export class H264Depacketiser {
   readonly #receiver: H264Receiver;
@@ -59,9 +62,7 @@ export class H264Depacketiser {
   #parts: Uint8Array[] = [];
   #byteLength = 0;
   #parameterSets: Uint8Array[] = [];
-  #unitPrefix: Uint8Array | null = null;
-  #unitParts: Uint8Array[] = [];
-  #unitLength = 0;
+  readonly #unit = new UnitAssembly();
 
   constructor(receiver: H264Receiver) {
     this.#receiver = receiver;
@@ -81,21 +82,21 @@ export class H264Depacketiser {
 
   /** The connection is gone: a picture without its end is incomplete. */
   close(): void {
-    if (this.#open && (this.#hasSlice || this.#damaged || this.#unitPrefix !== null)) this.#receiver.lost(1);
+    if (this.#open && (this.#hasSlice || this.#damaged || this.#unit.isOpen)) this.#receiver.lost(1);
     this.#reset();
   }
 
   #gap(): void {
-    if (this.#open && (this.#hasSlice || this.#unitPrefix !== null)) this.#damaged = true;
+    if (this.#open && (this.#hasSlice || this.#unit.isOpen)) this.#damaged = true;
     else this.#lossUncounted = true;
     this.#beginningUnsure = true;
-    this.#unitPrefix = null;
+    this.#unit.drop();
   }
 
   #payload(packet: RtpPacket): void {
     const { bytes, payloadStart: start, payloadEnd: end } = packet;
     const type = bytes[start]! & 0x1f;
-    if (type === FU_A) this.#fragment(bytes, start, end);
+    if (type === FU_A) this.#fragment(packet);
     else if (type === STAP_A) this.#aggregate(bytes, start, end);
     else if (type >= 1 && type < STAP_A) {
       this.#whole(bytes, start, end);
@@ -105,7 +106,7 @@ export class H264Depacketiser {
   #whole(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start;
     writeLength(bytes, start - 4, length);
-    this.#unit(bytes[start]! & 0x1f, [bytes.subarray(start - 4, end)], length, bytes, start, end);
+    this.#wholeUnit(bytes[start]! & 0x1f, [bytes.subarray(start - 4, end)], length, bytes, start, end);
   }
 
   #aggregate(bytes: Uint8Array, start: number, end: number): void {
@@ -121,47 +122,40 @@ export class H264Depacketiser {
       writeLength(prefix, 0, length);
       const unitEnd = unitStart + length;
       const parts = [prefix, bytes.subarray(unitStart, unitEnd)];
-      this.#unit(bytes[unitStart]! & 0x1f, parts, length, bytes, unitStart, unitEnd);
+      this.#wholeUnit(bytes[unitStart]! & 0x1f, parts, length, bytes, unitStart, unitEnd);
       offset = unitEnd;
     }
   }
 
-  #fragment(bytes: Uint8Array, start: number, end: number): void {
+  #fragment(packet: RtpPacket): void {
+    const { bytes, payloadStart: start, payloadEnd: end } = packet;
     if (end - start < 2) {
       this.#damaged = true;
       return;
     }
     const header = bytes[start + 1]!;
     if (header & 0x80) {
-      if (this.#unitPrefix !== null) this.#damaged = true;
+      if (this.#unit.isOpen) this.#damaged = true;
       bytes[start + 1] = (bytes[start]! & 0xe0) | (header & 0x1f);
-      this.#unitPrefix = bytes.subarray(start - 3, end);
-      this.#unitParts = [this.#unitPrefix];
-      this.#unitLength = end - start - 1;
-    } else if (this.#unitPrefix === null) {
+      this.#unit.begin(packet);
+    } else if (!this.#unit.isOpen) {
       this.#damaged = true;
       return;
-    } else {
-      this.#unitParts.push(bytes.subarray(start + 2, end));
-      this.#unitLength += end - start - 2;
-      if (this.#unitLength > PICTURE_BYTES_MAX) {
-        this.#damaged = true;
-        this.#unitPrefix = null;
-        this.#unitParts = [];
-        return;
-      }
-    }
+    } else if (this.#unit.byteLength + end - start - 2 > PICTURE_BYTES_MAX) {
+      this.#damaged = true;
+      this.#unit.drop();
+      return;
+    } else this.#unit.append(packet);
     if (header & 0x40) {
-      const first = this.#unitPrefix;
-      this.#unitPrefix = null;
-      writeLength(first, 0, this.#unitLength);
-      this.#unit(header & 0x1f, this.#unitParts, this.#unitLength, first, 4, first.length);
-      this.#unitParts = [];
+      const length = this.#unit.byteLength;
+      const parts = this.#unit.finish();
+      const first = parts[0]!;
+      this.#wholeUnit(header & 0x1f, parts, length, first, 4, first.length);
     }
   }
 
   /** `bytes[start, end)`: the unit, or its first piece. */
-  #unit(
+  #wholeUnit(
     type: number,
     parts: readonly Uint8Array[],
     length: number,
@@ -199,7 +193,7 @@ export class H264Depacketiser {
   }
 
   #end(): void {
-    if (this.#unitPrefix !== null) this.#damaged = true;
+    if (this.#unit.isOpen) this.#damaged = true;
     if (this.#damaged || (this.#hasSlice && this.#lossUncounted)) {
       this.#lossUncounted = false;
       this.#receiver.lost(1);
@@ -232,9 +226,82 @@ export class H264Depacketiser {
     this.#hasSlice = false;
     this.#parts = [];
     this.#byteLength = 0;
-    this.#unitPrefix = null;
-    this.#unitParts = [];
-    this.#unitLength = 0;
+    this.#unit.drop();
+  }
+}
+
+/**
+ * A NAL unit while its fragments arrive (FU-A). Packets that were read one behind the other, with nothing of another stream
+ * between, become one piece of memory: a view for each packet would outlive the youngest garbage by thousands a second.
+ */
+class UnitAssembly {
+  #parts: Uint8Array[] = [];
+  #whole: Uint8Array | null = null;
+  #partStart = 0;
+  #partEnd = 0;
+  /** Where the packet before ended, before its payload was moved. */
+  #packetEnd = 0;
+  #byteLength = 0;
+
+  get isOpen(): boolean {
+    return this.#whole !== null;
+  }
+
+  /** Without the length before it. */
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  /** The unit's header already stands where the FU header stood; its length goes into the four bytes before. */
+  begin(packet: RtpPacket): void {
+    this.#parts = [];
+    this.#byteLength = packet.payloadEnd - packet.payloadStart - 1;
+    this.#open(packet, packet.payloadStart - 3);
+  }
+
+  append(packet: RtpPacket): void {
+    const { bytes } = packet;
+    const length = packet.payloadEnd - packet.payloadStart - 2;
+    this.#byteLength += length;
+    const follows =
+      bytes.buffer === this.#whole!.buffer &&
+      bytes.byteOffset + packet.start - INTERLEAVED_HEADER_BYTES === this.#packetEnd;
+    if (!follows) {
+      this.#close();
+      this.#open(packet, packet.payloadStart + 2);
+      return;
+    }
+    const source = bytes.byteOffset + packet.payloadStart + 2;
+    this.#whole!.copyWithin(this.#partEnd, source, source + length);
+    this.#partEnd += length;
+    this.#packetEnd = bytes.byteOffset + packet.payloadEnd;
+  }
+
+  /** The unit behind its length. */
+  finish(): readonly Uint8Array[] {
+    this.#close();
+    const parts = this.#parts;
+    writeLength(parts[0]!, 0, this.#byteLength);
+    this.drop();
+    return parts;
+  }
+
+  drop(): void {
+    this.#parts = [];
+    this.#whole = null;
+    this.#byteLength = 0;
+  }
+
+  #open(packet: RtpPacket, start: number): void {
+    const { bytes } = packet;
+    if (this.#whole?.buffer !== bytes.buffer) this.#whole = new Uint8Array(bytes.buffer);
+    this.#partStart = bytes.byteOffset + start;
+    this.#partEnd = bytes.byteOffset + packet.payloadEnd;
+    this.#packetEnd = this.#partEnd;
+  }
+
+  #close(): void {
+    this.#parts.push(this.#whole!.subarray(this.#partStart, this.#partEnd));
   }
 }
 

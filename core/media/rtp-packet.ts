@@ -6,6 +6,8 @@ export class RtpPacket {
   timestamp = 0;
   synchronisationSource = 0;
   bytes: Uint8Array = new Uint8Array(0);
+  /** Of its header. */
+  start = 0;
   payloadStart = 0;
   payloadEnd = 0;
 
@@ -29,6 +31,7 @@ export class RtpPacket {
     this.timestamp = readUint32(bytes, start + 4);
     this.synchronisationSource = readUint32(bytes, start + 8);
     this.bytes = bytes;
+    this.start = start;
     this.payloadStart = payloadStart;
     this.payloadEnd = payloadEnd;
     return true;
