@@ -9,10 +9,12 @@ export {
 } from './configuration/configuration-file.js';
 export {
   CameraConfiguration,
+  checkRecording,
   OperationsConfiguration,
   RecordingServerConfiguration,
   SiteConfiguration,
   SiteIdentity,
+  SiteSettings,
 } from './configuration/site-configuration.js';
 export {
   type CameraCredentials,

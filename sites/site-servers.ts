@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { freeSpaceLimits, type ProtectedSpan, type SiteLog } from '@holdfast/core';
-import type { DeviceId, EventId, RecordingServerId, SiteCommand, SiteId } from '@holdfast/schema';
+import type { AlarmId, DeviceId, EventId, RecordingServerId, SiteCommand, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { v7 } from 'uuid';
 import type { CameraConfiguration, SiteConfiguration } from './configuration/site-configuration.js';
@@ -9,6 +9,7 @@ import { openSqliteSiteLog, type SqliteSiteLog } from './log/sqlite-site-log.js'
 import { ManagementServer } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { RecordingServer } from './recording-server/recording-server.js';
+import { runTogether } from './run-together.js';
 import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { loadSiteKeys, type SiteKeys } from './site-keys.js';
 import { SOFTWARE } from './software.js';
@@ -60,6 +61,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const newId = newUuid<EventId>;
   const management = await ManagementServer.open({ log, siteId, now: Date.now, newId, logger });
   await establish(management, configuration, keys);
+  await reportDifferences(management, configuration, logger);
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
   for (const server of configuration.recordingServers) {
     recordingServers.set(
@@ -80,9 +82,11 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const held = stack.move();
   return {
     ...{ siteId, log, keys, management, recordingServers },
-    run: async signal => {
-      await Promise.all([...recordingServers.values()].map(server => server.run(signal)));
-    },
+    run: signal =>
+      runTogether(
+        [...recordingServers.values()].map(server => running => server.run(running)),
+        signal,
+      ),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
@@ -139,10 +143,44 @@ async function establish(
     await management.administer({ kind: 'RegisterRecordingServer', recordingServerId: id, name }, context);
   }
   for (const camera of configuration.cameras) {
-    if (management.state.hardware.has(camera.hardwareId)) continue;
+    const { hardware, removedHardware } = management.state;
+    if (hardware.has(camera.hardwareId) || removedHardware.has(camera.hardwareId)) continue;
     const outcome = await management.execute(addHardwareOf(camera, sealingPublicKey), context);
     if (!outcome.accepted) throw new CameraConfigurationError(camera.name, outcome.message);
   }
+}
+
+/** The log counts, not the file: where they differ somebody may believe what is not so. Cameras without a server are an alarm. */
+async function reportDifferences(
+  management: ManagementServer,
+  { site, recordingServers, cameras }: SiteServersConfiguration,
+  logger: Logger,
+): Promise<void> {
+  const { hardware, recordingServers: registered } = management.state;
+  for (const { id, name } of recordingServers) {
+    const known = registered.get(id)?.name;
+    if (known !== name)
+      logger.warn({ id, name, known }, 'a recording server keeps the name it was registered with');
+  }
+  for (const { hardwareId, name, address } of cameras) {
+    const known = hardware.get(hardwareId)?.address;
+    if (known === undefined)
+      logger.warn({ hardwareId, name }, 'a configured camera was removed from this site');
+    else if (known !== address) {
+      logger.warn({ hardwareId, name, address, known }, 'a camera keeps the address it was added with');
+    }
+  }
+  const orphans = [...hardware.values()].filter(
+    camera => !recordingServers.some(server => server.id === camera.recordingServerId),
+  );
+  if (orphans.length === 0) return;
+  const names = orphans.map(camera => `${camera.name} (${camera.recordingServerId})`).join(', ');
+  const message = `their recording servers are not in this site's configuration: ${names}`;
+  logger.error({ cameras: orphans.map(camera => camera.hardwareId) }, `cameras are not recorded: ${message}`);
+  await management.raiseAlarm({
+    ...{ alarmId: newUuid<AlarmId>(), name: 'Cameras are not recorded', message: message.slice(0, 1000) },
+    actor: `site:${site.id}`,
+  });
 }
 
 function addHardwareOf(camera: CameraConfiguration, sealingPublicKey: string): SiteCommand {

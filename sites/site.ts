@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { sha256 } from './log/sha256.js';
 import { openOperationsServer } from './operations/operations-server.js';
+import { runTogether } from './run-together.js';
 import { openSiteServers, type SiteServers } from './site-servers.js';
 import { SOFTWARE } from './software.js';
 
@@ -37,54 +38,36 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
     ...configuration.operations,
     notReadyBecause: () => null,
   });
-  const failed = new AbortController();
-  const running = AbortSignal.any([signal, failed.signal]);
-  const tasks = [
-    servers.run(running),
-    ...(credentials ? reportTasks(options, credentials, servers, running) : []),
-  ];
   options.onReady({ operationsPort: operations.port });
   logger.info({ site: configuration.site, operationsPort: operations.port }, 'site runs');
-  try {
-    await Promise.all(tasks);
-  } finally {
-    failed.abort();
-    await Promise.allSettled(tasks);
-  }
+  const reports = credentials ? reportTasks(options, credentials, servers) : [];
+  await runTogether([running => servers.run(running), ...reports], signal);
 }
+
+type Task = (signal: AbortSignal) => Promise<void>;
 
 function reportTasks(
   { configuration, logger }: RunSiteOptions,
   credentials: PeerCredentials,
   servers: SiteServers,
-  signal: AbortSignal,
-): readonly Promise<void>[] {
+): readonly Task[] {
   const { parent } = configuration;
   if (!parent) return [];
   const { siteId, log, management, recordingServers } = servers;
   const redialMsMax = parent.reconnectSecondsMax * 1000;
   const peer = { parent, credentials, software: SOFTWARE, random: Math.random, logger };
+  const replication = {
+    ...{ ...peer, log, site: siteId, sha256, now: Date.now },
+    ...{ wishes: management.wishSink(parent.siteId), parentSite: parent.siteId },
+    backoffMsMax: redialMsMax,
+  };
+  const mediaChannel = { ...peer, siteId, monotonicMs: () => performance.now(), redialMsMax };
   return [
-    runReplication(
-      {
-        ...{
-          ...peer,
-          log,
-          site: siteId,
-          wishes: management.wishSink(parent.siteId),
-          parentSite: parent.siteId,
-          sha256,
-          now: Date.now,
-        },
-        backoffMsMax: redialMsMax,
-      },
-      signal,
-    ),
-    ...[...recordingServers].map(([recordingServerId, source]) =>
-      runMediaChannel(
-        { ...peer, siteId, recordingServerId, source, monotonicMs: () => performance.now(), redialMsMax },
-        signal,
-      ),
+    signal => runReplication(replication, signal),
+    ...[...recordingServers].map(
+      ([recordingServerId, source]): Task =>
+        signal =>
+          runMediaChannel({ ...mediaChannel, recordingServerId, source }, signal),
     ),
   ];
 }

@@ -25,6 +25,8 @@ export class SiteState {
   site: Site = siteDecider.initialState;
   readonly recordingServers = new Map<RecordingServerId, NonNullable<RecordingServerState>>();
   readonly hardware = new Map<HardwareId, NonNullable<Hardware>>();
+  /** Hardware that was there once: a configuration file that still names it does not bring it back. */
+  readonly removedHardware = new Set<HardwareId>();
   readonly alarms = new Map<AlarmId, NonNullable<Alarm>>();
   readonly evidenceLocks = new Map<EvidenceLockId, NonNullable<EvidenceLock>>();
   /** The revision of the last wish that was answered, by parent. */
@@ -47,6 +49,10 @@ export class SiteState {
         break;
       case 'HardwareAdded':
       case 'HardwareRemoved':
+        if (event.type === 'HardwareRemoved') this.removedHardware.add(event.data.hardwareId);
+        else this.removedHardware.delete(event.data.hardwareId);
+        evolveIn(this.hardware, event.data.hardwareId, hardwareDecider, event);
+        break;
       case 'HardwareMoved':
       case 'DeviceRenamed':
       case 'DeviceEnabled':

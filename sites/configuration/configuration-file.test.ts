@@ -53,4 +53,37 @@ test('what is not YAML is reported by its line', () => {
   assert.ok(fault!.line >= 2);
 });
 
+const server = '018f0000-0000-7000-8000-0000000000a1';
+const recording = `${valid}recordingServers:
+  - id: ${server}
+    name: Recorder
+`;
+const camera = (
+  hardware: string,
+  recordingServer: string,
+) => `  - hardwareId: 018f0000-0000-7000-8000-0000000000${hardware}
+    name: Door
+    address: rtsp://192.0.2.1/1
+    recordingServer: ${recordingServer}
+`;
+
+test('a camera must name a recording server of the same file, and no id stands twice', () => {
+  assert.equal(faultsOf(`${recording}cameras:\n${camera('c1', server)}${camera('c2', server)}`), []);
+  const elsewhere = faultsOf(`${recording}cameras:\n${camera('c1', '018f0000-0000-7000-8000-0000000000a2')}`);
+  assert.equal(
+    elsewhere.map(fault => [fault.line, fault.path, fault.message]),
+    [[13, 'cameras.0.recordingServer', 'expected the id of one of recordingServers']],
+  );
+  const twice = faultsOf(
+    `${recording}  - id: ${server}\n    name: Another\ncameras:\n${camera('c1', server)}${camera('c1', server)}`,
+  );
+  assert.equal(
+    twice.map(fault => [fault.line, fault.path]),
+    [
+      [9, 'recordingServers.1.id'],
+      [16, 'cameras.1.hardwareId'],
+    ],
+  );
+});
+
 test.run();

@@ -25,7 +25,7 @@ export const RecordingServerConfiguration = z.strictObject({
   reportSeconds: z.number().min(1).max(3600).default(60),
 });
 
-/** A camera that is added when the site does not have it yet; later changes are made through the API. */
+/** A camera that is added when the site never had it; later changes, also its removal, are made through the API. */
 export const CameraConfiguration = z.strictObject({
   hardwareId: HardwareId,
   name: Name,
@@ -43,7 +43,8 @@ export const SiteIdentity = z.strictObject({ id: SiteId, name: Name });
 /** `/healthz`, `/readyz`, `/metrics` of a process. Port 0: any free one. */
 export const OperationsConfiguration = z.strictObject({ host: Host, port: Port });
 
-export const SiteConfiguration = z.strictObject({
+/** Without what the settings must be to each other: `checkRecording`. */
+export const SiteSettings = z.strictObject({
   role: z.literal('site'),
   site: SiteIdentity,
   /** Where everything of this site is kept; relative to this file. */
@@ -69,4 +70,31 @@ export const SiteConfiguration = z.strictObject({
   recordingServers: z.array(RecordingServerConfiguration).max(64).default([]),
   cameras: z.array(CameraConfiguration).max(1024).default([]),
 });
+
+/** No id twice, and each camera on a recording server of the same file. */
+export function checkRecording(
+  { recordingServers, cameras }: Pick<z.infer<typeof SiteSettings>, 'recordingServers' | 'cameras'>,
+  context: z.RefinementCtx,
+): void {
+  const fault = (path: (string | number)[], message: string) =>
+    context.addIssue({ code: 'custom', path, message });
+  for (const [index, { id }] of recordingServers.entries()) {
+    if (recordingServers.findIndex(server => server.id === id) < index) {
+      fault(
+        ['recordingServers', index, 'id'],
+        'expected an id of its own: another recording server has this one',
+      );
+    }
+  }
+  for (const [index, { hardwareId, recordingServer }] of cameras.entries()) {
+    if (cameras.findIndex(camera => camera.hardwareId === hardwareId) < index) {
+      fault(['cameras', index, 'hardwareId'], 'expected an id of its own: another camera has this one');
+    }
+    if (!recordingServers.some(server => server.id === recordingServer)) {
+      fault(['cameras', index, 'recordingServer'], 'expected the id of one of recordingServers');
+    }
+  }
+}
+
+export const SiteConfiguration = SiteSettings.superRefine(checkRecording);
 export type SiteConfiguration = z.infer<typeof SiteConfiguration>;

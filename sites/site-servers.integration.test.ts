@@ -1,0 +1,117 @@
+import path from 'node:path';
+import type { HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
+import pino from 'pino';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { temporaryFolder } from './recording-server/media-database/media-fixture.js';
+import { openSiteServers, type SiteServersConfiguration } from './site-servers.js';
+
+const test = suite('site servers');
+
+const site = { id: v7() as SiteId, name: 'Branch' };
+const serverOf = (name: string): SiteServersConfiguration['recordingServers'][number] => ({
+  ...{ id: v7() as RecordingServerId, name, retentionDays: 1, freeGigabytesLow: 0.01 },
+  ...{ segmentSecondsMax: 60, reportSeconds: 60 },
+});
+const first = serverOf('First');
+const second = serverOf('Second');
+const cameraOf = (name: string, recordingServer = first.id) => ({
+  ...{ hardwareId: v7() as HardwareId, name, address: 'rtsp://127.0.0.1:1/none', recordingServer },
+  microphone: true,
+});
+
+async function opened(folder: string, change: Partial<SiteServersConfiguration>) {
+  const lines: { readonly msg: string; readonly level: number }[] = [];
+  const servers = await openSiteServers({
+    configuration: { site, data: '.', recordingServers: [first, second], cameras: [], ...change },
+    baseDirectory: path.join(folder, 'site'),
+    pins: () => [],
+    logger: pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+  });
+  return Object.assign(servers, { lines });
+}
+
+test('what the configuration has is put into the log once, however often the start is cut short', async () => {
+  await using folder = await temporaryFolder();
+  const cameras = [cameraOf('Door'), cameraOf('Gate', second.id)];
+  // Each start does less than the next, as one does that was killed in between.
+  const starts = [
+    { recordingServers: [], cameras: [] },
+    { recordingServers: [first], cameras: [] },
+    { cameras: cameras.slice(0, 1) },
+    { cameras },
+    { cameras },
+  ];
+  const types: string[] = [];
+  for (const change of starts) {
+    await using servers = await opened(folder.path, change);
+    assert.equal(servers.lines, []);
+    types.splice(
+      0,
+      types.length,
+      ...(await servers.log.read({ after: 0, limit: 100 })).map(event => event.type),
+    );
+  }
+  assert.equal(types, [
+    'LogEpochOpened',
+    'SiteEstablished',
+    ...['RecordingServerRegistered', 'RecordingServerRegistered', 'HardwareAdded', 'HardwareAdded'],
+  ]);
+});
+
+test('a camera that was removed from the site is not brought back by the file that still names it', async () => {
+  await using folder = await temporaryFolder();
+  const door = cameraOf('Door');
+  {
+    await using servers = await opened(folder.path, { cameras: [door] });
+    const { hardwareId } = door;
+    const outcome = await servers.management.execute(
+      { kind: 'RemoveHardware', hardwareId },
+      { actor: 'user:a' },
+    );
+    assert.ok(outcome.accepted);
+  }
+  await using servers = await opened(folder.path, { cameras: [door] });
+  assert.is(servers.management.state.hardware.size, 0);
+  assert.match(servers.lines[0]!.msg, 'was removed');
+});
+
+test('a recording server that is gone from the file leaves no camera unrecorded in silence', async () => {
+  await using folder = await temporaryFolder();
+  const gate = cameraOf('Gate', second.id);
+  await (await opened(folder.path, { cameras: [gate] }))[Symbol.asyncDispose]();
+  await using servers = await opened(folder.path, { recordingServers: [first] });
+  assert.match(servers.lines[0]!.msg, /^cameras are not recorded: .*Gate/);
+  const [alarm] = [...servers.management.state.alarms.values()];
+  assert.is(alarm?.state, 'NEW');
+});
+
+test('what the log says counts where the file says otherwise, and that is warned of', async () => {
+  await using folder = await temporaryFolder();
+  const door = cameraOf('Door');
+  await (await opened(folder.path, { cameras: [door] }))[Symbol.asyncDispose]();
+  await using servers = await opened(folder.path, {
+    site: { ...site, name: 'Branch, renamed' },
+    recordingServers: [{ ...first, name: 'Renamed' }, second],
+    cameras: [{ ...door, address: 'rtsp://127.0.0.1:2/other' }],
+  });
+  assert.is(servers.management.state.site.name, 'Branch, renamed');
+  assert.equal(
+    servers.lines.map(line => line.msg),
+    [
+      'a recording server keeps the name it was registered with',
+      'a camera keeps the address it was added with',
+    ],
+  );
+});
+
+test('a site id that is not that of the data is refused by name', async () => {
+  await using folder = await temporaryFolder();
+  await (await opened(folder.path, {}))[Symbol.asyncDispose]();
+  const other = { id: v7() as SiteId, name: 'Other' };
+  const fault = await opened(folder.path, { site: other }).catch((error: Error) => error);
+  assert.match((fault as Error).message, /WRONG_SITE/);
+});
+
+test.run();
