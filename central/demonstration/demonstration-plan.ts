@@ -132,9 +132,11 @@ function withOwnCameras(site: PlannedSite, urls: readonly string[]): PlannedSite
       recordingServer: site.recordingServers[index % site.recordingServers.length]!.id,
       source: { url },
     }));
+  if (urls.length === 0) return site;
   const own = [...site.cameras.filter(camera => 'url' in camera.source), ...added];
   const simulated = site.cameras.filter(camera => 'clip' in camera.source);
-  const cameras = urls.length === 0 ? site.cameras : [...own, ...simulated.slice(own.length)];
+  const placesLeft = Math.max(0, CAMERAS_PER_SITE - own.length);
+  const cameras = [...own, ...simulated.slice(Math.max(0, simulated.length - placesLeft))];
   return { ...site, cameras };
 }
 

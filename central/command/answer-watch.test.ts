@@ -1,0 +1,41 @@
+import { createMemorySiteLog, newEvent } from '@holdfast/core';
+import { createMemoryReplicaIntake } from '@holdfast/interconnect';
+import type { CommandId, EventId, SiteId } from '@holdfast/schema';
+import { newUuid, sha256 } from '@holdfast/sites';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { AnswerWatch } from './answer-watch.js';
+
+const test = suite('answer watch');
+const [child, parent] = [newUuid<SiteId>(), newUuid<SiteId>()];
+
+async function commitAnswer(watch: AnswerWatch, commandId: CommandId): Promise<string> {
+  const log = createMemorySiteLog({ site: child, now: () => 1, sha256 });
+  const applied = newEvent(
+    { type: 'CommandApplied', data: { commandId, parentSiteId: parent, wishRevision: 0 } },
+    { id: newUuid<EventId>(), actor: `site:${child}`, occurredAtMs: 1, clockQuality: 'UNKNOWN' },
+  );
+  await log.append([{ stream: `answers-${parent}`, expected: 'none', events: [applied] }]);
+  const intake = watch.watch(createMemoryReplicaIntake());
+  const { fence, cursor } = await intake.openSession(child);
+  const events = await log.read({ after: 0, limit: 10 });
+  const after = { epoch: 1, position: events.length, treeEdge: [] };
+  return intake.commit({ site: child, fence, before: cursor, after, events });
+}
+
+test('an answer is seen when it is durable', async () => {
+  const watch = new AnswerWatch();
+  const commandId = newUuid<CommandId>();
+  const waiting = watch.answerTo(commandId, 10_000);
+  assert.is(await commitAnswer(watch, commandId), 'COMMITTED');
+  assert.is((await waiting)?.type, 'CommandApplied');
+});
+
+test('no answer in time is no answer, and an answer to another command is not taken for it', async () => {
+  const watch = new AnswerWatch();
+  const waiting = watch.answerTo(newUuid<CommandId>(), 50);
+  await commitAnswer(watch, newUuid<CommandId>());
+  assert.is(await waiting, null);
+});
+
+test.run();
