@@ -1,0 +1,338 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Locator } from 'playwright-core';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ConsoleBrowser, chromiumPath } from '../browser/console-browser.js';
+import { decodePicture, readVideo, type ShownFrame, type VideoReading } from '../browser/video-probe.js';
+import { DemonstrationNetwork, eventually } from '../network/demonstration-network.js';
+import { type CameraView, camerasOf, millisecondsIn, timelineOf } from '../network/site-view.js';
+
+const test = suite('the console in a browser');
+
+const clipDirectory = path.resolve(import.meta.dirname, '../../../sites/simulated-cameras/clips');
+const CLIP_FRAMES = 400;
+const FRAME_MS = 40;
+/** A machine that runs other tests beside this one is slow; what is measured is printed, not judged, below this. */
+const SANITY_MS = 5_000;
+const MARKED_MS = 20_000;
+const MIDDLE_OF_MARK_MS = 10_000;
+
+let network: DemonstrationNetwork;
+let browser: ConsoleBrowser;
+let cameras: readonly CameraView[];
+
+const siteNames = () => network.ready.sites.map(({ name }) => name);
+const page = () => browser.page;
+const button = (name: string | RegExp) => page().getByRole('button', { name });
+const liveVideo = (camera: CameraView) => `live-video-${camera.id}`;
+const playbackVideo = (camera: CameraView) => `playback-video-${camera.id}`;
+
+async function open(section: string): Promise<void> {
+  await page().getByRole('link', { name: section }).first().click();
+  await page().getByRole('heading', { name: section, level: 1 }).waitFor();
+}
+
+const read = (testId: string): Promise<VideoReading> => page().evaluate(readVideo, testId);
+const framesOf = (testId: string): Promise<readonly ShownFrame[]> =>
+  page().evaluate(id => window.videoProbe.framesOf(window.videoProbe.videoOf(id)), testId);
+const inputAt = (): Promise<number> => page().evaluate(() => window.videoProbe.inputAtMs());
+
+const difference = (one: readonly number[], other: readonly number[]): number =>
+  one.reduce((sum, grey, index) => sum + Math.abs(grey - other[index]!), 0) / one.length;
+const median = (values: readonly number[]): number =>
+  values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!;
+
+function measured(what: string, values: readonly number[], goalMs: number): void {
+  const worst = Math.max(...values);
+  console.log(
+    `measured: ${what}: median ${median(values).toFixed(0)} ms, worst ${worst.toFixed(0)} ms of ${values.length} (goal ${goalMs} ms)`,
+  );
+  assert.ok(median(values) < SANITY_MS, `${what}: ${median(values)} ms`);
+}
+
+/** Reads twice, a second apart: time goes on, the picture changes, and the number in it counts as its capture time says. */
+async function assertPlays(testId: string): Promise<VideoReading> {
+  await eventually(`${testId} shows pictures`, async () => (await framesOf(testId)).length > 5);
+  const first = await read(testId);
+  await page().waitForTimeout(1000);
+  const second = await read(testId);
+  assert.ok(
+    second.currentTimeS > first.currentTimeS + 0.3,
+    `${testId}: ${first.currentTimeS} s, then ${second.currentTimeS} s`,
+  );
+  assert.ok(difference(first.pixels, second.pixels) > 0.05, `${testId} shows the same picture twice`);
+  assert.ok(first.frameNumber !== null && second.frameNumber !== null, `${testId} shows no frame number`);
+  const counted = (second.frameNumber - first.frameNumber + CLIP_FRAMES) % CLIP_FRAMES;
+  const passed = (second.capturedAtMs - first.capturedAtMs) / FRAME_MS;
+  assert.ok(Math.abs(counted - passed) <= 2, `${testId}: ${counted} frames counted, ${passed} frames passed`);
+  return second;
+}
+
+/** The first picture of the clip that the simulated camera of that title plays. */
+async function firstPictureOf(camera: CameraView): Promise<readonly number[]> {
+  const clip = await readFile(
+    path.join(clipDirectory, `${camera.name.toLowerCase().replace(' ', '-')}.h264`),
+  );
+  const end = clip.indexOf(Buffer.from([0, 0, 1, 0x41]));
+  return page().evaluate(decodePicture, clip.subarray(0, end).toString('base64'));
+}
+
+test.before(async () => {
+  network = await DemonstrationNetwork.create({ sites: 2 });
+  const known = await eventually('every camera is connected', async () => {
+    const found = await Promise.all(network.ready.sites.map(({ id }) => camerasOf(network, id)));
+    const all = found.flat();
+    return (
+      found.every(list => list.length === 2) &&
+      all.every(({ hardware }) => hardware.connection === 'CONNECTED') &&
+      all
+    );
+  });
+  cameras = known;
+  browser = await ConsoleBrowser.open(chromiumPath()!, network.ready.console);
+});
+
+test.after(async () => {
+  await browser?.[Symbol.asyncDispose]();
+  await network?.[Symbol.asyncDispose]();
+});
+
+test('a wrong password is refused in words, the right one opens the console', async () => {
+  await page().getByLabel('User name').fill(network.ready.user);
+  const password = page().getByRole('textbox', { name: 'Password' });
+  await password.fill('not this one');
+  await button('Sign in').click();
+  await page().getByRole('alert').getByText('The user name or the password is not right.').waitFor();
+  await password.fill(network.ready.password);
+  await button('Sign in').click();
+  await page().getByRole('heading', { name: 'Live', level: 1 }).waitFor();
+});
+
+test('the tree shows every site with its link and every camera with its state', async () => {
+  const tree = page().getByRole('tree', { name: 'Sites' });
+  for (const name of siteNames()) {
+    await tree
+      .getByRole('treeitem')
+      .filter({ hasText: new RegExp(`${name}.*Up`) })
+      .waitFor();
+  }
+  for (const camera of cameras) {
+    await tree
+      .getByRole('treeitem')
+      .filter({ hasText: new RegExp(`^${camera.name}Recording`) })
+      .waitFor();
+  }
+});
+
+test('live pictures move, and are those of the camera that the tile names', async () => {
+  const clips = await Promise.all(cameras.map(firstPictureOf));
+  for (const camera of cameras) {
+    const { pixels } = await assertPlays(liveVideo(camera));
+    const distances = clips.map(clip => difference(clip, pixels));
+    const nearest = distances.indexOf(Math.min(...distances));
+    assert.is(cameras[nearest]!.name, camera.name, `${distances}`);
+  }
+});
+
+test('a camera that is opened shows a picture at once, and stays close to the present', async () => {
+  const firstPictures: number[] = [];
+  for (const camera of [...cameras, ...cameras]) {
+    const tile = page().getByRole('region', { name: new RegExp(`: ${camera.name}$`) });
+    await tile.hover();
+    await tile.getByRole('button', { name: 'Close' }).click();
+    await tile.waitFor({ state: 'detached' });
+    await page().getByTestId(`tree-device-${camera.id}`).click();
+    const [first] = await eventually('the first picture is there', async () => {
+      const shown = await framesOf(liveVideo(camera));
+      return shown.length > 0 && shown;
+    });
+    firstPictures.push(first!.displayedAtMs - (await inputAt()));
+  }
+  measured('first picture after opening a camera', firstPictures, 500);
+
+  await page().waitForTimeout(5_000);
+  const latencies = (await Promise.all(cameras.map(camera => framesOf(liveVideo(camera))))).flatMap(frames =>
+    frames.slice(-75).map(({ latencyMs }) => latencyMs),
+  );
+  measured('capture to display', latencies, 400);
+  assert.ok(Math.min(...latencies) > 0, 'nothing is shown before it happens');
+});
+
+/** Marks from the playhead to `lengthMs` later, as an operator does with the keyboard. */
+async function mark(lengthMs: number): Promise<void> {
+  await page().keyboard.press('m');
+  for (let passed = 0; passed < lengthMs; passed += 10_000) await page().keyboard.press('ArrowRight');
+  await page().keyboard.press('m');
+}
+
+async function openPlaybackAt(camera: CameraView, atMs: number): Promise<void> {
+  const parameters = new URLSearchParams({ devices: camera.id, at: new Date(atMs).toISOString() });
+  await page().goto(new URL(`#/playback?${parameters}`, network.ready.console).href);
+  await page().getByRole('heading', { name: 'Playback', level: 1 }).waitFor();
+}
+
+/** The start of what is recorded, as soon as `MARKED_MS` of it are at the site and sealed. */
+function recordedSince(camera: CameraView): Promise<number> {
+  return eventually('some of the recording is sealed', async () => {
+    const spans = await timelineOf(network, camera.id, { from: Date.now() - 300_000, to: Date.now() });
+    const first = spans.find(({ state }) => state === 'REMOTE');
+    return (
+      first !== undefined &&
+      Date.parse(first.to) - Date.parse(first.from) > MARKED_MS + 2_000 &&
+      Date.parse(first.from) + 1_000
+    );
+  });
+}
+
+let heldFromMs = 0;
+
+test('a marked span of the remote site is requested, comes, and plays', async () => {
+  const camera = cameras[0]!;
+  heldFromMs = await recordedSince(camera);
+  await openPlaybackAt(camera, heldFromMs);
+  await page().getByText('Remote, played over the link').waitFor();
+  await mark(MARKED_MS);
+  await button('Retrieve').click();
+  await page().getByText('Retrieval requested').waitFor();
+
+  await open('Retrievals');
+  const row = page().getByRole('row').filter({ hasText: camera.name }).filter({ hasText: 'Request' });
+  await row.getByText('Completed').first().waitFor({ timeout: 60_000 });
+  assert.is(await row.first().getByRole('progressbar').getAttribute('aria-valuenow'), '100');
+  const asked = { from: heldFromMs, to: heldFromMs + MARKED_MS };
+  await eventually('all of it is held', async () => {
+    const spans = await timelineOf(network, camera.id, asked);
+    if (millisecondsIn(spans, 'HELD') === MARKED_MS) return true;
+    throw new Error(JSON.stringify(spans));
+  });
+
+  await row.first().getByRole('link', { name: 'Play' }).click();
+  await page().getByRole('heading', { name: 'Playback', level: 1 }).waitFor();
+  await button('Play').first().click();
+  await assertPlays(playbackVideo(camera));
+  assert.is(await page().getByText('Remote, played over the link').count(), 0);
+});
+
+/** Clicks on the timeline and waits for the picture of that instant. */
+async function seekTo(camera: CameraView, timeline: Locator, atMs: number): Promise<number> {
+  const [fromMs, toMs] = await Promise.all(
+    ['aria-valuemin', 'aria-valuemax'].map(async name => Number(await timeline.getAttribute(name))),
+  );
+  const box = (await timeline.boundingBox())!;
+  await timeline.click({
+    position: { x: ((atMs - fromMs!) / (toMs! - fromMs!)) * box.width, y: box.height - 20 },
+  });
+  const clickedAt = await inputAt();
+  const shown = await eventually(
+    'the picture is there',
+    async () =>
+      (await framesOf(playbackVideo(camera))).find(({ displayedAtMs }) => displayedAtMs > clickedAt),
+    10_000,
+  );
+  const missMs = Math.abs(shown.capturedAtMs - atMs);
+  assert.ok(missMs < 500, `${missMs} ms beside the instant that was asked for`);
+  return shown.displayedAtMs - clickedAt;
+}
+
+test('a seek shows the picture of the instant that was asked for', async () => {
+  const camera = cameras[0]!;
+  await openPlaybackAt(camera, heldFromMs + MIDDLE_OF_MARK_MS);
+  await eventually('a picture is there', async () => (await framesOf(playbackVideo(camera))).length > 0);
+  const timeline = page().getByRole('slider', { name: 'Position in time' });
+  for (let step = 0; step < 7; step += 1) await button('Zoom in').click();
+  const seeks: number[] = [];
+  for (const share of [0.9, 0.1, 0.6, 0.3, 0.8, 0.2, 0.7, 0.05])
+    seeks.push(await seekTo(camera, timeline, heldFromMs + share * MARKED_MS));
+  measured('seek in playback', seeks, 300);
+});
+
+test('an evidence lock is put on a marked span', async () => {
+  await openPlaybackAt(cameras[0]!, heldFromMs);
+  await mark(10_000);
+  await button('Lock').click();
+  await page().getByLabel('Headline').fill('Parcel left behind');
+  await button('Create the lock').click();
+  await page().getByRole('dialog').waitFor({ state: 'detached' });
+  await open('Evidence locks');
+  const row = page().getByRole('row').filter({ hasText: 'Parcel left behind' });
+  await row.getByText('Active').waitFor();
+  assert.match((await row.textContent()) ?? '', cameras[0]!.name);
+});
+
+test('an alarm is raised, acknowledged, and closed with a reason', async () => {
+  await open('Alarms');
+  await button('Raise').click();
+  const dialog = page().getByRole('dialog');
+  await dialog.getByLabel('Name').fill('Door forced');
+  await dialog.getByRole('combobox', { name: 'Device' }).click();
+  await page()
+    .getByRole('option', { name: new RegExp(`^${cameras[0]!.name}`) })
+    .first()
+    .click();
+  await button('Raise the alarm').click();
+  await dialog.waitFor({ state: 'detached' });
+  await button('Door forced').click();
+  const detail = page().getByRole('complementary', { name: /^Alarm/ });
+  await detail.getByRole('button', { name: 'Acknowledge' }).click();
+  await detail.getByText('In progress').first().waitFor();
+  await detail.getByRole('button', { name: 'Close …' }).click();
+  await dialog.getByRole('combobox', { name: 'Reason' }).click();
+  await page().getByRole('option', { name: 'False alarm' }).click();
+  await dialog.getByLabel('In words').fill('the wind');
+  await button('Close the alarm').click();
+  await detail
+    .getByText(/False alarm: the wind/)
+    .first()
+    .waitFor();
+  assert.is(
+    await page().getByRole('table').getByText('Door forced').count(),
+    0,
+    'closed alarms leave the open ones',
+  );
+});
+
+test('a cut link is shown with since when; what is held still plays; live comes back by itself', async () => {
+  const [site] = network.ready.sites;
+  const [camera, , other] = cameras as [CameraView, CameraView, CameraView];
+  await open('Live');
+  await assertPlays(liveVideo(camera));
+  await button(`Cut the link of ${site!.name}`).first().click();
+  const inTree = page()
+    .getByRole('treeitem')
+    .filter({ hasText: new RegExp(`${site!.name}.*Down.*since \\d\\d:\\d\\d:\\d\\d`) });
+  await inTree.waitFor({ timeout: 15_000 });
+  const tile = page().getByRole('region', { name: new RegExp(`: ${camera.name}$`) });
+  await tile.getByText('Link down').waitFor();
+  assert.match((await tile.textContent()) ?? '', /since \d\d:\d\d:\d\d/);
+  await assertPlays(liveVideo(other));
+
+  await openPlaybackAt(camera, heldFromMs + 2_000);
+  await button('Play').first().click();
+  await assertPlays(playbackVideo(camera));
+
+  await open('Live');
+  await button(`Restore the link of ${site!.name}`).first().click();
+  await tile.getByText('Link down').waitFor({ state: 'detached' });
+  await assertPlays(liveVideo(camera));
+});
+
+test('nothing went wrong in the browser meanwhile', () => {
+  const expected = [
+    // The wrong password.
+    /^response: 400 \/API\/IDP\/connect\/token$/,
+    /^console: Failed to load resource: the server responded with a status of 400/,
+    // A seek gives up what it no longer needs.
+    /^request: net::ERR_ABORTED \/media\/…\/recording$/,
+  ];
+  const unexpected = browser.problems.filter(problem => !expected.some(pattern => pattern.test(problem)));
+  assert.equal(unexpected, []);
+});
+
+if (chromiumPath() === null) {
+  const skipped = globalThis as { HOLDFAST_SKIPPED?: string[] };
+  skipped.HOLDFAST_SKIPPED = [
+    ...(skipped.HOLDFAST_SKIPPED ?? []),
+    'console.e2e: no Chromium: install it, or name it in $CHROMIUM',
+  ];
+} else test.run();
