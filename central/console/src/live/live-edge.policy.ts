@@ -1,14 +1,14 @@
 /** How far behind the newest frame live stands on purpose: three frames at 25 fps, so that jitter does not show. */
 export const TARGET_BUFFER_S = 0.13;
 /** Further behind than this, catching up by speed would take too long: jump. */
-const JUMP_BEHIND_S = 1;
+const JUMP_BEHIND_S = 0.8;
 const FAST_ABOVE_S = 0.24;
 const SLOW_BELOW_S = 0.05;
 /** Small enough that neither picture nor sound shows it. */
 const RATE_FAST = 1.06;
-/** Half a second behind shows more than a tenth of speed does. */
-const RATE_FASTEST = 1.14;
-const FASTEST_ABOVE_S = 0.45;
+/** Nearly half a second behind shows more than a fifth of speed does. */
+const RATE_FASTEST = 1.2;
+const FASTEST_ABOVE_S = 0.4;
 const RATE_SLOW = 0.97;
 /** Behind the playhead nothing is needed but a little for decoders that look back. */
 const KEEP_BEHIND_S = 8;

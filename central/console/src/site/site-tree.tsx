@@ -171,7 +171,11 @@ export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) 
             onDragStart={event => event.dataTransfer.setData(DEVICE_MEDIA_TYPE, node.id)}
             onFocus={() => setFocusedId(node.id)}
             onKeyDown={event => onKeyDown(event, node, index)}
-            onClick={() => open(node)}
+            onClick={event => {
+              open(node);
+              // Chosen with the mouse: the keys stay with the page, so that Space plays instead of choosing again.
+              if (event.detail > 0) event.currentTarget.blur();
+            }}
           >
             {node.kind === 'site' ? (
               <SiteLine node={node} nowMs={nowMs} onToggle={() => toggle(node.id)} />
