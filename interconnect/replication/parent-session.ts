@@ -172,6 +172,11 @@ export class ParentSession {
       mayCompress: hello.readsZstd,
       send: frame => void this.#send(frame),
       onFault: error => this.#fail('wishes cannot be read', error),
+      onAhead: answeredRevision =>
+        this.#around.logger.error(
+          { site: this.site, session, code: 'WISHES_AHEAD', answeredRevision },
+          'a child has answered a wish that is not in this log: was it restored to an older state? It gets no wishes',
+        ),
     });
     links.established(this.site, session);
     this.#send({ kind: 'welcome', site: parent, software, session, heartbeatMs, readsZstd: true });

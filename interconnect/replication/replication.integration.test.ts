@@ -288,6 +288,27 @@ test('wishes come down in order and exactly once, over a link that is cut', asyn
   );
 });
 
+test('a parent whose log was restored to an older state says so, sends no wishes, and takes in facts', async () => {
+  await using parent = await TestParent.start();
+  const { site, log, credentials } = await newChild();
+  const stream = `wishes-${site}`;
+  await fill(parent.log, 3, { stream });
+  const accepted: number[] = [];
+  const wishes = {
+    cursor: async () => 9,
+    accept: async (events: readonly RecordedEvent[]) =>
+      void accepted.push(...events.map(wish => wish.revision)),
+  };
+  await using _child = new TestChild({ log, credentials, port: parent.port, wishes });
+  await until(() => parent.lines.some(line => line.code === 'WISHES_AHEAD'), 'WISHES_AHEAD');
+  await fill(parent.log, 3, { stream });
+  await fill(log, 20);
+  await assertIdentical(parent, log);
+  assert.equal(accepted, []);
+  assert.is(parent.lines.filter(line => line.code === 'WISHES_AHEAD').length, 1);
+  assert.equal(parent.links.calls, ['established 1']);
+});
+
 test('a wish that could not be answered comes again', async () => {
   await using parent = await TestParent.start();
   const { site, log, credentials } = await newChild();

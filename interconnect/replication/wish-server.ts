@@ -26,16 +26,21 @@ export class WishServer {
     readonly mayCompress: boolean;
     readonly send: (frame: WishesFrame) => void;
     readonly onFault: (error: unknown) => void;
+    /** The child has answered a wish that is not in this log, which must be older than it was. */
+    readonly onAhead: (answeredRevision: number) => void;
   }) {
     this.#log = options.log;
     this.#child = options.child;
     this.#send = options.send;
     this.#mayCompress = options.mayCompress;
     this.#onFault = options.onFault;
+    this.#onAhead = options.onAhead;
     this.#stopListening = options.feed.listen(options.child, () => this.#look());
   }
 
   readonly #onFault: (error: unknown) => void;
+  readonly #onAhead: (answeredRevision: number) => void;
+  #isAhead = false;
 
   get isAsked(): boolean {
     return this.#after !== undefined;
@@ -56,15 +61,27 @@ export class WishServer {
     if (!this.#isReading) this.#read().catch(this.#onFault);
   }
 
+  /** Wishes under revisions that the child answered long ago would pass it by unseen: then none is sent at all. */
+  async #isAnswered(revision: number): Promise<boolean> {
+    const afterRevision = revision === 0 ? null : revision - 1;
+    const stream = wishStreamOf(this.#child);
+    const [answered] = await this.#log.readStream({ stream, afterRevision, limit: 1 });
+    if (answered !== undefined) return true;
+    this.#isAhead = true;
+    this.#onAhead(revision);
+    return false;
+  }
+
   /** Reads again when something was appended meanwhile, so that no wish falls between reading and waiting. */
   async #read(): Promise<void> {
     this.#isReading = true;
     try {
-      while (this.#isDirty && this.#after !== undefined) {
+      while (this.#isDirty && this.#after !== undefined && !this.#isAhead) {
         this.#isDirty = false;
         const afterRevision = this.#after;
         const stream = wishStreamOf(this.#child);
         const wishes = await this.#log.readStream({ stream, afterRevision, limit: WISHES_PER_READ });
+        if (wishes.length === 0 && afterRevision !== null && !(await this.#isAnswered(afterRevision))) return;
         if (wishes.length === 0 || this.#after === undefined) continue;
         this.#after = undefined;
         this.#send(packWishes(wishes, this.#mayCompress));
