@@ -159,4 +159,32 @@ test('throws nothing but its own error, whatever arrives', () => {
   );
 });
 
+test('a message without any header is one', () => {
+  const { messages, state, parser } = harness();
+  parser.push(encode('RTSP/1.0 200 OK\r\n\r\nRTSP/1.0 200 OK\n\n'));
+  assert.is(messages.length, 2);
+  assert.is(state.garbage, 0);
+});
+
+test('a length below nothing is nothing', () => {
+  const { messages, parser } = harness();
+  parser.push(concat([encode('RTSP/1.0 200 OK\r\nContent-Length: -5\r\n\r\n'), ok]));
+  assert.equal(
+    messages.map(message => message.body.length),
+    [0, 4],
+  );
+});
+
+test('a large message that comes byte by byte costs no more than its bytes', () => {
+  const body = encode(
+    `RTSP/1.0 200 OK\r\n${'X: 1\n'.repeat(3000)}Content-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`,
+  );
+  const { messages, parser } = harness();
+  const beganMs = Date.now();
+  for (let index = 0; index < body.length; index += 1) parser.push(body.subarray(index, index + 1));
+  assert.is(messages[0]?.body.length, 200_000);
+  // About 0.1 s; copying or searching everything again for each byte takes a minute.
+  assert.ok(Date.now() - beganMs < 5_000);
+});
+
 test.run();

@@ -56,6 +56,10 @@ export class RtspStreamParser {
   #pending: Uint8Array = noBytes;
   #pendingLength = 0;
   #channelMax = 255;
+  /** So many pending bytes are needed before it is worth looking at them again: they may come one by one. */
+  #pendingNeeds = 0;
+  /** So many bytes of the pending message were searched for the end of its head. */
+  #headScanned = 0;
   #garbageCount = 0;
   #resyncing = false;
 
@@ -72,18 +76,26 @@ export class RtspStreamParser {
   push(chunk: Uint8Array): void {
     let bytes = chunk;
     let offset = 0;
+    let held: Uint8Array = noBytes;
     if (this.#pendingLength > 0) {
       if (this.#pending[0] === DOLLAR && !this.#resyncing) offset = this.#completeFrame(chunk);
       if (this.#pendingLength > 0) {
         if (offset === chunk.length && this.#awaitsFrame()) return;
-        bytes = this.#takePendingWith(chunk.subarray(offset));
+        this.#fill(chunk, offset, this.#pendingLength + chunk.length - offset);
+        if (this.#pendingLength < this.#pendingNeeds) return;
+        held = this.#pending;
+        bytes = held.subarray(0, this.#pendingLength);
         offset = 0;
+        this.#pending = noBytes;
+        this.#pendingLength = 0;
+        this.#pendingNeeds = 0;
       }
     }
     while (offset < bytes.length) {
       const step = this.#step(bytes, offset);
       if (step.kind === 'incomplete') {
-        this.#keep(bytes, offset);
+        if (offset === 0 && bytes.buffer === held.buffer) this.#keepAll(held, bytes.length);
+        else this.#keep(bytes, offset);
         return;
       }
       offset = step.end;
@@ -116,10 +128,12 @@ export class RtspStreamParser {
   }
 
   #message(bytes: Uint8Array, offset: number): Step {
-    const headEnd = endOfHead(bytes, offset);
+    const headEnd = endOfHead(bytes, offset + Math.max(0, this.#headScanned - 2));
+    this.#headScanned = 0;
     if (headEnd === null) {
       if (bytes.length - offset > HEAD_BYTES_MAX)
         throw new RtspStreamError({ code: 'HEAD_TOO_LARGE', byteLengthMax: HEAD_BYTES_MAX });
+      this.#headScanned = bytes.length - offset;
       return incomplete;
     }
     const head = parseRtspHead(latin1(bytes, offset, headEnd.end));
@@ -133,7 +147,10 @@ export class RtspStreamParser {
         byteLengthMax: BODY_BYTES_MAX,
       });
     const end = headEnd.next + bodyLength;
-    if (end > bytes.length) return incomplete;
+    if (end > bytes.length) {
+      this.#pendingNeeds = end - offset;
+      return incomplete;
+    }
     this.#garbageCount = 0;
     this.#receiver.message({ ...head, body: bytes.slice(headEnd.next, end) });
     return { kind: 'consumed', end };
@@ -141,6 +158,7 @@ export class RtspStreamParser {
 
   /** Skips to the next place where a frame of RTP (version 2 follows the frame header) or a response begins. */
   #resync(bytes: Uint8Array, offset: number): Step {
+    this.#headScanned = 0;
     let position = this.#resyncing ? offset : offset + 1;
     while (position < bytes.length && !this.#plausible(bytes, position)) position += 1;
     // The four-byte header and the first byte of RTP must be seen before a `$` is believed.
@@ -176,13 +194,10 @@ export class RtspStreamParser {
     this.#pendingLength = left;
   }
 
-  #takePendingWith(chunk: Uint8Array): Uint8Array {
-    const joined = new Uint8Array(this.#pendingLength + chunk.length);
-    joined.set(this.#pending.subarray(0, this.#pendingLength));
-    joined.set(chunk, this.#pendingLength);
-    this.#pending = noBytes;
-    this.#pendingLength = 0;
-    return joined;
+  /** Nothing of it was handed on: it goes on growing where it is. */
+  #keepAll(held: Uint8Array, byteLength: number): void {
+    this.#pending = held;
+    this.#pendingLength = byteLength;
   }
 
   #awaitsFrame(): boolean {
@@ -209,7 +224,9 @@ export class RtspStreamParser {
 
   #fill(chunk: Uint8Array, offset: number, target: number): number {
     if (this.#pending.length < target) {
-      const grown = new Uint8Array(target);
+      // A frame has its own size from its header on; a message grows, as it may come byte by byte.
+      const isFrame = this.#pending[0] === DOLLAR;
+      const grown = new Uint8Array(isFrame ? target : Math.max(target, 2 * this.#pending.length));
       grown.set(this.#pending.subarray(0, this.#pendingLength));
       this.#pending = grown;
     }
@@ -242,8 +259,9 @@ function endOfHead(
   offset: number,
 ): { readonly end: number; readonly next: number } | null {
   for (let index = bytes.indexOf(LF, offset); index >= 0; index = bytes.indexOf(LF, index + 1)) {
-    if (bytes[index + 1] === LF) return { end: index, next: index + 2 };
-    if (bytes[index + 1] === CR && bytes[index + 2] === LF) return { end: index, next: index + 3 };
+    const end = bytes[index - 1] === CR ? index - 1 : index;
+    if (bytes[index + 1] === LF) return { end, next: index + 2 };
+    if (bytes[index + 1] === CR && bytes[index + 2] === LF) return { end, next: index + 3 };
   }
   return null;
 }
