@@ -1,17 +1,28 @@
 import { benchAppend, benchIngest } from '@holdfast/sites';
+import { benchRetrieve } from '../bench/retrieve.bench.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
-const benches: Readonly<Record<string, () => Promise<object>>> = { append: benchAppend, ingest: benchIngest };
+export interface BenchCommandOptions {
+  readonly json: boolean;
+  /** What the link of `retrieve` carries. */
+  readonly trace?: string;
+}
+
+const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise<object>>> = {
+  append: benchAppend,
+  ingest: benchIngest,
+  retrieve: ({ trace }) => benchRetrieve({ traceFile: trace ?? null }),
+};
 export const benchNames = Object.keys(benches);
 
 /** `holdfast bench NAME`: the last line printed is one JSON object. */
-export async function benchCommand(name: string, options: { readonly json: boolean }): Promise<number> {
+export async function benchCommand(name: string, options: BenchCommandOptions): Promise<number> {
   const bench = benches[name];
   if (!bench) {
     process.stderr.write(`holdfast: no benchmark ${name}; there are ${benchNames.join(', ')}\n`);
     return EXIT_WRONG_USE;
   }
-  const result = await bench();
+  const result = await bench(options);
   if (!options.json) {
     for (const [key, value] of Object.entries(result)) process.stdout.write(`${key.padEnd(28)} ${value}\n`);
   }

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { benchCommand, benchNames } from './bench.command.js';
+import { type BenchCommandOptions, benchCommand, benchNames } from './bench.command.js';
 import { checkCommand } from './check.command.js';
 import { demonstrationCommand } from './demonstration.command.js';
 import { type InitCommandOptions, initCommand } from './init.command.js';
@@ -87,8 +87,9 @@ program
   .command('bench')
   .argument('<name>', benchNames.join(', '))
   .option('--json', 'print nothing but the result', false)
+  .option('--trace <file>', 'retrieve: CSV of seconds,megabits_per_second instead of 10 Mbit/s with cuts')
   .description('measure, beside a floor or a peer in the same run')
-  .action(ends((name: string, options: { json: boolean }) => benchCommand(name, options)));
+  .action(ends((name: string, options: BenchCommandOptions) => benchCommand(name, options)));
 
 program
   .command('demonstration')
