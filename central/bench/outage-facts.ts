@@ -11,6 +11,11 @@ import type {
 } from '@holdfast/schema';
 import { newUuid } from '@holdfast/sites';
 
+export interface BenchCamera {
+  readonly deviceId: DeviceId;
+  readonly hardwareId: HardwareId;
+}
+
 const MINUTE_MS = 60_000;
 const OUTAGE_MINUTES = 60;
 /** A camera that loses its connection this often in the hour, and an alarm of the site as often. */
@@ -21,6 +26,38 @@ const SEGMENT_FRAGMENTS = 30;
 /** Streams in one append, far below the 512 events of the log. */
 const APPEND_EVENTS = 100;
 
+interface Fact {
+  readonly stream: string;
+  readonly event: HoldfastEvent;
+  readonly atMs: number;
+}
+
+/** The cameras are part of the configuration long before the outage. */
+export async function addCameras(options: {
+  readonly log: SiteLog;
+  readonly recordingServerId: RecordingServerId;
+  readonly count: number;
+}): Promise<readonly BenchCamera[]> {
+  const { log, recordingServerId, count } = options;
+  const cameras = Array.from({ length: count }, () => ({
+    deviceId: newUuid<DeviceId>(),
+    hardwareId: newUuid<HardwareId>(),
+  }));
+  const facts = cameras.map(({ deviceId, hardwareId }, index): Fact => {
+    const name = `Camera ${index + 1}`;
+    const where = {
+      driver: 'rtsp',
+      address: `rtsp://192.0.2.${index + 1}/stream1`,
+      sealedCredentials: null,
+    } as const;
+    const devices = [{ deviceId, type: 'CAMERA' as const, name }];
+    const data = { hardwareId, name, ...where, recordingServerId, devices };
+    return { stream: `hardware-${hardwareId}`, event: { type: 'HardwareAdded', data }, atMs: Date.now() };
+  });
+  await appendAll(log, recordingServerId, facts);
+  return cameras;
+}
+
 /**
  * What a site with these cameras writes in an hour without its link: a `RecordingSealed` per minute and camera, cameras
  * that are lost and come back, and alarms. Returns how many events were appended.
@@ -28,15 +65,11 @@ const APPEND_EVENTS = 100;
 export async function appendOutageFacts(options: {
   readonly log: SiteLog;
   readonly recordingServerId: RecordingServerId;
-  readonly cameraCount: number;
+  readonly cameras: readonly BenchCamera[];
   readonly endsAtMs: number;
 }): Promise<number> {
-  const { log, cameraCount, endsAtMs } = options;
-  const cameras = Array.from({ length: cameraCount }, () => ({
-    deviceId: newUuid<DeviceId>(),
-    hardwareId: newUuid<HardwareId>(),
-  }));
-  const facts: { readonly stream: string; readonly event: HoldfastEvent; readonly atMs: number }[] = [];
+  const { log, recordingServerId, cameras, endsAtMs } = options;
+  const facts: Fact[] = [];
   for (let minute = 0; minute < OUTAGE_MINUTES; minute += 1) {
     const atMs = endsAtMs - (OUTAGE_MINUTES - minute) * MINUTE_MS;
     for (const [index, { deviceId, hardwareId }] of cameras.entries()) {
@@ -47,25 +80,24 @@ export async function appendOutageFacts(options: {
     }
     if (minute % DISTURBANCE_MINUTES === 0) facts.push({ ...alarm(minute + 1, atMs), atMs });
   }
+  await appendAll(log, recordingServerId, facts);
+  return facts.length;
+}
+
+async function appendAll(
+  log: SiteLog,
+  recordingServerId: RecordingServerId,
+  facts: readonly Fact[],
+): Promise<void> {
+  const actor = `server:${recordingServerId}`;
   for (let at = 0; at < facts.length; at += APPEND_EVENTS) {
-    const appends = facts.slice(at, at + APPEND_EVENTS).map(
-      ({ stream, event, atMs }): StreamAppend => ({
-        stream,
-        expected: 'any',
-        events: [
-          newEvent(event, {
-            id: newUuid<EventId>(),
-            actor: `server:${options.recordingServerId}`,
-            occurredAtMs: atMs,
-            clockQuality: 'NTP',
-          }),
-        ],
-      }),
-    );
+    const appends = facts.slice(at, at + APPEND_EVENTS).map(({ stream, event, atMs }): StreamAppend => {
+      const about = { id: newUuid<EventId>(), actor, occurredAtMs: atMs, clockQuality: 'NTP' } as const;
+      return { stream, expected: 'any', events: [newEvent(event, about)] };
+    });
     const outcome = await log.append(appends);
     if (!outcome.appended) throw new Error(`the log refused facts: ${outcome.refusal.code}`);
   }
-  return facts.length;
 }
 
 type Origin = { readonly recordingServerId: RecordingServerId };

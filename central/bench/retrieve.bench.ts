@@ -7,7 +7,7 @@ import { type LinkTrace, parseLinkTrace, traceCapacityBytes } from '@holdfast/in
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import { type MediaDatabase, newUuid } from '@holdfast/sites';
 import { type HealingNetwork, openHealingNetwork } from './healing-network.js';
-import { appendOutageFacts } from './outage-facts.js';
+import { addCameras, appendOutageFacts } from './outage-facts.js';
 import { FRAGMENT_MS, recordCameras } from './recorded-cameras.js';
 
 const BITS_PER_SECOND = 10_000_000;
@@ -66,11 +66,15 @@ async function measureFacts(
 ): Promise<Pick<RetrieveBenchmark, 'factsMs' | 'factsCount'>> {
   const { link, siteLog, recorded } = network;
   const isCurrent = async () => (await network.intakePosition()) === siteLog.head().size;
+  const { recordingServerId } = recorded;
+  const cameras = await addCameras({ log: siteLog, recordingServerId, count: OUTAGE_CAMERAS });
   link.shape({ bandwidthBitsPerSecond: BITS_PER_SECOND, delayMs: DELAY_MS });
   await until('the site is connected', isCurrent, SETUP_MS_MAX);
   await link.cut();
   const factsCount = await appendOutageFacts({
-    ...{ log: siteLog, recordingServerId: recorded.recordingServerId, cameraCount: OUTAGE_CAMERAS },
+    log: siteLog,
+    recordingServerId,
+    cameras,
     endsAtMs: Date.now(),
   });
   // The site has tried in vain by now, as after a long outage.

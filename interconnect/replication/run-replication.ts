@@ -15,7 +15,8 @@ const BACKOFF_MS_MAX = 60_000;
 const STABLE_MS = 5_000;
 /** Some round trips of a satellite link, and the first retransmissions of a lossy one. */
 const DIAL_TIMEOUT_MS = 10_000;
-/** A person has to look at these; the parent is asked again, but not hastily. */
+/** A person has to look at these; the parent is asked again, but so many times less often. */
+const LASTING_REFUSAL_FACTOR = 10;
 const lastingRefusals: ReadonlySet<ReplicationRefusalCode> = new Set([
   'GAP',
   'FORK',
@@ -75,7 +76,8 @@ export function retryDelayMs(options: {
 }): number {
   const { end, failures, backoffMsMax, random } = options;
   if (end.refusal !== null && lastingRefusals.has(end.refusal.code)) {
-    return backoffMsMax / 2 + (random() * backoffMsMax) / 2;
+    const slowMsMax = Math.max(backoffMsMax, Math.min(BACKOFF_MS_MAX, backoffMsMax * LASTING_REFUSAL_FACTOR));
+    return slowMsMax / 2 + (random() * slowMsMax) / 2;
   }
   if (failures === 0) return random() * Math.min(FIRST_RETRY_MS_MAX, backoffMsMax);
   return random() * Math.min(backoffMsMax, BACKOFF_MS_MIN * 2 ** Math.min(failures - 1, 16));

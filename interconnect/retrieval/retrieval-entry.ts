@@ -42,7 +42,7 @@ export class RetrievalEntry {
   readonly process: RetrievalProcess;
   running: RunningTransfer | null = null;
   isCancelling = false;
-  /** Interruptions in a row without a segment in between, and when it may be tried again. */
+  /** Interruptions in a row without a fragment in between, and when it may be tried again. */
   interruptions = 0;
   notBeforeMs = 0;
   /** Media bytes over the link, those of earlier runs as last reported included. */
@@ -118,7 +118,6 @@ export class RetrievalEntry {
 
   onRetrieved(segment: RetrievedSegment): void {
     this.unreported.set(segment.segmentId, segment);
-    this.interruptions = 0;
     const { segmentCount, byteLength } = this.#wanted;
     this.#wanted = {
       segmentCount: Math.max(segmentCount - 1, 0),

@@ -43,7 +43,7 @@ export function runTransfer(options: TransferRunOptions): RunningTransfer {
       .then(() => carryOut(options, abort.signal, () => stopCause))
       .catch((error: unknown) => {
         options.logger.error({ err: error, transfer: options.transfer }, 'retrieval could not be recorded');
-        backOff(options);
+        backOff(options, 'SOURCE_BUSY');
       })
       .finally(options.onEnded),
   };
@@ -75,6 +75,7 @@ async function carryOut(
       signal,
       onBytes: byteCount => {
         entry.transferredBytes += byteCount;
+        entry.interruptions = 0;
         options.onProgress();
       },
       onSegment: segment => {
@@ -113,7 +114,7 @@ async function recordEnd(
   stopCause: StopCause | null,
 ): Promise<void> {
   const command = commandOfEnd(end, stopCause);
-  if (end.end === 'INTERRUPTED') backOff(options);
+  if (end.end === 'INTERRUPTED') backOff(options, end.cause);
   if (command !== null) await options.entry.process.execute([command], options.actor);
 }
 
@@ -132,8 +133,10 @@ function commandOfEnd(end: TransferEnd, stopCause: StopCause | null): RetrievalC
   }
 }
 
-function backOff({ entry, now, random }: TransferRunOptions): void {
-  const waitMsMax = Math.min(RETRY_MS_FIRST * 2 ** entry.interruptions, RETRY_MS_MAX);
+/** A link that was lost says by itself when it is back: only one that brings nothing again and again has to wait. */
+function backOff({ entry, now, random }: TransferRunOptions, cause: 'LINK_LOST' | 'SOURCE_BUSY'): void {
+  const doubled = RETRY_MS_FIRST * 2 ** entry.interruptions;
+  const waitMsMax = Math.min(cause === 'LINK_LOST' ? doubled - RETRY_MS_FIRST : doubled, RETRY_MS_MAX);
   entry.interruptions += 1;
   entry.notBeforeMs = now() + random() * waitMsMax;
 }

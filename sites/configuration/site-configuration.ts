@@ -62,8 +62,11 @@ export const SiteSettings = z.strictObject({
       port: Port,
       /** The name in the parent's certificate. */
       serverName: z.string().min(1),
-      /** Longest pause between tries to reach the parent. */
-      reconnectSecondsMax: z.number().min(1).max(3600).default(60),
+      /**
+       * Longest pause between tries to reach the parent. In vain a try costs a packet or two, and facts shall be there
+       * 2 s after the link is back; thousands of sites under one parent may want more.
+       */
+      reconnectSecondsMax: z.number().min(1).max(3600).default(1),
     })
     .optional(),
   operations: OperationsConfiguration.prefault({ port: 0 }),
