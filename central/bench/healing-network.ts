@@ -57,7 +57,7 @@ export interface HealingNetwork extends AsyncDisposable {
   readonly retrievals: RetrievalService;
   /** How much of the site's log is durable at the central. */
   readonly intakePosition: () => Promise<number>;
-  /** Bytes of fragments that the site's media database gave out for sending. */
+  /** Bytes of init segments and fragments that the site's media database gave out for sending. */
   readonly givenBytes: () => number;
 }
 
@@ -152,6 +152,7 @@ async function openCentral(parts: {
     await openLinkKeeper({
       ...{ log, sites: [siteId], now: Date.now, newEventId, actor, logger },
       replicaPosition: site => readReplicaCursor(sql, site),
+      onUp: () => retrievals.replanSoon(),
     }),
   );
   const facts = new FactsWatch(sql);
@@ -206,6 +207,7 @@ function countedSource(database: MediaDatabase): MediaSource & { readonly givenB
       if (request.kind !== 'RETRIEVE') return;
       for await (const item of database.readSegments({ ...request, signal })) {
         if (item.kind === 'fragment') given += item.fragment.bytes.byteLength;
+        else if (item.kind === 'init') given += item.init.bytes.byteLength;
         yield item;
       }
     },
