@@ -1,20 +1,23 @@
 import {
   type ExpectedRevision,
   encodeHeader,
+  HEADER_BYTES_MIN,
   headerOffsets,
   readUuid,
   type StreamAppend,
+  UUID_BYTES,
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 
 /**
- * How an append crosses from the callers' thread to the writer's: one run of bytes, so that many travel in one
- * transferred buffer and nothing is cloned field by field. Headers are complete but for the place in the log, which
+ * How an append crosses from the callers' thread to the writer's: one run of bytes, so that it can be
+ * written into memory that both share and nothing is cloned field by field. Headers are complete but for the place in the log, which
  * the writer fills in. Both ends are the same program, so this is no format that anyone must keep.
  */
 export interface AppendFrame {
   readonly streams: readonly FramedStream[];
-  readonly eventCount: number;
+  /** The wall clock when it was called, in milliseconds since the Unix epoch. */
+  readonly nowMs: number;
   readonly byteLength: number;
 }
 
@@ -29,65 +32,90 @@ export interface FramedEvent {
   readonly data: Uint8Array;
 }
 
-/** u32 length of the frame, u16 number of streams. */
-const FRAME_PREFIX_BYTES = 6;
+/** u32 length of the frame, f64 wall clock, u16 number of streams. */
+const FRAME_PREFIX_BYTES = 14;
 /** f64 expected revision, u16 number of events, u16 bytes of the stream's name. */
 const STREAM_PREFIX_BYTES = 12;
 /** u16 bytes of the header, u32 bytes of the data. */
 const EVENT_PREFIX_BYTES = 6;
+/** Bytes that one UTF-16 unit becomes at most; a pair of them becomes four. */
+const UTF8_BYTES_MAX = 3;
 const EXPECTED_ANY = -2;
 const EXPECTED_NONE = -1;
 
-/** Throws `EnvelopeError` when an event does not fit into a header. */
-export function encodeAppendFrame(
-  appends: readonly StreamAppend[],
-  log: { readonly site: SiteId; readonly epoch: number },
-): Buffer {
-  const encoded = appends.map(({ stream, expected, events }) => ({
-    name: Buffer.from(stream),
-    expected,
-    events: events.map(event => ({
-      header: encodeHeader(
-        { ...event, ...log, stream, position: 1, revision: 0, recordedAt: 0n },
-        // From Node's pool: a memory block of its own for each header is what the collector would be busy with.
-        Buffer.allocUnsafe,
-      ),
-      data: event.data,
-    })),
-  }));
-  let byteLength = FRAME_PREFIX_BYTES;
-  for (const { name, events } of encoded) {
-    byteLength += STREAM_PREFIX_BYTES + name.length;
-    for (const { header, data } of events) byteLength += EVENT_PREFIX_BYTES + header.length + data.length;
-  }
-  const frame = Buffer.allocUnsafe(byteLength);
-  let offset = frame.writeUInt32BE(byteLength, 0);
-  offset = frame.writeUInt16BE(encoded.length, offset);
-  for (const { name, expected, events } of encoded) {
-    offset = frame.writeDoubleBE(encodeExpected(expected), offset);
-    offset = frame.writeUInt16BE(events.length, offset);
-    offset = frame.writeUInt16BE(name.length, offset);
-    frame.set(name, offset);
-    offset += name.length;
-    for (const { header, data } of events) {
-      offset = frame.writeUInt16BE(header.length, offset);
-      offset = frame.writeUInt32BE(data.length, offset);
-      frame.set(header, offset);
-      frame.set(data, offset + header.length);
-      offset += header.length + data.length;
+/** So many bytes are enough for the frame: known without encoding it, some more than it will have. */
+export function frameBytesBound(appends: readonly StreamAppend[]): number {
+  let bound = FRAME_PREFIX_BYTES;
+  for (const { stream, events } of appends) {
+    const streamBytesBound = stream.length * UTF8_BYTES_MAX;
+    bound += STREAM_PREFIX_BYTES + streamBytesBound;
+    for (const { type, actor, data } of events) {
+      const textBytesBound = streamBytesBound + (type.length + actor.length) * UTF8_BYTES_MAX;
+      bound += EVENT_PREFIX_BYTES + HEADER_BYTES_MIN + textBytesBound + 2 * UUID_BYTES + data.length;
     }
   }
-  return frame;
+  return bound;
 }
 
-/** The frames that stand one behind the other in a buffer. Their events are views of it. */
-export function* decodeAppendFrames(frames: Uint8Array): Generator<AppendFrame, void, undefined> {
-  const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
-  for (let offset = 0; offset < bytes.length; ) {
-    const byteLength = bytes.readUInt32BE(offset);
-    yield decodeAppendFrame(bytes.subarray(offset, offset + byteLength));
-    offset += byteLength;
+/**
+ * Writes the frame to `offset` in `target`, where `frameBytesBound` bytes are free. Returns its length. Throws
+ * `EnvelopeError` when an event does not fit into a header.
+ */
+export function encodeAppendFrame(
+  appends: readonly StreamAppend[],
+  log: { readonly site: SiteId; readonly epoch: number; readonly nowMs: number },
+  target: Buffer,
+  offset = 0,
+): number {
+  const { site, epoch, nowMs } = log;
+  let end = target.writeDoubleBE(nowMs, offset + 4);
+  end = target.writeUInt16BE(appends.length, end);
+  for (const { stream, expected, events } of appends) {
+    end = target.writeDoubleBE(encodeExpected(expected), end);
+    end = target.writeUInt16BE(events.length, end);
+    const nameByteLength = target.write(stream, end + 2);
+    end = target.writeUInt16BE(nameByteLength, end) + nameByteLength;
+    for (const event of events) {
+      const headerOffset = end + EVENT_PREFIX_BYTES;
+      const { length: headerByteLength } = encodeHeader(
+        { ...event, site, epoch, stream, position: 1, revision: 0, recordedAt: 0n },
+        byteLength => target.subarray(headerOffset, headerOffset + byteLength),
+      );
+      end = target.writeUInt16BE(headerByteLength, end);
+      end = target.writeUInt32BE(event.data.length, end) + headerByteLength;
+      target.set(event.data, end);
+      end += event.data.length;
+    }
   }
+  target.writeUInt32BE(end - offset, offset);
+  return end - offset;
+}
+
+/** The frame that stands at `offset`. Its events are views of the bytes. */
+export function decodeAppendFrame(bytes: Buffer, offset = 0): AppendFrame {
+  const streams: FramedStream[] = [];
+  const byteLength = bytes.readUInt32BE(offset);
+  const nowMs = bytes.readDoubleBE(offset + 4);
+  let at = offset + FRAME_PREFIX_BYTES;
+  for (let left = bytes.readUInt16BE(at - 2); left > 0; left -= 1) {
+    const expected = decodeExpected(bytes.readDoubleBE(at));
+    const count = bytes.readUInt16BE(at + 8);
+    const nameEnd = at + STREAM_PREFIX_BYTES + bytes.readUInt16BE(at + 10);
+    const stream = bytes.toString('utf8', at + STREAM_PREFIX_BYTES, nameEnd);
+    at = nameEnd;
+    const events: FramedEvent[] = [];
+    for (let event = 0; event < count; event += 1) {
+      const headerEnd = at + EVENT_PREFIX_BYTES + bytes.readUInt16BE(at);
+      const dataEnd = headerEnd + bytes.readUInt32BE(at + 2);
+      events.push({
+        header: bytes.subarray(at + EVENT_PREFIX_BYTES, headerEnd),
+        data: bytes.subarray(headerEnd, dataEnd),
+      });
+      at = dataEnd;
+    }
+    streams.push({ stream, expected, events });
+  }
+  return { streams, nowMs, byteLength };
 }
 
 /** Writes the place that the log gives an event into its header. */
@@ -103,32 +131,6 @@ export function placeEvent(
 
 export function eventIdOf(event: FramedEvent): EventId {
   return readUuid(event.header, headerOffsets.id) as EventId;
-}
-
-function decodeAppendFrame(bytes: Buffer): AppendFrame {
-  const streams: FramedStream[] = [];
-  let eventCount = 0;
-  let offset = FRAME_PREFIX_BYTES;
-  for (let left = bytes.readUInt16BE(4); left > 0; left -= 1) {
-    const expected = decodeExpected(bytes.readDoubleBE(offset));
-    const count = bytes.readUInt16BE(offset + 8);
-    const nameEnd = offset + STREAM_PREFIX_BYTES + bytes.readUInt16BE(offset + 10);
-    const stream = bytes.toString('utf8', offset + STREAM_PREFIX_BYTES, nameEnd);
-    offset = nameEnd;
-    const events: FramedEvent[] = [];
-    for (let event = 0; event < count; event += 1) {
-      const headerEnd = offset + EVENT_PREFIX_BYTES + bytes.readUInt16BE(offset);
-      const dataEnd = headerEnd + bytes.readUInt32BE(offset + 2);
-      events.push({
-        header: bytes.subarray(offset + EVENT_PREFIX_BYTES, headerEnd),
-        data: bytes.subarray(headerEnd, dataEnd),
-      });
-      offset = dataEnd;
-    }
-    eventCount += count;
-    streams.push({ stream, expected, events });
-  }
-  return { streams, eventCount, byteLength: bytes.length };
 }
 
 function encodeExpected(expected: ExpectedRevision): number {

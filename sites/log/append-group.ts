@@ -76,20 +76,20 @@ export class AppendGroup {
   }
 
   /** Writes an append, leaving it to the unique index to find an id that is there already. */
-  write(frame: AppendFrame, nowMs: number): void {
+  write(frame: AppendFrame): void {
     const plan = planRevisions(plannable(frame), this.#lastRevisionOf);
     // A repeated append expects what was true the first time, so a wrong revision may well be a replay.
-    if (plan.kind === 'REFUSED') this.writeOnce(frame, nowMs);
-    else this.outcomes.push(this.#insertAll(frame, plan.firstRevisions, nowMs));
+    if (plan.kind === 'REFUSED') this.writeOnce(frame);
+    else this.outcomes.push(this.#insertAll(frame, plan.firstRevisions));
     this.#byteLength += frame.byteLength;
   }
 
   /** Writes an append after having looked up every one of its ids. */
-  writeOnce(frame: AppendFrame, nowMs: number): void {
-    this.outcomes.push(this.#writeOnce(frame, nowMs));
+  writeOnce(frame: AppendFrame): void {
+    this.outcomes.push(this.#writeOnce(frame));
   }
 
-  #writeOnce(frame: AppendFrame, nowMs: number): WrittenAppend {
+  #writeOnce(frame: AppendFrame): WrittenAppend {
     const appends = plannable(frame);
     const replay = planReplay(appends, event => this.#find(event));
     if (replay.kind === 'REPLAYED') return replay;
@@ -97,17 +97,15 @@ export class AppendGroup {
       return { refusal: { code: 'ID_CONFLICT', eventId: eventIdOf(replay.eventId) } };
     }
     const plan = planRevisions(appends, this.#lastRevisionOf);
-    return plan.kind === 'REFUSED'
-      ? { refusal: plan.refusal }
-      : this.#insertAll(frame, plan.firstRevisions, nowMs);
+    return plan.kind === 'REFUSED' ? { refusal: plan.refusal } : this.#insertAll(frame, plan.firstRevisions);
   }
 
-  #insertAll(frame: AppendFrame, firstRevisions: readonly number[], nowMs: number): number {
+  #insertAll(frame: AppendFrame, firstRevisions: readonly number[]): number {
     const firstPosition = this.#size + 1;
     frame.streams.forEach(({ stream, events }, index) => {
       let revision = firstRevisions[index]!;
       for (const event of events) {
-        this.#insert(event, stream, revision, nowMs);
+        this.#insert(event, stream, revision, frame.nowMs);
         revision += 1;
       }
       if (events.length > 0) this.revisions.set(stream, revision - 1);

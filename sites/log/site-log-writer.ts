@@ -4,7 +4,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { encodeEdge, extendEdge, firstEventOf, type TreeEdge, UUID_BYTES, writeUuid } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
-import { type AppendFrame, decodeAppendFrames, encodeAppendFrame } from './append-frame.js';
+import { type AppendFrame, decodeAppendFrame, encodeAppendFrame, frameBytesBound } from './append-frame.js';
 import {
   AppendGroup,
   type EventStatements,
@@ -46,6 +46,8 @@ export interface WrittenGroup {
   readonly outcomes: readonly WrittenAppend[];
   readonly size: number;
   readonly edge: TreeEdge;
+  /** What making it durable took. */
+  readonly commitMs: number;
 }
 
 /** A group that was not committed: nothing of it is in the log, unless the disk failed during the commit itself. */
@@ -153,14 +155,14 @@ export class SiteLogWriter implements Disposable {
    * Commits what `next` gives, until it gives nothing more or the group is full. Throws `GroupNotWrittenError` when the
    * file cannot be written.
    */
-  commitGroup(next: () => AppendFrame | undefined, nowMs: number): WrittenGroup {
+  commitGroup(next: () => AppendFrame | undefined): WrittenGroup {
     const frames: AppendFrame[] = [];
     try {
       return this.#transact(group => {
         const beganMs = this.#monotonicMs();
         for (let frame = next(); frame !== undefined; frame = next()) {
           frames.push(frame);
-          group.write(frame, nowMs);
+          group.write(frame);
           if (group.isFull || this.#monotonicMs() - beganMs >= GROUP_MS_MAX) break;
         }
       });
@@ -172,7 +174,7 @@ export class SiteLogWriter implements Disposable {
     try {
       // Some id may be in the log already. That is rare, so only now is each one looked up before it is written.
       return this.#transact(group => {
-        for (const frame of frames) group.writeOnce(frame, nowMs);
+        for (const frame of frames) group.writeOnce(frame);
       });
     } catch (error) {
       throw new GroupNotWrittenError(frames.length, error);
@@ -187,9 +189,11 @@ export class SiteLogWriter implements Disposable {
   }
 
   writeFirstEvent(nowMs: number): void {
-    const first = encodeAppendFrame([firstEventOf(this.#state.site, nowMs, sha256)], this.#state);
-    const frames = decodeAppendFrames(first);
-    this.commitGroup(() => frames.next().value ?? undefined, nowMs);
+    const appends = [firstEventOf(this.#state.site, nowMs, sha256)];
+    const bytes = Buffer.alloc(frameBytesBound(appends));
+    encodeAppendFrame(appends, { ...this.#state, nowMs }, bytes);
+    const frames = [decodeAppendFrame(bytes)];
+    this.commitGroup(() => frames.shift());
   }
 
   storeCheckpoint(checkpoint: {
@@ -219,12 +223,14 @@ export class SiteLogWriter implements Disposable {
       fill(group);
       const edge = extendEdge(before.edge, before.size, group.leafHashes, sha256);
       if (group.size > before.size) this.#updateLog.run(group.size, encodeEdge(edge));
+      const committingMs = this.#monotonicMs();
       this.#commit.run();
+      const commitMs = this.#monotonicMs() - committingMs;
       this.#state = { ...before, size: group.size, edge };
       this.#recordedAt = group.recordedAt;
       this.#remember(group.revisions);
       this.#restoreBallast();
-      return { outcomes: group.outcomes, size: group.size, edge };
+      return { outcomes: group.outcomes, size: group.size, edge, commitMs };
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;

@@ -1,8 +1,10 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { encodeEdge } from '@holdfast/core';
-import { type AppendFrame, decodeAppendFrames } from './append-frame.js';
+import { type AppendFrame, decodeAppendFrame } from './append-frame.js';
+import { AppendRingReceiver } from './append-ring.js';
 import { SiteLogFileError } from './site-log-file.js';
 import {
+  GROUP_MS_MAX,
   GroupNotWrittenError,
   openSiteLogWriter,
   primaryCodeOf,
@@ -14,50 +16,50 @@ import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js
 const SQLITE_FULL = 13;
 
 /**
- * While a group is smaller than the one before, its commit waits this long for the callers who were in that one: most
- * of them are about to append again, and a sync for each half of them costs more than the wait. A lone caller never waits.
+ * Those who have just been answered are most likely about to append again. For so long after the answer the next commit
+ * waits for them: a commit for one half of the callers and another for the other costs more than the wait. Who appends
+ * alone is never waited for.
  */
-const GATHER_MS_MAX = 0.25;
+const RETURN_MS_MAX = 1;
+/** While commits are quicker than that, waiting longer than one takes would not pay. */
+const RETURN_MS_MIN = 0.25;
+/** Share of the newest commit in the average. */
+const COMMIT_MS_WEIGHT = 0.2;
 
-/** Takes messages in order and commits the appends among them in groups that are as large as what is waiting. */
+/** Commits what comes through the ring in groups as large as the number of callers. Never goes back to the event loop. */
 class WriterLoop {
   readonly #writer: SiteLogWriter;
   readonly #port: MessagePort;
-  #frames: Iterator<AppendFrame, void> | null = null;
-  /** A message that came while a group was open and is no append: it is handled after the commit. */
-  #postponed: Exclude<ToWriter, { readonly kind: 'APPENDS' }> | null = null;
-  readonly #sentCount: Int32Array<SharedArrayBuffer>;
-  #nowMs: number;
-  #groupAppendCount = 0;
-  #previousAppendCount = 0;
+  readonly #ring: AppendRingReceiver;
+  /** Appends that were answered last, and those that had come meanwhile: as many as can be in the next group. */
+  #expectedCount = 1;
+  #returnUntilMs = 0;
+  #commitMs = 0;
 
   constructor(writer: SiteLogWriter, port: MessagePort, options: WriterOptions) {
     this.#writer = writer;
     this.#port = port;
-    this.#sentCount = options.sentCount;
-    this.#nowMs = options.nowMs;
+    this.#ring = new AppendRingReceiver(options.ring);
   }
 
-  handle(message: ToWriter): void {
-    if (message.kind === 'APPENDS') {
-      this.#take(message);
-      while (this.#frames !== null) {
-        this.#commitGroup();
-        if (this.#frames === null && this.#postponed === null) this.#linger();
+  /** Until the log is closed. Throws what makes the file no longer to be trusted. */
+  run(): void {
+    for (;;) {
+      const { signalCount } = this.#ring;
+      if (this.#ring.takeMessageCount()) {
+        const message = receiveMessageOnPort(this.#port)?.message as ToWriter | undefined;
+        if (message?.kind === 'CLOSE') return;
+        if (message?.kind === 'CHECKPOINT') this.#storeCheckpoint(message);
+        if (message?.kind === 'LARGE_APPEND') this.#commitAlone(message.frame);
+      } else if (this.#ring.waitingCount > 0) {
+        this.#commitGathered();
+      } else {
+        this.#ring.sleep(signalCount);
       }
-    } else {
-      this.#postponed = message;
-    }
-    const postponed = this.#postponed;
-    this.#postponed = null;
-    if (postponed?.kind === 'CHECKPOINT') this.#storeCheckpoint(postponed);
-    if (postponed?.kind === 'CLOSE') {
-      this.#writer[Symbol.dispose]();
-      this.#port.close();
     }
   }
 
-  #storeCheckpoint(checkpoint: Extract<ToWriter, { readonly kind: 'CHECKPOINT' }>): void {
+  #storeCheckpoint(checkpoint: Extract<ToWriter, { kind: 'CHECKPOINT' }>): void {
     try {
       this.#writer.storeCheckpoint(checkpoint);
     } catch (error) {
@@ -66,56 +68,42 @@ class WriterLoop {
     }
   }
 
-  #take(message: Extract<ToWriter, { readonly kind: 'APPENDS' }>): void {
-    this.#frames = decodeAppendFrames(message.frames);
-    this.#nowMs = message.nowMs;
+  #commitAlone({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): void {
+    const frames = [decodeAppendFrame(Buffer.from(buffer, byteOffset, byteLength))];
+    this.#commitGroup(() => frames.shift());
   }
 
-  #next(): AppendFrame | undefined {
-    while (this.#frames !== null) {
-      const next = this.#frames.next();
-      if (!next.done) {
-        this.#groupAppendCount += 1;
-        return next.value;
-      }
-      this.#frames = null;
-      if (this.#postponed !== null) return undefined;
-      this.#accept(this.#receive());
+  #commitGathered(): void {
+    const untilMs = performance.now() + GROUP_MS_MAX;
+    let count = 0;
+    this.#commitGroup(() => {
+      const frame = this.#ring.take() ?? this.#awaitFrame(count, untilMs);
+      count += 1;
+      return frame;
+    });
+  }
+
+  /** The next frame of a group that is not complete, or undefined when it is to be committed as it is. */
+  #awaitFrame(count: number, untilMs: number): AppendFrame | undefined {
+    while (count < this.#expectedCount) {
+      const { signalCount } = this.#ring;
+      const frame = this.#ring.take();
+      if (frame !== undefined) return frame;
+      const leftMs = (this.#ring.isTurnOver ? this.#returnUntilMs : untilMs) - performance.now();
+      if (leftMs <= 0) return undefined;
+      this.#ring.sleep(signalCount, leftMs);
     }
     return undefined;
   }
 
-  /** After a group of several the next is about to come: meeting it here spares the way through the event loop. */
-  #linger(): void {
-    if (this.#previousAppendCount <= 1) return;
-    this.#groupAppendCount = 0;
-    this.#accept(this.#receive());
-  }
-
-  #accept(received: ToWriter | undefined): void {
-    if (received?.kind === 'APPENDS') this.#take(received);
-    else this.#postponed = received ?? null;
-  }
-
-  /** The next message; waits for it, for a bounded time, while the group is smaller than the one before. */
-  #receive(): ToWriter | undefined {
-    const untilMs = performance.now() + GATHER_MS_MAX;
-    for (;;) {
-      const seenCount = Atomics.load(this.#sentCount, 0);
-      const received = receiveMessageOnPort(this.#port);
-      if (received !== undefined) return received.message as ToWriter;
-      const leftMs = untilMs - performance.now();
-      if (this.#groupAppendCount >= this.#previousAppendCount || leftMs <= 0) return undefined;
-      Atomics.wait(this.#sentCount, 0, seenCount, leftMs);
-    }
-  }
-
-  #commitGroup(): void {
-    this.#groupAppendCount = 0;
+  #commitGroup(next: () => AppendFrame | undefined): void {
     try {
-      const { outcomes, size, edge } = this.#writer.commitGroup(() => this.#next(), this.#nowMs);
-      this.#previousAppendCount = outcomes.length;
-      if (outcomes.length > 0) report({ kind: 'WRITTEN', outcomes, size, edge: encodeEdge(edge) });
+      const { outcomes, size, edge, commitMs } = this.#writer.commitGroup(next);
+      report({ kind: 'WRITTEN', outcomes, size, edge: encodeEdge(edge) });
+      this.#commitMs += (commitMs - this.#commitMs) * COMMIT_MS_WEIGHT;
+      this.#expectedCount = outcomes.length + this.#ring.waitingCount;
+      const returnMs = Math.min(RETURN_MS_MAX, Math.max(RETURN_MS_MIN, this.#commitMs));
+      this.#returnUntilMs = performance.now() + returnMs;
     } catch (error) {
       if (!(error instanceof GroupNotWrittenError)) throw error;
       const isFatal = primaryCodeOf(error.cause) !== SQLITE_FULL;
@@ -142,8 +130,11 @@ function open(options: WriterOptions): SiteLogWriter | null {
 const options = workerData as WriterOptions;
 const writer = open(options);
 if (writer !== null && parentPort !== null) {
-  const loop = new WriterLoop(writer, parentPort, options);
-  parentPort.on('message', (message: ToWriter) => loop.handle(message));
   const { epoch, size, edge } = writer.state;
   report({ kind: 'OPENED', epoch, size, edge: encodeEdge(edge) });
+  try {
+    new WriterLoop(writer, parentPort, options).run();
+  } finally {
+    writer[Symbol.dispose]();
+  }
 }

@@ -3,6 +3,7 @@ import {
   type AppendOutcome,
   type CheckpointSource,
   checkAppends,
+  decodeEdge,
   followLog,
   LogGrowth,
   type LogHead,
@@ -14,10 +15,8 @@ import {
   SiteLogClosedError,
   type StreamAppend,
   signCheckpoint,
-  type TreeEdge,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
-import { encodeAppendFrame } from './append-frame.js';
 import type { WrittenAppend } from './append-group.js';
 import { noteSigner } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
@@ -48,8 +47,8 @@ export interface SqliteSiteLog extends SiteLog, CheckpointSource {}
 export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<SqliteSiteLog> {
   const signer = noteSigner(options.signingKey);
   const growth = new LogGrowth(0);
-  const tail: LogTail = { size: 0, edge: [] };
-  const onGrown = (size: number, edge: TreeEdge) => {
+  const tail: LogTail = { size: 0, edge: new Uint8Array(0) };
+  const onGrown = (size: number, edge: Uint8Array) => {
     tail.size = size;
     tail.edge = edge;
     growth.grow(size);
@@ -77,7 +76,8 @@ export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<
 /** Where the log stands, as far as it is acknowledged. */
 interface LogTail {
   size: number;
-  edge: TreeEdge;
+  /** As `encodeEdge` gives it: read only by whom the head matters to. */
+  edge: Uint8Array;
 }
 
 class SqliteSiteLogOnThread implements SqliteSiteLog {
@@ -123,16 +123,20 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     this.#assertOpen();
     const refusal = checkAppends(appends);
     if (refusal !== null) return { appended: false, refusal };
-    const frame = encodeAppendFrame(appends, { site: this.#site, epoch: this.#epoch });
     let eventCount = 0;
     for (const { events } of appends) eventCount += events.length;
-    return outcomeOf(await this.#thread.append(frame, eventCount), eventCount, this.#epoch);
+    return outcomeOf(await this.#thread.append(appends, eventCount), eventCount, this.#epoch);
   }
 
   head(): LogHead {
     const { size, edge } = this.#tail;
     if (this.#head?.size !== size) {
-      this.#head = { site: this.#site, epoch: this.#epoch, size, root: rootOf(edge, size, sha256) };
+      this.#head = {
+        site: this.#site,
+        epoch: this.#epoch,
+        size,
+        root: rootOf(decodeEdge(edge, size), size, sha256),
+      };
     }
     return this.#head;
   }

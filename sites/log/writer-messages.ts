@@ -1,5 +1,6 @@
 import type { SiteId } from '@holdfast/schema';
 import type { WrittenAppend } from './append-group.js';
+import type { AppendRingMemory } from './append-ring.js';
 import type { SiteLogFileFault } from './site-log-file.js';
 
 /** What a writer thread is started with. */
@@ -7,18 +8,16 @@ export interface WriterOptions {
   readonly file: string;
   readonly site: SiteId;
   readonly nowMs: number;
-  /** One 32-bit count of the messages sent so far, shared: the writer can wait for it to change. */
-  readonly sentCount: Int32Array<SharedArrayBuffer>;
+  /** Through it come all appends that fit. */
+  readonly ring: AppendRingMemory;
 }
 
-/** From the log to its writer thread. */
+/** From the log to its writer thread, beside the ring. */
 export type ToWriter =
   | {
-      readonly kind: 'APPENDS';
-      /** Frames of `append-frame.ts`, one behind the other. */
-      readonly frames: Uint8Array<ArrayBuffer>;
-      /** The wall clock when they were sent. */
-      readonly nowMs: number;
+      readonly kind: 'LARGE_APPEND';
+      /** One that the ring is too small for. While it is in flight, no other append is. */
+      readonly frame: Uint8Array<ArrayBuffer>;
     }
   | {
       readonly kind: 'CHECKPOINT';

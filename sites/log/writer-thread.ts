@@ -1,23 +1,18 @@
 import { Worker } from 'node:worker_threads';
-import { decodeEdge, SiteLogClosedError, type TreeEdge } from '@holdfast/core';
+import { SiteLogClosedError, type StreamAppend } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import { encodeAppendFrame, frameBytesBound } from './append-frame.js';
 import type { WrittenAppend } from './append-group.js';
+import { AppendRingSender, IN_FLIGHT_BYTES_MAX, newAppendRingMemory } from './append-ring.js';
 import { SiteLogFileError } from './site-log-file.js';
 import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js';
 
 /** Events that the writer has been sent and not answered: one group being committed and one behind it. */
 export const IN_FLIGHT_EVENTS_MAX = 1024;
-/** The same in bytes. One append is always sent, however large. */
-export const IN_FLIGHT_BYTES_MAX = 2 * 1024 * 1024;
 /** Appends that wait behind those in flight. Callers await their appends, so more than this is a caller that does not. */
 export const WAITING_APPENDS_MAX = 16_384;
 /** The same in bytes. */
 export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
-
-/**
- * So many appends are sent at once without waiting for the end of the turn: the writer wakes up and begins while the
- * callers are still preparing the rest of its group.
- */
-const SENT_AT_ONCE_APPENDS = 4;
 
 /** So many appends wait for the disk that this one was not taken. Nothing of it was written; it may be tried again. */
 export class SiteLogOverloadedError extends Error {
@@ -32,44 +27,56 @@ export class SiteLogWriteError extends Error {
 }
 
 interface PendingAppend {
-  readonly frame: Uint8Array;
+  readonly byteLength: number;
   readonly eventCount: number;
   readonly resolve: (written: WrittenAppend) => void;
   readonly reject: (error: Error) => void;
 }
 
+interface WaitingAppend extends PendingAppend {
+  readonly frame: Buffer<ArrayBuffer>;
+}
+
 export interface WriterOpening {
   readonly epoch: number;
   readonly size: number;
-  readonly edge: TreeEdge;
+  readonly edge: Uint8Array;
 }
 
-/** The caller's end of the writer thread: gathers appends, sends them together, and hands each its outcome. */
+interface WriterThreadOptions extends Omit<WriterOptions, 'ring'> {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** After every commit, with the edge as `encodeEdge` gives it. */
+  readonly onGrown: (size: number, edge: Uint8Array) => void;
+}
+
+/** The caller's end of the writer thread: hands over appends, and hands each its outcome. */
 export class WriterThread {
   readonly #worker: Worker;
-  readonly #sentCount: Int32Array<SharedArrayBuffer>;
+  readonly #ring: AppendRingSender;
+  readonly #site: SiteId;
+  readonly #epoch: number;
   readonly #now: () => number;
-  readonly #onGrown: (size: number, edge: TreeEdge) => void;
+  readonly #onGrown: (size: number, edge: Uint8Array) => void;
   readonly #exited: Promise<void>;
-  #waiting: PendingAppend[] = [];
+  #waiting: WaitingAppend[] = [];
   #waitingByteLength = 0;
   /** Sent and not answered, oldest first. */
   readonly #inFlight: PendingAppend[] = [];
   #inFlightEventCount = 0;
-  #inFlightByteLength = 0;
-  #isSendScheduled = false;
+  #isLargeInFlight = false;
+  #isTurnOpen = false;
   #failure: Error | null = null;
   #drained: (() => void) | null = null;
 
   private constructor(
     worker: Worker,
-    options: Pick<WriterOptions, 'sentCount'> & {
-      readonly now: () => number;
-      readonly onGrown: (size: number, edge: TreeEdge) => void;
-    },
+    options: WriterThreadOptions & { readonly ring: AppendRingSender; readonly epoch: number },
   ) {
     this.#worker = worker;
-    this.#sentCount = options.sentCount;
+    this.#ring = options.ring;
+    this.#site = options.site;
+    this.#epoch = options.epoch;
     this.#now = options.now;
     this.#onGrown = options.onGrown;
     this.#exited = new Promise(resolve => {
@@ -87,22 +94,22 @@ export class WriterThread {
 
   /** Starts the thread and opens the file in it. Throws `SiteLogFileError`. */
   static async open(
-    options: Omit<WriterOptions, 'sentCount'> & {
-      readonly now: () => number;
-      readonly onGrown: (size: number, edge: TreeEdge) => void;
-    },
+    options: WriterThreadOptions,
   ): Promise<{ readonly thread: WriterThread; readonly opening: WriterOpening }> {
     const { file, site, nowMs } = options;
-    const sentCount = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+    const memory = newAppendRingMemory();
     const worker = new Worker(new URL('./site-log.worker.js', import.meta.url), {
-      workerData: { file, site, nowMs, sentCount } satisfies WriterOptions,
+      workerData: { file, site, nowMs, ring: memory } satisfies WriterOptions,
       name: 'site-log-writer',
     });
     const report = await firstReport(worker);
     if (report.kind === 'OPENED') {
-      const { epoch, size } = report;
-      const thread = new WriterThread(worker, { ...options, sentCount });
-      return { thread, opening: { epoch, size, edge: decodeEdge(report.edge, size) } };
+      const { epoch, size, edge } = report;
+      const ring = new AppendRingSender(memory);
+      return {
+        thread: new WriterThread(worker, { ...options, ring, epoch }),
+        opening: { epoch, size, edge },
+      };
     }
     await worker.terminate();
     if (report.kind !== 'NOT_OPENED') throw new Error(`the writer began with ${report.kind}`);
@@ -111,21 +118,28 @@ export class WriterThread {
     });
   }
 
-  /** Resolves after the commit. Rejects with `SiteLogOverloadedError`, `SiteLogWriteError` or `SiteLogClosedError`. */
-  append(frame: Uint8Array, eventCount: number): Promise<WrittenAppend> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (
-      this.#waiting.length >= WAITING_APPENDS_MAX ||
-      this.#waitingByteLength + frame.length > WAITING_BYTES_MAX
-    ) {
-      const waiting = `${this.#waiting.length} appends with ${this.#waitingByteLength} bytes wait for the disk`;
-      return Promise.reject(new SiteLogOverloadedError(`${waiting}; this one was not taken`));
-    }
+  /**
+   * Resolves after the commit. Rejects with `EnvelopeError`, `SiteLogOverloadedError`, `SiteLogWriteError` or
+   * `SiteLogClosedError`.
+   */
+  append(appends: readonly StreamAppend[], eventCount: number): Promise<WrittenAppend> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ frame, eventCount, resolve, reject });
-      this.#waitingByteLength += frame.length;
-      if (this.#waiting.length >= SENT_AT_ONCE_APPENDS) this.#send();
-      else this.#scheduleSend();
+      if (this.#failure !== null) throw this.#failure;
+      const log = { site: this.#site, epoch: this.#epoch, nowMs: this.#now() };
+      const bytesBound = frameBytesBound(appends);
+      const offset = this.#waiting.length > 0 ? null : this.#reserve(bytesBound, eventCount);
+      if (offset !== null) {
+        const byteLength = encodeAppendFrame(appends, log, this.#ring.bytes, offset);
+        this.#publish({ byteLength, eventCount, resolve, reject }, offset);
+      } else {
+        this.#assertRoomToWait(bytesBound);
+        const memory = Buffer.allocUnsafeSlow(bytesBound);
+        const byteLength = encodeAppendFrame(appends, log, memory);
+        const frame = memory.subarray(0, byteLength);
+        this.#waiting.push({ frame, byteLength, eventCount, resolve, reject });
+        this.#waitingByteLength += byteLength;
+        this.#sendWaiting();
+      }
     });
   }
 
@@ -146,50 +160,75 @@ export class WriterThread {
     await this.#exited;
   }
 
-  /** After this turn of the event loop, so that all who append in it travel together. */
-  #scheduleSend(): void {
-    if (this.#isSendScheduled) return;
-    this.#isSendScheduled = true;
+  #reserve(byteLength: number, eventCount: number): number | null {
+    if (this.#isLargeInFlight || this.#inFlightEventCount + eventCount > IN_FLIGHT_EVENTS_MAX) return null;
+    return this.#ring.reserve(byteLength);
+  }
+
+  /**
+   * The first of a turn wakes the writer, which begins while the callers are still preparing the rest of its group; the
+   * end of the turn tells it that the group is complete.
+   */
+  #publish(pending: PendingAppend, offset: number): void {
+    this.#ring.publish(offset, pending.byteLength);
+    this.#inFlight.push(pending);
+    this.#inFlightEventCount += pending.eventCount;
+    if (this.#isTurnOpen) return;
+    this.#isTurnOpen = true;
+    this.#ring.signal();
     setImmediate(() => {
-      this.#isSendScheduled = false;
-      this.#send();
+      this.#isTurnOpen = false;
+      this.#ring.endTurn();
+      this.#ring.signal();
     });
   }
 
-  #send(): void {
-    let count = 0;
-    let byteLength = 0;
-    for (const { frame, eventCount } of this.#waiting) {
-      const isFull =
-        this.#inFlightEventCount + eventCount > IN_FLIGHT_EVENTS_MAX ||
-        this.#inFlightByteLength + frame.length > IN_FLIGHT_BYTES_MAX;
-      if (isFull && this.#inFlightEventCount > 0) break;
-      count += 1;
-      byteLength += frame.length;
-      this.#inFlightEventCount += eventCount;
-      this.#inFlightByteLength += frame.length;
+  #assertRoomToWait(byteLength: number): void {
+    if (
+      this.#waiting.length < WAITING_APPENDS_MAX &&
+      this.#waitingByteLength + byteLength <= WAITING_BYTES_MAX
+    ) {
+      return;
     }
-    if (count === 0) return;
-    const frames = new Uint8Array(byteLength);
-    let offset = 0;
-    for (const pending of this.#waiting.splice(0, count)) {
-      frames.set(pending.frame, offset);
-      offset += pending.frame.length;
-      this.#inFlight.push(pending);
-    }
-    this.#waitingByteLength -= byteLength;
-    this.#post({ kind: 'APPENDS', frames, nowMs: this.#now() }, [frames.buffer]);
+    const waiting = `${this.#waiting.length} appends with ${this.#waitingByteLength} bytes wait for the disk`;
+    throw new SiteLogOverloadedError(`${waiting}; this one was not taken`);
   }
 
-  #post(message: ToWriter, transfer: readonly ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, transfer);
-    Atomics.add(this.#sentCount, 0, 1);
-    Atomics.notify(this.#sentCount, 0);
+  /** As many of those that wait as there is room for, in order. */
+  #sendWaiting(): void {
+    let count = 0;
+    for (const waiting of this.#waiting) {
+      if (waiting.byteLength > IN_FLIGHT_BYTES_MAX) {
+        if (this.#inFlight.length > 0) break;
+        this.#sendLarge(waiting);
+      } else {
+        const offset = this.#reserve(waiting.byteLength, waiting.eventCount);
+        if (offset === null) break;
+        this.#ring.bytes.set(waiting.frame, offset);
+        this.#publish(waiting, offset);
+      }
+      count += 1;
+      this.#waitingByteLength -= waiting.byteLength;
+    }
+    if (count > 0) this.#waiting.splice(0, count);
+  }
+
+  #sendLarge(pending: WaitingAppend): void {
+    this.#isLargeInFlight = true;
+    this.#inFlight.push(pending);
+    this.#inFlightEventCount += pending.eventCount;
+    this.#post({ kind: 'LARGE_APPEND', frame: pending.frame });
+  }
+
+  #post(message: ToWriter): void {
+    this.#worker.postMessage(message);
+    this.#ring.countMessage();
+    this.#ring.signal();
   }
 
   #receive(report: WriterReport): void {
     if (report.kind === 'WRITTEN') {
-      this.#onGrown(report.size, decodeEdge(report.edge, report.size));
+      this.#onGrown(report.size, report.edge);
       const answered = this.#answered(report.outcomes.length);
       for (const [index, pending] of answered.entries()) pending.resolve(report.outcomes[index]!);
     } else if (report.kind === 'NOT_WRITTEN') {
@@ -199,16 +238,15 @@ export class WriterThread {
       for (const pending of this.#answered(report.appendCount)) pending.reject(error);
       if (report.isFatal) this.#fail(error);
     }
-    if (this.#waiting.length > 0) this.#scheduleSend();
-    else if (this.#inFlight.length === 0) this.#drained?.();
+    if (this.#failure === null) this.#sendWaiting();
+    if (this.#waiting.length + this.#inFlight.length === 0) this.#drained?.();
   }
 
   #answered(count: number): readonly PendingAppend[] {
     const answered = this.#inFlight.splice(0, count);
-    for (const { frame, eventCount } of answered) {
-      this.#inFlightEventCount -= eventCount;
-      this.#inFlightByteLength -= frame.length;
-    }
+    for (const { eventCount } of answered) this.#inFlightEventCount -= eventCount;
+    if (this.#isLargeInFlight) this.#isLargeInFlight = false;
+    else this.#ring.free(count);
     return answered;
   }
 
