@@ -1,6 +1,6 @@
-import { decodeEventData } from '@holdfast/core';
+import { decodeEventData, type RecordedEvent } from '@holdfast/core';
 import type { ReplicaIntake } from '@holdfast/interconnect';
-import type { CommandEvent, CommandId } from '@holdfast/schema';
+import { type CommandEvent, type CommandId, EventDecodeError, type SiteId } from '@holdfast/schema';
 
 export type CommandAnswer = Exclude<CommandEvent, { type: 'CommandIssued' }>;
 
@@ -12,7 +12,10 @@ const answerTypes: ReadonlySet<string> = new Set<CommandAnswer['type']>([
 
 /** Sees the children's answers to commands as soon as they are durable here, before any read model does. */
 export class AnswerWatch {
-  readonly #waiting = new Map<CommandId, (answer: CommandAnswer) => void>();
+  readonly #waiting = new Map<
+    CommandId,
+    { readonly siteId: SiteId; readonly settle: (answer: CommandAnswer) => void }
+  >();
 
   /** The same intake, watched. */
   watch(intake: ReplicaIntake): ReplicaIntake {
@@ -22,7 +25,7 @@ export class AnswerWatch {
         const outcome = await intake.commit(batch);
         if (outcome === 'COMMITTED' && this.#waiting.size > 0) {
           for (const event of batch.events) {
-            if (answerTypes.has(event.type)) this.#settle(decodeEventData(event) as CommandAnswer);
+            if (answerTypes.has(event.type)) this.#settle(event);
           }
         }
         return outcome;
@@ -30,8 +33,8 @@ export class AnswerWatch {
     };
   }
 
-  /** Null when no answer came in time. Call it before the command is issued. */
-  answerTo(commandId: CommandId, timeoutMs: number): Promise<CommandAnswer | null> {
+  /** The answer of that site alone; null when none came in time. Call it before the command is issued. */
+  answerTo(commandId: CommandId, siteId: SiteId, timeoutMs: number): Promise<CommandAnswer | null> {
     return new Promise(resolve => {
       const settle = (answer: CommandAnswer | null) => {
         clearTimeout(timer);
@@ -39,11 +42,20 @@ export class AnswerWatch {
         resolve(answer);
       };
       const timer = setTimeout(settle, timeoutMs, null);
-      this.#waiting.set(commandId, settle);
+      this.#waiting.set(commandId, { siteId, settle });
     });
   }
 
-  #settle(answer: CommandAnswer): void {
-    this.#waiting.get(answer.data.commandId)?.(answer);
+  /** What is committed is committed: an answer that nobody can read must not look like a failed commit. */
+  #settle(event: RecordedEvent): void {
+    let answer: CommandAnswer;
+    try {
+      answer = decodeEventData(event) as CommandAnswer;
+    } catch (error) {
+      if (error instanceof EventDecodeError) return;
+      throw error;
+    }
+    const waiting = this.#waiting.get(answer.data.commandId);
+    if (waiting?.siteId === event.site) waiting.settle(answer);
   }
 }

@@ -58,7 +58,7 @@ async function wish(
       message: `no site ${targetSiteId} reports here`,
     };
   }
-  const answer = answers.answerTo(commandId, options.isUp(targetSiteId) ? ANSWER_WAIT_MS : 0);
+  const answer = answers.answerTo(commandId, targetSiteId, options.isUp(targetSiteId) ? ANSWER_WAIT_MS : 0);
   const issued = newEvent(
     { type: 'CommandIssued', data: { commandId, targetSiteId, command, notAfterMs: null } },
     { id: newId() as EventId, actor, occurredAtMs: now(), clockQuality: 'UNKNOWN' },
