@@ -24,6 +24,7 @@ export {
   sealCredentials,
 } from './credentials/sealed-credentials.js';
 export { noteSigner, rawPublicKey, verifyNote } from './log/ed25519-notes.js';
+export { lockFile } from './log/file-lock.js';
 export { sha256 } from './log/sha256.js';
 export {
   SITE_LOG_FILE_NAME,

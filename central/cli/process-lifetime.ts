@@ -10,16 +10,24 @@ export function createLogger(name: string): Logger {
 }
 
 /**
+ * One Ctrl-C may arrive twice: from the terminal, which tells every process of the group, and from the process that
+ * started this one and passes it on.
+ */
+const SAME_INTERRUPT_MS = 500;
+
+/**
  * Aborted when this process shall end: Ctrl-C, SIGTERM, or the death of the process that started it (its IPC channel
  * closes). A second Ctrl-C ends it at once.
  */
 export function processLifetime(): AbortSignal {
   const controller = new AbortController();
-  const end = () => {
-    if (controller.signal.aborted) process.exit(1);
+  let firstInterruptAt: number | null = null;
+  const interrupt = () => {
+    firstInterruptAt ??= performance.now();
+    if (performance.now() - firstInterruptAt > SAME_INTERRUPT_MS) process.exit(1);
     controller.abort();
   };
-  process.on('SIGINT', end);
+  process.on('SIGINT', interrupt);
   process.on('SIGTERM', () => controller.abort());
   process.on('disconnect', () => controller.abort());
   // Being listened to must not keep a process alive that has nothing left to do.

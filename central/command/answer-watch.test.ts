@@ -26,14 +26,29 @@ async function commitAnswer(watch: AnswerWatch, commandId: CommandId): Promise<s
 test('an answer is seen when it is durable', async () => {
   const watch = new AnswerWatch();
   const commandId = newUuid<CommandId>();
-  const waiting = watch.answerTo(commandId, 10_000);
+  const waiting = watch.answerTo(commandId, child, 10_000);
   assert.is(await commitAnswer(watch, commandId), 'COMMITTED');
   assert.is((await waiting)?.type, 'CommandApplied');
 });
 
+test('only the site that was asked may answer', async () => {
+  const watch = new AnswerWatch();
+  const commandId = newUuid<CommandId>();
+  const waiting = watch.answerTo(commandId, newUuid<SiteId>(), 50);
+  await commitAnswer(watch, commandId);
+  assert.is(await waiting, null);
+});
+
+test('an answer that nobody can read does not undo the commit that holds it', async () => {
+  const watch = new AnswerWatch();
+  const waiting = watch.answerTo(newUuid<CommandId>(), child, 50);
+  assert.is(await commitAnswer(watch, 'no id at all' as CommandId), 'COMMITTED');
+  assert.is(await waiting, null);
+});
+
 test('no answer in time is no answer, and an answer to another command is not taken for it', async () => {
   const watch = new AnswerWatch();
-  const waiting = watch.answerTo(newUuid<CommandId>(), 50);
+  const waiting = watch.answerTo(newUuid<CommandId>(), child, 50);
   await commitAnswer(watch, newUuid<CommandId>());
   assert.is(await waiting, null);
 });

@@ -1,5 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   createCertificateAuthority,
@@ -12,10 +11,11 @@ import {
   savePeerCredentials,
 } from '@holdfast/interconnect';
 import { SiteId } from '@holdfast/schema';
-import { clipNames } from '@holdfast/sites';
+import { clipNames, lockFile } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { writeCentralConfiguration, writeSiteConfiguration } from './demonstration-configuration.js';
 import { type DemonstrationPlan, type PlannedSite, preparePlan, writePlan } from './demonstration-plan.js';
+import { assertPortFree, freePort } from './demonstration-ports.js';
 import { runSupervisedProcess } from './supervised-process.js';
 
 export interface DemonstrationOptions {
@@ -54,13 +54,10 @@ export async function runDemonstration(
 ): Promise<void> {
   const { dataDirectory, logger } = options;
   const clips = clipNames.map(name => ({ name, title: clipTitles[name] }));
+  using _lock = lockDataDirectory(dataDirectory);
   let plan = preparePlan({ ...options, clips });
   await prepareCertificates(dataDirectory, plan);
-  const ports = {
-    http: options.port || (await freePort()),
-    listen: await freePort(),
-    cameras: plan.camerasPort ?? (await freePort()),
-  };
+  const ports = await choosePorts(options.port, plan);
 
   await using links = new LinkSet();
   for (const site of plan.sites) {
@@ -103,6 +100,35 @@ export async function runDemonstration(
     stop.abort();
     await Promise.allSettled(processes);
   }
+}
+
+export class DemonstrationRunningError extends Error {
+  override readonly name = 'DemonstrationRunningError';
+  readonly code = 'DEMONSTRATION_RUNNING';
+}
+
+/** A second demonstration would write its own ports into the files that the first one's processes start from. */
+function lockDataDirectory(dataDirectory: string): Disposable {
+  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  const lock = lockFile(path.join(dataDirectory, 'demonstration.lock'));
+  if (lock !== null) return lock;
+  throw new DemonstrationRunningError(
+    `${dataDirectory}: a demonstration runs with this data; end it first, or name another folder with --data`,
+  );
+}
+
+async function choosePorts(httpPort: number, plan: DemonstrationPlan) {
+  if (httpPort !== 0) await assertPortFree(httpPort, 'choose another one with --port');
+  if (plan.camerasPort !== null) {
+    const advice =
+      'the sites know their simulated cameras under it: end that program, or name another folder with --data';
+    await assertPortFree(plan.camerasPort, advice);
+  }
+  return {
+    http: httpPort || (await freePort()),
+    listen: await freePort(),
+    cameras: plan.camerasPort ?? (await freePort()),
+  };
 }
 
 class LinkSet implements AsyncDisposable {
@@ -194,15 +220,4 @@ async function prepareCertificates(dataDirectory: string, plan: DemonstrationPla
       await issuePeerCredentials(authority, { site, role, nowMs: Date.now() }),
     );
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -11,6 +11,7 @@ import {
   prepareEventStatements,
   type WrittenAppend,
 } from './append-group.js';
+import { lockFile, primaryCodeOf } from './file-lock.js';
 import { sha256 } from './sha256.js';
 import {
   assertSiteLogFile,
@@ -35,7 +36,6 @@ export const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 /** A reader may hold the file for a moment; a second writer is caught by the lock file long before. */
 const BUSY_TIMEOUT_MS = 5000;
 /** Primary result codes of SQLite. */
-const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 const SQLITE_CONSTRAINT = 19;
 /** After the ballast was thrown off, this long until it is tried to take it again. */
@@ -105,7 +105,7 @@ function openWriter(options: SiteLogWriterOptions, ballast: Ballast): SiteLogWri
     return writer;
   } catch (error) {
     db?.close();
-    lock.close();
+    lock[Symbol.dispose]();
     throw error;
   }
 }
@@ -113,7 +113,7 @@ function openWriter(options: SiteLogWriterOptions, ballast: Ballast): SiteLogWri
 /** The one writer of a log file. Synchronous: it lives in a thread of its own. */
 export class SiteLogWriter implements Disposable {
   readonly #db: DatabaseSync;
-  readonly #lock: DatabaseSync;
+  readonly #lock: Disposable;
   readonly #ballast: Ballast;
   readonly #monotonicMs: () => number;
   readonly #statements: EventStatements;
@@ -128,7 +128,7 @@ export class SiteLogWriter implements Disposable {
 
   constructor(opened: {
     readonly db: DatabaseSync;
-    readonly lock: DatabaseSync;
+    readonly lock: Disposable;
     readonly ballast: Ballast;
     readonly state: SiteLogState;
     readonly recordedAt: bigint;
@@ -208,7 +208,7 @@ export class SiteLogWriter implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
-    this.#lock.close();
+    this.#lock[Symbol.dispose]();
   }
 
   #transact(fill: (group: AppendGroup) => void): WrittenGroup {
@@ -260,30 +260,15 @@ export class SiteLogWriter implements Disposable {
   }
 }
 
-/** SQLite's primary result code (the low byte of the extended one), or null when the error is not SQLite's. */
-export function primaryCodeOf(error: unknown): number | null {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
-  return error.errcode & 0xff;
-}
-
 function isDiskFull(error: unknown): boolean {
   return primaryCodeOf(error) === SQLITE_FULL || (error instanceof Error && isDiskFull(error.cause));
 }
 
-/**
- * Two writers would each believe in their own tail. The lock is SQLite's own on an empty file beside the log: the
- * operating system releases it when a process is killed, which a file with a process id would not.
- */
-function lockLog(file: string): DatabaseSync {
-  const lock = new DatabaseSync(`${file}.lock`);
-  try {
-    lock.exec('BEGIN EXCLUSIVE');
-    return lock;
-  } catch (cause) {
-    lock.close();
-    if (primaryCodeOf(cause) !== SQLITE_BUSY) throw cause;
-    throw new SiteLogFileError('IN_USE', file, 'another process writes this log', { cause });
-  }
+/** Two writers would each believe in their own tail. */
+function lockLog(file: string): Disposable {
+  const lock = lockFile(`${file}.lock`);
+  if (lock === null) throw new SiteLogFileError('IN_USE', file, 'another process writes this log');
+  return lock;
 }
 
 function openForWriting(file: string): DatabaseSync {

@@ -2,12 +2,12 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { encodeEdge } from '@holdfast/core';
 import { type AppendFrame, decodeAppendFrame } from './append-frame.js';
 import { AppendRingReceiver } from './append-ring.js';
+import { primaryCodeOf } from './file-lock.js';
 import { SiteLogFileError } from './site-log-file.js';
 import {
   GROUP_MS_MAX,
   GroupNotWrittenError,
   openSiteLogWriter,
-  primaryCodeOf,
   type SiteLogWriter,
 } from './site-log-writer.js';
 import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js';
