@@ -46,8 +46,9 @@ import { createEmulatedLinkControl } from './link/emulated-link-control.js';
 import { FactsWatch } from './link/facts-watch.js';
 import { OutageWatch } from './link/outage-watch.js';
 import { createCentralMediaDirectory } from './media-gateway/central-media-directory.js';
-import { openDatabase } from './postgres/database.js';
+import { type Database, openDatabase } from './postgres/database.js';
 import type { Sql } from './postgres/sql.js';
+import { Freshness } from './read-models/freshness.js';
 import { PROJECTED_CHANNEL, Projector } from './read-models/projector.js';
 import { READ_MODELS_VERSION, readModels } from './read-models/read-models.js';
 import { createRetrievalFacts } from './read-models/retrieval/retrieval-facts.query.js';
@@ -78,7 +79,8 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   const { servers, links, retrievals, projector, pins, facts, projected, intake, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
   const listenPort = await listen(grpc, parts, options.configuration, stack);
-  const http = stack.use(await openHttp(options, parts));
+  const readiness = { isShown: false };
+  const http = stack.use(await openHttp(options, parts, readiness));
   const failed = new AbortController();
   const running = AbortSignal.any([signal, failed.signal]);
   const reportKnown = childReporter(options, parts);
@@ -89,16 +91,22 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
   const tasks = [
     servers.run(running),
+    parts.database.watch(running),
     runOwnLogIntake({ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random }),
     projector.run(running),
     pins.run(projected, running, retry),
     facts.run({ projected, onMoved, onFailure: retry }, running),
     retrievals.run(running),
   ];
-  options.onReady({ httpPort: http.port, listenPort });
-  logger.info({ site: options.configuration.site, httpPort: http.port, listenPort }, 'central runs');
+  const announce = async () => {
+    await showOwnLog(parts, running);
+    if (running.aborted) return;
+    readiness.isShown = true;
+    options.onReady({ httpPort: http.port, listenPort });
+    logger.info({ site: options.configuration.site, httpPort: http.port, listenPort }, 'central runs');
+  };
   try {
-    await Promise.all(tasks);
+    await Promise.all([...tasks, announce()]);
   } finally {
     failed.abort();
     await links.settled();
@@ -120,11 +128,17 @@ function childReporter(
   };
 }
 
+/** Who is told that a central serves may ask for every site that it has enrolled. */
+function showOwnLog({ sql, servers, projected }: CentralParts, signal: AbortSignal): Promise<void> {
+  return new Freshness({ sql, ownHead: () => servers.log.head(), projected }).untilOwnLog(signal);
+}
+
 interface CentralParts {
   readonly dataDirectory: string;
   readonly credentials: PeerCredentials;
   readonly servers: SiteServers;
   readonly retrieved: RecordingServer;
+  readonly database: Database;
   readonly sql: Sql;
   readonly intake: ReplicaIntake;
   readonly answers: AnswerWatch;
@@ -144,12 +158,13 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials);
   const credentials = await loadPeerCredentials(credentialsDirectory);
   if (credentials === null) throw new CredentialsMissingError(credentialsDirectory);
-  const { sql } = stack.use(
+  const database = stack.use(
     await openDatabase({
       directory: path.join(dataDirectory, 'postgres'),
       databaseUrl: process.env.DATABASE_URL ?? null,
     }),
   );
+  const { sql } = database;
   const pins = new EvidenceLockPins({ sql, now: Date.now });
   await pins.refresh();
   const servers = stack.use(await openSiteServers({ ...options, pins: () => pins.spans() }));
@@ -173,7 +188,19 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   );
   const linked = await openLinks({ sql, servers, channels, retrieved, logger }, stack);
   return {
-    ...{ dataDirectory, credentials, servers, retrieved, sql, intake, answers, projected, projector, pins },
+    ...{
+      dataDirectory,
+      credentials,
+      servers,
+      retrieved,
+      database,
+      sql,
+      intake,
+      answers,
+      projected,
+      projector,
+      pins,
+    },
     ...{ channels, logger, ...linked },
   };
 }
@@ -238,7 +265,11 @@ async function listen(
   return (await grpc.listen(address)).port;
 }
 
-function openHttp(options: RunCentralOptions, parts: CentralParts): Promise<CentralHttp> {
+function openHttp(
+  options: RunCentralOptions,
+  parts: CentralParts,
+  readiness: { readonly isShown: boolean },
+): Promise<CentralHttp> {
   const { configuration, baseDirectory, logger } = options;
   const { sql, servers, links, answers, retrievals, channels, retrieved, dataDirectory } = parts;
   const { siteId: ownSite, log, management, recordingServers } = servers;
@@ -267,7 +298,8 @@ function openHttp(options: RunCentralOptions, parts: CentralParts): Promise<Cent
       sealCredentials: (site, userName, password) => sealForSite(sql, site, { userName, password }),
       servers: () =>
         [...recordingServers.values()].map(server => ({
-          name: `recording server ${server.recordingServerId}`,
+          name:
+            management.state.recordingServers.get(server.recordingServerId)?.name ?? server.recordingServerId,
           state: server.isHalted ? 'HALTED' : 'RUNNING',
           detail: null,
         })),
@@ -279,7 +311,7 @@ function openHttp(options: RunCentralOptions, parts: CentralParts): Promise<Cent
     administrator: Administrator.load(dataDirectory),
     tokens: AccessTokens.load({ dataDirectory, issuer: `urn:uuid:${ownSite}`, now: Date.now }),
     reportSignIn: signInReporter({ log, now: Date.now, newEventId: newId, logger }),
-    notReadyBecause: () => null,
+    notReadyBecause: () => (readiness.isShown ? null : 'the read models do not show the own log yet'),
     onFault: error => logger.error({ err: error }, 'a request failed'),
   });
 }

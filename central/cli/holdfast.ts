@@ -15,7 +15,7 @@ const program = new Command('holdfast')
   .exitOverride()
   .configureHelp({ sortSubcommands: false });
 
-/** Commands return their exit code; a non-empty event loop does not hold the process after that. */
+/** Commands return their exit code; the process ends with it when all is written. */
 const ends =
   <Args extends unknown[]>(command: (...args: Args) => number | Promise<number>) =>
   async (...args: Args) => {
@@ -132,6 +132,8 @@ try {
     process.exitCode = EXIT_WRONG_USE;
   }
 }
+// A client that keeps dialling a server that is gone would keep this process alive: alive, and serving nothing.
+process.stdout.write('', () => process.exit());
 
 function describe(error: Error): string {
   const cause = error.cause instanceof Error ? `\n  because: ${error.cause.message}` : '';

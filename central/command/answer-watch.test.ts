@@ -9,7 +9,7 @@ import { AnswerWatch } from './answer-watch.js';
 const test = suite('answer watch');
 const [child, parent] = [newUuid<SiteId>(), newUuid<SiteId>()];
 
-async function commitAnswer(watch: AnswerWatch, commandId: CommandId): Promise<string> {
+async function commitAnswer(watch: AnswerWatch, commandId: CommandId, data?: Uint8Array): Promise<string> {
   const log = createMemorySiteLog({ site: child, now: () => 1, sha256 });
   const applied = newEvent(
     { type: 'CommandApplied', data: { commandId, parentSiteId: parent, wishRevision: 0 } },
@@ -18,7 +18,8 @@ async function commitAnswer(watch: AnswerWatch, commandId: CommandId): Promise<s
   await log.append([{ stream: `answers-${parent}`, expected: 'none', events: [applied] }]);
   const intake = watch.watch(createMemoryReplicaIntake());
   const { fence, cursor } = await intake.openSession(child);
-  const events = await log.read({ after: 0, limit: 10 });
+  const recorded = await log.read({ after: 0, limit: 10 });
+  const events = recorded.map(event => (data ? { ...event, data } : event));
   const after = { epoch: 1, position: events.length, treeEdge: [] };
   return intake.commit({ site: child, fence, before: cursor, after, events });
 }
@@ -41,8 +42,9 @@ test('only the site that was asked may answer', async () => {
 
 test('an answer that nobody can read does not undo the commit that holds it', async () => {
   const watch = new AnswerWatch();
-  const waiting = watch.answerTo(newUuid<CommandId>(), child, 50);
-  assert.is(await commitAnswer(watch, 'no id at all' as CommandId), 'COMMITTED');
+  const commandId = newUuid<CommandId>();
+  const waiting = watch.answerTo(commandId, child, 50);
+  assert.is(await commitAnswer(watch, commandId, new TextEncoder().encode('{}')), 'COMMITTED');
   assert.is(await waiting, null);
 });
 

@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { startEmbeddedPostgres } from './embedded-postgres.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { applyMigrations } from './migrations.js';
 import { type Sql, sqlTypes } from './sql.js';
 
@@ -10,6 +10,11 @@ const CONNECT_TIMEOUT_SECONDS = 10;
 export interface Database extends AsyncDisposable {
   /** A pool of connections. */
   readonly sql: Sql;
+  /**
+   * Waits until the signal is aborted. Throws `EmbeddedPostgresError` when the embedded server ends before: nothing here
+   * starts it again, so the process must end and be started anew. A server of somebody else's may come back by itself.
+   */
+  watch(signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -35,7 +40,16 @@ export async function openDatabase(options: {
     await close();
     throw error;
   }
-  return { sql, [Symbol.asyncDispose]: close };
+  return { sql, watch: signal => watch(embedded, signal), [Symbol.asyncDispose]: close };
+}
+
+async function watch(embedded: EmbeddedPostgres | null, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const stopped = new Promise<null>(resolve => {
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  const death = await Promise.race([stopped, ...(embedded ? [embedded.died] : [])]);
+  if (death) throw death;
 }
 
 function connect(target: string | { host: string; username: string; database: string }): Sql {

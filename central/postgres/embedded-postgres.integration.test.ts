@@ -1,12 +1,13 @@
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDatabase } from './database.js';
+import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import type { Sql } from './sql.js';
 
 const test = suite('embedded Postgres');
@@ -74,6 +75,24 @@ test('keeps every commit when this process and the server are killed, and leaves
   await withDatabase(directory, async sql => {
     const [row] = await sql`select seq from feed_head`;
     assert.ok(row!.seq >= committed, `${row!.seq} of ${committed}`);
+  });
+});
+
+test('says so when the server is killed under it, and serves again after a new start', async () => {
+  const killed = await openDatabase({ directory, databaseUrl: null });
+  const watched = killed.watch(new AbortController().signal).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  const pidFile = await readFile(path.join(directory, 'cluster', 'postmaster.pid'), 'utf8');
+  process.kill(Number.parseInt(pidFile, 10), 'SIGKILL');
+  const error = await watched;
+  assert.instance(error, EmbeddedPostgresError);
+  assert.match((error as Error).message, 'SIGKILL');
+  await killed[Symbol.asyncDispose]();
+  await withDatabase(directory, async sql => {
+    const [row] = await sql`select 1 as one`;
+    assert.is(row!.one, 1);
   });
 });
 

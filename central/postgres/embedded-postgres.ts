@@ -31,6 +31,8 @@ export interface EmbeddedPostgres extends AsyncDisposable {
   /** The folder of the Unix socket: `host` for a client. Mode 0700, so that no password is needed. */
   readonly socketDirectory: string;
   readonly processId: number;
+  /** Resolves with the server's last words when it ends without having been told to. */
+  readonly died: Promise<EmbeddedPostgresError>;
 }
 
 /**
@@ -51,11 +53,14 @@ export async function startEmbeddedPostgres(options: {
   await settlePredecessor(cluster);
   const socket = await chooseSocketDirectory(directory, confinement);
   try {
-    const server = await launch(binaries.postgres, cluster, socket.directory, confinement);
+    const { server, said } = await launch(binaries.postgres, cluster, socket.directory, confinement);
+    const stopping = new AbortController();
     return {
       socketDirectory: socket.directory,
       processId: server.pid!,
+      died: deathOf(server, said, stopping.signal),
       async [Symbol.asyncDispose]() {
+        stopping.abort();
         await stop(server);
         if (socket.temporary) await rm(socket.directory, { recursive: true, force: true });
       },
@@ -178,7 +183,7 @@ async function launch(
   cluster: string,
   socketDirectory: string,
   confinement: Confinement,
-): Promise<ChildProcess> {
+): Promise<{ readonly server: ChildProcess; readonly said: () => string }> {
   const [command, ...words] = [
     // A fast shutdown when this process dies, however it dies: no orphan keeps the cluster.
     ...(hasSetpriv() ? ['setpriv', '--pdeathsig', 'INT', '--'] : []),
@@ -190,11 +195,11 @@ async function launch(
   const deadline = performance.now() + PREDECESSOR_WAIT_MS;
   for (;;) {
     const { server, outcome, said } = await attempt(command!, words);
-    if (outcome === 'READY') return server;
+    if (outcome === 'READY') return { server, said };
     server.kill('SIGKILL');
     // Sessions of a killed server notice its end within moments.
-    if (!said.includes('pre-existing shared memory block') || performance.now() > deadline) {
-      throw new EmbeddedPostgresError(`PostgreSQL did not start with ${cluster} (${outcome}): ${said}`);
+    if (!said().includes('pre-existing shared memory block') || performance.now() > deadline) {
+      throw new EmbeddedPostgresError(`PostgreSQL did not start with ${cluster} (${outcome}): ${said()}`);
     }
     await delay(PREDECESSOR_POLL_MS);
   }
@@ -203,7 +208,7 @@ async function launch(
 async function attempt(
   command: string,
   words: readonly string[],
-): Promise<{ server: ChildProcess; outcome: 'READY' | 'EXITED' | 'TIMED_OUT'; said: string }> {
+): Promise<{ server: ChildProcess; outcome: 'READY' | 'EXITED' | 'TIMED_OUT'; said: () => string }> {
   const server = spawn(command, words, {
     stdio: ['ignore', 'ignore', 'pipe'],
     // Its own session: a Ctrl-C in the terminal must reach us first, so that what is in flight can be finished.
@@ -222,7 +227,21 @@ async function attempt(
     delay(READY_WAIT_MS, 'TIMED_OUT' as const, { signal: waited.signal }),
   ]);
   waited.abort();
-  return { server, outcome, said: said() };
+  return { server, outcome, said };
+}
+
+/** Never resolves for a server that is stopped. */
+function deathOf(
+  server: ChildProcess,
+  said: () => string,
+  stopping: AbortSignal,
+): Promise<EmbeddedPostgresError> {
+  return new Promise(resolve => {
+    server.once('close', (code, killedBy) => {
+      if (stopping.aborted) return;
+      resolve(new EmbeddedPostgresError(`PostgreSQL ended by itself (${killedBy ?? code}): ${said()}`));
+    });
+  });
 }
 
 function collect(child: ChildProcess): () => string {

@@ -22,24 +22,23 @@ export class Freshness {
   /** Until the answer of that site to that command is folded, and with it everything that came before it in its log. */
   async untilAnswered(site: SiteId, commandId: CommandId): Promise<void> {
     if (site === this.#ownHead().site) return this.untilOwnLog();
-    await this.#until(async () => {
+    await this.#until(AbortSignal.timeout(FRESHNESS_WAIT_MS_MAX), async () => {
       const [row] = await this.#sql`select 1 from command where id = ${commandId} and state <> 'PENDING'`;
       return row !== undefined;
     });
   }
 
-  /** Until everything that is in this site's own log now is folded. */
-  async untilOwnLog(): Promise<void> {
+  /** Until everything that is in this site's own log now is folded, or the signal is aborted. */
+  async untilOwnLog(signal = AbortSignal.timeout(FRESHNESS_WAIT_MS_MAX)): Promise<void> {
     const { site, epoch, size } = this.#ownHead();
-    await this.#until(async () => {
+    await this.#until(signal, async () => {
       const [row] = await this.#sql`
         select 1 from site_progress where site_id = ${site} and (epoch, position) >= (${epoch}::int, ${size}::bigint)`;
       return row !== undefined;
     });
   }
 
-  async #until(reached: () => Promise<boolean>): Promise<void> {
-    const signal = AbortSignal.timeout(FRESHNESS_WAIT_MS_MAX);
+  async #until(signal: AbortSignal, reached: () => Promise<boolean>): Promise<void> {
     while (!signal.aborted) {
       const seen = this.#projected.count;
       if (await reached()) return;

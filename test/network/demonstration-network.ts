@@ -110,6 +110,11 @@ export class DemonstrationNetwork implements AsyncDisposable {
     this.#process = null;
   }
 
+  /** Something is lost while nothing runs. */
+  async removeFolder(folder: string): Promise<void> {
+    await rm(path.join(this.dataDirectory, folder), { recursive: true });
+  }
+
   async query<Data>(document: string, variables: object = {}): Promise<Data> {
     const { data, errors } = await this.tryQuery<Data>(document, variables);
     if (errors) throw new Error(JSON.stringify(errors));
