@@ -1,11 +1,13 @@
 import { createPrivateKey } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { decodeEventData } from '@holdfast/core';
-import type { RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
+import type { HoldfastEvent, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
 import { SiteLogFileError } from './log/site-log-file.js';
 import { readSiteLogFile } from './log/site-log-reader.js';
 import { verifySiteLog } from './log/verify-site-log.js';
+import type { MediaDamage } from './recording-server/media-database/media-database.js';
 import { type SealedFact, verifyMedia } from './recording-server/media-database/verify-media.js';
 import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { siteLogKeyFileOf } from './site-keys.js';
@@ -13,6 +15,8 @@ import { siteLogKeyFileOf } from './site-keys.js';
 /** A demonstration keeps its sites one folder down. */
 const DEPTH_MAX = 2;
 const PAGE_EVENTS = 1000;
+/** Longer than a recording server takes to tell the log what it has deleted. */
+const DELETION_TOLD_MS = 2000;
 
 export interface SiteDirectoryDamage {
   /** `log` or `media/<recording server>`. */
@@ -58,21 +62,30 @@ export async function verifySiteDirectory(
     code,
     detail: position === null ? detail : `position ${position}: ${detail}`,
   }));
-  const facts = readMediaFacts(file, damages);
+  const facts: MediaFacts = { byServer: new Map(), position: 0 };
+  readMediaFacts(file, facts, damages);
+  const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
   let segmentCount = 0;
   let mediaBytes = 0;
-  for (const [recordingServerId, sealedFacts] of facts.byServer) {
+  for (const [recordingServerId, sealed] of facts.byServer) {
     const dir = mediaDirectoryOf(directory, recordingServerId);
-    const media = await verifyMedia({ dir, sealedFacts, deleted: facts.deleted, signal });
+    const media = await verifyMedia({ dir, sealedFacts: sealed.values(), deleted: new Set(), signal });
     segmentCount += media.checkedSegmentCount;
     mediaBytes += media.checkedBytes;
-    for (const { segmentId, kind, detail } of media.damages) {
-      damages.push({
-        where: `media/${recordingServerId}`,
-        code: kind,
-        detail: `segment ${segmentId}: ${detail}`,
-      });
-    }
+    for (const damage of media.damages) found.push({ ...damage, recordingServerId });
+  }
+  if (found.length > 0) {
+    // A site that runs may have deleted it meanwhile: the file goes first, the log hears of it a moment later.
+    await delay(DELETION_TOLD_MS, undefined, { signal });
+    readMediaFacts(file, facts, damages);
+  }
+  for (const { recordingServerId, segmentId, kind, detail } of found) {
+    if (!facts.byServer.get(recordingServerId)?.has(segmentId)) continue;
+    damages.push({
+      where: `media/${recordingServerId}`,
+      code: kind,
+      detail: `segment ${segmentId}: ${detail}`,
+    });
   }
   return {
     ...{ directory, site: log.head?.site ?? null, eventCount: log.head?.size ?? 0 },
@@ -80,20 +93,22 @@ export async function verifySiteDirectory(
   };
 }
 
+/** What must be there. Memory is that of what is held now, not of all that ever was. */
 interface MediaFacts {
-  readonly byServer: Map<RecordingServerId, SealedFact[]>;
-  readonly deleted: Set<SegmentId>;
+  readonly byServer: Map<RecordingServerId, Map<SegmentId, SealedFact>>;
+  /** Read up to here. */
+  position: number;
 }
 
-function readMediaFacts(file: string, damages: SiteDirectoryDamage[]): MediaFacts {
-  const facts: MediaFacts = { byServer: new Map(), deleted: new Set() };
+/** Reads on where it ended the last time. */
+function readMediaFacts(file: string, facts: MediaFacts, damages: SiteDirectoryDamage[]): void {
   try {
     using log = readSiteLogFile(file);
-    for (let after = 0; ; ) {
-      const events = log.read({ after, limit: PAGE_EVENTS });
-      if (events.length === 0) return facts;
-      for (const event of events) collect(decodeEventData(event), facts);
-      after = events.at(-1)!.position;
+    for (;;) {
+      const events = log.read({ after: facts.position, limit: PAGE_EVENTS });
+      if (events.length === 0) return;
+      for (const event of events) if (typesRead.has(event.type)) collect(decodeEventData(event), facts);
+      facts.position = events.at(-1)!.position;
     }
   } catch (error) {
     // What cannot be read has been named by the proof of the log already, unless it is of a newer version.
@@ -101,30 +116,39 @@ function readMediaFacts(file: string, damages: SiteDirectoryDamage[]): MediaFact
       const detail = error instanceof Error ? error.message : String(error);
       damages.push({ where: 'log', code: 'EVENTS_UNREADABLE', detail });
     }
-    return facts;
   }
 }
 
-function collect(event: ReturnType<typeof decodeEventData>, { byServer, deleted }: MediaFacts): void {
+const typesRead: ReadonlySet<string> = new Set([
+  'RecordingServerRegistered',
+  'RecordingSealed',
+  'RetrievalProgressed',
+  'RecordingDeleted',
+] satisfies HoldfastEvent['type'][]);
+
+function collect(event: HoldfastEvent, { byServer }: MediaFacts): void {
   switch (event.type) {
     case 'RecordingServerRegistered':
-      byServer.set(event.data.recordingServerId, []);
+      byServer.set(event.data.recordingServerId, new Map());
       break;
     case 'RecordingSealed': {
       const { deviceId, recordingServerId, segments } = event.data;
-      const known = byServer.get(recordingServerId) ?? [];
+      const known = byServer.get(recordingServerId) ?? new Map<SegmentId, SealedFact>();
       byServer.set(recordingServerId, known);
-      for (const segment of segments) known.push({ deviceId, segment });
+      for (const segment of segments) known.set(segment.segmentId, { deviceId, segment });
       break;
     }
     case 'RetrievalProgressed': {
       // Retrieved recordings are kept by the first recording server of a site.
       const [retrieved] = byServer.values();
-      for (const segment of event.data.segments) retrieved?.push({ deviceId: event.data.deviceId, segment });
+      const { deviceId, segments } = event.data;
+      for (const segment of segments) retrieved?.set(segment.segmentId, { deviceId, segment });
       break;
     }
-    case 'RecordingDeleted':
-      for (const segmentId of event.data.segmentIds) deleted.add(segmentId);
+    case 'RecordingDeleted': {
+      const held = byServer.get(event.data.recordingServerId);
+      for (const segmentId of event.data.segmentIds) held?.delete(segmentId);
       break;
+    }
   }
 }

@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type NewEvent, newEvent } from '@holdfast/core';
+import type {
+  DeviceId,
+  EventId,
+  HoldfastEvent,
+  RecordingServerId,
+  SealedSegment,
+  SegmentId,
+  SiteId,
+} from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openSqliteSiteLog } from './log/sqlite-site-log.js';
+import { never, temporaryFolder } from './recording-server/media-database/media-fixture.js';
+import { siteLogFileOf } from './site-directory.js';
+import { loadSiteKeys } from './site-keys.js';
+import { verifySiteDirectory } from './verify-site-directory.js';
+
+const test = suite('verifying a site directory');
+
+const recordingServerId = v7() as RecordingServerId;
+const deviceId = v7() as DeviceId;
+const segmentId = v7() as SegmentId;
+const segment = {
+  ...{ segmentId, fromMs: 0, toMs: 1, fragmentCount: 1, byteLength: 1, digest: 'ab'.repeat(32) },
+  ...{ timeSource: 'ARRIVAL', beganBecause: 'SERVER_STARTED', endedBecause: 'SERVER_STOPPED' },
+} as SealedSegment;
+const recording = { deviceId, recordingServerId };
+
+async function siteWith(folder: string) {
+  const site = v7() as SiteId;
+  const signingKey = loadSiteKeys(folder).logKey;
+  const log = await openSqliteSiteLog({ file: siteLogFileOf(folder), site, now: Date.now, signingKey });
+  const say = async (event: HoldfastEvent) => {
+    const facts = {
+      id: v7() as EventId,
+      actor: 'server:test',
+      occurredAtMs: 1,
+      clockQuality: 'NTP',
+    } as const;
+    await log.append([{ stream: 'test', expected: 'any', events: [newEvent(event, facts)] }]);
+  };
+  await say({ type: 'RecordingServerRegistered', data: { recordingServerId, name: 'Recorder' } });
+  await say({ type: 'RecordingSealed', data: { ...recording, segments: [segment], gaps: [] } });
+  return Object.assign(log, { say });
+}
+
+test('a segment that the log knows and nobody deleted is missed by name', async () => {
+  await using folder = await temporaryFolder();
+  await using _log = await siteWith(folder.path);
+  const { damages, segmentCount } = await verifySiteDirectory(folder.path, never);
+  assert.is(segmentCount, 1);
+  assert.equal(
+    damages.map(damage => [damage.where, damage.code]),
+    [[`media/${recordingServerId}`, 'FILE_MISSING']],
+  );
+});
+
+test('what a running site deletes while it is verified is no damage', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await siteWith(folder.path);
+  const verifying = verifySiteDirectory(folder.path, never);
+  // After the log was read, which takes some ms here, and before it is asked again, which is 2 s later.
+  await delay(800);
+  await log.say({
+    type: 'RecordingDeleted',
+    data: { ...recording, segmentIds: [segmentId], fromMs: 0, toMs: 1, policy: 'RETENTION_AGE' },
+  });
+  assert.equal((await verifying).damages, []);
+});
+
+test('an event of a newer version that has nothing to do with media is no damage', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await siteWith(folder.path);
+  const event: NewEvent = {
+    ...{
+      id: v7() as EventId,
+      type: 'SomethingOfTomorrow',
+      version: 1,
+      data: Buffer.from('{}'),
+      actor: 'server:test',
+    },
+    ...{ occurredAtMs: 1, clockQuality: 'NTP', causationId: null, correlationId: null },
+  };
+  await log.append([{ stream: 'tomorrow', expected: 'any', events: [event] }]);
+  const { damages } = await verifySiteDirectory(folder.path, never);
+  assert.equal(
+    damages.map(damage => damage.code),
+    ['FILE_MISSING'],
+  );
+});
+
+test.run();
