@@ -2,13 +2,13 @@ import { generateKeyPairSync, randomFillSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { NewEvent } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { siteLogTables } from '../log/site-log-file.js';
 import { WAL_BYTES_KEPT, WAL_CHECKPOINT_PAGES } from '../log/site-log-writer.js';
-import { openSqliteSiteLog } from '../log/sqlite-site-log.js';
+import { openSqliteSiteLog, type SqliteSiteLog } from '../log/sqlite-site-log.js';
 
 /** Callers that each append one event, await it, and append the next. */
 const CALLERS = 16;
@@ -16,111 +16,154 @@ const CALLERS = 16;
 const STREAMS = 500;
 /** Bytes of JSON in an event: an alarm or a minute of a recording. */
 const DATA_BYTES = 370;
-/** Rounds of each side, alternating, so that a busy moment of the machine does not decide. */
-const ROUNDS = 7;
-const ROUND_MS = 1500;
-const WARM_UP_MS = 500;
+/**
+ * Rounds of each side. They are short and alternate, and each round of ours is compared with the one of the floor beside
+ * it, so that what else the machine does meets both alike and a busy moment spoils few pairs.
+ */
+const ROUNDS = 48;
+const ROUND_MS = 250;
+const WARM_UP_MS = 1000;
 
 export interface AppendBenchmark {
   /** Durable, proved, acknowledged one by one: median of the rounds. */
   readonly eventsPerSecond: number;
   /**
-   * Bare `node:sqlite` in the caller's own thread: the same tables, indexes, row bytes and durability (WAL,
-   * `synchronous=FULL`), 16 events in a transaction as 16 callers give rise to, no hashing, no ids to check, no tree.
+   * Bare `node:sqlite` in the caller's own thread: the same tables, indexes, row bytes and pragmas (WAL,
+   * `synchronous=FULL`, the same page size and checkpoints), 16 events in a transaction as 16 callers give rise to; no
+   * callers to answer, no hashing, no ids or revisions to check, no tree. Median of the rounds.
    */
   readonly floorEventsPerSecond: number;
+  /** Median of the ratios of the pairs of rounds. */
   readonly ratio: number;
-  /** From the call to the acknowledgement, 99th percentile over all rounds. */
+  /** The middle half of those ratios: how far the machine was quiet. */
+  readonly ratioQuartiles: readonly [number, number];
+  /** From the call to the acknowledgement over all rounds. */
+  readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Durable appends per second with full proof against bare SQLite, measured in the same run. Takes some 25 seconds. */
+/** Durable appends per second with full proof against bare SQLite, measured in the same run. Takes some 30 seconds. */
 export async function benchAppend(): Promise<AppendBenchmark> {
   const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-bench-append-'));
   try {
+    // Both files grow over the whole run, so that each side pays for its own checkpoints and deeper indexes.
+    await using log = await MeasuredLog.open(path.join(directory, 'log'));
+    using floor = new MeasuredFloor(path.join(directory, 'floor'));
+    await log.measure(WARM_UP_MS);
+    floor.measure(WARM_UP_MS);
+    log.latenciesMs.length = 0;
     const ours: number[] = [];
     const floors: number[] = [];
-    const latenciesMs: number[] = [];
-    await measureLog(path.join(directory, 'warm-up'), WARM_UP_MS);
-    measureFloor(path.join(directory, 'warm-up-floor'), WARM_UP_MS);
     for (let round = 0; round < ROUNDS; round += 1) {
-      const measured = await measureLog(path.join(directory, `log-${round}`), ROUND_MS);
-      ours.push(measured.eventsPerSecond);
-      for (const latencyMs of measured.latenciesMs) latenciesMs.push(latencyMs);
-      floors.push(measureFloor(path.join(directory, `floor-${round}`), ROUND_MS));
+      // Each side begins every other pair, so that neither is always the one after the other's writes.
+      if (round % 2 === 0) ours.push(await log.measure(ROUND_MS));
+      floors.push(floor.measure(ROUND_MS));
+      if (round % 2 === 1) ours.push(await log.measure(ROUND_MS));
     }
-    const eventsPerSecond = Math.round(median(ours));
-    const floorEventsPerSecond = Math.round(median(floors));
+    const ratios = ours.map((eventsPerSecond, round) => eventsPerSecond / floors[round]!);
     return {
-      eventsPerSecond,
-      floorEventsPerSecond,
-      ratio: Math.round((eventsPerSecond / floorEventsPerSecond) * 1000) / 1000,
-      p99Ms: Math.round(percentile(latenciesMs, 0.99) * 1000) / 1000,
+      eventsPerSecond: Math.round(percentile(ours, 0.5)),
+      floorEventsPerSecond: Math.round(percentile(floors, 0.5)),
+      ratio: roundedToMilli(percentile(ratios, 0.5)),
+      ratioQuartiles: [roundedToMilli(percentile(ratios, 0.25)), roundedToMilli(percentile(ratios, 0.75))],
+      p50Ms: roundedToMilli(percentile(log.latenciesMs, 0.5)),
+      p99Ms: roundedToMilli(percentile(log.latenciesMs, 0.99)),
     };
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
-async function measureLog(
-  file: string,
-  durationMs: number,
-): Promise<{ readonly eventsPerSecond: number; readonly latenciesMs: readonly number[] }> {
-  const signingKey = generateKeyPairSync('ed25519').privateKey;
-  await using log = await openSqliteSiteLog({ file, site: v7() as SiteId, now: Date.now, signingKey });
-  const latenciesMs: number[] = [];
-  let count = 0;
-  const beganMs = performance.now();
-  const untilMs = beganMs + durationMs;
-  await Promise.all(
-    Array.from({ length: CALLERS }, async () => {
-      for (let calledMs = performance.now(); calledMs < untilMs; calledMs = performance.now()) {
-        const event = newEventOf(count);
-        const stream = `device-${count % STREAMS}`;
-        count += 1;
-        const outcome = await log.append([{ stream, expected: 'any', events: [event] }]);
-        if (!outcome.appended) throw new Error(`the log refused: ${outcome.refusal.code}`);
-        latenciesMs.push(performance.now() - calledMs);
-      }
-    }),
-  );
-  return { eventsPerSecond: (count / (performance.now() - beganMs)) * 1000, latenciesMs };
+class MeasuredLog implements AsyncDisposable {
+  readonly latenciesMs: number[] = [];
+  readonly #log: SqliteSiteLog;
+  #count = 0;
+
+  private constructor(log: SqliteSiteLog) {
+    this.#log = log;
+  }
+
+  static async open(file: string): Promise<MeasuredLog> {
+    const signingKey = generateKeyPairSync('ed25519').privateKey;
+    return new MeasuredLog(
+      await openSqliteSiteLog({ file, site: v7() as SiteId, now: Date.now, signingKey }),
+    );
+  }
+
+  /** Events per second. */
+  async measure(durationMs: number): Promise<number> {
+    const firstCount = this.#count;
+    const beganMs = performance.now();
+    await Promise.all(Array.from({ length: CALLERS }, () => this.#callUntil(beganMs + durationMs)));
+    return ((this.#count - firstCount) / (performance.now() - beganMs)) * 1000;
+  }
+
+  async #callUntil(untilMs: number): Promise<void> {
+    for (let calledMs = performance.now(); calledMs < untilMs; calledMs = performance.now()) {
+      const event = newEventOf(this.#count);
+      const stream = `device-${this.#count % STREAMS}`;
+      this.#count += 1;
+      const outcome = await this.#log.append([{ stream, expected: 'any', events: [event] }]);
+      if (!outcome.appended) throw new Error(`the log refused: ${outcome.refusal.code}`);
+      this.latenciesMs.push(performance.now() - calledMs);
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#log[Symbol.asyncDispose]();
+  }
 }
 
-function measureFloor(file: string, durationMs: number): number {
-  const db = new DatabaseSync(file);
-  try {
-    db.exec('PRAGMA auto_vacuum = INCREMENTAL');
-    db.exec('PRAGMA journal_mode = WAL');
-    db.exec('PRAGMA synchronous = FULL');
-    db.exec(`PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES}`);
-    db.exec(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
-    db.exec(siteLogTables);
-    const begin = db.prepare('BEGIN IMMEDIATE');
-    const commit = db.prepare('COMMIT');
-    const insert = db.prepare(
+class MeasuredFloor implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #insert: StatementSync;
+  // The bytes that the log would have written: a header of a device's event has 113 to 120 of them.
+  readonly #header = randomFillSync(new Uint8Array(113));
+  readonly #leafHash = randomFillSync(new Uint8Array(32));
+  readonly #id = Uint8Array.from(Buffer.from(idOf(0).replaceAll('-', ''), 'hex'));
+  #count = 0;
+
+  constructor(file: string) {
+    this.#db = new DatabaseSync(file);
+    this.#db.exec('PRAGMA auto_vacuum = INCREMENTAL');
+    this.#db.exec('PRAGMA journal_mode = WAL');
+    this.#db.exec('PRAGMA synchronous = FULL');
+    this.#db.exec(`PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES}`);
+    this.#db.exec(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
+    this.#db.exec(siteLogTables);
+    this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
+    this.#commit = this.#db.prepare('COMMIT');
+    this.#insert = this.#db.prepare(
       'INSERT INTO event (position, id, stream, revision, header, data, leaf_hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
-    // The bytes that the log would have written: a header of a device's event has 113 to 120 of them.
-    const header = randomFillSync(new Uint8Array(113));
-    const leafHash = randomFillSync(new Uint8Array(32));
-    const id = Uint8Array.from(Buffer.from(idOf(0).replaceAll('-', ''), 'hex'));
-    let count = 0;
+  }
+
+  /** Events per second. */
+  measure(durationMs: number): number {
+    const firstCount = this.#count;
     const beganMs = performance.now();
     const untilMs = beganMs + durationMs;
     while (performance.now() < untilMs) {
-      begin.run();
-      for (let index = 0; index < CALLERS; index += 1) {
-        new DataView(id.buffer).setUint32(12, count);
-        const stream = `device-${count % STREAMS}`;
-        insert.run(count + 1, id, stream, Math.floor(count / STREAMS), header, dataOf(count), leafHash);
-        count += 1;
-      }
-      commit.run();
+      this.#begin.run();
+      for (let index = 0; index < CALLERS; index += 1) this.#insertNext();
+      this.#commit.run();
     }
-    return (count / (performance.now() - beganMs)) * 1000;
-  } finally {
-    db.close();
+    return ((this.#count - firstCount) / (performance.now() - beganMs)) * 1000;
+  }
+
+  #insertNext(): void {
+    const count = this.#count;
+    this.#count += 1;
+    new DataView(this.#id.buffer).setUint32(12, count);
+    const revision = Math.floor(count / STREAMS);
+    const stream = `device-${count % STREAMS}`;
+    this.#insert.run(count + 1, this.#id, stream, revision, this.#header, dataOf(count), this.#leafHash);
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
   }
 }
 
@@ -150,11 +193,11 @@ function dataOf(count: number): Uint8Array {
   return encoder.encode(`{"count":${String(count).padStart(9, '0')},"text":"${padding}"}`);
 }
 
-function median(values: readonly number[]): number {
-  return percentile(values, 0.5);
-}
-
 function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((left, right) => left - right);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+function roundedToMilli(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
