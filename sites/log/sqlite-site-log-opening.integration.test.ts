@@ -175,4 +175,27 @@ test('ends pages of large events early, and only an empty one at the end', async
   assert.equal(await log.read({ after: 61, limit: 5000 }), []);
 });
 
+test('appends keep their order around one that is larger than what may be in flight', async () => {
+  await using log = await open(newFile());
+  const large = newEvents(16).map(event => ({ ...event, data: new Uint8Array(256 * 1024).fill(0x20) }));
+  const counts = [
+    ...Array.from({ length: 1500 }, () => 1),
+    large.length,
+    ...Array.from({ length: 50 }, () => 1),
+  ];
+  const outcomes = await Promise.all(
+    counts.map(count => {
+      const events = count === 1 ? newEvents(1) : large;
+      return log.append([{ stream: 'a', expected: 'any', events }]);
+    }),
+  );
+  let position = 2;
+  for (const [index, outcome] of outcomes.entries()) {
+    assert.is(outcome.appended && outcome.firstPosition, position);
+    position += counts[index]!;
+  }
+  const page = await log.read({ after: 1501, limit: 16 });
+  assert.ok(page.every((event, index) => event.id === large[index]!.id && event.data.length === 256 * 1024));
+});
+
 test.run();
