@@ -85,7 +85,7 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   const running = AbortSignal.any([signal, failed.signal]);
   const reportKnown = childReporter(options, parts);
   const onMoved = () => {
-    retrievals.replanSoon();
+    parts.factsMoved();
     reportKnown();
   };
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
@@ -146,6 +146,8 @@ interface CentralParts {
   readonly projector: Projector;
   readonly pins: EvidenceLockPins;
   readonly facts: FactsWatch;
+  /** Something is known, or a link is up, that was not before. */
+  readonly factsMoved: () => void;
   readonly links: LinkKeeper;
   readonly channels: MediaChannelService;
   readonly retrievals: RetrievalService;
@@ -209,28 +211,35 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
 async function openLinks(
   parts: Pick<CentralParts, 'sql' | 'servers' | 'channels' | 'retrieved' | 'logger'>,
   stack: AsyncDisposableStack,
-): Promise<Pick<CentralParts, 'facts' | 'links' | 'retrievals'>> {
+): Promise<Pick<CentralParts, 'facts' | 'factsMoved' | 'links' | 'retrievals'>> {
   const { sql, servers, channels, retrieved, logger } = parts;
-  const outages = new OutageWatch();
   const facts = new FactsWatch(sql);
   const children = [...servers.management.state.site.children.keys()];
-  const heal = (site: SiteId) => {
-    const outage = outages.ended(site, Date.now());
-    if (outage === null) return;
-    retrievals.onLinkUp(site, outage).catch(error => {
-      logger.error({ err: error, site, outage }, 'what was missed could not be requested');
-    });
+  const outages = new OutageWatch({
+    isCurrent: site => facts.linkState(site, links.view(site)) === 'UP',
+    request: (site, outage) => retrievals.onLinkUp(site, outage),
+    onFailure: (error, site, outage) =>
+      logger.error({ err: error, site, outage }, 'what was missed could not be requested; trying again'),
+  });
+  const factsMoved = () => {
+    retrievals.replanSoon();
+    void outages.heal();
   };
   const links: LinkKeeper = stack.use(
     await openLinkKeeper({
       ...{ log: servers.log, sites: children, now: Date.now, newEventId: newId, logger },
       actor: `site:${servers.siteId}`,
       replicaPosition: site => readReplicaCursor(sql, site),
-      onUp: heal,
-      onChange: (site, view) => outages.observe(site, view),
+      onChange: (site, view) => {
+        outages.observe(site, view);
+        if (view.state === 'UP') factsMoved();
+      },
     }),
   );
-  for (const site of children) outages.observe(site, links.view(site));
+  for (const site of children) {
+    await outages.restore(servers.log, site);
+    outages.observe(site, links.view(site));
+  }
   const retrievals = new RetrievalService({
     ...{ log: servers.log, facts: createRetrievalFacts(sql, servers.siteId), intake: retrieved.database },
     ...{ now: Date.now, random: Math.random, newId, actor: `site:${servers.siteId}`, logger },
@@ -243,7 +252,7 @@ async function openLinks(
     budgetOf: () => DEFAULT_RETRIEVAL_BUDGET,
   });
   channels.onAttached(() => retrievals.replanSoon());
-  return { facts, links, retrievals };
+  return { facts, factsMoved, links, retrievals };
 }
 
 /** Opens the door for children: replication and media channels on one port. */

@@ -21,7 +21,11 @@ export class FactsWatch {
   linkState(site: SiteId, view: LinkView): LinkState {
     if (view.state !== 'UP') return view.state;
     const known = this.#positions.get(site);
-    if (!known || view.headPosition === null || view.headEpoch !== known.epoch) return 'CONNECTING';
+    // What the child said in an earlier session is too little now.
+    const isMeasured = view.roundTripMs !== null;
+    if (!known || !isMeasured || view.headPosition === null || view.headEpoch !== known.epoch) {
+      return 'CONNECTING';
+    }
     return known.position >= view.headPosition ? 'UP' : 'CONNECTING';
   }
 

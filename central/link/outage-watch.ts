@@ -1,19 +1,107 @@
-import type { TimeSpan } from '@holdfast/core';
+import { decodeEventData, type RecordedEvent, type SiteLog, type TimeSpan } from '@holdfast/core';
 import type { LinkView } from '@holdfast/interconnect';
-import type { SiteId } from '@holdfast/schema';
+import type { LinkEvent, SiteId } from '@holdfast/schema';
 
-/** Remembers since when nothing is known of a site, so that what was missed can be named when its link is back. */
+/** A kill may come between the return of a link and the requests for what was missed: so many outages are looked at again. */
+const OUTAGES_REPEATED = 3;
+/** More than a link that flaps ends while its facts arrive; beyond, the oldest two become one. */
+const OUTAGES_WAITING_MAX = 100;
+const PAGE_EVENTS = 1000;
+
+export interface OutageHealing {
+  /** Whether everything is known here that the site has recorded until now. */
+  readonly isCurrent: (site: SiteId) => boolean;
+  /** Asks for what was missed. Asked again for the same outage it must change nothing. */
+  readonly request: (site: SiteId, outage: TimeSpan) => Promise<unknown>;
+  readonly onFailure: (error: unknown, site: SiteId, outage: TimeSpan) => void;
+}
+
+/**
+ * Remembers since when nothing is known of a site, and has what was missed requested when the link is back and the facts
+ * have arrived: before, a camera that was added in the outage is not known. A request that fails is made again.
+ */
 export class OutageWatch {
+  readonly #healing: OutageHealing;
   readonly #downSinceMs = new Map<SiteId, number>();
+  readonly #waiting = new Map<SiteId, TimeSpan[]>();
+  #healed: Promise<void> = Promise.resolve();
 
-  observe(site: SiteId, view: Pick<LinkView, 'state' | 'sinceMs'>): void {
-    if (view.state !== 'UP' && view.sinceMs !== null) this.#downSinceMs.set(site, view.sinceMs);
+  constructor(healing: OutageHealing) {
+    this.#healing = healing;
   }
 
-  /** The outage that has just ended, or null when the site was never connected before. */
-  ended(site: SiteId, nowMs: number): TimeSpan | null {
+  /** Takes up the last outages from the parent's log, for those that were not healed when it was killed. */
+  async restore(log: SiteLog, site: SiteId): Promise<void> {
+    for (const outage of (await readOutages(log, site)).slice(-OUTAGES_REPEATED)) this.#wait(site, outage);
+  }
+
+  /** After every change of a link. */
+  observe(site: SiteId, view: Pick<LinkView, 'state' | 'sinceMs'>): void {
+    if (view.sinceMs === null) return;
+    if (view.state !== 'UP') {
+      this.#downSinceMs.set(site, view.sinceMs);
+      return;
+    }
     const fromMs = this.#downSinceMs.get(site);
     this.#downSinceMs.delete(site);
-    return fromMs === undefined || fromMs >= nowMs ? null : { fromMs, toMs: nowMs };
+    if (fromMs !== undefined) this.#wait(site, { fromMs, toMs: view.sinceMs });
+  }
+
+  /** To be called whenever facts have arrived. Resolves when what could be requested was. */
+  heal(): Promise<void> {
+    this.#healed = this.#healed.then(async () => {
+      for (const [site, outages] of this.#waiting) {
+        if (this.#healing.isCurrent(site)) await this.#healSite(site, outages);
+      }
+    });
+    return this.#healed;
+  }
+
+  #wait(site: SiteId, outage: TimeSpan): void {
+    if (outage.fromMs >= outage.toMs) return;
+    const waiting = this.#waiting.get(site) ?? [];
+    waiting.push(outage);
+    if (waiting.length > OUTAGES_WAITING_MAX) {
+      const [first, second] = waiting.splice(0, 2);
+      waiting.unshift({ fromMs: first!.fromMs, toMs: second!.toMs });
+    }
+    this.#waiting.set(site, waiting);
+  }
+
+  async #healSite(site: SiteId, outages: TimeSpan[]): Promise<void> {
+    for (const outage of [...outages]) {
+      try {
+        await this.#healing.request(site, outage);
+        outages.splice(outages.indexOf(outage), 1);
+      } catch (error) {
+        this.#healing.onFailure(error, site, outage);
+        return;
+      }
+    }
+  }
+}
+
+/** Every span in the log in which a link that had been up was not. */
+async function readOutages(log: SiteLog, site: SiteId): Promise<readonly TimeSpan[]> {
+  const outages: TimeSpan[] = [];
+  let downSinceMs: number | null = null;
+  let afterRevision: number | null = null;
+  for (;;) {
+    const page: readonly RecordedEvent[] = await log.readStream({
+      stream: `link-${site}`,
+      afterRevision,
+      limit: PAGE_EVENTS,
+    });
+    if (page.length === 0) return outages;
+    for (const recorded of page) {
+      const { type, data } = decodeEventData(recorded) as LinkEvent;
+      if (type === 'LinkLost') downSinceMs = data.atMs;
+      else {
+        if (downSinceMs !== null && downSinceMs < data.atMs)
+          outages.push({ fromMs: downSinceMs, toMs: data.atMs });
+        downSinceMs = null;
+      }
+      afterRevision = recorded.revision;
+    }
   }
 }

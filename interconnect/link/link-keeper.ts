@@ -43,7 +43,7 @@ export interface LinkKeeperOptions {
   /** After the fact is durable. Must not throw. */
   readonly onUp?: (site: SiteId) => void;
   readonly onDown?: (site: SiteId) => void;
-  /** After any change of state, attempts included. */
+  /** After any change of state, attempts included, and after the first measurement of a session. */
   readonly onChange?: (site: SiteId, view: LinkView) => void;
 }
 
@@ -115,8 +115,10 @@ class LogLinkKeeper implements LinkKeeper {
 
   measured(site: SiteId, measurement: LinkMeasurement): void {
     const link = this.#link(site);
+    const isFirst = !link.isMeasured;
     link.measurement = measurement;
     link.isMeasured = true;
+    if (isFirst) this.#options.onChange?.(site, this.view(site));
   }
 
   view(site: SiteId): LinkView {

@@ -152,20 +152,24 @@ export class RetrievalService {
   }
 
   /**
-   * The link to the site is back: requests, per device, what was missed in the outage. Call it again for the last outage
-   * after a restart of this server: the same outage never makes a second retrieval.
+   * The link to the site is back and its facts are known: requests, per device, what was missed in the outage. Call it
+   * again for the last outages after a restart of this server: the same outage never makes a second retrieval.
    */
   async onLinkUp(siteId: SiteId, outage: TimeSpan): Promise<readonly RetrievalId[]> {
     const requested: RetrievalId[] = [];
     for (const deviceId of await this.#options.facts.devicesToHeal(siteId)) {
       const { timeline } = await this.#options.facts.recordings({ siteId, deviceId, ...outage });
+      const { sealed, running } = timeline;
+      // Its recording began later, or it does not record: there is nothing to wait for.
+      if (sealed.length === 0 && (running === null || running.sinceMs >= outage.toMs)) continue;
       const missed = missedWhileDown(outage, timeline.held);
       if (missed.length === 0) continue;
       // What is held in between is not fetched again, so one retrieval serves all that is missed.
       const toMs = missed.at(-1)!.toMs;
+      let part = 0;
       for (let fromMs = missed[0]!.fromMs; fromMs < toMs; fromMs += RETRIEVAL_SPAN_MS_MAX) {
         const span = { fromMs, toMs: Math.min(toMs, fromMs + RETRIEVAL_SPAN_MS_MAX) };
-        const retrievalId = idOfOutage([siteId, deviceId, outage.fromMs, outage.toMs, fromMs]);
+        const retrievalId = idOfOutage([siteId, deviceId, outage.fromMs, outage.toMs, part++]);
         const { actor } = this.#options;
         const trigger = 'LINK_RESTORE' as const;
         const outcome = await this.#request({ siteId, deviceId, ...span, trigger, actor, retrievalId });
