@@ -192,7 +192,7 @@ test('a marked span of the remote site is requested, comes, and plays', async ()
   const camera = cameras[0]!;
   heldFromMs = await recordedSince(camera);
   await openPlaybackAt(camera, heldFromMs);
-  await page().getByText('Remote, played over the link').waitFor();
+  await page().getByText('Remote, over the link').waitFor();
   await mark(MARKED_MS);
   await button('Retrieve').click();
   await page().getByText('Retrieval requested').waitFor();
@@ -211,7 +211,7 @@ test('a marked span of the remote site is requested, comes, and plays', async ()
   await page().getByRole('heading', { name: 'Playback', level: 1 }).waitFor();
   await button('Play').first().click();
   await assertPlays(playbackVideo(camera));
-  assert.is(await page().getByText('Remote, played over the link').count(), 0);
+  assert.is(await page().getByText('Remote, over the link').count(), 0);
 });
 
 /** Clicks on the timeline and waits for the picture of that instant. */
@@ -245,6 +245,13 @@ test('a seek shows the picture of the instant that was asked for', async () => {
   for (const share of [0.9, 0.1, 0.6, 0.3, 0.8, 0.2, 0.7, 0.05])
     seeks.push(await seekTo(camera, timeline, heldFromMs + share * MARKED_MS));
   measured('seek in playback', seeks, 300);
+
+  await page().keyboard.press('n');
+  const atMs = Date.now();
+  await eventually('the newest recording is shown, not an old picture in its place', async () => {
+    const last = (await framesOf(playbackVideo(camera))).at(-1);
+    return last !== undefined && atMs - last.capturedAtMs < 15_000;
+  });
 });
 
 test('an evidence lock is put on a marked span', async () => {

@@ -76,7 +76,7 @@ function evolve(
       return { ...retrieval, state: 'IN_PROGRESS', segmentCount, totalBytes, detail: null };
     }
     case 'RetrievalProgressed':
-      return { ...retrieval, transferredBytes: event.data.transferredBytes };
+      return { ...retrieval, ...soFar(retrieval, event.data.transferredBytes) };
     case 'RetrievalInterrupted':
       return { ...retrieval, state: 'INTERRUPTED', detail: event.data.cause };
     case 'RetrievalResumed':
@@ -84,7 +84,8 @@ function evolve(
     case 'RetrievalCompleted': {
       const { transferredBytes, missing } = event.data;
       const detail = missing.length === 0 ? null : describeMissing(missing);
-      return { ...retrieval, state: 'COMPLETED', transferredBytes, endedAtMs: by.atMs, detail };
+      const bytes = soFar(retrieval, transferredBytes);
+      return { ...retrieval, ...bytes, state: 'COMPLETED', endedAtMs: by.atMs, detail };
     }
     case 'RetrievalFailed': {
       const detail = `${event.data.cause}: ${event.data.detail}`;
@@ -93,6 +94,14 @@ function evolve(
     case 'RetrievalCancelled':
       return { ...retrieval, state: 'CANCELLED', endedAtMs: by.atMs };
   }
+}
+
+/** What was sealed after the start comes as well: there is never less in all than what came. */
+function soFar({ totalBytes }: RetrievalRow, transferredBytes: number) {
+  return {
+    transferredBytes,
+    totalBytes: totalBytes === null ? null : Math.max(totalBytes, transferredBytes),
+  };
 }
 
 function describeMissing(missing: readonly { readonly cause: string }[]): string {

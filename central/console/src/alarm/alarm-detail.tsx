@@ -5,6 +5,8 @@ import { request } from '../session/graphql.client';
 import { useSession } from '../session/session.store';
 import { useQuery } from '../session/use-query';
 import { go } from '../shell/place';
+import { actorInWords } from '../site/actor';
+import { useSiteDirectory } from '../site/site-directory';
 import { Fact } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
@@ -114,6 +116,7 @@ function History({
   readonly alarm: AlarmDetail;
   readonly pending: readonly PendingChange[];
 }) {
+  const directory = useSiteDirectory();
   return (
     <ol className="alarm-history" data-testid="alarm-history">
       {pending.map(change => (
@@ -128,7 +131,7 @@ function History({
         <li key={entry.at + entry.text}>
           <span className="dim nowrap">{shortTime(entry.at)}</span>
           <span>
-            {entry.text} <span className="dim">{entry.actor}</span>
+            {entry.text} <span className="dim">{actorInWords(entry.actor, directory)}</span>
           </span>
         </li>
       ))}

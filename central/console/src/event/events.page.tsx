@@ -3,6 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { useRef, useState } from 'react';
 import { useList } from '../session/use-list';
 import { go, type Place } from '../shell/place';
+import { actorInWords } from '../site/actor';
 import { deviceOptions } from '../site/device-options';
 import { useSiteDirectory } from '../site/site-directory';
 import { Empty, Fact, ListFoot } from '../ui/field';
@@ -249,6 +250,7 @@ function EventTable({
   readonly selectedId: string | null;
   readonly nowMs: number;
 }) {
+  const directory = useSiteDirectory();
   return (
     <table className="list events" data-testid="event-list">
       <thead>
@@ -281,7 +283,9 @@ function EventTable({
             <td className="mono dim event-stream">
               <span className="clip">{event.stream}</span>
             </td>
-            <td className="dim nowrap event-actor">{event.actor}</td>
+            <td className="dim nowrap event-actor" title={event.actor}>
+              {actorInWords(event.actor, directory)}
+            </td>
           </tr>
         ))}
       </tbody>

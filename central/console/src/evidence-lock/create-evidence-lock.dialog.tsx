@@ -37,7 +37,10 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
     event.preventDefault();
     setBusy(true);
     let taken = true;
-    for (const group of bySite(directory, devices)) {
+    const groups = bySite(directory, devices);
+    for (const group of groups) {
+      const site = directory.siteById.get(directory.deviceById.get(group[0] ?? '')?.site.id ?? '');
+      const where = groups.length > 1 && site !== undefined ? `, ${site.name}` : '';
       const interval = {
         from: new Date(fromLocalInput(from)).toISOString(),
         to: new Date(fromLocalInput(to)).toISOString(),
@@ -49,7 +52,10 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
       };
       const outcome = await send({
         ...{ document: CREATE, variables: { devices: group, ...interval, ...words } },
-        ...{ title: `Evidence lock: ${headline.trim()}`, topics: ['evidence-locks', 'timeline'] as const },
+        ...{
+          title: `Evidence lock: ${headline.trim()}${where}`,
+          topics: ['evidence-locks', 'timeline'] as const,
+        },
       });
       taken &&= wasTaken(outcome);
     }

@@ -4,6 +4,7 @@ import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
 import { useList } from '../session/use-list';
 import { hrefOf } from '../shell/place';
+import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
 import { Empty, ListFoot } from '../ui/field';
 import { Icon } from '../ui/icon';
@@ -171,6 +172,7 @@ function LockLine({
   readonly onExtend: () => void;
   readonly onRelease: () => void;
 }) {
+  const directory = useSiteDirectory();
   const devices = lock.devices.map(device => device.name).join(', ');
   const until =
     lock.state === 'RELEASED'
@@ -197,7 +199,7 @@ function LockLine({
       </td>
       <td className="nowrap">{until}</td>
       <td className="nowrap">
-        {lock.createdBy}
+        {actorInWords(lock.createdBy, directory)}
         <div className="dim">{shortTime(lock.createdAt, nowMs)}</div>
       </td>
       <td className="nowrap">

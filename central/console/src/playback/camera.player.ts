@@ -67,7 +67,15 @@ export class CameraPlayer implements Disposable {
     const source = new MediaSource();
     this.#source = source;
     this.#video.src = URL.createObjectURL(source);
-    source.addEventListener('sourceopen', () => URL.revokeObjectURL(this.#video.src), { once: true });
+    source.addEventListener(
+      'sourceopen',
+      () => {
+        URL.revokeObjectURL(this.#video.src);
+        // Else it ends with what has arrived, and a seek to what is still coming would stop there for good.
+        source.duration = Number.POSITIVE_INFINITY;
+      },
+      { once: true },
+    );
   }
 
   /** After a fault in decoding nothing of the old media source can be used. */
@@ -228,8 +236,9 @@ export class CameraPlayer implements Disposable {
   follow(ms: number, playing: boolean, speed: number): void {
     const video = this.#video;
     const driftS = (this.positionMs - ms) / 1000;
-    if (Math.abs(driftS) > (playing ? DRIFT_SEEK_S * Math.max(1, speed) : 0.001) && !video.seeking)
-      this.seek(ms);
+    // A seek that is under way is left alone, unless it goes somewhere else.
+    const leastS = playing || video.seeking ? DRIFT_SEEK_S * Math.max(1, speed) : 0.001;
+    if (Math.abs(driftS) > leastS) this.seek(ms);
     const rate = playing ? speed * (1 - Math.max(-DRIFT_RATE, Math.min(DRIFT_RATE, driftS))) : 1;
     if (Math.abs(video.playbackRate - rate) > 0.004) video.playbackRate = rate;
     this.run(playing);

@@ -90,7 +90,7 @@ function shownInstead(span: Span | undefined, fault: string | null, atMs: number
 function RemoteBar({ deviceId, span }: { readonly deviceId: string; readonly span: Span }) {
   return (
     <div className="tile-remote" data-testid={`playback-remote-${deviceId}`}>
-      <StateMark tone="info" shape="diamond" word="Remote, played over the link" />
+      <StateMark tone="info" shape="diamond" word="Remote, over the link" />
       <button
         type="button"
         className="plain framed"

@@ -21,7 +21,7 @@ import '../live/live.css';
 import './playback.css';
 
 const MINUTE_MS = 60_000;
-const FIRST_VIEW_MS = 2 * 60 * MINUTE_MS;
+const FIRST_VIEW_MS = 60 * MINUTE_MS;
 const BEFORE_PRESENT_MS = 30_000;
 
 const startOf = (place: Place): number => {

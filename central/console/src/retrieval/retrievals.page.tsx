@@ -3,6 +3,9 @@ import { useRef, useState } from 'react';
 import { send } from '../session/command';
 import { useList } from '../session/use-list';
 import { hrefOf } from '../shell/place';
+import { actorInWords } from '../site/actor';
+import { useSiteDirectory } from '../site/site-directory';
+import { causeInWords } from '../timeline/span-state';
 import { Empty, ListFoot } from '../ui/field';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { bytes, duration, shortTime, useNow, zoneAt } from '../ui/time';
@@ -39,6 +42,8 @@ const states: Record<RetrievalState, { word: string; tone: Tone; shape: Shape; b
   FAILED: { word: 'Failed', tone: 'bad', shape: 'cross', bar: 'bad' },
   CANCELLED: { word: 'Cancelled', tone: 'none', shape: 'ring', bar: 'bad' },
 };
+/** As `SERVER_STOPPED` in the words of the central. */
+const CAUSE = /\b[A-Z]+(?:_[A-Z]+)+\b/g;
 const OPEN: readonly RetrievalState[] = ['PENDING', 'IN_PROGRESS', 'INTERRUPTED'];
 const triggers: Record<string, string> = {
   ALARM: 'Alarm',
@@ -82,7 +87,9 @@ function RetrievalLine({
   readonly nowMs: number;
   readonly onCancel: () => void;
 }) {
+  const directory = useSiteDirectory();
   const state = states[retrieval.state];
+  const detail = retrieval.detail?.replace(CAUSE, causeInWords);
   const percent = Math.round(retrieval.progress * 100);
   const total = retrieval.totalBytes === null ? '' : ` of ${bytes(retrieval.totalBytes)}`;
   const label = `${percent} %, ${bytes(retrieval.transferredBytes)}${total}`;
@@ -111,15 +118,15 @@ function RetrievalLine({
           <i style={{ width: `${retrieval.progress * 100}%` }} />
         </div>
         <div className="row dim" style={{ justifyContent: 'space-between', fontSize: 12, marginTop: 3 }}>
-          <span className="clip" title={retrieval.detail ?? label}>
-            {retrieval.detail ?? label}
+          <span className="clip" title={detail ?? label}>
+            {detail ?? label}
           </span>
           <span className="nowrap">{rate === null ? '' : `${((rate * 8) / 1e6).toFixed(1)} Mbit/s`}</span>
         </div>
       </td>
       <td className="nowrap">
         {triggers[retrieval.trigger] ?? retrieval.trigger}
-        <div className="dim">{retrieval.requestedBy}</div>
+        <div className="dim">{actorInWords(retrieval.requestedBy, directory)}</div>
       </td>
       <td className="nowrap">{shortTime(retrieval.requestedAt, nowMs)}</td>
       <td className="nowrap">
@@ -129,15 +136,16 @@ function RetrievalLine({
         >
           Play
         </a>
-        <button
-          type="button"
-          className="plain"
-          disabled={!OPEN.includes(retrieval.state)}
-          onClick={onCancel}
-          data-testid={`cancel-retrieval-${retrieval.id}`}
-        >
-          Cancel
-        </button>
+        {OPEN.includes(retrieval.state) && (
+          <button
+            type="button"
+            className="plain"
+            onClick={onCancel}
+            data-testid={`cancel-retrieval-${retrieval.id}`}
+          >
+            Cancel
+          </button>
+        )}
       </td>
     </tr>
   );

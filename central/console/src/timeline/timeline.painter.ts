@@ -127,9 +127,12 @@ function paintLane(
     const to = Math.min(widthPx, xOf(view, widthPx, span.toMs));
     if (to < 0 || from > widthPx) continue;
     context.fillStyle = patternFor(context, span.state);
+    // Before the first recording nothing went wrong: no reason to fill the lane with red.
+    context.globalAlpha = span === lane.spans[0] && span.cause === 'NOT_RECORDED' ? 0.4 : 1;
     // However short, a span must be seen.
     context.fillRect(from, top + BAR_TOP_PX, Math.max(1, to - from), BAR_PX);
   }
+  context.globalAlpha = 1;
   for (const lock of locks.filter(bar => bar.deviceIds.includes(lane.deviceId))) {
     const from = xOf(view, widthPx, lock.fromMs);
     const to = xOf(view, widthPx, lock.toMs);
