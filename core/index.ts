@@ -125,7 +125,13 @@ export {
   type TrackRun,
   writeFragment,
 } from './media/fmp4-writer.js';
-export type { Fragment, FragmentEntry, InitSegment, SegmentManifest } from './media/fragment.js';
+export {
+  type Fragment,
+  type FragmentEntry,
+  fragmentByteLength,
+  type InitSegment,
+  type SegmentManifest,
+} from './media/fragment.js';
 export {
   Fragmenter,
   type FragmentReceiver,

@@ -50,17 +50,40 @@ export interface TrackRun {
   readonly endTicks: number;
 }
 
+/**
+ * A piece below this is copied: that costs less than to hash and write it by itself, and lets go of the memory around it.
+ * It also bounds the pieces of the largest group to some thousands, whatever a camera cuts its pictures into.
+ */
+const PIECE_BYTES_MIN = 4096;
+
 /** `uuid` + `moof` + `mdat`. Every sample lasts until the next one begins; the last until `endTicks`. */
 export function writeFragment(
   sequenceNumber: number,
   facts: FragmentFacts,
   runs: readonly TrackRun[],
 ): Uint8Array {
+  return writePieces(sequenceNumber, facts, runs, Number.POSITIVE_INFINITY)[0]!;
+}
+
+/** As `writeFragment`, in pieces that follow one another: the large ones are the access units' own memory. */
+export function writeFragmentPieces(
+  sequenceNumber: number,
+  facts: FragmentFacts,
+  runs: readonly TrackRun[],
+): readonly Uint8Array[] {
+  return writePieces(sequenceNumber, facts, runs, PIECE_BYTES_MIN);
+}
+
+function writePieces(
+  sequenceNumber: number,
+  facts: FragmentFacts,
+  runs: readonly TrackRun[],
+  pieceBytesMin: number,
+): readonly Uint8Array[] {
   const moofByteLength = runs.reduce((sum, run) => sum + trafByteLength(run), 8 + 16);
   const dataByteLength = runs.reduce((sum, run) => sum + runDataByteLength(run), 0);
-  const moofStart = FACTS_BOX_BYTE_LENGTH;
-  const bytes = new Uint8Array(moofStart + moofByteLength + 8 + dataByteLength);
-  const writer = new BoxWriter(bytes);
+  const copiedByteLength = runs.reduce((sum, run) => sum + runCopiedByteLength(run, pieceBytesMin), 0);
+  const writer = new BoxWriter(FACTS_BOX_BYTE_LENGTH + moofByteLength + 8 + copiedByteLength);
   writeFacts(writer, facts);
   writer.header(moofByteLength, 'moof');
   writer.header(16, 'mfhd');
@@ -72,8 +95,15 @@ export function writeFragment(
     dataOffset += runDataByteLength(run);
   }
   writer.header(8 + dataByteLength, 'mdat');
-  for (const run of runs) for (const unit of run.units) for (const part of unit.parts) writer.copy(part);
-  return bytes;
+  for (const run of runs) {
+    for (const unit of run.units) {
+      for (const part of unit.parts) {
+        if (part.length < pieceBytesMin) writer.copy(part);
+        else writer.leave(part);
+      }
+    }
+  }
+  return writer.finish();
 }
 
 function writeFacts(writer: BoxWriter, facts: FragmentFacts): void {
@@ -107,6 +137,13 @@ function runDataByteLength(run: TrackRun): number {
   return byteLength;
 }
 
+function runCopiedByteLength(run: TrackRun, pieceBytesMin: number): number {
+  let byteLength = 0;
+  for (const unit of run.units)
+    for (const part of unit.parts) if (part.length < pieceBytesMin) byteLength += part.length;
+  return byteLength;
+}
+
 function writeTraf(writer: BoxWriter, run: TrackRun, dataOffset: number): void {
   writer.header(trafByteLength(run), 'traf');
   writer.header(16, 'tfhd');
@@ -132,9 +169,13 @@ function writeTraf(writer: BoxWriter, run: TrackRun, dataOffset: number): void {
 class BoxWriter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #pieces: Uint8Array[] = [];
+  #pieceStart = 0;
   #offset = 0;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
+  /** `byteLength`: of all that is written and copied. */
+  constructor(byteLength: number) {
+    const bytes = new Uint8Array(byteLength);
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
   }
@@ -159,5 +200,22 @@ class BoxWriter {
   copy(bytes: Uint8Array): void {
     this.#bytes.set(bytes, this.#offset);
     this.#offset += bytes.length;
+  }
+
+  /** What follows is there already: a piece of its own. */
+  leave(bytes: Uint8Array): void {
+    this.#endPiece();
+    this.#pieces.push(bytes);
+  }
+
+  finish(): readonly Uint8Array[] {
+    this.#endPiece();
+    return this.#pieces;
+  }
+
+  #endPiece(): void {
+    if (this.#offset > this.#pieceStart)
+      this.#pieces.push(this.#bytes.subarray(this.#pieceStart, this.#offset));
+    this.#pieceStart = this.#offset;
   }
 }

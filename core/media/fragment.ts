@@ -17,9 +17,20 @@ export interface Fragment {
   readonly toMs: number;
   readonly beginsWithKeyFrame: boolean;
   readonly bytes: Uint8Array;
+  /**
+   * The same bytes one behind the other, for who can take them so. Absent: `bytes` is there already. Of a fragment that has
+   * it, `bytes` is joined when first read, which costs a copy.
+   */
+  readonly pieces?: readonly Uint8Array[];
   /** When its first access unit arrived, milliseconds since the Unix epoch. */
   readonly arrivalMs: number;
   readonly timeSource: TimeSource;
+}
+
+/** Of `bytes`, without joining them. */
+export function fragmentByteLength(fragment: Fragment): number {
+  if (fragment.pieces === undefined) return fragment.bytes.length;
+  return fragment.pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 export interface FragmentEntry {

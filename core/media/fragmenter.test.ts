@@ -5,7 +5,7 @@ import type { AccessUnit, StreamFormat } from './access-unit.js';
 import { fromHex, pps, sps1080 } from './camera-bytes.fixture.js';
 import { AUDIO_TRACK_ID, VIDEO_TRACK_ID } from './fmp4-init.js';
 import { readFragment, readFragments, readInitSegment, readSamples } from './fmp4-reader.js';
-import type { Fragment, InitSegment } from './fragment.js';
+import { type Fragment, fragmentByteLength, type InitSegment } from './fragment.js';
 import { Fragmenter, GROUP_BYTES_MAX } from './fragmenter.js';
 
 const test = suite('fragmenter');
@@ -75,6 +75,32 @@ test('gives each picture to live at once and each group of pictures to the recor
   );
   assert.ok(recorded.every(fragment => fragment.beginsWithKeyFrame));
   assert.equal(ended, [['CAMERA_DISCONNECTED', startMs + 2400]]);
+});
+
+test('leaves large pieces of a recorded group where they lie, and copies small ones', () => {
+  const { live, recorded, fragmenter } = harness();
+  const large = new Uint8Array(5000).fill(7);
+  const small = Uint8Array.of(0, 0, 0, 1, 0x41);
+  fragmenter.begin(format);
+  fragmenter.push(picture(0, { parts: [small, large, small], byteLength: 5010 }));
+  fragmenter.push(picture(1, { parts: [large], byteLength: 5000 }));
+  fragmenter.push(picture(2));
+  fragmenter.end('SERVER_STOPPED');
+  const group = recorded[0]!;
+  const pieces = group.pieces!;
+  assert.equal(
+    pieces.map(piece => piece === large),
+    [false, true, false, true, false],
+  );
+  assert.is(fragmentByteLength(group), group.bytes.length);
+  assert.equal(
+    [...group.bytes],
+    pieces.flatMap(piece => [...piece]),
+  );
+  const sampleLengths = ({ bytes }: Fragment) =>
+    readSamples(bytes, readFragment(bytes, 0)!, VIDEO_TRACK_ID).map(({ start, end }) => end - start);
+  assert.equal(sampleLengths(group), [5010, 5000, 7]);
+  assert.equal(sampleLengths(live[0]!), [5010]);
 });
 
 test('writes files that tell by themselves what the index has to know', () => {

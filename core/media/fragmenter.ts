@@ -1,7 +1,7 @@
 import type { RecordingCause, TimeSource } from '@holdfast/schema';
 import { type AccessUnit, type StreamFormat, VIDEO_TIMESCALE } from './access-unit.js';
 import { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
-import { type FragmentFacts, type TrackRun, writeFragment } from './fmp4-writer.js';
+import { type FragmentFacts, type TrackRun, writeFragment, writeFragmentPieces } from './fmp4-writer.js';
 import type { Fragment, InitSegment } from './fragment.js';
 
 /** A camera with key frames further apart would lose more than this at a crash, and make seeking a wait. */
@@ -48,6 +48,34 @@ class LazyFragment implements Fragment {
       this.#write = null;
     }
     return this.#bytes!;
+  }
+}
+
+/** As it lies in memory: a group of pictures is written to disk without ever being one piece. */
+class PiecewiseFragment implements Fragment {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly beginsWithKeyFrame: boolean;
+  readonly arrivalMs: number;
+  readonly timeSource: TimeSource;
+  #pieces: readonly Uint8Array[];
+
+  constructor(facts: FragmentFacts, pieces: readonly Uint8Array[]) {
+    this.fromMs = facts.fromMs;
+    this.toMs = facts.toMs;
+    this.beginsWithKeyFrame = facts.beginsWithKeyFrame;
+    this.arrivalMs = facts.arrivalMs;
+    this.timeSource = facts.timeSource;
+    this.#pieces = pieces;
+  }
+
+  get pieces(): readonly Uint8Array[] {
+    return this.#pieces;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#pieces.length > 1) this.#pieces = [join(this.#pieces)];
+    return this.#pieces[0]!;
   }
 }
 
@@ -161,7 +189,8 @@ export class Fragmenter {
     this.#sequenceNumber += 1;
     const facts = factsOf(pictures[0]!, endTicks);
     const runs = this.#runs(pictures, endTicks, within);
-    this.#receiver.recordedFragment({ ...facts, bytes: writeFragment(sequenceNumber, facts, runs) });
+    const pieces = writeFragmentPieces(sequenceNumber, facts, runs);
+    this.#receiver.recordedFragment(new PiecewiseFragment(facts, pieces));
   }
 
   #runs(
@@ -184,6 +213,16 @@ function factsOf(first: AccessUnit, endTicks: number): FragmentFacts {
     timeSource: first.timeSource,
     beginsWithKeyFrame: first.keyFrame,
   };
+}
+
+function join(pieces: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.length;
+  }
+  return joined;
 }
 
 function ticksToMs(ticks: number): number {

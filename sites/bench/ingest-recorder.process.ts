@@ -1,3 +1,4 @@
+import { fragmentByteLength } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { runCameraSession } from '../recording-server/camera/camera-session.js';
@@ -60,7 +61,7 @@ function sinkOf(index: number, media: MediaDatabase): CameraSink {
       if (expectedMs !== null && fragment.fromMs !== expectedMs) progress.lostCount += 1;
       expectedMs = fragment.toMs;
       progress.fragmentCount += 1;
-      progress.byteLength += fragment.bytes.length;
+      progress.byteLength += fragmentByteLength(fragment);
       recording.add(index);
       media.append(deviceId, fragment);
     },

@@ -1,4 +1,10 @@
-import { type Fragment, type FragmentEntry, type InitSegment, SEAM_MS_MAX } from '@holdfast/core';
+import {
+  type Fragment,
+  type FragmentEntry,
+  fragmentByteLength,
+  type InitSegment,
+  SEAM_MS_MAX,
+} from '@holdfast/core';
 import type { DeviceId, RecordingCause, RecordingGap, SegmentId } from '@holdfast/schema';
 import type { MediaDatabaseLimits, MediaDatabaseObserver, RecordOutcome } from './media-database.js';
 import { type MediaDirectory, syncFolder } from './media-directory.js';
@@ -31,9 +37,15 @@ interface Run {
   readonly previousEnd: RecordingEnd | null;
 }
 
+/** A fragment on its way to the file: in pieces as long as it is the only one, joined when it has to wait. */
+interface PendingFragment extends Omit<Fragment, 'bytes'> {
+  readonly pieces: readonly Uint8Array[];
+  readonly byteLength: number;
+}
+
 type Step =
   | { readonly kind: 'begin'; readonly run: Run; readonly cause: RecordingCause }
-  | { readonly kind: 'fragment'; readonly fragment: Fragment }
+  | { readonly kind: 'fragment'; readonly fragment: PendingFragment }
   /** `pause` ends the segment, `end` the run as well. */
   | { readonly kind: 'end' | 'pause'; readonly cause: RecordingCause; readonly done: () => void };
 
@@ -68,18 +80,20 @@ export class DeviceWriter {
 
   append(fragment: Fragment): RecordOutcome {
     const { limits } = this.#context;
-    requireValid(fragment);
+    const byteLength = fragmentByteLength(fragment);
+    requireValid(fragment, byteLength);
     if (!this.#running) return { accepted: false, refusal: 'NO_RUN' };
-    if (this.#halted || this.#closing) return this.#refuse('HALTED', fragment);
+    if (this.#halted || this.#closing) return this.#refuse('HALTED', byteLength);
     if (
       this.#queuedFragments >= limits.queueFragmentsMax ||
-      (this.#queuedFragments > 0 && this.#queuedBytes + fragment.bytes.length > limits.queueBytesMax)
+      (this.#queuedFragments > 0 && this.#queuedBytes + byteLength > limits.queueBytesMax)
     ) {
-      return this.#refuse('QUEUE_FULL', fragment);
+      return this.#refuse('QUEUE_FULL', byteLength);
     }
+    const pending = pendingOf(fragment, byteLength, this.#queuedFragments > 0);
     this.#queuedFragments += 1;
-    this.#queuedBytes += fragment.bytes.length;
-    this.#push({ kind: 'fragment', fragment });
+    this.#queuedBytes += byteLength;
+    this.#push({ kind: 'fragment', fragment: pending });
     return { accepted: true };
   }
 
@@ -122,13 +136,12 @@ export class DeviceWriter {
     await this.#draining;
   }
 
-  #refuse(refusal: 'HALTED' | 'QUEUE_FULL', fragment: Fragment): RecordOutcome {
-    this.#drop(fragment, refusal);
+  #refuse(refusal: 'HALTED' | 'QUEUE_FULL', byteLength: number): RecordOutcome {
+    this.#drop(byteLength, refusal);
     return { accepted: false, refusal };
   }
 
-  #drop(fragment: Fragment, cause: 'HALTED' | 'QUEUE_FULL' | 'CLOSED'): void {
-    const byteLength = fragment.bytes.length;
+  #drop(byteLength: number, cause: 'HALTED' | 'QUEUE_FULL' | 'CLOSED'): void {
     this.#context.observer.fragmentsDropped({
       deviceId: this.#deviceId,
       fragmentCount: 1,
@@ -169,7 +182,7 @@ export class DeviceWriter {
   }
 
   async #abandon(step: Step): Promise<void> {
-    if (step.kind === 'fragment') this.#drop(step.fragment, this.#halted ? 'HALTED' : 'CLOSED');
+    if (step.kind === 'fragment') this.#drop(step.fragment.byteLength, this.#halted ? 'HALTED' : 'CLOSED');
     else if (step.kind !== 'begin') await this.#strand();
   }
 
@@ -177,7 +190,7 @@ export class DeviceWriter {
     this.#queue.shift();
     if (step.kind === 'fragment') {
       this.#queuedFragments -= 1;
-      this.#queuedBytes -= step.fragment.bytes.length;
+      this.#queuedBytes -= step.fragment.byteLength;
     } else if (step.kind !== 'begin') step.done();
   }
 
@@ -201,18 +214,18 @@ export class DeviceWriter {
   }
 
   /** Safe to repeat after a failure at any of its steps. */
-  async #write(fragment: Fragment): Promise<void> {
+  async #write(fragment: PendingFragment): Promise<void> {
     const split = this.#segment && splitBefore(fragment, this.#segment, this.#context.limits);
     if (split) {
       await this.#sealSegment(split);
       this.#began = split;
     }
     this.#segment ??= await this.#create(fragment);
-    await this.#segment.append(entryOf(fragment), fragment.bytes);
+    await this.#segment.append(entryOf(fragment), fragment.pieces);
     await this.#segment.sync();
   }
 
-  async #create(fragment: Fragment): Promise<SegmentWriter> {
+  async #create(fragment: PendingFragment): Promise<SegmentWriter> {
     const { directory, newSegmentId } = this.#context;
     const { init } = this.#run!;
     const segmentId = newSegmentId();
@@ -271,30 +284,37 @@ export class DeviceWriter {
   }
 }
 
-function entryOf(fragment: Fragment): FragmentEntry {
-  const { timeSource, beginsWithKeyFrame, bytes } = fragment;
+/** What waits must hold no more memory than its own bytes: pieces may lie in much larger reads of the socket. */
+function pendingOf(fragment: Fragment, byteLength: number, waits: boolean): PendingFragment {
+  const { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame } = fragment;
+  const pieces = waits || fragment.pieces === undefined ? [fragment.bytes] : fragment.pieces;
+  return { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame, pieces, byteLength };
+}
+
+function entryOf(fragment: PendingFragment): FragmentEntry {
+  const { timeSource, beginsWithKeyFrame, pieces, byteLength } = fragment;
   return {
     fromMs: Math.round(fragment.fromMs),
     toMs: Math.round(fragment.toMs),
     arrivalMs: Math.round(fragment.arrivalMs),
     timeSource,
     beginsWithKeyFrame,
-    byteLength: bytes.length,
-    digest: sha256(bytes),
+    byteLength,
+    digest: sha256(...pieces),
   };
 }
 
-function requireValid({ fromMs, toMs, arrivalMs, bytes }: Fragment): void {
+function requireValid({ fromMs, toMs, arrivalMs }: Fragment, byteLength: number): void {
   const timesHold = fromMs >= 0 && toMs >= fromMs && toMs < Number.MAX_SAFE_INTEGER && arrivalMs >= 0;
-  if (timesHold && bytes.length > 0) return;
+  if (timesHold && byteLength > 0) return;
   throw new FragmentInvalidError(
-    `a fragment from ${fromMs} to ${toMs}, arrived at ${arrivalMs}, of ${bytes.length} bytes`,
+    `a fragment from ${fromMs} to ${toMs}, arrived at ${arrivalMs}, of ${byteLength} bytes`,
   );
 }
 
 /** Why the segment must end before this fragment, or null. Each segment is without holes and runs forward in time. */
 function splitBefore(
-  fragment: Fragment,
+  fragment: PendingFragment,
   segment: SegmentWriter,
   limits: MediaDatabaseLimits,
 ): RecordingCause | null {
@@ -306,13 +326,13 @@ function splitBefore(
   if (fragment.fromMs - last.toMs >= SEAM_MS_MAX) return 'MEDIA_LOST';
   const isFull =
     fragment.toMs - first.fromMs > limits.segmentMsMax ||
-    byteLength + fragment.bytes.length > limits.segmentBytesMax;
-  const isFarTooLarge = byteLength + fragment.bytes.length > 2 * limits.segmentBytesMax;
+    byteLength + fragment.byteLength > limits.segmentBytesMax;
+  const isFarTooLarge = byteLength + fragment.byteLength > 2 * limits.segmentBytesMax;
   return isFarTooLarge || (isFull && fragment.beginsWithKeyFrame) ? 'RECORDING_CONTINUED' : null;
 }
 
 /** The gap that this fragment ends. A segment that went on without a break was lost in between: no other cause is known. */
-function gapBefore(fragment: Fragment, lastEnd: RecordingEnd | null): RecordingGap | null {
+function gapBefore(fragment: PendingFragment, lastEnd: RecordingEnd | null): RecordingGap | null {
   if (lastEnd === null || fragment.fromMs - lastEnd.toMs < SEAM_MS_MAX) return null;
   const cause = lastEnd.cause === 'RECORDING_CONTINUED' ? 'MEDIA_LOST' : lastEnd.cause;
   return { fromMs: lastEnd.toMs, toMs: fragment.fromMs, cause };

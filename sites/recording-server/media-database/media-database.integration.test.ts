@@ -186,6 +186,34 @@ test('a full queue refuses and counts, and keeps what it took', async () => {
   assert.is(fragmentsOf(await everything(database)).length, 4);
 });
 
+test('a fragment in pieces is stored as one, and joined only when it has to wait', async () => {
+  await using folder = await temporaryFolder();
+  await using database = await openTestDatabase(folder.path);
+  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+  const joined: number[] = [];
+  const whole = [0, 1, 2].map(index => testFragment(index));
+  for (const [index, fragment] of whole.entries()) {
+    const { bytes, ...facts } = fragment;
+    const pieces = [bytes.subarray(0, 20), bytes.subarray(20, 700), bytes.subarray(700)];
+    const inPieces = {
+      ...facts,
+      pieces,
+      get bytes() {
+        joined.push(index);
+        return Buffer.concat(pieces);
+      },
+    };
+    assert.is(database.append(camera1, inPieces).accepted, true);
+  }
+  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
+  assert.equal(joined, [1, 2]);
+  const stored = fragmentsOf(await everything(database));
+  assert.equal(
+    stored.map(fragment => Buffer.from(fragment.bytes).toString('hex')),
+    whole.map(fragment => Buffer.from(fragment.bytes).toString('hex')),
+  );
+});
+
 test('without a run nothing is taken', async () => {
   await using folder = await temporaryFolder();
   await using database = await openTestDatabase(folder.path);

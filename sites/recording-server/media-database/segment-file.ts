@@ -93,10 +93,11 @@ export class SegmentWriter {
     return this.#byteLength;
   }
 
-  async append(entry: FragmentEntry, bytes: Uint8Array): Promise<void> {
+  /** `pieces`: the fragment's bytes, one behind the other. */
+  async append(entry: FragmentEntry, pieces: readonly Uint8Array[]): Promise<void> {
     const box = entryBox(entry);
-    await this.#write([box, bytes]);
-    this.#byteLength += box.length + bytes.length;
+    await this.#write([box, ...pieces]);
+    this.#byteLength += box.length + entry.byteLength;
     this.#entries.push(entry);
   }
 

@@ -125,7 +125,7 @@ class OpenImport implements SegmentImport {
         },
       };
     }
-    const full = await this.#unlessFull(() => this.#requireOpen().append(entry, fragmentBytes));
+    const full = await this.#unlessFull(() => this.#requireOpen().append(entry, [fragmentBytes]));
     if (full !== null) return { accepted: false, refusal: full };
     this.#heldFragments += 1;
     return { accepted: true, heldFragments: this.#heldFragments };
