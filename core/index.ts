@@ -182,6 +182,7 @@ export {
   type RecordingServerState,
   type RegisterRecordingServer,
   recordingServerDecider,
+  type SetRecordingServerRetention,
 } from './recording-server/recording-server.decider.js';
 export {
   type Deletion,

@@ -90,6 +90,7 @@ export {
   RecordingHalted,
   type RecordingServerEvent,
   RecordingServerRegistered,
+  RecordingServerRetentionSet,
   RecordingServerStarted,
   RecordingUnhalted,
   recordingServerEvents,

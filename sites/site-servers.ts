@@ -115,11 +115,19 @@ function openServer(
     limits: {
       ...freeSpaceLimits(server.freeGigabytesLow * 1e9),
       retentionMs: server.retentionDays * DAY_MS,
-      usageBytesMax: server.sizeGigabytesMax === undefined ? null : server.sizeGigabytesMax * 1e9,
+      usageBytesMax: usageBytesMaxOf(server),
     },
     mediaLimits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: server.segmentSecondsMax * 1000 },
     sealReportIntervalMs: server.reportSeconds * 1000,
   });
+}
+
+function usageBytesMaxOf({
+  sizeGigabytesMax,
+}: {
+  readonly sizeGigabytesMax?: number | undefined;
+}): number | null {
+  return sizeGigabytesMax === undefined ? null : sizeGigabytesMax * 1e9;
 }
 
 async function establish(
@@ -138,9 +146,19 @@ async function establish(
   } else if (management.state.site.name !== site.name) {
     await management.administer({ kind: 'RenameSite', name: site.name }, context);
   }
-  for (const { id, name } of configuration.recordingServers) {
-    if (management.state.recordingServers.has(id)) continue;
-    await management.administer({ kind: 'RegisterRecordingServer', recordingServerId: id, name }, context);
+  for (const server of configuration.recordingServers) {
+    const { id: recordingServerId, name, retentionDays } = server;
+    if (!management.state.recordingServers.has(recordingServerId)) {
+      await management.administer({ kind: 'RegisterRecordingServer', recordingServerId, name }, context);
+    }
+    // Refused, and nothing written, when the log says the same already.
+    await management.administer(
+      {
+        kind: 'SetRecordingServerRetention',
+        ...{ recordingServerId, retentionDays, byteLengthMax: usageBytesMaxOf(server) },
+      },
+      context,
+    );
   }
   for (const camera of configuration.cameras) {
     const { hardware, removedHardware } = management.state;

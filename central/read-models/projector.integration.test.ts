@@ -96,6 +96,10 @@ test('folds what happened at a site into what a central remembers', async () => 
       data: { siteId: child.site, name: 'Bus 7', sealingPublicKey: 'BBBB' },
     }),
     child.event('rs', { type: 'RecordingServerRegistered', data: { recordingServerId, name: 'Recorder' } }),
+    child.event('rs', {
+      type: 'RecordingServerRetentionSet',
+      data: { recordingServerId, retentionDays: 7, byteLengthMax: null },
+    }),
     child.event(`hardware-${hardwareId}`, {
       type: 'HardwareAdded',
       data: {
@@ -168,6 +172,7 @@ test('tells retrieval what is sealed, lost and held', async () => {
   );
   assert.equal(timeline.running, { sinceMs: t0 });
   assert.equal(timeline.link, { state: 'UP', sinceMs: t0 });
+  assert.is(timeline.retentionMs, 7 * 24 * 3600 * 1000);
   assert.equal(await facts.devicesToHeal(child.site), [deviceId]);
   assert.equal(await facts.openRetrievals(), { retrievalIds: [], asOfPosition: own.position });
 });

@@ -13,7 +13,7 @@ import { linksReadModel } from './site/links.read-model.js';
 import { sitesReadModel } from './site/sites.read-model.js';
 
 /** Raise it with every change of a fold or of a table: the next start then rebuilds all of them from the feed. */
-export const READ_MODELS_VERSION = 1;
+export const READ_MODELS_VERSION = 2;
 
 /** Everything that a central remembers. One checkpoint for all, so that an answer never mixes two moments. */
 export const readModels: readonly ReadModel[] = [

@@ -42,6 +42,7 @@ export class SiteState {
         this.site = siteDecider.evolve(this.site, event);
         break;
       case 'RecordingServerRegistered':
+      case 'RecordingServerRetentionSet':
       case 'RecordingServerStarted':
       case 'RecordingHalted':
       case 'RecordingUnhalted':

@@ -49,4 +49,21 @@ test('a recording server registers once', () => {
   given(recordingServerDecider, registered).when(register).thenRefused('RECORDING_SERVER_EXISTS');
 });
 
+test('the retention of a recording server is a fact when it differs from the last one', () => {
+  const recordingServerId = '018f0000-0000-7000-8000-000000000003' as RecordingServerId;
+  const retention = { recordingServerId, retentionDays: 30, byteLengthMax: null } as const;
+  const set = { kind: 'SetRecordingServerRetention', ...retention } as const;
+  const registered = {
+    type: 'RecordingServerRegistered',
+    data: { recordingServerId, name: 'RS 1' },
+  } as const;
+  const fact = { type: 'RecordingServerRetentionSet', data: retention } as const;
+  given(recordingServerDecider).when(set).thenRefused('RECORDING_SERVER_NOT_FOUND');
+  given(recordingServerDecider, registered).when(set).then(fact);
+  given(recordingServerDecider, registered, fact).when(set).thenRefused('NOTHING_ASKED');
+  given(recordingServerDecider, registered, fact)
+    .when({ ...set, retentionDays: 7 })
+    .then({ type: 'RecordingServerRetentionSet', data: { ...retention, retentionDays: 7 } });
+});
+
 test.run();

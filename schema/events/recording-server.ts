@@ -15,6 +15,18 @@ export const RecordingServerStarted = defineEvent(
   z.object({ recordingServerId: RecordingServerId, atMs: UnixMs, softwareVersion: z.string().max(100) }),
 );
 
+/** How long the server keeps recordings that no evidence lock holds, as its configuration says since this event. */
+export const RecordingServerRetentionSet = defineEvent(
+  'RecordingServerRetentionSet',
+  1,
+  z.object({
+    recordingServerId: RecordingServerId,
+    retentionDays: z.number().positive().max(365_000),
+    /** Beyond it the oldest recordings go before their days are over. Null: no limit but the disk. */
+    byteLengthMax: z.number().positive().nullable(),
+  }),
+);
+
 /** No recording can be written any more, for every device of the server: the disk is full of locked media, or gone. */
 export const RecordingHalted = defineEvent(
   'RecordingHalted',
@@ -35,6 +47,7 @@ export const RecordingUnhalted = defineEvent(
 
 export const recordingServerEvents = [
   RecordingServerRegistered,
+  RecordingServerRetentionSet,
   RecordingServerStarted,
   RecordingHalted,
   RecordingUnhalted,

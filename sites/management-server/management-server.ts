@@ -6,6 +6,7 @@ import {
   type RecordedEvent,
   type RegisterRecordingServer,
   recordingServerDecider,
+  type SetRecordingServerRetention,
   type SiteAdministrationCommand,
   type SiteCommandDecision,
   type SiteLog,
@@ -29,6 +30,8 @@ const COMMANDS_WAITING_MAX = 1000;
 /** Another writer may get between deciding and appending; after so many tries something is wrong. */
 const DECISION_TRIES_MAX = 5;
 const READ_PAGE_EVENTS = 1000;
+
+type RecordingServerAdministration = RegisterRecordingServer | SetRecordingServerRetention;
 
 export interface ManagementServerOptions {
   readonly log: SiteLog;
@@ -78,7 +81,7 @@ export class ManagementServer {
   }
 
   administer(
-    command: SiteAdministrationCommand | RegisterRecordingServer,
+    command: SiteAdministrationCommand | RecordingServerAdministration,
     context: CommandContext,
   ): Promise<CommandOutcome> {
     return this.#inTurn(() => this.#decideAndAppend(() => this.#decideAdministration(command), context));
@@ -111,8 +114,10 @@ export class ManagementServer {
     };
   }
 
-  #decideAdministration(command: SiteAdministrationCommand | RegisterRecordingServer): SiteCommandDecision {
-    if (command.kind === 'RegisterRecordingServer') {
+  #decideAdministration(
+    command: SiteAdministrationCommand | RecordingServerAdministration,
+  ): SiteCommandDecision {
+    if (command.kind === 'RegisterRecordingServer' || command.kind === 'SetRecordingServerRetention') {
       const server = this.state.recordingServers.get(command.recordingServerId) ?? null;
       return {
         stream: `recording-server-${command.recordingServerId}`,

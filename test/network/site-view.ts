@@ -20,6 +20,7 @@ export interface SpanView {
   readonly to: string;
   readonly state: 'HELD' | 'REMOTE' | 'GAP' | 'UNKNOWN';
   readonly cause: string | null;
+  readonly retrievableUntil: string | null;
 }
 
 export interface RetrievalView {

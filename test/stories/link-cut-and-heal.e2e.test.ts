@@ -24,7 +24,8 @@ test('facts arrive first, then the missing recordings, and everything is proven'
   )[0]!;
   await eventually('the central knows of a recording at the site', async () => {
     const spans = await timelineOf(network, camera.id, { from: Date.now() - 60_000, to: Date.now() });
-    return millisecondsIn(spans, 'REMOTE') > 0;
+    // The site keeps it for thirty days, and has said so.
+    return spans.some(span => Date.parse(span.retrievableUntil ?? '') > Date.now() + 29 * 24 * 3600_000);
   });
 
   const cut = await network.command('link', 'cut', site!.name, '--data', network.dataDirectory);

@@ -10,21 +10,31 @@ export interface RecordingServerRow {
   readonly startedAtMs: number | null;
   readonly haltedBecause: string | null;
   readonly haltedDetail: string | null;
+  readonly retentionDays: number | null;
+  readonly byteLengthMax: number | null;
 }
 
 const servers = new ModelTable<RecordingServerRow>('recording_server', ['id']);
 
+const eventTypes = [
+  'RecordingServerRegistered',
+  'RecordingServerRetentionSet',
+  'RecordingServerStarted',
+  'RecordingHalted',
+  'RecordingUnhalted',
+] as const;
+
 type ServerEvent = Extract<
   HoldfastEvent,
   {
-    type: 'RecordingServerRegistered' | 'RecordingServerStarted' | 'RecordingHalted' | 'RecordingUnhalted';
+    type: (typeof eventTypes)[number];
   }
 >;
 
 export const recordingServersReadModel = defineReadModel({
   name: 'recording servers',
   tables: ['recording_server'],
-  eventTypes: ['RecordingServerRegistered', 'RecordingServerStarted', 'RecordingHalted', 'RecordingUnhalted'],
+  eventTypes,
   async fold(events, { tx }) {
     const rows = await servers.load(
       tx,
@@ -48,7 +58,10 @@ function evolve(
 ): RecordingServerRow {
   if (event.type === 'RecordingServerRegistered') {
     const { recordingServerId: id, name } = event.data;
-    const fresh = { softwareVersion: null, startedAtMs: null, haltedBecause: null, haltedDetail: null };
+    const fresh = {
+      ...{ softwareVersion: null, startedAtMs: null, haltedBecause: null, haltedDetail: null },
+      ...{ retentionDays: null, byteLengthMax: null },
+    };
     return { ...fresh, ...server, id, siteId, name };
   }
   if (!server) {
@@ -57,6 +70,10 @@ function evolve(
     );
   }
   switch (event.type) {
+    case 'RecordingServerRetentionSet': {
+      const { retentionDays, byteLengthMax } = event.data;
+      return { ...server, retentionDays, byteLengthMax };
+    }
     case 'RecordingServerStarted':
       return { ...server, startedAtMs: event.data.atMs, softwareVersion: event.data.softwareVersion };
     case 'RecordingHalted':

@@ -10,6 +10,8 @@ import type { DeviceRecordingRow, SegmentRow } from './recordings.read-model.js'
  */
 const SEGMENT_SPAN_MS_MAX = 10 * 60 * 1000;
 
+const DAY_MS = 24 * 3600 * 1000;
+
 export interface DeviceWindow {
   readonly siteId: SiteId;
   readonly deviceId: DeviceId;
@@ -51,6 +53,7 @@ export async function readDeviceRecordings(
       select * from device_recording where device_id = ${deviceId} and site_id = ${siteId}`,
   ]);
   const device = devices[0];
+  const serverIds = [...segments, ...devices].map(row => row.recordingServerId);
   return {
     segments,
     timeline: {
@@ -70,10 +73,19 @@ export async function readDeviceRecordings(
           : { atMs: device.lastStopAtMs, cause: device.lastStopCause ?? 'NOT_RECORDED' },
       known: device === undefined ? null : { fromMs: device.knownFromMs, toMs: device.knownToMs },
       link,
-      // No event tells how long a site keeps its recordings yet.
-      retentionMs: null,
+      retentionMs: await readRetentionMs(sql, serverIds),
     },
   };
+}
+
+/** The shortest of these servers. Null when one has not said it, or may delete earlier for the space it takes. */
+async function readRetentionMs(sql: Sql, serverIds: readonly string[]): Promise<number | null> {
+  const wanted = [...new Set(serverIds)];
+  const rows = await sql<{ retentionDays: number | null }[]>`
+    select case when byte_length_max is null then retention_days end as retention_days
+    from recording_server where id = any(${wanted}::uuid[])`;
+  const days = rows.flatMap(row => (row.retentionDays === null ? [] : [row.retentionDays]));
+  return days.length === 0 || days.length < wanted.length ? null : Math.min(...days) * DAY_MS;
 }
 
 function spanOf(row: { readonly fromMs: number; readonly toMs: number; readonly segmentId: string }): {
