@@ -17,6 +17,7 @@ import {
 import type { EventId, SiteId } from '@holdfast/schema';
 import {
   CredentialsMissingError,
+  ffmpegCandidates,
   newUuid,
   openSiteServers,
   type RecordingServer,
@@ -315,7 +316,8 @@ function openHttp(
     },
     media: createCentralMediaDirectory({
       ...{ sql, ownSite, recordingServers, retrieved, channels, now: Date.now },
-      snapshots: read => new SnapshotMaker({ read, environment: { FFMPEG_BIN: process.env.FFMPEG_BIN } }),
+      snapshots: read =>
+        new SnapshotMaker({ read, ffmpeg: ffmpegCandidates(process.env.FFMPEG_BIN ?? null) }),
     }),
     administrator: Administrator.load(dataDirectory),
     tokens: AccessTokens.load({ dataDirectory, issuer: `urn:uuid:${ownSite}`, now: Date.now }),

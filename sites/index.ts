@@ -86,6 +86,7 @@ export {
   verifyMedia,
 } from './recording-server/media-database/verify-media.js';
 export { RecordingServer, type RecordingServerOptions } from './recording-server/recording-server.js';
+export { ffmpegCandidates } from './recording-server/snapshot/ffmpeg.js';
 export {
   type Snapshot,
   SnapshotMaker,

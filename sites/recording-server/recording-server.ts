@@ -36,6 +36,7 @@ import { FactOutbox } from './recorder/fact-outbox.js';
 import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView } from './recorder/site-view.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
+import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
 const retentionIntervalMsDefault = 60_000;
@@ -120,7 +121,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     });
     this.#snapshots = new SnapshotMaker({
       read: window => database.read(window),
-      environment: { FFMPEG_BIN: options.ffmpegBin ?? undefined },
+      ffmpeg: ffmpegCandidates(options.ffmpegBin),
     });
     loud.connect({
       damaged: damage => this.#reportDamage(damage),

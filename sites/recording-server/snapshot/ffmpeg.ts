@@ -9,13 +9,17 @@ export type FfmpegProbe =
   | { readonly found: true; readonly command: string }
   | { readonly found: false; readonly detail: string };
 
-/** `FFMPEG_BIN`, else the package `ffmpeg-static`, else `ffmpeg` on the PATH: the first that runs. */
-export async function probeFfmpeg(environment: {
-  readonly FFMPEG_BIN?: string | undefined;
-}): Promise<FfmpegProbe> {
-  const candidates = [environment.FFMPEG_BIN, ffmpegStatic(), 'ffmpeg'].filter(command => command);
+/** `FFMPEG_BIN`, else the package `ffmpeg-static`, else `ffmpeg` on the PATH: in the order in which they are tried. */
+export function ffmpegCandidates(ffmpegBin: string | null): readonly string[] {
+  return [ffmpegBin, ffmpegStatic(), 'ffmpeg'].filter(
+    command => command !== null && command !== '',
+  ) as string[];
+}
+
+/** The first that runs. */
+export async function probeFfmpeg(candidates: readonly string[]): Promise<FfmpegProbe> {
   const tried: string[] = [];
-  for (const command of candidates as string[]) {
+  for (const command of candidates) {
     const run = await runFfmpeg({
       command,
       args: ['-hide_banner', '-version'],

@@ -35,7 +35,8 @@ export interface SnapshotMakerOptions {
     readonly toMs: number;
     readonly signal: AbortSignal;
   }) => AsyncIterable<MediaItem>;
-  readonly environment: { readonly FFMPEG_BIN?: string | undefined };
+  /** Commands to try, in order: `ffmpegCandidates`. */
+  readonly ffmpeg: readonly string[];
 }
 
 /** Makes JPEG pictures out of recordings, with ffmpeg as a separate process. */
@@ -55,7 +56,7 @@ export class SnapshotMaker {
     readonly atMs: number;
     readonly signal: AbortSignal;
   }): Promise<Snapshot> {
-    this.#probe ??= probeFfmpeg(this.#options.environment);
+    this.#probe ??= probeFfmpeg(this.#options.ffmpeg);
     const probe = await this.#probe;
     if (!probe.found) return refused('NO_FFMPEG', probe.detail);
     if (this.#waiting.length >= waitingMax) {
