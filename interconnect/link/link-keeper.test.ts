@@ -66,6 +66,18 @@ test('a session and its loss are facts in the log of the parent', async () => {
   assert.is(keeper.view(child).cause, 'HEARTBEAT_MISSED');
 });
 
+test('a link that went silent was lost when the child was last heard', async () => {
+  const bench = new Bench();
+  const keeper = await bench.open();
+  keeper.established(child, 1);
+  bench.nowMs = 1_002_000;
+  keeper.measured(child, measurement);
+  bench.nowMs = 1_008_000;
+  keeper.lost(child, 'HEARTBEAT_MISSED', 1, 42);
+  await keeper.settled();
+  assert.is(keeper.view(child).sinceMs, 1_002_000);
+});
+
 test('a parent that restarts knows that no link is up, since it was last alive', async () => {
   const bench = new Bench();
   const killed = await bench.open();

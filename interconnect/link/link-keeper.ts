@@ -75,6 +75,7 @@ interface KeptLink {
   measurement: LinkMeasurement | null;
   /** Whether the measurement is of the present session. */
   isMeasured: boolean;
+  measuredAtMs: number;
   /** What is observed of one link is written in the order in which it was observed. */
   queue: Promise<void>;
 }
@@ -105,7 +106,10 @@ class LogLinkKeeper implements LinkKeeper {
   }
 
   lost(site: SiteId, cause: LinkLossCause, lastEpoch: number, lastPosition: number): void {
-    const atMs = this.#options.now();
+    const { isMeasured, measuredAtMs } = this.#link(site);
+    // A link that went silent was lost when the child was last heard, not when that was noticed some beats later.
+    const wasSilent = cause === 'HEARTBEAT_MISSED' && isMeasured;
+    const atMs = wasSilent ? measuredAtMs : this.#options.now();
     this.#enqueue(site, async link => {
       this.#observe(site, link, { type: 'AttemptFailed' });
       const data = { siteId: site, atMs, lastEpoch, lastPosition, cause };
@@ -118,6 +122,7 @@ class LogLinkKeeper implements LinkKeeper {
     const isFirst = !link.isMeasured;
     link.measurement = measurement;
     link.isMeasured = true;
+    link.measuredAtMs = this.#options.now();
     if (isFirst) this.#options.onChange?.(site, this.view(site));
   }
 
@@ -154,6 +159,7 @@ class LogLinkKeeper implements LinkKeeper {
       revision: null,
       measurement: null,
       isMeasured: false,
+      measuredAtMs: 0,
       queue: Promise.resolve(),
     };
     this.#links.set(site, link);
