@@ -21,6 +21,7 @@ import {
   newUuid,
   openSiteServers,
   type RecordingServer,
+  runTogether,
   type SiteServers,
   SnapshotMaker,
   SOFTWARE,
@@ -63,7 +64,9 @@ export interface RunCentralOptions {
   readonly logger: Logger;
   readonly onReady: (address: { readonly httpPort: number; readonly listenPort: number }) => void;
   /** Once for each child, when its link is up and everything it has said is folded here. */
-  readonly onChildKnown?: (site: SiteId) => void;
+  readonly onChildKnown: (site: SiteId) => void;
+  /** Called when the central begins to end, asked to or because a part of it failed. */
+  readonly onEnding: () => void;
 }
 
 export class RecordingServerMissingError extends Error {
@@ -82,24 +85,13 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   const listenPort = await listen(grpc, parts, options.configuration, stack);
   const readiness = { isShown: false };
   const http = stack.use(await openHttp(options, parts, readiness));
-  const failed = new AbortController();
-  const running = AbortSignal.any([signal, failed.signal]);
   const reportKnown = childReporter(options, parts);
   const onMoved = () => {
     parts.factsMoved();
     reportKnown();
   };
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
-  const tasks = [
-    servers.run(running),
-    parts.database.watch(running),
-    runOwnLogIntake({ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random }),
-    projector.run(running),
-    pins.run(projected, running, retry),
-    facts.run({ projected, onMoved, onFailure: retry }, running),
-    retrievals.run(running),
-  ];
-  const announce = async () => {
+  const announce = async (running: AbortSignal) => {
     await showOwnLog(parts, running);
     if (running.aborted) return;
     readiness.isShown = true;
@@ -107,11 +99,23 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
     logger.info({ site: options.configuration.site, httpPort: http.port, listenPort }, 'central runs');
   };
   try {
-    await Promise.all([...tasks, announce()]);
+    await runTogether(
+      [
+        running => servers.run(running),
+        running => parts.database.watch(running),
+        running =>
+          runOwnLogIntake({ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random }),
+        running => projector.run(running),
+        running => pins.run(projected, running, retry),
+        running => facts.run({ projected, onMoved, onFailure: retry }, running),
+        running => retrievals.run(running),
+        announce,
+      ],
+      signal,
+      options.onEnding,
+    );
   } finally {
-    failed.abort();
     await links.settled();
-    await Promise.allSettled(tasks);
   }
 }
 
@@ -124,7 +128,7 @@ function childReporter(
     for (const site of servers.management.state.site.children.keys()) {
       if (reported.has(site) || facts.linkState(site, links.view(site)) !== 'UP') continue;
       reported.add(site);
-      onChildKnown?.(site);
+      onChildKnown(site);
     }
   };
 }

@@ -106,6 +106,7 @@ export {
   type RtspServerOptions,
   type RtspServerReport,
 } from './rtsp-server/rtsp-server.js';
+export { runTogether } from './run-together.js';
 export { type Clip, type ClipName, clipNames, loadClip, shortenClip } from './simulated-cameras/clip.js';
 export { padClip } from './simulated-cameras/padded-clip.js';
 export {

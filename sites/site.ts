@@ -19,6 +19,8 @@ export interface RunSiteOptions {
   readonly baseDirectory: string;
   readonly logger: Logger;
   readonly onReady: (address: { readonly operationsPort: number }) => void;
+  /** Called when the site begins to end, asked to or because a part of it failed. */
+  readonly onEnding: () => void;
 }
 
 export class CredentialsMissingError extends Error {
@@ -41,7 +43,7 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
   options.onReady({ operationsPort: operations.port });
   logger.info({ site: configuration.site, operationsPort: operations.port }, 'site runs');
   const reports = credentials ? reportTasks(options, credentials, servers) : [];
-  await runTogether([running => servers.run(running), ...reports], signal);
+  await runTogether([running => servers.run(running), ...reports], signal, options.onEnding);
 }
 
 type Task = (signal: AbortSignal) => Promise<void>;

@@ -1,27 +1,44 @@
 import path from 'node:path';
 import { runSite } from '@holdfast/sites';
+import type { Logger } from 'pino';
 import { runCentral } from '../central.js';
 import { readConfigurationOrReport } from './check.command.js';
 import {
   createLogger,
+  EXIT_NO,
   EXIT_WRONG_USE,
   processLifetime,
   reportChildKnown,
   reportReady,
 } from './process-lifetime.js';
 
+/** Closing files and telling peers takes a second; what hangs longer is ended, so that a supervisor can start anew. */
+const ENDING_MS_MAX = 12_000;
+
 /** `holdfast run FILE`: until Ctrl-C, SIGTERM, or the death of the process that started it. */
 export async function runCommand(file: string): Promise<number> {
   const configuration = readConfigurationOrReport(file);
   if (configuration === null) return EXIT_WRONG_USE;
+  const logger = createLogger(configuration.site.name);
   const options = {
     // Paths in a configuration file start at its own folder.
     baseDirectory: path.dirname(path.resolve(file)),
-    logger: createLogger(configuration.site.name),
+    logger,
     onReady: reportReady,
+    onEnding: () => endInTime(logger),
   };
   const lifetime = processLifetime();
   if (configuration.role === 'site') await runSite({ ...options, configuration }, lifetime);
   else await runCentral({ ...options, configuration, onChildKnown: reportChildKnown }, lifetime);
   return 0;
+}
+
+function endInTime(logger: Logger): void {
+  const hangs = () => {
+    logger.fatal(
+      `did not end within ${ENDING_MS_MAX} ms: ended by force; what was acknowledged is on the disk`,
+    );
+    process.exit(EXIT_NO);
+  };
+  setTimeout(hangs, ENDING_MS_MAX).unref();
 }

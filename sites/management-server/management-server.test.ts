@@ -169,4 +169,16 @@ test('a wish for another site, or in words not known here, is rejected by name',
   assert.equal(codes, ['WRONG_SITE', 'NOT_UNDERSTOOD']);
 });
 
+test('a wish that cannot be read at all is rejected, and the one behind it is applied', async () => {
+  const { server, siteId, first, log } = await openSite();
+  const [broken, good] = await wishes(siteId, [addHardware(first)], [addHardware(first)]);
+  await server.wishSink(parent).accept([{ ...broken!, data: Buffer.from('{') }, good!]);
+  const answers = await answersOf(log);
+  assert.equal(
+    answers.map(answer => answer.type),
+    ['CommandRejected', 'CommandApplied'],
+  );
+  assert.is(await server.wishSink(parent).cursor(), 1);
+});
+
 test.run();

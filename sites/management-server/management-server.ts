@@ -245,7 +245,10 @@ export class ManagementServer {
 type WishAnswer = Extract<CommandEvent, { type: 'CommandApplied' }>['data'];
 type CommandIssuedData = Extract<CommandEvent, { type: 'CommandIssued' }>['data'];
 
-/** A wish of a newer parent may ask for what this software does not know; it is answered, not stumbled over. */
+/**
+ * A wish of a newer parent may ask for what this software does not know, and a broken one for nothing at all: both are
+ * answered, so that the wishes behind them get their turn. One without a command's id is answered under its event's id.
+ */
 function readWish(
   wish: RecordedEvent,
 ):
@@ -253,13 +256,23 @@ function readWish(
   | { readonly understood: false; readonly commandId: CommandId; readonly message: string } {
   try {
     const issued = decodeEventData(wish);
-    if (issued.type !== 'CommandIssued') throw new WishMalformedError(wish);
-    return { understood: true, ...issued.data };
+    if (issued.type === 'CommandIssued') return { understood: true, ...issued.data };
+    return {
+      understood: false,
+      commandId: CommandId.parse(wish.id),
+      message: `expected CommandIssued, found ${wish.type}`,
+    };
   } catch (error) {
     if (!(error instanceof EventDecodeError)) throw error;
-    const commandId = CommandId.safeParse(JSON.parse(new TextDecoder().decode(wish.data)).commandId);
-    if (!commandId.success) throw new WishMalformedError(wish);
-    return { understood: false, commandId: commandId.data, message: error.message.slice(0, 1000) };
+    return { understood: false, commandId: commandIdIn(wish), message: error.message.slice(0, 1000) };
+  }
+}
+
+function commandIdIn(wish: RecordedEvent): CommandId {
+  try {
+    return CommandId.parse(JSON.parse(new TextDecoder().decode(wish.data)).commandId);
+  } catch {
+    return CommandId.parse(wish.id);
   }
 }
 
@@ -276,13 +289,5 @@ export class AppendRefusedError extends Error {
   readonly code = 'APPEND_REFUSED';
   constructor(refusalCode: string) {
     super(`the site log refused an append: ${refusalCode}`);
-  }
-}
-
-export class WishMalformedError extends Error {
-  override readonly name = 'WishMalformedError';
-  readonly code = 'WISH_MALFORMED';
-  constructor(wish: RecordedEvent) {
-    super(`expected CommandIssued in ${wish.stream} at revision ${wish.revision}, found ${wish.type}`);
   }
 }
