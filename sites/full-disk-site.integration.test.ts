@@ -10,9 +10,11 @@ if (hasSmallDisks('site on a full disk')) {
     const program = path.join(import.meta.dirname, 'full-disk-site.fixture.js');
     const phases = ['FIRST', 'AFTER_THE_KILL'];
     const { results, stderr } = await runOnSmallDisk({ megabytes: 40, program, phases });
-    const [first, afterTheKill] = results;
+    const [first, { alarms, ...afterTheKill }] = results as [unknown, Record<string, unknown>];
     assert.equal(first, { haltedWhileThereWasSomethingToDelete: 0, halted: true }, stderr);
-    assert.equal(afterTheKill, { haltedAfterTheKill: true, halted: 1, unhalted: 1, alarms: 1 }, stderr);
+    assert.equal(afterTheKill, { haltedAfterTheKill: true, halted: 1, unhalted: 1 }, stderr);
+    // The killed process may have got its alarm into the log, but not the note that it did: then the next one says it again.
+    assert.ok(alarms === 1 || alarms === 2, `${alarms} alarms\n${stderr}`);
   });
 }
 

@@ -56,7 +56,9 @@ test('what the configuration has is put into the log once, however often the sta
   assert.equal(types, [
     'LogEpochOpened',
     'SiteEstablished',
-    ...['RecordingServerRegistered', 'RecordingServerRegistered', 'HardwareAdded', 'HardwareAdded'],
+    ...['RecordingServerRegistered', 'RecordingServerRetentionSet'],
+    ...['RecordingServerRegistered', 'RecordingServerRetentionSet'],
+    ...['HardwareAdded', 'HardwareAdded'],
   ]);
 });
 

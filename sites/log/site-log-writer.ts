@@ -79,15 +79,21 @@ export interface SiteLogWriterOptions {
 export function openSiteLogWriter(options: SiteLogWriterOptions): SiteLogWriter {
   mkdirSync(path.dirname(path.resolve(options.file)), { recursive: true, mode: 0o700 });
   const ballast = new Ballast(`${options.file}.ballast`);
-  try {
-    return openWriter(options, ballast);
-  } catch (error) {
-    if (!isDiskFull(error) || !ballast.throwOff()) throw error;
-    return openWriter(options, ballast);
+  // Kept for this moment only: the other may have been thrown off to say that the disk is full, before a kill.
+  const openingBallast = new Ballast(`${options.file}.opening-ballast`);
+  for (;;) {
+    try {
+      return openWriter(options, [ballast, openingBallast]);
+    } catch (error) {
+      if (!isDiskFull(error) || !(ballast.throwOff() || openingBallast.throwOff())) throw error;
+    }
   }
 }
 
-function openWriter(options: SiteLogWriterOptions, ballast: Ballast): SiteLogWriter {
+function openWriter(
+  options: SiteLogWriterOptions,
+  [ballast, openingBallast]: readonly [Ballast, Ballast],
+): SiteLogWriter {
   const { file, site } = options;
   const lock = lockLog(file);
   let db: DatabaseSync | null = null;
@@ -100,7 +106,7 @@ function openWriter(options: SiteLogWriterOptions, ballast: Ballast): SiteLogWri
     }
     const recordedAt = verifyTail(db, file, state);
     const { monotonicMs } = options;
-    const writer = new SiteLogWriter({ db, lock, ballast, state, recordedAt, monotonicMs });
+    const writer = new SiteLogWriter({ db, lock, ballast, openingBallast, state, recordedAt, monotonicMs });
     if (state.size === 0) writer.writeFirstEvent(options.nowMs);
     return writer;
   } catch (error) {
@@ -115,6 +121,7 @@ export class SiteLogWriter implements Disposable {
   readonly #db: DatabaseSync;
   readonly #lock: Disposable;
   readonly #ballast: Ballast;
+  readonly #openingBallast: Ballast;
   readonly #monotonicMs: () => number;
   readonly #statements: EventStatements;
   readonly #begin: StatementSync;
@@ -130,6 +137,7 @@ export class SiteLogWriter implements Disposable {
     readonly db: DatabaseSync;
     readonly lock: Disposable;
     readonly ballast: Ballast;
+    readonly openingBallast: Ballast;
     readonly state: SiteLogState;
     readonly recordedAt: bigint;
     readonly monotonicMs: () => number;
@@ -137,6 +145,7 @@ export class SiteLogWriter implements Disposable {
     this.#db = opened.db;
     this.#lock = opened.lock;
     this.#ballast = opened.ballast;
+    this.#openingBallast = opened.openingBallast;
     this.#state = opened.state;
     this.#recordedAt = opened.recordedAt;
     this.#monotonicMs = opened.monotonicMs;
@@ -240,7 +249,8 @@ export class SiteLogWriter implements Disposable {
   #restoreBallast(): void {
     const nowMs = this.#monotonicMs();
     if (nowMs < this.#takeBallastAtMs) return;
-    this.#takeBallastAtMs = this.#ballast.take() ? Number.POSITIVE_INFINITY : nowMs + BALLAST_RETRY_MS;
+    const hasAll = this.#openingBallast.take() && this.#ballast.take();
+    this.#takeBallastAtMs = hasAll ? Number.POSITIVE_INFINITY : nowMs + BALLAST_RETRY_MS;
   }
 
   #lastRevisionOf(stream: string): number | null {
