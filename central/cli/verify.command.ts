@@ -8,9 +8,10 @@ export async function verifyCommand(directory: string, options: { readonly json:
     process.stderr.write(`holdfast: ${directory}: no data directory of a site at or below it\n`);
     return EXIT_WRONG_USE;
   }
+  const lifetime = processLifetime();
   const sites: SiteDirectoryVerification[] = [];
   for (const siteDirectory of directories) {
-    const site = await verifySiteDirectory(siteDirectory, processLifetime());
+    const site = await verifySiteDirectory(siteDirectory, lifetime);
     sites.push(site);
     if (!options.json) process.stdout.write(describe(site));
   }
