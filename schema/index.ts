@@ -14,11 +14,13 @@ export {
 export {
   currentVersion,
   type DecodeFailure,
+  decodeData,
   decodeEvent,
   EventDecodeError,
   type EventType,
   eventCatalogue,
   type HoldfastEvent,
+  isKnownEvent,
 } from './events/catalogue.js';
 export {
   AlarmState,
@@ -32,9 +34,11 @@ export {
 } from './events/command.js';
 export {
   defineEvent,
+  type EarlierVersion,
   type EventDefinition,
   type EventOf,
   Name,
+  raised,
   Sha256Hex,
   Text,
   UnixMs,

@@ -33,7 +33,8 @@ const byType = new Map<string, EventDefinition>(
   (eventCatalogue as readonly EventDefinition[]).map(definition => [definition.type, definition]),
 );
 
-export type DecodeFailure = 'UNKNOWN_TYPE' | 'UNKNOWN_VERSION' | 'INVALID_DATA';
+/** `UNKNOWN_TYPE` and `NEWER_VERSION`: newer software wrote it, and after an upgrade it can be read. `INVALID_DATA`: never. */
+export type DecodeFailure = 'UNKNOWN_TYPE' | 'NEWER_VERSION' | 'INVALID_DATA';
 
 export class EventDecodeError extends Error {
   override readonly name = 'EventDecodeError';
@@ -48,30 +49,51 @@ export class EventDecodeError extends Error {
     this.eventType = eventType;
     this.eventVersion = eventVersion;
   }
+
+  /** Readers put such an event aside until they are upgraded; it is no damage. */
+  get isFromNewerSoftware(): boolean {
+    return this.failure !== 'INVALID_DATA';
+  }
 }
 
-/** Checks `data` (parsed JSON) against the schema of its type and version. Throws `EventDecodeError`. */
+/** `data` (parsed JSON) in today's version of its type, whatever version it was written under. Throws `EventDecodeError`. */
 export function decodeEvent(type: string, version: number, data: unknown): HoldfastEvent {
   const definition = byType.get(type);
   if (!definition) throw new EventDecodeError('UNKNOWN_TYPE', type, version, 'no such event type');
-  if (definition.version !== version) {
-    throw new EventDecodeError(
-      'UNKNOWN_VERSION',
-      type,
-      version,
-      `this software knows version ${definition.version}`,
-    );
+  return { type, data: decodeData(definition, version, data) } as HoldfastEvent;
+}
+
+/** As `decodeEvent`, for one definition: checked as what it was written as, then raised and checked step by step. */
+export function decodeData(definition: EventDefinition, version: number, data: unknown): unknown {
+  const { type, earlier } = definition;
+  if (version > definition.version) {
+    const detail = `this software knows versions up to ${definition.version}`;
+    throw new EventDecodeError('NEWER_VERSION', type, version, detail);
   }
-  const parsed = definition.data.safeParse(data);
-  if (!parsed.success) {
+  if (!Number.isInteger(version) || version < 1) {
+    throw new EventDecodeError('INVALID_DATA', type, version, 'a version is an integer from 1');
+  }
+  const steps = earlier.slice(version - 1);
+  let current = data;
+  for (const step of steps) current = step.raise(checked(step.data, current));
+  return checked(definition.data, current);
+
+  function checked(schema: z.ZodType, candidate: unknown): unknown {
+    const parsed = schema.safeParse(candidate);
+    if (parsed.success) return parsed.data;
     throw new EventDecodeError('INVALID_DATA', type, version, describeIssues(parsed.error));
   }
-  return { type, data: parsed.data } as HoldfastEvent;
 }
 
 /** The version under which events of this type are written today. */
 export function currentVersion(type: EventType): number {
   return byType.get(type)!.version;
+}
+
+/** Whether this software can read events of this type and version; their data may still be wrong. */
+export function isKnownEvent(type: string, version: number): boolean {
+  const definition = byType.get(type);
+  return definition !== undefined && version <= definition.version;
 }
 
 function describeIssues(error: z.ZodError): string {

@@ -1,18 +1,44 @@
 import { z } from 'zod';
 
-/** One kind of event at one schema version: what may have happened, and the exact shape of its data. */
+/** One kind of event: what may have happened, and the exact shape of its data today and in every version before. */
 export interface EventDefinition<Type extends string = string, Data extends z.ZodType = z.ZodType> {
   readonly type: Type;
+  /** Under which it is written today: one more than there are earlier ones. */
   readonly version: number;
   readonly data: Data;
+  /** Versions 1, 2, … as they were once written: logs hold them for ever. */
+  readonly earlier: readonly EarlierVersion[];
 }
 
+/** A version that is written no more. */
+export interface EarlierVersion {
+  readonly data: z.ZodType;
+  /** Makes data of this version into data of the next one: pure, from the data alone. */
+  readonly raise: (data: unknown) => unknown;
+}
+
+/**
+ * `earlier`: every version before, oldest first, each by `raised`. Readers see today's version alone: what was written under an
+ * earlier one is raised step by step when it is read, and the stored bytes stay as they are.
+ */
 export function defineEvent<const Type extends string, Data extends z.ZodType>(
   type: Type,
   version: number,
   data: Data,
+  earlier: readonly EarlierVersion[] = [],
 ): EventDefinition<Type, Data> {
-  return { type, version, data };
+  if (earlier.length !== version - 1) {
+    throw new TypeError(`${type} version ${version}: ${earlier.length} earlier versions are given`);
+  }
+  return { type, version, data, earlier };
+}
+
+/** A version as it was, and the step to the next one. */
+export function raised<Before extends z.ZodType>(
+  data: Before,
+  raise: (data: z.infer<Before>) => unknown,
+): EarlierVersion {
+  return { data, raise: before => raise(before as z.infer<Before>) };
 }
 
 /** An event as deciders see it: its type and its data, without the envelope. */

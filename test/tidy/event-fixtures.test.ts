@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { decodeEvent, type EventDefinition, eventCatalogue } from '@holdfast/schema';
 import { suite } from 'uvu';
@@ -7,7 +7,9 @@ import * as assert from 'uvu/assert';
 const test = suite('event fixtures');
 
 const folder = path.resolve(import.meta.dirname, '../../../schema/events/fixtures');
-const files = readdirSync(folder).sort();
+const files = readdirSync(folder)
+  .filter(file => file.endsWith('.json'))
+  .sort();
 const catalogue: readonly EventDefinition[] = eventCatalogue;
 
 /** `<Type>.v<version>.json`: the data of one event as it was once written. */
@@ -17,10 +19,16 @@ function nameParts(file: string): { readonly type: string; readonly version: num
   return { type: parts[1]!, version: Number(parts[2]) };
 }
 
-test('every event type has a fixture of the version it is written in today', () => {
+function readFixture(file: string): unknown {
+  return JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
+}
+
+test('every event type has a fixture of every version that was ever written', () => {
   const missing = catalogue
-    .map(({ type, version }) => `${type}.v${version}.json`)
-    .filter(f => !files.includes(f));
+    .flatMap(({ type, version }) =>
+      Array.from({ length: version }, (_, index) => `${type}.v${index + 1}.json`),
+    )
+    .filter(file => !files.includes(file));
   assert.equal(missing, [], 'write schema/events/fixtures/<Type>.v<version>.json for a new type or version');
 });
 
@@ -34,21 +42,30 @@ test('every fixture belongs to a known type', () => {
 });
 
 for (const file of files) {
-  test(`${file} decodes, and nothing in it is dropped`, () => {
+  test(`${file} decodes to what its type is today`, () => {
     const { type, version } = nameParts(file);
-    const data: unknown = JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
+    const data = readFixture(file);
     const event = decodeEvent(type, version, data);
     assert.is(event.type, type);
-    // An older version is raised on reading, so only the current one must come out as it went in.
-    if (catalogue.some(known => known.type === type && known.version === version))
-      assert.equal(event.data, data);
+    const isWrittenToday = catalogue.some(known => known.type === type && known.version === version);
+    // Nothing of today's version is dropped; what an older one becomes is written down beside it.
+    assert.equal(event.data, isWrittenToday ? data : readFixture(path.join('raised', file)));
   });
 }
+
+test('what an older version becomes is written down for older versions alone', () => {
+  const older = files.filter(file => {
+    const { type, version } = nameParts(file);
+    return catalogue.some(known => known.type === type && known.version > version);
+  });
+  const goldens = existsSync(path.join(folder, 'raised')) ? readdirSync(path.join(folder, 'raised')) : [];
+  assert.equal(goldens.sort(), older);
+});
 
 test('an event with a field of the wrong kind does not decode', () => {
   for (const file of files) {
     const { type, version } = nameParts(file);
-    const data = JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as Record<string, unknown>;
+    const data = readFixture(file) as Record<string, unknown>;
     const spoiled = { ...data, [Object.keys(data)[0]!]: { not: 'this' } };
     assert.throws(() => decodeEvent(type, version, spoiled), /Invalid/, file);
   }
