@@ -11,6 +11,7 @@ import {
   type MediaChannelService,
   openLinkKeeper,
   type PeerCredentials,
+  processTimers,
   type ReplicaIntake,
   RetrievalService,
 } from '@holdfast/interconnect';
@@ -269,7 +270,8 @@ async function listen(
 ): Promise<number> {
   const replication = stack.use(
     createReplicationService({
-      ...{ intake, log: servers.log, links, logger, sha256, now: Date.now, software: SOFTWARE },
+      ...{ intake, log: servers.log, links, logger, sha256, now: Date.now, timers: processTimers },
+      software: SOFTWARE,
       enrolled: site => servers.management.state.site.children.has(site),
       heartbeatMs: address.heartbeatSeconds * 1000,
     }),

@@ -56,6 +56,7 @@ export {
 } from './media-channel/media-channel-service.js';
 export { MediaChannelFaultError } from './media-channel/receiving-channel.js';
 export { runMediaChannel } from './media-channel/run-media-channel.js';
+export { dialParent } from './replication/grpc-replication-duplex.js';
 export type { LinkLossCause, LinkMeasurement, LinkObserver } from './replication/link-observer.js';
 export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
 export {
@@ -63,7 +64,13 @@ export {
   type ReplicaIntakeUnderTest,
 } from './replication/replica-intake.conformance.js';
 export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
-export type { ReplicationRefusal, ReplicationRefusalCode } from './replication/replication-frame.js';
+export type { ChildDuplex, DuplexListener, ParentDuplex } from './replication/replication-duplex.js';
+export type {
+  ChildFrame,
+  ParentFrame,
+  ReplicationRefusal,
+  ReplicationRefusalCode,
+} from './replication/replication-frame.js';
 export type { ChildLink, ReplicationOptions, WishSink } from './replication/replication-options.js';
 export {
   createReplicationService,
@@ -86,3 +93,4 @@ export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js
 export { GRPC_MESSAGE_BYTES_MAX } from './transport/grpc-options.js';
 export { createGrpcServer, GrpcListenError, type GrpcServer } from './transport/grpc-server.js';
 export { HTTP2_WINDOW_BYTES } from './transport/grpc-window.js';
+export { processTimers, type Timers } from './transport/timers.js';

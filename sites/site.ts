@@ -1,7 +1,9 @@
 import path from 'node:path';
 import {
+  dialParent,
   loadPeerCredentials,
   type PeerCredentials,
+  processTimers,
   runMediaChannel,
   runReplication,
 } from '@holdfast/interconnect';
@@ -59,7 +61,8 @@ function reportTasks(
   const redialMsMax = parent.reconnectSecondsMax * 1000;
   const peer = { parent, credentials, software: SOFTWARE, random: Math.random, logger };
   const replication = {
-    ...{ ...peer, log, site: siteId, sha256, now: Date.now },
+    ...{ ...peer, dial: () => dialParent(peer), log, site: siteId, sha256 },
+    ...{ now: Date.now, timers: processTimers },
     ...{ wishes: management.wishSink(parent.siteId), parentSite: parent.siteId },
     backoffMsMax: redialMsMax,
   };

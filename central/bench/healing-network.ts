@@ -7,9 +7,11 @@ import {
   createMediaChannelService,
   createReplicationService,
   DEFAULT_RETRIEVAL_BUDGET,
+  dialParent,
   EmulatedLink,
   issuePeerCredentials,
   openLinkKeeper,
+  processTimers,
   RetrievalService,
   runMediaChannel,
   runReplication,
@@ -106,7 +108,10 @@ async function openParts(directory: string, stack: AsyncDisposableStack): Promis
   tasks.push(
     ...central.run(stop.signal),
     runReplication(
-      { ...peer, log: siteLog, site: siteId, wishes, sha256, now: Date.now, backoffMsMax: RECONNECT_MS_MAX },
+      {
+        ...{ ...peer, dial: () => dialParent(peer), log: siteLog, site: siteId, wishes, sha256 },
+        ...{ now: Date.now, timers: processTimers, backoffMsMax: RECONNECT_MS_MAX },
+      },
       stop.signal,
     ),
     runMediaChannel(
@@ -170,7 +175,8 @@ async function openCentral(parts: {
   channels.onAttached(() => retrievals.replanSoon());
   const replication = stack.use(
     createReplicationService({
-      ...{ intake, log, links, logger, sha256, now: Date.now, software: SOFTWARE },
+      ...{ intake, log, links, logger, sha256, now: Date.now, timers: processTimers },
+      software: SOFTWARE,
       enrolled: site => site === siteId,
     }),
   );

@@ -1,11 +1,9 @@
-import { type Channel, ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js';
 import { extendEdge, type RecordedEvent, rootOf, TreeEdgeError } from '@holdfast/core';
-import { ReplicationClient, type WireChildFrame, type WireParentFrame } from '@holdfast/protos';
-import { SiteId } from '@holdfast/schema';
-import { siteOfCertificate } from '../certificates/site-of-certificate.js';
+import type { SiteId } from '@holdfast/schema';
 import { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
 import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, HEARTBEATS_MISSED_MAX } from './heartbeat.js';
+import type { ParentDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
 import {
   type ChildFrame,
@@ -14,13 +12,9 @@ import {
   type ReplicationRefusal,
   type WantFrame,
 } from './replication-frame.js';
-import { childFrameToWire, parentFrameFromWire } from './replication-frame.wire.js';
 import type { ReplicationOptions } from './replication-options.js';
 import type { RootMemory } from './root-memory.js';
 import { readWishes, WishGapError } from './wish-frame.js';
-
-/** How long a refusal may take to its reader before the stream is cut. */
-const REFUSAL_LINGER_MS = 2_000;
 
 export interface ChildSessionEnd {
   readonly reason: string;
@@ -31,7 +25,7 @@ export interface ChildSessionEnd {
 }
 
 interface ChildSessionOptions extends ReplicationOptions {
-  readonly channel: Channel;
+  readonly stream: ParentDuplex;
   readonly roots: RootMemory;
   readonly dialTimeoutMs: number;
 }
@@ -41,11 +35,9 @@ export function runChildSession(options: ChildSessionOptions, signal: AbortSigna
   return new ChildSession(options).run(signal);
 }
 
-type ParentCall = ClientDuplexStream<WireChildFrame, WireParentFrame>;
-
 class ChildSession {
   readonly #options: ChildSessionOptions;
-  readonly #call: ParentCall;
+  readonly #stream: ParentDuplex;
   readonly #over = new AbortController();
   readonly #credit = new ReceivedCredit();
   readonly #ended: Promise<ChildSessionEnd>;
@@ -56,8 +48,9 @@ class ChildSession {
   #wasEstablished = false;
   #asksForWishes = false;
   #silentBeats = 0;
-  #dialling: NodeJS.Timeout | undefined;
-  #heartbeat: NodeJS.Timeout | undefined;
+  #stopDialling: () => void = () => undefined;
+  #stopHeartbeat: () => void = () => undefined;
+  #onDrain: () => void = () => undefined;
   #answering: Promise<void> = Promise.resolve();
 
   constructor(options: ChildSessionOptions) {
@@ -65,37 +58,40 @@ class ChildSession {
     this.#ended = new Promise(resolve => {
       this.#settle = resolve;
     });
-    const client = new ReplicationClient('unused', ChannelCredentials.createInsecure(), {
-      channelOverride: options.channel,
-    });
-    this.#call = (client as unknown as { sync(): ParentCall }).sync();
+    this.#stream = options.stream;
   }
 
   async run(signal: AbortSignal): Promise<ChildSessionEnd> {
-    const { log, site, software, dialTimeoutMs } = this.#options;
+    const { log, site, software, timers, dialTimeoutMs } = this.#options;
     const stop = () => this.#end('stopped');
     signal.addEventListener('abort', stop, { once: true });
-    this.#dialling = setTimeout(() => this.#end(`no answer within ${dialTimeoutMs} ms`), dialTimeoutMs);
-    this.#call.on('data', (wire: WireParentFrame) => this.#receive(wire));
-    this.#call.on('error', (error: Error) => this.#end(error.message));
-    this.#call.on('end', () => this.#end('closed by the parent'));
+    this.#stopDialling = timers.after(dialTimeoutMs, () => this.#end(`no answer within ${dialTimeoutMs} ms`));
+    this.#stream.listen({
+      onFrame: frame => this.#receive(() => this.#take(frame)),
+      onDrain: () => this.#onDrain(),
+      onLost: detail => this.#end(detail),
+      onGarbled: detail =>
+        this.#receive(() => {
+          throw new ReplicationProtocolError(detail);
+        }),
+    });
     if (signal.aborted) stop();
     else this.#send({ kind: 'hello', site, software, head: log.head(), readsZstd: true });
     const end = await this.#ended;
     signal.removeEventListener('abort', stop);
-    clearTimeout(this.#dialling);
-    clearInterval(this.#heartbeat);
+    this.#stopDialling();
+    this.#stopHeartbeat();
     this.#over.abort();
     // Wishes that are being answered are answered once: the next session asks for the cursor only when that is done.
     await this.#answering;
     return end;
   }
 
-  #receive(wire: WireParentFrame): void {
+  #receive(take: () => void): void {
     if (this.#over.signal.aborted) return;
     this.#silentBeats = 0;
     try {
-      this.#take(parentFrameFromWire(wire));
+      take();
     } catch (error) {
       if (!(error instanceof ReplicationProtocolError)) throw error;
       this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: error.message });
@@ -129,7 +125,7 @@ class ChildSession {
         return;
       case 'want':
         // From here on heartbeats watch the link: to compare long histories may take longer than to dial.
-        clearTimeout(this.#dialling);
+        this.#stopDialling();
         void this.#guard(() => this.#replicate(frame));
         return;
       case 'refused':
@@ -139,7 +135,7 @@ class ChildSession {
 
   #greet(frame: Extract<ParentFrame, { kind: 'welcome' }>): void {
     if (this.#parent !== null) throw new ReplicationProtocolError('a second welcome');
-    const certified = siteOfCertificate(this.#call.getAuthContext()?.sslPeerCertificate);
+    const certified = this.#stream.peerSite();
     if (certified === null || certified !== frame.site) {
       throw new ReplicationProtocolError(`the parent says it is ${frame.site}, its certificate ${certified}`);
     }
@@ -147,15 +143,15 @@ class ChildSession {
     if (expected !== undefined && expected !== certified) {
       throw new ReplicationProtocolError(`the parent is ${certified}, not ${expected}`);
     }
-    this.#parent = SiteId.parse(certified);
+    this.#parent = certified;
     this.#session = frame.session;
     this.#parentReadsZstd = frame.readsZstd;
     const beatMs = Math.min(HEARTBEAT_MS_MAX, Math.max(HEARTBEAT_MS_MIN, frame.heartbeatMs));
-    this.#heartbeat = setInterval(() => {
+    this.#stopHeartbeat = this.#options.timers.every(beatMs, () => {
       this.#silentBeats += 1;
       if (this.#silentBeats > HEARTBEATS_MISSED_MAX)
         this.#end(`no sign of life for ${this.#silentBeats * beatMs} ms`);
-    }, beatMs);
+    });
   }
 
   /** Sends what the parent wants, and then every new event as soon as it is appended. */
@@ -247,18 +243,17 @@ class ChildSession {
 
   #send(frame: ChildFrame): boolean {
     if (this.#over.signal.aborted) return true;
-    return this.#call.write(childFrameToWire(frame));
+    return this.#stream.send(frame);
   }
 
   #drained(): Promise<void> {
     const { signal } = this.#over;
     return new Promise(resolve => {
       const done = () => {
-        this.#call.off('drain', done);
         signal.removeEventListener('abort', done);
         resolve();
       };
-      this.#call.once('drain', done);
+      this.#onDrain = done;
       signal.addEventListener('abort', done, { once: true });
       if (signal.aborted) done();
     });
@@ -272,12 +267,9 @@ class ChildSession {
   #end(reason: string, refusal: ReplicationRefusal | null = null): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
-    if (refusal === null) this.#call.cancel();
-    else {
-      // What was refused has to arrive before the stream is torn down; the parent ends it then.
-      this.#call.end();
-      setTimeout(() => this.#call.cancel(), REFUSAL_LINGER_MS).unref();
-    }
+    // What was refused has to arrive before the stream is torn down.
+    if (refusal === null) this.#stream.cancel();
+    else this.#stream.end();
     this.#settle({ reason, refusal, wasEstablished: this.#wasEstablished });
   }
 }

@@ -1,14 +1,14 @@
-import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Sha256, SiteLog } from '@holdfast/core';
-import type { WireChildFrame, WireParentFrame } from '@holdfast/protos';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import type { Timers } from '../transport/timers.js';
 import { answerHello } from './acceptance.js';
 import { BatchIntake, type BatchIntakeOptions } from './batch-intake.js';
 import { ClockFilter } from './clock-filter.js';
 import { HEARTBEATS_MISSED_MAX } from './heartbeat.js';
 import type { LinkLossCause, LinkObserver } from './link-observer.js';
 import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
+import type { ChildDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
 import {
   type ChildFrame,
@@ -16,14 +16,12 @@ import {
   ReplicationProtocolError,
   type ReplicationRefusal,
 } from './replication-frame.js';
-import { childFrameFromWire, parentFrameToWire } from './replication-frame.wire.js';
 import type { WishFeed } from './wish-feed.js';
 import { WishServer } from './wish-server.js';
 
-export type ChildCall = ServerDuplexStream<WireChildFrame, WireParentFrame>;
-
 /** A child that has passed the handshake says Hello at once. */
 const HELLO_TIMEOUT_MS = 10_000;
+
 /** What the sessions of one service share. */
 export interface SessionSurroundings {
   readonly parent: SiteId;
@@ -35,6 +33,7 @@ export interface SessionSurroundings {
   readonly logger: Logger;
   readonly sha256: Sha256;
   readonly now: () => number;
+  readonly timers: Timers;
   readonly software: string;
   readonly heartbeatMs: number;
   /** Makes this the one session of its site; an older one is ended before this returns. */
@@ -48,11 +47,11 @@ export interface SessionSurroundings {
 export class ParentSession {
   /** By the certificate. */
   readonly site: SiteId;
-  readonly #call: ChildCall;
+  readonly #stream: ChildDuplex;
   readonly #around: SessionSurroundings;
   readonly #clock = new ClockFilter();
-  readonly #helloTimer: NodeJS.Timeout;
-  #heartbeat: NodeJS.Timeout | undefined;
+  readonly #stopHelloTimer: () => void;
+  #stopHeartbeat: () => void = () => undefined;
   #isGreeted = false;
   #isOver = false;
   #session: number | null = null;
@@ -64,18 +63,22 @@ export class ParentSession {
   #silentBeats = 0;
   #openPings = 0;
 
-  constructor(site: SiteId, call: ChildCall, around: SessionSurroundings) {
+  constructor(site: SiteId, stream: ChildDuplex, around: SessionSurroundings) {
     this.site = site;
-    this.#call = call;
+    this.#stream = stream;
     this.#around = around;
-    this.#helloTimer = setTimeout(
-      () => this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: `no Hello within ${HELLO_TIMEOUT_MS} ms` }),
-      HELLO_TIMEOUT_MS,
+    this.#stopHelloTimer = around.timers.after(HELLO_TIMEOUT_MS, () =>
+      this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: `no Hello within ${HELLO_TIMEOUT_MS} ms` }),
     );
-    call.on('data', (wire: WireChildFrame) => this.#receive(wire));
-    call.on('error', (error: Error) => this.end('CLOSED', error.message));
-    call.on('cancelled', () => this.end('CLOSED', 'cancelled by the child or its connection'));
-    call.on('end', () => this.end('CLOSED', 'ended by the child'));
+    stream.listen({
+      onFrame: frame => this.#receive(() => this.#take(frame)),
+      onDrain: () => undefined,
+      onLost: detail => this.end('CLOSED', detail),
+      onGarbled: detail =>
+        this.#receive(() => {
+          throw new ReplicationProtocolError(detail);
+        }),
+    });
   }
 
   /** Ends the session, once; later calls do nothing. */
@@ -83,12 +86,12 @@ export class ParentSession {
     if (this.#isOver) return;
     if (refusal !== null) this.#send({ kind: 'refused', ...refusal });
     this.#isOver = true;
-    clearTimeout(this.#helloTimer);
-    clearInterval(this.#heartbeat);
+    this.#stopHelloTimer();
+    this.#stopHeartbeat();
     this.#wishes?.close();
     this.#batches?.close();
     this.#around.leave(this);
-    this.#call.end();
+    this.#stream.end();
     const facts = { site: this.site, session: this.#session, cause, reason };
     if (refusal === null || refusal.code === 'FENCED')
       this.#around.logger.info(facts, 'link to a child ended');
@@ -103,11 +106,11 @@ export class ParentSession {
     this.#refuse({ code: 'FENCED', detail: 'a newer session of this site has begun' });
   }
 
-  #receive(wire: WireChildFrame): void {
+  #receive(take: () => void): void {
     if (this.#isOver) return;
     this.#silentBeats = 0;
     try {
-      this.#take(childFrameFromWire(wire));
+      take();
     } catch (error) {
       if (!(error instanceof ReplicationProtocolError)) throw error;
       this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: error.message });
@@ -118,7 +121,7 @@ export class ParentSession {
     if (frame.kind === 'hello') {
       if (this.#isGreeted) throw new ReplicationProtocolError('a second Hello');
       this.#isGreeted = true;
-      clearTimeout(this.#helloTimer);
+      this.#stopHelloTimer();
       void this.#guard(() => this.#greet(frame));
       return;
     }
@@ -163,7 +166,7 @@ export class ParentSession {
   }
 
   #establish(hello: Extract<ChildFrame, { kind: 'hello' }>, from: ReplicaCursor): void {
-    const { heartbeatMs, links, log, parent, software, wishFeed } = this.#around;
+    const { heartbeatMs, links, log, parent, software, timers, wishFeed } = this.#around;
     const session = this.#session!;
     this.#wishes = new WishServer({
       log,
@@ -183,7 +186,7 @@ export class ParentSession {
     const { epoch, position: after, treeEdge } = from;
     this.#send({ kind: 'want', epoch, after, treeEdge, creditBytes: this.#batches!.grant() });
     this.#beat();
-    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+    this.#stopHeartbeat = timers.every(heartbeatMs, () => this.#beat());
   }
 
   #beat(): void {
@@ -248,6 +251,6 @@ export class ParentSession {
   }
 
   #send(frame: ParentFrame): void {
-    if (!this.#isOver) this.#call.write(parentFrameToWire(frame));
+    if (!this.#isOver) this.#stream.send(frame);
   }
 }

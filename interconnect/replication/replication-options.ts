@@ -1,8 +1,8 @@
 import type { RecordedEvent, Sha256, SiteLog } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
-import type { PeerCredentials } from '../certificates/certificate-authority.js';
-import type { PeerAddress } from '../transport/grpc-channel.js';
+import type { Timers } from '../transport/timers.js';
+import type { ParentDuplex } from './replication-duplex.js';
 
 /** Where a parent's wishes go. They come in order, from `cursor() + 1` on, and each exactly once. */
 export interface WishSink {
@@ -20,15 +20,16 @@ export type ChildLink =
 export interface ReplicationOptions {
   readonly log: SiteLog;
   readonly site: SiteId;
-  readonly parent: PeerAddress;
-  /** Whose wishes the sink answers: another site behind that address is refused. Unchecked when left out. */
+  /** Opens a stream to the parent: `dialParent`. */
+  readonly dial: () => ParentDuplex;
+  /** Whose wishes the sink answers: another site behind that stream is refused. Unchecked when left out. */
   readonly parentSite?: SiteId;
-  readonly credentials: PeerCredentials;
   readonly wishes: WishSink;
   readonly logger: Logger;
   readonly sha256: Sha256;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  readonly timers: Timers;
   /** 0 (inclusive) to 1. */
   readonly random: () => number;
   /** Name and version, for the parent's log. */

@@ -2,15 +2,16 @@ import type { Sha256, SiteLog } from '@holdfast/core';
 import { ReplicationClient } from '@holdfast/protos';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
-import { siteOfCertificate } from '../certificates/site-of-certificate.js';
 import type { GrpcServer } from '../transport/grpc-server.js';
+import type { Timers } from '../transport/timers.js';
 import { sessionCreditBytes } from './credit-window.js';
+import { type ChildCall, duplexOfChild } from './grpc-replication-duplex.js';
 import { HEARTBEAT_MS } from './heartbeat.js';
 import type { LinkObserver } from './link-observer.js';
-import { type ChildCall, ParentSession, type SessionSurroundings } from './parent-session.js';
+import { ParentSession, type SessionSurroundings } from './parent-session.js';
 import type { ReplicaIntake } from './replica-intake.js';
+import type { ChildDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
-import { parentFrameToWire } from './replication-frame.wire.js';
 import { WishFeed } from './wish-feed.js';
 
 export interface ReplicationServiceOptions {
@@ -23,6 +24,7 @@ export interface ReplicationServiceOptions {
   readonly sha256: Sha256;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  readonly timers: Timers;
   /** Name and version, for the children's logs. */
   readonly software: string;
   /** How often each side is heard; three in silence end a link. */
@@ -33,6 +35,8 @@ export interface ReplicationServiceOptions {
 export interface ReplicationService extends AsyncDisposable {
   /** Adds `holdfast.log.v1.Replication` to a server. */
   register(server: GrpcServer): void;
+  /** Speaks with a child over a stream that it has opened, however that is carried. */
+  answer(stream: ChildDuplex): void;
   /** Ends the session of a child that was detached; without a session it does nothing. */
   disconnect(site: SiteId): void;
 }
@@ -63,7 +67,10 @@ export function createReplicationService(options: ReplicationServiceOptions): Re
   };
   return {
     register: server =>
-      server.addService(ReplicationClient.service, { Sync: (call: ChildCall) => answer(call, around) }),
+      server.addService(ReplicationClient.service, {
+        Sync: (call: ChildCall) => answer(duplexOfChild(call), around),
+      }),
+    answer: stream => answer(stream, around),
     disconnect: site => sessions.get(site)?.end('CLOSED', 'disconnected here'),
     [Symbol.asyncDispose]: async () => {
       closing.abort();
@@ -73,15 +80,13 @@ export function createReplicationService(options: ReplicationServiceOptions): Re
   };
 }
 
-function answer(call: ChildCall, around: SessionSurroundings): void {
-  const site = siteOfCertificate(call.getAuthContext().sslPeerCertificate);
+function answer(stream: ChildDuplex, around: SessionSurroundings): void {
+  const site = stream.peerSite();
   if (site !== null) {
-    new ParentSession(site, call, around);
+    new ParentSession(site, stream, around);
     return;
   }
-  around.logger.warn({ peer: call.getPeer() }, 'a peer whose certificate names no site was refused');
-  call.on('error', () => undefined);
-  const refusal = { kind: 'refused', code: 'NOT_ENROLLED', detail: 'the certificate names no site' } as const;
-  call.write(parentFrameToWire(refusal));
-  call.end();
+  around.logger.warn('a peer whose certificate names no site was refused');
+  stream.send({ kind: 'refused', code: 'NOT_ENROLLED', detail: 'the certificate names no site' });
+  stream.end();
 }

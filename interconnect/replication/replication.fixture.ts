@@ -12,6 +12,8 @@ import {
   serverNameOfRole,
 } from '../certificates/certificate-authority.js';
 import { createGrpcServer, type GrpcServer } from '../transport/grpc-server.js';
+import { processTimers } from '../transport/timers.js';
+import { dialParent } from './grpc-replication-duplex.js';
 import type { LinkMeasurement, LinkObserver } from './link-observer.js';
 import { createMemoryReplicaIntake, type MemoryReplicaIntake } from './memory-replica-intake.js';
 import type { ReplicaIntake } from './replica-intake.js';
@@ -132,6 +134,7 @@ export class TestParent implements AsyncDisposable {
       logger,
       sha256,
       now: Date.now,
+      timers: processTimers,
       software: 'test/parent',
       heartbeatMs: this.heartbeatMs,
     });
@@ -186,17 +189,18 @@ export class TestChild implements AsyncDisposable {
     readonly dialTimeoutMs?: number;
   }) {
     this.wishes = options.wishes ?? new MemoryWishSink();
+    const parent = { host: '127.0.0.1', port: options.port, serverName: serverNameOfRole('central') };
     this.#running = runReplication(
       {
         log: options.log,
         site: options.log.head().site,
-        parent: { host: '127.0.0.1', port: options.port, serverName: serverNameOfRole('central') },
-        credentials: options.credentials,
+        dial: () => dialParent({ parent, credentials: options.credentials }),
         wishes: this.wishes,
         ...(options.parentSite === undefined ? {} : { parentSite: options.parentSite }),
         logger: collectingLogger(this.lines),
         sha256,
         now: Date.now,
+        timers: processTimers,
         random: Math.random,
         software: 'test/child',
         backoffMsMax: 100,

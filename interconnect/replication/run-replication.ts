@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { createGrpcChannel } from '../transport/grpc-channel.js';
+import { pause } from '../transport/timers.js';
 import { type ChildSessionEnd, runChildSession } from './child-session.js';
 import type { ReplicationRefusalCode } from './replication-frame.js';
 import type { ReplicationOptions } from './replication-options.js';
@@ -39,7 +38,9 @@ export async function runReplication(options: ReplicationOptions, signal: AbortS
   while (!signal.aborted) {
     options.onLink?.({ state: 'CONNECTING' });
     const dialledAtMs = options.now();
-    const end = await dial(options, roots, signal);
+    const dialTimeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
+    const stream = options.dial();
+    const end = await runChildSession({ ...options, stream, roots, dialTimeoutMs }, signal);
     if (signal.aborted) break;
     const wasStable = end.wasEstablished && options.now() - dialledAtMs >= STABLE_MS;
     // Two servers with one identity fence each other: a refusal must not end in quick retries for ever.
@@ -48,23 +49,9 @@ export async function runReplication(options: ReplicationOptions, signal: AbortS
     failures += 1;
     report(options.logger, end, waitMs);
     options.onLink?.({ state: 'DOWN', reason: end.reason });
-    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    await pause(options.timers, waitMs, signal);
   }
   options.onLink?.({ state: 'DOWN', reason: 'stopped' });
-}
-
-async function dial(
-  options: ReplicationOptions,
-  roots: RootMemory,
-  signal: AbortSignal,
-): Promise<ChildSessionEnd> {
-  const channel = createGrpcChannel({ peer: options.parent, credentials: options.credentials });
-  try {
-    const dialTimeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
-    return await runChildSession({ ...options, channel, roots, dialTimeoutMs }, signal);
-  } finally {
-    channel.close();
-  }
 }
 
 /** Full jitter: anything from nothing to the ceiling, so that children never come in step. */
