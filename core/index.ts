@@ -198,6 +198,7 @@ export {
   type RetentionPlan,
   type RetentionSegment,
 } from './retention/retention.plan.js';
+export { type ClockReading, RetentionClock, type RetentionTime } from './retention/retention-clock.js';
 export type {
   CancelRetrieval,
   CompleteRetrieval,

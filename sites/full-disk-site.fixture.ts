@@ -82,6 +82,7 @@ const server = await RecordingServer.open({
   log,
   dir: path.join(dir, 'media'),
   now: Date.now,
+  monotonicMs: () => performance.now(),
   random: Math.random,
   newId: v7,
   openCredentials: () => ({ userName: 'user', password: 'password' }),

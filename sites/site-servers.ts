@@ -106,7 +106,8 @@ function openServer(
   const { management, keys, siteId, log, pins } = site;
   return RecordingServer.open({
     ...{ recordingServerId: server.id, site: siteId, log, pins, softwareVersion: SOFTWARE },
-    ...{ now: Date.now, random: Math.random, newId: newUuid, ffmpegBin: process.env.FFMPEG_BIN ?? null },
+    ...{ now: Date.now, monotonicMs: () => performance.now(), random: Math.random, newId: newUuid },
+    ffmpegBin: process.env.FFMPEG_BIN ?? null,
     dir: mediaDirectoryOf(site.dataDirectory, server.id),
     openCredentials: sealed => openCredentials(sealed, keys.sealingKeyPem),
     raiseAlarm: ({ name, message }) =>

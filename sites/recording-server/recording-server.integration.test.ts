@@ -123,6 +123,7 @@ async function start(
     log,
     dir: path.join(dir, 'media', recordingServerId),
     now: Date.now,
+    monotonicMs: () => performance.now(),
     random: Math.random,
     newId: v7,
     openCredentials: () => ({ userName: 'user', password: 'password' }),
@@ -426,6 +427,49 @@ test('a lock that this version cannot read keeps everything, however old', async
     await running.stop();
   }
   assert.equal(await eventsOf(log, 'RecordingDeleted'), []);
+});
+
+test('a clock that jumps ahead deletes nothing by age and raises one alarm, until it has gone on for a day', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  const dayMs = 24 * 3600_000;
+  const clock = { wallMs: testFragment(10).toMs, monotonicMs: 0 };
+  let readCount = 0;
+  const options = {
+    runCameraSession: camera.run,
+    retention: { retentionMs: 30 * dayMs },
+    retentionIntervalMs: 10,
+    now: () => clock.wallMs,
+    monotonicMs: () => {
+      readCount += 1;
+      return clock.monotonicMs;
+    },
+  };
+  const retentionRuns = async (count: number) => {
+    const from = readCount;
+    await until(() => readCount >= from + count, 'retention has run');
+  };
+  {
+    await using running = await start(log, folder.path, options);
+    await until(() => camera.sinks.length === 1, 'the session runs');
+    camera.begin(testFragment(0), testFragment(1));
+    camera.end();
+    await until(async () => (await eventsOf(log, 'RecordingSealed')).length > 0, 'it is sealed');
+    clock.wallMs += 365 * dayMs;
+    await retentionRuns(5);
+    assert.is(running.alarms.length, 1);
+    assert.match(running.alarms[0]!, '525600 minutes ahead');
+  }
+  // Over a restart the jump is not forgotten.
+  await using running = await start(log, folder.path, options);
+  await retentionRuns(5);
+  assert.is(running.alarms.length, 1);
+  assert.equal(await eventsOf(log, 'RecordingDeleted'), []);
+  clock.wallMs += dayMs;
+  clock.monotonicMs += dayMs;
+  await until(async () => (await eventsOf(log, 'RecordingDeleted')).length === 1, 'the clock is believed');
 });
 
 test('kill -9 of the server: what was durable is in the log once, with the crash as its end', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type ClockReading,
   type MediaItem,
   type MediaPriority,
   MediaRefusedError,
@@ -30,11 +31,13 @@ import {
   type SealReport,
   type StoredSegment,
 } from './media-database/media-database.js';
+import { MediaDirectory } from './media-database/media-directory.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
 import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView } from './recorder/site-view.js';
+import { KeptRetentionClock } from './retention/kept-retention-clock.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
@@ -46,7 +49,7 @@ const subscribePauseMs = 1_000;
 /** At the end the facts are durable here already; the log has this long to take them before the next start. */
 const farewellMs = 5_000;
 const deletedSegmentsMax = 1000;
-/** Halts and unhalts that wait for room to be told: more than a few in one full disk say nothing new. */
+/** Halts and unhalts, and alarms, that wait for room to be told: more than a few in one full disk say nothing new. */
 const untoldMax = 16;
 
 export interface RecordingServerOptions {
@@ -57,6 +60,8 @@ export interface RecordingServerOptions {
   readonly dir: string;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonicMs: () => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** UUIDv7. */
@@ -97,7 +102,9 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   #writesFail = false;
   /** On a full disk a halt can be told only when there is room again; then it still is. */
   readonly #untold: HoldfastEvent[] = [];
-  #alarmNotRaised: { readonly name: string; readonly message: string } | null = null;
+  readonly #alarmsNotRaised: { readonly name: string; readonly message: string }[] = [];
+  readonly #retentionClock: KeptRetentionClock;
+  #clockIsDoubted = false;
 
   private constructor(options: RecordingServerOptions, database: MediaDatabase, loud: LoudReports) {
     const { recordingServerId } = options;
@@ -118,6 +125,12 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       view: this.#view,
       report: (stream, event) => this.#report(stream, event),
       runCameraSession: options.runCameraSession ?? runCameraSession,
+    });
+    const reading = (): ClockReading => ({ wallMs: options.now(), monotonicMs: options.monotonicMs() });
+    this.#retentionClock = new KeptRetentionClock({
+      file: new MediaDirectory(options.dir).retentionClockFile,
+      reading,
+      newestRecordingMs: () => newestRecordingMs(database),
     });
     this.#snapshots = new SnapshotMaker({
       read: window => database.read(window),
@@ -363,14 +376,15 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     try {
       // The log hears that something is there before it hears that it is gone.
       this.#composeSealed();
-      const { dir, now, pins } = this.#options;
+      const { dir, pins } = this.#options;
+      const nowMs = this.#retentionNowMs();
       const verdict = await executeRetention(
         {
           database: this.database,
           dir,
           limits: this.#options.limits,
-          now,
-          protection: () => this.#view.protection(now(), pins()),
+          nowMs,
+          protection: () => this.#view.protection(nowMs, pins()),
           isHalted: () => this.#view.halted,
           composeDeletion: (policy, segments) => this.#deletionFacts(policy, segments),
           freeBytes: this.#options.freeBytes ?? freeBytesOf,
@@ -382,6 +396,28 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       this.#options.logger.error({ err: error }, 'retention failed');
     }
     this.#sendSoon();
+  }
+
+  /** Says once that the clock has jumped ahead, and keeps what time it is. */
+  #retentionNowMs(): number {
+    const time = this.#retentionClock.read();
+    const isDoubted = time.aheadMs > 0;
+    if (isDoubted !== this.#clockIsDoubted) {
+      this.#clockIsDoubted = isDoubted;
+      const { nowMs, aheadMs } = time;
+      if (!isDoubted) this.#options.logger.info({ nowMs }, 'the clock is believed again');
+      else {
+        const message = `The clock of this server is ${Math.round(aheadMs / 60_000)} minutes ahead of what it should be. Until it is right, or has gone on evenly for a day, recordings and evidence locks are judged by ${new Date(nowMs).toISOString()}.`;
+        this.#options.logger.error({ nowMs, aheadMs }, message);
+        this.#alarmsNotRaised.push({ name: 'Clock jumped ahead', message });
+      }
+    }
+    try {
+      this.#retentionClock.keep(time);
+    } catch (error) {
+      this.#options.logger.debug({ err: error }, 'the time of retention could not be kept');
+    }
+    return time.nowMs;
   }
 
   async #obey(verdict: RetentionVerdict): Promise<void> {
@@ -402,7 +438,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       type: 'RecordingHalted',
       data: { recordingServerId, atMs: this.#options.now(), cause, detail: detail.slice(0, 1000) },
     });
-    this.#alarmNotRaised = { name: 'Recording halted', message: `${cause}: ${detail}` };
+    this.#alarmsNotRaised.push({ name: 'Recording halted', message: `${cause}: ${detail}` });
     // Not awaited: what cannot be sealed now is sealed when there is room.
     void this.database.halt();
   }
@@ -417,12 +453,14 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     const stream = `recording-server-${this.recordingServerId}`;
     while (this.#untold[0] && this.#report(stream, this.#untold[0])) this.#untold.shift();
     this.#untold.splice(untoldMax);
-    if (this.#alarmNotRaised === null) return;
+    this.#alarmsNotRaised.splice(untoldMax);
     try {
-      await this.#options.raiseAlarm(this.#alarmNotRaised);
-      this.#alarmNotRaised = null;
+      for (let alarm = this.#alarmsNotRaised[0]; alarm; alarm = this.#alarmsNotRaised[0]) {
+        await this.#options.raiseAlarm(alarm);
+        this.#alarmsNotRaised.shift();
+      }
     } catch (error) {
-      this.#options.logger.error({ err: error }, 'the alarm for halted recording could not be raised yet');
+      this.#options.logger.error({ err: error }, 'an alarm could not be raised yet');
     }
   }
 
@@ -478,6 +516,16 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   #sendSoon(): void {
     this.#outbox.send().catch(() => undefined);
   }
+}
+
+/** The end of the newest recording, whatever device; null when there is none. */
+function newestRecordingMs(database: MediaDatabase): number | null {
+  const ends = database
+    .devices()
+    .map(
+      deviceId => database.spans({ deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }).at(-1)?.toMs ?? 0,
+    );
+  return ends.length === 0 ? null : Math.max(...ends);
 }
 
 /** Says nothing of an orderly start, be it the first. */

@@ -7,6 +7,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
  *
  *   index.sqlite                                       rebuilt from the files when it is lost
  *   ballast                                            room for the moment in which the disk is full
+ *   retention-clock                                    the time by which recordings were judged last
  *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
  *   import/<segmentId>.mp4                             being copied from another site
  *   segments/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4   sealed; the day (UTC) is that of the first picture
@@ -15,6 +16,7 @@ export class MediaDirectory {
   readonly root: string;
   readonly indexFile: string;
   readonly ballastFile: string;
+  readonly retentionClockFile: string;
   readonly openFolder: string;
   readonly importFolder: string;
   readonly segmentsFolder: string;
@@ -23,6 +25,7 @@ export class MediaDirectory {
     this.root = root;
     this.indexFile = path.join(root, 'index.sqlite');
     this.ballastFile = path.join(root, 'ballast');
+    this.retentionClockFile = path.join(root, 'retention-clock');
     this.openFolder = path.join(root, 'open');
     this.importFolder = path.join(root, 'import');
     this.segmentsFolder = path.join(root, 'segments');

@@ -21,7 +21,8 @@ export interface RetentionExecutorOptions {
   readonly database: MediaDatabase;
   readonly dir: string;
   readonly limits: RetentionLimits;
-  readonly now: () => number;
+  /** Of the retention clock. */
+  readonly nowMs: number;
   readonly protection: () => Protection;
   readonly isHalted: () => boolean;
   readonly composeDeletion: (
@@ -62,7 +63,7 @@ export async function executeRetention(
     const { candidates, complete } = oldestUnlocked(database, protection);
     const plan = planRetention(
       {
-        nowMs: options.now(),
+        nowMs: options.nowMs,
         usageBytes: database.usageBytes(),
         freeBytes: writesFail && round === 0 ? Math.min(freeBytes, 0) : freeBytes,
         candidates,
