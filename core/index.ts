@@ -34,20 +34,24 @@ export {
 } from './log/append.plan.js';
 export { decodeBase64, encodeBase64 } from './log/base64.js';
 export {
-  CheckpointError,
-  type CheckpointFailure,
   type CheckpointSource,
   checkpointHead,
+  checkpointKey,
   checkpointOrigin,
   encodeCheckpoint,
-  type NoteSigner,
-  type NoteVerifier,
-  noteKeyId,
   openCheckpoint,
   parseCheckpoint,
   type SignedCheckpoint,
   signCheckpoint,
 } from './log/checkpoint.js';
+export { CheckpointError, type CheckpointFailure } from './log/checkpoint-error.js';
+export {
+  type Cosignature,
+  cosignCheckpoint,
+  openCosignature,
+  witnessKey,
+  witnessName,
+} from './log/cosignature.js';
 export {
   decodeHeader,
   decodeRecordedEvent,
@@ -80,6 +84,17 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './log/merkle-tree.js';
+export {
+  encodeVerifierKey,
+  mergeNotes,
+  NOTE_CHARACTERS_MAX,
+  type NoteAlgorithm,
+  type NoteKey,
+  type NoteSigner,
+  type NoteVerifier,
+  noteKeyId,
+  parseVerifierKey,
+} from './log/signed-note.js';
 export {
   type SiteLogConformance,
   type SiteLogConformanceCase,

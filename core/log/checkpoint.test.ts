@@ -4,17 +4,16 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeBase64, encodeBase64 } from './base64.js';
 import {
-  CheckpointError,
-  type CheckpointFailure,
   checkpointHead,
   encodeCheckpoint,
-  type NoteVerifier,
   openCheckpoint,
   parseCheckpoint,
   signCheckpoint,
 } from './checkpoint.js';
+import { CheckpointError, type CheckpointFailure } from './checkpoint-error.js';
 import { equalBytes } from './merkle-tree.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
+import type { NoteVerifier } from './signed-note.js';
 import type { LogHead } from './site-log.js';
 
 const test = suite('checkpoint');
