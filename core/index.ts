@@ -69,6 +69,7 @@ export {
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
 export { decodeEventData, type EventFacts, newEvent } from './log/event-data.js';
 export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';
+export { comparePlaces, endOf, LOG_START, type LogPlace, placeOf } from './log/log-place.js';
 export { createMemorySiteLog, type MemorySiteLogOptions } from './log/memory-site-log.js';
 export {
   consistencyProof,

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freeSpaceLimits } from '@holdfast/core';
+import { freeSpaceLimits, LOG_START, placeOf } from '@holdfast/core';
 import type {
   DeviceId,
   EventId,
@@ -107,11 +107,11 @@ running.catch(error => {
 
 const countOf = async (type: string) => {
   let count = 0;
-  for (let after = 0; ; ) {
+  for (let after = LOG_START; ; ) {
     const page = await log.read({ after, limit: 5000 });
     if (page.length === 0) return count;
     count += page.filter(event => event.type === type).length;
-    after = page.at(-1)!.position;
+    after = placeOf(page.at(-1)!);
   }
 };
 async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { LOG_START } from '@holdfast/core';
 import type { HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
@@ -50,7 +51,7 @@ test('what the configuration has is put into the log once, however often the sta
     types.splice(
       0,
       types.length,
-      ...(await servers.log.read({ after: 0, limit: 100 })).map(event => event.type),
+      ...(await servers.log.read({ after: LOG_START, limit: 100 })).map(event => event.type),
     );
   }
   assert.equal(types, [

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeEventData } from '@holdfast/core';
+import { decodeEventData, LOG_START, type LogPlace, placeOf } from '@holdfast/core';
 import type { HoldfastEvent, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
 import { SiteLogFileError } from './log/site-log-file.js';
 import { readSiteLogFile } from './log/site-log-reader.js';
@@ -62,7 +62,7 @@ export async function verifySiteDirectory(
     code,
     detail: position === null ? detail : `position ${position}: ${detail}`,
   }));
-  const facts: MediaFacts = { byServer: new Map(), position: 0 };
+  const facts: MediaFacts = { byServer: new Map(), read: LOG_START };
   readMediaFacts(file, facts, damages);
   const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
   let segmentCount = 0;
@@ -97,7 +97,7 @@ export async function verifySiteDirectory(
 interface MediaFacts {
   readonly byServer: Map<RecordingServerId, Map<SegmentId, SealedFact>>;
   /** Read up to here. */
-  position: number;
+  read: LogPlace;
 }
 
 /** Reads on where it ended the last time. */
@@ -105,10 +105,10 @@ function readMediaFacts(file: string, facts: MediaFacts, damages: SiteDirectoryD
   try {
     using log = readSiteLogFile(file);
     for (;;) {
-      const events = log.read({ after: facts.position, limit: PAGE_EVENTS });
+      const events = log.read({ after: facts.read, limit: PAGE_EVENTS });
       if (events.length === 0) return;
       for (const event of events) if (typesRead.has(event.type)) collect(decodeEventData(event), facts);
-      facts.position = events.at(-1)!.position;
+      facts.read = placeOf(events.at(-1)!);
     }
   } catch (error) {
     // What cannot be read has been named by the proof of the log already, unless it is of a newer version.

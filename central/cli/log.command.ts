@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { decodeEventData, type RecordedEvent } from '@holdfast/core';
+import { decodeEventData, placeOf, type RecordedEvent } from '@holdfast/core';
 import { readSiteLogFile, SITE_LOG_FILE_NAME, siteLogFileOf } from '@holdfast/sites';
 import { EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 
@@ -17,12 +17,16 @@ export async function logTailCommand(
   if (file === null) return EXIT_WRONG_USE;
   using log = readSiteLogFile(file);
   const lifetime = processLifetime();
-  let after = Math.max(0, log.head().size - options.lines);
+  const { epoch, size } = log.head();
+  let after = { epoch, position: Math.max(0, size - options.lines) };
   while (!lifetime.aborted) {
     const events = log.read({ after, limit: PAGE_EVENTS });
     for (const event of events) writeLine(event);
-    after = events.at(-1)?.position ?? after;
-    if (events.length > 0) continue;
+    const last = events.at(-1);
+    if (last !== undefined) {
+      after = placeOf(last);
+      continue;
+    }
     if (!options.follow) break;
     await new Promise(resolve => setTimeout(resolve, FOLLOW_PAUSE_MS));
   }

@@ -1,4 +1,4 @@
-import { createMemorySiteLog, newEvent } from '@holdfast/core';
+import { createMemorySiteLog, LOG_START, newEvent } from '@holdfast/core';
 import { createMemoryReplicaIntake } from '@holdfast/interconnect';
 import type { CommandId, EventId, SiteId } from '@holdfast/schema';
 import { newUuid, sha256 } from '@holdfast/sites';
@@ -18,7 +18,7 @@ async function commitAnswer(watch: AnswerWatch, commandId: CommandId, data?: Uin
   await log.append([{ stream: `answers-${parent}`, expected: 'none', events: [applied] }]);
   const intake = watch.watch(createMemoryReplicaIntake());
   const { fence, cursor } = await intake.openSession(child);
-  const recorded = await log.read({ after: 0, limit: 10 });
+  const recorded = await log.read({ after: LOG_START, limit: 10 });
   const events = recorded.map(event => (data ? { ...event, data } : event));
   const after = { epoch: 1, position: events.length, treeEdge: [] };
   return intake.commit({ site: child, fence, before: cursor, after, events });

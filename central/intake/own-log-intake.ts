@@ -55,7 +55,7 @@ async function takeIn(
   }
   let before: ReplicaCursor = cursor;
   let position = cursor.epoch === epoch ? cursor.position : 0;
-  for await (const batch of log.subscribe({ after: position, signal })) {
+  for await (const batch of log.subscribe({ after: { epoch, position }, signal })) {
     for (let from = 0; from < batch.length; from += EVENTS_PER_COMMIT_MAX) {
       const events = batch.slice(from, from + EVENTS_PER_COMMIT_MAX);
       position += events.length;

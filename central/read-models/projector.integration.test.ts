@@ -174,7 +174,10 @@ test('tells retrieval what is sealed, lost and held', async () => {
   assert.equal(timeline.link, { state: 'UP', sinceMs: t0 });
   assert.is(timeline.retentionMs, 7 * 24 * 3600 * 1000);
   assert.equal(await facts.devicesToHeal(child.site), [deviceId]);
-  assert.equal(await facts.openRetrievals(), { retrievalIds: [], asOfPosition: own.position });
+  assert.equal(await facts.openRetrievals(), {
+    retrievalIds: [],
+    asOf: { epoch: 1, position: own.position },
+  });
 });
 
 test('puts aside what it cannot digest, with the reason, and goes on', async () => {

@@ -1,24 +1,26 @@
+import { comparePlaces, type LogPlace, placeOf } from './log-place.js';
 import type { RecordedEvent } from './site-log.js';
 
 /** Events that a subscription reads at once: large enough to catch up fast, small enough to hold in memory. */
 export const SUBSCRIPTION_PAGE_EVENTS = 512;
 
-/** Wakes whoever waits for a log to grow past a position. */
+/** Wakes whoever waits for a log to grow past a place. */
 export class LogGrowth {
-  #size: number;
+  #end: LogPlace;
   #ended = false;
   readonly #waiting = new Set<() => void>();
 
-  constructor(size: number) {
-    this.#size = size;
+  constructor(end: LogPlace) {
+    this.#end = end;
   }
 
   get ended(): boolean {
     return this.#ended;
   }
 
-  grow(size: number): void {
-    this.#size = size;
+  /** The place of the last event is now this one. */
+  grow(end: LogPlace): void {
+    this.#end = end;
     this.#wakeAll();
   }
 
@@ -28,9 +30,9 @@ export class LogGrowth {
     this.#wakeAll();
   }
 
-  /** Resolves when there is an event after `position`, the signal is aborted, or the log has ended. */
-  async beyond(position: number, signal: AbortSignal): Promise<void> {
-    while (this.#size <= position && !signal.aborted && !this.#ended) {
+  /** Resolves when there is an event after `place`, the signal is aborted, or the log has ended. */
+  async beyond(place: LogPlace, signal: AbortSignal): Promise<void> {
+    while (comparePlaces(this.#end, place) <= 0 && !signal.aborted && !this.#ended) {
       await new Promise<void>(resolve => {
         const wake = () => {
           this.#waiting.delete(wake);
@@ -49,17 +51,17 @@ export class LogGrowth {
 }
 
 /**
- * Every event after a position, then every new one. The subscriber pulls: it is told only that there is more and reads
+ * Every event after a place, then every new one. The subscriber pulls: it is told only that there is more and reads
  * page after page from the log itself, so there is no boundary between catching up and being live, and one that is
  * slow holds back nobody and costs no memory.
  */
 export async function* followLog(options: {
   readonly read: (page: {
-    readonly after: number;
+    readonly after: LogPlace;
     readonly limit: number;
   }) => Promise<readonly RecordedEvent[]>;
   readonly growth: LogGrowth;
-  readonly after: number;
+  readonly after: LogPlace;
   readonly signal: AbortSignal;
 }): AsyncGenerator<readonly RecordedEvent[], void, undefined> {
   const { growth, signal } = options;
@@ -74,6 +76,6 @@ export async function* followLog(options: {
       continue;
     }
     yield page;
-    after = last.position;
+    after = placeOf(last);
   }
 }

@@ -2,6 +2,7 @@ import type { EventId, SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeEventData, newEvent } from './event-data.js';
+import { LOG_START } from './log-place.js';
 import { createMemorySiteLog } from './memory-site-log.js';
 import { referenceSha256 } from './sha256.reference.js';
 
@@ -10,7 +11,7 @@ const site = '0198f3a2-7c1d-7e2a-9b3c-1234567890ab' as SiteId;
 
 test('begins with the event that opens epoch 1', async () => {
   await using log = createMemorySiteLog({ site, now: () => 1000, sha256: referenceSha256 });
-  const [opened, ...more] = await log.read({ after: 0, limit: 10 });
+  const [opened, ...more] = await log.read({ after: LOG_START, limit: 10 });
   assert.is(more.length, 0);
   assert.is(opened!.stream, 'log');
   const event = decodeEventData(opened!);

@@ -10,6 +10,7 @@ import {
 } from './append.plan.js';
 import { decodeRecordedEvent, encodeHeader } from './envelope.js';
 import { followLog, LogGrowth } from './log-growth.js';
+import { endOf, LOG_START, type LogPlace } from './log-place.js';
 import { extendEdge, rootOf } from './merkle-tree.js';
 import type { AppendOutcome, LogHead, NewEvent, RecordedEvent, SiteLog, StreamAppend } from './site-log.js';
 import { checkReadLimit, READ_BYTES_MAX, SiteLogClosedError } from './site-log-access.js';
@@ -35,7 +36,7 @@ class MemorySiteLog implements SiteLog {
   readonly #events: RecordedEvent[] = [];
   readonly #streams = new Map<string, RecordedEvent[]>();
   readonly #byId = new Map<EventId, RecordedEvent>();
-  readonly #growth = new LogGrowth(0);
+  readonly #growth = new LogGrowth(LOG_START);
   #edge: readonly Uint8Array[] = [];
   #recordedAt = 0n;
 
@@ -56,9 +57,12 @@ class MemorySiteLog implements SiteLog {
     return { site: this.#site, epoch: EPOCH, size, root: rootOf(this.#edge, size, this.#sha256) };
   }
 
-  async read(options: { readonly after: number; readonly limit: number }): Promise<readonly RecordedEvent[]> {
+  async read(options: {
+    readonly after: LogPlace;
+    readonly limit: number;
+  }): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
-    return page(this.#events, options.after, options.limit);
+    return page(this.#events, this.#indexAfter(options.after), options.limit);
   }
 
   async readStream(options: {
@@ -71,12 +75,12 @@ class MemorySiteLog implements SiteLog {
   }
 
   subscribe(options: {
-    readonly after: number;
+    readonly after: LogPlace;
     readonly signal: AbortSignal;
   }): AsyncIterable<readonly RecordedEvent[]> {
     this.#assertOpen();
-    const read = async (at: { readonly after: number; readonly limit: number }) =>
-      page(this.#events, at.after, at.limit);
+    const read = async (at: { readonly after: LogPlace; readonly limit: number }) =>
+      page(this.#events, this.#indexAfter(at.after), at.limit);
     return followLog({ ...options, read, growth: this.#growth });
   }
 
@@ -131,7 +135,7 @@ class MemorySiteLog implements SiteLog {
       else this.#streams.set(event.stream, [event]);
     }
     const lastPosition = this.#events.length;
-    this.#growth.grow(lastPosition);
+    this.#growth.grow(endOf({ epoch: EPOCH, size: lastPosition }));
     return { appended: true, epoch: EPOCH, firstPosition, lastPosition, replayed: false };
   }
 
@@ -141,6 +145,11 @@ class MemorySiteLog implements SiteLog {
   ): RecordedEvent {
     const header = encodeHeader({ ...event, ...place, site: this.#site, epoch: EPOCH });
     return decodeRecordedEvent(header, event.data.slice(), this.#sha256);
+  }
+
+  #indexAfter({ epoch, position }: LogPlace): number {
+    if (epoch === EPOCH) return position;
+    return epoch < EPOCH ? 0 : this.#events.length;
   }
 
   #assertOpen(): void {

@@ -3,6 +3,7 @@ import type { Sha256 } from '../hash.js';
 import { APPEND_BYTES_MAX } from './append.plan.js';
 import { decodeRecordedEvent, EVENT_DATA_BYTES_MAX } from './envelope.js';
 import { SUBSCRIPTION_PAGE_EVENTS } from './log-growth.js';
+import { LOG_START, type LogPlace } from './log-place.js';
 import { equalBytes, extendEdge, rootOf } from './merkle-tree.js';
 import type { AppendOutcome, NewEvent, RecordedEvent, SiteLog, StreamAppend } from './site-log.js';
 
@@ -32,6 +33,7 @@ export const siteLogConformanceCases: readonly SiteLogConformanceCase[] = [
 ];
 
 const FIRST_EVENTS = 1;
+const placeAt = (position: number): LogPlace => ({ epoch: 1, position });
 const START_MS = 1_756_000_000_000;
 
 function expectedRevisionCases(): readonly SiteLogConformanceCase[] {
@@ -39,7 +41,7 @@ function expectedRevisionCases(): readonly SiteLogConformanceCase[] {
     {
       title: 'begins with LogEpochOpened at position 1',
       run: withLog(async ({ assert, site }, log) => {
-        const [opened, ...more] = await log.read({ after: 0, limit: 10 });
+        const [opened, ...more] = await log.read({ after: LOG_START, limit: 10 });
         assert.is(more.length, 0);
         assert.equal(
           [opened?.position, opened?.type, opened?.stream, opened?.epoch, opened?.site],
@@ -56,7 +58,7 @@ function expectedRevisionCases(): readonly SiteLogConformanceCase[] {
         const third = await log.append([{ stream: 'a', expected: 1, events: [event()] }]);
         assert.equal(positionsOf(first), [2, 3]);
         assert.equal(positionsOf(third), [5, 5]);
-        const events = await log.read({ after: FIRST_EVENTS, limit: 100 });
+        const events = await log.read({ after: placeAt(FIRST_EVENTS), limit: 100 });
         assert.equal(
           events.map(({ position, stream, revision }) => [position, stream, revision]),
           [
@@ -221,7 +223,7 @@ function readingCases(): readonly SiteLogConformanceCase[] {
           correlationId: newEventId(),
         };
         await log.append([{ stream: 'käfer-1', expected: 'none', events: [event] }]);
-        const [recorded] = await log.read({ after: FIRST_EVENTS, limit: 1 });
+        const [recorded] = await log.read({ after: placeAt(FIRST_EVENTS), limit: 1 });
         if (recorded === undefined) return assert.unreachable('the event is not there');
         assert.equal(
           { ...recorded, ...event, data: [...recorded.data] },
@@ -234,16 +236,17 @@ function readingCases(): readonly SiteLogConformanceCase[] {
       }),
     },
     {
-      title: 'reads after a position and after a revision, exclusively, and at most the limit',
+      title: 'reads after a place and after a revision, exclusively, and at most the limit',
       run: withLog(async ({ assert, newEventId }, log) => {
         const events = Array.from({ length: 5 }, () => newEventOf(newEventId()));
         await log.append([{ stream: 'a', expected: 'none', events }]);
         const positions = async (after: number, limit: number) =>
-          (await log.read({ after, limit })).map(event => event.position);
+          (await log.read({ after: placeAt(after), limit })).map(event => event.position);
         assert.equal(await positions(0, 3), [1, 2, 3]);
         assert.equal(await positions(3, 2), [4, 5]);
         assert.equal(await positions(6, 10), []);
         assert.equal(await positions(1000, 10), []);
+        assert.equal(await log.read({ after: { epoch: 2, position: 0 }, limit: 10 }), []);
         const revisions = async (afterRevision: number | null, limit: number) =>
           (await log.readStream({ stream: 'a', afterRevision, limit })).map(event => event.revision);
         assert.equal(await revisions(null, 2), [0, 1]);
@@ -261,7 +264,7 @@ function readingCases(): readonly SiteLogConformanceCase[] {
           const events = [newEventOf(suite.newEventId()), newEventOf(suite.newEventId())];
           await log.append([{ stream: 'a', expected: 'any', events }]);
         }
-        const readings = (await log.read({ after: 0, limit: 10 })).map(event => event.recordedAt);
+        const readings = (await log.read({ after: LOG_START, limit: 10 })).map(event => event.recordedAt);
         suite.assert.is(readings.length, 7);
         readings.slice(1).forEach((reading, at) => {
           suite.assert.ok(reading > readings[at]!);
@@ -276,7 +279,7 @@ function readingCases(): readonly SiteLogConformanceCase[] {
           const events = Array.from({ length: count }, () => newEventOf(newEventId()));
           await log.append([{ stream: 'a', expected: 'any', events }]);
           const { size, root, epoch } = log.head();
-          const leaves = (await log.read({ after: 0, limit: 100 })).map(event => event.leafHash);
+          const leaves = (await log.read({ after: LOG_START, limit: 100 })).map(event => event.leafHash);
           assert.equal([leaves.length, epoch], [size, 1]);
           assert.ok(equalBytes(root, rootOf(extendEdge([], 0, leaves, sha256), size, sha256)));
         }
@@ -293,7 +296,7 @@ function subscriptionCases(): readonly SiteLogConformanceCase[] {
         const before = SUBSCRIPTION_PAGE_EVENTS * 2 + 7;
         const during = 300;
         await appendMany(log, newEventId, before);
-        const reading = readUntil(log, 0, FIRST_EVENTS + before + during);
+        const reading = readUntil(log, LOG_START, FIRST_EVENTS + before + during);
         const writing = Promise.all(
           Array.from({ length: 10 }, () => appendOneByOne(log, newEventId, during / 10)),
         );
@@ -303,9 +306,9 @@ function subscriptionCases(): readonly SiteLogConformanceCase[] {
       }),
     },
     {
-      title: 'wakes a subscriber that waits at the end, and begins after the position it names',
+      title: 'wakes a subscriber that waits at the end, and begins after the place it names',
       run: withLog(async ({ assert, newEventId }, log) => {
-        const reading = readUntil(log, 2, 4);
+        const reading = readUntil(log, placeAt(2), 4);
         await appendOneByOne(log, newEventId, 3);
         assert.equal(await reading, [3, 4]);
       }),
@@ -315,13 +318,14 @@ function subscriptionCases(): readonly SiteLogConformanceCase[] {
       run: withLog(async ({ assert }, log) => {
         const aborted = new AbortController();
         aborted.abort();
-        for await (const _ of log.subscribe({ after: 0, signal: aborted.signal })) assert.unreachable();
+        for await (const _ of log.subscribe({ after: LOG_START, signal: aborted.signal }))
+          assert.unreachable();
         const waiting = new AbortController();
         const batches: number[] = [];
-        for await (const batch of log.subscribe({ after: 0, signal: waiting.signal })) {
+        for await (const batch of log.subscribe({ after: LOG_START, signal: waiting.signal })) {
           batches.push(batch.length);
           // Aborted only once the next read has found nothing and the subscription waits.
-          void log.read({ after: 0, limit: 1 }).then(() => waiting.abort());
+          void log.read({ after: LOG_START, limit: 1 }).then(() => waiting.abort());
         }
         assert.equal(batches, [FIRST_EVENTS]);
       }),
@@ -330,10 +334,10 @@ function subscriptionCases(): readonly SiteLogConformanceCase[] {
       title: 'gives a slow subscriber pages of bounded size, and holds back nobody',
       run: withLog(async ({ assert, newEventId }, log) => {
         const stop = new AbortController();
-        const slow = log.subscribe({ after: 0, signal: stop.signal })[Symbol.asyncIterator]();
+        const slow = log.subscribe({ after: LOG_START, signal: stop.signal })[Symbol.asyncIterator]();
         await slow.next();
         await appendMany(log, newEventId, SUBSCRIPTION_PAGE_EVENTS * 3);
-        const quick = await readUntil(log, 0, FIRST_EVENTS + SUBSCRIPTION_PAGE_EVENTS * 3);
+        const quick = await readUntil(log, LOG_START, FIRST_EVENTS + SUBSCRIPTION_PAGE_EVENTS * 3);
         assert.is(quick.length, FIRST_EVENTS + SUBSCRIPTION_PAGE_EVENTS * 3);
         const page = await slow.next();
         assert.ok(!page.done && page.value.length <= SUBSCRIPTION_PAGE_EVENTS);
@@ -345,12 +349,12 @@ function subscriptionCases(): readonly SiteLogConformanceCase[] {
       title: 'ends its subscriptions when it is disposed of, and takes nothing afterwards',
       run: async ({ open, assert, newEventId }) => {
         const log = await open({ now: () => START_MS });
-        const reading = readUntil(log, 0, Number.POSITIVE_INFINITY);
+        const reading = readUntil(log, LOG_START, Number.POSITIVE_INFINITY);
         const append = log.append([{ stream: 'a', expected: 'any', events: [newEventOf(newEventId())] }]);
         await log[Symbol.asyncDispose]();
         assert.ok((await append).appended);
         await reading;
-        const code = await log.read({ after: 0, limit: 1 }).catch(error => error.code);
+        const code = await log.read({ after: LOG_START, limit: 1 }).catch(error => error.code);
         assert.is(code, 'SITE_LOG_CLOSED');
         const appendCode = await log
           .append([{ stream: 'a', expected: 'any', events: [newEventOf(newEventId())] }])
@@ -455,7 +459,7 @@ async function appendOneByOne(log: SiteLog, newEventId: () => EventId, count: nu
 }
 
 /** The positions that a subscriber is given, until it has been given the last or the log ends. */
-async function readUntil(log: SiteLog, after: number, last: number): Promise<number[]> {
+async function readUntil(log: SiteLog, after: LogPlace, last: number): Promise<number[]> {
   const stop = new AbortController();
   const positions: number[] = [];
   for await (const batch of log.subscribe({ after, signal: stop.signal })) {
@@ -468,7 +472,7 @@ async function readUntil(log: SiteLog, after: number, last: number): Promise<num
 async function readAll(log: SiteLog): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = [];
   for (;;) {
-    const page = await log.read({ after: events.length, limit: 5000 });
+    const page = await log.read({ after: placeAt(events.length), limit: 5000 });
     if (page.length === 0) return events;
     events.push(...page);
   }

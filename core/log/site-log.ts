@@ -1,4 +1,5 @@
 import type { EventId, SiteId } from '@holdfast/schema';
+import type { LogPlace } from './log-place.js';
 
 /** How much the clock behind `occurredAtMs` can be trusted. */
 export type ClockQuality = 'UNKNOWN' | 'RTC' | 'NTP' | 'GPS';
@@ -80,7 +81,7 @@ export interface LogHead {
 
 /**
  * One site's append-only log, current epoch. Every adapter passes the same conformance suite (`site-log.conformance.ts`).
- * `after` is exclusive everywhere: `after: 0` reads from the first event, `afterRevision: null` from revision 0.
+ * `after` is exclusive everywhere: `after: LOG_START` reads from the first event, `afterRevision: null` from revision 0.
  */
 export interface SiteLog {
   /**
@@ -92,21 +93,21 @@ export interface SiteLog {
   append(appends: readonly StreamAppend[]): Promise<AppendOutcome>;
   head(): LogHead;
   /**
-   * At most `limit` (1..5000) events after a position, in order. A page of large events may end earlier (8 MiB);
+   * At most `limit` (1..5000) events after a place, in order. A page of large events may end earlier (8 MiB);
    * only an empty one says that there is no more.
    */
-  read(options: { readonly after: number; readonly limit: number }): Promise<readonly RecordedEvent[]>;
+  read(options: { readonly after: LogPlace; readonly limit: number }): Promise<readonly RecordedEvent[]>;
   readStream(options: {
     readonly stream: string;
     readonly afterRevision: number | null;
     readonly limit: number;
   }): Promise<readonly RecordedEvent[]>;
   /**
-   * Every event after the position, then every new one, in batches and in order. Ends, without an error, when the
+   * Every event after the place, then every new one, in batches and in order. Ends, without an error, when the
    * signal is aborted or the log is disposed of.
    */
   subscribe(options: {
-    readonly after: number;
+    readonly after: LogPlace;
     readonly signal: AbortSignal;
   }): AsyncIterable<readonly RecordedEvent[]>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -216,7 +216,8 @@ class LogLinkKeeper implements LinkKeeper {
   /** When this parent last wrote into its log, which is a moment at which it was alive. */
   async #lastAliveMs(): Promise<number> {
     const { log } = this.#options;
-    const [last] = await log.read({ after: Math.max(0, log.head().size - 1), limit: 1 });
+    const { epoch, size } = log.head();
+    const [last] = await log.read({ after: { epoch, position: Math.max(0, size - 1) }, limit: 1 });
     return last === undefined ? 0 : Number(last.recordedAt >> HLC_COUNTER_BITS);
   }
 

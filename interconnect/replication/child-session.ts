@@ -176,7 +176,8 @@ class ChildSession {
     onLink?.({ state: 'UP', parent: this.#parent, session: this.#session });
     await this.#askForWishes();
     let tip: Tip = { epoch: want.epoch, position: want.after, treeEdge: want.treeEdge };
-    for await (const page of log.subscribe({ after: want.after, signal: this.#over.signal })) {
+    const after = { epoch: want.epoch, position: want.after };
+    for await (const page of log.subscribe({ after, signal: this.#over.signal })) {
       for (const events of cutIntoFrames(page)) {
         const next = await this.#sendBatch(tip, events);
         if (next === null) return;

@@ -1,4 +1,5 @@
 import { ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js';
+import { LOG_START } from '@holdfast/core';
 import {
   ReplicationClient,
   type WireChildFrame,
@@ -34,7 +35,7 @@ async function converse(
     channelOverride: channel,
   });
   const call = (client as unknown as { sync(): ClientDuplexStream<WireChildFrame, WireParentFrame> }).sync();
-  const events = await log.read({ after: 0, limit: 100 });
+  const events = await log.read({ after: LOG_START, limit: 100 });
   const { first, afterWant } = say({
     hello: childFrameToWire({ kind: 'hello', site, software: 'hostile', head, readsZstd: true }),
     batch: childFrameToWire({

@@ -22,8 +22,9 @@ const bytesOf = (events: readonly RecordedEvent[]) =>
 
 async function allOf(log: SiteLog): Promise<readonly RecordedEvent[]> {
   const events: RecordedEvent[] = [];
-  while (events.length < log.head().size)
-    events.push(...(await log.read({ after: events.length, limit: 5_000 })));
+  const { epoch, size } = log.head();
+  while (events.length < size)
+    events.push(...(await log.read({ after: { epoch, position: events.length }, limit: 5_000 })));
   return events;
 }
 

@@ -31,33 +31,48 @@ export class RootMemory {
     const known = this.#roots.get(`${want.epoch}/${want.after}`);
     if (known !== undefined) return equalBytes(theirs, known);
     if (want.after <= head.size - want.after) {
-      const edge = await edgeOver({ log, edge: [], from: 0, to: want.after, sha256 });
+      const edge = await edgeOver({
+        ...{ log, epoch: want.epoch },
+        edge: [],
+        from: 0,
+        to: want.after,
+        sha256,
+      });
       return equalBytes(theirs, rootOf(edge, want.after, sha256));
     }
-    const edge = await edgeOver({ log, edge: want.treeEdge, from: want.after, to: head.size, sha256 });
+    const edge = await edgeOver({
+      ...{ log, epoch: want.epoch },
+      edge: want.treeEdge,
+      from: want.after,
+      to: head.size,
+      sha256,
+    });
     return equalBytes(rootOf(edge, head.size, sha256), head.root);
   }
 }
 
 async function edgeOver(options: {
   readonly log: Pick<SiteLog, 'read'>;
+  readonly epoch: number;
   readonly edge: readonly Uint8Array[];
   readonly from: number;
   readonly to: number;
   readonly sha256: Sha256;
 }): Promise<readonly Uint8Array[]> {
-  let { edge, from: after } = options;
-  while (after < options.to) {
-    const events = await options.log.read({ after, limit: Math.min(PAGE_EVENTS, options.to - after) });
+  const { epoch } = options;
+  let { edge, from: position } = options;
+  while (position < options.to) {
+    const limit = Math.min(PAGE_EVENTS, options.to - position);
+    const events = await options.log.read({ after: { epoch, position }, limit });
     if (events.length === 0)
-      throw new RangeError(`the log ends at ${after}, before its own head ${options.to}`);
+      throw new RangeError(`the log ends at ${position}, before its own head ${options.to}`);
     edge = extendEdge(
       edge,
-      after,
+      position,
       events.map(event => event.leafHash),
       options.sha256,
     );
-    after = events.at(-1)!.position;
+    position = events.at(-1)!.position;
   }
   return edge;
 }

@@ -1,4 +1,4 @@
-import type { SiteLog } from '@holdfast/core';
+import { endOf, type SiteLog } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 
 /** Stream of the wishes for a child, in its parent's log. */
@@ -17,7 +17,7 @@ export class WishFeed {
 
   /** Follows the log from its end until the signal is aborted or the log is closed. */
   async run(log: SiteLog, signal: AbortSignal): Promise<void> {
-    for await (const events of log.subscribe({ after: log.head().size, signal })) {
+    for await (const events of log.subscribe({ after: endOf(log.head()), signal })) {
       for (const event of events) {
         if (!event.stream.startsWith(WISH_STREAM_PREFIX)) continue;
         for (const listener of this.#listeners.get(event.stream) ?? []) listener();

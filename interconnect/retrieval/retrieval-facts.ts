@@ -1,4 +1,4 @@
-import type { DeviceTimelineFacts } from '@holdfast/core';
+import { type DeviceTimelineFacts, type LogPlace } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, RetrievalId, SegmentId, SiteId } from '@holdfast/schema';
 
 /** A sealed segment at its origin, as the replicated log of its site tells of it. */
@@ -37,11 +37,11 @@ export interface RetrievalFacts {
   /** Devices of the site that record, and whose recordings are fetched when the link returns. */
   devicesToHeal(siteId: SiteId): Promise<readonly DeviceId[]>;
   /**
-   * Retrievals of this site's log that have not ended, as of a position of that log (0 when nothing was projected yet):
+   * Retrievals of this site's log that have not ended, as of a place in that log (its start when nothing was projected yet):
    * the service reads on from there by itself.
    */
   openRetrievals(): Promise<{
     readonly retrievalIds: readonly RetrievalId[];
-    readonly asOfPosition: number;
+    readonly asOf: LogPlace;
   }>;
 }

@@ -2,6 +2,7 @@ import {
   createMemorySiteLog,
   type DeviceTimelineFacts,
   decodeEventData,
+  LOG_START,
   type MediaItem,
   type MediaSource,
   type SiteLog,
@@ -114,7 +115,7 @@ class KnownFacts implements RetrievalFacts {
 
   /** As after the read models were dropped: everything has to be read from the log. */
   async openRetrievals() {
-    return { retrievalIds: [], asOfPosition: 0 };
+    return { retrievalIds: [], asOf: LOG_START };
   }
 }
 

@@ -3,9 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   isMoreUrgent,
   type LinkState,
+  type LogPlace,
   type MediaSource,
   missedWhileDown,
   type OpenRetrieval,
+  placeOf,
   planRetrievals,
   RETRIEVAL_SPAN_MS_MAX,
   type RetrievalBudget,
@@ -218,30 +220,30 @@ export class RetrievalService {
     return { requested: true, retrievalId: request.retrievalId };
   }
 
-  async #restore(): Promise<number> {
-    const { retrievalIds, asOfPosition } = await this.#options.facts.openRetrievals();
+  async #restore(): Promise<LogPlace> {
+    const { retrievalIds, asOf } = await this.#options.facts.openRetrievals();
     for (const retrievalId of retrievalIds) await this.#adopt(retrievalId);
-    return asOfPosition;
+    return asOf;
   }
 
   /** Requests that the read model did not know yet, or that another part of this server appended. */
-  async #watchLog(after: number, signal: AbortSignal): Promise<void> {
-    let position = after;
+  async #watchLog(after: LogPlace, signal: AbortSignal): Promise<void> {
+    let place = after;
     while (!signal.aborted) {
       try {
-        for await (const batch of this.#options.log.subscribe({ after: position, signal })) {
+        for await (const batch of this.#options.log.subscribe({ after: place, signal })) {
           for (const event of batch) {
             if (event.type === 'RetrievalRequested') {
               await this.#adopt(RetrievalId.parse(event.stream.slice('retrieval-'.length)));
               this.#rouse();
             }
-            position = event.position;
+            place = placeOf(event);
           }
         }
       } catch (error) {
         if (signal.aborted) return;
         this.#options.logger.error(
-          { err: error, position },
+          { err: error, ...place },
           'retrieval lost sight of the log; looking again',
         );
       }

@@ -48,7 +48,7 @@ async function exitOf(child: ChildProcess): Promise<unknown> {
 async function readAll(log: SiteLog): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = [];
   for (;;) {
-    const page = await log.read({ after: events.length, limit: 5000 });
+    const page = await log.read({ after: { epoch: 1, position: events.length }, limit: 5000 });
     if (page.length === 0) return events;
     events.push(...page);
   }

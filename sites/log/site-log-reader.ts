@@ -5,6 +5,7 @@ import {
   EnvelopeError,
   equalBytes,
   type LogHead,
+  type LogPlace,
   READ_BYTES_MAX,
   type RecordedEvent,
   rootOf,
@@ -45,9 +46,9 @@ export class SiteLogReader implements Disposable {
     return readSiteLogState(this.#db, this.#file);
   }
 
-  read({ after, limit }: { readonly after: number; readonly limit: number }): readonly RecordedEvent[] {
+  read({ after, limit }: { readonly after: LogPlace; readonly limit: number }): readonly RecordedEvent[] {
     checkReadLimit(limit);
-    return this.#events(this.#page.iterate(after, limit));
+    return this.#events(this.#page.iterate(this.#positionAfter(after), limit));
   }
 
   readStream(options: {
@@ -61,6 +62,12 @@ export class SiteLogReader implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+
+  #positionAfter({ epoch, position }: LogPlace): number {
+    const current = this.state().epoch;
+    if (epoch === current) return position;
+    return epoch < current ? 0 : Number.MAX_SAFE_INTEGER;
   }
 
   #events(rows: Iterable<Record<string, unknown>>): readonly RecordedEvent[] {
@@ -96,7 +103,7 @@ export class SiteLogReader implements Disposable {
 /** A log file opened for reading only, also while a site writes it: for the command line. */
 export interface SiteLogFile extends Disposable {
   head(): LogHead;
-  read(options: { readonly after: number; readonly limit: number }): readonly RecordedEvent[];
+  read(options: { readonly after: LogPlace; readonly limit: number }): readonly RecordedEvent[];
   readStream(options: {
     readonly stream: string;
     readonly afterRevision: number | null;

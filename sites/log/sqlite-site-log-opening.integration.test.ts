@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { equalBytes, type NewEvent, openCheckpoint } from '@holdfast/core';
+import { equalBytes, LOG_START, type NewEvent, openCheckpoint, placeOf } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -20,6 +20,7 @@ const signingKey = generateKeyPairSync('ed25519').privateKey;
 const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-open-log-'));
 test.after(() => rmSync(directory, { recursive: true }));
 
+const placeAt = (position: number) => ({ epoch: 1, position });
 const newFile = () => path.join(directory, `${randomBytes(6).toString('hex')}.sqlite`);
 const open = (file: string, now: () => number = Date.now) =>
   openSqliteSiteLog({ file, site, now, signingKey, checkpointIntervalMs: 3_600_000 });
@@ -65,7 +66,7 @@ test('continues where it was closed: positions, revisions, root, ids and a clock
   {
     await using log = await open(file, () => 2_000_000_000_000);
     await log.append([{ stream: 'a', expected: 'none', events }]);
-    const [last] = await log.read({ after: 3, limit: 1 });
+    const [last] = await log.read({ after: placeAt(3), limit: 1 });
     first = { root: log.head().root, recordedAt: last!.recordedAt };
   }
   await using log = await open(file, () => 1_000_000_000_000);
@@ -75,7 +76,7 @@ test('continues where it was closed: positions, revisions, root, ids and a clock
   assert.ok(again.appended && again.replayed);
   const next = await log.append([{ stream: 'a', expected: 2, events: newEvents(1) }]);
   assert.ok(next.appended && next.firstPosition === 5);
-  const [recorded] = await log.read({ after: 4, limit: 1 });
+  const [recorded] = await log.read({ after: placeAt(4), limit: 1 });
   assert.ok(recorded!.recordedAt > first.recordedAt);
 });
 
@@ -111,7 +112,7 @@ test('is read by others while it is written', async () => {
   await log.append([{ stream: 'a', expected: 'any', events: newEvents(3) }]);
   assert.equal(reader.head(), log.head());
   assert.equal(
-    reader.read({ after: 1, limit: 10 }).map(event => event.position),
+    reader.read({ after: placeAt(1), limit: 10 }).map(event => event.position),
     [2, 3, 4],
   );
   assert.is(reader.readStream({ stream: 'a', afterRevision: 0, limit: 10 }).length, 2);
@@ -156,8 +157,8 @@ test('hands on no event whose bytes are not those that were written', async () =
   const file = await fileWith(1500);
   change(file, "UPDATE event SET data = x'7b7d' WHERE position = 5");
   await using log = await open(file);
-  assert.is((await log.read({ after: 5, limit: 10 })).length, 10);
-  assert.equal(await faultOf(log.read({ after: 0, limit: 10 })), ['DAMAGED', 5]);
+  assert.is((await log.read({ after: placeAt(5), limit: 10 })).length, 10);
+  assert.equal(await faultOf(log.read({ after: LOG_START, limit: 10 })), ['DAMAGED', 5]);
 });
 
 test('ends pages of large events early, and only an empty one at the end', async () => {
@@ -168,11 +169,11 @@ test('ends pages of large events early, and only an empty one at the end', async
     const events = newEvents(15).map(event => ({ ...event, data }));
     assert.ok((await log.append([{ stream: 'a', expected: 'any', events }])).appended);
   }
-  const page = await log.read({ after: 1, limit: 5000 });
+  const page = await log.read({ after: placeAt(1), limit: 5000 });
   assert.is(page.length, 32);
-  const rest = await log.read({ after: page.at(-1)!.position, limit: 5000 });
+  const rest = await log.read({ after: placeOf(page.at(-1)!), limit: 5000 });
   assert.is(rest.length, 28);
-  assert.equal(await log.read({ after: 61, limit: 5000 }), []);
+  assert.equal(await log.read({ after: placeAt(61), limit: 5000 }), []);
 });
 
 test('appends keep their order around one that is larger than what may be in flight', async () => {
@@ -194,7 +195,7 @@ test('appends keep their order around one that is larger than what may be in fli
     assert.is(outcome.appended && outcome.firstPosition, position);
     position += counts[index]!;
   }
-  const page = await log.read({ after: 1501, limit: 16 });
+  const page = await log.read({ after: placeAt(1501), limit: 16 });
   assert.ok(page.every((event, index) => event.id === large[index]!.id && event.data.length === 256 * 1024));
 });
 

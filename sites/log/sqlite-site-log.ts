@@ -4,9 +4,12 @@ import {
   type CheckpointSource,
   checkAppends,
   decodeEdge,
+  endOf,
   followLog,
+  LOG_START,
   LogGrowth,
   type LogHead,
+  type LogPlace,
   type NoteSigner,
   type RecordedEvent,
   rootOf,
@@ -21,7 +24,7 @@ import type { WrittenAppend } from './append-group.js';
 import { noteSigner } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
 import { SiteLogReader } from './site-log-reader.js';
-import { WriterThread } from './writer-thread.js';
+import { WriterThread, type WrittenEnd } from './writer-thread.js';
 
 /** A log that has grown gets a stored checkpoint at least this often; one row of some 300 bytes each. */
 export const CHECKPOINT_INTERVAL_MS = 60_000;
@@ -46,16 +49,16 @@ export interface SqliteSiteLog extends SiteLog, CheckpointSource {}
  */
 export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<SqliteSiteLog> {
   const signer = noteSigner(options.signingKey);
-  const growth = new LogGrowth(0);
+  const growth = new LogGrowth(LOG_START);
   const tail: LogTail = { size: 0, edge: new Uint8Array(0) };
-  const onGrown = (size: number, edge: Uint8Array) => {
+  const onGrown = ({ epoch, size, edge }: WrittenEnd) => {
     tail.size = size;
     tail.edge = edge;
-    growth.grow(size);
+    growth.grow(endOf({ epoch, size }));
   };
   const { file, site, now } = options;
   const { thread, opening } = await WriterThread.open({ file, site, now, nowMs: now(), onGrown });
-  onGrown(opening.size, opening.edge);
+  onGrown(opening);
   try {
     const reader = new SiteLogReader(file);
     return new SqliteSiteLogOnThread({
@@ -141,7 +144,10 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     return this.#head;
   }
 
-  async read(options: { readonly after: number; readonly limit: number }): Promise<readonly RecordedEvent[]> {
+  async read(options: {
+    readonly after: LogPlace;
+    readonly limit: number;
+  }): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
     return this.#reader.read(options);
   }
@@ -156,7 +162,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   }
 
   subscribe(options: {
-    readonly after: number;
+    readonly after: LogPlace;
     readonly signal: AbortSignal;
   }): AsyncIterable<readonly RecordedEvent[]> {
     this.#assertOpen();

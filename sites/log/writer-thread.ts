@@ -37,7 +37,8 @@ interface WaitingAppend extends PendingAppend {
   readonly frame: Buffer<ArrayBuffer>;
 }
 
-export interface WriterOpening {
+/** Where the log ends; the edge as `encodeEdge` gives it. */
+export interface WrittenEnd {
   readonly epoch: number;
   readonly size: number;
   readonly edge: Uint8Array;
@@ -46,8 +47,8 @@ export interface WriterOpening {
 interface WriterThreadOptions extends Omit<WriterOptions, 'ring'> {
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
-  /** After every commit, with the edge as `encodeEdge` gives it. */
-  readonly onGrown: (size: number, edge: Uint8Array) => void;
+  /** After every commit. */
+  readonly onGrown: (end: WrittenEnd) => void;
 }
 
 /** The caller's end of the writer thread: hands over appends, and hands each its outcome. */
@@ -57,7 +58,7 @@ export class WriterThread {
   readonly #site: SiteId;
   readonly #epoch: number;
   readonly #now: () => number;
-  readonly #onGrown: (size: number, edge: Uint8Array) => void;
+  readonly #onGrown: (end: WrittenEnd) => void;
   readonly #exited: Promise<void>;
   #waiting: WaitingAppend[] = [];
   #waitingByteLength = 0;
@@ -95,7 +96,7 @@ export class WriterThread {
   /** Starts the thread and opens the file in it. Throws `SiteLogFileError`. */
   static async open(
     options: WriterThreadOptions,
-  ): Promise<{ readonly thread: WriterThread; readonly opening: WriterOpening }> {
+  ): Promise<{ readonly thread: WriterThread; readonly opening: WrittenEnd }> {
     const { file, site, nowMs } = options;
     const memory = newAppendRingMemory();
     const worker = new Worker(new URL('./site-log.worker.js', import.meta.url), {
@@ -228,7 +229,7 @@ export class WriterThread {
 
   #receive(report: WriterReport): void {
     if (report.kind === 'WRITTEN') {
-      this.#onGrown(report.size, report.edge);
+      this.#onGrown({ epoch: this.#epoch, size: report.size, edge: report.edge });
       const answered = this.#answered(report.outcomes.length);
       for (const [index, pending] of answered.entries()) pending.resolve(report.outcomes[index]!);
     } else if (report.kind === 'NOT_WRITTEN') {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   createMemorySiteLog,
   decodeEventData,
+  LOG_START,
   newEvent,
   type RecordedEvent,
   type SiteLog,
@@ -45,7 +46,7 @@ async function openSite(now: () => number = () => 1_000_000) {
   for (const recordingServerId of [first, second]) {
     await server.administer({ kind: 'RegisterRecordingServer', recordingServerId, name: 'RS' }, context);
   }
-  const types = async () => (await log.read({ after: 0, limit: 1000 })).map(event => event.type);
+  const types = async () => (await log.read({ after: LOG_START, limit: 1000 })).map(event => event.type);
   return { siteId, log, server, context, first, second, types, reopen: () => ManagementServer.open(options) };
 }
 
@@ -124,7 +125,7 @@ test('alarms are numbered in the order they were raised', async () => {
       sourceDeviceId: null,
     }) as const;
   await Promise.all([server.execute(raise('a'), context), server.execute(raise('b'), context)]);
-  const numbers = (await log.read({ after: 0, limit: 100 }))
+  const numbers = (await log.read({ after: LOG_START, limit: 100 }))
     .map(event => decodeEventData(event))
     .flatMap(event => (event.type === 'AlarmRaised' ? [event.data.localNumber] : []));
   assert.equal(numbers, [1, 2]);
@@ -151,7 +152,7 @@ test('a wish is answered in the same append as what it brought about, and names 
   const { server, siteId, first, log } = await openSite();
   const [wish] = await wishes(siteId, [addHardware(first)]);
   await server.wishSink(parent).accept([wish!]);
-  const [added, applied] = (await log.read({ after: 0, limit: 100 })).slice(-2);
+  const [added, applied] = (await log.read({ after: LOG_START, limit: 100 })).slice(-2);
   assert.equal([added!.type, applied!.type], ['HardwareAdded', 'CommandApplied']);
   assert.equal([added!.causationId, applied!.causationId], [wish!.id, wish!.id]);
   assert.is(added!.actor, 'user:ann');

@@ -2,7 +2,9 @@ import {
   decideSiteCommand,
   decodeEventData,
   isSiteStateEvent,
+  LOG_START,
   newEvent,
+  placeOf,
   type RecordedEvent,
   type RegisterRecordingServer,
   recordingServerDecider,
@@ -59,7 +61,7 @@ export class ManagementServer {
   readonly state = new SiteState();
   readonly #options: ManagementServerOptions;
   readonly #revisions = new Map<string, number>();
-  #appliedPosition = 0;
+  #place = LOG_START;
   #waiting = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -214,13 +216,13 @@ export class ManagementServer {
 
   async #catchUp(): Promise<void> {
     for (;;) {
-      const events = await this.#options.log.read({ after: this.#appliedPosition, limit: READ_PAGE_EVENTS });
+      const events = await this.#options.log.read({ after: this.#place, limit: READ_PAGE_EVENTS });
       for (const event of events) {
         if (isSiteStateEvent(event.type)) {
           this.#revisions.set(event.stream, event.revision);
           this.state.apply(decodeEventData(event));
         }
-        this.#appliedPosition = event.position;
+        this.#place = placeOf(event);
       }
       if (events.length === 0) return;
     }

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   decodeEventData,
   type Fragment,
+  LOG_START,
   MediaRefusedError,
   newEvent,
   RETENTION_LIMITS,
@@ -89,7 +90,7 @@ async function eventsOf<Type extends HoldfastEvent['type']>(
   log: SqliteSiteLog,
   type: Type,
 ): Promise<DataOf<Type>[]> {
-  const events = await log.read({ after: 0, limit: 5000 });
+  const events = await log.read({ after: LOG_START, limit: 5000 });
   return events
     .filter(event => event.type === type)
     .map(event => decodeEventData(event).data as DataOf<Type>);

@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type ClockReading,
+  LOG_START,
   type MediaItem,
   type MediaPriority,
   MediaRefusedError,
   type MediaRequest,
   type MediaSource,
   type ProtectedSpan,
+  placeOf,
   type RetentionLimits,
   type SiteLog,
 } from '@holdfast/core';
@@ -97,7 +99,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #outbox: FactOutbox;
   readonly #supervisor: CameraSupervisor;
   readonly #snapshots: SnapshotMaker;
-  #position = 0;
+  #place = LOG_START;
   #wakeRetention: (() => void) | null = null;
   #writesFail = false;
   /** On a full disk a halt can be told only when there is room again; then it still is. */
@@ -263,12 +265,12 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     await this.#outbox.send();
     const { log } = this.#options;
     for (;;) {
-      const page = await log.read({ after: this.#position, limit: readPageEvents });
+      const page = await log.read({ after: this.#place, limit: readPageEvents });
       if (page.length === 0) break;
       for (const recorded of page) {
         const event = this.#view.read(recorded);
         if (event && this.database.recovery.indexRebuilt) await this.#restoreIndex(event);
-        this.#position = recorded.position;
+        this.#place = placeOf(recorded);
       }
     }
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
@@ -305,10 +307,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     const { log, logger, random } = this.#options;
     while (!signal.aborted) {
       try {
-        for await (const batch of log.subscribe({ after: this.#position, signal })) {
+        for await (const batch of log.subscribe({ after: this.#place, signal })) {
           for (const recorded of batch) {
             const event = this.#view.read(recorded);
-            this.#position = recorded.position;
+            this.#place = placeOf(recorded);
             if (event?.type === 'HardwareMoved') this.#supervisor.reconcile('HARDWARE_MOVED');
             else if (event?.type.startsWith('Hardware') || event?.type.startsWith('Device')) {
               this.#supervisor.reconcile('RECORDING_ENABLED');

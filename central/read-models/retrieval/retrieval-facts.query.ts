@@ -24,15 +24,15 @@ export function createRetrievalFacts(sql: Sql, ownSite: SiteId): RetrievalFacts 
     },
 
     async openRetrievals() {
-      // One statement, one moment: the position must not be newer than the list.
-      const rows = await sql<{ id: string | null; position: number | null }[]>`
-        select retrieval.id, progress.position
-        from (select max(position) as position from site_progress where site_id = ${ownSite}) as progress
+      // One statement, one moment: the place must not be newer than the list.
+      const rows = await sql<{ id: string | null; epoch: number | null; position: number | null }[]>`
+        select retrieval.id, progress.epoch, progress.position
+        from (select max(epoch) as epoch, max(position) as position from site_progress where site_id = ${ownSite}) as progress
         left join retrieval on retrieval.state in ('PENDING', 'IN_PROGRESS', 'INTERRUPTED')
         order by retrieval.requested_at_ms, retrieval.id`;
       return {
         retrievalIds: rows.flatMap(row => (row.id === null ? [] : [row.id as RetrievalId])),
-        asOfPosition: rows[0]?.position ?? 0,
+        asOf: { epoch: rows[0]?.epoch ?? 0, position: rows[0]?.position ?? 0 },
       };
     },
   };
