@@ -42,6 +42,8 @@ function sentenceOf(refusal: AnyRefusal): string {
       return `the span has ${refusal.segmentCount} segments, more than ${refusal.segmentCountMax}: ask for parts of it`;
     case 'NOTHING_NEW':
       return 'these segments were retrieved before';
+    case 'STREAM_NOT_READABLE':
+      return refusal.message;
     case 'TOO_MANY_OPEN':
       return `${refusal.openMax} retrievals are open already: wait for some to end, or cancel them`;
   }

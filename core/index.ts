@@ -1,3 +1,4 @@
+export { type AsideEvent, asideEvent, notReadable, StreamAggregate } from './aggregate/stream-aggregate.js';
 export { ALARM_STATES_AFTER, type AlarmCommand, type AlarmRefusal } from './alarm/alarm.commands.js';
 export { type Alarm, alarmDecider } from './alarm/alarm.decider.js';
 export {
@@ -10,6 +11,7 @@ export {
   nextHlc,
 } from './clock/hybrid-logical-clock.js';
 export { accept, type Decider, type Decision, fold, refuse } from './decider/decider.js';
+export { derivedId } from './derived-id.js';
 export type { EvidenceLockCommand, EvidenceLockRefusal } from './evidence-lock/evidence-lock.commands.js';
 export {
   type EvidenceLock,
@@ -67,7 +69,7 @@ export {
   recordedEventOf,
 } from './log/envelope.js';
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
-export { decodeEventData, type EventFacts, newEvent } from './log/event-data.js';
+export { decodeEventData, type EventFacts, newEvent, readEventData } from './log/event-data.js';
 export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';
 export { comparePlaces, endOf, LOG_START, type LogPlace, placeOf } from './log/log-place.js';
 export { createMemorySiteLog, type MemorySiteLogOptions } from './log/memory-site-log.js';
@@ -293,8 +295,12 @@ export {
   type SiteAdministrationCommand,
   siteDecider,
 } from './site/site.decider.js';
-export { isSiteStateEvent, SiteState } from './site/site-state.js';
-export { decideSiteCommand, type SiteCommandDecision } from './site-command/decide-site-command.js';
+export { SiteState } from './site/site-state.js';
+export {
+  aggregateStreamOf,
+  decideSiteCommand,
+  type SiteCommandDecision,
+} from './site-command/decide-site-command.js';
 export type { SiteCommandKind, SiteCommandOf, SiteCommandRefusal } from './site-command/site-command.js';
 export {
   type DeviceTimelineFacts,

@@ -1,6 +1,6 @@
-import { decodeEventData, type RecordedEvent, type SiteLog, type TimeSpan } from '@holdfast/core';
+import { type RecordedEvent, readEventData, type SiteLog, type TimeSpan } from '@holdfast/core';
 import type { LinkView } from '@holdfast/interconnect';
-import type { LinkEvent, SiteId } from '@holdfast/schema';
+import { EventDecodeError, type LinkEvent, type SiteId } from '@holdfast/schema';
 
 /** A kill may come between the return of a link and the requests for what was missed: so many outages are looked at again. */
 const OUTAGES_REPEATED = 3;
@@ -94,14 +94,17 @@ async function readOutages(log: SiteLog, site: SiteId): Promise<readonly TimeSpa
     });
     if (page.length === 0) return outages;
     for (const recorded of page) {
-      const { type, data } = decodeEventData(recorded) as LinkEvent;
+      afterRevision = recorded.revision;
+      const fact = readEventData(recorded);
+      // An outage that newer software tells of in its own way is not healed by itself; it can be asked for.
+      if (fact instanceof EventDecodeError) continue;
+      const { type, data } = fact as LinkEvent;
       if (type === 'LinkLost') downSinceMs = data.atMs;
       else {
         if (downSinceMs !== null && downSinceMs < data.atMs)
           outages.push({ fromMs: downSinceMs, toMs: data.atMs });
         downSinceMs = null;
       }
-      afterRevision = recorded.revision;
     }
   }
 }

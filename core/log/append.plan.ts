@@ -1,9 +1,9 @@
 import type { EventId, SiteId } from '@holdfast/schema';
+import { derivedId } from '../derived-id.js';
 import type { Sha256 } from '../hash.js';
 import { EVENT_DATA_BYTES_MAX } from './envelope.js';
 import { newEvent } from './event-data.js';
 import type { AppendOutcome, ExpectedRevision, NewEvent, StreamAppend } from './site-log.js';
-import { readUuid } from './uuid-bytes.js';
 
 /** Events in one append: it is one transaction, and others wait behind it. */
 export const APPEND_EVENTS_MAX = 512;
@@ -129,20 +129,13 @@ export function firstEventOf(site: SiteId, nowMs: number, sha256: Sha256): Strea
       },
     },
     {
-      id: derivedEventId(`LogEpochOpened ${site} 1`, sha256),
+      id: derivedId(`LogEpochOpened ${site} 1`, sha256),
       actor: `site:${site}`,
       occurredAtMs: Math.max(0, Math.floor(nowMs)),
       clockQuality: 'UNKNOWN',
     },
   );
   return { stream: 'log', expected: 'none', events: [event] };
-}
-
-function derivedEventId(name: string, sha256: Sha256): EventId {
-  const bytes = sha256(new TextEncoder().encode(name)).slice(0, 16);
-  bytes[6] = 0x80 | (bytes[6]! & 0x0f);
-  bytes[8] = 0x80 | (bytes[8]! & 0x3f);
-  return readUuid(bytes, 0) as EventId;
 }
 
 function repeatedId(appends: readonly StreamAppend[]): AppendRefusal | null {

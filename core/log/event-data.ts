@@ -50,3 +50,15 @@ export function decodeEventData(recorded: Pick<NewEvent, 'type' | 'version' | 'd
   }
   return decodeEvent(recorded.type, recorded.version, json);
 }
+
+/** As `decodeEventData`, for those who go on without what they cannot read: the error is returned. */
+export function readEventData(
+  recorded: Pick<NewEvent, 'type' | 'version' | 'data'>,
+): HoldfastEvent | EventDecodeError {
+  try {
+    return decodeEventData(recorded);
+  } catch (error) {
+    if (error instanceof EventDecodeError) return error;
+    throw error;
+  }
+}

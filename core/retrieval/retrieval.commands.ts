@@ -94,4 +94,6 @@ export type RetrievalRefusal =
     }
   | { readonly code: 'TOO_MANY_SEGMENTS'; readonly segmentCount: number; readonly segmentCountMax: number }
   /** Every segment of the progress was reported before: there is nothing new to say. */
-  | { readonly code: 'NOTHING_NEW'; readonly segmentIds: readonly SegmentId[] };
+  | { readonly code: 'NOTHING_NEW'; readonly segmentIds: readonly SegmentId[] }
+  /** Newer software wrote into its stream, or it is broken: nothing is decided on what is not known whole. */
+  | { readonly code: 'STREAM_NOT_READABLE'; readonly message: string };

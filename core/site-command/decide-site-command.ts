@@ -1,7 +1,7 @@
 import type { HoldfastEvent, SiteCommand } from '@holdfast/schema';
-import { alarmDecider } from '../alarm/alarm.decider.js';
+import { type Alarm, alarmDecider } from '../alarm/alarm.decider.js';
 import type { Decision } from '../decider/decider.js';
-import { evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
+import { type EvidenceLock, evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
 import { hardwareDecider } from '../hardware/hardware.decider.js';
 import type { SiteState } from '../site/site-state.js';
 import type { SiteCommandRefusal } from './site-command.js';
@@ -12,11 +12,33 @@ export interface SiteCommandDecision {
   readonly decision: Decision<HoldfastEvent, SiteCommandRefusal>;
 }
 
+/** What a command is decided on. */
+export interface SiteCommandFacts {
+  readonly state: SiteState;
+  /** The state of the alarm or evidence lock that the command names; not looked at for other commands. */
+  readonly aggregate: unknown;
+  readonly nowMs: number;
+}
+
+/** The stream of the alarm or evidence lock that a command is about, or null: then it is about the configuration. */
+export function aggregateStreamOf(command: SiteCommand): string | null {
+  switch (command.kind) {
+    case 'RaiseAlarm':
+    case 'HandleAlarm':
+      return `alarm-${command.alarmId}`;
+    case 'CreateEvidenceLock':
+    case 'ExtendEvidenceLock':
+    case 'ReleaseEvidenceLock':
+      return `evidence-lock-${command.evidenceLockId}`;
+    default:
+      return null;
+  }
+}
+
 /** Gives a command to the decider of its aggregate, together with the facts of the site that the rules need. */
 export function decideSiteCommand(
   command: SiteCommand,
-  state: SiteState,
-  nowMs: number,
+  { state, aggregate, nowMs }: SiteCommandFacts,
 ): SiteCommandDecision {
   switch (command.kind) {
     case 'AddHardware':
@@ -36,7 +58,7 @@ export function decideSiteCommand(
         stream: `alarm-${command.alarmId}`,
         decision: alarmDecider.decide(
           command.kind === 'HandleAlarm' ? command : withAlarmFacts(command, state, nowMs),
-          state.alarms.get(command.alarmId) ?? null,
+          aggregate as Alarm,
         ),
       };
     case 'CreateEvidenceLock':
@@ -46,7 +68,7 @@ export function decideSiteCommand(
         stream: `evidence-lock-${command.evidenceLockId}`,
         decision: evidenceLockDecider.decide(
           withEvidenceLockFacts(command, state, nowMs),
-          state.evidenceLocks.get(command.evidenceLockId) ?? null,
+          aggregate as EvidenceLock,
         ),
       };
   }

@@ -1,16 +1,23 @@
 import {
-  type AlarmId,
+  AlarmRaised,
+  CommandApplied,
+  CommandExpired,
+  CommandRejected,
   type DeviceId,
-  type EvidenceLockId,
+  EventDecodeError,
+  eventCatalogue,
   type HardwareId,
   type HoldfastEvent,
+  hardwareEvents,
   type RecordingServerId,
-  recordingEvents,
+  recordingServerEvents,
   type SiteId,
+  siteEvents,
 } from '@holdfast/schema';
-import { type Alarm, alarmDecider } from '../alarm/alarm.decider.js';
-import { type EvidenceLock, evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
+import { type AsideEvent, asideEvent } from '../aggregate/stream-aggregate.js';
 import { type Hardware, hardwareDecider } from '../hardware/hardware.decider.js';
+import { readEventData } from '../log/event-data.js';
+import type { RecordedEvent } from '../log/site-log.js';
 import {
   type RecordingServerState,
   recordingServerDecider,
@@ -18,8 +25,9 @@ import {
 import { type Site, siteDecider } from './site.decider.js';
 
 /**
- * What a site's log says about its configuration, alarms and evidence locks: the fold that the management server
- * decides on. Recording facts are not in it. One instance is fed by one reader; `apply` mutates it.
+ * What a site's log says about its configuration: the fold that the management server decides on. Alarms and evidence locks
+ * are not in it, because they only ever become more: what is decided on one of them is folded from its own stream.
+ * One instance is fed by one reader; `read` mutates it.
  */
 export class SiteState {
   site: Site = siteDecider.initialState;
@@ -27,11 +35,26 @@ export class SiteState {
   readonly hardware = new Map<HardwareId, NonNullable<Hardware>>();
   /** Hardware that was there once: a configuration file that still names it does not bring it back. */
   readonly removedHardware = new Set<HardwareId>();
-  readonly alarms = new Map<AlarmId, NonNullable<Alarm>>();
-  readonly evidenceLocks = new Map<EvidenceLockId, NonNullable<EvidenceLock>>();
   /** The revision of the last wish that was answered, by parent. */
   readonly answeredWishes = new Map<SiteId, number>();
   alarmCount = 0;
+  /** Of its own configuration, by stream, the first event that could not be read: what the stream is about is as before. */
+  readonly aside = new Map<string, AsideEvent>();
+  /** The last revision of every stream of configuration, and of answers. */
+  readonly revisions = new Map<string, number>();
+  /** Events that could not be read, whatever their stream, and the last of them. */
+  asideCount = 0;
+  lastAside: AsideEvent | null = null;
+
+  read(recorded: RecordedEvent): void {
+    const { stream, type, revision } = recorded;
+    if (!isSiteStateEvent(type)) return;
+    const isOwn = isConfigurationStream(stream);
+    if (isOwn) this.revisions.set(stream, revision);
+    const event = readEventData(recorded);
+    if (event instanceof EventDecodeError) this.#putAside(asideEvent(recorded, event), type);
+    else if (!this.aside.has(stream)) this.apply(event);
+  }
 
   apply(event: HoldfastEvent): void {
     switch (event.type) {
@@ -64,27 +87,26 @@ export class SiteState {
         break;
       case 'AlarmRaised':
         this.alarmCount += 1;
-        evolveIn(this.alarms, event.data.alarmId, alarmDecider, event);
-        break;
-      case 'AlarmAcknowledged':
-      case 'AlarmPutOnHold':
-      case 'AlarmClosed':
-      case 'AlarmReopened':
-      case 'AlarmAssigned':
-      case 'AlarmPrioritised':
-      case 'AlarmCommented':
-        evolveIn(this.alarms, event.data.alarmId, alarmDecider, event);
-        break;
-      case 'EvidenceLockCreated':
-      case 'EvidenceLockExtended':
-      case 'EvidenceLockReleased':
-        evolveIn(this.evidenceLocks, event.data.evidenceLockId, evidenceLockDecider, event);
         break;
       case 'CommandApplied':
       case 'CommandRejected':
       case 'CommandExpired':
         this.answeredWishes.set(event.data.parentSiteId, event.data.wishRevision);
         break;
+    }
+  }
+
+  #putAside(aside: AsideEvent, type: string): void {
+    this.asideCount += 1;
+    this.lastAside = aside;
+    // Each alarm has its number, whatever else there is to read about it.
+    if (type === AlarmRaised.type) this.alarmCount += 1;
+    if (aside.stream.startsWith(ANSWERS)) {
+      // Exactly one answer to each wish, in their order: also one that cannot be read must not be given twice.
+      const parent = aside.stream.slice(ANSWERS.length) as SiteId;
+      this.answeredWishes.set(parent, (this.answeredWishes.get(parent) ?? -1) + 1);
+    } else if (isConfigurationStream(aside.stream) && !this.aside.has(aside.stream)) {
+      this.aside.set(aside.stream, aside);
     }
   }
 
@@ -98,11 +120,22 @@ export class SiteState {
   }
 }
 
-const unread = new Set<string>(recordingEvents.map(definition => definition.type));
+const ANSWERS = 'answers-';
+const known = new Set<string>(eventCatalogue.map(({ type }) => type));
+const folded = new Set<string>([
+  ...[...siteEvents, ...recordingServerEvents, ...hardwareEvents].map(({ type }) => type),
+  ...[AlarmRaised, CommandApplied, CommandRejected, CommandExpired].map(({ type }) => type),
+]);
 
-/** Whether `SiteState.apply` may read events of this type; a reader leaves all others undecoded. */
+/** Whether `SiteState.read` needs events of this type: those that it folds, and those that nobody here knows. */
 export function isSiteStateEvent(type: string): boolean {
-  return !unread.has(type);
+  return folded.has(type) || !known.has(type);
+}
+
+const configurationStreams = ['child-site-', 'recording-server-', 'hardware-', ANSWERS];
+
+function isConfigurationStream(stream: string): boolean {
+  return stream === 'site' || configurationStreams.some(prefix => stream.startsWith(prefix));
 }
 
 function evolveIn<Id, State, Event>(

@@ -1,5 +1,5 @@
-import { decodeEventData, newEvent, type SiteLog } from '@holdfast/core';
-import type { EventId, LinkEvent, SiteId } from '@holdfast/schema';
+import { newEvent, readEventData, type SiteLog } from '@holdfast/core';
+import { EventDecodeError, type EventId, type LinkEvent, type SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { LinkLossCause, LinkMeasurement, LinkObserver } from '../replication/link-observer.js';
 import {
@@ -207,8 +207,12 @@ class LogLinkKeeper implements LinkKeeper {
       });
       if (page.length === 0) return;
       for (const event of page) {
-        link.snapshot = nextLink(link.snapshot, decodeEventData(event) as LinkEvent);
         link.revision = event.revision;
+        const fact = readEventData(event);
+        // What newer software says of a link is overtaken by what is seen of it now.
+        if (fact instanceof EventDecodeError)
+          this.#options.logger.warn({ site, err: fact }, 'a fact of a link cannot be read');
+        else link.snapshot = nextLink(link.snapshot, fact as LinkEvent);
       }
     }
   }

@@ -1,13 +1,16 @@
 import {
-  decodeEventData,
+  type AsideEvent,
+  asideEvent,
   newEvent,
+  notReadable,
   type RetrievalCommand,
   type RetrievalRefusal,
   type RetrievalState,
+  readEventData,
   retrievalDecider,
   type SiteLog,
 } from '@holdfast/core';
-import type { EventId, RetrievalEvent, RetrievalId } from '@holdfast/schema';
+import { EventDecodeError, type EventId, type RetrievalEvent, type RetrievalId } from '@holdfast/schema';
 import { advanceRetrieval, beginRetrieval, type RetrievalSnapshot } from './retrieval.machine.js';
 
 /** Somebody else may append to the same stream; after so many losses in a row something is wrong with the log. */
@@ -41,6 +44,7 @@ export class RetrievalProcess {
   #snapshot: RetrievalSnapshot | null = null;
   #revision: number | null = null;
   #requestedAtMs = 0;
+  #aside: AsideEvent | null = null;
   /** Commands are decided one after the other, each on what the one before has made of the state. */
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -62,6 +66,11 @@ export class RetrievalProcess {
   /** Null before it was requested. */
   get snapshot(): RetrievalSnapshot | null {
     return this.#snapshot;
+  }
+
+  /** The first event of the stream that this software cannot read: nothing is decided on the retrieval any more. */
+  get aside(): AsideEvent | null {
+    return this.#aside;
   }
 
   get requestedAtMs(): number {
@@ -103,6 +112,7 @@ export class RetrievalProcess {
   ):
     | { readonly accepted: true; readonly events: readonly RetrievalEvent[] }
     | { readonly accepted: false; readonly refusal: RetrievalRefusal } {
+    if (this.#aside !== null) return { accepted: false, refusal: notReadable(this.#aside) };
     let state = this.#state;
     const events: RetrievalEvent[] = [];
     for (const command of commands) {
@@ -124,7 +134,10 @@ export class RetrievalProcess {
         limit: READ_LIMIT,
       });
       for (const recorded of events) {
-        this.#apply(decodeEventData(recorded) as RetrievalEvent, recorded.occurredAtMs);
+        const event = readEventData(recorded);
+        if (event instanceof EventDecodeError) this.#aside ??= asideEvent(recorded, event);
+        else if (this.#aside === null) this.#evolve(event as RetrievalEvent, recorded.occurredAtMs);
+        this.#revision = recorded.revision;
       }
       if (events.length < READ_LIMIT) return;
     }
@@ -132,6 +145,10 @@ export class RetrievalProcess {
 
   #apply(event: RetrievalEvent, occurredAtMs: number): void {
     this.#revision = (this.#revision ?? -1) + 1;
+    this.#evolve(event, occurredAtMs);
+  }
+
+  #evolve(event: RetrievalEvent, occurredAtMs: number): void {
     this.#state = retrievalDecider.evolve(this.#state, event);
     if (event.type === 'RetrievalRequested') {
       this.#requestedAtMs = occurredAtMs;

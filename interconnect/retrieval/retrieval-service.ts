@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  derivedId,
   isMoreUrgent,
   type LinkState,
   type LogPlace,
@@ -255,6 +256,10 @@ export class RetrievalService {
     if (this.#entries.has(retrievalId)) return;
     const process = await RetrievalProcess.load(this.#processContext(), retrievalId);
     if (process.state.status === 'NONE' || this.#entries.has(retrievalId)) return;
+    if (process.aside !== null) {
+      this.#options.logger.error(process.aside, 'a retrieval cannot be read by this software and waits');
+      return;
+    }
     const entry = new RetrievalEntry(process);
     if (entry.hasEnded) return;
     this.#entries.set(retrievalId, entry);
@@ -424,13 +429,7 @@ export class RetrievalService {
   }
 }
 
-/** RFC 9562 §5.8 (version 8): made from what it stands for, so that asking twice makes one retrieval. */
+/** Made from what it stands for, so that asking twice makes one retrieval. */
 function idOfOutage(parts: readonly (string | number)[]): RetrievalId {
-  const bytes = createHash('sha256').update(parts.join('/')).digest().subarray(0, 16);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return RetrievalId.parse(
-    `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`,
-  );
+  return derivedId(parts.join('/'), bytes => createHash('sha256').update(bytes!).digest());
 }

@@ -3,6 +3,7 @@ import {
   createMemorySiteLog,
   decodeEventData,
   LOG_START,
+  type NewEvent,
   newEvent,
   type RecordedEvent,
   type SiteLog,
@@ -180,6 +181,75 @@ test('a wish that cannot be read at all is rejected, and the one behind it is ap
     ['CommandRejected', 'CommandApplied'],
   );
   assert.is(await server.wishSink(parent).cursor(), 1);
+});
+
+/** As if newer software had written it. */
+async function appendNewer(log: SiteLog, stream: string, type: string, version: number): Promise<void> {
+  const event: NewEvent = {
+    ...{ id: id<EventId>(), type, version, data: Buffer.from('{"what":"this software cannot know"}') },
+    ...{
+      actor: 'user:ann',
+      occurredAtMs: 1,
+      clockQuality: 'UNKNOWN',
+      causationId: null,
+      correlationId: null,
+    },
+  } as const;
+  await log.append([{ stream, expected: 'any', events: [event] }]);
+}
+
+const codeOf = (outcome: { readonly accepted: boolean; readonly code?: string }) =>
+  outcome.code ?? 'accepted';
+
+test('older software refuses commands on what newer software wrote about, by name, and takes all others', async () => {
+  const { server, first, second, context, log, reopen } = await openSite();
+  const [touched, other] = [addHardware(first), addHardware(first)];
+  await server.execute(touched, context);
+  await server.execute(other, context);
+  const alarmId = id<AlarmId>();
+  const raise = { kind: 'RaiseAlarm', alarmId, name: 'a', message: '', priority: 1 } as const;
+  await server.execute({ ...raise, sourceDeviceId: null }, context);
+  await appendNewer(log, `hardware-${touched.hardwareId}`, 'HardwareRelocated', 1);
+  await appendNewer(log, `alarm-${alarmId}`, 'AlarmClosed', 200);
+  const downgraded = await reopen();
+  const move = { kind: 'MoveHardware', toRecordingServerId: second } as const;
+  const refused = await downgraded.execute({ ...move, hardwareId: touched.hardwareId }, context);
+  assert.is(codeOf(refused), 'STREAM_NOT_READABLE');
+  assert.match(
+    refused.accepted ? '' : refused.message,
+    /^hardware-.* holds at 1\/\d+ .*HardwareRelocated version 1/,
+  );
+  const handled = await downgraded.execute({ kind: 'HandleAlarm', alarmId, state: 'IN_PROGRESS' }, context);
+  assert.is(codeOf(handled), 'STREAM_NOT_READABLE');
+  assert.is(codeOf(await downgraded.execute({ ...move, hardwareId: other.hardwareId }, context)), 'accepted');
+  assert.is(downgraded.state.hardware.get(touched.hardwareId)?.recordingServerId, first);
+});
+
+test('that the log cannot be read in full is one alarm, also after another restart', async () => {
+  const { log, reopen } = await openSite();
+  await appendNewer(log, 'rule-1', 'RuleSaved', 1);
+  await reopen();
+  await reopen();
+  const alarms = (await log.read({ after: LOG_START, limit: 100 })).filter(
+    event => event.type === 'AlarmRaised',
+  );
+  assert.is(alarms.length, 1);
+  const raised = decodeEventData(alarms[0]!);
+  assert.is(raised.type === 'AlarmRaised' && raised.data.name, 'The log cannot be read in full');
+});
+
+test('a wish that newer software answered is not answered again', async () => {
+  const { siteId, first, server, log, reopen } = await openSite();
+  const sent = await wishes(siteId, [addHardware(first)], [addHardware(first)], [addHardware(first)]);
+  await server.wishSink(parent).accept(sent.slice(0, 1));
+  await appendNewer(log, `answers-${parent}`, 'CommandApplied', 200);
+  const downgraded = await reopen();
+  assert.is(await downgraded.wishSink(parent).cursor(), 1);
+  await downgraded.wishSink(parent).accept(sent);
+  const types = (await log.readStream({ stream: `answers-${parent}`, afterRevision: null, limit: 10 })).map(
+    event => `${event.type} ${event.version}`,
+  );
+  assert.equal(types, ['CommandApplied 1', 'CommandApplied 200', 'CommandApplied 1']);
 });
 
 test.run();

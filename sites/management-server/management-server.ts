@@ -1,9 +1,13 @@
 import {
+  type AsideEvent,
+  aggregateStreamOf,
   decideSiteCommand,
   decodeEventData,
-  isSiteStateEvent,
+  derivedId,
+  type ExpectedRevision,
   LOG_START,
   newEvent,
+  notReadable,
   placeOf,
   type RecordedEvent,
   type RegisterRecordingServer,
@@ -13,6 +17,7 @@ import {
   type SiteCommandDecision,
   type SiteLog,
   SiteState,
+  StreamAggregate,
   siteDecider,
 } from '@holdfast/core';
 import {
@@ -26,6 +31,7 @@ import {
   type SiteId,
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import { sha256 } from '../log/sha256.js';
 
 /** Commands that may wait for their turn; a caller beyond it is refused, because something hangs. */
 const COMMANDS_WAITING_MAX = 1000;
@@ -60,7 +66,6 @@ export type CommandOutcome =
 export class ManagementServer {
   readonly state = new SiteState();
   readonly #options: ManagementServerOptions;
-  readonly #revisions = new Map<string, number>();
   #place = LOG_START;
   #waiting = 0;
   #turn: Promise<unknown> = Promise.resolve();
@@ -73,20 +78,21 @@ export class ManagementServer {
   static async open(options: ManagementServerOptions): Promise<ManagementServer> {
     const server = new ManagementServer(options);
     await server.#catchUp();
+    await server.#tellWhatIsAside();
     return server;
   }
 
   execute(command: SiteCommand, context: CommandContext): Promise<CommandOutcome> {
-    return this.#inTurn(() =>
-      this.#decideAndAppend(() => decideSiteCommand(command, this.state, this.#options.now()), context),
-    );
+    return this.#inTurn(() => this.#decideAndAppend(() => this.#decideCommand(command), context));
   }
 
   administer(
     command: SiteAdministrationCommand | RecordingServerAdministration,
     context: CommandContext,
   ): Promise<CommandOutcome> {
-    return this.#inTurn(() => this.#decideAndAppend(() => this.#decideAdministration(command), context));
+    return this.#inTurn(() =>
+      this.#decideAndAppend(async () => this.#decideAdministration(command), context),
+    );
   }
 
   /** An alarm that the site raises by itself. */
@@ -116,18 +122,38 @@ export class ManagementServer {
     };
   }
 
+  /** On the configuration, which is known, or on the one alarm or evidence lock, whose stream is read for it. */
+  async #decideCommand(command: SiteCommand): Promise<DecisionAtRevision> {
+    const { now, log } = this.#options;
+    const stream = aggregateStreamOf(command);
+    const aggregate = stream === null ? null : await readAggregate(log, stream);
+    const facts = { state: this.state, aggregate: aggregate?.state, nowMs: now() };
+    const aside = aggregate?.aside ?? null;
+    if (aside !== null) return refusedAside(aside);
+    const decided = decideSiteCommand(command, facts);
+    return aggregate === null
+      ? this.#atRevision(decided)
+      : { ...decided, expected: aggregate.revision ?? 'none' };
+  }
+
+  #atRevision(decided: SiteCommandDecision): DecisionAtRevision {
+    const aside = this.state.aside.get(decided.stream);
+    if (aside !== undefined) return refusedAside(aside);
+    return { ...decided, expected: this.state.revisions.get(decided.stream) ?? 'none' };
+  }
+
   #decideAdministration(
     command: SiteAdministrationCommand | RecordingServerAdministration,
-  ): SiteCommandDecision {
+  ): DecisionAtRevision {
     if (command.kind === 'RegisterRecordingServer' || command.kind === 'SetRecordingServerRetention') {
       const server = this.state.recordingServers.get(command.recordingServerId) ?? null;
-      return {
+      return this.#atRevision({
         stream: `recording-server-${command.recordingServerId}`,
         decision: recordingServerDecider.decide(command, server),
-      };
+      });
     }
     const stream = command.kind === 'EnrolChildSite' ? `child-site-${command.siteId}` : 'site';
-    return { stream, decision: siteDecider.decide(command, this.state.site) };
+    return this.#atRevision({ stream, decision: siteDecider.decide(command, this.state.site) });
   }
 
   async #answer(wish: RecordedEvent, parentSiteId: SiteId): Promise<void> {
@@ -142,16 +168,15 @@ export class ManagementServer {
     }
     const { command, targetSiteId, notAfterMs } = issued;
     if (notAfterMs !== null && notAfterMs < this.#options.now()) {
-      await this.#append([[`answers-${parentSiteId}`, [{ type: 'CommandExpired', data: answer }]]], context);
+      await this.#append([this.#answerAppend({ type: 'CommandExpired', data: answer })], context);
       return;
     }
     const outcome =
       targetSiteId === this.#options.siteId
-        ? await this.#decideAndAppend(
-            () => decideSiteCommand(command, this.state, this.#options.now()),
-            context,
-            { type: 'CommandApplied', data: answer },
-          )
+        ? await this.#decideAndAppend(() => this.#decideCommand(command), context, {
+            type: 'CommandApplied',
+            data: answer,
+          })
         : ({ accepted: false, code: 'WRONG_SITE', message: `this is site ${this.#options.siteId}` } as const);
     if (!outcome.accepted) await this.#reject(answer, outcome, context);
   }
@@ -162,19 +187,24 @@ export class ManagementServer {
     context: CommandContext,
   ): Promise<void> {
     const rejected = { type: 'CommandRejected', data: { ...answer, code, message } } as const;
-    await this.#append([[`answers-${answer.parentSiteId}`, [rejected]]], context);
+    await this.#append([this.#answerAppend(rejected)], context);
+  }
+
+  #answerAppend(answer: WishAnswerEvent): PlannedAppend {
+    const stream = `answers-${answer.data.parentSiteId}`;
+    return { stream, expected: this.state.revisions.get(stream) ?? 'none', events: [answer] };
   }
 
   async #decideAndAppend(
-    decide: () => SiteCommandDecision,
+    decide: () => Promise<DecisionAtRevision>,
     context: CommandContext,
-    answer?: Extract<CommandEvent, { type: 'CommandApplied' }>,
+    answer?: WishAnswerEvent,
   ): Promise<CommandOutcome> {
     for (let tries = 1; ; tries += 1) {
-      const { stream, decision } = decide();
+      const { stream, expected, decision } = await decide();
       if (!decision.accepted) return { accepted: false, ...decision.refusal };
-      const appends: [string, readonly HoldfastEvent[]][] = [[stream, decision.events]];
-      if (answer) appends.push([`answers-${answer.data.parentSiteId}`, [answer]]);
+      const appends: PlannedAppend[] = [{ stream, expected, events: decision.events }];
+      if (answer) appends.push(this.#answerAppend(answer));
       const lastPosition = await this.#append(appends, context);
       if (lastPosition !== null) return { accepted: true, lastPosition };
       if (tries === DECISION_TRIES_MAX) {
@@ -188,15 +218,11 @@ export class ManagementServer {
   }
 
   /** The last position, or null when another writer was first. The fold has caught up in either case. */
-  async #append(
-    appends: readonly (readonly [string, readonly HoldfastEvent[]])[],
-    context: CommandContext,
-  ): Promise<number | null> {
+  async #append(appends: readonly PlannedAppend[], context: CommandContext): Promise<number | null> {
     const { log, newId, now } = this.#options;
     const outcome = await log.append(
-      appends.map(([stream, events]) => ({
-        stream,
-        expected: this.#revisions.get(stream) ?? 'none',
+      appends.map(({ stream, expected, events }) => ({
+        ...{ stream, expected },
         events: events.map(event =>
           newEvent(event, {
             id: newId(),
@@ -218,14 +244,28 @@ export class ManagementServer {
     for (;;) {
       const events = await this.#options.log.read({ after: this.#place, limit: READ_PAGE_EVENTS });
       for (const event of events) {
-        if (isSiteStateEvent(event.type)) {
-          this.#revisions.set(event.stream, event.revision);
-          this.state.apply(decodeEventData(event));
-        }
+        this.state.read(event);
         this.#place = placeOf(event);
       }
       if (events.length === 0) return;
     }
+  }
+
+  /** This software is older than what wrote the log, or a part of the log is broken: somebody must know, once. */
+  async #tellWhatIsAside(): Promise<void> {
+    const { logger, siteId } = this.#options;
+    const { asideCount, lastAside } = this.state;
+    if (lastAside === null) return;
+    const streams = [...this.state.aside.keys()];
+    logger.error({ asideCount, lastAside, streams }, 'the log holds events that this software cannot read');
+    const { epoch, position, reason } = lastAside;
+    const alarmId = derivedId<AlarmId>(`aside ${siteId} ${epoch}/${position}`, sha256);
+    const message = `${asideCount} events in the log cannot be read by this software, the last at ${epoch}/${position}: ${reason}. Recording goes on; what they are about takes no commands until the software is upgraded.`;
+    const alarm = { kind: 'RaiseAlarm', alarmId, name: 'The log cannot be read in full', message } as const;
+    // Refused when it was raised for the same event before.
+    await this.execute({ ...alarm, priority: 2, sourceDeviceId: null }, { actor: `site:${siteId}` }).catch(
+      (error: unknown) => logger.error({ err: error }, 'the site could not raise its own alarm'),
+    );
   }
 
   #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
@@ -244,6 +284,35 @@ export class ManagementServer {
   }
 }
 
+interface PlannedAppend {
+  readonly stream: string;
+  readonly expected: ExpectedRevision;
+  readonly events: readonly HoldfastEvent[];
+}
+
+interface DecisionAtRevision extends SiteCommandDecision {
+  /** Where the stream ended that was decided on. */
+  readonly expected: ExpectedRevision;
+}
+
+function refusedAside(aside: AsideEvent): DecisionAtRevision {
+  return {
+    ...{ stream: aside.stream, expected: 'any' },
+    decision: { accepted: false, refusal: notReadable(aside) },
+  };
+}
+
+async function readAggregate(log: SiteLog, stream: string): Promise<StreamAggregate> {
+  const aggregate = StreamAggregate.of(stream)!;
+  for (;;) {
+    const afterRevision = aggregate.revision;
+    const page = await log.readStream({ stream, afterRevision, limit: READ_PAGE_EVENTS });
+    for (const recorded of page) aggregate.read(recorded);
+    if (page.length === 0) return aggregate;
+  }
+}
+
+type WishAnswerEvent = Exclude<CommandEvent, { type: 'CommandIssued' }>;
 type WishAnswer = Extract<CommandEvent, { type: 'CommandApplied' }>['data'];
 type CommandIssuedData = Extract<CommandEvent, { type: 'CommandIssued' }>['data'];
 

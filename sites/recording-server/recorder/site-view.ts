@@ -1,5 +1,4 @@
 import {
-  decodeEventData,
   type EvidenceLock,
   evidenceLockDecider,
   type Hardware,
@@ -8,6 +7,7 @@ import {
   type ProtectedSpan,
   type Protection,
   type RecordedEvent,
+  readEventData,
 } from '@holdfast/core';
 import {
   type DeviceId,
@@ -17,6 +17,7 @@ import {
   type HardwareId,
   type HoldfastEvent,
   hardwareEvents,
+  isKnownEvent,
   type RecordingCause,
   type RecordingServerId,
   recordingEvents,
@@ -52,21 +53,21 @@ export class SiteView {
     this.#recordingServerId = recordingServerId;
   }
 
-  /** Null for events that are not of interest. An evidence lock that cannot be read makes all locks unreadable. */
+  /**
+   * Null for events that are not of interest, and for those that cannot be read: hardware then stays as it was, and recording
+   * goes on; an evidence lock makes all locks unreadable. The management server tells people of such events.
+   */
   read(recorded: RecordedEvent): HoldfastEvent | null {
-    if (!typesRead.has(recorded.type)) {
-      if (recorded.type.startsWith('EvidenceLock')) this.locksUnreadable(`${recorded.type} is unknown`);
+    const { type, version, stream } = recorded;
+    if (!typesRead.has(type) && (isKnownEvent(type, version) || !stream.startsWith('evidence-lock-')))
+      return null;
+    const event = readEventData(recorded);
+    if (event instanceof EventDecodeError) {
+      if (stream.startsWith('evidence-lock-')) this.locksUnreadable(event.message);
       return null;
     }
-    try {
-      const event = decodeEventData(recorded);
-      this.apply(event);
-      return event;
-    } catch (error) {
-      if (!(error instanceof EventDecodeError)) throw error;
-      if (recorded.type.startsWith('EvidenceLock')) this.locksUnreadable(error.message);
-      return null;
-    }
+    this.apply(event);
+    return event;
   }
 
   apply(event: HoldfastEvent): void {
