@@ -1,3 +1,8 @@
+export { describeBackbone } from './backbone/backbone.conformance.js';
+export type { Backbone, BackboneDelivery, BackboneFrame, BackboneReader } from './backbone/backbone.js';
+export { BackboneMessageError } from './backbone/backbone-message.js';
+export { type KafkaBackboneOptions, openKafkaBackbone } from './backbone/kafka-backbone.js';
+export { createMemoryBackbone, type MemoryBackbone } from './backbone/memory-backbone.js';
 export {
   type CertificateAuthority,
   CertificateRoleError,
