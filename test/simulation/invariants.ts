@@ -1,0 +1,156 @@
+import { equalBytes, LOG_START, type LogPlace, placeOf, type RecordedEvent } from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import type { AcknowledgedEvent, SimulatedNode } from './simulated-node.js';
+
+/** Something that must never be is. */
+export class InvariantBrokenError extends Error {
+  override readonly name = 'InvariantBrokenError';
+  readonly code = 'INVARIANT_BROKEN';
+}
+
+/** What one site's disk has ever held. */
+class Truth {
+  readonly events = new Map<string, RecordedEvent>();
+  readonly byId = new Map<EventId, RecordedEvent>();
+  readonly streams = new Map<string, RecordedEvent[]>();
+  after: LogPlace = LOG_START;
+  recordedAt = -1n;
+}
+
+const keyOf = ({ epoch, position }: LogPlace): string => `${epoch}/${position}`;
+
+/** Watches a world: what is new since the last look must be right, and what was right must still be there. */
+export class Invariants {
+  readonly #nodes: readonly SimulatedNode[];
+  readonly #truths = new Map<SiteId, Truth>();
+  readonly #acknowledged: AcknowledgedEvent[] = [];
+  /** Events of each replica that were looked at, by holder and origin. */
+  readonly #seen = new Map<string, number>();
+  readonly #feedSeen = new Map<SiteId, number>();
+
+  constructor(nodes: readonly SimulatedNode[]) {
+    this.#nodes = nodes;
+    for (const { site } of nodes) this.#truths.set(site, new Truth());
+  }
+
+  acknowledge(events: readonly AcknowledgedEvent[]): void {
+    this.#acknowledged.push(...events);
+  }
+
+  get eventCount(): number {
+    return [...this.#truths.values()].reduce((sum, truth) => sum + truth.events.size, 0);
+  }
+
+  /** After every step. Throws `InvariantBrokenError`. */
+  async check(): Promise<void> {
+    for (const node of this.#nodes) {
+      if (await this.#checkLog(node)) this.#checkAnswers(node);
+    }
+    this.#checkAcknowledged();
+    for (const holder of this.#nodes) {
+      const feedLength = holder.replicas.feed().length;
+      if (feedLength === this.#feedSeen.get(holder.site)) continue;
+      for (const { site } of this.#nodes) this.#checkReplica(holder, site);
+      this.#checkFeed(holder);
+    }
+  }
+
+  /** What has not arrived yet; null when nothing is missing anywhere. */
+  missing(): string | null {
+    for (const node of this.#nodes) {
+      const holder = node.parent?.node;
+      if (!node.isContent) return `${node.site} has not appended everything that was wanted`;
+      if (!holder) continue;
+      const held = holder.replicas.events(node.site).length;
+      const { size } = node.log.head();
+      if (held !== size) return `${holder.site} holds ${held} of the ${size} events of ${node.site}`;
+      const wishes = this.#streamOf(holder.site, `wishes-${node.site}`);
+      const answers = this.#streamOf(node.site, `answers-${holder.site}`);
+      if (answers.length < wishes.length)
+        return `${node.site} has answered ${answers.length} of ${wishes.length} wishes`;
+    }
+    return null;
+  }
+
+  /** Every wish is answered once, in order. */
+  #checkAnswers({ site, parent }: SimulatedNode): void {
+    if (parent === null) return;
+    const wishes = this.#streamOf(parent.node.site, `wishes-${site}`);
+    const answers = this.#streamOf(site, `answers-${parent.node.site}`);
+    const isRight = answers.every(({ causationId }, index) => wishes[index]?.id === causationId);
+    if (!isRight) fail(`${site} has answered other wishes than ${parent.node.site} had, or in another order`);
+  }
+
+  #streamOf(site: SiteId, stream: string): readonly RecordedEvent[] {
+    return this.#truths.get(site)!.streams.get(stream) ?? [];
+  }
+
+  /** False when nothing was appended since. */
+  async #checkLog(node: SimulatedNode): Promise<boolean> {
+    const truth = this.#truths.get(node.site)!;
+    const events = await node.log.read({ after: truth.after, limit: 5000 });
+    for (const event of events) {
+      const expected = truth.after.epoch === event.epoch ? truth.after.position + 1 : 1;
+      if (event.position !== expected) fail(`${node.site} has ${keyOf(event)} behind ${keyOf(truth.after)}`);
+      if (event.recordedAt <= truth.recordedAt)
+        fail(`the clock of the log of ${node.site} ran back at ${keyOf(event)}`);
+      const stream = truth.streams.get(event.stream) ?? [];
+      const revision = stream.length;
+      if (event.revision !== revision)
+        fail(`${keyOf(event)} of ${node.site} has revision ${event.revision}, not ${revision}`);
+      if (truth.byId.has(event.id)) fail(`${node.site} holds the event ${event.id} twice`);
+      truth.events.set(keyOf(event), event);
+      truth.byId.set(event.id, event);
+      stream.push(event);
+      truth.streams.set(event.stream, stream);
+      truth.recordedAt = event.recordedAt;
+      truth.after = placeOf(event);
+    }
+    return events.length > 0;
+  }
+
+  /** What was acknowledged since the last look is on the disk, once and as it was given. */
+  #checkAcknowledged(): void {
+    for (const { site, id, data } of this.#acknowledged.splice(0)) {
+      const event = this.#truths.get(site)!.byId.get(id);
+      if (event === undefined) fail(`${site} has acknowledged ${id}, which is not on its disk`);
+      else if (!equalBytes(event.data, data)) fail(`${site} holds ${id} with other data than was appended`);
+    }
+  }
+
+  /** Replicas are byte for byte what their site's disk has held, dense, and only grow. */
+  #checkReplica(holder: SimulatedNode, origin: SiteId): void {
+    const events = holder.replicas.events(origin);
+    const key = `${holder.site} ${origin}`;
+    const seen = this.#seen.get(key) ?? 0;
+    if (events.length < seen)
+      fail(`${holder.site} holds ${events.length} events of ${origin}, it held ${seen}`);
+    const truth = this.#truths.get(origin)!;
+    for (let index = seen; index < events.length; index += 1) {
+      const event = events[index]!;
+      const before = events[index - 1];
+      const expected = before?.epoch === event.epoch ? before.position + 1 : 1;
+      if (event.position !== expected) fail(`${holder.site} holds ${keyOf(event)} of ${origin} behind a gap`);
+      const original = truth.events.get(keyOf(event));
+      if (original === undefined) fail(`${holder.site} holds ${keyOf(event)} of ${origin}, which never was`);
+      else if (!equalBytes(event.header, original.header) || !equalBytes(event.data, original.data)) {
+        fail(`${holder.site} holds other bytes than ${origin} at ${keyOf(event)}`);
+      }
+    }
+    this.#seen.set(key, events.length);
+  }
+
+  /** The feed holds what the replicas hold: each event once. */
+  #checkFeed(holder: SimulatedNode): void {
+    const feed = holder.replicas.feed();
+    const held = this.#nodes.reduce((sum, { site }) => sum + holder.replicas.events(site).length, 0);
+    if (feed.length !== held)
+      fail(`the feed of ${holder.site} has ${feed.length} events, its replicas ${held}`);
+    if (feed.length < (this.#feedSeen.get(holder.site) ?? 0)) fail(`the feed of ${holder.site} has shrunk`);
+    this.#feedSeen.set(holder.site, feed.length);
+  }
+}
+
+function fail(message: string): never {
+  throw new InvariantBrokenError(message);
+}

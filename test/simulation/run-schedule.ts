@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { InvariantBrokenError, Invariants } from './invariants.js';
+import { SeededRandom } from './seeded-random.js';
+import { SimulatedLink } from './simulated-link.js';
+import { SimulatedNode } from './simulated-node.js';
+import { SimulatedTime, settled } from './simulated-time.js';
+
+const START_MS = Date.UTC(2026, 0, 1);
+/** How long things go wrong, and how long everything then has to be right again. */
+const TROUBLE_MS = 6_000;
+const CALM_MS_MAX = 120_000;
+/** How long something stays broken; half of what breaks only for a quarter of it. */
+const LASTING_MS_MAX = 2_500;
+const HOUR_MS = 3_600_000;
+/** What goes wrong, or happens at a bad moment. */
+const troubles = ['KILL', 'KILL', 'CUT', 'FREEZE', 'SET_CLOCK', 'DIAL_AGAIN', 'WISH'] as const;
+
+export interface ScheduleOutcome {
+  readonly seed: number;
+  readonly stepCount: number;
+  readonly eventCount: number;
+  readonly killCount: number;
+  readonly cutCount: number;
+  readonly frameFaultCount: number;
+  /** SHA-256 over the times and sizes of all steps: the same for the same seed. */
+  readonly digest: string;
+}
+
+/** A run that broke an invariant, with what is needed to see it again. */
+export class ScheduleFailedError extends Error {
+  override readonly name = 'ScheduleFailedError';
+  readonly code = 'SCHEDULE_FAILED';
+  readonly seed: number;
+
+  constructor(seed: number, atMs: number, cause: unknown) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    super(`seed ${seed}, after ${atMs} simulated ms: ${what}\nagain with HOLDFAST_SIMULATION_SEED=${seed}`, {
+      cause,
+    });
+    this.seed = seed;
+  }
+}
+
+/**
+ * One history of sites below regions below a centre, drawn from a seed: appends, kills, cuts, frozen and half-open links, clocks that
+ * are set, frames that are lost, doubled, swapped, replayed and tampered with. The invariants are checked after every step; in the end
+ * everything works again, and then nothing may be missing anywhere. Throws `ScheduleFailedError`.
+ */
+export async function runSchedule(seed: number): Promise<ScheduleOutcome> {
+  const world = new World(seed);
+  try {
+    return await world.run();
+  } catch (error) {
+    throw new ScheduleFailedError(seed, world.elapsedMs, error);
+  }
+}
+
+class World {
+  readonly #seed: number;
+  readonly #time = new SimulatedTime(START_MS);
+  readonly #random: SeededRandom;
+  readonly #nodes: SimulatedNode[] = [];
+  readonly #links: SimulatedLink[] = [];
+  readonly #invariants: Invariants;
+  readonly #digest = createHash('sha256');
+  readonly #counts = { steps: 0, kills: 0, cuts: 0 };
+  #isCalm = false;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.#random = new SeededRandom(seed);
+    const centre = this.#node(null);
+    const regions = Array.from({ length: 1 + this.#random.below(2) }, () => this.#node(centre));
+    for (const region of regions) {
+      for (let count = 1 + this.#random.below(2); count > 0; count -= 1) this.#node(region);
+    }
+    this.#invariants = new Invariants(this.#nodes);
+  }
+
+  get elapsedMs(): number {
+    return Math.round(this.#time.nowMs - START_MS);
+  }
+
+  async run(): Promise<ScheduleOutcome> {
+    for (const node of this.#nodes) node.start();
+    await settled();
+    const { link } = this.#random.pick(this.#nodes.filter(node => node.parent !== null)).parent!;
+    // One link has a peer that does not keep to the protocol.
+    link.faultChance = this.#random.chance(0.5) ? this.#random.between(0.02, 0.2) : 0;
+    this.#troubleAgain();
+    await this.#until(() => this.elapsedMs >= TROUBLE_MS);
+    this.#calm();
+    await this.#until(() => this.#invariants.missing() === null);
+    return {
+      seed: this.#seed,
+      stepCount: this.#counts.steps,
+      eventCount: this.#invariants.eventCount,
+      killCount: this.#counts.kills,
+      cutCount: this.#counts.cuts,
+      frameFaultCount: this.#links.reduce((sum, each) => sum + each.faultCount, 0),
+      digest: this.#digest.digest('hex'),
+    };
+  }
+
+  #node(parent: SimulatedNode | null): SimulatedNode {
+    const link = parent === null ? null : new SimulatedLink(this.#time, this.#random);
+    if (link !== null) this.#links.push(link);
+    const node = new SimulatedNode(
+      {
+        time: this.#time,
+        random: this.#random,
+        acknowledged: events => this.#invariants.acknowledge(events),
+      },
+      parent === null ? null : { node: parent, link: link! },
+    );
+    this.#nodes.push(node);
+    return node;
+  }
+
+  async #until(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      if (this.elapsedMs > TROUBLE_MS + CALM_MS_MAX) {
+        throw new InvariantBrokenError(
+          `all was well for ${CALM_MS_MAX} ms, but ${this.#invariants.missing()}`,
+        );
+      }
+      await this.#time.step();
+      await this.#invariants.check();
+      this.#counts.steps += 1;
+      this.#digest.update(`${this.#time.nowMs} ${this.#invariants.eventCount};`);
+    }
+  }
+
+  #troubleAgain(): void {
+    this.#time.after(this.#random.between(50, 600), () => {
+      if (this.#isCalm) return;
+      this.#trouble();
+      this.#troubleAgain();
+    });
+  }
+
+  #trouble(): void {
+    const node = this.#random.pick(this.#nodes);
+    const link = this.#random.pick(this.#links);
+    switch (this.#random.pick(troubles)) {
+      case 'KILL':
+        this.#kill(node);
+        return;
+      case 'CUT':
+        this.#counts.cuts += 1;
+        link.cut();
+        this.#later(() => link.restore());
+        return;
+      case 'FREEZE':
+        this.#counts.cuts += 1;
+        link.freeze();
+        this.#later(() => link.restore());
+        return;
+      case 'SET_CLOCK':
+        node.clock.offsetMs = this.#random.pick([-HOUR_MS, 0, HOUR_MS]);
+        return;
+      case 'DIAL_AGAIN':
+        node.dialAgain();
+        return;
+      case 'WISH':
+        node.parent?.node.wish(node.site);
+    }
+  }
+
+  #kill(node: SimulatedNode): void {
+    if (!node.isRunning) return;
+    this.#counts.kills += 1;
+    node.kill();
+    this.#later(() => {
+      if (!node.isRunning) node.start();
+    });
+  }
+
+  #later(task: () => void): void {
+    this.#time.after(this.#random.next() ** 2 * LASTING_MS_MAX, task);
+  }
+
+  #calm(): void {
+    this.#isCalm = true;
+    for (const link of this.#links) {
+      link.faultChance = 0;
+      link.restore();
+    }
+    for (const node of this.#nodes) {
+      node.isAppending = false;
+      if (!node.isRunning) node.start();
+    }
+  }
+}

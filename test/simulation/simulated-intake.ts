@@ -1,0 +1,10 @@
+import type { ReplicaIntake } from '@holdfast/interconnect';
+import type { SimulatedProcess } from './simulated-process.js';
+
+/** A parent's replicas as one life of a process sees them; what is below outlives it, as a database does. */
+export function intakeOfProcess(database: ReplicaIntake, process: SimulatedProcess): ReplicaIntake {
+  return {
+    openSession: site => process.write('DATABASE', () => database.openSession(site)),
+    commit: batch => process.write('DATABASE', () => database.commit(batch)),
+  };
+}

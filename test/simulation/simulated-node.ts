@@ -1,0 +1,211 @@
+import { createMemorySiteLog, type NewEvent, type SiteLog } from '@holdfast/core';
+import {
+  type ChildDuplex,
+  createMemoryReplicaIntake,
+  createReplicationService,
+  type MemoryReplicaIntake,
+  type ReplicationService,
+  runReplication,
+  type WishSink,
+} from '@holdfast/interconnect';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { sha256 } from '@holdfast/sites';
+import { pino } from 'pino';
+import type { SeededRandom } from './seeded-random.js';
+import { intakeOfProcess } from './simulated-intake.js';
+import type { SimulatedLink } from './simulated-link.js';
+import { SimulatedProcess } from './simulated-process.js';
+import { siteLogOfProcess } from './simulated-site-log.js';
+import type { SimulatedTime } from './simulated-time.js';
+
+const HEARTBEAT_MS = 400;
+const BACKOFF_MS_MAX = 1_000;
+const DIAL_TIMEOUT_MS = 1_500;
+const APPEND_EVENTS_MAX = 4;
+const APPEND_PAUSE_MS_MAX = 400;
+const DATA_BYTES_MAX = 400;
+const STREAMS = ['alarm-1', 'alarm-2', 'recording-1', 'hardware-1'];
+
+const logger = pino({ level: 'silent' });
+
+/** An event that its appender was told to be durable. */
+export interface AcknowledgedEvent {
+  readonly site: SiteId;
+  readonly id: EventId;
+  readonly data: Uint8Array;
+}
+
+/** An append that somebody wants, and keeps until it is acknowledged. */
+interface WantedAppend {
+  readonly stream: string;
+  readonly events: readonly NewEvent[];
+}
+
+export interface NodeSurroundings {
+  readonly time: SimulatedTime;
+  readonly random: SeededRandom;
+  readonly acknowledged: (events: readonly AcknowledgedEvent[]) => void;
+}
+
+/**
+ * A site: a machine with a disk (its log, and what it holds of its children's), and, while it is not killed, a process that
+ * appends, replicates to its parent and takes in its children.
+ */
+export class SimulatedNode {
+  readonly site: SiteId;
+  readonly clock = { offsetMs: 0 };
+  /** On the disk: what a kill leaves. */
+  readonly log: SiteLog;
+  readonly replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
+  readonly parent: { readonly node: SimulatedNode; readonly link: SimulatedLink } | null;
+  readonly #around: NodeSurroundings;
+  #process: SimulatedProcess | null = null;
+  #service: ReplicationService | null = null;
+  readonly #wanted: WantedAppend[] = [];
+  isAppending = true;
+
+  constructor(around: NodeSurroundings, parent: SimulatedNode['parent']) {
+    this.#around = around;
+    this.parent = parent;
+    this.site = around.random.uuid() as SiteId;
+    const now = () => Math.round(around.time.nowMs + this.clock.offsetMs);
+    this.log = createMemorySiteLog({ site: this.site, now, sha256 });
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== null;
+  }
+
+  /** Everything that somebody wanted appended is. */
+  get isContent(): boolean {
+    return this.#wanted.length === 0;
+  }
+
+  start(): void {
+    const { time, random } = this.#around;
+    const process = new SimulatedProcess({ time, random, clock: this.clock });
+    this.#process = process;
+    const log = siteLogOfProcess(this.log, process);
+    this.#service = createReplicationService({
+      intake: intakeOfProcess(this.replicas, process),
+      log,
+      enrolled: () => true,
+      links: { established: () => undefined, lost: () => undefined, measured: () => undefined },
+      logger,
+      sha256,
+      now: process.now,
+      timers: process.timers,
+      software: 'simulated/parent',
+      heartbeatMs: HEARTBEAT_MS,
+    });
+    this.#replicate(process, log);
+    void this.#append(process, log);
+  }
+
+  kill(): void {
+    this.#process?.kill();
+    this.#process = null;
+    this.#service = null;
+  }
+
+  /** A second session of the same site, as after a fail-over that was none. */
+  dialAgain(): void {
+    if (this.#process !== null) this.#replicate(this.#process, siteLogOfProcess(this.log, this.#process));
+  }
+
+  answerer(): { readonly process: SimulatedProcess; answer(stream: ChildDuplex): void } | null {
+    const [process, service] = [this.#process, this.#service];
+    return process && service ? { process, answer: stream => service.answer(stream) } : null;
+  }
+
+  /** A wish for a child, in this site's own log. */
+  wish(child: SiteId): void {
+    this.#wanted.push({ stream: `wishes-${child}`, events: [this.#newEvent('CommandIssued')] });
+  }
+
+  #replicate(process: SimulatedProcess, log: SiteLog): void {
+    const { parent } = this;
+    if (parent === null) return;
+    const ended = new AbortController();
+    process.onKilled(() => ended.abort());
+    void runReplication(
+      {
+        log,
+        site: this.site,
+        dial: () =>
+          parent.link.dial({ site: this.site, process }, parent.node.site, () => parent.node.answerer()),
+        parentSite: parent.node.site,
+        wishes: this.#wishSink(log, parent.node.site),
+        logger,
+        sha256,
+        now: process.now,
+        timers: process.timers,
+        random: () => this.#around.random.next(),
+        software: 'simulated/child',
+        backoffMsMax: BACKOFF_MS_MAX,
+        dialTimeoutMs: DIAL_TIMEOUT_MS,
+      },
+      ended.signal,
+    );
+  }
+
+  /** Answers each wish with one event that names it, as the management server does. */
+  #wishSink(log: SiteLog, parent: SiteId): WishSink {
+    const stream = `answers-${parent}`;
+    const cursor = async () => {
+      const answers = await log.readStream({ stream, afterRevision: null, limit: 5000 });
+      return answers.length === 0 ? null : answers.length - 1;
+    };
+    return {
+      cursor,
+      accept: async wishes => {
+        const expected = (await cursor()) ?? 'none';
+        const events = wishes.map(wish => ({ ...this.#newEvent('CommandApplied'), causationId: wish.id }));
+        const outcome = await log.append([{ stream, expected, events }]);
+        if (!outcome.appended) throw new Error(outcome.refusal.code);
+      },
+    };
+  }
+
+  async #append(process: SimulatedProcess, log: SiteLog): Promise<void> {
+    const { random, acknowledged } = this.#around;
+    for (;;) {
+      await new Promise<void>(resolve =>
+        process.timers.after(random.between(1, APPEND_PAUSE_MS_MAX), resolve),
+      );
+      const [first] = this.#wanted;
+      const wanted = first ?? (this.isAppending ? this.#somethingNew() : undefined);
+      if (wanted === undefined) continue;
+      const { stream, events } = wanted;
+      const outcome = await log.append([{ stream, expected: 'any', events }]);
+      if (!outcome.appended) throw new Error(`${this.site}: ${outcome.refusal.code}`);
+      this.#wanted.shift();
+      acknowledged(events.map(({ id, data }) => ({ site: this.site, id, data })));
+    }
+  }
+
+  #somethingNew(): WantedAppend {
+    const { random } = this.#around;
+    const events = Array.from({ length: 1 + random.below(APPEND_EVENTS_MAX) }, () =>
+      this.#newEvent('AlarmCommented'),
+    );
+    const wanted = { stream: random.pick(STREAMS), events };
+    this.#wanted.push(wanted);
+    return wanted;
+  }
+
+  #newEvent(type: string): NewEvent {
+    const { random, time } = this.#around;
+    return {
+      id: random.uuid() as EventId,
+      type,
+      version: 1,
+      data: new Uint8Array(random.below(DATA_BYTES_MAX)).fill(97 + random.below(26)),
+      actor: 'server:simulated',
+      occurredAtMs: Math.round(time.nowMs),
+      clockQuality: 'UNKNOWN',
+      causationId: null,
+      correlationId: null,
+    };
+  }
+}
