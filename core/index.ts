@@ -26,7 +26,6 @@ export {
   APPEND_EVENTS_MAX,
   type AppendRefusal,
   checkAppends,
-  firstEventOf,
   InvalidAppendError,
   type PlannableAppend,
   planReplay,
@@ -71,7 +70,18 @@ export {
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
 export { decodeEventData, type EventFacts, newEvent, readEventData } from './log/event-data.js';
 export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';
-export { comparePlaces, endOf, LOG_START, type LogPlace, placeOf } from './log/log-place.js';
+export {
+  comparePlaces,
+  EPOCH_MAX,
+  endOf,
+  LOG_START,
+  type LogPlace,
+  placeKey,
+  placeOf,
+  placeOfKey,
+} from './log/log-place.js';
+export type { PulledHistory, ReopenableLog, ReopenOutcome, ReopenRefusal } from './log/log-repair.js';
+export { epochOpening, firstEventOf, LOG_STREAM } from './log/log-stream.js';
 export { createMemorySiteLog, type MemorySiteLogOptions } from './log/memory-site-log.js';
 export {
   consistencyProof,
@@ -87,6 +97,18 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './log/merkle-tree.js';
+export {
+  type EpochTree,
+  HistoryProof,
+  HistoryUnprovenError,
+  opensBehind,
+  TailAccount,
+} from './log/reopen.plan.js';
+export {
+  type ReopenableLogConformance,
+  type ReopenableLogConformanceCase,
+  reopenableLogConformanceCases,
+} from './log/reopenable-log.conformance.js';
 export {
   encodeVerifierKey,
   mergeNotes,
@@ -110,6 +132,7 @@ export type {
   LogHead,
   NewEvent,
   RecordedEvent,
+  SealedEpoch,
   SiteLog,
   StreamAppend,
 } from './log/site-log.js';

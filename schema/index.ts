@@ -77,6 +77,13 @@ export {
   linkEvents,
 } from './events/link.js';
 export {
+  AcknowledgementLevel,
+  type LogEvent,
+  LogHistoryRecovered,
+  LogTruncated,
+  logEvents,
+} from './events/log.js';
+export {
   DeletionPolicy,
   RecordingCause,
   RecordingDamaged,

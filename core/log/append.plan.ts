@@ -1,9 +1,7 @@
-import type { EventId, SiteId } from '@holdfast/schema';
-import { derivedId } from '../derived-id.js';
-import type { Sha256 } from '../hash.js';
+import type { EventId } from '@holdfast/schema';
 import { EVENT_DATA_BYTES_MAX } from './envelope.js';
-import { newEvent } from './event-data.js';
-import type { AppendOutcome, ExpectedRevision, NewEvent, StreamAppend } from './site-log.js';
+import { LOG_START, type LogPlace } from './log-place.js';
+import type { AppendOutcome, ExpectedRevision, StreamAppend } from './site-log.js';
 
 /** Events in one append: it is one transaction, and others wait behind it. */
 export const APPEND_EVENTS_MAX = 512;
@@ -83,7 +81,12 @@ export function planRevisions(
 
 export type ReplayPlan<Id> =
   | { readonly kind: 'NEW' }
-  | { readonly kind: 'REPLAYED'; readonly firstPosition: number; readonly lastPosition: number }
+  | {
+      readonly kind: 'REPLAYED';
+      readonly epoch: number;
+      readonly firstPosition: number;
+      readonly lastPosition: number;
+    }
   | { readonly kind: 'CONFLICT'; readonly eventId: Id };
 
 /**
@@ -92,50 +95,28 @@ export type ReplayPlan<Id> =
  */
 export function planReplay<Id>(
   appends: readonly PlannableAppend<Id>[],
-  find: (id: Id) => { readonly position: number; readonly stream: string } | null,
+  find: (id: Id) => (LogPlace & { readonly stream: string }) | null,
 ): ReplayPlan<Id> {
   let firstFound: Id | undefined;
-  let firstPosition = 0;
+  let first: LogPlace = LOG_START;
   let index = 0;
   let isReplay = true;
   for (const { stream, eventIds } of appends) {
     for (const id of eventIds) {
       const found = find(id);
       if (found !== null) firstFound ??= id;
-      if (index === 0) firstPosition = found?.position ?? 0;
-      isReplay &&= found !== null && found.stream === stream && found.position === firstPosition + index;
+      if (index === 0) first = found ?? LOG_START;
+      isReplay &&= found !== null && found.stream === stream;
+      isReplay &&= found?.epoch === first.epoch && found.position === first.position + index;
       index += 1;
     }
   }
   if (firstFound === undefined) return { kind: 'NEW' };
-  if (isReplay) return { kind: 'REPLAYED', firstPosition, lastPosition: firstPosition + index - 1 };
+  if (isReplay) {
+    const { epoch, position: firstPosition } = first;
+    return { kind: 'REPLAYED', epoch, firstPosition, lastPosition: firstPosition + index - 1 };
+  }
   return { kind: 'CONFLICT', eventId: firstFound };
-}
-
-/**
- * The first event of a site's first epoch. Its id is derived from the site (a UUIDv8), so that opening a log needs no
- * source of ids.
- */
-export function firstEventOf(site: SiteId, nowMs: number, sha256: Sha256): StreamAppend {
-  const event: NewEvent = newEvent(
-    {
-      type: 'LogEpochOpened',
-      data: {
-        epoch: 1,
-        previousEpoch: null,
-        previousSize: null,
-        previousRoot: null,
-        reason: 'site log created',
-      },
-    },
-    {
-      id: derivedId(`LogEpochOpened ${site} 1`, sha256),
-      actor: `site:${site}`,
-      occurredAtMs: Math.max(0, Math.floor(nowMs)),
-      clockQuality: 'UNKNOWN',
-    },
-  );
-  return { stream: 'log', expected: 'none', events: [event] };
 }
 
 function repeatedId(appends: readonly StreamAppend[]): AppendRefusal | null {

@@ -1,18 +1,22 @@
 import type { EventId, SiteId } from '@holdfast/schema';
 import { nextHlc } from '../clock/hybrid-logical-clock.js';
 import type { Sha256 } from '../hash.js';
-import {
-  checkAppends,
-  firstEventOf,
-  type PlannableAppend,
-  planReplay,
-  planRevisions,
-} from './append.plan.js';
+import { checkAppends, type PlannableAppend, planReplay, planRevisions } from './append.plan.js';
 import { decodeRecordedEvent, encodeHeader } from './envelope.js';
 import { followLog, LogGrowth } from './log-growth.js';
 import { endOf, LOG_START, type LogPlace } from './log-place.js';
+import type { PulledHistory, ReopenableLog, ReopenOutcome } from './log-repair.js';
+import { epochOpening, firstEventOf, LOG_STREAM } from './log-stream.js';
 import { extendEdge, rootOf } from './merkle-tree.js';
-import type { AppendOutcome, LogHead, NewEvent, RecordedEvent, SiteLog, StreamAppend } from './site-log.js';
+import { type EpochTree, HistoryProof, HistoryUnprovenError, TailAccount } from './reopen.plan.js';
+import type {
+  AppendOutcome,
+  LogHead,
+  NewEvent,
+  RecordedEvent,
+  SealedEpoch,
+  StreamAppend,
+} from './site-log.js';
 import { checkReadLimit, READ_BYTES_MAX, SiteLogClosedError } from './site-log-access.js';
 
 export interface MemorySiteLogOptions {
@@ -22,29 +26,35 @@ export interface MemorySiteLogOptions {
   readonly sha256: Sha256;
 }
 
-/** A site log that forgets: the twin of the durable ones, for tests and simulations. Begins with `LogEpochOpened`. */
-export function createMemorySiteLog(options: MemorySiteLogOptions): SiteLog {
-  return new MemorySiteLog(options);
+/**
+ * A site log that forgets: the twin of the durable ones, for tests and simulations. Begins with `LogEpochOpened`. It has no
+ * keys: of a checkpoint it believes the head.
+ */
+export function createMemorySiteLog(options: MemorySiteLogOptions): ReopenableLog {
+  const log = new MemorySiteLog(options, []);
+  const { site, now, sha256 } = options;
+  log.open(1, [firstEventOf(site, now(), sha256)]);
+  return log;
 }
 
-const EPOCH = 1;
-
-class MemorySiteLog implements SiteLog {
-  readonly #site: SiteId;
-  readonly #now: () => number;
-  readonly #sha256: Sha256;
+class MemorySiteLog implements ReopenableLog {
+  readonly #options: MemorySiteLogOptions;
   readonly #events: RecordedEvent[] = [];
   readonly #streams = new Map<string, RecordedEvent[]>();
   readonly #byId = new Map<EventId, RecordedEvent>();
   readonly #growth = new LogGrowth(LOG_START);
-  #edge: readonly Uint8Array[] = [];
-  #recordedAt = 0n;
+  /** Oldest first; the last one is the current one. */
+  readonly #trees: EpochTree[] = [];
 
-  constructor({ site, now, sha256 }: MemorySiteLogOptions) {
-    this.#site = site;
-    this.#now = now;
-    this.#sha256 = sha256;
-    this.#appendNow([firstEventOf(site, now(), sha256)]);
+  constructor(options: MemorySiteLogOptions, events: readonly RecordedEvent[]) {
+    this.#options = options;
+    for (const event of events) this.#take(event);
+  }
+
+  /** Begins an epoch with these events. */
+  open(epoch: number, appends: readonly StreamAppend[]): void {
+    this.#trees.push({ epoch, size: 0, edge: [] });
+    this.#appendNow(appends);
   }
 
   async append(appends: readonly StreamAppend[]): Promise<AppendOutcome> {
@@ -53,8 +63,11 @@ class MemorySiteLog implements SiteLog {
   }
 
   head(): LogHead {
-    const size = this.#events.length;
-    return { site: this.#site, epoch: EPOCH, size, root: rootOf(this.#edge, size, this.#sha256) };
+    return { site: this.#options.site, ...this.#sealed(this.#tree) };
+  }
+
+  epochs(): readonly SealedEpoch[] {
+    return this.#trees.slice(0, -1).map(tree => this.#sealed(tree));
   }
 
   async read(options: {
@@ -84,8 +97,54 @@ class MemorySiteLog implements SiteLog {
     return followLog({ ...options, read, growth: this.#growth });
   }
 
+  async reopenAs(history: PulledHistory): Promise<ReopenOutcome<ReopenableLog>> {
+    this.#assertOpen();
+    this.#growth.end();
+    const unchanged = () => new MemorySiteLog(this.#options, this.#events);
+    const { epoch, position } = history.common;
+    const size = epoch === 0 ? 0 : (this.#trees.find(tree => tree.epoch === epoch)?.size ?? 0);
+    if (position > size) {
+      const detail = `this log has ${size} events of epoch ${epoch}, ${position} are said to be common`;
+      return { reopened: false, log: unchanged(), refusal: { code: 'COMMON_NOT_HELD', detail } };
+    }
+    try {
+      return { reopened: true, log: await this.#reopened(history) };
+    } catch (error) {
+      if (!(error instanceof HistoryUnprovenError)) throw error;
+      const refusal = { code: 'HISTORY_UNPROVEN', detail: error.message } as const;
+      return { reopened: false, log: unchanged(), refusal };
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#growth.end();
+  }
+
+  async #reopened({ common, events, checkpoint, reason }: PulledHistory): Promise<MemorySiteLog> {
+    const { site, now, sha256 } = this.#options;
+    const begin = this.#indexAfter(common);
+    const next = new MemorySiteLog(this.#options, this.#events.slice(0, begin));
+    const recordedAt = this.#events[begin - 1]?.recordedAt ?? 0n;
+    const tree = next.#trees.at(-1) ?? { epoch: 0, size: 0, edge: [] };
+    const proof = new HistoryProof({ site, common: tree, recordedAt, sha256 });
+    for await (const batch of events) for (const event of batch) next.#take(proof.take(event));
+    proof.finish(checkpoint.head);
+    const context = { site, nowMs: now(), sha256 };
+    const opening = epochOpening(next.#sealed(next.#tree), reason, context);
+    const inLogStream = (event: NewEvent): StreamAppend => ({
+      stream: LOG_STREAM,
+      expected: 'any',
+      events: [event],
+    });
+    next.open(next.#tree.epoch + 1, [inLogStream(opening)]);
+    const account = new TailAccount();
+    for (const event of this.#events.slice(begin)) {
+      if (!account.takes(event, next.#byId.has(event.id))) continue;
+      next.#appendNow([{ stream: event.stream, expected: 'any', events: [event] }]);
+    }
+    const recovered = account.recovered(common, proof, { ...context, epoch: next.#tree.epoch });
+    next.#appendNow([inLogStream(recovered)]);
+    return next;
   }
 
   #appendNow(appends: readonly StreamAppend[]): AppendOutcome {
@@ -101,8 +160,8 @@ class MemorySiteLog implements SiteLog {
       return { appended: false, refusal: { code: 'ID_CONFLICT', eventId: replay.eventId } };
     }
     if (replay.kind === 'REPLAYED') {
-      const { firstPosition, lastPosition } = replay;
-      return { appended: true, epoch: EPOCH, firstPosition, lastPosition, replayed: true };
+      const { epoch, firstPosition, lastPosition } = replay;
+      return { appended: true, epoch, firstPosition, lastPosition, replayed: true };
     }
     const plan = planRevisions(plannable, stream => this.#streams.get(stream)?.at(-1)?.revision ?? null);
     if (plan.kind === 'REFUSED') return { appended: false, refusal: plan.refusal };
@@ -110,46 +169,64 @@ class MemorySiteLog implements SiteLog {
   }
 
   #record(appends: readonly StreamAppend[], firstRevisions: readonly number[]): AppendOutcome {
-    const firstPosition = this.#events.length + 1;
+    const { epoch, size } = this.#tree;
     const recorded: RecordedEvent[] = [];
-    const nowMs = this.#now();
-    let recordedAt = this.#recordedAt;
+    const nowMs = this.#options.now();
+    let recordedAt = this.#events.at(-1)?.recordedAt ?? 0n;
     // All headers first: a field that no header can hold must leave nothing behind.
     appends.forEach(({ stream, events }, index) => {
       let revision = firstRevisions[index]!;
       for (const event of events) {
         recordedAt = nextHlc(recordedAt, nowMs);
-        const position = firstPosition + recorded.length;
-        recorded.push(this.#recordedEvent(event, { stream, revision, position, recordedAt }));
+        const position = size + 1 + recorded.length;
+        recorded.push(this.#recordedEvent(event, { epoch, stream, revision, position, recordedAt }));
         revision += 1;
       }
     });
-    const leafHashes = recorded.map(event => event.leafHash);
-    this.#edge = extendEdge(this.#edge, this.#events.length, leafHashes, this.#sha256);
-    this.#recordedAt = recordedAt;
-    for (const event of recorded) {
-      this.#events.push(event);
-      this.#byId.set(event.id, event);
-      const stream = this.#streams.get(event.stream);
-      if (stream) stream.push(event);
-      else this.#streams.set(event.stream, [event]);
-    }
-    const lastPosition = this.#events.length;
-    this.#growth.grow(endOf({ epoch: EPOCH, size: lastPosition }));
-    return { appended: true, epoch: EPOCH, firstPosition, lastPosition, replayed: false };
+    for (const event of recorded) this.#take(event);
+    this.#growth.grow(endOf(this.#tree));
+    const lastPosition = this.#tree.size;
+    return { appended: true, epoch, firstPosition: size + 1, lastPosition, replayed: false };
+  }
+
+  /** An event that stands behind all others. */
+  #take(event: RecordedEvent): void {
+    const last = this.#trees.at(-1);
+    const tree = last?.epoch === event.epoch ? last : { epoch: event.epoch, size: 0, edge: [] };
+    if (tree !== last) this.#trees.push(tree);
+    const edge = extendEdge(tree.edge, tree.size, [event.leafHash], this.#options.sha256);
+    this.#trees[this.#trees.length - 1] = { epoch: event.epoch, size: event.position, edge };
+    this.#events.push(event);
+    this.#byId.set(event.id, event);
+    const stream = this.#streams.get(event.stream);
+    if (stream) stream.push(event);
+    else this.#streams.set(event.stream, [event]);
   }
 
   #recordedEvent(
     event: NewEvent,
-    place: Pick<RecordedEvent, 'stream' | 'revision' | 'position' | 'recordedAt'>,
+    place: Pick<RecordedEvent, 'epoch' | 'stream' | 'revision' | 'position' | 'recordedAt'>,
   ): RecordedEvent {
-    const header = encodeHeader({ ...event, ...place, site: this.#site, epoch: EPOCH });
-    return decodeRecordedEvent(header, event.data.slice(), this.#sha256);
+    const header = encodeHeader({ ...event, ...place, site: this.#options.site });
+    return decodeRecordedEvent(header, event.data.slice(), this.#options.sha256);
   }
 
+  get #tree(): EpochTree {
+    return this.#trees.at(-1)!;
+  }
+
+  #sealed({ epoch, size, edge }: EpochTree): SealedEpoch {
+    return { epoch, size, root: rootOf(edge, size, this.#options.sha256) };
+  }
+
+  /** How many events stand up to a place. */
   #indexAfter({ epoch, position }: LogPlace): number {
-    if (epoch === EPOCH) return position;
-    return epoch < EPOCH ? 0 : this.#events.length;
+    let index = 0;
+    for (const tree of this.#trees) {
+      if (tree.epoch > epoch) break;
+      index += tree.epoch === epoch ? Math.min(position, tree.size) : tree.size;
+    }
+    return index;
   }
 
   #assertOpen(): void {

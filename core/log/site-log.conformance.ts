@@ -34,7 +34,7 @@ export const siteLogConformanceCases: readonly SiteLogConformanceCase[] = [
 
 const FIRST_EVENTS = 1;
 const placeAt = (position: number): LogPlace => ({ epoch: 1, position });
-const START_MS = 1_756_000_000_000;
+export const CONFORMANCE_START_MS = 1_756_000_000_000;
 
 function expectedRevisionCases(): readonly SiteLogConformanceCase[] {
   return [
@@ -257,7 +257,12 @@ function readingCases(): readonly SiteLogConformanceCase[] {
     {
       title: 'has a clock that grows from event to event, also when the wall clock is set back',
       run: async suite => {
-        const times = [START_MS, START_MS + 5, START_MS - 3_600_000, START_MS + 6];
+        const times = [
+          CONFORMANCE_START_MS,
+          CONFORMANCE_START_MS + 5,
+          CONFORMANCE_START_MS - 3_600_000,
+          CONFORMANCE_START_MS + 6,
+        ];
         let index = 0;
         await using log = await suite.open({ now: () => times[Math.min(index, times.length - 1)]! });
         for (index = 1; index < times.length; index += 1) {
@@ -269,7 +274,7 @@ function readingCases(): readonly SiteLogConformanceCase[] {
         readings.slice(1).forEach((reading, at) => {
           suite.assert.ok(reading > readings[at]!);
         });
-        suite.assert.is(Number(readings.at(-2)! >> 16n), START_MS + 6);
+        suite.assert.is(Number(readings.at(-2)! >> 16n), CONFORMANCE_START_MS + 6);
       },
     },
     {
@@ -348,7 +353,7 @@ function subscriptionCases(): readonly SiteLogConformanceCase[] {
     {
       title: 'ends its subscriptions when it is disposed of, and takes nothing afterwards',
       run: async ({ open, assert, newEventId }) => {
-        const log = await open({ now: () => START_MS });
+        const log = await open({ now: () => CONFORMANCE_START_MS });
         const reading = readUntil(log, LOG_START, Number.POSITIVE_INFINITY);
         const append = log.append([{ stream: 'a', expected: 'any', events: [newEventOf(newEventId())] }]);
         await log[Symbol.asyncDispose]();
@@ -426,19 +431,19 @@ function withLog(
   run: (suite: SiteLogConformance, log: SiteLog) => Promise<void>,
 ): SiteLogConformanceCase['run'] {
   return async suite => {
-    await using log = await suite.open({ now: () => START_MS });
+    await using log = await suite.open({ now: () => CONFORMANCE_START_MS });
     await run(suite, log);
   };
 }
 
-function newEventOf(id: EventId): NewEvent {
+export function newEventOf(id: EventId): NewEvent {
   return {
     id,
     type: 'SiteRenamed',
     version: 1,
     data: new TextEncoder().encode(JSON.stringify({ name: `Depot ${id}` })),
     actor: 'user:anna',
-    occurredAtMs: START_MS - 10,
+    occurredAtMs: CONFORMANCE_START_MS - 10,
     clockQuality: 'NTP',
     causationId: null,
     correlationId: null,

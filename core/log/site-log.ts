@@ -29,7 +29,7 @@ export interface RecordedEvent extends NewEvent {
   /** Dense, 1..n within the epoch. */
   readonly position: number;
   readonly stream: string;
-  /** Dense, 0..n within the stream. */
+  /** Dense, 0..n within the stream, through all epochs. */
   readonly revision: number;
   /** Hybrid logical clock: milliseconds × 65536 + counter. Never runs back within a log. */
   readonly recordedAt: bigint;
@@ -79,8 +79,15 @@ export interface LogHead {
   readonly root: Uint8Array;
 }
 
+/** The end of an epoch that is over: nothing is added to it any more. */
+export interface SealedEpoch {
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
 /**
- * One site's append-only log, current epoch. Every adapter passes the same conformance suite (`site-log.conformance.ts`).
+ * One site's append-only log: all of its epochs, one after the other. Every adapter passes the same conformance suite (`site-log.conformance.ts`).
  * `after` is exclusive everywhere: `after: LOG_START` reads from the first event, `afterRevision: null` from revision 0.
  */
 export interface SiteLog {
@@ -91,7 +98,10 @@ export interface SiteLog {
    * `InvalidAppendError` or `EnvelopeError` when the caller is at fault, and with `SiteLogClosedError` at the end.
    */
   append(appends: readonly StreamAppend[]): Promise<AppendOutcome>;
+  /** The end of the current epoch. */
   head(): LogHead;
+  /** The epochs before the current one, oldest first. They do not change while this object is open. */
+  epochs(): readonly SealedEpoch[];
   /**
    * At most `limit` (1..5000) events after a place, in order. A page of large events may end earlier (8 MiB);
    * only an empty one says that there is no more.

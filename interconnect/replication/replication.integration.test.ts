@@ -195,6 +195,7 @@ test('one flipped bit is BAD_HASH: named, logged, not applied', async () => {
   const damaged: SiteLog = {
     append: appends => log.append(appends),
     head: () => log.head(),
+    epochs: () => log.epochs(),
     read: options => log.read(options),
     readStream: options => log.readStream(options),
     async *subscribe(options) {
@@ -347,6 +348,7 @@ test('a slow intake holds the child back: what waits at the parent is bounded by
   const counted: SiteLog = {
     append: appends => log.append(appends),
     head: () => log.head(),
+    epochs: () => log.epochs(),
     read: options => log.read(options),
     readStream: options => log.readStream(options),
     async *subscribe(options) {

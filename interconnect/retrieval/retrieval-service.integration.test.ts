@@ -312,6 +312,7 @@ test('killed in the middle, it goes on after the next start, and nothing is fetc
   const mortalLog: SiteLog = {
     append: appends => (isKilled ? never : world.log.append(appends)),
     head: () => world.log.head(),
+    epochs: () => world.log.epochs(),
     read: options => world.log.read(options),
     readStream: options => world.log.readStream(options),
     subscribe: options => world.log.subscribe(options),

@@ -5,6 +5,7 @@ import type { EventDefinition, EventOf } from './event-definition.js';
 import { evidenceLockEvents } from './evidence-lock.js';
 import { hardwareConnectionEvents, hardwareEvents } from './hardware.js';
 import { linkEvents } from './link.js';
+import { logEvents } from './log.js';
 import { recordingEvents } from './recording.js';
 import { recordingServerEvents } from './recording-server.js';
 import { retrievalEvents } from './retrieval.js';
@@ -14,6 +15,7 @@ import { userEvents } from './user.js';
 /** Everything that can ever happen in the system. */
 export const eventCatalogue = [
   ...siteEvents,
+  ...logEvents,
   ...recordingServerEvents,
   ...hardwareEvents,
   ...hardwareConnectionEvents,

@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import {
   type AppendRefusal,
   headerOffsets,
+  type LogPlace,
   leafHashOf,
   nextHlc,
   type PlannableAppend,
@@ -125,10 +126,12 @@ export class AppendGroup {
     this.#recordedAt = recordedAt;
   }
 
-  #find({ header }: FramedEvent): { readonly position: number; readonly stream: string } | null {
+  #find({ header }: FramedEvent): (LogPlace & { readonly stream: string }) | null {
     const id = header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
     const row = this.#statements.find.get(id);
-    return row === undefined ? null : { position: row.position as number, stream: row.stream as string };
+    return row === undefined
+      ? null
+      : { epoch: 1, position: row.position as number, stream: row.stream as string };
   }
 }
 

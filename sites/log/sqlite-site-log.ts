@@ -13,6 +13,7 @@ import {
   type NoteSigner,
   type RecordedEvent,
   rootOf,
+  type SealedEpoch,
   type SignedCheckpoint,
   type SiteLog,
   SiteLogClosedError,
@@ -142,6 +143,10 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
       };
     }
     return this.#head;
+  }
+
+  epochs(): readonly SealedEpoch[] {
+    return [];
   }
 
   async read(options: {

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { defineEvent, type EventOf, Sha256Hex, UnixMs } from './event-definition.js';
+
+/**
+ * A restored or re-imaged site took its own history back from its parent. Stream: `log`, in the epoch that was opened for
+ * it, behind what the site had recorded meanwhile. That lies between `common` and the end of the old epoch twice: once as it
+ * was, pulled back, and once as the restored site recorded it, again in the new epoch.
+ */
+export const LogHistoryRecovered = defineEvent(
+  'LogHistoryRecovered',
+  1,
+  z.object({
+    /** The last place that the restored log and the parent's replica of it had in common. 0/0: none. */
+    commonEpoch: z.int().nonnegative(),
+    commonPosition: z.int().nonnegative(),
+    /** Events that the site had lost, and between which moments they were recorded; null when there were none. */
+    pulledBackCount: z.int().nonnegative(),
+    pulledBackFromMs: UnixMs.nullable(),
+    pulledBackToMs: UnixMs.nullable(),
+    /** Events that the restored site had recorded before it learned of that, recorded again in the new epoch. */
+    recordedAgainCount: z.int().nonnegative(),
+    recordedAgainFromMs: UnixMs.nullable(),
+    recordedAgainToMs: UnixMs.nullable(),
+    /** Events of the restored site that stood in the history already, by their ids: not recorded again. */
+    knownAlreadyCount: z.int().nonnegative(),
+  }),
+);
+
+/** Whose acknowledgement makes events superfluous at the site: its parent's, or that of the top of the hierarchy. */
+export const AcknowledgementLevel = z.enum(['PARENT', 'TOP']);
+export type AcknowledgementLevel = z.infer<typeof AcknowledgementLevel>;
+
+/**
+ * The events of an epoch before a position are removed from this file, because others hold them. Stream: `log`. `root` is the
+ * tree over what was removed: what stays is proved from there on.
+ */
+export const LogTruncated = defineEvent(
+  'LogTruncated',
+  1,
+  z.object({
+    epoch: z.int().min(1),
+    firstKeptPosition: z.int().min(2),
+    root: Sha256Hex,
+    acknowledgedBy: AcknowledgementLevel,
+    /** What was recorded before was older than the site is to keep it. */
+    recordedBeforeMs: UnixMs,
+  }),
+);
+
+export const logEvents = [LogHistoryRecovered, LogTruncated] as const;
+export type LogEvent = EventOf<(typeof logEvents)[number]>;
