@@ -12,6 +12,7 @@ export function siteLogOfProcess(disk: SiteLog, process: SimulatedProcess): Site
     append: (appends: readonly StreamAppend[]): Promise<AppendOutcome> =>
       process.write('FILE', () => disk.append(appends)),
     head: (): LogHead => disk.head(),
+    epochs: () => disk.epochs(),
     read: options => disk.read(options),
     readStream: options => disk.readStream(options),
     subscribe: ({ after, signal }): AsyncIterable<readonly RecordedEvent[]> =>
