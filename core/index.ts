@@ -69,6 +69,15 @@ export {
 } from './log/envelope.js';
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
 export { decodeEventData, type EventFacts, newEvent, readEventData } from './log/event-data.js';
+export {
+  decodeFold,
+  encodeFold,
+  FOLD_EVENTS_MAX,
+  FoldKeeper,
+  type FoldSnapshot,
+  type FoldStore,
+  noFoldStore,
+} from './log/fold-snapshot.js';
 export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';
 export {
   comparePlaces,
@@ -97,6 +106,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './log/merkle-tree.js';
+export { readStreamEnd } from './log/read-stream-end.js';
 export {
   type EpochTree,
   HistoryProof,

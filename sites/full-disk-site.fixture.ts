@@ -16,6 +16,7 @@ import type {
 } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
+import { FoldFiles } from './log/fold-files.js';
 import { openSqliteSiteLog } from './log/sqlite-site-log.js';
 import { ManagementServer } from './management-server/management-server.js';
 import type { RunCameraSession } from './recording-server/camera/camera-sink.js';
@@ -38,12 +39,14 @@ const log = await openSqliteSiteLog({
   now: Date.now,
   signingKey: generateKeyPairSync('ed25519').privateKey,
 });
+const folds = new FoldFiles({ directory: path.join(dir, 'folds'), logger });
 const management = await ManagementServer.open({
   log,
   siteId: site,
   now: Date.now,
   newId: () => v7() as EventId,
   logger,
+  folds,
 });
 if (phase === 'FIRST') {
   await management.administer(
@@ -80,6 +83,7 @@ const server = await RecordingServer.open({
   recordingServerId,
   site,
   log,
+  folds,
   dir: path.join(dir, 'media'),
   now: Date.now,
   monotonicMs: () => performance.now(),

@@ -11,3 +11,8 @@ export function siteLogFileOf(dataDirectory: string): string {
 export function mediaDirectoryOf(dataDirectory: string, recordingServerId: RecordingServerId): string {
   return path.join(dataDirectory, 'media', recordingServerId);
 }
+
+/** Where snapshots of the folds of its log are kept. It may be deleted at any time. */
+export function foldDirectoryOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'folds');
+}

@@ -5,12 +5,13 @@ import type { Logger } from 'pino';
 import { v7 } from 'uuid';
 import type { CameraConfiguration, SiteConfiguration } from './configuration/site-configuration.js';
 import { openCredentials, sealCredentials, sealingPublicKeyOf } from './credentials/sealed-credentials.js';
+import { FoldFiles } from './log/fold-files.js';
 import { openSqliteSiteLog, type SqliteSiteLog } from './log/sqlite-site-log.js';
 import { ManagementServer } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
-import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
+import { foldDirectoryOf, mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { loadSiteKeys, type SiteKeys } from './site-keys.js';
 import { SOFTWARE } from './software.js';
 
@@ -59,7 +60,8 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     }),
   );
   const newId = newUuid<EventId>;
-  const management = await ManagementServer.open({ log, siteId, now: Date.now, newId, logger });
+  const folds = new FoldFiles({ directory: foldDirectoryOf(dataDirectory), logger });
+  const management = await ManagementServer.open({ log, siteId, now: Date.now, newId, logger, folds });
   await establish(management, configuration, keys);
   await reportDifferences(management, configuration, logger);
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
@@ -74,6 +76,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
           management,
           keys,
           pins: options.pins,
+          folds,
           logger,
         }),
       ),
@@ -84,7 +87,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     ...{ siteId, log, keys, management, recordingServers },
     run: signal =>
       runTogether(
-        [...recordingServers.values()].map(server => running => server.run(running)),
+        [management, ...recordingServers.values()].map(server => running => server.run(running)),
         signal,
       ),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -100,12 +103,13 @@ function openServer(
     readonly management: ManagementServer;
     readonly keys: SiteKeys;
     readonly pins: () => readonly ProtectedSpan[];
+    readonly folds: FoldFiles;
     readonly logger: Logger;
   },
 ): Promise<RecordingServer> {
-  const { management, keys, siteId, log, pins } = site;
+  const { management, keys, siteId, log, pins, folds } = site;
   return RecordingServer.open({
-    ...{ recordingServerId: server.id, site: siteId, log, pins, softwareVersion: SOFTWARE },
+    ...{ recordingServerId: server.id, site: siteId, log, pins, folds, softwareVersion: SOFTWARE },
     ...{ now: Date.now, monotonicMs: () => performance.now(), random: Math.random, newId: newUuid },
     ffmpegBin: process.env.FFMPEG_BIN ?? null,
     dir: mediaDirectoryOf(site.dataDirectory, server.id),

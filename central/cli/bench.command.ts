@@ -1,4 +1,4 @@
-import { benchAppend, benchIngest } from '@holdfast/sites';
+import { benchAppend, benchIngest, benchRestart } from '@holdfast/sites';
 import { benchRetrieve } from '../bench/retrieve.bench.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
@@ -11,6 +11,7 @@ export interface BenchCommandOptions {
 const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise<object>>> = {
   append: benchAppend,
   ingest: benchIngest,
+  restart: benchRestart,
   retrieve: ({ trace }) => benchRetrieve({ traceFile: trace ?? null }),
 };
 export const benchNames = Object.keys(benches);

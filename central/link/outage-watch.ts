@@ -1,4 +1,4 @@
-import { type RecordedEvent, readEventData, type SiteLog, type TimeSpan } from '@holdfast/core';
+import { readEventData, readStreamEnd, type SiteLog, type TimeSpan } from '@holdfast/core';
 import type { LinkView } from '@holdfast/interconnect';
 import { EventDecodeError, type LinkEvent, type SiteId } from '@holdfast/schema';
 
@@ -6,7 +6,8 @@ import { EventDecodeError, type LinkEvent, type SiteId } from '@holdfast/schema'
 const OUTAGES_REPEATED = 3;
 /** More than a link that flaps ends while its facts arrive; beyond, the oldest two become one. */
 const OUTAGES_WAITING_MAX = 100;
-const PAGE_EVENTS = 1000;
+/** An outage has a fact where it begins and one where it ends; some facts more, because some change nothing. */
+const LAST_FACTS = 4 * OUTAGES_REPEATED;
 
 export interface OutageHealing {
   /** Whether everything is known here that the site has recorded until now. */
@@ -81,30 +82,21 @@ export class OutageWatch {
   }
 }
 
-/** Every span in the log in which a link that had been up was not. */
+/** The last spans in the log in which a link that had been up was not. */
 async function readOutages(log: SiteLog, site: SiteId): Promise<readonly TimeSpan[]> {
   const outages: TimeSpan[] = [];
   let downSinceMs: number | null = null;
-  let afterRevision: number | null = null;
-  for (;;) {
-    const page: readonly RecordedEvent[] = await log.readStream({
-      stream: `link-${site}`,
-      afterRevision,
-      limit: PAGE_EVENTS,
-    });
-    if (page.length === 0) return outages;
-    for (const recorded of page) {
-      afterRevision = recorded.revision;
-      const fact = readEventData(recorded);
-      // An outage that newer software tells of in its own way is not healed by itself; it can be asked for.
-      if (fact instanceof EventDecodeError) continue;
-      const { type, data } = fact as LinkEvent;
-      if (type === 'LinkLost') downSinceMs = data.atMs;
-      else {
-        if (downSinceMs !== null && downSinceMs < data.atMs)
-          outages.push({ fromMs: downSinceMs, toMs: data.atMs });
-        downSinceMs = null;
-      }
+  for (const recorded of await readStreamEnd(log, { stream: `link-${site}`, count: LAST_FACTS })) {
+    const fact = readEventData(recorded);
+    // An outage that newer software tells of in its own way is not healed by itself; it can be asked for.
+    if (fact instanceof EventDecodeError) continue;
+    const { type, data } = fact as LinkEvent;
+    if (type === 'LinkLost') downSinceMs = data.atMs;
+    else {
+      if (downSinceMs !== null && downSinceMs < data.atMs)
+        outages.push({ fromMs: downSinceMs, toMs: data.atMs });
+      downSinceMs = null;
     }
   }
+  return outages;
 }

@@ -46,6 +46,11 @@ export class SiteState {
   asideCount = 0;
   lastAside: AsideEvent | null = null;
 
+  /** A state that was kept as data: all of its fields. */
+  static restored(fields: SiteState): SiteState {
+    return Object.assign(new SiteState(), fields);
+  }
+
   read(recorded: RecordedEvent): void {
     const { stream, type, revision } = recorded;
     if (!isSiteStateEvent(type)) return;

@@ -1,4 +1,4 @@
-import { newEvent, readEventData, type SiteLog } from '@holdfast/core';
+import { newEvent, type RecordedEvent, readEventData, readStreamEnd, type SiteLog } from '@holdfast/core';
 import { EventDecodeError, type EventId, type LinkEvent, type SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { LinkLossCause, LinkMeasurement, LinkObserver } from '../replication/link-observer.js';
@@ -58,6 +58,8 @@ export interface LinkKeeper extends LinkObserver, AsyncDisposable {
 /** Another writer of the same stream would have to interfere this often in a row: there is none. */
 const APPEND_TRIES_MAX = 3;
 const PAGE_EVENTS = 1_000;
+/** Each fact says all that the link is after it; a few more than one, because of the facts that change nothing. */
+const LAST_FACTS = 8;
 /** `recordedAt` is milliseconds × 65536 + counter. */
 const HLC_COUNTER_BITS = 16n;
 
@@ -182,7 +184,8 @@ class LogLinkKeeper implements LinkKeeper {
   }
 
   async #restoreFromLog(site: SiteId, link: KeptLink): Promise<void> {
-    await this.#readOn(site, link);
+    const facts = await readStreamEnd(this.#options.log, { stream: streamOf(site), count: LAST_FACTS });
+    for (const fact of facts) this.#fold(site, link, fact);
     const { value, context } = link.snapshot;
     if (value !== 'UP') return;
     const replica = await this.#options.replicaPosition(site);
@@ -206,15 +209,17 @@ class LogLinkKeeper implements LinkKeeper {
         limit: PAGE_EVENTS,
       });
       if (page.length === 0) return;
-      for (const event of page) {
-        link.revision = event.revision;
-        const fact = readEventData(event);
-        // What newer software says of a link is overtaken by what is seen of it now.
-        if (fact instanceof EventDecodeError)
-          this.#options.logger.warn({ site, err: fact }, 'a fact of a link cannot be read');
-        else link.snapshot = nextLink(link.snapshot, fact as LinkEvent);
-      }
+      for (const event of page) this.#fold(site, link, event);
     }
+  }
+
+  #fold(site: SiteId, link: KeptLink, recorded: RecordedEvent): void {
+    link.revision = recorded.revision;
+    const fact = readEventData(recorded);
+    // What newer software says of a link is overtaken by what is seen of it now.
+    if (fact instanceof EventDecodeError)
+      this.#options.logger.warn({ site, err: fact }, 'a fact of a link cannot be read');
+    else link.snapshot = nextLink(link.snapshot, fact as LinkEvent);
   }
 
   /** When this parent last wrote into its log, which is a moment at which it was alive. */

@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto';
 import {
   createMemorySiteLog,
   decodeEventData,
+  type FoldSnapshot,
+  type FoldStore,
   LOG_START,
   type NewEvent,
   newEvent,
+  noFoldStore,
   type RecordedEvent,
   type SiteLog,
 } from '@holdfast/core';
@@ -36,7 +39,14 @@ const sha256 = (...parts: readonly Uint8Array[]) => {
 async function openSite(now: () => number = () => 1_000_000) {
   const siteId = id<SiteId>();
   const log = createMemorySiteLog({ site: siteId, now, sha256 });
-  const options = { log, siteId, now, newId: () => id<EventId>(), logger: pino({ level: 'silent' }) };
+  const options = {
+    log,
+    siteId,
+    now,
+    newId: () => id<EventId>(),
+    logger: pino({ level: 'silent' }),
+    folds: noFoldStore,
+  };
   const server = await ManagementServer.open(options);
   const context = { actor: 'user:admin' };
   await server.administer(
@@ -250,6 +260,54 @@ test('a wish that newer software answered is not answered again', async () => {
     event => `${event.type} ${event.version}`,
   );
   assert.equal(types, ['CommandApplied 1', 'CommandApplied 200', 'CommandApplied 1']);
+});
+
+test('a restart goes on from the kept fold, and knows the same as if it had folded everything', async () => {
+  const { log, first, second, server, context, siteId } = await openSite();
+  const add = addHardware(first);
+  await server.execute(add, context);
+  await server.execute(addHardware(second), context);
+  let kept: FoldSnapshot | null = null;
+  const folds: FoldStore = {
+    load: async () => kept,
+    save: async (_, snapshot) => {
+      kept = snapshot;
+    },
+  };
+  let readCount = 0;
+  const counted: SiteLog = {
+    ...log,
+    append: appends => log.append(appends),
+    head: () => log.head(),
+    readStream: options => log.readStream(options),
+    read: async options => {
+      const page = await log.read(options);
+      readCount += page.length;
+      return page;
+    },
+  };
+  const now = () => 1;
+  const options = {
+    log: counted,
+    siteId,
+    now,
+    newId: () => id<EventId>(),
+    folds,
+    logger: pino({ level: 'silent' }),
+  };
+  const before = await ManagementServer.open(options);
+  const stop = new AbortController();
+  const run = before.run(stop.signal);
+  stop.abort();
+  await run;
+  const move = { kind: 'MoveHardware', hardwareId: add.hardwareId, toRecordingServerId: second } as const;
+  await server.execute(move, context);
+  readCount = 0;
+  const after = await ManagementServer.open(options);
+  assert.is(readCount, 2, 'the event of the snapshot, and the one behind it');
+  const folded = await ManagementServer.open({ ...options, folds: noFoldStore });
+  assert.equal(after.state, folded.state);
+  assert.ok((await after.execute({ ...move, toRecordingServerId: first }, context)).accepted);
 });
 
 test.run();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AsideEvent,
   aggregateStreamOf,
@@ -5,10 +6,10 @@ import {
   decodeEventData,
   derivedId,
   type ExpectedRevision,
-  LOG_START,
+  FoldKeeper,
+  type FoldStore,
   newEvent,
   notReadable,
-  placeOf,
   type RecordedEvent,
   type RegisterRecordingServer,
   recordingServerDecider,
@@ -38,6 +39,8 @@ const COMMANDS_WAITING_MAX = 1000;
 /** Another writer may get between deciding and appending; after so many tries something is wrong. */
 const DECISION_TRIES_MAX = 5;
 const READ_PAGE_EVENTS = 1000;
+/** A site of hundreds of cameras writes some hundred facts in that time. */
+const READ_ALONG_MS = 30_000;
 
 type RecordingServerAdministration = RegisterRecordingServer | SetRecordingServerRetention;
 
@@ -47,6 +50,8 @@ export interface ManagementServerOptions {
   readonly now: () => number;
   readonly newId: () => EventId;
   readonly logger: Logger;
+  /** Where the fold of the log is kept, so that a restart folds only what came after. */
+  readonly folds: FoldStore;
 }
 
 export interface CommandContext {
@@ -64,22 +69,38 @@ export type CommandOutcome =
  * lets the deciders decide, and appends what they say.
  */
 export class ManagementServer {
-  readonly state = new SiteState();
+  readonly state: SiteState;
   readonly #options: ManagementServerOptions;
-  #place = LOG_START;
+  readonly #keeper: FoldKeeper;
   #waiting = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: ManagementServerOptions) {
+  private constructor(options: ManagementServerOptions, keeper: FoldKeeper, state: SiteState) {
     this.#options = options;
+    this.#keeper = keeper;
+    this.state = state;
   }
 
-  /** Folds the whole log; ready when this resolves. */
+  /** Folds the log, from the last snapshot of the fold on; ready when this resolves. */
   static async open(options: ManagementServerOptions): Promise<ManagementServer> {
-    const server = new ManagementServer(options);
+    const keeper = new FoldKeeper({ log: options.log, store: options.folds, name: 'management-server' });
+    const fields = await keeper.restore<SiteState>();
+    const state = fields ? SiteState.restored(fields) : new SiteState();
+    const server = new ManagementServer(options, keeper, state);
     await server.#catchUp();
     await server.#tellWhatIsAside();
     return server;
+  }
+
+  /** Reads along until the signal is aborted, so that a command never waits for days of facts to be read. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await delay(READ_ALONG_MS, undefined, { signal }).catch(() => undefined);
+      await this.#inTurn(async () => {}).catch((error: unknown) => {
+        if (!signal.aborted) this.#options.logger.error({ err: error }, 'the site log cannot be read');
+      });
+    }
+    await this.#keeper.save(this.state);
   }
 
   execute(command: SiteCommand, context: CommandContext): Promise<CommandOutcome> {
@@ -242,11 +263,12 @@ export class ManagementServer {
 
   async #catchUp(): Promise<void> {
     for (;;) {
-      const events = await this.#options.log.read({ after: this.#place, limit: READ_PAGE_EVENTS });
+      const events = await this.#options.log.read({ after: this.#keeper.place, limit: READ_PAGE_EVENTS });
       for (const event of events) {
         this.state.read(event);
-        this.#place = placeOf(event);
+        this.#keeper.passed(event);
       }
+      this.#keeper.saveSometimes(() => this.state);
       if (events.length === 0) return;
     }
   }

@@ -27,6 +27,7 @@ import pino from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { FoldFiles } from '../log/fold-files.js';
 import { openSqliteSiteLog, type SqliteSiteLog } from '../log/sqlite-site-log.js';
 import { openSimulatedCameras } from '../simulated-cameras/simulated-cameras.js';
 import type { CameraSink, RunCameraSession } from './camera/camera-sink.js';
@@ -122,6 +123,7 @@ async function start(
     recordingServerId,
     site,
     log,
+    folds: new FoldFiles({ directory: path.join(dir, 'folds'), logger: pino({ level: 'silent' }) }),
     dir: path.join(dir, 'media', recordingServerId),
     now: Date.now,
     monotonicMs: () => performance.now(),

@@ -1,25 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type ClockReading,
-  LOG_START,
+  FoldKeeper,
+  type FoldStore,
   type MediaItem,
   type MediaPriority,
   MediaRefusedError,
   type MediaRequest,
   type MediaSource,
   type ProtectedSpan,
-  placeOf,
+  type RecordedEvent,
   type RetentionLimits,
+  readEventData,
   type SiteLog,
 } from '@holdfast/core';
-import type {
-  DeletionPolicy,
-  DeviceId,
-  EventId,
-  HoldfastEvent,
-  RecordingServerId,
-  SegmentId,
-  SiteId,
+import {
+  type DeletionPolicy,
+  type DeviceId,
+  EventDecodeError,
+  type EventId,
+  type HoldfastEvent,
+  type RecordingServerId,
+  type SegmentId,
+  type SiteId,
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { runCameraSession } from './camera/camera-session.js';
@@ -38,7 +41,7 @@ import { openMediaDatabase } from './media-database/open-media-database.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
 import { LoudReports } from './recorder/loud-reports.js';
-import { SiteView } from './recorder/site-view.js';
+import { SiteView, type SiteViewFold } from './recorder/site-view.js';
 import { KeptRetentionClock } from './retention/kept-retention-clock.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
@@ -73,6 +76,8 @@ export interface RecordingServerOptions {
   /** Recordings that a retrieval is waiting for: not deleted meanwhile. */
   readonly pins: () => readonly ProtectedSpan[];
   readonly logger: Logger;
+  /** Where what was read of the log is kept, so that a restart reads only what came after. */
+  readonly folds: FoldStore;
   readonly limits: RetentionLimits;
   readonly mediaLimits: MediaDatabaseLimits;
   /** How often what was sealed is told to the log. */
@@ -96,10 +101,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #options: RecordingServerOptions;
   readonly #loud: LoudReports;
   readonly #view: SiteView;
+  readonly #keeper: FoldKeeper;
   readonly #outbox: FactOutbox;
   readonly #supervisor: CameraSupervisor;
   readonly #snapshots: SnapshotMaker;
-  #place = LOG_START;
   #wakeRetention: (() => void) | null = null;
   #writesFail = false;
   /** On a full disk a halt can be told only when there is room again; then it still is. */
@@ -115,6 +120,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     this.database = database;
     this.#loud = loud;
     this.#view = new SiteView(recordingServerId);
+    this.#keeper = new FoldKeeper({
+      ...{ log: options.log, store: options.folds },
+      name: `recording-server-${recordingServerId}`,
+    });
     this.#outbox = new FactOutbox({
       ...options,
       database,
@@ -180,6 +189,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     await this.#supervisor.stop();
     this.#composeSealed();
     await this.#outbox.drain(AbortSignal.timeout(farewellMs));
+    await this.#keeper.save(this.#view.toFold());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -264,21 +274,28 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   async #catchUp(): Promise<void> {
     await this.#outbox.send();
     const { log } = this.#options;
+    // An index that is made anew needs every fact that there ever was.
+    const fold = this.database.recovery.indexRebuilt ? null : await this.#keeper.restore<SiteViewFold>();
+    if (fold !== null) this.#view.restore(fold);
     for (;;) {
-      const page = await log.read({ after: this.#place, limit: readPageEvents });
+      const page = await log.read({ after: this.#keeper.place, limit: readPageEvents });
       if (page.length === 0) break;
       for (const recorded of page) {
-        const event = this.#view.read(recorded);
-        if (event && this.database.recovery.indexRebuilt) await this.#restoreIndex(event);
-        this.#place = placeOf(recorded);
+        this.#view.read(recorded);
+        if (this.database.recovery.indexRebuilt) await this.#restoreIndex(recorded);
+        this.#keeper.passed(recorded);
       }
+      this.#keeper.saveSometimes(() => this.#view.toFold());
     }
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
     if (this.#view.halted) await this.database.halt();
   }
 
   /** What the index knew beside the files, from the log. */
-  async #restoreIndex(event: HoldfastEvent): Promise<void> {
+  async #restoreIndex(recorded: RecordedEvent): Promise<void> {
+    if (recorded.type !== 'RecordingSealed' && recorded.type !== 'RecordingDeleted') return;
+    const event = readEventData(recorded);
+    if (event instanceof EventDecodeError) return;
     if (event.type === 'RecordingSealed' && event.data.recordingServerId === this.recordingServerId) {
       this.database.markReported(event.data.segments.map(segment => segment.segmentId));
     }
@@ -307,15 +324,16 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     const { log, logger, random } = this.#options;
     while (!signal.aborted) {
       try {
-        for await (const batch of log.subscribe({ after: this.#place, signal })) {
+        for await (const batch of log.subscribe({ after: this.#keeper.place, signal })) {
           for (const recorded of batch) {
             const event = this.#view.read(recorded);
-            this.#place = placeOf(recorded);
+            this.#keeper.passed(recorded);
             if (event?.type === 'HardwareMoved') this.#supervisor.reconcile('HARDWARE_MOVED');
             else if (event?.type.startsWith('Hardware') || event?.type.startsWith('Device')) {
               this.#supervisor.reconcile('RECORDING_ENABLED');
             }
           }
+          this.#keeper.saveSometimes(() => this.#view.toFold());
         }
       } catch (error) {
         if (signal.aborted) return;

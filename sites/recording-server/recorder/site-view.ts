@@ -19,20 +19,34 @@ import {
   hardwareEvents,
   isKnownEvent,
   type RecordingCause,
+  RecordingHalted,
   type RecordingServerId,
-  recordingEvents,
-  recordingServerEvents,
+  RecordingStarted,
+  RecordingStopped,
+  RecordingUnhalted,
 } from '@holdfast/schema';
 
+/** Most of a log is sealed recordings: those are left undecoded. */
 const typesRead = new Set<string>(
-  [...hardwareEvents, ...evidenceLockEvents, ...recordingEvents, ...recordingServerEvents].map(
-    definition => definition.type,
-  ),
+  [
+    ...[...hardwareEvents, ...evidenceLockEvents, RecordingStarted, RecordingStopped],
+    ...[RecordingHalted, RecordingUnhalted],
+  ].map(definition => definition.type),
 );
 
 export interface RecordingStop {
   readonly toMs: number;
   readonly cause: RecordingCause;
+}
+
+export interface SiteViewFold {
+  readonly hardware: ReadonlyMap<HardwareId, NonNullable<Hardware>>;
+  readonly running: ReadonlySet<DeviceId>;
+  readonly lastStop: ReadonlyMap<DeviceId, RecordingStop>;
+  readonly halted: boolean;
+  readonly locks: ReadonlyMap<EvidenceLockId, NonNullable<EvidenceLock>>;
+  readonly owners: ReadonlyMap<DeviceId, DeviceId>;
+  readonly unreadable: string | null;
 }
 
 /** What a recording server reads out of its site's log: hardware, evidence locks, and where recording stands. */
@@ -51,6 +65,31 @@ export class SiteView {
 
   constructor(recordingServerId: RecordingServerId) {
     this.#recordingServerId = recordingServerId;
+  }
+
+  /** Everything that was read so far, as data. */
+  toFold(): SiteViewFold {
+    const { hardware, running, lastStop, halted } = this;
+    return {
+      hardware,
+      running,
+      lastStop,
+      halted,
+      locks: this.#locks,
+      owners: this.#owners,
+      unreadable: this.#unreadable,
+    };
+  }
+
+  /** Into a view that has read nothing yet. */
+  restore(fold: SiteViewFold): void {
+    copyInto(this.hardware, fold.hardware);
+    for (const deviceId of fold.running) this.running.add(deviceId);
+    copyInto(this.lastStop, fold.lastStop);
+    copyInto(this.#locks, fold.locks);
+    copyInto(this.#owners, fold.owners);
+    this.halted = fold.halted;
+    this.#unreadable = fold.unreadable;
   }
 
   /**
@@ -146,4 +185,8 @@ export class SiteView {
 /** The device under whose id a hardware's recordings stand: its first camera, else its first device. */
 export function recordingDeviceOf(hardware: NonNullable<Hardware>): NonNullable<Hardware>['devices'][number] {
   return hardware.devices.find(device => device.type === 'CAMERA') ?? hardware.devices[0]!;
+}
+
+function copyInto<Key, Value>(target: Map<Key, Value>, source: ReadonlyMap<Key, Value>): void {
+  for (const [key, value] of source) target.set(key, value);
 }
