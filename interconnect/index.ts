@@ -1,5 +1,6 @@
 export { describeBackbone } from './backbone/backbone.conformance.js';
 export type { Backbone, BackboneDelivery, BackboneFrame, BackboneReader } from './backbone/backbone.js';
+export { acceptFrame, framesOf } from './backbone/backbone-frames.js';
 export { BackboneMessageError } from './backbone/backbone-message.js';
 export { type KafkaBackboneOptions, openKafkaBackbone } from './backbone/kafka-backbone.js';
 export { createMemoryBackbone, type MemoryBackbone } from './backbone/memory-backbone.js';
@@ -61,6 +62,7 @@ export {
 } from './media-channel/media-channel-service.js';
 export { MediaChannelFaultError } from './media-channel/receiving-channel.js';
 export { runMediaChannel } from './media-channel/run-media-channel.js';
+export { unpackEvents } from './replication/event-frame.js';
 export { dialParent } from './replication/grpc-replication-duplex.js';
 export type { LinkLossCause, LinkMeasurement, LinkObserver } from './replication/link-observer.js';
 export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';

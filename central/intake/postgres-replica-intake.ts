@@ -46,14 +46,14 @@ export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
   };
 }
 
-interface CursorRow {
+export interface CursorRow {
   readonly epoch: number;
   readonly position: number;
   readonly treeEdge: Buffer;
   readonly fence: number;
 }
 
-function toCursor(row: CursorRow): ReplicaCursor {
+export function toCursor(row: CursorRow): ReplicaCursor {
   const treeEdge: Uint8Array[] = [];
   for (let offset = 0; offset < row.treeEdge.length; offset += HASH_BYTES) {
     treeEdge.push(new Uint8Array(row.treeEdge.subarray(offset, offset + HASH_BYTES)));
@@ -61,7 +61,7 @@ function toCursor(row: CursorRow): ReplicaCursor {
   return { epoch: row.epoch, position: row.position, treeEdge };
 }
 
-function sameCursor(one: ReplicaCursor, other: ReplicaCursor): boolean {
+export function sameCursor(one: ReplicaCursor, other: ReplicaCursor): boolean {
   return (
     one.epoch === other.epoch &&
     one.position === other.position &&
@@ -70,7 +70,11 @@ function sameCursor(one: ReplicaCursor, other: ReplicaCursor): boolean {
 }
 
 /** The replication server has checked all this; a mistake here would be for ever, so it is believed twice. */
-function assertDense(before: ReplicaCursor, after: ReplicaCursor, events: readonly RecordedEvent[]): void {
+export function assertDense(
+  before: ReplicaCursor,
+  after: ReplicaCursor,
+  events: readonly RecordedEvent[],
+): void {
   const start = after.epoch === before.epoch ? before.position : 0;
   const dense = events.every(
     (event, index) => event.epoch === after.epoch && event.position === start + 1 + index,
@@ -83,7 +87,7 @@ function assertDense(before: ReplicaCursor, after: ReplicaCursor, events: readon
 }
 
 /** Takes the feed's next positions (and its row lock, until the commit) and stores the events under them. */
-async function appendToFeed(tx: TransactionSql, events: readonly RecordedEvent[]): Promise<void> {
+export async function appendToFeed(tx: TransactionSql, events: readonly RecordedEvent[]): Promise<void> {
   if (events.length === 0) return;
   const [head] = await tx<{ seq: number }[]>`
     update feed_head set seq = seq + ${events.length} returning seq`;
