@@ -89,22 +89,43 @@ export {
   placeOf,
   placeOfKey,
 } from './log/log-place.js';
+export {
+  type ConsistencyProof,
+  type EventProof,
+  formatLogProof,
+  type LogProof,
+  LogProofError,
+  type LogProofFailure,
+  PROOF_CHARACTERS_MAX,
+  type ProvenCheckpoint,
+  type ProvenFact,
+  parseLogProof,
+  type Signing,
+  type Trust,
+  type TrustedKey,
+  verifyLogProof,
+} from './log/log-proof.js';
 export type { PulledHistory, ReopenableLog, ReopenOutcome, ReopenRefusal } from './log/log-repair.js';
 export { epochOpening, firstEventOf, LOG_STREAM } from './log/log-stream.js';
 export { createMemorySiteLog, type MemorySiteLogOptions } from './log/memory-site-log.js';
 export {
-  consistencyProof,
+  consistencyRanges,
+  inclusionRanges,
+  type LeafRange,
+  MerkleProofBuilder,
+  ProofUnavailableError,
+  verifyConsistency,
+  verifyInclusion,
+} from './log/merkle-proof.js';
+export {
   decodeEdge,
   encodeEdge,
   equalBytes,
   extendEdge,
   HASH_BYTES,
-  inclusionProof,
   rootOf,
   type TreeEdge,
   TreeEdgeError,
-  verifyConsistency,
-  verifyInclusion,
 } from './log/merkle-tree.js';
 export { readStreamEnd } from './log/read-stream-end.js';
 export {

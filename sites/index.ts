@@ -32,6 +32,13 @@ export {
   SiteLogFileError,
   type SiteLogFileFault,
 } from './log/site-log-file.js';
+export {
+  type ProofOptions,
+  type ProofOutcome,
+  type ProofRefusal,
+  proveConsistency,
+  proveEvent,
+} from './log/site-log-proofs.js';
 export { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 export {
   CHECKPOINT_INTERVAL_MS,
@@ -39,6 +46,7 @@ export {
   type SqliteSiteLog,
   type SqliteSiteLogOptions,
 } from './log/sqlite-site-log.js';
+export { readTrustedKeys, TrustedKeyError } from './log/trusted-keys.js';
 export {
   DAMAGES_NAMED_MAX,
   type SiteLogDamage,
@@ -118,7 +126,7 @@ export {
 } from './simulated-cameras/simulated-cameras.js';
 export { CredentialsMissingError, type RunSiteOptions, runSite } from './site.js';
 export { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
-export { loadSiteKeys, type SiteKeys } from './site-keys.js';
+export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';
 export { SOFTWARE } from './software.js';
 export {

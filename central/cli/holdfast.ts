@@ -5,6 +5,12 @@ import { demonstrationCommand } from './demonstration.command.js';
 import { type InitCommandOptions, initCommand } from './init.command.js';
 import { linkCommand } from './link.command.js';
 import { logShowCommand, logTailCommand } from './log.command.js';
+import {
+  type LogProveOptions,
+  logKeysCommand,
+  logProveCommand,
+  logVerifyProofCommand,
+} from './log-proof.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 import { runCommand } from './run.command.js';
 import { simulatedCamerasCommand } from './simulated-cameras.command.js';
@@ -49,7 +55,7 @@ program
   .description('prove a data directory; exit 1 and name what is damaged')
   .action(ends((dir: string, options: { json: boolean }) => verifyCommand(dir, options)));
 
-const log = program.command('log').description('read a log as JSON lines');
+const log = program.command('log').description('read a log as JSON lines, and prove what is in it');
 log
   .command('tail')
   .argument('<dir>', 'data directory of a site')
@@ -61,6 +67,35 @@ log
   .argument('<dir>', 'data directory of a site')
   .requiredOption('--stream <stream>', 'e.g. alarm-<id>')
   .action(ends((dir: string, options: { stream: string }) => logShowCommand(dir, options)));
+log
+  .command('prove')
+  .argument('<dir>', 'data directory of a site')
+  .option('--event <id>', 'that this event is in the log')
+  .option('--since <size or file>', 'that the log continues this older checkpoint')
+  .option('--to <file>', 'where the proof is written instead of standard output')
+  .description('write a proof that can be checked offline, also without Holdfast')
+  .action(ends((dir: string, options: LogProveOptions) => logProveCommand(dir, options)));
+log
+  .command('verify-proof')
+  .argument('<file>', 'proof')
+  .requiredOption(
+    '--key <file>',
+    'whose signature is wanted: a key in PEM, or verifier keys of one signer (repeatable)',
+    append,
+    [],
+  )
+  .option('--json', 'print one line of JSON', false)
+  .description('check a proof offline; exit 1 when it proves nothing')
+  .action(
+    ends((file: string, options: { key: readonly string[]; json: boolean }) =>
+      logVerifyProofCommand(file, options),
+    ),
+  );
+log
+  .command('keys')
+  .argument('<dir>', 'data directory of a site')
+  .description('print the public keys of a site, for verify-proof and for Go')
+  .action(ends((dir: string) => logKeysCommand(dir)));
 
 const link = program.command('link').description("the demonstration's emulated links");
 for (const action of ['cut', 'restore'] as const) {

@@ -51,7 +51,8 @@ export function logShowCommand(directory: string, options: { readonly stream: st
   }
 }
 
-function logFileOrReport(directory: string): string | null {
+/** Null after saying so: there is no log in this folder. */
+export function logFileOrReport(directory: string): string | null {
   const file = siteLogFileOf(directory);
   if (existsSync(file)) return file;
   process.stderr.write(

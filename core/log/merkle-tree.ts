@@ -71,137 +71,13 @@ export function decodeEdge(bytes: Uint8Array, size: number): Uint8Array[] {
   );
 }
 
-/** The hashes that prove the leaf at `index` (0-based) to be in the tree over these leaves: RFC 6962 §2.1.1. */
-export function inclusionProof(
-  leafHashes: readonly Uint8Array[],
-  index: number,
-  sha256: Sha256,
-): Uint8Array[] {
-  if (!Number.isInteger(index) || index < 0 || index >= leafHashes.length) {
-    throw new RangeError(`no leaf ${index} in a tree of ${leafHashes.length}`);
-  }
-  if (leafHashes.length === 1) return [];
-  const split = largestPowerOfTwoBelow(leafHashes.length);
-  const left = leafHashes.slice(0, split);
-  const right = leafHashes.slice(split);
-  return index < split
-    ? [...inclusionProof(left, index, sha256), treeHash(right, sha256)]
-    : [...inclusionProof(right, index - split, sha256), treeHash(left, sha256)];
-}
-
-/** Whether `proof` shows the leaf at `index` (0-based) to be in the tree of this size and root: RFC 9162 §2.1.3.2. */
-export function verifyInclusion(
-  claim: {
-    readonly leafHash: Uint8Array;
-    readonly index: number;
-    readonly size: number;
-    readonly root: Uint8Array;
-    readonly proof: readonly Uint8Array[];
-  },
-  sha256: Sha256,
-): boolean {
-  let { index } = claim;
-  let last = claim.size - 1;
-  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(last) || index < 0 || index > last) return false;
-  let hash = claim.leafHash;
-  for (const sibling of claim.proof) {
-    if (last === 0) return false;
-    if (index % 2 === 1 || index === last) {
-      hash = nodeHash(sibling, hash, sha256);
-      while (index % 2 === 0 && index !== 0) {
-        index /= 2;
-        last = Math.floor(last / 2);
-      }
-    } else {
-      hash = nodeHash(hash, sibling, sha256);
-    }
-    index = Math.floor(index / 2);
-    last = Math.floor(last / 2);
-  }
-  return last === 0 && equalBytes(hash, claim.root);
-}
-
-/** The hashes that prove the tree over the first `oldSize` leaves to be a prefix of the one over all: RFC 6962 §2.1.2. */
-export function consistencyProof(
-  leafHashes: readonly Uint8Array[],
-  oldSize: number,
-  sha256: Sha256,
-): Uint8Array[] {
-  if (!Number.isInteger(oldSize) || oldSize < 1 || oldSize > leafHashes.length) {
-    throw new RangeError(`no prefix of ${oldSize} in a tree of ${leafHashes.length}`);
-  }
-  return subtreeProof(leafHashes, oldSize, true, sha256);
-}
-
-/** Whether `proof` shows the old tree to be a prefix of the new one: RFC 9162 §2.1.4.2. */
-export function verifyConsistency(
-  claim: {
-    readonly oldSize: number;
-    readonly oldRoot: Uint8Array;
-    readonly newSize: number;
-    readonly newRoot: Uint8Array;
-    readonly proof: readonly Uint8Array[];
-  },
-  sha256: Sha256,
-): boolean {
-  const { oldSize, newSize, oldRoot, newRoot } = claim;
-  if (!Number.isSafeInteger(oldSize) || !Number.isSafeInteger(newSize)) return false;
-  if (oldSize < 1 || oldSize > newSize) return false;
-  if (oldSize === newSize) return claim.proof.length === 0 && equalBytes(oldRoot, newRoot);
-  const proof = isPowerOfTwo(oldSize) ? [oldRoot, ...claim.proof] : claim.proof;
-  const first = proof[0];
-  if (first === undefined) return false;
-  let index = oldSize - 1;
-  let last = newSize - 1;
-  while (index % 2 === 1) {
-    index = Math.floor(index / 2);
-    last = Math.floor(last / 2);
-  }
-  let oldHash = first;
-  let newHash = first;
-  for (const sibling of proof.slice(1)) {
-    if (last === 0) return false;
-    if (index % 2 === 1 || index === last) {
-      oldHash = nodeHash(sibling, oldHash, sha256);
-      newHash = nodeHash(sibling, newHash, sha256);
-      while (index % 2 === 0 && index !== 0) {
-        index /= 2;
-        last = Math.floor(last / 2);
-      }
-    } else {
-      newHash = nodeHash(newHash, sibling, sha256);
-    }
-    index = Math.floor(index / 2);
-    last = Math.floor(last / 2);
-  }
-  return last === 0 && equalBytes(oldHash, oldRoot) && equalBytes(newHash, newRoot);
-}
-
 /** Whether two runs of bytes are the same. Hashes are public here, so this need not take constant time. */
 export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }
 
-function subtreeProof(
-  leafHashes: readonly Uint8Array[],
-  oldSize: number,
-  isWholeOldTree: boolean,
-  sha256: Sha256,
-): Uint8Array[] {
-  if (oldSize === leafHashes.length) return isWholeOldTree ? [] : [treeHash(leafHashes, sha256)];
-  const split = largestPowerOfTwoBelow(leafHashes.length);
-  const left = leafHashes.slice(0, split);
-  const right = leafHashes.slice(split);
-  return oldSize <= split
-    ? [...subtreeProof(left, oldSize, isWholeOldTree, sha256), treeHash(right, sha256)]
-    : [...subtreeProof(right, oldSize - split, false, sha256), treeHash(left, sha256)];
-}
-
-function treeHash(leafHashes: readonly Uint8Array[], sha256: Sha256): Uint8Array {
-  return rootOf(extendEdge([], 0, leafHashes, sha256), leafHashes.length, sha256);
-}
-
-function nodeHash(left: Uint8Array, right: Uint8Array, sha256: Sha256): Uint8Array {
+/** RFC 6962 §2.1: the hash of a node over two subtrees. */
+export function nodeHash(left: Uint8Array, right: Uint8Array, sha256: Sha256): Uint8Array {
   return sha256(NODE_PREFIX, left, right);
 }
 
@@ -213,19 +89,9 @@ function assertEdge(edge: TreeEdge, size: number): void {
 }
 
 /** How many bits are set in `size`: bitwise operators would cut it to 32 of them. */
-function edgeLengthOf(size: number): number {
+export function edgeLengthOf(size: number): number {
   if (!Number.isSafeInteger(size) || size < 0) throw new TreeEdgeError(`${size} is not a size of a tree`);
   let count = 0;
   for (let bits = size; bits > 0; bits = Math.floor(bits / 2)) count += bits % 2;
   return count;
-}
-
-function isPowerOfTwo(size: number): boolean {
-  return edgeLengthOf(size) === 1;
-}
-
-function largestPowerOfTwoBelow(size: number): number {
-  let power = 1;
-  while (power * 2 < size) power *= 2;
-  return power;
 }

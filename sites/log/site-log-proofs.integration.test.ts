@@ -1,0 +1,161 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import {
+  checkpointHead,
+  formatLogProof,
+  type LogProof,
+  LogProofError,
+  parseLogProof,
+  verifyLogProof,
+} from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { rawPublicKey, verifyNote } from './ed25519-notes.js';
+import { sha256 } from './sha256.js';
+import { SiteLogFileError } from './site-log-file.js';
+import { proveConsistency, proveEvent } from './site-log-proofs.js';
+import { openSqliteSiteLog, type SqliteSiteLog } from './sqlite-site-log.js';
+
+const test = suite('proofs from a site log');
+const site = v7() as SiteId;
+const key = generateKeyPairSync('ed25519').privateKey;
+const signers = [[{ publicKey: rawPublicKey(key) }]];
+const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-prove-log-'));
+const file = path.join(directory, 'site-log.sqlite');
+const signal = new AbortController().signal;
+const ids = Array.from({ length: 12_000 }, () => v7() as EventId);
+let nowMs = 1_756_000_000_000;
+let log: SqliteSiteLog;
+
+async function append(eventIds: readonly EventId[]): Promise<void> {
+  const events = eventIds.map(id => ({
+    ...{ id, type: 'AlarmRaised', version: 1, data: Buffer.from(`{"id":"${id}"}`), actor: 'user:anna' },
+    ...{ occurredAtMs: nowMs, clockQuality: 'NTP' as const, causationId: null, correlationId: null },
+  }));
+  await log.append([{ stream: 'alarm-1', expected: 'any', events }]);
+}
+
+async function storeCheckpoint(): Promise<void> {
+  nowMs += 3_600_000;
+  await log.signedCheckpoint();
+  // An append is written behind what was told to the writer before.
+  await append([v7() as EventId]);
+}
+
+test.before(async () => {
+  log = await openSqliteSiteLog({
+    ...{ file, site, now: () => nowMs, signingKey: key, checkpointIntervalMs: 3_600_000 },
+  });
+  for (let at = 0; at < ids.length; at += 500) {
+    await append(ids.slice(at, at + 500));
+    if (at === 2000 || at === 9000) await storeCheckpoint();
+  }
+  await storeCheckpoint();
+});
+test.after(async () => {
+  await log[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true });
+});
+
+const verified = (proof: LogProof) =>
+  verifyLogProof(parseLogProof(formatLogProof(proof)), { signers, verify: verifyNote }, sha256);
+
+test('proves events of a log that a site has open, each under the first checkpoint behind it', async () => {
+  const sizes: number[] = [];
+  for (const index of [0, 1, 2499, 2500, 7000, 11_999]) {
+    const progress: number[] = [];
+    const outcome = await proveEvent({
+      file,
+      signal,
+      eventId: ids[index]!,
+      onProgress: done => progress.push(done),
+    });
+    assert.ok(outcome.proven, JSON.stringify(outcome));
+    const fact = verified(outcome.proof);
+    assert.ok(fact.kind === 'EVENT' && fact.event.id === ids[index]);
+    sizes.push(fact.checkpoint.head.size);
+    assert.is(progress.at(-1), fact.checkpoint.head.size);
+  }
+  // One event opens the epoch, and one follows each checkpoint that was stored.
+  assert.equal(sizes, [2501, 2501, 2501, 9502, 9502, 12_003]);
+});
+
+test('proves that the log continues a checkpoint that it or somebody else kept', async () => {
+  const bySize = await proveConsistency({ file, signal, since: 2501 });
+  assert.ok(bySize.proven);
+  const fact = verified(bySize.proof);
+  assert.ok(
+    fact.kind === 'CONSISTENCY' && fact.old.head.size === 2501 && fact.checkpoint.head.size === 12_003,
+  );
+  const kept = bySize.proof.oldCheckpoint;
+  const byNote = await proveConsistency({ file, signal, since: kept });
+  assert.ok(byNote.proven && formatLogProof(byNote.proof) === formatLogProof(bySize.proof));
+  // Nobody else's signature is looked at here, so a root that never was is found by the leaves.
+  const head = checkpointHead(kept);
+  const invented = kept.replace(`\n${head.size}\n`, `\n${head.size + 1}\n`);
+  const outcome = await proveConsistency({ file, signal, since: invented });
+  assert.is(!outcome.proven && outcome.refusal.code, 'DOES_NOT_CONTINUE');
+});
+
+test('says by name why there is no proof', async () => {
+  const code = async (run: ReturnType<typeof proveEvent> | ReturnType<typeof proveConsistency>) => {
+    const outcome = await run;
+    return outcome.proven ? null : outcome.refusal.code;
+  };
+  assert.is(await code(proveEvent({ file, signal, eventId: v7() })), 'EVENT_NOT_FOUND');
+  assert.is(await code(proveEvent({ file, signal, eventId: 'not an id' })), 'EVENT_NOT_FOUND');
+  const late = v7() as EventId;
+  await append([late]);
+  assert.is(await code(proveEvent({ file, signal, eventId: late })), 'NOT_SIGNED_YET');
+  const missing = await proveConsistency({ file, signal, since: 3000 });
+  assert.equal(!missing.proven && missing.refusal, {
+    code: 'CHECKPOINT_NOT_FOUND',
+    size: 3000,
+    nearest: [2501, 9502],
+  });
+  const kept = await proveConsistency({ file, signal, since: 2501 });
+  assert.ok(kept.proven);
+  const other = kept.proof.oldCheckpoint.replaceAll(site, v7());
+  assert.is(await code(proveConsistency({ file, signal, since: other })), 'CHECKPOINT_OF_ANOTHER_LOG');
+  const cancelled = proveEvent({ file, signal: AbortSignal.abort(new Error('enough')), eventId: ids[0]! });
+  assert.is(await cancelled.catch(error => error.message), 'enough');
+});
+
+test('proves nothing from a log that was tampered with', async () => {
+  const copy = path.join(directory, 'tampered.sqlite');
+  new DatabaseSync(file).exec(`VACUUM INTO '${copy}'`);
+  const db = new DatabaseSync(copy);
+  const damage = async (sql: string) => {
+    db.exec(`SAVEPOINT genuine; ${sql}; RELEASE genuine`);
+    return proveEvent({ file: copy, signal, eventId: ids[7000]! }).then(
+      () => null,
+      error => (error instanceof SiteLogFileError ? error.fault : error),
+    );
+  };
+  const id = `x'${ids[7000]!.replaceAll('-', '')}'`;
+  const put = `SELECT data FROM event WHERE id = ${id}`;
+  const genuine = db.prepare(put).get()!.data as Uint8Array;
+  assert.is(await damage(`UPDATE event SET data = x'7b7d' WHERE id = ${id}`), 'DAMAGED');
+  db.prepare(`UPDATE event SET data = ? WHERE id = ${id}`).run(genuine);
+  assert.is(await damage('SELECT 1'), null);
+  assert.is(await damage('UPDATE event SET leaf_hash = zeroblob(32) WHERE position = 17'), 'DAMAGED');
+  assert.is(await damage('DELETE FROM event WHERE position = 17'), 'DAMAGED');
+  db.close();
+});
+
+test('gives proofs that a stranger can do nothing with', async () => {
+  const outcome = await proveEvent({ file, signal, eventId: ids[0]! });
+  assert.ok(outcome.proven);
+  const stranger = { publicKey: rawPublicKey(generateKeyPairSync('ed25519').privateKey) };
+  assert.throws(
+    () => verifyLogProof(outcome.proof, { signers: [[stranger]], verify: verifyNote }, sha256),
+    (error: unknown) => error instanceof LogProofError && error.failure === 'NOT_SIGNED',
+  );
+});
+
+test.run();

@@ -1,0 +1,35 @@
+import { createPublicKey } from 'node:crypto';
+import { parseVerifierKey, type TrustedKey } from '@holdfast/core';
+import { rawPublicKey } from './ed25519-notes.js';
+import { sha256 } from './sha256.js';
+
+/** A file that holds no key that proofs can be checked with. */
+export class TrustedKeyError extends Error {
+  override readonly name = 'TrustedKeyError';
+  readonly code = 'TRUSTED_KEY';
+}
+
+/**
+ * Reads keys to check signatures with: an Ed25519 key in PEM, public or private, whose name is not known; or verifier keys
+ * of C2SP signed-note, one a line. Throws `TrustedKeyError`.
+ */
+export function readTrustedKeys(text: string): readonly TrustedKey[] {
+  if (text.includes('-----BEGIN ')) {
+    try {
+      return [{ publicKey: rawPublicKey(createPublicKey(text)) }];
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      throw new TrustedKeyError(`not an Ed25519 key: ${detail}`, { cause });
+    }
+  }
+  const lines = text
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '' && !line.startsWith('#'));
+  if (lines.length === 0) throw new TrustedKeyError('neither a key in PEM nor a verifier key is in it');
+  return lines.map(line => {
+    const key = parseVerifierKey(line, sha256);
+    if (key !== null) return key;
+    throw new TrustedKeyError(`not a verifier key, <name>+<id>+<key>: '${line.slice(0, 200)}'`);
+  });
+}
