@@ -128,6 +128,7 @@ export {
   TreeEdgeError,
 } from './log/merkle-tree.js';
 export { readStreamEnd } from './log/read-stream-end.js';
+export { type AppendableLog, type RecordedAppend, recordAppend } from './log/record-append.js';
 export {
   type EpochTree,
   HistoryProof,

@@ -1,13 +1,12 @@
 import type { EventId, SiteId } from '@holdfast/schema';
-import { nextHlc } from '../clock/hybrid-logical-clock.js';
 import type { Sha256 } from '../hash.js';
-import { checkAppends, type PlannableAppend, planReplay, planRevisions } from './append.plan.js';
-import { decodeRecordedEvent, encodeHeader } from './envelope.js';
+import { checkAppends } from './append.plan.js';
 import { followLog, LogGrowth } from './log-growth.js';
 import { endOf, LOG_START, type LogPlace } from './log-place.js';
 import type { PulledHistory, ReopenableLog, ReopenOutcome } from './log-repair.js';
 import { epochOpening, firstEventOf, LOG_STREAM } from './log-stream.js';
 import { extendEdge, rootOf } from './merkle-tree.js';
+import { recordAppend } from './record-append.js';
 import { type EpochTree, HistoryProof, HistoryUnprovenError, TailAccount } from './reopen.plan.js';
 import type {
   AppendOutcome,
@@ -150,43 +149,21 @@ class MemorySiteLog implements ReopenableLog {
   #appendNow(appends: readonly StreamAppend[]): AppendOutcome {
     const refusal = checkAppends(appends);
     if (refusal !== null) return { appended: false, refusal };
-    const plannable: readonly PlannableAppend<EventId>[] = appends.map(({ stream, expected, events }) => ({
-      stream,
-      expected,
-      eventIds: events.map(event => event.id),
-    }));
-    const replay = planReplay(plannable, id => this.#byId.get(id) ?? null);
-    if (replay.kind === 'CONFLICT') {
-      return { appended: false, refusal: { code: 'ID_CONFLICT', eventId: replay.eventId } };
-    }
-    if (replay.kind === 'REPLAYED') {
-      const { epoch, firstPosition, lastPosition } = replay;
-      return { appended: true, epoch, firstPosition, lastPosition, replayed: true };
-    }
-    const plan = planRevisions(plannable, stream => this.#streams.get(stream)?.at(-1)?.revision ?? null);
-    if (plan.kind === 'REFUSED') return { appended: false, refusal: plan.refusal };
-    return this.#record(appends, plan.firstRevisions);
-  }
-
-  #record(appends: readonly StreamAppend[], firstRevisions: readonly number[]): AppendOutcome {
     const { epoch, size } = this.#tree;
-    const recorded: RecordedEvent[] = [];
-    const nowMs = this.#options.now();
-    let recordedAt = this.#events.at(-1)?.recordedAt ?? 0n;
-    // All headers first: a field that no header can hold must leave nothing behind.
-    appends.forEach(({ stream, events }, index) => {
-      let revision = firstRevisions[index]!;
-      for (const event of events) {
-        recordedAt = nextHlc(recordedAt, nowMs);
-        const position = size + 1 + recorded.length;
-        recorded.push(this.#recordedEvent(event, { epoch, stream, revision, position, recordedAt }));
-        revision += 1;
-      }
-    });
-    for (const event of recorded) this.#take(event);
-    this.#growth.grow(endOf(this.#tree));
-    const lastPosition = this.#tree.size;
-    return { appended: true, epoch, firstPosition: size + 1, lastPosition, replayed: false };
+    const { outcome, events } = recordAppend(
+      appends,
+      {
+        ...{ site: this.#options.site, epoch, size },
+        recordedAt: this.#events.at(-1)?.recordedAt ?? 0n,
+        find: id => this.#byId.get(id) ?? null,
+        lastRevisionOf: stream => this.#streams.get(stream)?.at(-1)?.revision ?? null,
+      },
+      this.#options.now(),
+      this.#options.sha256,
+    );
+    for (const event of events) this.#take(event);
+    if (events.length > 0) this.#growth.grow(endOf(this.#tree));
+    return outcome;
   }
 
   /** An event that stands behind all others. */
@@ -201,14 +178,6 @@ class MemorySiteLog implements ReopenableLog {
     const stream = this.#streams.get(event.stream);
     if (stream) stream.push(event);
     else this.#streams.set(event.stream, [event]);
-  }
-
-  #recordedEvent(
-    event: NewEvent,
-    place: Pick<RecordedEvent, 'epoch' | 'stream' | 'revision' | 'position' | 'recordedAt'>,
-  ): RecordedEvent {
-    const header = encodeHeader({ ...event, ...place, site: this.#options.site });
-    return decodeRecordedEvent(header, event.data.slice(), this.#options.sha256);
   }
 
   get #tree(): EpochTree {
