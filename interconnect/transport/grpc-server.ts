@@ -16,7 +16,10 @@ export class GrpcListenError extends Error {
   readonly code = 'GRPC_CANNOT_LISTEN';
 }
 
-/** A gRPC server that talks only to peers with a certificate of our authority (mutual TLS, RFC 8446 §4.3.2). */
+/**
+ * A gRPC server that talks only to peers with a certificate of our authority (mutual TLS, RFC 8446 §4.3.2), or, without
+ * credentials, to whoever is on this machine.
+ */
 export interface GrpcServer extends AsyncDisposable {
   addService(definition: ServiceDefinition, implementation: UntypedServiceImplementation): void;
   /** `port: 0` takes a free one. Throws `GrpcListenError`. */
@@ -28,7 +31,7 @@ export interface GrpcServer extends AsyncDisposable {
  * logged. Disposing cuts every connection: what was not acknowledged is sent again to the next server.
  */
 export function createGrpcServer(options: {
-  readonly credentials: PeerCredentials;
+  readonly credentials: PeerCredentials | null;
   readonly logger: Logger;
 }): GrpcServer {
   const { credentials, logger } = options;
@@ -38,6 +41,9 @@ export function createGrpcServer(options: {
     addService: (definition, implementation) => server.addService(definition, implementation),
     listen: ({ host, port }) =>
       new Promise((resolve, reject) => {
+        if (credentials === null && !isLoopback(host)) {
+          throw new GrpcListenError(`${host} is not the loopback: certificates are needed there`);
+        }
         server.bindAsync(authorityOf(host, port), serverCredentialsOf(credentials), (error, boundPort) => {
           if (error === null) return resolve({ port: boundPort });
           reject(
@@ -66,7 +72,13 @@ export function authorityOf(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function serverCredentialsOf(credentials: PeerCredentials): ServerCredentials {
+/** Whether only this machine can reach what listens there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.[0-9]{1,3}){3}$/.test(host);
+}
+
+function serverCredentialsOf(credentials: PeerCredentials | null): ServerCredentials {
+  if (credentials === null) return ServerCredentials.createInsecure();
   const keyPair = {
     private_key: Buffer.from(credentials.privateKeyPem),
     cert_chain: Buffer.from(credentials.certificatePem),
