@@ -1,0 +1,243 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import {
+  decodeEdge,
+  encodeEdge,
+  extendEdge,
+  type LogPlace,
+  placeKey,
+  placeOfKey,
+  type RecordedEvent,
+  rootOf,
+  type SealedEpoch,
+  type TreeEdge,
+  UUID_BYTES,
+  writeUuid,
+} from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { lockFile } from '../file-lock.js';
+import { sha256 } from '../sha256.js';
+
+/** `HFKX`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
+const APPLICATION_ID = 0x4846_4b58;
+/** Another layout is thrown away and read again from the server. */
+const USER_VERSION = 1;
+
+const tables = `
+  CREATE TABLE stream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, last_revision INTEGER NOT NULL) STRICT;
+  CREATE TABLE event (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    stream_id INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    leaf_hash BLOB NOT NULL,
+    UNIQUE (stream_id, revision)
+  ) STRICT;
+  CREATE TABLE sealed_epoch (epoch INTEGER PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL) STRICT;
+  CREATE TABLE log (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    site BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    tree_edge BLOB NOT NULL,
+    recorded_at TEXT NOT NULL
+  ) STRICT;
+`;
+
+/** Where a log ends, and what is needed to append to it. */
+export interface LogEnd {
+  readonly epoch: number;
+  readonly size: number;
+  readonly edge: TreeEdge;
+  readonly recordedAt: bigint;
+}
+
+/**
+ * What the server cannot be asked quickly: which ids there are, where a stream's events stand, the tree. It can be
+ * thrown away: it is written without syncs and read again from the server from where it ends. One process at a time.
+ */
+export class KurrentLogIndex implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #lock: Disposable | null;
+  readonly #insertEvent: StatementSync;
+  readonly #upsertStream: StatementSync;
+  readonly #updateLog: StatementSync;
+  readonly #findId: StatementSync;
+  readonly #lastRevision: StatementSync;
+  readonly #placesOfStream: StatementSync;
+  readonly #leafHashes: StatementSync;
+  #end: LogEnd;
+
+  private constructor(db: DatabaseSync, lock: Disposable | null) {
+    this.#db = db;
+    this.#lock = lock;
+    this.#insertEvent = db.prepare(
+      'INSERT INTO event (key, id, stream_id, revision, leaf_hash) VALUES (?, ?, ?, ?, ?)',
+    );
+    this.#upsertStream = db.prepare(
+      'INSERT INTO stream (name, last_revision) VALUES (?, ?) ' +
+        'ON CONFLICT (name) DO UPDATE SET last_revision = excluded.last_revision RETURNING id',
+    );
+    this.#updateLog = db.prepare('UPDATE log SET epoch = ?, size = ?, tree_edge = ?, recorded_at = ?');
+    this.#findId = db.prepare(
+      'SELECT key, name FROM event JOIN stream ON stream.id = stream_id WHERE event.id = ?',
+    );
+    this.#lastRevision = db.prepare('SELECT last_revision FROM stream WHERE name = ?');
+    this.#placesOfStream = db.prepare(
+      'SELECT key FROM event WHERE stream_id = (SELECT id FROM stream WHERE name = ?) AND revision > ? ' +
+        'ORDER BY revision LIMIT ?',
+    );
+    this.#leafHashes = db.prepare('SELECT leaf_hash FROM event WHERE key > ? ORDER BY key LIMIT ?');
+    this.#end = this.#readEnd();
+  }
+
+  /**
+   * Opens the index of a site, or an empty one when there is none that can be used. `null` keeps it in memory. Returns
+   * null when another process has it.
+   */
+  static open(file: string | null, site: SiteId): KurrentLogIndex | null {
+    if (file === null) return new KurrentLogIndex(created(':memory:', site), null);
+    mkdirSync(path.dirname(path.resolve(file)), { recursive: true, mode: 0o700 });
+    const lock = lockFile(`${file}.lock`);
+    if (lock === null) return null;
+    try {
+      return new KurrentLogIndex(usable(file, site) ?? created(file, site), lock);
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get end(): LogEnd {
+    return this.#end;
+  }
+
+  /** The epochs before the current one, oldest first. */
+  epochs(): readonly SealedEpoch[] {
+    return this.#db
+      .prepare('SELECT epoch, size, root FROM sealed_epoch ORDER BY epoch')
+      .all()
+      .map(({ epoch, size, root }) => ({
+        epoch: epoch as number,
+        size: size as number,
+        root: root as Uint8Array,
+      }));
+  }
+
+  find(id: EventId): (LogPlace & { readonly stream: string }) | null {
+    const row = this.#findId.get(uuidBytes(id));
+    return row === undefined ? null : { ...placeOfKey(row.key as number), stream: row.name as string };
+  }
+
+  lastRevisionOf(stream: string): number | null {
+    return (this.#lastRevision.get(stream)?.last_revision as number | undefined) ?? null;
+  }
+
+  placesOf(stream: string, afterRevision: number, limit: number): readonly LogPlace[] {
+    return this.#placesOfStream.all(stream, afterRevision, limit).map(({ key }) => placeOfKey(key as number));
+  }
+
+  leafHashesAfter(place: LogPlace, count: number): readonly Uint8Array[] {
+    return this.#leafHashes.all(placeKey(place), count).map(row => row.leaf_hash as Uint8Array);
+  }
+
+  /** Takes in what the server has: the next events of the epoch, or the first ones of the next. */
+  add(events: readonly RecordedEvent[]): void {
+    const last = events.at(-1);
+    if (last === undefined) return;
+    const before = this.#end;
+    const isNextEpoch = last.epoch !== before.epoch;
+    const [size, edge] = isNextEpoch ? [0, []] : [before.size, before.edge];
+    const end: LogEnd = {
+      epoch: last.epoch,
+      size: last.position,
+      edge: extendEdge(
+        edge,
+        size,
+        events.map(event => event.leafHash),
+        sha256,
+      ),
+      recordedAt: last.recordedAt,
+    };
+    this.#db.exec('BEGIN');
+    try {
+      if (isNextEpoch) {
+        this.#db
+          .prepare('INSERT INTO sealed_epoch (epoch, size, root) VALUES (?, ?, ?)')
+          .run(before.epoch, before.size, rootOf(before.edge, before.size, sha256));
+      }
+      for (const event of events) {
+        const streamId = this.#upsertStream.get(event.stream, event.revision)?.id as number;
+        this.#insertEvent.run(placeKey(event), uuidBytes(event.id), streamId, event.revision, event.leafHash);
+      }
+      this.#updateLog.run(end.epoch, end.size, encodeEdge(end.edge), end.recordedAt.toString());
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+    this.#end = end;
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+    this.#lock?.[Symbol.dispose]();
+  }
+
+  #readEnd(): LogEnd {
+    const row = this.#db.prepare('SELECT epoch, size, tree_edge, recorded_at FROM log').get()!;
+    const size = row.size as number;
+    return {
+      epoch: row.epoch as number,
+      size,
+      edge: decodeEdge(row.tree_edge as Uint8Array, size),
+      recordedAt: BigInt(row.recorded_at as string),
+    };
+  }
+}
+
+function uuidBytes(id: EventId | SiteId): Uint8Array {
+  const bytes = new Uint8Array(UUID_BYTES);
+  writeUuid(id, bytes, 0);
+  return bytes;
+}
+
+/** The database in the file if it is this site's index and whole, else null. */
+function usable(file: string, site: SiteId): DatabaseSync | null {
+  let db: DatabaseSync | null = null;
+  try {
+    db = connected(file);
+    const isOurs =
+      db.prepare('PRAGMA application_id').get()?.application_id === APPLICATION_ID &&
+      db.prepare('PRAGMA user_version').get()?.user_version === USER_VERSION &&
+      db.prepare('SELECT count(*) AS count FROM log WHERE site = ?').get(uuidBytes(site))?.count === 1;
+    if (isOurs) return db;
+  } catch {
+    // Whatever is wrong with it: it is read again from the server.
+  }
+  db?.close();
+  return null;
+}
+
+function created(file: string, site: SiteId): DatabaseSync {
+  if (file !== ':memory:') for (const part of ['', '-wal', '-shm']) rmSync(`${file}${part}`, { force: true });
+  const db = connected(file);
+  db.exec('BEGIN');
+  db.exec(tables);
+  db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  db.exec(`PRAGMA user_version = ${USER_VERSION}`);
+  db.prepare(
+    'INSERT INTO log (singleton, site, epoch, size, tree_edge, recorded_at) VALUES (1, ?, 1, 0, ?, ?)',
+  ).run(uuidBytes(site), new Uint8Array(0), '0');
+  db.exec('COMMIT');
+  return db;
+}
+
+function connected(file: string): DatabaseSync {
+  const db = new DatabaseSync(file);
+  // What a crash takes from the end of the index is read again; WAL keeps what is left whole.
+  db.exec('PRAGMA journal_mode = WAL');
+  db.exec('PRAGMA synchronous = NORMAL');
+  return db;
+}

@@ -1,0 +1,46 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { SiteLogClosedError } from '@holdfast/core';
+import { describe, isDenial } from './kurrent-connection.js';
+import { KurrentLogError } from './kurrent-log-error.js';
+
+/** First and longest pause between tries, with full jitter: a server that restarts is back in seconds. */
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 5000;
+
+export interface PatienceOptions {
+  /** Aborted when the log is closed. */
+  readonly signal: AbortSignal;
+  readonly random: () => number;
+  /** Told of every try in vain. */
+  readonly onTrouble: (detail: string) => void;
+}
+
+/**
+ * Asks the server until it answers: a log that is far away is slow at times, never wrong. Throws `KurrentLogError` when
+ * asking again cannot help or `patienceMs` are over, and `SiteLogClosedError` when the log is closed meanwhile.
+ */
+export async function untilAnswered<Answer>(
+  stream: string,
+  ask: () => Promise<Answer>,
+  options: PatienceOptions & { readonly patienceMs: number },
+): Promise<Answer> {
+  const { signal, random, onTrouble, patienceMs } = options;
+  const beganMs = performance.now();
+  for (let failures = 0; ; failures += 1) {
+    if (signal.aborted) throw new SiteLogClosedError();
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof KurrentLogError) throw error;
+      if (isDenial(error)) throw new KurrentLogError('DENIED', stream, describe(error), { cause: error });
+      if (signal.aborted) throw new SiteLogClosedError();
+      const detail = `no answer: ${describe(error)}`;
+      if (performance.now() - beganMs >= patienceMs) {
+        throw new KurrentLogError('UNREACHABLE', stream, detail, { cause: error });
+      }
+      onTrouble(detail);
+    }
+    const ceilingMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 16));
+    await delay(random() * ceilingMs, undefined, { signal }).catch(() => undefined);
+  }
+}
