@@ -51,9 +51,12 @@ import { OutageWatch } from './link/outage-watch.js';
 import { createCentralMediaDirectory } from './media-gateway/central-media-directory.js';
 import { type Database, openDatabase } from './postgres/database.js';
 import type { Sql } from './postgres/sql.js';
+import { projectionAlarms } from './projection-alarms.js';
 import { Freshness } from './read-models/freshness.js';
-import { PROJECTED_CHANNEL, Projector } from './read-models/projector.js';
-import { READ_MODELS_VERSION, readModels } from './read-models/read-models.js';
+import { projectionReporter } from './read-models/projection-reporter.js';
+import { Projections } from './read-models/projections.js';
+import { PROJECTED_CHANNEL } from './read-models/projector.js';
+import { readModels } from './read-models/read-models.js';
 import { createRetrievalFacts } from './read-models/retrieval/retrieval-facts.query.js';
 import { listenFor, type Wakeup } from './read-models/wakeup.js';
 import { createRetrievalRequests } from './retrieval-requests.js';
@@ -81,7 +84,7 @@ const newId = newUuid<EventId>;
 export async function runCentral(options: RunCentralOptions, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const parts = await openParts(options, stack);
-  const { servers, links, retrievals, projector, pins, facts, projected, intake, logger } = parts;
+  const { servers, links, retrievals, projections, pins, facts, projected, intake, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
   const listenPort = await listen(grpc, parts, options.configuration, stack);
   const readiness = { isShown: false };
@@ -106,7 +109,7 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
         running => parts.database.watch(running),
         running =>
           runOwnLogIntake({ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random }),
-        running => projector.run(running),
+        running => projections.run(running),
         running => pins.run(projected, running, retry),
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
         running => retrievals.run(running),
@@ -149,7 +152,7 @@ interface CentralParts {
   readonly intake: ReplicaIntake;
   readonly answers: AnswerWatch;
   readonly projected: Wakeup;
-  readonly projector: Projector;
+  readonly projections: Projections;
   readonly pins: EvidenceLockPins;
   readonly facts: FactsWatch;
   /** Something is known, or a link is up, that was not before. */
@@ -183,11 +186,10 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   const answers = new AnswerWatch();
   const intake = answers.watch(createPostgresReplicaIntake(sql));
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
-  const projector = new Projector({
-    ...{ sql, ownSite: servers.siteId, models: readModels, version: READ_MODELS_VERSION },
-    ...{ feedGrown: await listenFor(sql, FEED_CHANNEL), now: Date.now, random: Math.random },
-    onQuarantined: facts => logger.error(facts, 'a read model could not digest an event'),
-    onRetry: error => logger.warn({ err: error }, 'projection failed; trying again'),
+  const projections = new Projections({
+    ...{ sql, ownSite: servers.siteId, models: readModels, now: Date.now, random: Math.random },
+    feedGrown: await listenFor(sql, FEED_CHANNEL),
+    reports: projectionReporter({ logger, raiseAlarm: projectionAlarms(servers, logger) }),
   });
   const channels = stack.use(
     createMediaChannelService({
@@ -206,7 +208,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
       intake,
       answers,
       projected,
-      projector,
+      projections,
       pins,
     },
     ...{ channels, logger, ...linked },

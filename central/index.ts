@@ -27,7 +27,8 @@ export {
 export { type Database, openDatabase } from './postgres/database.js';
 export { EmbeddedPostgresError } from './postgres/embedded-postgres-error.js';
 export type { Sql, TransactionSql } from './postgres/sql.js';
+export { Projections, type ProjectionsOptions } from './read-models/projections.js';
 export { PROJECTED_CHANNEL, Projector, type ProjectorOptions } from './read-models/projector.js';
-export { READ_MODELS_VERSION, readModels } from './read-models/read-models.js';
+export { readModels } from './read-models/read-models.js';
 export { createRetrievalFacts } from './read-models/retrieval/retrieval-facts.query.js';
 export { listenFor, Wakeup } from './read-models/wakeup.js';

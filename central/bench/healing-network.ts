@@ -36,8 +36,10 @@ import {
 import { FactsWatch } from '../link/facts-watch.js';
 import { openDatabase } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
-import { PROJECTED_CHANNEL, Projector } from '../read-models/projector.js';
-import { READ_MODELS_VERSION, readModels } from '../read-models/read-models.js';
+import { projectionReporter } from '../read-models/projection-reporter.js';
+import { Projections } from '../read-models/projections.js';
+import { PROJECTED_CHANNEL } from '../read-models/projector.js';
+import { readModels } from '../read-models/read-models.js';
 import { createRetrievalFacts } from '../read-models/retrieval/retrieval-facts.query.js';
 import { listenFor } from '../read-models/wakeup.js';
 import { openBenchMediaDatabase } from './recorded-cameras.js';
@@ -144,11 +146,10 @@ async function openCentral(parts: {
   const actor = `site:${centralId}`;
   const intake = createPostgresReplicaIntake(sql);
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
-  const projector = new Projector({
-    ...{ sql, ownSite: centralId, models: readModels, version: READ_MODELS_VERSION },
-    ...{ feedGrown: await listenFor(sql, FEED_CHANNEL), now: Date.now, random: Math.random },
-    onQuarantined: facts => logger.error(facts, 'a read model could not digest an event'),
-    onRetry: error => logger.warn({ err: error }, 'projection failed; trying again'),
+  const projections = new Projections({
+    ...{ sql, ownSite: centralId, models: readModels, now: Date.now, random: Math.random },
+    feedGrown: await listenFor(sql, FEED_CHANNEL),
+    reports: projectionReporter({ logger, raiseAlarm: () => undefined }),
   });
   const channels = stack.use(
     createMediaChannelService({ siteId: centralId, software: SOFTWARE, monotonicMs, logger }),
@@ -189,7 +190,7 @@ async function openCentral(parts: {
     },
     run: (signal: AbortSignal) => [
       runOwnLogIntake({ log, intake, signal, onRetry: onFailure, random: Math.random }),
-      projector.run(signal),
+      projections.run(signal),
       facts.run({ projected, onMoved: () => retrievals.replanSoon(), onFailure }, signal),
       retrievals.run(signal),
     ],

@@ -20,8 +20,9 @@ import { FeedFixture } from '../intake/feed-fixture.js';
 import { createPostgresReplicaIntake, FEED_CHANNEL } from '../intake/postgres-replica-intake.js';
 import type { MediaDirectory } from '../media-gateway/media-directory.js';
 import { openDatabase } from '../postgres/database.js';
-import { PROJECTED_CHANNEL, Projector } from '../read-models/projector.js';
-import { READ_MODELS_VERSION, readModels } from '../read-models/read-models.js';
+import { Projections } from '../read-models/projections.js';
+import { PROJECTED_CHANNEL } from '../read-models/projector.js';
+import { readModels } from '../read-models/read-models.js';
 import { listenFor } from '../read-models/wakeup.js';
 import { createCentralHttp } from './central-http.js';
 
@@ -47,13 +48,17 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
     const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
     await intake.commit({ site: last.site, fence, before: cursor, after, events });
   };
-  const projector = new Projector({
-    ...{ sql, ownSite: own.site, models: readModels, version: READ_MODELS_VERSION },
-    ...{ feedGrown: await listenFor(sql, FEED_CHANNEL), now: Date.now, random: Math.random },
-    ...{ onQuarantined: facts => faults.push(facts), onRetry: error => faults.push(error) },
+  const isFault = (fault: unknown) => faults.push(fault);
+  const projections = new Projections({
+    ...{ sql, ownSite: own.site, models: readModels, now: Date.now, random: Math.random },
+    feedGrown: await listenFor(sql, FEED_CHANNEL),
+    reports: {
+      ...{ onQuarantined: isFault, onHalted: isFault, onGivenUp: isFault, onReleased: () => undefined },
+      onRetry: isFault,
+    },
   });
   const stopped = new AbortController();
-  const running = projector.run(stopped.signal);
+  const running = projections.run(stopped.signal);
   const site: FixtureSite = { silent: false, links: new Map() };
   const ports = fixturePorts(own, child, site, takeIn);
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
@@ -65,7 +70,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   });
   const password = (await readFile(administratorPasswordFile(directory), 'utf8')).trim();
   return {
-    ...{ database, own, child, takeIn, projector, ports, site, faults, password, tokens },
+    ...{ database, own, child, takeIn, projections, ports, site, faults, password, tokens },
     origin: `127.0.0.1:${http.port}`,
     token: await tokens.issue('admin'),
     async [Symbol.asyncDispose]() {

@@ -22,17 +22,25 @@ export function createCentralMetrics({
   const taken = new Gauge({
     ...{ name: 'holdfast_intake_events', help: 'Events taken in from all sites.', registers },
     async collect() {
-      const { headSeq, seq, quarantinedCount } = await readProjectionState(sql);
+      const { headSeq, seq, projections } = await readProjectionState(sql);
       taken.set(headSeq);
       lag.set(headSeq - seq);
-      quarantined.set(quarantinedCount);
+      for (const { name, lag: behind, quarantinedCount } of projections) {
+        quarantined.set({ projection: name }, quarantinedCount);
+        projectionLag.set({ projection: name }, behind);
+      }
     },
   });
   const lag = new Gauge({
     ...{ name: 'holdfast_projection_lag_events', help: 'Events that no read model shows yet.', registers },
   });
   const quarantined = new Gauge({
-    ...{ name: 'holdfast_quarantined_events', help: 'Events that a read model could not digest.', registers },
+    ...{ name: 'holdfast_quarantined_events', help: 'Events that a projection has put aside.' },
+    ...{ labelNames: ['projection'], registers },
+  });
+  const projectionLag = new Gauge({
+    ...{ name: 'holdfast_projection_behind_events', help: 'Events that a projection does not show yet.' },
+    ...{ labelNames: ['projection'], registers },
   });
   const links = new Gauge({
     ...{ name: 'holdfast_links', help: 'Links to other sites by state.', labelNames: ['state'], registers },

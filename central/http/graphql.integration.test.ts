@@ -46,7 +46,7 @@ test.before(async () => {
     }),
   );
   await central.takeIn(...siteFacts(child, 'Bus 7', cameras).events);
-  await central.projector.catchUp();
+  await central.projections.projector.catchUp();
 });
 test.after(async () => {
   await central[Symbol.asyncDispose]();

@@ -27,9 +27,7 @@ export async function openDatabase(options: {
 }): Promise<Database> {
   const embedded =
     options.databaseUrl === null ? await startEmbeddedPostgres({ directory: options.directory }) : null;
-  const sql = embedded
-    ? connect({ host: embedded.socketDirectory, username: 'holdfast', database: 'postgres' })
-    : connect(options.databaseUrl!);
+  const sql = embedded ? openServedDatabase(embedded.socketDirectory) : connect(options.databaseUrl!);
   const close = async () => {
     await sql.end({ timeout: 5 });
     await embedded?.[Symbol.asyncDispose]();
@@ -41,6 +39,11 @@ export async function openDatabase(options: {
     throw error;
   }
   return { sql, watch: signal => watch(embedded, signal), [Symbol.asyncDispose]: close };
+}
+
+/** The embedded database that another process runs, at the socket in this folder. Whoever opens it ends the pool. */
+export function openServedDatabase(socketDirectory: string): Sql {
+  return connect({ host: socketDirectory, username: 'holdfast', database: 'postgres' });
 }
 
 async function watch(embedded: EmbeddedPostgres | null, signal: AbortSignal): Promise<void> {
@@ -60,7 +63,8 @@ function connect(target: string | { host: string; username: string; database: st
     // Columns are snake_case, rows camelCase.
     transform: { column: { from: postgres.toCamel } },
     onnotice: () => undefined,
-    connection: { application_name: 'holdfast' },
+    // Whatever a server of somebody else's has as its default: builds of projections put their tables there.
+    connection: { application_name: 'holdfast', search_path: 'public' },
   };
   return typeof target === 'string' ? postgres(target, options) : postgres({ ...target, ...options });
 }

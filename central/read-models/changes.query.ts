@@ -7,7 +7,10 @@ export interface ChangeRecord<State> {
   readonly state: State;
 }
 
-/** The changes of one kind after a feed position, oldest first, and how far the feed was looked through for them. */
+/**
+ * The changes of one kind after a feed position, oldest first, and how far the feed was looked through for them. All those
+ * of one position come together, so a few more than the limit may come.
+ */
 export async function readChangesAfter<State>(
   sql: Sql,
   query: { readonly kind: ChangeKind; readonly afterSeq: number; readonly limit: number },
@@ -17,8 +20,8 @@ export async function readChangesAfter<State>(
   const foldedSeq = await readFoldedSeq(sql);
   const items = await sql<ChangeRecord<State>[]>`
     select seq, state from change
-    where kind = ${kind} and seq > ${afterSeq} and seq <= ${foldedSeq} order by seq limit ${limit}`;
-  const full = items.length === limit;
+    where kind = ${kind} and seq > ${afterSeq} and seq <= ${foldedSeq} order by seq fetch first (${limit}::int) rows with ties`;
+  const full = items.length >= limit;
   return { items, upToSeq: full ? items.at(-1)!.seq : Math.max(afterSeq, foldedSeq) };
 }
 

@@ -1,21 +1,25 @@
 import { decodeEvent, EventDecodeError, type EventId, type SiteId } from '@holdfast/schema';
-import type { TransactionSql } from '../postgres/sql.js';
+import type { Sql, TransactionSql } from '../postgres/sql.js';
 import type { FeedEvent } from './feed-event.js';
 
-/** A batch of facts is folded in one transaction; larger ones gain nothing and hold locks for longer. */
-export const BATCH_EVENTS_MAX = 500;
 /** An event may have 256 KiB; a batch of such must not fill the memory. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 
+/** An event that this software cannot read, or not yet. */
 export interface UndecodableEvent {
   readonly seq: number;
+  readonly site: SiteId;
+  readonly stream: string;
+  readonly type: string;
+  readonly status: 'POISON' | 'UNTIL_UPGRADE';
   readonly reason: string;
 }
 
+export type FeedItem = FeedEvent | UndecodableEvent;
+
 export interface FeedBatch {
-  readonly events: readonly FeedEvent[];
-  readonly undecodable: readonly UndecodableEvent[];
-  /** Where the batch ends; where it began when the feed has nothing more. */
+  readonly items: readonly FeedItem[];
+  /** Everything that was asked for up to here is in the batch; where it began when there is nothing. */
   readonly lastSeq: number;
   /** Per site, how far the batch comes. */
   readonly progress: readonly SiteProgressRow[];
@@ -28,12 +32,23 @@ export interface SiteProgressRow {
   readonly recordedAtMs: number;
 }
 
+export interface FeedSpan {
+  readonly afterSeq: number;
+  /** Null: as far as the feed goes. */
+  readonly upToSeq: number | null;
+  readonly limit: number;
+  /** Null: events of every type. */
+  readonly types: readonly string[] | null;
+  /** Null: events of every site. */
+  readonly site: SiteId | null;
+}
+
 interface FeedRow {
   readonly seq: number;
-  readonly site: string;
+  readonly site: SiteId;
   readonly epoch: number;
   readonly position: number;
-  readonly id: string;
+  readonly id: EventId;
   readonly stream: string;
   readonly type: string;
   readonly version: number;
@@ -41,43 +56,65 @@ interface FeedRow {
   readonly occurredAtMs: number;
   readonly actor: string;
   readonly data: Buffer;
+  /** Of this row and all before it. */
+  readonly bytes: number;
 }
 
-export async function readFeed(tx: TransactionSql, afterSeq: number, limit: number): Promise<FeedBatch> {
-  const rows = await tx<FeedRow[]>`
-    select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms,
-           actor, data
-    from (
-      select *, sum(octet_length(data)) over (order by seq) as bytes
-      from replica_event where seq > ${afterSeq} order by seq limit ${limit}
+export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promise<FeedBatch> {
+  const { afterSeq, upToSeq, limit, types, site } = span;
+  const rows = await sql<FeedRow[]>`
+    select * from (
+      select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms,
+             actor, data, sum(octet_length(data)) over (order by seq) as bytes
+      from replica_event
+      where seq > ${afterSeq}
+        ${upToSeq === null ? sql`` : sql`and seq <= ${upToSeq}`}
+        ${types === null ? sql`` : sql`and type = any(${types as string[]}::text[])`}
+        ${site === null ? sql`` : sql`and site = ${site}`}
+      order by seq limit ${limit}
     ) as batch
-    where bytes <= ${BATCH_BYTES_MAX} or seq = ${afterSeq + 1}
+    where bytes - octet_length(data) < ${BATCH_BYTES_MAX}
     order by seq`;
-  const events: FeedEvent[] = [];
-  const undecodable: UndecodableEvent[] = [];
   const progress = new Map<string, SiteProgressRow>();
-  for (const row of rows) {
-    const { site: siteId, epoch, position, recordedAtMs } = row;
+  for (const { site: siteId, epoch, position, recordedAtMs } of rows) {
     progress.set(siteId, { siteId, epoch, position, recordedAtMs });
-    const decoded = decodeRow(row);
-    if ('reason' in decoded) undecodable.push(decoded);
-    else events.push(decoded);
   }
+  const last = rows.at(-1);
+  const isCut = rows.length === limit || (last !== undefined && last.bytes >= BATCH_BYTES_MAX);
   return {
-    events,
-    undecodable,
-    lastSeq: rows.at(-1)?.seq ?? afterSeq,
+    items: rows.map(decodeRow),
+    lastSeq: isCut ? last!.seq : (upToSeq ?? last?.seq ?? afterSeq),
     progress: [...progress.values()],
   };
 }
 
-function decodeRow({ data, type, version, ...row }: FeedRow): FeedEvent | UndecodableEvent {
+/** These events, oldest first; for few of them. */
+export async function readFeedItems(
+  sql: TransactionSql,
+  seqs: readonly number[],
+): Promise<readonly FeedItem[]> {
+  const rows = await sql<FeedRow[]>`
+    select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms,
+           actor, data, 0 as bytes
+    from replica_event where seq = any(${seqs as number[]}::bigint[]) order by seq`;
+  return rows.map(decodeRow);
+}
+
+function decodeRow(row: FeedRow): FeedItem {
+  const { seq, site, epoch, position, id, stream, type, version, recordedAtMs, occurredAtMs, actor, data } =
+    row;
   try {
     const event = decodeEvent(type, version, JSON.parse(data.toString('utf8')));
-    return { ...row, site: row.site as SiteId, id: row.id as EventId, event };
+    return { seq, site, epoch, position, id, stream, recordedAtMs, occurredAtMs, actor, event };
   } catch (error) {
-    if (error instanceof EventDecodeError) return { seq: row.seq, reason: error.message };
-    if (error instanceof SyntaxError) return { seq: row.seq, reason: `${type}: not JSON (${error.message})` };
+    const at = { seq, site, stream, type };
+    if (error instanceof EventDecodeError) {
+      const status = error.failure === 'INVALID_DATA' ? 'POISON' : 'UNTIL_UPGRADE';
+      return { ...at, status, reason: error.message };
+    }
+    if (error instanceof SyntaxError) {
+      return { ...at, status: 'POISON', reason: `${type}: not JSON (${error.message})` };
+    }
     throw error;
   }
 }

@@ -3,7 +3,13 @@ import type { TransactionSql } from '../postgres/sql.js';
 import { IndigestibleEventError } from './read-model.js';
 
 /** Rows per statement: one statement stays under a few MB. */
-const ROWS_PER_STATEMENT_MAX = 1000;
+const ROWS_PER_STATEMENT_MAX = 4000;
+
+interface Column {
+  readonly name: string;
+  /** As Postgres spells it, e.g. `uuid`, `uuid[]`. */
+  readonly type: string;
+}
 
 /**
  * The rows of one table that a batch touches: loaded once, folded in memory, written once. `Row` has the table's columns in
@@ -11,11 +17,13 @@ const ROWS_PER_STATEMENT_MAX = 1000;
  */
 export class ModelTable<Row extends object> {
   readonly #table: string;
-  readonly #key: readonly (keyof Row & string)[];
+  readonly #key: readonly string[];
+  /** The same in every schema; read when the first row is written. */
+  #columns: readonly Column[] | null = null;
 
   constructor(table: string, key: readonly (keyof Row & string)[]) {
     this.#table = table;
-    this.#key = key;
+    this.#key = key.map(snakeCase);
   }
 
   /** The rows with these ids, for tables whose key is `id` or begins with `column`. */
@@ -42,23 +50,70 @@ export class ModelTable<Row extends object> {
   }
 
   async #write(tx: TransactionSql, rows: readonly Row[], existing: 'REPLACE' | 'KEEP'): Promise<void> {
+    if (rows.length === 0) return;
+    this.#columns ??= await readColumns(tx, this.#table, rows[0]!);
+    const text = this.#insert(this.#columns, existing);
     for (let from = 0; from < rows.length; from += ROWS_PER_STATEMENT_MAX) {
-      const chunk = rows.slice(from, from + ROWS_PER_STATEMENT_MAX);
-      const columns = Object.keys(chunk[0]!).map(snakeCase);
-      const list = columns.map(column => `"${column}"`).join(', ');
-      const rest = columns.filter(column => !this.#key.map(snakeCase).includes(column));
-      const replace = rest.map(column => `"${column}" = excluded."${column}"`).join(', ');
-      // Only literals of this package reach the statement's text; every value is in the parameter.
-      await tx.unsafe(
-        `insert into "${this.#table}" (${list})
-         select ${list} from jsonb_populate_recordset(null::"${this.#table}", $1::jsonb)
-         on conflict (${this.#key.map(column => `"${snakeCase(column)}"`).join(', ')})
-         do ${existing === 'KEEP' || rest.length === 0 ? 'nothing' : `update set ${replace}`}`,
-        [storable(chunk.map(row => inSnakeCase(row))) as never],
-        { prepare: true },
-      );
+      const chunk = rows.slice(from, from + ROWS_PER_STATEMENT_MAX) as readonly Record<string, unknown>[];
+      const values = this.#columns.map(({ name, type }) => arrayLiteral(chunk, camelCase(name), type));
+      await tx.unsafe(text, values, { prepare: true });
     }
   }
+
+  /** Arrays, not rows: one text for every number of rows, and the values are read by their types, not as JSON. */
+  #insert(columns: readonly Column[], existing: 'REPLACE' | 'KEEP'): string {
+    const names = columns.map(({ name }) => `"${name}"`);
+    const rest = names.filter(name => !this.#key.includes(name.slice(1, -1)));
+    const replace = rest.map(name => `${name} = excluded.${name}`).join(', ');
+    const arrays = columns.map(({ type }, index) => `$${index + 1}::${isSimple(type) ? type : 'text'}[]`);
+    const selected = columns.map(({ name, type }) => (isSimple(type) ? `"${name}"` : `"${name}"::${type}`));
+    // Only literals of this package and names out of the catalogue reach the text; every value is in a parameter.
+    return `insert into "${this.#table}" (${names.join(', ')})
+      select ${selected.join(', ')} from unnest(${arrays.join(', ')}) as batch (${names.join(', ')})
+      on conflict (${this.#key.map(name => `"${name}"`).join(', ')})
+      do ${existing === 'KEEP' || rest.length === 0 ? 'nothing' : `update set ${replace}`}`;
+  }
+}
+
+async function readColumns(tx: TransactionSql, table: string, row: object): Promise<readonly Column[]> {
+  const columns = await tx<Column[]>`
+    select attname::text as name, format_type(atttypid, atttypmod) as type from pg_attribute
+    where attrelid = to_regclass(${`"${table}"`}) and attnum > 0 and not attisdropped`;
+  const given = new Set(Object.keys(row).map(snakeCase));
+  return columns.filter(({ name }) => given.has(name));
+}
+
+/** `unnest` takes an array of arrays apart to its last value; such columns, and JSON, travel as text. */
+function isSimple(type: string): boolean {
+  return !type.endsWith('[]') && type !== 'jsonb';
+}
+
+function arrayLiteral(rows: readonly Record<string, unknown>[], key: string, type: string): string {
+  const isQuoted = !/^(uuid|bigint|integer|boolean|double precision)$/.test(type);
+  let text = '{';
+  for (const row of rows) {
+    const value = row[key];
+    if (text.length > 1) text += ',';
+    if (value === null || value === undefined) text += 'NULL';
+    else if (!isQuoted) text += plain(value);
+    else if (type === 'jsonb') text += quoted(JSON.stringify(storable(value)));
+    else text += quoted(Array.isArray(value) ? arrayOf(value) : storableText(String(value)));
+  }
+  return `${text}}`;
+}
+
+/** Ids, numbers and truth values; anything else would end the literal early. */
+function plain(value: unknown): string {
+  const text = String(value);
+  return /^[\w.+-]+$/.test(text) ? text : quoted(storableText(text));
+}
+
+function arrayOf(values: readonly unknown[]): string {
+  return `{${values.map(value => quoted(storableText(String(value)))).join(',')}}`;
+}
+
+function quoted(text: string): string {
+  return /["\\]/.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`;
 }
 
 /** A site speaks about its own things only; anything else is a mistake or an attempt. */
@@ -71,16 +126,21 @@ function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
 }
 
-function inSnakeCase(row: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).map(([key, value]) => [snakeCase(key), value]));
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Postgres text holds neither NUL nor half of a surrogate pair; JSON of strangers may. */
 export function storable(value: unknown): unknown {
-  if (typeof value === 'string') return value.toWellFormed().replaceAll('\0', '\uFFFD');
+  if (typeof value === 'string') return storableText(value);
   if (Array.isArray(value)) return value.map(storable);
   if (value !== null && typeof value === 'object') {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, storable(item)]));
   }
   return value;
+}
+
+function storableText(text: string): string {
+  const wellFormed = text.toWellFormed();
+  return wellFormed.includes('\0') ? wellFormed.replaceAll('\0', '\uFFFD') : wellFormed;
 }

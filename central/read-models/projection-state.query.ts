@@ -1,18 +1,44 @@
 import type { Sql } from '../postgres/sql.js';
 
+export type ServedState = 'FOLLOWING' | 'CATCHING_UP' | 'HALTED' | 'NOT_SERVED';
+
+export interface ProjectionView {
+  readonly name: string;
+  /** Of the fold that filled what is served. */
+  readonly version: number;
+  readonly state: ServedState;
+  /** Why it is halted, or why its last build was given up. */
+  readonly detail: string | null;
+  readonly seq: number;
+  /** Events that it does not show yet. */
+  readonly lag: number;
+  readonly quarantinedCount: number;
+  /** While it is built anew: how far that has come, of the events so far. */
+  readonly buildSeq: number | null;
+}
+
 export interface ProjectionState {
-  /** Everything up to this feed position is folded. */
+  /** Everything up to this feed position is folded, but for projections that stand still. */
   readonly seq: number;
   /** The newest feed position. */
   readonly headSeq: number;
-  /** Events that some model could not digest. */
-  readonly quarantinedCount: number;
+  readonly projections: readonly ProjectionView[];
 }
 
 export async function readProjectionState(sql: Sql): Promise<ProjectionState> {
-  const [row] = await sql<ProjectionState[]>`
-    select (select coalesce(max(seq), 0) from read_model_checkpoint) as seq,
-           (select seq from feed_head) as head_seq,
-           (select count(*) from quarantined_event) as quarantined_count`;
-  return row!;
+  const [row] = await sql<Pick<ProjectionState, 'seq' | 'headSeq'>[]>`
+    select (select seq from read_model_checkpoint) as seq, (select seq from feed_head) as head_seq`;
+  const { headSeq, seq } = row!;
+  const projections = await sql<Omit<ProjectionView, 'lag'>[]>`
+    select name, version, seq,
+      case when version = 0 then 'NOT_SERVED' when halted_because is not null then 'HALTED'
+           when seq < ${seq} then 'CATCHING_UP' else 'FOLLOWING' end as state,
+      coalesce(halted_because, 'build given up: ' || build_failed_because) as detail,
+      (select count(*) from quarantined_event where projection = name) as quarantined_count,
+      (select min(projection_build.seq) from projection_build where name = any(projections)) as build_seq
+    from projection order by name`;
+  return {
+    ...{ seq, headSeq },
+    projections: projections.map(view => ({ ...view, lag: Math.max(0, headSeq - view.seq) })),
+  };
 }

@@ -20,13 +20,26 @@ export interface FoldContext {
   readonly changed: (change: Change) => void;
 }
 
+/**
+ * What becomes of an event that cannot be folded. `halt`: this projection stands still, the others go on. `stall-stream`: later
+ * events of the same stream wait behind it, all others go on. `skip-and-record`: it is put aside alone.
+ */
+export type PoisonPolicy = 'halt' | 'stall-stream' | 'skip-and-record';
+
 /** One fold of the feed into tables of its own. It decides nothing: it remembers what was decided. */
 export interface ReadModel<Type extends EventType = EventType> {
+  /** In kebab-case: it is typed on the command line. */
   readonly name: string;
-  /** Emptied before a rebuild. No other model writes them. */
+  /**
+   * 1.. Raise it with every change of the fold or of its tables: the next start then builds it anew beside what is served.
+   * Until that is done the new fold goes on with the served rows, so a migration may only add columns.
+   */
+  readonly version: number;
+  /** No other model reads or writes them. */
   readonly tables: readonly string[];
   /** Events of other types do not reach it. `ALL` for models that look at the envelope only. */
   readonly eventTypes: readonly Type[] | 'ALL';
+  readonly poison: PoisonPolicy;
   /** Folds a batch, in order, inside the projector's transaction. Throws when an event cannot be digested. */
   fold(
     events: readonly FeedEvent<Extract<HoldfastEvent, { type: Type }>>[],

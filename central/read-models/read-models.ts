@@ -12,10 +12,7 @@ import { retrievalsReadModel } from './retrieval/retrievals.read-model.js';
 import { linksReadModel } from './site/links.read-model.js';
 import { sitesReadModel } from './site/sites.read-model.js';
 
-/** Raise it with every change of a fold or of a table: the next start then rebuilds all of them from the feed. */
-export const READ_MODELS_VERSION = 2;
-
-/** Everything that a central remembers. One checkpoint for all, so that an answer never mixes two moments. */
+/** Everything that a central remembers. They are folded side by side, so that an answer never mixes two moments. */
 export const readModels: readonly ReadModel[] = [
   sitesReadModel,
   linksReadModel,

@@ -51,3 +51,10 @@ export const HardwareConnectionStateEnum = enumeration(
 
 /** The union of an enumeration's values. */
 export type ValueOf<Enumeration> = Enumeration[keyof Enumeration];
+export const ProjectionStateEnum = enumeration(
+  'ProjectionState',
+  'FOLLOWING',
+  'CATCHING_UP',
+  'HALTED',
+  'NOT_SERVED',
+);

@@ -39,7 +39,12 @@ export function createSubscriptionSources(sql: Sql, projected: Wakeup): Subscrip
             const { items, upToSeq } = await readChangesAfter<State>(sql, {
               ...{ kind, afterSeq: after, limit: FOLLOW_PAGE_ITEMS },
             });
-            return { items: items.map(({ seq, state }) => ({ cursor: cursorOf(seq), state })), upToSeq };
+            // Of several at one position only the last one leads beyond it: who breaks off before hears some twice.
+            const placeOf = (index: number, seq: number) => (items[index + 1]?.seq === seq ? seq - 1 : seq);
+            return {
+              items: items.map(({ seq, state }, index) => ({ cursor: cursorOf(placeOf(index, seq)), state })),
+              upToSeq,
+            };
           },
         },
         afterSeq,

@@ -1,7 +1,7 @@
 import { type ServerStatus, SystemStatus } from '@holdfast/schema/graphql';
 import { Query, Resolver } from 'type-graphql';
 import type { Sql } from '../../postgres/sql.js';
-import { readProjectionState } from '../../read-models/projection-state.query.js';
+import { type ProjectionView, readProjectionState } from '../../read-models/projection-state.query.js';
 import type { ApiPorts } from '../api-ports.js';
 
 @Resolver(() => SystemStatus)
@@ -16,18 +16,29 @@ export class SystemStatusResolver {
 
   @Query(() => SystemStatus)
   async systemStatus(): Promise<SystemStatus> {
-    const { seq, headSeq, quarantinedCount } = await readProjectionState(this.#sql);
+    const { seq, headSeq, projections } = await readProjectionState(this.#sql);
+    const troubles = projections.flatMap(describeTrouble);
     const readModels: ServerStatus = {
       name: 'read models',
-      state: quarantinedCount === 0 ? 'OK' : 'DEGRADED',
-      detail:
-        quarantinedCount === 0 ? null : `${quarantinedCount} events could not be digested and are put aside`,
+      state: troubles.length === 0 ? 'OK' : 'DEGRADED',
+      detail: troubles.length === 0 ? null : troubles.join('; '),
     };
     return {
       atMs: this.#ports.now(),
       version: this.#ports.softwareVersion,
       servers: [{ name: 'database', state: 'OK', detail: null }, readModels, ...this.#ports.servers()],
       projectionLag: headSeq - seq,
+      projections: projections.map(({ buildSeq, ...view }) => ({
+        ...view,
+        buildProgress: buildSeq === null ? null : buildSeq / Math.max(view.seq, 1),
+      })),
     };
   }
+}
+
+function describeTrouble({ name, state, detail, quarantinedCount }: ProjectionView): readonly string[] {
+  return [
+    ...(detail === null ? [] : [`${name}: ${state === 'HALTED' ? 'stands still, ' : ''}${detail}`]),
+    ...(quarantinedCount === 0 ? [] : [`${name}: ${quarantinedCount} events are put aside`]),
+  ];
 }

@@ -44,6 +44,8 @@ const eventTypes = [
 
 export const alarmsReadModel = defineReadModel({
   name: 'alarms',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['alarm', 'alarm_history'],
   eventTypes,
   async fold(events, { tx, changed }) {

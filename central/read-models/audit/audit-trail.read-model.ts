@@ -19,7 +19,9 @@ const entries = new ModelTable<AuditEntryRow>('audit_entry', ['seq']);
 
 /** Who did what: sign-ins, and every fact that a user brought about. */
 export const auditTrailReadModel = defineReadModel({
-  name: 'audit trail',
+  name: 'audit-trail',
+  version: 3,
+  poison: 'skip-and-record',
   tables: ['audit_entry'],
   eventTypes: 'ALL',
   async fold(events, { tx }) {

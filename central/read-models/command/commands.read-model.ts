@@ -20,6 +20,8 @@ const commands = new ModelTable<CommandRow>('command', ['id']);
 /** The wishes of this site for others, and what became of them. */
 export const commandsReadModel = defineReadModel({
   name: 'commands',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['command'],
   eventTypes: ['CommandIssued', 'CommandApplied', 'CommandRejected', 'CommandExpired'],
   async fold(events, { tx, ownSite }) {

@@ -11,7 +11,9 @@ const eventDevices = new ModelTable<EventDeviceRow>('event_device', ['deviceId',
 
 /** Which events speak of a device, so that "everything about this camera" can be asked of the event list. */
 export const eventDevicesReadModel = defineReadModel({
-  name: 'event devices',
+  name: 'event-devices',
+  version: 3,
+  poison: 'skip-and-record',
   tables: ['event_device'],
   eventTypes: 'ALL',
   async fold(events, { tx }) {

@@ -23,7 +23,9 @@ const locks = new ModelTable<EvidenceLockRow>('evidence_lock', ['id']);
 type LockEvent = Extract<HoldfastEvent, { type: `EvidenceLock${string}` }>;
 
 export const evidenceLocksReadModel = defineReadModel({
-  name: 'evidence locks',
+  name: 'evidence-locks',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['evidence_lock'],
   eventTypes: ['EvidenceLockCreated', 'EvidenceLockExtended', 'EvidenceLockReleased'],
   async fold(events, { tx }) {

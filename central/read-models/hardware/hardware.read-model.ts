@@ -36,6 +36,8 @@ type HardwareEvent = Extract<
 
 export const hardwareReadModel = defineReadModel({
   name: 'hardware',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['hardware', 'device'],
   eventTypes: [
     'HardwareAdded',

@@ -32,7 +32,9 @@ type ServerEvent = Extract<
 >;
 
 export const recordingServersReadModel = defineReadModel({
-  name: 'recording servers',
+  name: 'recording-servers',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['recording_server'],
   eventTypes,
   async fold(events, { tx }) {

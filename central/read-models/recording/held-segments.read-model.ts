@@ -18,7 +18,9 @@ const held = new ModelTable<HeldSegmentRow>('held_segment', ['deviceId', 'segmen
  * since. Only this site's own log says so; a child that retrieves for itself does not fill our shelves.
  */
 export const heldSegmentsReadModel = defineReadModel({
-  name: 'held segments',
+  name: 'held-segments',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['held_segment'],
   eventTypes: ['RetrievalProgressed', 'RecordingDeleted', 'RecordingDamaged'],
   async fold(events, { tx, ownSite }) {

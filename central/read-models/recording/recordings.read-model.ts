@@ -50,6 +50,8 @@ const gaps = new ModelTable<GapRow>('recording_gap', ['seq', 'ordinal']);
 
 export const recordingsReadModel = defineReadModel({
   name: 'recordings',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['device_recording', 'recording_segment', 'recording_gap'],
   eventTypes: [
     'RecordingStarted',

@@ -27,6 +27,8 @@ const retrievals = new ModelTable<RetrievalRow>('retrieval', ['id']);
 /** Retrievals of this site. Those of a child, which replicate too, are the child's own business. */
 export const retrievalsReadModel = defineReadModel({
   name: 'retrievals',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['retrieval'],
   eventTypes: [
     'RetrievalRequested',

@@ -21,6 +21,8 @@ type LinkEvent = Extract<HoldfastEvent, { type: 'LinkEstablished' | 'LinkLost' }
 
 export const linksReadModel = defineReadModel({
   name: 'links',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['link'],
   eventTypes: ['LinkEstablished', 'LinkLost'],
   async fold(events, { tx, changed }) {

@@ -17,6 +17,8 @@ type SiteEvent = Extract<HoldfastEvent, { type: 'SiteEstablished' | 'SiteRenamed
 
 export const sitesReadModel = defineReadModel({
   name: 'sites',
+  version: 3,
+  poison: 'stall-stream',
   tables: ['site'],
   eventTypes: ['SiteEstablished', 'SiteRenamed', 'ChildSiteEnrolled'],
   async fold(events, { tx }) {

@@ -1,0 +1,74 @@
+import type { TransactionSql } from '../postgres/sql.js';
+import type { FeedBatch, FeedItem } from './feed-reader.js';
+import { type FoldSettings, ModelFold } from './model-fold.js';
+import { type QuarantineRow, quarantineTable, readStalledStreams } from './quarantine.js';
+import type { Change, ReadModel } from './read-model.js';
+
+export interface FoldOutcome {
+  readonly changes: readonly Change[];
+  readonly aside: readonly QuarantineRow[];
+  /** Projections that stand still, and at which event. */
+  readonly halted: ReadonlyMap<string, { readonly seq: number; readonly reason: string }>;
+}
+
+/**
+ * `TOGETHER` is fast and fails as a whole, and with it the transaction; `APART` finds what cannot be digested.
+ */
+export type FoldMode = 'TOGETHER' | 'APART';
+
+/** Folds a batch into the tables of these models, and writes what had to be put aside. */
+export async function foldBatch(
+  tx: TransactionSql,
+  batch: Pick<FeedBatch, 'items'>,
+  options: FoldSettings & {
+    readonly models: readonly ReadModel[];
+    readonly mode: FoldMode;
+    /** Whether anything is in the quarantine. */
+    readonly isAnythingAside: boolean;
+  },
+): Promise<FoldOutcome> {
+  const { models, mode } = options;
+  const stalled = options.isAnythingAside ? await readStalledStreams(tx, streamsOf(batch.items)) : new Map();
+  const folds = models.map(
+    model =>
+      new ModelFold(
+        model,
+        options,
+        model.poison === 'skip-and-record' ? [] : (stalled.get(model.name) ?? []),
+      ),
+  );
+  if (mode === 'APART') {
+    for (const fold of folds) await fold.foldApart(tx, batch.items);
+  } else {
+    // Side by side: their statements share the connection, their tables are their own.
+    const outcomes = await Promise.allSettled(folds.map(fold => fold.foldTogether(tx, batch.items)));
+    const failed = outcomes.find(({ status }) => status === 'rejected');
+    if (failed) throw (failed as PromiseRejectedResult).reason;
+  }
+  const aside = folds.flatMap(fold => fold.aside);
+  await quarantineTable.save(tx, aside);
+  return {
+    changes: folds.flatMap(fold => fold.changes),
+    aside,
+    halted: new Map(folds.flatMap(fold => (fold.halted ? [[fold.model.name, fold.halted] as const] : []))),
+  };
+}
+
+/**
+ * `TOGETHER`, and when that fails for a reason that another try would meet again, `APART`. Each try is a transaction.
+ */
+export async function inEitherMode<Result>(
+  attempt: (mode: FoldMode) => Promise<Result>,
+  isTransient: (error: unknown) => boolean,
+): Promise<Result> {
+  try {
+    return await attempt('TOGETHER');
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    return attempt('APART');
+  }
+}
+
+function streamsOf(items: readonly FeedItem[]): ReadonlySet<string> {
+  return new Set(items.map(({ stream }) => stream));
+}

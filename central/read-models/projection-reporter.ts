@@ -1,0 +1,53 @@
+import type { Logger } from 'pino';
+import type { ProjectionReports } from './projections.js';
+
+export interface ProjectionAlarm {
+  /** The same for the same trouble: it is raised once, also when it is met again after a restart. */
+  readonly cause: string;
+  readonly name: string;
+  readonly message: string;
+}
+
+/** Writes to the log what happens to projections, and raises an alarm for what a person must look at. */
+export function projectionReporter(options: {
+  readonly logger: Logger;
+  readonly raiseAlarm: (alarm: ProjectionAlarm) => void;
+}): ProjectionReports {
+  const { logger, raiseAlarm } = options;
+  /** One alarm for each projection until this process ends; what else is put aside is in the quarantine to see. */
+  const alarmed = new Set<string>();
+  const alarmOnce = (projection: string, seq: number, message: string) => {
+    if (alarmed.has(projection)) return;
+    alarmed.add(projection);
+    raiseAlarm({
+      cause: `projection ${projection} event ${seq}`,
+      name: `Projection ${projection} shows less than the log`,
+      message,
+    });
+  };
+  return {
+    onQuarantined(row) {
+      const { projection, seq, site, stream, status, reason } = row;
+      const facts = { projection, seq, site, stream, reason };
+      if (status === 'UNTIL_UPGRADE') {
+        logger.warn(facts, 'an event is put aside until this software is upgraded');
+        return;
+      }
+      logger.error(facts, 'a projection could not fold an event: it is put aside');
+      alarmOnce(projection, seq, `${stream} of site ${site}, event ${seq}: ${reason}`);
+    },
+    onHalted(facts) {
+      logger.error(facts, 'a projection stands still at an event that it cannot fold');
+      alarmOnce(facts.projection, facts.seq, `It stands still at event ${facts.seq}: ${facts.reason}`);
+    },
+    onGivenUp(facts) {
+      logger.error(
+        facts,
+        'a build was given up at an event that its fold cannot digest; what is served stays',
+      );
+      alarmOnce(facts.projection, facts.seq, `Its build was given up at event ${facts.seq}: ${facts.reason}`);
+    },
+    onReleased: release => logger.info(release, 'events were released from the quarantine'),
+    onRetry: error => logger.warn({ err: error }, 'projection failed; trying again'),
+  };
+}

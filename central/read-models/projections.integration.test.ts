@@ -1,0 +1,348 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { RecordedEvent } from '@holdfast/core';
+import type { AlarmId, SiteId } from '@holdfast/schema';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createSubscriptionSources } from '../api/subscription/subscription-sources.js';
+import { FeedFixture } from '../intake/feed-fixture.js';
+import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { type Database, openDatabase } from '../postgres/database.js';
+import { alarmsReadModel } from './alarm/alarms.read-model.js';
+import { type ProjectionReports, Projections } from './projections.js';
+import { PROJECTED_CHANNEL } from './projector.js';
+import type { PoisonPolicy, ReadModel } from './read-model.js';
+import { IndigestibleEventError } from './read-model.js';
+import { readModels } from './read-models.js';
+import { listenFor, Wakeup } from './wakeup.js';
+
+const test = suite('projections');
+const t0 = Date.UTC(2026, 10, 20, 12);
+const never = new AbortController().signal;
+let directory = '';
+let database: Database;
+let own: FeedFixture;
+let child: FeedFixture;
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-projections-'));
+  database = await openDatabase({ directory, databaseUrl: null });
+});
+test.before.each(async () => {
+  own = new FeedFixture();
+  child = new FeedFixture();
+  const tables = [
+    ...['replica_event', 'replica_cursor', 'projection', 'projection_build', 'quarantined_event', 'change'],
+    ...['site_progress', ...readModels.flatMap(model => model.tables)],
+  ];
+  await database.sql`truncate ${database.sql(tables)}`;
+  await database.sql`update feed_head set seq = 0`;
+  await database.sql`update read_model_checkpoint set seq = 0`;
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+function open(
+  models: readonly ReadModel[] = readModels,
+  reports: Partial<ProjectionReports> = {},
+): Projections {
+  const ignore = () => undefined;
+  return new Projections({
+    ...{ sql: database.sql, ownSite: own.site, models, feedGrown: new Wakeup() },
+    ...{ now: () => t0, random: Math.random },
+    reports: {
+      ...{ onQuarantined: ignore, onHalted: ignore, onGivenUp: ignore, onReleased: ignore, onRetry: ignore },
+      ...reports,
+    },
+  });
+}
+
+async function takeIn(...events: readonly RecordedEvent[]): Promise<void> {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const { fence, cursor } = await intake.openSession(events[0]!.site);
+  const last = events.at(-1)!;
+  const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
+  assert.is(await intake.commit({ site: last.site, fence, before: cursor, after, events }), 'COMMITTED');
+}
+
+function raised(alarmId: string, name = 'Door'): RecordedEvent {
+  const data = {
+    ...{ alarmId: alarmId as AlarmId, localNumber: 1, name, message: '', priority: 1, sourceDeviceId: null },
+    ...{ sourceName: '', raisedAtMs: t0 },
+  };
+  return child.event(`alarm-${alarmId}`, { type: 'AlarmRaised', data });
+}
+
+function commented(alarmId: string, comment: string): RecordedEvent {
+  return child.event(`alarm-${alarmId}`, {
+    type: 'AlarmCommented',
+    data: { alarmId: alarmId as AlarmId, comment },
+  });
+}
+
+const acknowledged = (alarmId: string) =>
+  child.event(`alarm-${alarmId}`, { type: 'AlarmAcknowledged', data: { alarmId: alarmId as AlarmId } });
+
+/** Alarms by a fold that cannot digest a comment "poison" until it is repaired. */
+function fragile(poison: PoisonPolicy): { readonly model: ReadModel; repair: () => void } {
+  let isRepaired = false;
+  const model: ReadModel = {
+    ...alarmsReadModel,
+    poison,
+    async fold(events, context) {
+      for (const { event } of events) {
+        if (isRepaired || event.type !== 'AlarmCommented' || event.data.comment !== 'poison') continue;
+        throw new IndigestibleEventError('poison');
+      }
+      await alarmsReadModel.fold(events, context);
+    },
+  };
+  return { model, repair: () => (isRepaired = true) };
+}
+
+const withModel = (model: ReadModel) => readModels.map(each => (each.name === model.name ? model : each));
+
+async function alarmStates(): Promise<Record<string, string>> {
+  const rows = await database.sql<{ id: string; state: string }[]>`select id, state from alarm order by id`;
+  return Object.fromEntries(rows.map(({ id, state }) => [id, state]));
+}
+
+async function quarantine(projection = 'alarms'): Promise<string[]> {
+  const rows = await database.sql<{ status: string; attempts: number }[]>`
+    select status, attempts from quarantined_event where projection = ${projection} order by seq`;
+  return rows.map(({ status, attempts }) => `${status} ${attempts}`);
+}
+
+const ids = () => [randomUUID(), randomUUID()].sort() as [string, string];
+
+test('a stream with poison waits in the quarantine in order, the others go on, and release replays it', async () => {
+  const { model, repair } = fragile('stall-stream');
+  const [one, two] = ids();
+  const projections = open(withModel(model));
+  await projections.settle();
+  await takeIn(raised(one), commented(one, 'poison'), raised(two), acknowledged(one), acknowledged(two));
+  await projections.projector.catchUp();
+  await takeIn(commented(one, 'later'));
+  await projections.projector.catchUp();
+  assert.equal(await alarmStates(), { [one]: 'NEW', [two]: 'IN_PROGRESS' });
+  assert.equal(await quarantine(), ['POISON 1', 'WAITING 1', 'WAITING 1']);
+  assert.equal(await projections.release('alarms'), { projection: 'alarms', folded: 0, left: 3 });
+  assert.equal(await quarantine(), ['POISON 2', 'WAITING 1', 'WAITING 1']);
+  repair();
+  assert.equal(await projections.release('alarms'), { projection: 'alarms', folded: 3, left: 0 });
+  assert.equal(await alarmStates(), { [one]: 'IN_PROGRESS', [two]: 'IN_PROGRESS' });
+  const lines = await database.sql`select text from alarm_history where alarm_id = ${one} order by seq`;
+  assert.equal(
+    lines.map(({ text }) => text),
+    ['Raised', 'poison', 'Taken into progress', 'later'],
+  );
+});
+
+test('whoever subscribed is told of what was released, though its place in the feed is past', async () => {
+  const { model, repair } = fragile('stall-stream');
+  const [one, two] = ids();
+  const projections = open(withModel(model));
+  await projections.settle();
+  const projected = await listenFor(database.sql, PROJECTED_CHANNEL);
+  const sources = createSubscriptionSources(database.sql, projected);
+  const changes = await sources.changes<{ id: string; state: string }>('alarm', null);
+  const next = async () => {
+    const { value } = await changes.next();
+    return `${value.state.id === one ? 'one' : 'two'} ${value.state.state}`;
+  };
+  await takeIn(raised(one), commented(one, 'poison'), acknowledged(one), raised(two));
+  await projections.projector.catchUp();
+  assert.equal([await next(), await next()], ['one NEW', 'two NEW']);
+  repair();
+  await projections.release('alarms');
+  await takeIn(acknowledged(two));
+  await projections.projector.catchUp();
+  assert.equal([await next(), await next()].sort(), ['one IN_PROGRESS', 'two IN_PROGRESS']);
+  await changes.return?.();
+});
+
+test('halt: one projection stands still, the others go on, and it catches up beside them when it is set going', async () => {
+  const { model, repair } = fragile('halt');
+  const [one, two] = ids();
+  const halted: unknown[] = [];
+  const projections = open(withModel(model), { onHalted: facts => halted.push(facts) });
+  await projections.settle();
+  await takeIn(raised(one), commented(one, 'poison'), raised(two));
+  await projections.projector.catchUp();
+  await takeIn(
+    own.event('site', {
+      type: 'SiteEstablished',
+      data: { siteId: own.site, name: 'Centre', sealingPublicKey: 'AAAA' },
+    }),
+  );
+  await projections.projector.catchUp();
+  assert.equal(await alarmStates(), { [one]: 'NEW' });
+  assert.equal(halted, [{ projection: 'alarms', seq: 2, reason: 'IndigestibleEventError: poison' }]);
+  const [site] = await database.sql`select name from site where id = ${own.site}`;
+  assert.is(site!.name, 'Centre');
+  await projections.release('alarms');
+  await projections.projector.catchUp();
+  assert.is(halted.length, 2);
+  repair();
+  await projections.release('alarms');
+  await projections.projector.catchUp();
+  assert.equal(await alarmStates(), { [one]: 'NEW', [two]: 'NEW' });
+  const places = await database.sql`select distinct seq, halted_because from projection`;
+  assert.equal(
+    places.map(row => ({ ...row })),
+    [{ seq: 4, haltedBecause: null }],
+  );
+  assert.equal(await quarantine(), []);
+});
+
+test('skip-and-record: the event is put aside alone, and what comes after it is folded', async () => {
+  const { model } = fragile('skip-and-record');
+  const [one] = ids();
+  const projections = open(withModel(model));
+  await projections.settle();
+  await takeIn(raised(one), commented(one, 'poison'), acknowledged(one));
+  await projections.projector.catchUp();
+  assert.equal(await alarmStates(), { [one]: 'IN_PROGRESS' });
+  assert.equal(await quarantine(), ['POISON 1']);
+});
+
+test('an event of a newer version waits until the software knows it, and is folded at its start', async () => {
+  const [one] = ids();
+  const projections = open();
+  await projections.settle();
+  const event = raised(one);
+  await takeIn({ ...event, version: 99 }, acknowledged(one));
+  await projections.projector.catchUp();
+  assert.equal(await quarantine(), ['UNTIL_UPGRADE 1', 'WAITING 1']);
+  assert.equal(await quarantine('audit-trail'), ['UNTIL_UPGRADE 1']);
+  await open().settle();
+  assert.equal(await quarantine(), ['UNTIL_UPGRADE 2', 'WAITING 1']);
+  // The upgrade: software that knows version 99 reads what is stored, as today's software reads version 1.
+  await database.sql`update replica_event set version = 1 where id = ${event.id}`;
+  const released: unknown[] = [];
+  await open(readModels, { onReleased: release => released.push(release) }).settle();
+  assert.equal(await quarantine(), []);
+  assert.equal(await quarantine('audit-trail'), []);
+  assert.equal(await alarmStates(), { [one]: 'IN_PROGRESS' });
+  assert.is(released.length, 3);
+});
+
+async function manyAlarms(count: number): Promise<string[]> {
+  const alarmIds = Array.from({ length: count }, () => randomUUID() as string);
+  await takeIn(...alarmIds.map(id => raised(id)), ...alarmIds.map(id => acknowledged(id)));
+  return alarmIds;
+}
+
+test('a swap fails no query, repeats no change and loses none, while the feed goes on', async () => {
+  const projections = open();
+  await projections.settle();
+  const projected = await listenFor(database.sql, PROJECTED_CHANNEL);
+  const sources = createSubscriptionSources(database.sql, projected);
+  const changes = await sources.changes<{ id: string; state: string }>('alarm', null);
+  const seen: string[] = [];
+  const following = (async () => {
+    for await (const { state } of changes) seen.push(`${state.id} ${state.state}`);
+  })();
+  const alarmIds = await manyAlarms(1500);
+  await projections.projector.catchUp();
+  const stopped = new AbortController();
+  let queries = 0;
+  const asking = Array.from({ length: 4 }, async () => {
+    while (!stopped.signal.aborted) {
+      const rows = await database.sql`
+        select alarm.id, count(text) from alarm join alarm_history on alarm_id = alarm.id group by alarm.id`;
+      assert.ok(rows.length >= 1500, `${rows.length} alarms`);
+      queries += 1;
+    }
+  });
+  const feeding = (async () => {
+    while (!stopped.signal.aborted) {
+      alarmIds.push(...(await manyAlarms(20)));
+      await projections.projector.catchUp();
+    }
+  })();
+  for (let round = 0; round < 4; round++) {
+    await projections.builder.request(['alarms', 'audit-trail']);
+    assert.is(await projections.builder.buildNext(never), 'BUILT');
+  }
+  stopped.abort();
+  await Promise.all([...asking, feeding]);
+  await projections.projector.catchUp();
+  while (seen.length < alarmIds.length * 2) await projected.after(projected.count, 100, never);
+  await changes.return?.();
+  await following;
+  assert.is(new Set(seen).size, seen.length);
+  assert.is(seen.length, alarmIds.length * 2);
+  assert.ok(queries > 20, `${queries} queries`);
+  assert.ok(Object.values(await alarmStates()).every(state => state === 'IN_PROGRESS'));
+});
+
+test('indexes and keys keep their names over a swap, and a second build follows the first', async () => {
+  const shape = () => database.sql`
+    select tablename, indexname, indexdef from pg_indexes where schemaname = 'public' order by 1, 2`;
+  const projections = open();
+  await projections.settle();
+  await manyAlarms(10);
+  await projections.projector.catchUp();
+  const before = JSON.stringify(await shape());
+  for (let round = 0; round < 2; round++) {
+    await projections.builder.request(readModels.map(({ name }) => name));
+    await projections.builder.buildNext(never);
+  }
+  assert.is(JSON.stringify(await shape()), before);
+});
+
+test('a new fold with the policy halt that meets poison does not take the place of the old one', async () => {
+  const [one] = ids();
+  const projections = open();
+  await projections.settle();
+  await takeIn(raised(one), commented(one, 'poison'), acknowledged(one));
+  await projections.projector.catchUp();
+  const { model } = fragile('halt');
+  const givenUp: string[] = [];
+  const models = withModel({ ...model, version: model.version + 1 });
+  const upgraded = open(models, { onGivenUp: ({ projection }) => givenUp.push(projection) });
+  await upgraded.settle();
+  await upgraded.builder.buildNext(never);
+  assert.equal(await alarmStates(), { [one]: 'IN_PROGRESS' });
+  const [row] =
+    await database.sql`select version, build_failed_because from projection where name = 'alarms'`;
+  assert.is(row!.version, alarmsReadModel.version);
+  assert.match(row!.buildFailedBecause, 'event 2');
+});
+
+test('a build that is killed serves nothing of it, and another process goes on with it', async () => {
+  const projections = open();
+  await projections.settle();
+  const alarmIds = await manyAlarms(6000);
+  await projections.projector.catchUp();
+  const { host } = database.sql.options;
+  await projections.builder.request(['alarms']);
+  const builder = fork(path.join(import.meta.dirname, 'building.process.js'), [
+    ...[String(host), own.site satisfies SiteId],
+  ]);
+  await killAfterProgress(builder);
+  const [build] = await database.sql`select seq from projection_build`;
+  assert.ok(build!.seq > 0 && build!.seq < alarmIds.length * 2, `killed at ${build!.seq}`);
+  assert.is(Object.keys(await alarmStates()).length, alarmIds.length);
+  const next = open();
+  // The killed process may still be in the eyes of the server for a moment.
+  while ((await next.builder.buildNext(never)) !== 'BUILT');
+  assert.equal(Object.keys(await alarmStates()).sort(), alarmIds.sort());
+  const [count] = await database.sql`select count(*) as n from alarm_history`;
+  assert.is(count!.n, alarmIds.length * 2);
+});
+
+async function killAfterProgress(builder: ChildProcess): Promise<void> {
+  await once(builder, 'message');
+  builder.kill('SIGKILL');
+  await once(builder, 'exit');
+}
+
+test.run();

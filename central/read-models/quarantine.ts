@@ -1,0 +1,57 @@
+import type { SiteId } from '@holdfast/schema';
+import type { Sql, TransactionSql } from '../postgres/sql.js';
+import { ModelTable } from './model-table.js';
+
+export type QuarantineStatus = 'POISON' | 'UNTIL_UPGRADE' | 'WAITING';
+
+export interface QuarantineRow {
+  readonly projection: string;
+  readonly seq: number;
+  readonly site: SiteId;
+  readonly stream: string;
+  readonly status: QuarantineStatus;
+  readonly reason: string;
+  readonly atMs: number;
+  /** How often it was tried. */
+  readonly attempts: number;
+}
+
+/** The one of the schema that a transaction works in: a build has a quarantine of its own. */
+export const quarantineTable = new ModelTable<QuarantineRow>('quarantined_event', ['projection', 'seq']);
+
+/** A message may be as long as an event. */
+const REASON_CHARACTERS_MAX = 1000;
+
+export function reasonOf(error: unknown): string {
+  return String(error).slice(0, REASON_CHARACTERS_MAX);
+}
+
+export function streamKey({ site, stream }: { readonly site: SiteId; readonly stream: string }): string {
+  return `${site}/${stream}`;
+}
+
+/** Per projection, which of these streams have something in the quarantine. */
+export async function readStalledStreams(
+  tx: TransactionSql,
+  streams: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, Set<string>>> {
+  const rows = await tx<{ projection: string; site: SiteId; stream: string }[]>`
+    select distinct projection, site, stream from quarantined_event where stream = any(${[...streams]}::text[])`;
+  const stalled = new Map<string, Set<string>>();
+  for (const row of rows) {
+    const keys = stalled.get(row.projection) ?? new Set();
+    stalled.set(row.projection, keys.add(streamKey(row)));
+  }
+  return stalled;
+}
+
+/** What is in the quarantine, oldest first. */
+export function readQuarantine(
+  sql: Sql,
+  query: { readonly projection: string | null; readonly afterSeq: number; readonly limit: number },
+): Promise<readonly QuarantineRow[]> {
+  return sql<QuarantineRow[]>`
+    select * from quarantined_event
+    where seq > ${query.afterSeq} and (${query.projection}::text is null or projection = ${query.projection})
+    order by seq, projection limit ${query.limit}`;
+}
