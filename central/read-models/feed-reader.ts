@@ -109,7 +109,7 @@ function decodeRow(row: FeedRow): FeedItem {
   } catch (error) {
     const at = { seq, site, stream, type };
     if (error instanceof EventDecodeError) {
-      const status = error.failure === 'INVALID_DATA' ? 'POISON' : 'UNTIL_UPGRADE';
+      const status = error.isFromNewerSoftware ? 'UNTIL_UPGRADE' : 'POISON';
       return { ...at, status, reason: error.message };
     }
     if (error instanceof SyntaxError) {
