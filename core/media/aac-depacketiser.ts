@@ -1,10 +1,13 @@
 import { BitReader } from './bit-reader.js';
+import { concatenated, type MediaLease, MediaMemory } from './media-memory.js';
 import { type RtpPacket, RtpSequence } from './rtp-packet.js';
 
 export interface AacFrame {
   readonly rtpTimestamp: number;
   readonly arrivalMs: number;
   readonly bytes: Uint8Array;
+  /** On the memory of the bytes. `null`: they have their own. */
+  readonly lease: MediaLease | null;
 }
 
 export interface AacReceiver {
@@ -23,12 +26,15 @@ export interface AacPacking {
 
 /** 13 bits of length, RFC 3640 AAC-hbr. */
 const FRAME_BYTES_MAX = 8192;
+/** Two seconds of 64 kbit/s. */
+const BLOCK_BYTE_LENGTH = 16 * 1024;
 
-/** RFC 3640 in mode AAC-hbr: one or several access units in a packet, or one access unit in several packets. */
+/** RFC 3640 in mode AAC-hbr: one or several access units in a packet, or one access unit in several packets. Keeps nothing of a packet. */
 export class AacDepacketiser {
   readonly #packing: AacPacking;
   readonly #receiver: AacReceiver;
   readonly #sequence = new RtpSequence();
+  readonly #memory = new MediaMemory(BLOCK_BYTE_LENGTH);
   #partial: {
     size: number;
     length: number;
@@ -83,12 +89,15 @@ export class AacDepacketiser {
         this.#receiver.lost(1);
         return;
       }
-      if (size > 0)
+      if (size > 0) {
+        const copy = this.#memory.copy(packet.bytes, offset, offset + size);
         this.#receiver.frame({
           rtpTimestamp: timestamp,
           arrivalMs,
-          bytes: packet.bytes.subarray(offset, offset + size),
+          bytes: copy?.parts[0] ?? packet.bytes.slice(offset, offset + size),
+          lease: copy?.lease ?? null,
         });
+      }
       offset += size;
       timestamp = (timestamp + this.#packing.ticksPerFrame) >>> 0;
     }
@@ -100,7 +109,7 @@ export class AacDepacketiser {
       this.#receiver.lost(1);
     }
     this.#partial ??= { size, length: 0, timestamp: packet.timestamp, pieces: [] };
-    const piece = packet.bytes.subarray(dataStart, packet.payloadEnd);
+    const piece = packet.bytes.slice(dataStart, packet.payloadEnd);
     this.#partial.pieces.push(piece);
     this.#partial.length += piece.length;
     const { length, pieces } = this.#partial;
@@ -110,12 +119,7 @@ export class AacDepacketiser {
       this.#receiver.lost(1);
       return;
     }
-    const bytes = new Uint8Array(length);
-    let offset = 0;
-    for (const one of pieces) {
-      bytes.set(one, offset);
-      offset += one.length;
-    }
-    this.#receiver.frame({ rtpTimestamp: packet.timestamp, arrivalMs, bytes });
+    const bytes = concatenated(pieces);
+    this.#receiver.frame({ rtpTimestamp: packet.timestamp, arrivalMs, bytes, lease: null });
   }
 }

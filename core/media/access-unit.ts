@@ -1,4 +1,5 @@
 import type { TimeSource } from '@holdfast/schema';
+import type { MediaLease } from './media-memory.js';
 
 export type Track = 'VIDEO' | 'AUDIO';
 
@@ -35,6 +36,8 @@ export interface AccessUnit {
   /** Video: NAL units, each behind its 4-byte length, without parameter sets. Audio: one raw AAC frame. */
   readonly parts: readonly Uint8Array[];
   readonly byteLength: number;
+  /** On the memory of the parts; absent or `null`, they have their own. One holder's worth of it goes with the unit. */
+  readonly lease?: MediaLease | null;
   /** When the last byte arrived here, milliseconds since the Unix epoch. */
   readonly arrivalMs: number;
   readonly timeSource: TimeSource;

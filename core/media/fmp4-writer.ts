@@ -51,8 +51,8 @@ export interface TrackRun {
 }
 
 /**
- * A piece below this is copied: that costs less than to hash and write it by itself, and lets go of the memory around it.
- * It also bounds the pieces of the largest group to some thousands, whatever a camera cuts its pictures into.
+ * A piece below this is copied: that costs less than to hash and write it by itself. It also bounds the pieces of the
+ * largest group to some thousands, whatever a camera cuts its pictures into.
  */
 const PIECE_BYTES_MIN = 4096;
 
@@ -82,7 +82,11 @@ function writePieces(
 ): readonly Uint8Array[] {
   const moofByteLength = runs.reduce((sum, run) => sum + trafByteLength(run), 8 + 16);
   const dataByteLength = runs.reduce((sum, run) => sum + runDataByteLength(run), 0);
-  const copiedByteLength = runs.reduce((sum, run) => sum + runCopiedByteLength(run, pieceBytesMin), 0);
+  const parts = adjoined(runs.flatMap(run => run.units.flatMap(unit => unit.parts)));
+  const copiedByteLength = parts.reduce(
+    (sum, part) => sum + (part.length < pieceBytesMin ? part.length : 0),
+    0,
+  );
   const writer = new BoxWriter(FACTS_BOX_BYTE_LENGTH + moofByteLength + 8 + copiedByteLength);
   writeFacts(writer, facts);
   writer.header(moofByteLength, 'moof');
@@ -95,13 +99,9 @@ function writePieces(
     dataOffset += runDataByteLength(run);
   }
   writer.header(8 + dataByteLength, 'mdat');
-  for (const run of runs) {
-    for (const unit of run.units) {
-      for (const part of unit.parts) {
-        if (part.length < pieceBytesMin) writer.copy(part);
-        else writer.leave(part);
-      }
-    }
+  for (const part of parts) {
+    if (part.length < pieceBytesMin) writer.copy(part);
+    else writer.leave(part);
   }
   return writer.finish();
 }
@@ -137,11 +137,19 @@ function runDataByteLength(run: TrackRun): number {
   return byteLength;
 }
 
-function runCopiedByteLength(run: TrackRun, pieceBytesMin: number): number {
-  let byteLength = 0;
-  for (const unit of run.units)
-    for (const part of unit.parts) if (part.length < pieceBytesMin) byteLength += part.length;
-  return byteLength;
+/** Parts that lie behind one another in memory become one: most pictures of a group do. */
+function adjoined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  const result: Uint8Array[] = [];
+  for (let index = 0; index < parts.length; ) {
+    const first = parts[index]!;
+    const { buffer, byteOffset } = first;
+    let end = byteOffset + first.length;
+    for (index += 1; parts[index]?.byteOffset === end && parts[index]?.buffer === buffer; index += 1)
+      end += parts[index]!.length;
+    const alone = end === byteOffset + first.length;
+    result.push(alone ? first : new Uint8Array(buffer, byteOffset, end - byteOffset));
+  }
+  return result;
 }
 
 function writeTraf(writer: BoxWriter, run: TrackRun, dataOffset: number): void {

@@ -22,6 +22,12 @@ export interface Fragment {
    * it, `bytes` is joined when first read, which costs a copy.
    */
   readonly pieces?: readonly Uint8Array[];
+  /**
+   * Of a fragment whose bytes lie in memory that is used again: says that they will not be read any more, after which
+   * reading `bytes` or `pieces` throws. `bytes` once read are a copy that stays with whoever has it. Whom a fragment was
+   * handed to calls it once done; who does not leaves the memory to the garbage collector, which is safe and dearer.
+   */
+  release?(): void;
   /** When its first access unit arrived, milliseconds since the Unix epoch. */
   readonly arrivalMs: number;
   readonly timeSource: TimeSource;

@@ -7,6 +7,7 @@ import { AUDIO_TRACK_ID, VIDEO_TRACK_ID } from './fmp4-init.js';
 import { readFragment, readFragments, readInitSegment, readSamples } from './fmp4-reader.js';
 import { type Fragment, fragmentByteLength, type InitSegment } from './fragment.js';
 import { Fragmenter, GROUP_BYTES_MAX } from './fragmenter.js';
+import { MediaMemory } from './media-memory.js';
 
 const test = suite('fragmenter');
 
@@ -256,5 +257,29 @@ test('waits for a key frame at the beginning of a run, and says nothing of a run
   assert.is(live.length, 0);
   assert.is(ended.length, 0);
 });
+
+test('sound that was recorded, written and released is still there for the live picture after it', () => {
+  const { live, recorded, fragmenter } = harness();
+  const memory = new MediaMemory(16);
+  const leased = (unit: AccessUnit): AccessUnit => {
+    const [bytes] = unit.parts;
+    return { ...unit, ...memory.copy(bytes!, 0, bytes!.length)! };
+  };
+  fragmenter.begin(format);
+  fragmenter.push(leased(picture(0)));
+  fragmenter.push(leased(sound(1)));
+  fragmenter.push(leased(picture(25)));
+  const group = recorded[0]!;
+  const { bytes } = group;
+  group.release!();
+  for (let index = 26; index < 40; index += 1) fragmenter.push(leased(picture(index, { keyFrame: false })));
+  assert.is(soundIn(bytes)[0], 1);
+  assert.is(soundIn(live[1]!.bytes)[0], 1);
+});
+
+function soundIn(bytes: Uint8Array): Uint8Array {
+  const [sample] = readSamples(bytes, readFragment(bytes, 0)!, AUDIO_TRACK_ID);
+  return bytes.subarray(sample!.start, sample!.end);
+}
 
 test.run();

@@ -1,8 +1,10 @@
-import type { RecordingCause, TimeSource } from '@holdfast/schema';
+import type { RecordingCause } from '@holdfast/schema';
 import { type AccessUnit, type StreamFormat, VIDEO_TIMESCALE } from './access-unit.js';
 import { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
 import { type FragmentFacts, type TrackRun, writeFragment, writeFragmentPieces } from './fmp4-writer.js';
 import type { Fragment, InitSegment } from './fragment.js';
+import { LazyFragment, PiecewiseFragment } from './leased-fragment.js';
+import type { MediaLease } from './media-memory.js';
 
 /** A camera with key frames further apart would lose more than this at a crash, and make seeking a wait. */
 export const GROUP_DURATION_MS_MAX = 10_000;
@@ -21,62 +23,6 @@ export interface FragmentReceiver {
   liveFragment(fragment: Fragment): void;
   recordedFragment(fragment: Fragment): void;
   runEnded(cause: RecordingCause, atMs: number): void;
-}
-
-/** Builds its bytes when somebody looks: most live pictures are watched by nobody. */
-class LazyFragment implements Fragment {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly beginsWithKeyFrame: boolean;
-  readonly arrivalMs: number;
-  readonly timeSource: TimeSource;
-  #write: (() => Uint8Array) | null;
-  #bytes: Uint8Array | null = null;
-
-  constructor(facts: FragmentFacts, write: () => Uint8Array) {
-    this.fromMs = facts.fromMs;
-    this.toMs = facts.toMs;
-    this.beginsWithKeyFrame = facts.beginsWithKeyFrame;
-    this.arrivalMs = facts.arrivalMs;
-    this.timeSource = facts.timeSource;
-    this.#write = write;
-  }
-
-  get bytes(): Uint8Array {
-    if (this.#write !== null) {
-      this.#bytes = this.#write();
-      this.#write = null;
-    }
-    return this.#bytes!;
-  }
-}
-
-/** As it lies in memory: a group of pictures is written to disk without ever being one piece. */
-class PiecewiseFragment implements Fragment {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly beginsWithKeyFrame: boolean;
-  readonly arrivalMs: number;
-  readonly timeSource: TimeSource;
-  #pieces: readonly Uint8Array[];
-
-  constructor(facts: FragmentFacts, pieces: readonly Uint8Array[]) {
-    this.fromMs = facts.fromMs;
-    this.toMs = facts.toMs;
-    this.beginsWithKeyFrame = facts.beginsWithKeyFrame;
-    this.arrivalMs = facts.arrivalMs;
-    this.timeSource = facts.timeSource;
-    this.#pieces = pieces;
-  }
-
-  get pieces(): readonly Uint8Array[] {
-    return this.#pieces;
-  }
-
-  get bytes(): Uint8Array {
-    if (this.#pieces.length > 1) this.#pieces = [join(this.#pieces)];
-    return this.#pieces[0]!;
-  }
 }
 
 /**
@@ -161,6 +107,8 @@ export class Fragmenter {
     if (elapsedTicks < this.#audioTicks * 2) this.#audioTicks = elapsedTicks;
     this.#lastAudioTicks = unit.ticks;
     this.#audio.push(unit);
+    // For the live fragment: the recorded one may be released before there is one.
+    unit.lease?.hold();
     this.#liveAudio.push(unit);
     this.#byteLength += unit.byteLength;
   }
@@ -173,7 +121,9 @@ export class Fragmenter {
     this.#sequenceNumber += 1;
     const facts = factsOf(picture, endTicks);
     const runs = this.#runs([picture], endTicks, audio);
-    this.#receiver.liveFragment(new LazyFragment(facts, () => writeFragment(sequenceNumber, facts, runs)));
+    picture.lease?.hold();
+    const write = () => writeFragment(sequenceNumber, facts, runs);
+    this.#receiver.liveFragment(new LazyFragment(facts, write, leasesOf(runs)));
   }
 
   #closeGroup(endTicks: number): void {
@@ -190,7 +140,7 @@ export class Fragmenter {
     const facts = factsOf(pictures[0]!, endTicks);
     const runs = this.#runs(pictures, endTicks, within);
     const pieces = writeFragmentPieces(sequenceNumber, facts, runs);
-    this.#receiver.recordedFragment(new PiecewiseFragment(facts, pieces));
+    this.#receiver.recordedFragment(new PiecewiseFragment(facts, pieces, leasesOf(runs)));
   }
 
   #runs(
@@ -215,14 +165,10 @@ function factsOf(first: AccessUnit, endTicks: number): FragmentFacts {
   };
 }
 
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    joined.set(piece, offset);
-    offset += piece.length;
-  }
-  return joined;
+function leasesOf(runs: readonly TrackRun[]): readonly MediaLease[] {
+  const leases: MediaLease[] = [];
+  for (const { units } of runs) for (const { lease } of units) if (lease) leases.push(lease);
+  return leases;
 }
 
 function ticksToMs(ticks: number): number {

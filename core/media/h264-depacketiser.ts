@@ -1,3 +1,4 @@
+import { type MediaLease, MediaMemory } from './media-memory.js';
 import { type RtpPacket, RtpSequence } from './rtp-packet.js';
 
 /** One coded picture as it was transmitted, before it has a wall clock time. */
@@ -8,6 +9,8 @@ export interface CodedPicture {
   /** NAL units, each behind its 4-byte length; without parameter sets and access unit delimiters. */
   readonly parts: readonly Uint8Array[];
   readonly byteLength: number;
+  /** On the memory of the parts. */
+  readonly lease: MediaLease;
   /** Parameter sets that were sent since the picture before. */
   readonly parameterSets: readonly Uint8Array[];
 }
@@ -21,9 +24,6 @@ export interface H264Receiver {
 const PICTURE_BYTES_MAX = 8 * 1024 * 1024;
 /** H.264 allows 32 + 256; a camera sends two. */
 const PARAMETER_SETS_MAX = 16;
-
-/** `$`, channel and length (RFC 2326 §10.12) stand before each packet. */
-const INTERLEAVED_HEADER_BYTES = 4;
 
 const NAL_SLICE = 1;
 const NAL_IDR_SLICE = 5;
@@ -41,8 +41,7 @@ const FU_A = 28;
  * set it after every slice: the first slice that continues a picture after its marker shows that, and from then on only
  * the timestamp counts. A picture with a missing piece is dropped whole.
  *
- * It writes into the packets that it is given: NAL lengths and headers go over RTP headers that have been read, and
- * fragments that lie behind one another in memory are pushed together over them.
+ * Of the packets that it is given it keeps nothing: what belongs to a picture is copied.
  */
 export class H264Depacketiser {
   readonly #receiver: H264Receiver;
@@ -59,10 +58,11 @@ export class H264Depacketiser {
   #beginningUnsure = false;
   /** A gap between two pictures: either the next turns out to be damaged, or a whole picture was lost. */
   #lossUncounted = false;
-  #parts: Uint8Array[] = [];
+  readonly #memory = new MediaMemory();
   #byteLength = 0;
+  /** Of the unit whose fragments arrive (FU-A), with its header. `null`: there is none. */
+  #unitByteLength: number | null = null;
   #parameterSets: Uint8Array[] = [];
-  readonly #unit = new UnitAssembly();
 
   constructor(receiver: H264Receiver) {
     this.#receiver = receiver;
@@ -82,31 +82,35 @@ export class H264Depacketiser {
 
   /** The connection is gone: a picture without its end is incomplete. */
   close(): void {
-    if (this.#open && (this.#hasSlice || this.#damaged || this.#unit.isOpen)) this.#receiver.lost(1);
+    if (this.#open && (this.#hasSlice || this.#damaged || this.#unitByteLength !== null))
+      this.#receiver.lost(1);
     this.#reset();
   }
 
   #gap(): void {
-    if (this.#open && (this.#hasSlice || this.#unit.isOpen)) this.#damaged = true;
+    if (this.#open && (this.#hasSlice || this.#unitByteLength !== null)) this.#damaged = true;
     else this.#lossUncounted = true;
     this.#beginningUnsure = true;
-    this.#unit.drop();
+    this.#dropUnit();
   }
 
   #payload(packet: RtpPacket): void {
     const { bytes, payloadStart: start, payloadEnd: end } = packet;
     const type = bytes[start]! & 0x1f;
-    if (type === FU_A) this.#fragment(packet);
+    if (type === FU_A) this.#fragment(bytes, start, end);
     else if (type === STAP_A) this.#aggregate(bytes, start, end);
-    else if (type >= 1 && type < STAP_A) {
-      this.#whole(bytes, start, end);
-    } else this.#damaged = true;
+    else if (type >= 1 && type < STAP_A) this.#whole(bytes, start, end);
+    else this.#damaged = true;
   }
 
   #whole(bytes: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    writeLength(bytes, start - 4, length);
-    this.#wholeUnit(bytes[start]! & 0x1f, [bytes.subarray(start - 4, end)], length, bytes, start, end);
+    if (this.#unitByteLength !== null) {
+      this.#damaged = true;
+      this.#dropUnit();
+    }
+    this.#memory.beginUnit();
+    this.#memory.append(bytes, start, end);
+    this.#endUnit(end - start);
   }
 
   #aggregate(bytes: Uint8Array, start: number, end: number): void {
@@ -118,93 +122,100 @@ export class H264Depacketiser {
         this.#damaged = true;
         return;
       }
-      const prefix = new Uint8Array(4);
-      writeLength(prefix, 0, length);
-      const unitEnd = unitStart + length;
-      const parts = [prefix, bytes.subarray(unitStart, unitEnd)];
-      this.#wholeUnit(bytes[unitStart]! & 0x1f, parts, length, bytes, unitStart, unitEnd);
-      offset = unitEnd;
+      this.#whole(bytes, unitStart, unitStart + length);
+      offset = unitStart + length;
     }
   }
 
-  #fragment(packet: RtpPacket): void {
-    const { bytes, payloadStart: start, payloadEnd: end } = packet;
+  #fragment(bytes: Uint8Array, start: number, end: number): void {
     if (end - start < 2) {
       this.#damaged = true;
       return;
     }
     const header = bytes[start + 1]!;
     if (header & 0x80) {
-      if (this.#unit.isOpen) this.#damaged = true;
+      if (this.#unitByteLength !== null) {
+        this.#damaged = true;
+        this.#dropUnit();
+      }
+      // The unit's header goes over the second byte of the fragment's, so that both are one copy.
       bytes[start + 1] = (bytes[start]! & 0xe0) | (header & 0x1f);
-      this.#unit.begin(packet);
-    } else if (!this.#unit.isOpen) {
+      this.#memory.beginUnit();
+      this.#memory.append(bytes, start + 1, end);
+      this.#unitByteLength = end - start - 1;
+    } else if (this.#unitByteLength === null) {
       this.#damaged = true;
       return;
-    } else if (this.#unit.byteLength + end - start - 2 > PICTURE_BYTES_MAX) {
+    } else if (this.#unitByteLength + end - start - 2 > PICTURE_BYTES_MAX) {
       this.#damaged = true;
-      this.#unit.drop();
+      this.#dropUnit();
       return;
-    } else this.#unit.append(packet);
-    if (header & 0x40) {
-      const length = this.#unit.byteLength;
-      const parts = this.#unit.finish();
-      const first = parts[0]!;
-      this.#wholeUnit(header & 0x1f, parts, length, first, 4, first.length);
+    } else {
+      this.#memory.append(bytes, start + 2, end);
+      this.#unitByteLength += end - start - 2;
     }
+    if (header & 0x40) this.#endUnit(this.#unitByteLength);
   }
 
-  /** `bytes[start, end)`: the unit, or its first piece. */
-  #wholeUnit(
-    type: number,
-    parts: readonly Uint8Array[],
-    length: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    if (type === NAL_DELIMITER) return;
+  /** The unit that was begun in memory is complete. */
+  #endUnit(length: number): void {
+    this.#unitByteLength = null;
+    const beginning = this.#memory.unitBeginning();
+    const type = beginning[0]! & 0x1f;
     if (type === NAL_SPS || type === NAL_PPS) {
-      if (this.#parameterSets.length < PARAMETER_SETS_MAX) this.#parameterSets.push(join(parts, length));
+      const unit = this.#memory.takeUnit();
+      if (this.#parameterSets.length < PARAMETER_SETS_MAX) this.#parameterSets.push(unit);
       return;
     }
-    if (type >= NAL_SLICE && type <= NAL_IDR_SLICE) this.#slice(type, bytes, start, end);
-    else if (type === NAL_SEI && saysRecoveryPoint(bytes, start, end)) this.#recoveryPoint = true;
+    if (type === NAL_DELIMITER) {
+      this.#memory.cancelUnit();
+      return;
+    }
+    if (type >= NAL_SLICE && type <= NAL_IDR_SLICE) this.#slice(type, beginning);
+    else if (type === NAL_SEI && saysRecoveryPoint(beginning)) this.#recoveryPoint = true;
     if (this.#byteLength + length + 4 > PICTURE_BYTES_MAX) {
       this.#damaged = true;
-      this.#parts = [];
+      this.#memory.cancelUnit();
       return;
     }
-    for (const part of parts) this.#parts.push(part);
+    this.#memory.endUnit(length);
     this.#byteLength += length + 4;
   }
 
-  #slice(type: number, bytes: Uint8Array, start: number, end: number): void {
+  #dropUnit(): void {
+    if (this.#unitByteLength !== null) this.#memory.cancelUnit();
+    this.#unitByteLength = null;
+  }
+
+  /** `unit`: its first bytes. */
+  #slice(type: number, unit: Uint8Array): void {
     // first_mb_in_slice is ue(v): its first bit is 1 exactly when it is 0, which is where a picture begins.
-    const beginsPicture = end - start > 1 && bytes[start + 1]! >= 0x80;
+    const beginsPicture = unit.length > 1 && unit[1]! >= 0x80;
     if (!this.#hasSlice && !beginsPicture) {
       if (this.#timestamp === this.#endedTimestamp) this.#markerTrusted = false;
       if (this.#beginningUnsure || !this.#markerTrusted) this.#damaged = true;
     }
     this.#beginningUnsure = false;
     this.#hasSlice = true;
-    if (type === NAL_IDR_SLICE || (type === NAL_SLICE && this.#recoveryPoint && isIntraSlice(bytes, start)))
+    if (type === NAL_IDR_SLICE || (type === NAL_SLICE && this.#recoveryPoint && isIntraSlice(unit)))
       this.#keyFrame = true;
   }
 
   #end(): void {
-    if (this.#unit.isOpen) this.#damaged = true;
+    if (this.#unitByteLength !== null) this.#damaged = true;
     if (this.#damaged || (this.#hasSlice && this.#lossUncounted)) {
       this.#lossUncounted = false;
       this.#receiver.lost(1);
     }
     if (!this.#damaged && this.#hasSlice) {
+      const { parts, lease } = this.#memory.finish();
       const picture: CodedPicture = {
         rtpTimestamp: this.#timestamp,
         arrivalMs: this.#arrivalMs,
         keyFrame: this.#keyFrame,
-        parts: this.#parts,
+        parts,
         byteLength: this.#byteLength,
+        lease,
         parameterSets: this.#parameterSets,
       };
       this.#parameterSets = [];
@@ -224,111 +235,18 @@ export class H264Depacketiser {
     this.#keyFrame = false;
     this.#recoveryPoint = false;
     this.#hasSlice = false;
-    this.#parts = [];
     this.#byteLength = 0;
-    this.#unit.drop();
+    this.#unitByteLength = null;
+    this.#memory.drop();
   }
-}
-
-/**
- * A NAL unit while its fragments arrive (FU-A). Packets that were read one behind the other, with nothing of another stream
- * between, become one piece of memory: a view for each packet would outlive the youngest garbage by thousands a second.
- */
-class UnitAssembly {
-  #parts: Uint8Array[] = [];
-  #whole: Uint8Array | null = null;
-  #partStart = 0;
-  #partEnd = 0;
-  /** Where the packet before ended, before its payload was moved. */
-  #packetEnd = 0;
-  #byteLength = 0;
-
-  get isOpen(): boolean {
-    return this.#whole !== null;
-  }
-
-  /** Without the length before it. */
-  get byteLength(): number {
-    return this.#byteLength;
-  }
-
-  /** The unit's header already stands where the FU header stood; its length goes into the four bytes before. */
-  begin(packet: RtpPacket): void {
-    this.#parts = [];
-    this.#byteLength = packet.payloadEnd - packet.payloadStart - 1;
-    this.#open(packet, packet.payloadStart - 3);
-  }
-
-  append(packet: RtpPacket): void {
-    const { bytes } = packet;
-    const length = packet.payloadEnd - packet.payloadStart - 2;
-    this.#byteLength += length;
-    const follows =
-      bytes.buffer === this.#whole!.buffer &&
-      bytes.byteOffset + packet.start - INTERLEAVED_HEADER_BYTES === this.#packetEnd;
-    if (!follows) {
-      this.#close();
-      this.#open(packet, packet.payloadStart + 2);
-      return;
-    }
-    const source = bytes.byteOffset + packet.payloadStart + 2;
-    this.#whole!.copyWithin(this.#partEnd, source, source + length);
-    this.#partEnd += length;
-    this.#packetEnd = bytes.byteOffset + packet.payloadEnd;
-  }
-
-  /** The unit behind its length. */
-  finish(): readonly Uint8Array[] {
-    this.#close();
-    const parts = this.#parts;
-    writeLength(parts[0]!, 0, this.#byteLength);
-    this.drop();
-    return parts;
-  }
-
-  drop(): void {
-    this.#parts = [];
-    this.#whole = null;
-    this.#byteLength = 0;
-  }
-
-  #open(packet: RtpPacket, start: number): void {
-    const { bytes } = packet;
-    if (this.#whole?.buffer !== bytes.buffer) this.#whole = new Uint8Array(bytes.buffer);
-    this.#partStart = bytes.byteOffset + start;
-    this.#partEnd = bytes.byteOffset + packet.payloadEnd;
-    this.#packetEnd = this.#partEnd;
-  }
-
-  #close(): void {
-    this.#parts.push(this.#whole!.subarray(this.#partStart, this.#partEnd));
-  }
-}
-
-function writeLength(bytes: Uint8Array, offset: number, length: number): void {
-  bytes[offset] = length >>> 24;
-  bytes[offset + 1] = (length >>> 16) & 0xff;
-  bytes[offset + 2] = (length >>> 8) & 0xff;
-  bytes[offset + 3] = length & 0xff;
-}
-
-/** The NAL unit in one piece, without its length. */
-function join(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const joined = new Uint8Array(length + 4);
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined.subarray(4);
 }
 
 /** SEI payload type 6 (§D.1.8): cameras with gradual refresh send it where decoding may begin without an IDR picture. */
-function saysRecoveryPoint(bytes: Uint8Array, start: number, end: number): boolean {
-  let offset = start + 1;
-  while (offset + 2 < end) {
-    const type = bytes[offset]!;
-    const size = bytes[offset + 1]!;
+function saysRecoveryPoint(unit: Uint8Array): boolean {
+  let offset = 1;
+  while (offset + 2 < unit.length) {
+    const type = unit[offset]!;
+    const size = unit[offset + 1]!;
     if (type === 6) return true;
     if (type === 0xff || size === 0xff) return false;
     offset += 2 + size;
@@ -337,7 +255,7 @@ function saysRecoveryPoint(bytes: Uint8Array, start: number, end: number): boole
 }
 
 /** slice_type 2 or 7 (§7.4.3) behind first_mb_in_slice 0, read from one byte: `1` + ue(2) = `011`, ue(7) = `0001000`. */
-function isIntraSlice(bytes: Uint8Array, start: number): boolean {
-  const byte = bytes[start + 1] ?? 0;
+function isIntraSlice(unit: Uint8Array): boolean {
+  const byte = unit[1] ?? 0;
   return (byte & 0xf0) === 0xb0 || byte === 0x88;
 }

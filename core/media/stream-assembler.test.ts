@@ -4,6 +4,7 @@ import { pps, rtpBytes, senderReportBytes, slice, sps360, sps720, unitsOf } from
 import { VIDEO_TRACK_ID } from './fmp4-init.js';
 import { readFragment, readInitSegment, readSamples } from './fmp4-reader.js';
 import type { Fragment, InitSegment } from './fragment.js';
+import { concatenated } from './media-memory.js';
 import { StreamAssembler } from './stream-assembler.js';
 
 const test = suite('stream assembler');
@@ -12,6 +13,7 @@ const startMs = 1_767_225_600_000;
 
 function harness(parameterSets: readonly Uint8Array[]) {
   const calls: string[] = [];
+  const live: Fragment[] = [];
   const inits: InitSegment[] = [];
   const recorded: Fragment[] = [];
   const state = { sequenceNumber: 0, lost: 0 };
@@ -23,7 +25,7 @@ function harness(parameterSets: readonly Uint8Array[]) {
         calls.push('format');
         inits.push(init);
       },
-      liveFragment: () => {},
+      liveFragment: fragment => live.push(fragment),
       recordedFragment: fragment => {
         calls.push('recorded');
         recorded.push(fragment);
@@ -49,7 +51,7 @@ function harness(parameterSets: readonly Uint8Array[]) {
     const bytes = senderReportBytes({ wallMs, rtpTimestamp: index * 3600 });
     assembler.rtcp('VIDEO', bytes, 0, bytes.length, startMs + index * 40);
   };
-  return { calls, inits, recorded, state, assembler, send, report };
+  return { calls, inits, live, recorded, state, assembler, send, report };
 }
 
 const key = () => slice({ keyFrame: true, byteLength: 60 });
@@ -138,5 +140,52 @@ test('ignores packets of another payload type and bytes that are no RTP', () => 
   );
   assembler.rtcp('VIDEO', new Uint8Array(3), 0, 3, startMs);
 });
+
+test('a fragment stays what it is until it is released, however much the camera has sent since', () => {
+  const { live, recorded, send, report } = harness([sps360, pps]);
+  const pictureOf = (index: number) =>
+    slice({ keyFrame: index % 5 === 0, byteLength: 20_000 + index, seed: index });
+  report(0, startMs);
+  for (let index = 0; index < 200; index += 1) {
+    send(index, [pictureOf(index)]);
+    // Written late, as by a disk that is behind, and seen late by a viewer: three groups.
+    const writtenGroup = Math.floor(index / 5) - 3;
+    const seenIndex = index - 15;
+    if (seenIndex < 0) continue;
+    assert.ok(holdsPictures(live[seenIndex]!, [pictureOf(seenIndex)]));
+    live[seenIndex]!.release!();
+    if (index % 5 !== 0) continue;
+    const { bytes } = recorded[writtenGroup]!;
+    const sent = [0, 1, 2, 3, 4].map(part => pictureOf(writtenGroup * 5 + part));
+    assert.ok(holdsPictures({ bytes }, sent));
+    assert.ok(equal(concatenated(recorded[writtenGroup]!.pieces!), bytes));
+    recorded[writtenGroup]!.release!();
+  }
+});
+
+test('a fragment that was released is not read any more, unless its bytes were built before', () => {
+  const { live, recorded, send, report, assembler } = harness([sps360, pps]);
+  send(0, [key()]);
+  report(0, startMs);
+  send(1, [delta()]);
+  assembler.end('SERVER_STOPPED');
+  const seen = live[0]!.bytes;
+  for (const fragment of [...live, ...recorded]) fragment.release!();
+  assert.is(live[0]!.bytes, seen);
+  assert.throws(() => live[1]!.bytes, /after it was released/);
+  assert.throws(() => recorded[0]!.bytes, /after it was released/);
+  assert.throws(() => recorded[0]!.pieces, /after it was released/);
+});
+
+function holdsPictures({ bytes }: Pick<Fragment, 'bytes'>, pictures: readonly Uint8Array[]): boolean {
+  const samples = readSamples(bytes, readFragment(bytes, 0)!, VIDEO_TRACK_ID);
+  const holds = ({ start, end }: { readonly start: number; readonly end: number }, index: number) =>
+    equal(bytes.subarray(start + 4, end), pictures[index]!);
+  return samples.length === pictures.length && samples.every(holds);
+}
+
+function equal(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+}
 
 test.run();

@@ -78,7 +78,7 @@ export class StreamAssembler {
     this.#useParameterSets(options.video.parameterSets);
   }
 
-  /** False when `bytes[start, end)` is not a packet of this track. The bytes belong to the assembler from now on. */
+  /** False when `bytes[start, end)` is not a packet of this track. The bytes are read, and some overwritten, before it returns. */
   rtp(track: Track, bytes: Uint8Array, start: number, end: number, arrivalMs: number): boolean {
     const packet = this.#packet;
     if (!packet.read(bytes, start, end)) return false;
@@ -174,7 +174,7 @@ export class StreamAssembler {
       if (this.#hasBegun) this.#output.accessUnitsLost(1);
       return;
     }
-    this.#fragmenter.push(accessUnit('VIDEO', picture.keyFrame, picture.parts, unit, time));
+    this.#fragmenter.push(accessUnit('VIDEO', picture.keyFrame, picture, unit, time));
   }
 
   #audioFrame(frame: AacFrame): void {
@@ -188,14 +188,16 @@ export class StreamAssembler {
   }
 
   #timedAudio(unit: TimedAudio, time: CaptureTime): void {
-    this.#fragmenter.push(accessUnit('AUDIO', true, [unit.frame.bytes], unit, time));
+    this.#fragmenter.push(
+      accessUnit('AUDIO', true, { parts: [unit.frame.bytes], lease: unit.frame.lease }, unit, time),
+    );
   }
 }
 
 function accessUnit(
   track: Track,
   keyFrame: boolean,
-  parts: readonly Uint8Array[],
+  { parts, lease }: Pick<AccessUnit, 'parts' | 'lease'>,
   unit: TimedUnit,
   time: CaptureTime,
 ): AccessUnit {
@@ -206,6 +208,7 @@ function accessUnit(
     keyFrame,
     parts,
     byteLength: unit.byteLength,
+    lease: lease ?? null,
     arrivalMs: unit.arrivalMs,
     timeSource: time.timeSource,
   };

@@ -15,7 +15,7 @@ const noBytes = new Uint8Array(0);
 export interface RtspStreamReceiver {
   /**
    * An interleaved frame, RFC 2326 §10.12: `bytes[start, end)`. At least four bytes before `start` belong to the frame too.
-   * The receiver owns these bytes from now on: it may keep and even overwrite them.
+   * They are the receiver's until it returns: it may even overwrite them, and has to copy what it keeps.
    */
   frame(channel: number, bytes: Uint8Array, start: number, end: number): void;
   message(message: RtspMessage): void;
@@ -48,8 +48,9 @@ const incomplete: Step = { kind: 'incomplete' };
 
 /**
  * Takes the bytes of an RTSP connection as they come from the socket: messages of the other side and interleaved RTP and
- * RTCP, in any mixture and cut anywhere. Frames that lie within one chunk are handed on without being copied. After
- * garbage it looks for the next thing that can only be a frame or a message.
+ * RTCP, in any mixture and cut anywhere. Frames that lie within one chunk are handed on without being copied; of a chunk
+ * nothing is kept, its memory may be read into again. After garbage it looks for the next thing that can only be a frame
+ * or a message.
  */
 export class RtspStreamParser {
   readonly #receiver: RtspStreamReceiver;

@@ -16,7 +16,10 @@ export interface CameraSink {
   connected(atMs: number): void;
   /** A run begins. What follows is decoded with this. */
   format(init: InitSegment): void;
-  /** One picture (and the audio that came with it), as soon as it is complete. Its `bytes` are built when first read. */
+  /**
+   * One picture (and the audio that came with it), as soon as it is complete. Its `bytes` are built when first read. This
+   * and `recordedFragment` hand over the fragment: the sink releases it once it is done with it.
+   */
   liveFragment(fragment: Fragment): void;
   /** One group of pictures: for the media database. Always begins with a key frame, unless a group was cut at its bound. */
   recordedFragment(fragment: Fragment): void;

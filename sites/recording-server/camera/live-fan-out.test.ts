@@ -117,4 +117,67 @@ test('ends with its signal and with the fan-out, and forgets the consumer', asyn
   assert.is(fanOut.consumerCount, 0);
 });
 
+/** A picture in memory that is used again once it is released: its bytes, built late, would then be another's. */
+class LeasedPicture implements Fragment {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly beginsWithKeyFrame: boolean;
+  readonly arrivalMs = 0;
+  readonly timeSource = 'ARRIVAL';
+  released = false;
+  #bytes: Uint8Array | null = null;
+  readonly #index: number;
+
+  constructor(index: number, beginsWithKeyFrame = index % 25 === 0) {
+    ({ fromMs: this.fromMs, toMs: this.toMs } = picture(index));
+    this.beginsWithKeyFrame = beginsWithKeyFrame;
+    this.#index = index;
+  }
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= Uint8Array.of(this.released ? 0xff : this.#index & 0x7f);
+    return this.#bytes;
+  }
+
+  release(): void {
+    this.released = true;
+  }
+}
+
+test('keeps pictures for who may still come, and releases them then', () => {
+  const fanOut = new LiveFanOut();
+  const pictures = Array.from({ length: 27 }, (_, index) => new LeasedPicture(index));
+  fanOut.push(pictures[0]!);
+  assert.ok(pictures[0]!.released, 'without a format nobody can see it');
+  fanOut.format(init('a'));
+  for (const one of pictures.slice(1)) fanOut.push(one);
+  assert.equal(
+    pictures.map(one => one.released),
+    pictures.map((_, index) => index < 25),
+  );
+  fanOut.runEnded();
+  assert.ok(pictures.every(one => one.released));
+  fanOut[Symbol.dispose]();
+});
+
+test('a consumer, however slow, gets the bytes that a picture had before it was released', async () => {
+  using fanOut = new LiveFanOut();
+  fanOut.format(init('a'));
+  const pictures = Array.from({ length: 60 }, (_, index) => new LeasedPicture(index));
+  for (const one of pictures.slice(0, 10)) fanOut.push(one);
+  const items = fanOut.open(new AbortController().signal);
+  assert.equal(await take(items, 2), ['a', '0']);
+  for (const one of pictures.slice(10)) fanOut.push(one);
+  assert.ok(pictures.slice(0, 50).every(one => one.released));
+  const bytes: number[] = [];
+  for (let index = 1; index < 60; index += 1) {
+    const { value } = await items.next();
+    if (value?.kind === 'fragment') bytes.push(value.fragment.bytes[0]!);
+  }
+  assert.equal(
+    bytes,
+    Array.from({ length: 59 }, (_, index) => index + 1),
+  );
+});
+
 test.run();

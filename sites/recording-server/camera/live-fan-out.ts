@@ -18,6 +18,7 @@ class LiveConsumer {
   #skipCount = 0;
 
   constructor(entries: readonly LiveEntry[]) {
+    for (const { fragment } of entries) keep(fragment);
     this.#entries.push(...entries);
     this.#awaitsKeyFrame = entries.length === 0;
   }
@@ -91,21 +92,27 @@ export class LiveFanOut implements Disposable {
   /** A run begins; what comes next is decoded with this. */
   format(init: InitSegment): void {
     this.#init = init;
-    this.#group = [];
+    this.#begin([]);
   }
 
+  /** The fragment is the fan-out's from now on, which releases it when no new consumer can ask for it. */
   push(fragment: Fragment): void {
-    if (this.#init === null) return;
+    if (this.#init === null) {
+      fragment.release?.();
+      return;
+    }
     const entry: LiveEntry = { init: this.#init, fragment };
-    if (fragment.beginsWithKeyFrame) this.#group = [entry];
-    else if (this.#group.length >= LIVE_FRAGMENTS_MAX) this.#group = [];
+    if (this.#consumers.size > 0) keep(fragment);
+    if (fragment.beginsWithKeyFrame) this.#begin([entry]);
+    else if (this.#group.length >= LIVE_FRAGMENTS_MAX) this.#begin([]);
     else if (this.#group.length > 0) this.#group.push(entry);
+    if (this.#group.at(-1) !== entry) fragment.release?.();
     for (const consumer of this.#consumers) consumer.push(entry);
   }
 
   /** The run has ended. Consumers stay and go on with the next one; nobody is shown an old picture as if it were live. */
   runEnded(): void {
-    this.#group = [];
+    this.#begin([]);
   }
 
   /**
@@ -136,6 +143,16 @@ export class LiveFanOut implements Disposable {
   [Symbol.dispose](): void {
     for (const consumer of this.#consumers) consumer.close();
     this.#consumers.clear();
-    this.#group = [];
+    this.#begin([]);
   }
+
+  #begin(group: LiveEntry[]): void {
+    for (const { fragment } of this.#group) fragment.release?.();
+    this.#group = group;
+  }
+}
+
+/** A consumer reads when it likes, so what it gets has bytes of its own. All consumers share them. */
+function keep(fragment: Fragment): void {
+  void fragment.bytes;
 }

@@ -37,10 +37,14 @@ interface Run {
   readonly previousEnd: RecordingEnd | null;
 }
 
-/** A fragment on its way to the file: in pieces as long as it is the only one, joined when it has to wait. */
+/**
+ * A fragment on its way to the file: in pieces, whose memory is held until they are written or given up, as long as it is
+ * the only one; joined when it has to wait.
+ */
 interface PendingFragment extends Omit<Fragment, 'bytes'> {
   readonly pieces: readonly Uint8Array[];
   readonly byteLength: number;
+  readonly release: () => void;
 }
 
 type Step =
@@ -78,7 +82,14 @@ export class DeviceWriter {
     this.#push({ kind: 'begin', run, cause });
   }
 
+  /** Releases the fragment when it is written, copied, or not accepted. */
   append(fragment: Fragment): RecordOutcome {
+    const outcome = this.#accept(fragment);
+    if (!outcome.accepted) fragment.release?.();
+    return outcome;
+  }
+
+  #accept(fragment: Fragment): RecordOutcome {
     const { limits } = this.#context;
     const byteLength = fragmentByteLength(fragment);
     requireValid(fragment, byteLength);
@@ -191,6 +202,7 @@ export class DeviceWriter {
     if (step.kind === 'fragment') {
       this.#queuedFragments -= 1;
       this.#queuedBytes -= step.fragment.byteLength;
+      step.fragment.release();
     } else if (step.kind !== 'begin') step.done();
   }
 
@@ -284,11 +296,15 @@ export class DeviceWriter {
   }
 }
 
-/** What waits must hold no more memory than its own bytes: pieces may lie in much larger reads of the socket. */
+/** What waits must hold no more memory than its own bytes: pieces may lie in memory that others lie in too. */
 function pendingOf(fragment: Fragment, byteLength: number, waits: boolean): PendingFragment {
   const { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame } = fragment;
-  const pieces = waits || fragment.pieces === undefined ? [fragment.bytes] : fragment.pieces;
-  return { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame, pieces, byteLength };
+  const facts = { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame, byteLength };
+  const release = () => fragment.release?.();
+  if (fragment.pieces !== undefined && !waits) return { ...facts, pieces: fragment.pieces, release };
+  const pieces = [fragment.bytes];
+  release();
+  return { ...facts, pieces, release: () => {} };
 }
 
 function entryOf(fragment: PendingFragment): FragmentEntry {

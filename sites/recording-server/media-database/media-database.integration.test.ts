@@ -1,6 +1,7 @@
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { Fragment } from '@holdfast/core';
 import type { EventId, SegmentId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -52,6 +53,44 @@ test('gives back what was recorded, byte for byte and with its times', async () 
     fragmentsOf(items),
     [0, 1, 2, 3, 4].map(index => testFragment(index)),
   );
+});
+
+test('holds the memory of a fragment until it is written, and not longer', async () => {
+  await using folder = await temporaryFolder();
+  await using database = await openTestDatabase(folder.path);
+  let releasedCount = 0;
+  /** Memory that is used again at once: a byte that was not written and hashed by then would be another's. */
+  const leased = (index: number): Fragment => {
+    const { bytes, ...facts } = testFragment(index, { byteLength: 300_000 });
+    const pieces = [bytes.subarray(0, 70_000), bytes.subarray(70_000)];
+    return {
+      ...facts,
+      pieces,
+      get bytes() {
+        return Buffer.concat(pieces);
+      },
+      release: () => {
+        releasedCount += 1;
+        bytes.fill(0xff);
+      },
+    };
+  };
+  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'CAMERA_CONNECTED' });
+  for (let index = 0; index < 20; index += 1) {
+    database.append(camera1, leased(index));
+    assert.is(releasedCount, index, 'nothing is written yet');
+    while (releasedCount === index) await setImmediate();
+  }
+  for (let index = 20; index < 40; index += 1) database.append(camera1, leased(index));
+  await database.endRun({ deviceId: camera1, cause: 'CAMERA_DISCONNECTED' });
+  assert.is(releasedCount, 40);
+  assert.equal(
+    fragmentsOf(await everything(database)).map(({ bytes }) => bytes),
+    Array.from({ length: 40 }, (_, index) => testFragment(index, { byteLength: 300_000 }).bytes),
+  );
+  assert.not(database.append(camera1, leased(40)).accepted);
+  assert.not(database.append(camera2, leased(41)).accepted);
+  assert.is(releasedCount, 42);
 });
 
 test('plays what is still being recorded', async () => {

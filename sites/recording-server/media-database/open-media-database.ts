@@ -133,7 +133,10 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   append(deviceId: DeviceId, fragment: Fragment): RecordOutcome {
-    return this.#writers.get(deviceId)?.append(fragment) ?? { accepted: false, refusal: 'NO_RUN' };
+    const writer = this.#writers.get(deviceId);
+    if (writer !== undefined) return writer.append(fragment);
+    fragment.release?.();
+    return { accepted: false, refusal: 'NO_RUN' };
   }
 
   async endRun(options: { readonly deviceId: DeviceId; readonly cause: RecordingCause }): Promise<void> {

@@ -88,7 +88,10 @@ export class CameraRecorder implements CameraSink {
   recordedFragment(fragment: Fragment): void {
     const { database, deviceId, recordingServerId } = this.#options;
     const run = this.#recording;
-    if (!run) return;
+    if (!run) {
+      fragment.release?.();
+      return;
+    }
     if (!database.append(deviceId, fragment).accepted) return;
     run.toMs = Math.round(fragment.toMs);
     if (run.started) return;

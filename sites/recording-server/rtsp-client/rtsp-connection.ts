@@ -12,7 +12,6 @@ import {
 } from '@holdfast/core';
 import type { RtspAuthorisation } from './rtsp-authorisation.js';
 import { RtspClientError, socketError, statusError } from './rtsp-client-error.js';
-import { SocketSlab } from './socket-slab.js';
 
 /** A camera on the same site answers in milliseconds, one behind a mobile link within seconds. */
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -22,6 +21,8 @@ export const RESPONSE_TIMEOUT_MS = 10_000;
 const TEARDOWN_TIMEOUT_MS = 500;
 /** Only keep-alives are sent without waiting for the answer before. */
 const PENDING_REQUESTS_MAX = 8;
+/** A key frame of a large picture in two or three reads. */
+const READ_BYTES_MAX = 64 * 1024;
 const DEFAULT_PORT = { 'rtsp:': 554, 'rtsps:': 322 };
 
 export interface RtspConnectionOptions {
@@ -309,14 +310,15 @@ interface Incoming {
 }
 
 function connectTcp(target: Target, incoming: Incoming): net.Socket {
-  const slab = new SocketSlab();
+  // Whatever is kept of a read is copied before the next one, so all of them go to the same place.
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
   return net.connect({
     host: target.host,
     port: target.port,
     onread: {
-      buffer: () => slab.room(),
+      buffer,
       callback: byteCount => {
-        incoming.take(slab.take(byteCount));
+        incoming.take(buffer.subarray(0, byteCount));
         return true;
       },
     },
