@@ -58,6 +58,7 @@ export async function streamOnce(
       output: watch.around(options.output),
     });
     await play(connection, description);
+    connection.paceReads();
     using _keepAlive = keepAlive(connection, description, setup.timeoutSeconds);
     using _watch = watch.start(fault => connection.fail(fault));
     throw await connection.lost;

@@ -21,6 +21,8 @@ export const RESPONSE_TIMEOUT_MS = 10_000;
 const TEARDOWN_TIMEOUT_MS = 500;
 /** Only keep-alives are sent without waiting for the answer before. */
 const PENDING_REQUESTS_MAX = 8;
+/** By so much live is later at most, and arrival times are less exact: half a picture. */
+const READ_EVERY_MS = 20;
 /** A key frame of a large picture in two or three reads. */
 const READ_BYTES_MAX = 64 * 1024;
 const DEFAULT_PORT = { 'rtsp:': 554, 'rtsps:': 322 };
@@ -121,6 +123,23 @@ export class RtspConnection implements AsyncDisposable {
 
   limitChannels(channelMax: number): void {
     this.#parser.limitChannels(channelMax);
+  }
+
+  /**
+   * From now on media comes: the socket is read every `READ_EVERY_MS`, and what arrives in between adds up. A read costs
+   * nearly the same for one packet as for thirty. What comes over TLS is not paced: the stream above it has its own buffer.
+   */
+  paceReads(): void {
+    const socket = this.#socket;
+    if (socket.destroyed || socket instanceof tls.TLSSocket) return;
+    const pause = () => socket.pause();
+    const read = () => {
+      socket.resume();
+      // An immediate runs behind the poll that reads what has arrived by now.
+      setImmediate(pause);
+    };
+    const timer = setInterval(read, READ_EVERY_MS);
+    socket.once('close', () => clearInterval(timer));
   }
 
   /** Gives the connection up at once. */
