@@ -19,6 +19,7 @@ import type { EventId, SiteId } from '@holdfast/schema';
 import {
   CredentialsMissingError,
   ffmpegCandidates,
+  foldCode,
   newUuid,
   openSiteServers,
   type RecordingServer,
@@ -296,6 +297,7 @@ function openHttp(
     ...{ ...configuration.http, sql, projected: parts.projected },
     api: {
       ...{ ownSite, ownHead: () => log.head(), softwareVersion: SOFTWARE, now: Date.now, newId },
+      foldCode: foldCode(),
       commands: createSiteCommandGateway({
         ...{ ownSite, log, management, answers, now: Date.now, newId },
         isUp: site => links.view(site).state === 'UP',

@@ -10,6 +10,11 @@ export {
   mergeHlc,
   nextHlc,
 } from './clock/hybrid-logical-clock.js';
+export {
+  type ConfigurationChange,
+  ConfigurationDiff,
+  isConfigurationStream,
+} from './configuration/configuration-diff.js';
 export { accept, type Decider, type Decision, fold, refuse } from './decider/decider.js';
 export { derivedId } from './derived-id.js';
 export type { EvidenceLockCommand, EvidenceLockRefusal } from './evidence-lock/evidence-lock.commands.js';

@@ -26,6 +26,7 @@ export {
 } from './credentials/sealed-credentials.js';
 export { noteSigner, rawPublicKey, verifyNote } from './log/ed25519-notes.js';
 export { lockFile } from './log/file-lock.js';
+export { foldCode } from './log/fold-files.js';
 export { sha256 } from './log/sha256.js';
 export {
   SITE_LOG_FILE_NAME,

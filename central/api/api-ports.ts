@@ -89,6 +89,8 @@ export interface ApiPorts {
   /** The servers of this central beside the database and the read models, which report themselves. */
   readonly servers: () => readonly ServerState[];
   readonly softwareVersion: string;
+  /** Hash of the code that folds logs: what was kept by other code is not used. */
+  readonly foldCode: string;
   readonly now: () => number;
   /** A new random UUID. */
   readonly newId: () => string;

@@ -7,6 +7,7 @@ import { AlarmResolver } from './alarm/alarm.resolver.js';
 import type { ApiPorts } from './api-ports.js';
 import { AuditResolver } from './audit/audit.resolver.js';
 import { CommandSender } from './command-sender.js';
+import { ConfigurationResolver } from './configuration/configuration.resolver.js';
 import { EventResolver } from './event/event.resolver.js';
 import { EvidenceLockResolver } from './evidence-lock/evidence-lock.resolver.js';
 import { DeviceResolver } from './hardware/device.resolver.js';
@@ -32,6 +33,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
   const resolvers: readonly object[] = [
     new UserResolver(),
     new SiteResolver(sql, ports),
+    new ConfigurationResolver(sql, ports),
     new RecordingServerResolver(sql),
     new DeviceResolver(sql, commands),
     new HardwareResolver(commands, ports),

@@ -135,6 +135,7 @@ function fixturePorts(
     sealCredentials: async () => 'AAAA',
     servers: () => [],
     softwareVersion: 'test',
+    foldCode: 'test',
     now: Date.now,
     newId: randomUUID,
   };

@@ -58,3 +58,12 @@ export const ProjectionStateEnum = enumeration(
   'HALTED',
   'NOT_SERVED',
 );
+export const ConfigurationChangeEnum = enumeration('ConfigurationChangeKind', 'ADDED', 'REMOVED', 'ALTERED');
+export const ConfiguredKindEnum = enumeration(
+  'ConfiguredKind',
+  'SITE',
+  'CHILD_SITE',
+  'RECORDING_SERVER',
+  'HARDWARE',
+  'DEVICE',
+);

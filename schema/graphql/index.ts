@@ -10,8 +10,20 @@ export {
   HardwarePayload,
 } from './command.js';
 export {
+  Configuration,
+  ConfigurationChange,
+  ConfigurationDiff,
+  ConfiguredChildSite,
+  ConfiguredDevice,
+  ConfiguredHardware,
+  ConfiguredRecordingServer,
+  LogPlaceInput,
+} from './configuration.js';
+export {
   AlarmStateEnum,
   CommandStateEnum,
+  ConfigurationChangeEnum,
+  ConfiguredKindEnum,
   DeviceTypeEnum,
   EvidenceLockStateEnum,
   HardwareConnectionStateEnum,

@@ -88,7 +88,7 @@ let knownCode: string | null = null;
  * A hash of all code that may take part in a fold: the schemas of events, the deciders, and what the recording server makes
  * of them. A version that someone has to remember to raise would be forgotten once, and the state be wrong from then on.
  */
-function foldCode(): string {
+export function foldCode(): string {
   knownCode ??= hashOfCode([
     path.dirname(fileURLToPath(import.meta.resolve('@holdfast/schema'))),
     path.dirname(fileURLToPath(import.meta.resolve('@holdfast/core'))),
