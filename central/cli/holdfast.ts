@@ -5,6 +5,7 @@ import { demonstrationCommand } from './demonstration.command.js';
 import { type InitCommandOptions, initCommand } from './init.command.js';
 import { linkCommand } from './link.command.js';
 import { logShowCommand, logTailCommand } from './log.command.js';
+import { logAsOfCommand } from './log-as-of.command.js';
 import {
   type LogProveOptions,
   logKeysCommand,
@@ -66,7 +67,12 @@ log
   .command('show')
   .argument('<dir>', 'data directory of a site')
   .requiredOption('--stream <stream>', 'e.g. alarm-<id>')
-  .action(ends((dir: string, options: { stream: string }) => logShowCommand(dir, options)));
+  .option('--as-of <when>', 'what the stream makes of its thing at a time, or at a place EPOCH/POSITION')
+  .action(
+    ends((dir: string, { stream, asOf }: { stream: string; asOf?: string }) =>
+      asOf === undefined ? logShowCommand(dir, { stream }) : logAsOfCommand(dir, { stream, asOf }),
+    ),
+  );
 log
   .command('prove')
   .argument('<dir>', 'data directory of a site')

@@ -1,4 +1,10 @@
-import { comparePlaces, encodeFold, type LogPlace, type RecordedEvent, StreamAggregate } from '@holdfast/core';
+import {
+  comparePlaces,
+  encodeFold,
+  type LogPlace,
+  type RecordedEvent,
+  StreamAggregate,
+} from '@holdfast/core';
 import { readSiteLogFile } from '@holdfast/sites';
 import { logFileOrReport } from './log.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
@@ -18,11 +24,15 @@ export function logAsOfCommand(
 ): number {
   const moment = momentOf(asOf);
   if (moment === null) {
-    return refuse(`--as-of ${asOf}: expected a time, e.g. 2026-11-20T12:00:00Z, or a place as EPOCH/POSITION`);
+    return refuse(
+      `--as-of ${asOf}: expected a time, e.g. 2026-11-20T12:00:00Z, or a place as EPOCH/POSITION`,
+    );
   }
   const aggregate = StreamAggregate.of(stream);
   if (aggregate === null) {
-    return refuse(`--as-of: the events of ${stream} make up no state that anything is decided on; show them without it`);
+    return refuse(
+      `--as-of: the events of ${stream} make up no state that anything is decided on; show them without it`,
+    );
   }
   const file = logFileOrReport(directory);
   if (file === null) return EXIT_WRONG_USE;
@@ -45,8 +55,13 @@ export function logAsOfCommand(
   const recordedAt = new Date(Number(last.recordedAt >> 16n)).toISOString();
   const { aside } = aggregate;
   // Maps and sets as JSON can say them; what could not be read is told beside the state before it.
-  const state = JSON.parse(encodeFold({ state: aggregate.state }), (_, value) => value?.$map ?? value?.$set ?? value).state;
-  process.stdout.write(`${JSON.stringify({ stream, epoch, position, revision, recordedAt, state, aside })}\n`);
+  const state = JSON.parse(
+    encodeFold({ state: aggregate.state }),
+    (_, value) => value?.$map ?? value?.$set ?? value,
+  ).state;
+  process.stdout.write(
+    `${JSON.stringify({ stream, epoch, position, revision, recordedAt, state, aside })}\n`,
+  );
   return aside === null ? 0 : EXIT_NO;
 }
 

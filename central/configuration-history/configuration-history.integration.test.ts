@@ -46,7 +46,7 @@ test.before(async () => {
   renamed = rename('Hall');
   renamedAt = instant(renamed);
   await central.takeIn(renamed);
-  await central.projector.catchUp();
+  await central.projections.projector.catchUp();
 });
 test.after(async () => {
   await central[Symbol.asyncDispose]();
