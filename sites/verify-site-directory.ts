@@ -57,10 +57,10 @@ export async function verifySiteDirectory(
   const keyFile = siteLogKeyFileOf(directory);
   const key = existsSync(keyFile) ? createPrivateKey(readFileSync(keyFile)) : null;
   const log = await verifySiteLog({ file, key, signal });
-  const damages: SiteDirectoryDamage[] = log.damages.map(({ code, position, detail }) => ({
+  const damages: SiteDirectoryDamage[] = log.damages.map(({ code, epoch, position, detail }) => ({
     where: 'log',
     code,
-    detail: position === null ? detail : `position ${position}: ${detail}`,
+    detail: position === null ? detail : `position ${epoch}/${position}: ${detail}`,
   }));
   const facts: MediaFacts = { byServer: new Map(), read: LOG_START };
   readMediaFacts(file, facts, damages);
@@ -88,8 +88,8 @@ export async function verifySiteDirectory(
     });
   }
   return {
-    ...{ directory, site: log.head?.site ?? null, eventCount: log.head?.size ?? 0 },
-    ...{ signedEventCount: log.signedSize, segmentCount, mediaBytes, damages },
+    ...{ directory, site: log.head?.site ?? null, eventCount: log.eventCount },
+    ...{ signedEventCount: log.signedCount, segmentCount, mediaBytes, damages },
   };
 }
 

@@ -17,8 +17,7 @@ export async function logTailCommand(
   if (file === null) return EXIT_WRONG_USE;
   using log = readSiteLogFile(file);
   const lifetime = processLifetime();
-  const { epoch, size } = log.head();
-  let after = { epoch, position: Math.max(0, size - options.lines) };
+  let after = log.placeBeforeLast(options.lines);
   while (!lifetime.aborted) {
     const events = log.read({ after, limit: PAGE_EVENTS });
     for (const event of events) writeLine(event);

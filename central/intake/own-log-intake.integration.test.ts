@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { createMemorySiteLog, type SiteLog } from '@holdfast/core';
-import type { ReplicaIntake } from '@holdfast/interconnect';
+import { createMemorySiteLog, endOf, type SiteLog } from '@holdfast/core';
+import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { sha256 } from '@holdfast/sites';
 import { suite } from 'uvu';
@@ -48,9 +48,10 @@ async function signIn(log: SiteLog, userName: string): Promise<void> {
 async function catchUp(log: SiteLog, intake: ReplicaIntake, onRetry = (_error: unknown) => undefined) {
   const stopped = new AbortController();
   const running = runOwnLogIntake({ log, intake, signal: stopped.signal, onRetry, random: () => 0 });
-  const { site, size } = log.head();
+  const { site, epoch, size } = log.head();
+  const isAt = (cursor: ReplicaCursor | null) => cursor?.epoch === epoch && cursor.position === size;
   try {
-    while ((await readReplicaCursor(database.sql, site))?.position !== size) {
+    while (!isAt(await readReplicaCursor(database.sql, site))) {
       await Promise.race([running, new Promise(resolve => setTimeout(resolve, 5))]);
     }
   } finally {
@@ -70,6 +71,23 @@ test('takes in what is in the log, then goes on where it stopped', async () => {
     select position, data from replica_event where site = ${log.head().site} order by position`;
   assert.is(rows.length, log.head().size);
   assert.match(rows.at(-1)!.data.toString(), 'second');
+});
+
+test('goes on in the next epoch of the log', async () => {
+  const log = newLog();
+  const intake = createPostgresReplicaIntake(database.sql);
+  await signIn(log, 'before');
+  const head = log.head();
+  const history = { events: [], checkpoint: { head, note: '' }, reason: 'a test' };
+  const { log: reopened } = await log.reopenAs({ ...history, common: endOf(head) });
+  await signIn(reopened, 'after');
+  await catchUp(reopened, intake);
+  const rows = await database.sql`
+    select epoch, position, stream from replica_event where site = ${head.site} order by epoch, position`;
+  assert.equal(
+    rows.map(row => `${row.epoch}/${row.position} ${row.stream}`),
+    ['1/1 log', '1/2 sign-ins', '2/1 log', '2/2 log', '2/3 sign-ins'],
+  );
 });
 
 test('a commit that fails is tried again, and nothing comes twice', async () => {

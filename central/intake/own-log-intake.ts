@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SiteLog } from '@holdfast/core';
+import { placeOf, type SiteLog } from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 
 /** A catch-up is read in large batches; one transaction of this many events takes some 10 ms. */
@@ -54,13 +54,15 @@ async function takeIn(
     );
   }
   let before: ReplicaCursor = cursor;
-  let position = cursor.epoch === epoch ? cursor.position : 0;
-  for await (const batch of log.subscribe({ after: { epoch, position }, signal })) {
-    for (let from = 0; from < batch.length; from += EVENTS_PER_COMMIT_MAX) {
-      const events = batch.slice(from, from + EVENTS_PER_COMMIT_MAX);
-      position += events.length;
+  for await (const batch of log.subscribe({ after: placeOf(cursor), signal })) {
+    for (let from = 0; from < batch.length; ) {
+      const first = batch[from]!;
+      const events = batch
+        .slice(from, from + EVENTS_PER_COMMIT_MAX)
+        .filter(({ epoch }) => epoch === first.epoch);
+      from += events.length;
       // No tree edge: what is read out of our own log needs no proof against itself.
-      const after: ReplicaCursor = { epoch, position, treeEdge: [] };
+      const after: ReplicaCursor = { ...placeOf(events.at(-1)!), treeEdge: [] };
       const outcome = await intake.commit({ site, fence, before, after, events });
       if (outcome !== 'COMMITTED') throw new Error(`the intake of the own log was answered ${outcome}`);
       before = after;

@@ -7,7 +7,7 @@ import type { NewEvent } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { siteLogTables } from '../log/site-log-file.js';
-import { WAL_BYTES_KEPT, WAL_CHECKPOINT_PAGES } from '../log/site-log-writer.js';
+import { WAL_BYTES_KEPT, WAL_CHECKPOINT_PAGES } from '../log/site-log-opening.js';
 import { openSqliteSiteLog, type SqliteSiteLog } from '../log/sqlite-site-log.js';
 
 /** Callers that each append one event, await it, and append the next. */

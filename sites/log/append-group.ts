@@ -6,6 +6,8 @@ import {
   leafHashOf,
   nextHlc,
   type PlannableAppend,
+  placeKey,
+  placeOfKey,
   planReplay,
   planRevisions,
   UUID_BYTES,
@@ -21,7 +23,7 @@ export const GROUP_BYTES_MAX = 1024 * 1024;
 /** What became of one append: a first position, a replay, or a refusal. */
 export type WrittenAppend =
   | number
-  | { readonly firstPosition: number; readonly lastPosition: number }
+  | { readonly epoch: number; readonly firstPosition: number; readonly lastPosition: number }
   | { readonly refusal: AppendRefusal };
 
 export interface EventStatements {
@@ -32,9 +34,9 @@ export interface EventStatements {
 export function prepareEventStatements(db: DatabaseSync): EventStatements {
   return {
     insert: db.prepare(
-      'INSERT INTO event (position, id, stream, revision, header, data, leaf_hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO event (key, id, stream, revision, header, data, leaf_hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
-    find: db.prepare('SELECT position, stream FROM event WHERE id = ?'),
+    find: db.prepare('SELECT key, stream FROM event WHERE id = ?'),
   };
 }
 
@@ -46,6 +48,8 @@ export class AppendGroup {
   readonly revisions = new Map<string, number>();
   readonly #statements: EventStatements;
   readonly #lastRevisionOf: (stream: string) => number | null;
+  /** Of position 0. */
+  readonly #key: number;
   #size: number;
   #recordedAt: bigint;
   #byteLength = 0;
@@ -53,12 +57,14 @@ export class AppendGroup {
   constructor(
     statements: EventStatements,
     log: {
+      readonly epoch: number;
       readonly size: number;
       readonly recordedAt: bigint;
       readonly lastRevisionOf: (stream: string) => number | null;
     },
   ) {
     this.#statements = statements;
+    this.#key = placeKey({ epoch: log.epoch, position: 0 });
     this.#size = log.size;
     this.#recordedAt = log.recordedAt;
     this.#lastRevisionOf = stream => this.revisions.get(stream) ?? log.lastRevisionOf(stream);
@@ -120,7 +126,7 @@ export class AppendGroup {
     placeEvent(header, { position, revision, recordedAt });
     const leafHash = leafHashOf(header, data, sha256);
     const id = header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
-    this.#statements.insert.run(position, id, stream, revision, header, data, leafHash);
+    this.#statements.insert.run(this.#key + position, id, stream, revision, header, data, leafHash);
     this.leafHashes.push(leafHash);
     this.#size = position;
     this.#recordedAt = recordedAt;
@@ -129,9 +135,7 @@ export class AppendGroup {
   #find({ header }: FramedEvent): (LogPlace & { readonly stream: string }) | null {
     const id = header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
     const row = this.#statements.find.get(id);
-    return row === undefined
-      ? null
-      : { epoch: 1, position: row.position as number, stream: row.stream as string };
+    return row === undefined ? null : { ...placeOfKey(row.key as number), stream: row.stream as string };
   }
 }
 

@@ -1,21 +1,24 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { decodeEdge, readUuid, type TreeEdge } from '@holdfast/core';
+import { decodeEdge, LOG_START, type LogPlace, readUuid, type TreeEdge } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 
 /** The name of a site's log in its data directory. */
 export const SITE_LOG_FILE_NAME = 'site-log.sqlite';
 /** `HFSL`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
 export const SITE_LOG_APPLICATION_ID = 0x4846_534c;
-/** The layout of the tables below. Later layouts are reached by migrations, one at a time. */
-export const SITE_LOG_USER_VERSION = 1;
+/** The layout of the tables below. Earlier ones are brought to it by `migrateSiteLog`, one step at a time. */
+export const SITE_LOG_USER_VERSION = 2;
 
 /**
- * One file holds one epoch. `header` and `data` are the event; the other columns of `event` repeat what the header says
- * so that it can be found, and `holdfast verify` compares them.
+ * One file holds all epochs of a log. `header` and `data` are the event; the other columns of `event` repeat what the header
+ * says so that it can be found, and `holdfast verify` compares them. `key` is the place: epoch × 2⁴⁰ + position.
+ *
+ * `epoch` has the tree over positions 1..`size`. Those up to `kept_after` are not in the file any more, and `kept_edge` is the
+ * tree over them: from there on everything is proved. The epoch with the greatest number is the one that grows.
  */
 export const siteLogTables = `
   CREATE TABLE event (
-    position INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
     stream TEXT NOT NULL,
     revision INTEGER NOT NULL,
@@ -26,21 +29,29 @@ export const siteLogTables = `
   ) STRICT;
   CREATE TABLE log (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
-    site BLOB NOT NULL,
-    epoch INTEGER NOT NULL,
+    site BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE epoch (
+    epoch INTEGER PRIMARY KEY,
+    kept_after INTEGER NOT NULL,
+    kept_edge BLOB NOT NULL,
     size INTEGER NOT NULL,
     tree_edge BLOB NOT NULL
   ) STRICT;
   CREATE TABLE checkpoint (
-    size INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    size INTEGER NOT NULL,
     note TEXT NOT NULL,
-    signed_at_ms INTEGER NOT NULL
-  ) STRICT;
+    signed_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (epoch, size)
+  ) STRICT, WITHOUT ROWID;
 `;
 
 export type SiteLogFileFault =
   | 'NOT_A_SITE_LOG'
   | 'NEWER_LAYOUT'
+  /** A layout of earlier software: a site that writes the file brings it to today's. */
+  | 'OLDER_LAYOUT'
   | 'WRONG_SITE'
   | 'IN_USE'
   | 'DAMAGED'
@@ -68,46 +79,80 @@ export class SiteLogFileError extends Error {
   }
 }
 
-export interface SiteLogState {
-  readonly site: SiteId;
+/** An epoch as the file has it. */
+export interface EpochState {
   readonly epoch: number;
+  /** Positions up to here are not in the file any more. */
+  readonly keptAfter: number;
+  /** The tree over them. */
+  readonly keptEdge: TreeEdge;
   readonly size: number;
   readonly edge: TreeEdge;
 }
 
+/** The epoch that grows, and whose it is. */
+export interface SiteLogState extends EpochState {
+  readonly site: SiteId;
+}
+
 /** Throws `SiteLogFileError` unless the file is a site log in the layout of this software. */
 export function assertSiteLogFile(db: DatabaseSync, file: string): void {
+  const layout = siteLogLayout(db, file);
+  if (layout === SITE_LOG_USER_VERSION) return;
+  const detail = `layout ${layout}; start its site with this software once, which brings it to layout ${SITE_LOG_USER_VERSION}`;
+  throw new SiteLogFileError('OLDER_LAYOUT', file, detail);
+}
+
+/** The layout of a site log, this software's or an earlier one. Throws `SiteLogFileError` when it is none. */
+export function siteLogLayout(db: DatabaseSync, file: string): number {
   const applicationId = pragma(db, 'application_id');
   if (applicationId !== SITE_LOG_APPLICATION_ID) {
     throw new SiteLogFileError('NOT_A_SITE_LOG', file, `its application id is ${applicationId}`);
   }
-  const userVersion = pragma(db, 'user_version');
-  if (userVersion !== SITE_LOG_USER_VERSION) {
-    throw new SiteLogFileError(
-      'NEWER_LAYOUT',
-      file,
-      `layout ${userVersion}, this software knows layout ${SITE_LOG_USER_VERSION}`,
-    );
-  }
+  const layout = pragma(db, 'user_version');
+  if (layout <= SITE_LOG_USER_VERSION) return layout;
+  const detail = `layout ${layout}, this software knows layout ${SITE_LOG_USER_VERSION}`;
+  throw new SiteLogFileError('NEWER_LAYOUT', file, detail);
 }
 
-/** The row that is written with every commit. Throws `SiteLogFileError` when it is not one. */
+/** What is written with every commit. Throws `SiteLogFileError` when it is not there. */
 export function readSiteLogState(db: DatabaseSync, file: string): SiteLogState {
-  const row = db.prepare('SELECT site, epoch, size, tree_edge FROM log').get();
+  const current = readEpochs(db, file).at(-1);
+  if (current === undefined) throw new SiteLogFileError('DAMAGED', file, 'the table epoch has no row');
+  return { site: readSite(db, file), ...current };
+}
+
+/** All epochs, oldest first. Throws `SiteLogFileError`. */
+export function readEpochs(db: DatabaseSync, file: string): readonly EpochState[] {
+  const rows = db
+    .prepare('SELECT epoch, kept_after, kept_edge, size, tree_edge FROM epoch ORDER BY epoch')
+    .all();
+  return rows.map(row => {
+    const epoch = row.epoch as number;
+    const keptAfter = row.kept_after as number;
+    const size = row.size as number;
+    try {
+      const keptEdge = decodeEdge(row.kept_edge as Uint8Array, keptAfter);
+      return { epoch, keptAfter, keptEdge, size, edge: decodeEdge(row.tree_edge as Uint8Array, size) };
+    } catch (cause) {
+      const detail = `the stored tree edge of epoch ${epoch} is malformed`;
+      throw new SiteLogFileError('DAMAGED', file, detail, { cause });
+    }
+  });
+}
+
+/** Where the events begin that are in the file: reading after this place skips nothing. */
+export function keptAfterOf(epochs: readonly EpochState[]): LogPlace {
+  const last = epochs.findLast(({ keptAfter }) => keptAfter > 0);
+  return last === undefined ? LOG_START : { epoch: last.epoch, position: last.keptAfter };
+}
+
+function readSite(db: DatabaseSync, file: string): SiteId {
+  const row = db.prepare('SELECT site FROM log').get();
   if (row === undefined) throw new SiteLogFileError('DAMAGED', file, 'the table log has no row');
   const site = readUuid(row.site as Uint8Array, 0);
   if (site === null) throw new SiteLogFileError('DAMAGED', file, 'the table log names no site');
-  const size = row.size as number;
-  try {
-    return {
-      site: site as SiteId,
-      epoch: row.epoch as number,
-      size,
-      edge: decodeEdge(row.tree_edge as Uint8Array, size),
-    };
-  } catch (cause) {
-    throw new SiteLogFileError('DAMAGED', file, 'the stored tree edge is malformed', { cause });
-  }
+  return site as SiteId;
 }
 
 /** The value of a pragma that has one number. */

@@ -6,12 +6,22 @@ import {
   equalBytes,
   type LogHead,
   type LogPlace,
+  placeKey,
+  placeOfKey,
   READ_BYTES_MAX,
   type RecordedEvent,
   rootOf,
+  type SealedEpoch,
 } from '@holdfast/core';
 import { sha256 } from './sha256.js';
-import { assertSiteLogFile, readSiteLogState, SiteLogFileError, type SiteLogState } from './site-log-file.js';
+import {
+  assertSiteLogFile,
+  keptAfterOf,
+  readEpochs,
+  readSiteLogState,
+  SiteLogFileError,
+  type SiteLogState,
+} from './site-log-file.js';
 
 /** A writer may hold the file for the blink of a WAL reset. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -31,8 +41,8 @@ export class SiteLogReader implements Disposable {
     this.#db = openForReading(file);
     try {
       assertSiteLogFile(this.#db, file);
-      const columns = 'SELECT position, header, data, leaf_hash FROM event';
-      this.#page = this.#db.prepare(`${columns} WHERE position > ? ORDER BY position LIMIT ?`);
+      const columns = 'SELECT key, header, data, leaf_hash FROM event';
+      this.#page = this.#db.prepare(`${columns} WHERE key > ? ORDER BY key LIMIT ?`);
       this.#streamPage = this.#db.prepare(
         `${columns} WHERE stream = ? AND revision > ? ORDER BY revision LIMIT ?`,
       );
@@ -46,9 +56,22 @@ export class SiteLogReader implements Disposable {
     return readSiteLogState(this.#db, this.#file);
   }
 
+  /** The epochs before the current one. */
+  epochs(): readonly SealedEpoch[] {
+    return readEpochs(this.#db, this.#file)
+      .slice(0, -1)
+      .map(({ epoch, size, edge }) => ({ epoch, size, root: rootOf(edge, size, sha256) }));
+  }
+
+  /** Reading after it gives the last `count` events. */
+  placeBeforeLast(count: number): LogPlace {
+    const row = this.#db.prepare('SELECT key FROM event ORDER BY key DESC LIMIT 1 OFFSET ?').get(count);
+    return row === undefined ? keptAfterOf(readEpochs(this.#db, this.#file)) : placeOfKey(row.key as number);
+  }
+
   read({ after, limit }: { readonly after: LogPlace; readonly limit: number }): readonly RecordedEvent[] {
     checkReadLimit(limit);
-    return this.#events(this.#page.iterate(this.#positionAfter(after), limit));
+    return this.#events(this.#page.iterate(placeKey(after), limit));
   }
 
   readStream(options: {
@@ -62,12 +85,6 @@ export class SiteLogReader implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
-  }
-
-  #positionAfter({ epoch, position }: LogPlace): number {
-    const current = this.state().epoch;
-    if (epoch === current) return position;
-    return epoch < current ? 0 : Number.MAX_SAFE_INTEGER;
   }
 
   #events(rows: Iterable<Record<string, unknown>>): readonly RecordedEvent[] {
@@ -84,9 +101,12 @@ export class SiteLogReader implements Disposable {
 
   /** Damaged bytes are never handed on as facts: what is read is proved to be what was written. */
   #event(row: Record<string, unknown>): RecordedEvent {
-    const position = row.position as number;
+    const { epoch, position } = placeOfKey(row.key as number);
     const damaged = (detail: string, cause?: unknown) =>
-      new SiteLogFileError('DAMAGED', this.#file, `position ${position}: ${detail}`, { position, cause });
+      new SiteLogFileError('DAMAGED', this.#file, `position ${epoch}/${position}: ${detail}`, {
+        position,
+        cause,
+      });
     let event: RecordedEvent;
     try {
       event = decodeRecordedEvent(row.header as Uint8Array, row.data as Uint8Array, sha256);
@@ -109,6 +129,8 @@ export interface SiteLogFile extends Disposable {
     readonly afterRevision: number | null;
     readonly limit: number;
   }): readonly RecordedEvent[];
+  /** Reading after it gives the last `count` events. */
+  placeBeforeLast(count: number): LogPlace;
 }
 
 /** Opens a site's log file for reading. Throws `SiteLogFileError`. */
@@ -121,6 +143,7 @@ export function readSiteLogFile(file: string): SiteLogFile {
     },
     read: options => reader.read(options),
     readStream: options => reader.readStream(options),
+    placeBeforeLast: count => reader.placeBeforeLast(count),
     [Symbol.dispose]: () => reader[Symbol.dispose](),
   };
 }

@@ -6,6 +6,7 @@ import {
   equalBytes,
   headerOffsets,
   leafHashOf,
+  placeOfKey,
   UUID_BYTES,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -13,7 +14,8 @@ import { sha256 } from './sha256.js';
 
 /** A row of the table `event`. */
 export interface EventRow {
-  readonly position: number;
+  /** Epoch × 2⁴⁰ + position. */
+  readonly key: number;
   readonly id: Uint8Array;
   readonly stream: string;
   readonly revision: number;
@@ -22,7 +24,7 @@ export interface EventRow {
   readonly leaf_hash: Uint8Array;
 }
 
-export const EVENT_COLUMNS = 'position, id, stream, revision, header, data, leaf_hash';
+export const EVENT_COLUMNS = 'key, id, stream, revision, header, data, leaf_hash';
 
 export type RowDamage =
   | 'HEADER_MALFORMED'
@@ -31,8 +33,7 @@ export type RowDamage =
   | 'LEAF_HASH_MISMATCH'
   /** A column says something else than the header. */
   | 'COLUMN_MISMATCH'
-  | 'WRONG_SITE'
-  | 'WRONG_EPOCH';
+  | 'WRONG_SITE';
 
 export interface NamedRowDamage {
   readonly code: RowDamage;
@@ -42,7 +43,7 @@ export interface NamedRowDamage {
 /** Everything that is wrong with a row by itself. `header` is null when it cannot be read. */
 export function examineRow(
   row: EventRow,
-  log: { readonly site: SiteId; readonly epoch: number },
+  site: SiteId,
 ): { readonly header: EventHeader | null; readonly damages: readonly NamedRowDamage[] } {
   const damages: NamedRowDamage[] = [];
   if (row.data.length > EVENT_DATA_BYTES_MAX) {
@@ -56,15 +57,13 @@ export function examineRow(
   }
   const header = readHeader(row.header, damages);
   if (header === null) return { header, damages };
-  if (header.site !== log.site)
-    damages.push({ code: 'WRONG_SITE', detail: `the header names ${header.site}` });
-  if (header.epoch !== log.epoch)
-    damages.push({ code: 'WRONG_EPOCH', detail: `the header names ${header.epoch}` });
+  if (header.site !== site) damages.push({ code: 'WRONG_SITE', detail: `the header names ${header.site}` });
+  const { epoch, position } = placeOfKey(row.key);
   const idInHeader = row.header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
   const differing = [
-    header.position === row.position
+    header.epoch === epoch && header.position === position
       ? null
-      : `position is ${row.position}, the header says ${header.position}`,
+      : `it stands at ${epoch}/${position}, the header says ${header.epoch}/${header.position}`,
     header.revision === row.revision
       ? null
       : `revision is ${row.revision}, the header says ${header.revision}`,

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { encodeEdge, extendEdge, firstEventOf, type TreeEdge, UUID_BYTES, writeUuid } from '@holdfast/core';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { encodeEdge, extendEdge, firstEventOf, type TreeEdge } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { type AppendFrame, decodeAppendFrame, encodeAppendFrame, frameBytesBound } from './append-frame.js';
@@ -11,36 +11,20 @@ import {
   prepareEventStatements,
   type WrittenAppend,
 } from './append-group.js';
-import { lockFile, primaryCodeOf } from './file-lock.js';
+import { primaryCodeOf } from './file-lock.js';
 import { sha256 } from './sha256.js';
-import {
-  assertSiteLogFile,
-  pragma,
-  readSiteLogState,
-  SITE_LOG_APPLICATION_ID,
-  SITE_LOG_USER_VERSION,
-  SiteLogFileError,
-  type SiteLogState,
-  siteLogTables,
-} from './site-log-file.js';
-import { verifyTail } from './site-log-tail.js';
+import type { SiteLogState } from './site-log-file.js';
+import { openSiteLogForWriting, type SiteLogForWriting } from './site-log-opening.js';
 
 /** The first append of a group waits at most this long for the commit to begin. */
 export const GROUP_MS_MAX = 2;
 /** Streams whose last revision is remembered; the others are looked up in the index. About 10 MB when full. */
 const REMEMBERED_STREAMS_MAX = 65_536;
-/** Pages (of 4 KiB) in the write-ahead log before they are moved into the file: SQLite's 1000 stalls commits more often. */
-export const WAL_CHECKPOINT_PAGES = 4000;
-/** The write-ahead log is cut back to this many bytes after a burst. */
-export const WAL_BYTES_KEPT = 64 * 1024 * 1024;
-/** A reader may hold the file for a moment; a second writer is caught by the lock file long before. */
-const BUSY_TIMEOUT_MS = 5000;
 /** Primary result codes of SQLite. */
 const SQLITE_FULL = 13;
 const SQLITE_CONSTRAINT = 19;
 /** After the ballast was thrown off, this long until it is tried to take it again. */
 const BALLAST_RETRY_MS = 60_000;
-const EPOCH = 1;
 
 export interface WrittenGroup {
   readonly outcomes: readonly WrittenAppend[];
@@ -94,24 +78,14 @@ function openWriter(
   options: SiteLogWriterOptions,
   [ballast, openingBallast]: readonly [Ballast, Ballast],
 ): SiteLogWriter {
-  const { file, site } = options;
-  const lock = lockLog(file);
-  let db: DatabaseSync | null = null;
+  const opened = openSiteLogForWriting(options.file, options.site);
   try {
-    db = openForWriting(file);
-    createTables(db, file, site);
-    const state = readSiteLogState(db, file);
-    if (state.site !== site) {
-      throw new SiteLogFileError('WRONG_SITE', file, `it is the log of ${state.site}, not of ${site}`);
-    }
-    const recordedAt = verifyTail(db, file, state);
     const { monotonicMs } = options;
-    const writer = new SiteLogWriter({ db, lock, ballast, openingBallast, state, recordedAt, monotonicMs });
-    if (state.size === 0) writer.writeFirstEvent(options.nowMs);
+    const writer = new SiteLogWriter({ ...opened, ballast, openingBallast, monotonicMs });
+    if (opened.state.size === 0) writer.writeFirstEvent(options.nowMs);
     return writer;
   } catch (error) {
-    db?.close();
-    lock[Symbol.dispose]();
+    opened[Symbol.dispose]();
     throw error;
   }
 }
@@ -119,31 +93,29 @@ function openWriter(
 /** The one writer of a log file. Synchronous: it lives in a thread of its own. */
 export class SiteLogWriter implements Disposable {
   readonly #db: DatabaseSync;
-  readonly #lock: Disposable;
+  readonly #opened: Disposable;
   readonly #ballast: Ballast;
   readonly #openingBallast: Ballast;
   readonly #monotonicMs: () => number;
   readonly #statements: EventStatements;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
-  readonly #updateLog: StatementSync;
+  readonly #updateEpoch: StatementSync;
   readonly #lastRevision: StatementSync;
   readonly #revisions = new Map<string, number>();
   #state: SiteLogState;
   #recordedAt: bigint;
   #takeBallastAtMs = 0;
 
-  constructor(opened: {
-    readonly db: DatabaseSync;
-    readonly lock: Disposable;
-    readonly ballast: Ballast;
-    readonly openingBallast: Ballast;
-    readonly state: SiteLogState;
-    readonly recordedAt: bigint;
-    readonly monotonicMs: () => number;
-  }) {
+  constructor(
+    opened: SiteLogForWriting & {
+      readonly ballast: Ballast;
+      readonly openingBallast: Ballast;
+      readonly monotonicMs: () => number;
+    },
+  ) {
     this.#db = opened.db;
-    this.#lock = opened.lock;
+    this.#opened = opened;
     this.#ballast = opened.ballast;
     this.#openingBallast = opened.openingBallast;
     this.#state = opened.state;
@@ -152,7 +124,7 @@ export class SiteLogWriter implements Disposable {
     this.#statements = prepareEventStatements(this.#db);
     this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
     this.#commit = this.#db.prepare('COMMIT');
-    this.#updateLog = this.#db.prepare('UPDATE log SET size = ?, tree_edge = ?');
+    this.#updateEpoch = this.#db.prepare('UPDATE epoch SET size = ?, tree_edge = ? WHERE epoch = ?');
     this.#lastRevision = this.#db.prepare('SELECT max(revision) AS revision FROM event WHERE stream = ?');
   }
 
@@ -211,13 +183,12 @@ export class SiteLogWriter implements Disposable {
     readonly signedAtMs: number;
   }): void {
     this.#db
-      .prepare('INSERT OR REPLACE INTO checkpoint (size, note, signed_at_ms) VALUES (?, ?, ?)')
-      .run(checkpoint.size, checkpoint.note, checkpoint.signedAtMs);
+      .prepare('INSERT OR REPLACE INTO checkpoint (epoch, size, note, signed_at_ms) VALUES (?, ?, ?, ?)')
+      .run(this.#state.epoch, checkpoint.size, checkpoint.note, checkpoint.signedAtMs);
   }
 
   [Symbol.dispose](): void {
-    this.#db.close();
-    this.#lock[Symbol.dispose]();
+    this.#opened[Symbol.dispose]();
   }
 
   #transact(fill: (group: AppendGroup) => void): WrittenGroup {
@@ -225,13 +196,14 @@ export class SiteLogWriter implements Disposable {
     this.#begin.run();
     try {
       const group = new AppendGroup(this.#statements, {
+        epoch: before.epoch,
         size: before.size,
         recordedAt: this.#recordedAt,
         lastRevisionOf: stream => this.#lastRevisionOf(stream),
       });
       fill(group);
       const edge = extendEdge(before.edge, before.size, group.leafHashes, sha256);
-      if (group.size > before.size) this.#updateLog.run(group.size, encodeEdge(edge));
+      if (group.size > before.size) this.#updateEpoch.run(group.size, encodeEdge(edge), before.epoch);
       const committingMs = this.#monotonicMs();
       this.#commit.run();
       const commitMs = this.#monotonicMs() - committingMs;
@@ -272,49 +244,4 @@ export class SiteLogWriter implements Disposable {
 
 function isDiskFull(error: unknown): boolean {
   return primaryCodeOf(error) === SQLITE_FULL || (error instanceof Error && isDiskFull(error.cause));
-}
-
-/** Two writers would each believe in their own tail. */
-function lockLog(file: string): Disposable {
-  const lock = lockFile(`${file}.lock`);
-  if (lock === null) throw new SiteLogFileError('IN_USE', file, 'another process writes this log');
-  return lock;
-}
-
-function openForWriting(file: string): DatabaseSync {
-  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
-  try {
-    // Must stand before the first table; lets retention give pages back in small steps.
-    db.exec('PRAGMA auto_vacuum = INCREMENTAL');
-    db.exec('PRAGMA journal_mode = WAL');
-    // An acknowledged event survives a power cut. Group commit makes this cheap.
-    db.exec('PRAGMA synchronous = FULL');
-    db.exec(`PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES}`);
-    db.exec(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
-    return db;
-  } catch (cause) {
-    db.close();
-    throw new SiteLogFileError('UNREADABLE', file, String(cause), { cause });
-  }
-}
-
-/** Gives an empty file its tables; of any other it demands that they are ours. */
-function createTables(db: DatabaseSync, file: string, site: SiteId): void {
-  const tableCount = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get()?.count;
-  if (tableCount !== 0 || pragma(db, 'application_id') !== 0) {
-    assertSiteLogFile(db, file);
-    return;
-  }
-  const siteBytes = new Uint8Array(UUID_BYTES);
-  if (!writeUuid(site, siteBytes, 0)) throw new TypeError(`'${site}' is not a lower-case UUID`);
-  db.exec('BEGIN IMMEDIATE');
-  db.exec(siteLogTables);
-  db.exec(`PRAGMA application_id = ${SITE_LOG_APPLICATION_ID}`);
-  db.exec(`PRAGMA user_version = ${SITE_LOG_USER_VERSION}`);
-  db.prepare('INSERT INTO log (singleton, site, epoch, size, tree_edge) VALUES (1, ?, ?, 0, ?)').run(
-    siteBytes,
-    EPOCH,
-    new Uint8Array(0),
-  );
-  db.exec('COMMIT');
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { equalBytes, LOG_START, type NewEvent, openCheckpoint, placeOf } from '@holdfast/core';
+import { equalBytes, LOG_START, type NewEvent, openCheckpoint, placeKey, placeOf } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -21,6 +21,7 @@ const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-open-log-'));
 test.after(() => rmSync(directory, { recursive: true }));
 
 const placeAt = (position: number) => ({ epoch: 1, position });
+const keyAt = (position: number) => placeKey(placeAt(position));
 const newFile = () => path.join(directory, `${randomBytes(6).toString('hex')}.sqlite`);
 const open = (file: string, now: () => number = Date.now) =>
   openSqliteSiteLog({ file, site, now, signingKey, checkpointIntervalMs: 3_600_000 });
@@ -83,9 +84,9 @@ test('continues where it was closed: positions, revisions, root, ids and a clock
 test('grows a tree over more than one tail that verification agrees with', async () => {
   const file = await fileWith(2600);
   await using log = await open(file);
-  const { head, damages, signedSize } = await verifySiteLog({ file, key: signingKey });
+  const { head, damages, signedCount } = await verifySiteLog({ file, key: signingKey });
   assert.equal(damages, []);
-  assert.equal([head?.size, signedSize], [2601, 2601]);
+  assert.equal([head?.size, signedCount], [2601, 2601]);
   assert.ok(equalBytes(head!.root, log.head().root));
 });
 
@@ -100,8 +101,8 @@ test('signs where it stands, and keeps the last checkpoint in the file when it i
     assert.equal(head, log.head());
     await log.append([{ stream: 'a', expected: 'any', events: newEvents(5) }]);
   }
-  const { signedSize, checkpointCount } = await verifySiteLog({ file, key: signingKey });
-  assert.equal([signedSize, checkpointCount], [8, 2]);
+  const { signedCount, checkpointCount } = await verifySiteLog({ file, key: signingKey });
+  assert.equal([signedCount, checkpointCount], [8, 2]);
 });
 
 test('is read by others while it is written', async () => {
@@ -140,11 +141,11 @@ test('refuses a second writer, another site, a newer layout and what is no log',
 
 test('refuses to write behind a damaged tail, and names the position', async () => {
   const damages: readonly (readonly [sql: string, position: number])[] = [
-    ["UPDATE event SET data = x'7b7d' WHERE position = 9", 9],
-    ['DELETE FROM event WHERE position = 7', 7],
-    ['DELETE FROM event WHERE position = 11', 11],
-    ["UPDATE event SET stream = 'b' WHERE position = 10", 10],
-    ['UPDATE log SET tree_edge = zeroblob(length(tree_edge))', 1],
+    [`UPDATE event SET data = x'7b7d' WHERE key = ${keyAt(9)}`, 9],
+    [`DELETE FROM event WHERE key = ${keyAt(7)}`, 7],
+    [`DELETE FROM event WHERE key = ${keyAt(11)}`, 11],
+    [`UPDATE event SET stream = 'b' WHERE key = ${keyAt(10)}`, 10],
+    ['UPDATE epoch SET tree_edge = zeroblob(length(tree_edge))', 1],
   ];
   for (const [sql, position] of damages) {
     const file = await fileWith(10);
@@ -155,7 +156,7 @@ test('refuses to write behind a damaged tail, and names the position', async () 
 
 test('hands on no event whose bytes are not those that were written', async () => {
   const file = await fileWith(1500);
-  change(file, "UPDATE event SET data = x'7b7d' WHERE position = 5");
+  change(file, `UPDATE event SET data = x'7b7d' WHERE key = ${keyAt(5)}`);
   await using log = await open(file);
   assert.is((await log.read({ after: placeAt(5), limit: 10 })).length, 10);
   assert.equal(await faultOf(log.read({ after: LOG_START, limit: 10 })), ['DAMAGED', 5]);

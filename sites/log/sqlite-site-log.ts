@@ -11,11 +11,13 @@ import {
   type LogHead,
   type LogPlace,
   type NoteSigner,
+  type PulledHistory,
   type RecordedEvent,
+  type ReopenableLog,
+  type ReopenOutcome,
   rootOf,
   type SealedEpoch,
   type SignedCheckpoint,
-  type SiteLog,
   SiteLogClosedError,
   type StreamAppend,
   signCheckpoint,
@@ -23,6 +25,7 @@ import {
 import type { SiteId } from '@holdfast/schema';
 import type { WrittenAppend } from './append-group.js';
 import { noteSigner } from './ed25519-notes.js';
+import { reopenSiteLogFile } from './reopen-site-log.js';
 import { sha256 } from './sha256.js';
 import { SiteLogReader } from './site-log-reader.js';
 import { WriterThread, type WrittenEnd } from './writer-thread.js';
@@ -42,7 +45,9 @@ export interface SqliteSiteLogOptions {
 }
 
 /** A durable site log: what it has acknowledged survives a power cut. */
-export interface SqliteSiteLog extends SiteLog, CheckpointSource {}
+export interface SqliteSiteLog extends ReopenableLog, CheckpointSource {
+  reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>>;
+}
 
 /**
  * Opens a site's log, or creates it with `LogEpochOpened` as its first event. Throws `SiteLogFileError` when another process
@@ -85,8 +90,10 @@ interface LogTail {
 }
 
 class SqliteSiteLogOnThread implements SqliteSiteLog {
+  readonly #options: SqliteSiteLogOptions;
   readonly #site: SiteId;
   readonly #epoch: number;
+  readonly #epochs: readonly SealedEpoch[];
   readonly #now: () => number;
   readonly #thread: WriterThread;
   readonly #reader: SiteLogReader;
@@ -110,11 +117,13 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
       readonly signer: NoteSigner;
     },
   ) {
+    this.#options = options;
     this.#site = options.site;
     this.#epoch = options.epoch;
     this.#now = options.now;
     this.#thread = options.thread;
     this.#reader = options.reader;
+    this.#epochs = options.reader.epochs();
     this.#growth = options.growth;
     this.#tail = options.tail;
     this.#signer = options.signer;
@@ -146,7 +155,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   }
 
   epochs(): readonly SealedEpoch[] {
-    return [];
+    return this.#epochs;
   }
 
   async read(options: {
@@ -179,6 +188,16 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     const checkpoint = this.#sign();
     if (this.#now() - this.#stored.atMs >= this.#checkpointIntervalMs) this.#storeCheckpoint();
     return checkpoint;
+  }
+
+  async reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>> {
+    this.#assertOpen();
+    const { file, site, now } = this.#options;
+    const { publicKey } = this.#signer;
+    await this[Symbol.asyncDispose]();
+    const refusal = await reopenSiteLogFile({ file, site, publicKey, nowMs: now(), history });
+    const log = await openSqliteSiteLog(this.#options);
+    return refusal === null ? { reopened: true, log } : { reopened: false, log, refusal };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -223,5 +242,5 @@ function outcomeOf(written: WrittenAppend, eventCount: number, epoch: number): A
   }
   if ('refusal' in written) return { appended: false, refusal: written.refusal };
   const { firstPosition, lastPosition } = written;
-  return { appended: true, epoch, firstPosition, lastPosition, replayed: true };
+  return { appended: true, epoch: written.epoch, firstPosition, lastPosition, replayed: true };
 }

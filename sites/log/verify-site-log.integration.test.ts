@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { leafHashOf, type NewEvent } from '@holdfast/core';
+import { leafHashOf, type NewEvent, placeKey } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -16,6 +16,7 @@ const test = suite('verify a site log');
 const site = v7() as SiteId;
 const key = generateKeyPairSync('ed25519').privateKey;
 const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-verify-log-'));
+const keyAt = (position: number) => placeKey({ epoch: 1, position });
 const genuine = path.join(directory, 'genuine.sqlite');
 /** Events beside `LogEpochOpened`; checkpoints are stored behind these positions and at the end. */
 const EVENTS = 40;
@@ -87,7 +88,7 @@ test('proves a genuine file, and says how far it is signed', async () => {
   assert.equal(verification.damages, []);
   assert.is(verification.head?.size, EVENTS + 1);
   assert.is(verification.checkpointCount, CHECKPOINTS.length + 1);
-  assert.is(verification.signedSize, EVENTS + 1);
+  assert.is(verification.signedCount, EVENTS + 1);
 });
 
 test('names the event of which a byte of data was flipped', async () => {
@@ -96,7 +97,7 @@ test('names the event of which a byte of data was flipped', async () => {
 
 test('names the event of which a byte of the header was flipped', async () => {
   const db = new DatabaseSync(genuine, { readOnly: true });
-  const header = db.prepare('SELECT header FROM event WHERE position = 21').get()?.header as Uint8Array;
+  const header = db.prepare(`SELECT header FROM event WHERE key = ${keyAt(21)}`).get()?.header as Uint8Array;
   db.close();
   // The last byte of occurredAtMs: the header still reads well.
   assert.equal(await damagesOf(flipped(header, 71)), ['LEAF_HASH_MISMATCH 21']);
@@ -104,21 +105,21 @@ test('names the event of which a byte of the header was flipped', async () => {
 });
 
 test('names the event that was deleted', async () => {
-  const file = tampered(db => db.exec('DELETE FROM event WHERE position = 20'));
+  const file = tampered(db => db.exec(`DELETE FROM event WHERE key = ${keyAt(20)}`));
   assert.equal(await damagesOf(file), ['EVENT_MISSING 20', 'REVISION_MISSING 23']);
 });
 
 test('names the events that were cut off the end, and the checkpoint that knew them', async () => {
-  const file = tampered(db => db.exec('DELETE FROM event WHERE position > 38'));
+  const file = tampered(db => db.exec(`DELETE FROM event WHERE key > ${keyAt(38)}`));
   assert.equal(await damagesOf(file), ['EVENT_MISSING 39', 'CHECKPOINT_BEYOND_END 41']);
 });
 
 test('names both events that changed places', async () => {
   const file = tampered(db =>
     db.exec(`
-      UPDATE event SET position = -1 WHERE position = 15;
-      UPDATE event SET position = 15 WHERE position = 25;
-      UPDATE event SET position = 25 WHERE position = -1;
+      UPDATE event SET key = -1 WHERE key = ${keyAt(15)};
+      UPDATE event SET key = ${keyAt(15)} WHERE key = ${keyAt(25)};
+      UPDATE event SET key = ${keyAt(25)} WHERE key = -1;
     `),
   );
   const damages = await damagesOf(file);
@@ -127,23 +128,23 @@ test('names both events that changed places', async () => {
 });
 
 test('names the event of which a column was changed', async () => {
-  const file = tampered(db => db.exec("UPDATE event SET stream = 'alarm-9' WHERE position = 41"));
+  const file = tampered(db => db.exec(`UPDATE event SET stream = 'alarm-9' WHERE key = ${keyAt(41)}`));
   assert.equal(await damagesOf(file), ['COLUMN_MISMATCH 41', 'REVISION_MISSING 41']);
 });
 
 test('finds a rewritten event whose leaf hash was rewritten with it between two checkpoints', async () => {
   const file = tampered(db => {
-    const row = db.prepare('SELECT header FROM event WHERE position = 20').get();
+    const row = db.prepare(`SELECT header FROM event WHERE key = ${keyAt(20)}`).get();
     const data = Buffer.from('{"mark":"never happened"}');
     const leafHash = leafHashOf(row?.header as Uint8Array, data, sha256);
-    db.prepare('UPDATE event SET data = ?, leaf_hash = ? WHERE position = 20').run(data, leafHash);
+    db.prepare(`UPDATE event SET data = ?, leaf_hash = ? WHERE key = ${keyAt(20)}`).run(data, leafHash);
   });
-  const { damages, signedSize } = await verifySiteLog({ file, key });
+  const { damages, signedCount } = await verifySiteLog({ file, key });
   assert.equal(
     damages.map(({ code, position }) => `${code} ${position}`),
     ['CHECKPOINT_ROOT_MISMATCH 31', 'CHECKPOINT_ROOT_MISMATCH 41', 'TREE_EDGE_MISMATCH 41'],
   );
-  assert.is(signedSize, 11);
+  assert.is(signedCount, 11);
 });
 
 test('tells a checkpoint by another key, and one that was altered', async () => {

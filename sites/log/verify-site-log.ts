@@ -3,17 +3,29 @@ import type { DatabaseSync } from 'node:sqlite';
 import {
   CheckpointError,
   checkpointHead,
+  comparePlaces,
+  type EventHeader,
+  endOf,
   equalBytes,
   extendEdge,
   type LogHead,
+  type LogPlace,
   openCheckpoint,
+  opensBehind,
+  placeOfKey,
   rootOf,
   type TreeEdge,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { rawPublicKey, verifyNote } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
-import { assertSiteLogFile, readSiteLogState, SiteLogFileError, type SiteLogState } from './site-log-file.js';
+import {
+  assertSiteLogFile,
+  type EpochState,
+  readEpochs,
+  readSiteLogState,
+  SiteLogFileError,
+} from './site-log-file.js';
 import { openForReading } from './site-log-reader.js';
 import { EVENT_COLUMNS, type EventRow, examineRow, type RowDamage } from './site-log-row.js';
 
@@ -31,6 +43,10 @@ export type SiteLogDamageCode =
   | 'EVENT_MISSING'
   /** There are events beyond the size that the log believes to have. */
   | 'EVENT_BEYOND_SIZE'
+  /** There is an event in front of the place from which on the log keeps them. */
+  | 'EVENT_TRUNCATED'
+  /** An epoch does not begin with a `LogEpochOpened` that names the end of the one before. */
+  | 'EPOCH_NOT_LINKED'
   /** `recordedAt` does not grow. */
   | 'CLOCK_RAN_BACK'
   | 'REVISION_MISSING'
@@ -46,6 +62,8 @@ export type SiteLogDamageCode =
 
 export interface SiteLogDamage {
   readonly code: SiteLogDamageCode;
+  /** Null when it is about the file. */
+  readonly epoch: number | null;
   /** The event's position, a checkpoint's size, or null when it is about the file. */
   readonly position: number | null;
   readonly detail: string;
@@ -53,19 +71,23 @@ export interface SiteLogDamage {
 
 export interface SiteLogVerification {
   readonly file: string;
-  /** What the leaves in the file amount to; null when some are not there. */
+  /** What the leaves of the current epoch amount to; null when some are not there. */
   readonly head: LogHead | null;
+  /** Events in the file, of all epochs. */
+  readonly eventCount: number;
+  /** Those of them behind which the site's signature stands: up to the largest checkpoint of their epoch that was proved. */
+  readonly signedCount: number;
   readonly checkpointCount: number;
-  /** The size of the largest checkpoint that was proved: up to here the site's signature stands behind the log. */
-  readonly signedSize: number;
   /** Empty when everything is proved. At most `DAMAGES_NAMED_MAX`. */
   readonly damages: readonly SiteLogDamage[];
 }
 
 /**
- * Proves a log file: every leaf, every column against its header, dense positions and revisions, the tree, and every stored
- * checkpoint, with its signature when the site's public key is given. Reads only, and works beside a site that
- * writes the file: it proves what was committed when it began. Throws only when the signal is aborted.
+ * Proves a log file: every leaf, every column against its header, dense positions and revisions, the tree of every epoch, that
+ * each epoch opens behind the very end of the one before, and every stored checkpoint, with its signature when the site's
+ * public key is given. Where the beginning of the log was removed, the stored edge stands for it, and the signed roots behind
+ * it prove that edge. Reads only, and works beside a site that writes the file: it proves what was committed when it began.
+ * Throws only when the signal is aborted.
  */
 export async function verifySiteLog(options: {
   readonly file: string;
@@ -80,51 +102,43 @@ export async function verifySiteLog(options: {
     try {
       assertSiteLogFile(db, file);
       db.exec('BEGIN');
-      const state = readSiteLogState(db, file);
+      const { site } = readSiteLogState(db, file);
       checkStructure(db, damages);
-      const checkpoints = readCheckpoints(db, state, options.key, damages);
-      const proved = await proveEvents(db, state, checkpoints, damages, options.signal);
+      const checkpoints = readCheckpoints(db, site, options.key, damages);
+      const log = { site, epochs: readEpochs(db, file), checkpoints };
+      const proved = await proveEvents(db, log, damages, options.signal);
       checkRevisions(db, damages);
-      return {
-        file,
-        head: proved.head,
-        checkpointCount: checkpoints.length,
-        signedSize: proved.signedSize,
-        damages: damages.named,
-      };
+      return { file, ...proved, checkpointCount: checkpoints.length, damages: damages.named };
     } finally {
       db.close();
     }
   } catch (error) {
     if (options.signal?.aborted || !isFileFault(error)) throw error;
     damages.add('FILE_UNREADABLE', null, error.message);
-    return { file, head: null, checkpointCount: 0, signedSize: 0, damages: damages.named };
+    const nothing = { head: null, eventCount: 0, signedCount: 0, checkpointCount: 0 };
+    return { file, ...nothing, damages: damages.named };
   }
 }
 
 class DamageList {
   readonly named: SiteLogDamage[] = [];
 
-  add(code: SiteLogDamageCode, position: number | null, detail: string): void {
-    if (this.named.length < DAMAGES_NAMED_MAX) this.named.push({ code, position, detail });
+  add(code: SiteLogDamageCode, at: LogPlace | null, detail: string): void {
+    if (this.named.length >= DAMAGES_NAMED_MAX) return;
+    this.named.push({ code, epoch: at?.epoch ?? null, position: at?.position ?? null, detail });
   }
-}
-
-interface StoredCheckpoint {
-  readonly size: number;
-  readonly root: Uint8Array;
 }
 
 function readCheckpoints(
   db: DatabaseSync,
-  log: { readonly site: SiteId; readonly epoch: number },
+  site: SiteId,
   key: KeyObject | null,
   damages: DamageList,
-): readonly StoredCheckpoint[] {
+): readonly LogHead[] {
   const publicKey = key === null ? null : rawPublicKey(key);
-  const checkpoints: StoredCheckpoint[] = [];
-  for (const row of db.prepare('SELECT size, note FROM checkpoint ORDER BY size').all()) {
-    const size = row.size as number;
+  const checkpoints: LogHead[] = [];
+  for (const row of db.prepare('SELECT epoch, size, note FROM checkpoint ORDER BY epoch, size').all()) {
+    const at = { epoch: row.epoch as number, position: row.size as number };
     const note = row.note as string;
     let head: LogHead;
     try {
@@ -133,12 +147,12 @@ function readCheckpoints(
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
       const isSignature = error.failure === 'BAD_SIGNATURE' || error.failure === 'NO_SIGNATURE_BY_KEY';
-      damages.add(isSignature ? 'CHECKPOINT_SIGNATURE' : 'CHECKPOINT_MALFORMED', size, error.message);
+      damages.add(isSignature ? 'CHECKPOINT_SIGNATURE' : 'CHECKPOINT_MALFORMED', at, error.message);
       continue;
     }
-    if (head.site !== log.site || head.epoch !== log.epoch || head.size !== size) {
+    if (head.site !== site || comparePlaces(endOf(head), at) !== 0) {
       const of = `it is of ${head.site}, epoch ${head.epoch}, size ${head.size}`;
-      damages.add('CHECKPOINT_OF_ANOTHER_LOG', size, of);
+      damages.add('CHECKPOINT_OF_ANOTHER_LOG', at, of);
       continue;
     }
     checkpoints.push(head);
@@ -148,104 +162,186 @@ function readCheckpoints(
 
 interface ProvedEvents {
   readonly head: LogHead | null;
-  readonly signedSize: number;
+  readonly eventCount: number;
+  readonly signedCount: number;
 }
 
 async function proveEvents(
   db: DatabaseSync,
-  state: SiteLogState,
-  checkpoints: readonly StoredCheckpoint[],
+  log: LogToProve,
   damages: DamageList,
   signal: AbortSignal | undefined,
 ): Promise<ProvedEvents> {
   const page = db.prepare(
-    `SELECT ${EVENT_COLUMNS} FROM event WHERE position > ? ORDER BY position LIMIT ${PAGE_EVENTS}`,
+    `SELECT ${EVENT_COLUMNS} FROM event WHERE key > ? ORDER BY key LIMIT ${PAGE_EVENTS}`,
   );
-  const proof = new EventsProof(state, checkpoints, damages);
+  const proof = new LogProof(log, damages);
   for (let after = Number.MIN_SAFE_INTEGER; ; ) {
     signal?.throwIfAborted();
     const rows = page.all(after) as unknown as readonly EventRow[];
     const last = rows.at(-1);
     if (last === undefined) break;
     for (const row of rows) proof.take(row);
-    after = last.position;
+    after = last.key;
     // A large log takes minutes; whoever shares this thread gets a turn between pages.
     await new Promise(resolve => setImmediate(resolve));
   }
   return proof.finish();
 }
 
-/** Walks the events in order, growing the tree and meeting the checkpoints on the way. */
-class EventsProof {
-  readonly #state: SiteLogState;
-  readonly #checkpoints: readonly StoredCheckpoint[];
-  readonly #damages: DamageList;
-  #nextCheckpoint = 0;
-  #signedSize = 0;
-  #size = 0;
-  #edge: TreeEdge = [];
-  #recordedAt = -1n;
-  /** Once an event is missing, no root after it can be right, and each would only repeat that. */
-  #isComplete = true;
+interface LogToProve {
+  readonly site: SiteId;
+  readonly epochs: readonly EpochState[];
+  readonly checkpoints: readonly LogHead[];
+}
 
-  constructor(state: SiteLogState, checkpoints: readonly StoredCheckpoint[], damages: DamageList) {
-    this.#state = state;
-    this.#checkpoints = checkpoints;
+/** Walks the events of all epochs in order. */
+class LogProof {
+  readonly #log: LogToProve;
+  readonly #damages: DamageList;
+  #epochsLeft: readonly EpochState[];
+  #proof: EpochProof;
+  #recordedAt = -1n;
+  #eventCount = 0;
+  #signedCount = 0;
+
+  constructor(log: LogToProve, damages: DamageList) {
+    this.#log = log;
     this.#damages = damages;
+    this.#epochsLeft = log.epochs.slice(1);
+    this.#proof = this.#begin(log.epochs[0]!);
   }
 
   take(row: EventRow): void {
-    const expected = this.#size + 1;
-    if (row.position > expected) {
-      const missing = row.position - expected;
-      const detail = missing === 1 ? 'not there' : `${missing} events are not there`;
-      this.#damages.add('EVENT_MISSING', expected, detail);
-      this.#isComplete = false;
+    const place = placeOfKey(row.key);
+    const { epoch } = place;
+    while (epoch > this.#proof.epoch && this.#next());
+    this.#eventCount += 1;
+    const { header, damages } = examineRow(row, this.#log.site);
+    for (const { code, detail } of damages) this.#damages.add(code, place, detail);
+    if (epoch !== this.#proof.epoch) {
+      this.#damages.add('EVENT_BEYOND_SIZE', place, `the log has no epoch ${epoch}`);
+      return;
     }
-    if (row.position < 1) this.#damages.add('COLUMN_MISMATCH', row.position, 'positions begin at 1');
-    const { header, damages } = examineRow(row, this.#state);
-    for (const { code, detail } of damages) this.#damages.add(code, row.position, detail);
     if (header !== null && damages.length === 0) {
       if (header.recordedAt <= this.#recordedAt) {
-        this.#damages.add(
-          'CLOCK_RAN_BACK',
-          row.position,
-          'recordedAt is not later than that of the event before',
-        );
+        const detail = 'recordedAt is not later than that of the event before';
+        this.#damages.add('CLOCK_RAN_BACK', place, detail);
       }
       this.#recordedAt = header.recordedAt;
     }
-    if (row.position > this.#state.size) {
-      this.#damages.add('EVENT_BEYOND_SIZE', row.position, `the size of the log is ${this.#state.size}`);
-    }
-    if (this.#isComplete) this.#edge = extendEdge(this.#edge, this.#size, [row.leaf_hash], sha256);
-    this.#size = Math.max(0, row.position);
-    if (this.#isComplete) this.#meetCheckpoints();
+    if (place.position === 1 && damages.length === 0) this.#checkOpening(header!, row.data, place);
+    this.#proof.take(row, place);
   }
 
   finish(): ProvedEvents {
-    if (this.#size < this.#state.size) {
-      const missing = `${this.#state.size - this.#size} events are not there, the log ends at ${this.#size}`;
-      this.#damages.add('EVENT_MISSING', this.#size + 1, missing);
+    while (this.#next());
+    const head = this.#end();
+    for (const { epoch, size } of this.#log.checkpoints) {
+      if (this.#log.epochs.some(known => known.epoch === epoch)) continue;
+      this.#damages.add('CHECKPOINT_BEYOND_END', { epoch, position: size }, `the log has no epoch ${epoch}`);
+    }
+    return { head, eventCount: this.#eventCount, signedCount: this.#signedCount };
+  }
+
+  #begin(state: EpochState): EpochProof {
+    const checkpoints = this.#log.checkpoints.filter(({ epoch }) => epoch === state.epoch);
+    return new EpochProof(this.#log.site, state, checkpoints, this.#damages);
+  }
+
+  /** Goes over to the next epoch; false when there is none. */
+  #next(): boolean {
+    const [next, ...left] = this.#epochsLeft;
+    if (next === undefined) return false;
+    this.#end();
+    this.#proof = this.#begin(next);
+    this.#epochsLeft = left;
+    return true;
+  }
+
+  #end(): LogHead | null {
+    const { head, signedSize, keptAfter } = this.#proof.finish();
+    this.#signedCount += Math.max(0, signedSize - keptAfter);
+    return head;
+  }
+
+  #checkOpening(header: EventHeader, data: Uint8Array, place: LogPlace): void {
+    const before = this.#log.epochs.findLast(({ epoch }) => epoch < place.epoch);
+    if (before === undefined) return;
+    const { epoch, size, edge } = before;
+    if (opensBehind({ ...header, data }, { epoch, size, root: rootOf(edge, size, sha256) })) return;
+    this.#damages.add('EPOCH_NOT_LINKED', place, `it does not open the epoch behind ${epoch}/${size}`);
+  }
+}
+
+/** Walks the events of one epoch in order, growing its tree and meeting its checkpoints on the way. */
+class EpochProof {
+  readonly #site: SiteId;
+  readonly #state: EpochState;
+  readonly #checkpoints: readonly LogHead[];
+  readonly #damages: DamageList;
+  #nextCheckpoint = 0;
+  #signedSize = 0;
+  #size: number;
+  #edge: TreeEdge;
+  /** Once an event is missing, no root after it can be right, and each would only repeat that. */
+  #isComplete = true;
+
+  constructor(site: SiteId, state: EpochState, checkpoints: readonly LogHead[], damages: DamageList) {
+    this.#site = site;
+    this.#state = state;
+    this.#damages = damages;
+    this.#size = state.keptAfter;
+    this.#edge = state.keptEdge;
+    // Of what was removed, only its end can still be proved.
+    this.#checkpoints = checkpoints.filter(({ size }) => size >= state.keptAfter);
+    if (state.keptAfter > 0) this.#meetCheckpoints();
+  }
+
+  get epoch(): number {
+    return this.#state.epoch;
+  }
+
+  take(row: EventRow, place: LogPlace): void {
+    const { position } = place;
+    const expected = this.#size + 1;
+    if (position > expected) {
+      const missing = position - expected;
+      const detail = missing === 1 ? 'not there' : `${missing} events are not there`;
+      this.#add('EVENT_MISSING', expected, detail);
       this.#isComplete = false;
     }
-    const { edge } = this.#state;
+    if (position < 1) this.#add('COLUMN_MISMATCH', position, 'positions begin at 1');
+    else if (position < expected) {
+      this.#add('EVENT_TRUNCATED', position, `the log begins after ${this.#state.keptAfter}`);
+      return;
+    }
+    if (position > this.#state.size) {
+      this.#add('EVENT_BEYOND_SIZE', position, `the size of the log is ${this.#state.size}`);
+    }
+    if (this.#isComplete) this.#edge = extendEdge(this.#edge, this.#size, [row.leaf_hash], sha256);
+    this.#size = Math.max(0, position);
+    if (this.#isComplete) this.#meetCheckpoints();
+  }
+
+  finish(): { readonly head: LogHead | null; readonly signedSize: number; readonly keptAfter: number } {
+    const { epoch, keptAfter, edge } = this.#state;
+    if (this.#size < this.#state.size) {
+      const missing = `${this.#state.size - this.#size} events are not there, the log ends at ${this.#size}`;
+      this.#add('EVENT_MISSING', this.#size + 1, missing);
+      this.#isComplete = false;
+    }
     if (this.#isComplete && this.#size === this.#state.size && !isSameEdge(edge, this.#edge)) {
-      this.#damages.add('TREE_EDGE_MISMATCH', this.#size, 'the stored tree edge is not that of the events');
+      this.#add('TREE_EDGE_MISMATCH', this.#size, 'the stored tree edge is not that of the events');
     }
     for (const { size } of this.#checkpoints.slice(this.#nextCheckpoint)) {
       if (size > this.#size) {
-        this.#damages.add(
-          'CHECKPOINT_BEYOND_END',
-          size,
-          `${size} events were signed, ${this.#size} are there`,
-        );
+        this.#add('CHECKPOINT_BEYOND_END', size, `${size} events were signed, ${this.#size} are there`);
       }
     }
-    const { site, epoch } = this.#state;
     const size = this.#size;
-    const head = this.#isComplete ? { site, epoch, size, root: rootOf(this.#edge, size, sha256) } : null;
-    return { head, signedSize: this.#signedSize };
+    const head = { site: this.#site, epoch, size, root: rootOf(this.#edge, size, sha256) };
+    return { head: this.#isComplete ? head : null, signedSize: this.#signedSize, keptAfter };
   }
 
   #meetCheckpoints(): void {
@@ -257,28 +353,29 @@ class EventsProof {
         this.#signedSize = checkpoint.size;
       } else {
         const since = `some event after ${this.#signedSize} and up to here is not the one that was signed`;
-        this.#damages.add('CHECKPOINT_ROOT_MISMATCH', checkpoint.size, since);
+        this.#add('CHECKPOINT_ROOT_MISMATCH', checkpoint.size, since);
       }
     }
+  }
+
+  #add(code: SiteLogDamageCode, position: number, detail: string): void {
+    this.#damages.add(code, { epoch: this.#state.epoch, position }, detail);
   }
 }
 
 /** The index of streams in its own order: each revision follows the one before, and stands later in the log. */
 function checkRevisions(db: DatabaseSync, damages: DamageList): void {
-  let before = { stream: '', revision: -1, position: 0 };
-  const rows = db.prepare('SELECT stream, revision, position FROM event ORDER BY stream, revision').iterate();
+  let before = { stream: '', revision: -1, key: 0 };
+  const rows = db.prepare('SELECT stream, revision, key FROM event ORDER BY stream, revision').iterate();
   for (const row of rows as Iterable<typeof before>) {
     const isSameStream = row.stream === before.stream;
     const expected = isSameStream ? before.revision + 1 : 0;
     if (row.revision !== expected) {
       const detail = `revision ${row.revision} of '${row.stream}' stands where ${expected} should be`;
-      damages.add('REVISION_MISSING', row.position, detail);
-    } else if (isSameStream && row.position <= before.position) {
-      damages.add(
-        'REVISION_MISSING',
-        row.position,
-        `revision ${row.revision} stands before ${before.revision}`,
-      );
+      damages.add('REVISION_MISSING', placeOfKey(row.key), detail);
+    } else if (isSameStream && row.key <= before.key) {
+      const detail = `revision ${row.revision} stands before ${before.revision}`;
+      damages.add('REVISION_MISSING', placeOfKey(row.key), detail);
     }
     before = row;
   }

@@ -1,0 +1,228 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  CheckpointError,
+  decodeHeader,
+  type EpochTree,
+  encodeEdge,
+  encodeHeader,
+  epochOpening,
+  extendEdge,
+  HistoryProof,
+  HistoryUnprovenError,
+  LOG_STREAM,
+  type LogPlace,
+  leafHashOf,
+  type NewEvent,
+  nextHlc,
+  openCheckpoint,
+  type PulledHistory,
+  placeKey,
+  type RecordedEvent,
+  type ReopenRefusal,
+  rootOf,
+  TailAccount,
+  type TreeEdge,
+  UUID_BYTES,
+  writeUuid,
+} from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import { type EventStatements, prepareEventStatements } from './append-group.js';
+import { verifyNote } from './ed25519-notes.js';
+import { sha256 } from './sha256.js';
+import { type EpochState, readEpochs } from './site-log-file.js';
+import { openSiteLogForWriting } from './site-log-opening.js';
+
+/** Events between two turns for whoever shares this thread. */
+const EVENTS_PER_TURN = 1000;
+
+export interface SiteLogReopening {
+  readonly file: string;
+  readonly site: SiteId;
+  /** The site's own raw Ed25519 public key: what it did not sign is not its history. */
+  readonly publicKey: Uint8Array;
+  /** Wall clock. */
+  readonly nowMs: number;
+  readonly history: PulledHistory;
+}
+
+/**
+ * Carries out `ReopenableLog.reopenAs` on a log file that nobody writes, in one transaction. It may last as long as the history
+ * takes to come. Null when it was done.
+ */
+export async function reopenSiteLogFile(reopening: SiteLogReopening): Promise<ReopenRefusal | null> {
+  using opened = openSiteLogForWriting(reopening.file, reopening.site);
+  const { db } = opened;
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const refusal = await reopen(db, reopening);
+    db.exec(refusal === null ? 'COMMIT' : 'ROLLBACK');
+    return refusal;
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    if (!(error instanceof HistoryUnprovenError || error instanceof CheckpointError)) throw error;
+    return { code: 'HISTORY_UNPROVEN', detail: error.message };
+  }
+}
+
+async function reopen(db: DatabaseSync, reopening: SiteLogReopening): Promise<ReopenRefusal | null> {
+  const { file, site, history, nowMs } = reopening;
+  const { common, checkpoint } = history;
+  const signed = openCheckpoint(
+    checkpoint.note,
+    { publicKey: reopening.publicKey, verify: verifyNote },
+    sha256,
+  );
+  const tree = treeAt(db, readEpochs(db, file), common);
+  if (tree === null) {
+    const detail = `this log does not hold its first ${common.position} events of epoch ${common.epoch}`;
+    return { code: 'COMMON_NOT_HELD', detail };
+  }
+  const proof = new HistoryProof({ site, common: tree, recordedAt: recordedAtOf(db, tree), sha256 });
+  setTailAside(db, tree);
+  const statements = prepareEventStatements(db);
+  await takeBack(history.events, proof, statements);
+  const trees = proof.finish(signed);
+  for (const pulled of trees) storeEpoch(db, pulled);
+  db.prepare('INSERT OR REPLACE INTO checkpoint (epoch, size, note, signed_at_ms) VALUES (?, ?, ?, ?)').run(
+    ...[signed.epoch, signed.size, checkpoint.note, Math.floor(nowMs)],
+  );
+  const context = { site, nowMs, sha256 };
+  const log = new ReopenedEpoch(db, statements, { ...context, epoch: signed.epoch + 1, proof });
+  const { epoch, size, edge } = trees.at(-1)!;
+  log.record(
+    LOG_STREAM,
+    epochOpening({ epoch, size, root: rootOf(edge, size, sha256) }, history.reason, context),
+  );
+  const account = await recordTailAgain(db, log);
+  log.record(LOG_STREAM, account.recovered(common, proof, { ...context, epoch: log.epoch }));
+  storeEpoch(db, log.tree());
+  return null;
+}
+
+/** The tree up to a place; null when the log does not reach so far, or has removed what the tree is made of. */
+function treeAt(db: DatabaseSync, epochs: readonly EpochState[], place: LogPlace): EpochTree | null {
+  if (place.position === 0) {
+    const before = epochs.findLast(({ epoch }) => epoch < place.epoch);
+    if (before !== undefined) return before;
+    return epochs[0]?.keptAfter === 0 ? { epoch: 0, size: 0, edge: [] } : null;
+  }
+  const held = epochs.find(({ epoch }) => epoch === place.epoch);
+  if (held === undefined || place.position < held.keptAfter || place.position > held.size) return null;
+  const { epoch, keptAfter } = held;
+  const leaves = db.prepare('SELECT leaf_hash FROM event WHERE key > ? AND key <= ? ORDER BY key');
+  const rows = leaves.iterate(placeKey({ epoch, position: keptAfter }), placeKey(place));
+  const edge = extendEdge(held.keptEdge, keptAfter, leafHashesOf(rows), sha256);
+  return { epoch, size: place.position, edge };
+}
+
+function* leafHashesOf(rows: Iterable<Record<string, unknown>>): Generator<Uint8Array> {
+  for (const row of rows) yield row.leaf_hash as Uint8Array;
+}
+
+/** The clock at the end of the tree; its beginning when that event is not there (any more). */
+function recordedAtOf(db: DatabaseSync, { epoch, size: position }: EpochTree): bigint {
+  const row = db.prepare('SELECT header FROM event WHERE key = ?').get(placeKey({ epoch, position }));
+  return row === undefined ? 0n : decodeHeader(row.header as Uint8Array).recordedAt;
+}
+
+function setTailAside(db: DatabaseSync, { epoch, size }: EpochTree): void {
+  const key = placeKey({ epoch, position: size });
+  db.prepare('CREATE TEMP TABLE tail AS SELECT key, header, data FROM event WHERE key > ?').run(key);
+  db.prepare('DELETE FROM event WHERE key > ?').run(key);
+  db.prepare('DELETE FROM epoch WHERE epoch > ?').run(epoch);
+  db.prepare('DELETE FROM checkpoint WHERE epoch > ? OR (epoch = ? AND size > ?)').run(epoch, epoch, size);
+}
+
+async function takeBack(
+  events: PulledHistory['events'],
+  proof: HistoryProof,
+  { insert }: EventStatements,
+): Promise<void> {
+  for await (const batch of events) {
+    for (const pulled of batch) {
+      const event = proof.take(pulled);
+      const { stream, revision, header, data, leafHash } = event;
+      insert.run(placeKey(event), idBytesOf(event), stream, revision, header, data, leafHash);
+    }
+    await turn();
+  }
+}
+
+async function recordTailAgain(db: DatabaseSync, log: ReopenedEpoch): Promise<TailAccount> {
+  const account = new TailAccount();
+  const rows = db.prepare('SELECT header, data FROM tail ORDER BY key').iterate();
+  let count = 0;
+  for (const { header, data } of rows as Iterable<{ header: Uint8Array; data: Uint8Array }>) {
+    const event = { ...decodeHeader(header), data };
+    if (account.takes(event, log.has(event))) log.record(event.stream, event);
+    count += 1;
+    if (count % EVENTS_PER_TURN === 0) await turn();
+  }
+  return account;
+}
+
+/** The epoch that is opened, as long as it is in the transaction. */
+class ReopenedEpoch {
+  readonly epoch: number;
+  readonly #statements: EventStatements;
+  readonly #lastRevision: ReturnType<DatabaseSync['prepare']>;
+  readonly #site: SiteId;
+  readonly #nowMs: number;
+  #recordedAt: bigint;
+  #size = 0;
+  #edge: TreeEdge = [];
+
+  constructor(
+    db: DatabaseSync,
+    statements: EventStatements,
+    options: {
+      readonly site: SiteId;
+      readonly epoch: number;
+      readonly nowMs: number;
+      readonly proof: HistoryProof;
+    },
+  ) {
+    this.#statements = statements;
+    this.#lastRevision = db.prepare('SELECT max(revision) AS revision FROM event WHERE stream = ?');
+    this.#site = options.site;
+    this.epoch = options.epoch;
+    this.#nowMs = options.nowMs;
+    this.#recordedAt = options.proof.recordedAt;
+  }
+
+  tree(): EpochTree {
+    return { epoch: this.epoch, size: this.#size, edge: this.#edge };
+  }
+
+  has(event: Pick<RecordedEvent, 'id'>): boolean {
+    return this.#statements.find.get(idBytesOf(event)) !== undefined;
+  }
+
+  record(stream: string, event: NewEvent): void {
+    const position = this.#size + 1;
+    const last = this.#lastRevision.get(stream)?.revision as number | null | undefined;
+    const revision = last == null ? 0 : last + 1;
+    this.#recordedAt = nextHlc(this.#recordedAt, this.#nowMs);
+    const place = { site: this.#site, epoch: this.epoch, position };
+    const header = encodeHeader({ ...event, ...place, stream, revision, recordedAt: this.#recordedAt });
+    const leafHash = leafHashOf(header, event.data, sha256);
+    const id = idBytesOf(event);
+    this.#statements.insert.run(placeKey(place), id, stream, revision, header, event.data, leafHash);
+    this.#edge = extendEdge(this.#edge, this.#size, [leafHash], sha256);
+    this.#size = position;
+  }
+}
+
+function storeEpoch(db: DatabaseSync, { epoch, size, edge }: EpochTree): void {
+  db.prepare(
+    `INSERT INTO epoch (epoch, kept_after, kept_edge, size, tree_edge) VALUES (?, 0, x'', ?, ?)
+     ON CONFLICT (epoch) DO UPDATE SET size = excluded.size, tree_edge = excluded.tree_edge`,
+  ).run(epoch, size, encodeEdge(edge));
+}
+
+function idBytesOf({ id }: Pick<RecordedEvent, 'id'>): Uint8Array {
+  const bytes = new Uint8Array(UUID_BYTES);
+  writeUuid(id, bytes, 0);
+  return bytes;
+}

@@ -1,0 +1,140 @@
+import { fork } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type NewEvent, placeKey } from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { LogChange } from './log-changer.process.js';
+import { openSqliteSiteLog } from './sqlite-site-log.js';
+import { type SiteLogVerification, verifySiteLog } from './verify-site-log.js';
+
+const test = suite('a site log that is killed while its file is changed');
+const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-change-log-'));
+const site = v7() as SiteId;
+const signingKey = generateKeyPairSync('ed25519').privateKey;
+const key = signingKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+const COMMON = 1000;
+const LOST = 2000;
+const OWN = 1000;
+const KILLS = 5;
+test.after(() => rmSync(directory, { recursive: true }));
+
+const inDirectory = (name: string) => path.join(directory, `${name}.sqlite`);
+const open = (file: string) => openSqliteSiteLog({ file, site, now: Date.now, signingKey });
+
+async function append(file: string, count: number): Promise<string> {
+  await using log = await open(file);
+  for (let left = count; left > 0; left -= 250) {
+    const events = Array.from({ length: Math.min(250, left) }, newEvent);
+    await log.append([{ stream: `stream-${left % 3}`, expected: 'any', events }]);
+  }
+  return (await log.signedCheckpoint()).note;
+}
+
+function newEvent(): NewEvent {
+  return {
+    ...{ id: v7() as EventId, type: 'AlarmRaised', version: 1, actor: 'user:anna' },
+    data: Buffer.from(`{"text":"${'x'.repeat(300)}"}`),
+    ...{ occurredAtMs: 1_756_000_000_000, clockQuality: 'NTP', causationId: null, correlationId: null },
+  };
+}
+
+/** Runs a change to its end, or kills it some milliseconds after it has begun. How long it took; null when it did not end. */
+async function change(
+  options: Omit<LogChange, 'site' | 'key'>,
+  killAfterMs: number | null,
+): Promise<number | null> {
+  const argument = JSON.stringify({ ...options, site, key } satisfies LogChange);
+  const child = fork(path.join(import.meta.dirname, 'log-changer.process.js'), [argument]);
+  let beganMs = 0;
+  let lastedMs: number | null = null;
+  const begun = new Promise<void>(resolve => {
+    child.on('message', message => {
+      if (message === 'DONE') lastedMs = performance.now() - beganMs;
+      beganMs = performance.now();
+      resolve();
+    });
+  });
+  const closed = once(child, 'close');
+  await begun;
+  if (killAfterMs !== null) {
+    await delay(killAfterMs);
+    child.kill('SIGKILL');
+  }
+  await closed;
+  return lastedMs;
+}
+
+/** Proves the file, after its site has opened it again. */
+async function openedAgain(file: string): Promise<SiteLogVerification> {
+  await (await open(file))[Symbol.asyncDispose]();
+  const verification = await verifySiteLog({ file, key: signingKey });
+  assert.equal(verification.damages, []);
+  return verification;
+}
+
+test('has taken its history back wholly or not at all', async () => {
+  const lost = inDirectory('lost');
+  const restored = inDirectory('restored');
+  await append(lost, COMMON - 1);
+  copyFileSync(lost, restored);
+  const note = await append(lost, LOST);
+  await append(restored, OWN);
+  const history = { file: lost, commonPosition: COMMON, note };
+  const whole = inDirectory('whole');
+  copyFileSync(restored, whole);
+  const lastsMs = (await change({ file: whole, lost: history }, null))!;
+  const reopened = await openedAgain(whole);
+  assert.equal([reopened.head?.epoch, reopened.head?.size], [2, 1 + OWN + 1]);
+  assert.is(reopened.eventCount, COMMON + LOST + 1 + OWN + 1);
+  assert.is(reopened.signedCount, reopened.eventCount);
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const file = inDirectory(`killed-${kill}`);
+    copyFileSync(restored, file);
+    await change({ file, lost: history }, (lastsMs * (kill + 0.5)) / KILLS);
+    const { eventCount, head } = await openedAgain(file);
+    const isReopened = head?.epoch === 2;
+    assert.is(eventCount, isReopened ? COMMON + LOST + 1 + OWN + 1 : COMMON + OWN, `kill ${kill}`);
+    if (!isReopened) assert.ok(await change({ file, lost: history }, null));
+    assert.is((await openedAgain(file)).eventCount, COMMON + LOST + 1 + OWN + 1);
+  }
+});
+
+test('has been brought to today’s layout wholly or not at all', async () => {
+  const old = inDirectory('old');
+  await append(old, LOST);
+  const db = new DatabaseSync(old);
+  db.exec(`
+    ALTER TABLE event RENAME COLUMN key TO position;
+    UPDATE event SET position = position - ${placeKey({ epoch: 1, position: 0 })};
+    CREATE TABLE log_1 AS SELECT singleton, site, epoch, size, tree_edge FROM log, epoch;
+    DROP TABLE log;
+    ALTER TABLE log_1 RENAME TO log;
+    DROP TABLE epoch;
+    CREATE TABLE checkpoint_1 AS SELECT size, note, signed_at_ms FROM checkpoint;
+    DROP TABLE checkpoint;
+    ALTER TABLE checkpoint_1 RENAME TO checkpoint;
+    PRAGMA user_version = 1;
+  `);
+  db.close();
+  const size = LOST + 1;
+  const whole = inDirectory('old-whole');
+  copyFileSync(old, whole);
+  const lastsMs = (await change({ file: whole, lost: null }, null))!;
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const file = inDirectory(`old-${kill}`);
+    copyFileSync(old, file);
+    await change({ file, lost: null }, (lastsMs * (kill + 0.5)) / KILLS);
+    const { head, eventCount } = await openedAgain(file);
+    assert.equal([head?.size, eventCount], [size, size]);
+  }
+});
+
+test.run();

@@ -1,0 +1,48 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { placeKey } from '@holdfast/core';
+import { SITE_LOG_USER_VERSION, siteLogLayout } from './site-log-file.js';
+
+/** Brings a log of earlier software to today's layout, in one transaction for each step: a kill in it changes nothing. */
+export function migrateSiteLog(db: DatabaseSync, file: string): void {
+  for (let layout = siteLogLayout(db, file); layout < SITE_LOG_USER_VERSION; layout += 1) {
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      db.exec(stepsFrom[layout]!);
+      db.exec(`PRAGMA user_version = ${layout + 1}`);
+      db.exec('COMMIT');
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
+
+/** By the layout that they begin with. They are never changed: whatever is in the field has been through them. */
+const stepsFrom: Readonly<Record<number, string>> = {
+  // Layout 1 held one epoch, whose events had their position as key.
+  1: `
+    ALTER TABLE event RENAME COLUMN position TO key;
+    UPDATE event SET key = key + (SELECT epoch FROM log) * ${placeKey({ epoch: 1, position: 0 })};
+    CREATE TABLE epoch (
+      epoch INTEGER PRIMARY KEY,
+      kept_after INTEGER NOT NULL,
+      kept_edge BLOB NOT NULL,
+      size INTEGER NOT NULL,
+      tree_edge BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO epoch SELECT epoch, 0, x'', size, tree_edge FROM log;
+    ALTER TABLE checkpoint RENAME TO checkpoint_1;
+    CREATE TABLE checkpoint (
+      epoch INTEGER NOT NULL,
+      size INTEGER NOT NULL,
+      note TEXT NOT NULL,
+      signed_at_ms INTEGER NOT NULL,
+      PRIMARY KEY (epoch, size)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO checkpoint SELECT log.epoch, checkpoint_1.size, note, signed_at_ms FROM checkpoint_1, log;
+    DROP TABLE checkpoint_1;
+    ALTER TABLE log DROP COLUMN epoch;
+    ALTER TABLE log DROP COLUMN size;
+    ALTER TABLE log DROP COLUMN tree_edge;
+  `,
+};
