@@ -77,7 +77,7 @@ function streamsService(options: KurrentServerOptions): UntypedServiceImplementa
     read: (call: ReadCall) => {
       if (readCount >= SERVED_READS_MAX) {
         const details = `${readCount} reads and subscriptions are served already`;
-        call.destroy(Object.assign(new Error(details), { code: status.RESOURCE_EXHAUSTED, details }));
+        call.emit('error', statusError(status.RESOURCE_EXHAUSTED, details));
         return;
       }
       readCount += 1;
@@ -93,7 +93,7 @@ function streamsService(options: KurrentServerOptions): UntypedServiceImplementa
     },
     delete: refuse,
     tombstone: refuse,
-    batchAppend: (call: ReadCall) => call.destroy(readOnlyError()),
+    batchAppend: (call: ReadCall) => call.emit('error', readOnlyError()),
   };
 }
 
@@ -115,7 +115,7 @@ async function serveRead(call: ReadCall, { streams, logger }: KurrentServerOptio
   } catch (error) {
     if (gone.signal.aborted) return;
     if (!isRequestError(error)) logger.warn({ err: error }, 'a read could not be served');
-    call.destroy(statusOf(error));
+    call.emit('error', statusOf(error));
   }
 }
 

@@ -5,6 +5,7 @@ import {
   placeKey,
   placeOfKey,
   type RecordedEvent,
+  readStreamEnd,
   type SiteLog,
 } from '@holdfast/core';
 import type { ReadDirection, ServedEvent, ServedStreams } from './served-streams.js';
@@ -34,10 +35,10 @@ export class SiteLogStreams implements ServedStreams {
     if (direction === 'FORWARDS') {
       const afterRevision = from === null || from === 0 ? null : from - 1;
       const page = await this.#log.readStream({ stream, afterRevision, limit });
-      if (page.length === 0 && !(await this.#hasAfter(stream, -1))) return null;
+      if (page.length === 0 && (await this.#endOf(stream)) === null) return null;
       return page.map(servedEventOf);
     }
-    const last = await this.#lastRevisionOf(stream);
+    const last = await this.#endOf(stream);
     if (last === null) return null;
     const end = Math.min(from ?? last, last);
     const events: RecordedEvent[] = [];
@@ -85,6 +86,10 @@ export class SiteLogStreams implements ServedStreams {
     }
   }
 
+  async #endOf(stream: string): Promise<number | null> {
+    return (await readStreamEnd(this.#log, { stream, count: 1 }))[0]?.revision ?? null;
+  }
+
   /** Up to `limit` events of one epoch that end at a place, the last one first. */
   async #backwards(end: LogPlace, limit: number): Promise<readonly RecordedEvent[]> {
     const events: RecordedEvent[] = [];
@@ -103,28 +108,6 @@ export class SiteLogStreams implements ServedStreams {
     const head = this.#log.head();
     if (epoch === head.epoch) return head.size;
     return this.#log.epochs().find(sealed => sealed.epoch === epoch)?.size ?? 0;
-  }
-
-  /** Revisions are dense: double until there is none, then halve. */
-  async #lastRevisionOf(stream: string): Promise<number | null> {
-    if (!(await this.#hasAfter(stream, -1))) return null;
-    let known = 0;
-    let beyond = 1;
-    while (await this.#hasAfter(stream, beyond - 1)) {
-      known = beyond;
-      beyond *= 2;
-    }
-    while (beyond - known > 1) {
-      const middle = Math.floor((known + beyond) / 2);
-      if (await this.#hasAfter(stream, middle - 1)) known = middle;
-      else beyond = middle;
-    }
-    return known;
-  }
-
-  async #hasAfter(stream: string, revision: number): Promise<boolean> {
-    const afterRevision = revision < 0 ? null : revision;
-    return (await this.#log.readStream({ stream, afterRevision, limit: 1 })).length > 0;
   }
 }
 

@@ -2,23 +2,26 @@
 import { createPrivateKey } from 'node:crypto';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
+import { openKurrentSiteLog } from './kurrent/kurrent-site-log.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
 
 /** Ids and positions of acknowledged events. */
 export type AppenderReport = readonly (readonly [id: string, position: number])[];
 
 const CALLERS = 8;
-const [file, site, key] = process.argv.slice(2);
+const [file, site, key, connectionString] = process.argv.slice(2);
 if (file === undefined || site === undefined || key === undefined)
   throw new Error('file, site and key are needed');
 
-const log = await openSqliteSiteLog({
-  file,
-  site: site as SiteId,
-  now: Date.now,
-  signingKey: createPrivateKey(key),
-  checkpointIntervalMs: 50,
-});
+const signingKey = createPrivateKey(key);
+const options = { site: site as SiteId, now: Date.now, signingKey, checkpointIntervalMs: 50 };
+const log =
+  connectionString === undefined
+    ? await openSqliteSiteLog({ ...options, file })
+    : await openKurrentSiteLog({
+        ...{ ...options, connectionString, indexFile: file, random: Math.random },
+        onTrouble: detail => console.error(detail),
+      });
 
 async function appendForEver(caller: number): Promise<never> {
   for (;;) {

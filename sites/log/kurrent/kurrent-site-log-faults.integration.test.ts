@@ -1,0 +1,153 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { LOG_START, recordAppend } from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { pino } from 'pino';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openKurrentServer } from '../../kurrent-server/kurrent-server.js';
+import type { ProposedAppend, ServedAppend } from '../../kurrent-server/served-streams.js';
+import { StoredStreams } from '../../kurrent-server/stored-streams.js';
+import { sha256 } from '../sha256.js';
+import { KurrentConnection } from './kurrent-connection.js';
+import { storedEventOf } from './kurrent-log-streams.js';
+import { openKurrentSiteLog } from './kurrent-site-log.js';
+
+const test = suite('a log in EventStoreDB, when the server fails');
+const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-kurrent-faults-'));
+const file = path.join(directory, 'streams.sqlite');
+const signingKey = generateKeyPairSync('ed25519').privateKey;
+const APPEND_BYTES_MAX = 64 * 1024;
+
+/** The stand-in for a server, whose next append of a log can be made to fail before or after it is written. */
+class FailingStreams extends StoredStreams {
+  failNext: 'BEFORE' | 'AFTER' | null = null;
+  beforeNext: (() => Promise<unknown>) | null = null;
+  appendCount = 0;
+
+  override async append(append: ProposedAppend): Promise<ServedAppend> {
+    if (!/-[0-9]+$/.test(append.stream) || append.stream.endsWith('writers')) return super.append(append);
+    const [fails, before] = [this.failNext, this.beforeNext];
+    this.failNext = null;
+    this.beforeNext = null;
+    this.appendCount += 1;
+    await before?.();
+    if (fails === 'BEFORE') throw new Error('failed before it was written');
+    const outcome = await super.append(append);
+    if (fails === 'AFTER') throw new Error('failed after it was written');
+    return outcome;
+  }
+}
+
+const streams = new FailingStreams({ file, now: Date.now });
+const server = await openKurrentServer({
+  ...{ streams, host: '127.0.0.1', port: 0, credentials: null, appendBytesMax: APPEND_BYTES_MAX },
+  logger: pino({ level: 'silent' }),
+});
+const connectionString = `esdb://127.0.0.1:${server.port}?tls=false`;
+test.after(async () => {
+  await server[Symbol.asyncDispose]();
+  streams[Symbol.dispose]();
+  rmSync(directory, { recursive: true });
+});
+
+function open(site: SiteId, trouble: string[] = []) {
+  return openKurrentSiteLog({
+    ...{ connectionString, site, indexFile: null, now: Date.now, signingKey, random: Math.random },
+    onTrouble: detail => trouble.push(detail),
+  });
+}
+
+function newEvent(byteLength = 10) {
+  return {
+    ...{ id: v7() as EventId, type: 'AlarmRaised', version: 1, data: Buffer.alloc(byteLength, 'x') },
+    ...{ actor: 'server:test', occurredAtMs: Date.now(), clockQuality: 'NTP' as const },
+    ...{ causationId: null, correlationId: null },
+  };
+}
+
+const toA = (byteLength?: number) => [
+  { stream: 'a', expected: 'any' as const, events: [newEvent(byteLength)] },
+];
+
+for (const failure of ['BEFORE', 'AFTER'] as const) {
+  test(`finds out what became of an append whose answer is a failure ${failure.toLowerCase()} it was written`, async () => {
+    const trouble: string[] = [];
+    await using log = await open(v7() as SiteId, trouble);
+    streams.failNext = failure;
+    const outcome = await log.append(toA());
+    assert.equal(outcome, { appended: true, epoch: 1, firstPosition: 2, lastPosition: 2, replayed: false });
+    assert.is((await log.read({ after: LOG_START, limit: 10 })).length, 2);
+    assert.is(trouble.length, failure === 'BEFORE' ? 1 : 0);
+  });
+}
+
+test('goes on behind an append of the process before it that arrives late', async () => {
+  const site = v7() as SiteId;
+  await using log = await open(site);
+  const [first] = await log.read({ after: LOG_START, limit: 1 });
+  const late = newEvent();
+  const place = { site, epoch: 1, size: 1, recordedAt: first!.recordedAt };
+  const { events } = recordAppend(
+    [{ stream: 'a', expected: 'none', events: [late] }],
+    { ...place, find: () => null, lastRevisionOf: () => null },
+    Date.now(),
+    sha256,
+  );
+  await using before = new KurrentConnection(connectionString);
+  streams.beforeNext = () => before.append(`holdfast-${site}-1`, events.map(storedEventOf), 1);
+  const outcome = await log.append(toA());
+  assert.is(outcome.appended && outcome.firstPosition, 3);
+  const stream = await log.readStream({ stream: 'a', afterRevision: null, limit: 10 });
+  assert.equal(
+    stream.map(event => [event.position, event.revision, event.id === late.id]),
+    [
+      [2, 0, true],
+      [3, 1, false],
+    ],
+  );
+});
+
+test('ends when another process has opened it, and says so', async () => {
+  const site = v7() as SiteId;
+  await using first = await open(site);
+  await using second = await open(site);
+  assert.ok((await second.append(toA())).appended);
+  const error = await first.append(toA()).catch(refused => refused);
+  assert.is(error.code, 'SITE_LOG_CLOSED');
+  assert.is(error.cause.fault, 'SUPERSEDED');
+  assert.ok((await second.append(toA())).appended);
+  assert.is(second.head().size, 3);
+});
+
+test('writes what waits in one call, in smaller ones where the server takes less, and refuses what it never takes', async () => {
+  await using log = await open(v7() as SiteId);
+  streams.appendCount = 0;
+  const small = await Promise.all(Array.from({ length: 100 }, () => log.append(toA())));
+  assert.ok(small.every(outcome => outcome.appended));
+  assert.is(streams.appendCount, 1);
+  const large = await Promise.all(Array.from({ length: 10 }, () => log.append(toA(20_000))));
+  assert.ok(large.every(outcome => outcome.appended));
+  const refused = await log.append(toA(APPEND_BYTES_MAX));
+  assert.is(refused.appended, false);
+  assert.is(!refused.appended && refused.refusal.code, 'TOO_LARGE');
+  assert.ok((await log.append(toA())).appended);
+  assert.is(log.head().size, 1 + 100 + 10 + 1);
+});
+
+test('hands on nothing that was changed on the server', async () => {
+  const site = v7() as SiteId;
+  await using log = await open(site);
+  await log.append(toA());
+  {
+    using db = new DatabaseSync(file) as DatabaseSync & Disposable;
+    db.prepare("UPDATE event SET data = x'00' WHERE stream = ? AND revision = 1").run(`holdfast-${site}-1`);
+  }
+  assert.is(await log.read({ after: LOG_START, limit: 10 }).catch(error => error.fault), 'FORKED');
+});
+
+test.run();
