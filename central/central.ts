@@ -7,7 +7,6 @@ import {
   DEFAULT_RETRIEVAL_BUDGET,
   type GrpcServer,
   type LinkKeeper,
-  loadPeerCredentials,
   type MediaChannelService,
   openLinkKeeper,
   type PeerCredentials,
@@ -17,12 +16,12 @@ import {
 } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
 import {
-  CredentialsMissingError,
   ffmpegCandidates,
   foldCode,
   newUuid,
   openSiteServers,
   type RecordingServer,
+  requiredCredentials,
   runTogether,
   type SiteServers,
   SnapshotMaker,
@@ -167,9 +166,7 @@ interface CentralParts {
 async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack): Promise<CentralParts> {
   const { configuration, baseDirectory, logger } = options;
   const dataDirectory = path.resolve(baseDirectory, configuration.data);
-  const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials);
-  const credentials = await loadPeerCredentials(credentialsDirectory);
-  if (credentials === null) throw new CredentialsMissingError(credentialsDirectory);
+  const credentials = await requiredCredentials(path.resolve(baseDirectory, configuration.credentials));
   const database = stack.use(
     await openDatabase({
       directory: path.join(dataDirectory, 'postgres'),

@@ -17,6 +17,7 @@ export {
   SiteIdentity,
   SiteSettings,
 } from './configuration/site-configuration.js';
+export { CredentialsMissingError, requiredCredentials } from './credentials/required-credentials.js';
 export {
   type CameraCredentials,
   generateSealingKey,
@@ -24,9 +25,11 @@ export {
   SealedCredentialsError,
   sealCredentials,
 } from './credentials/sealed-credentials.js';
+export type { DurableSiteLog } from './log/durable-site-log.js';
 export { noteSigner, rawPublicKey, verifyNote } from './log/ed25519-notes.js';
 export { lockFile } from './log/file-lock.js';
 export { foldCode } from './log/fold-files.js';
+export { KurrentLogError, type KurrentLogFault } from './log/kurrent/kurrent-log-error.js';
 export { sha256 } from './log/sha256.js';
 export {
   SITE_LOG_FILE_NAME,
@@ -125,7 +128,7 @@ export {
   type SimulatedCamera,
   type SimulatedCamerasOptions,
 } from './simulated-cameras/simulated-cameras.js';
-export { CredentialsMissingError, type RunSiteOptions, runSite } from './site.js';
+export { type RunSiteOptions, runSite } from './site.js';
 export { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';

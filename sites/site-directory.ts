@@ -7,6 +7,11 @@ export function siteLogFileOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'log', SITE_LOG_FILE_NAME);
 }
 
+/** Where a site whose log is on a server keeps what it knows of it. It may be deleted while the site does not run. */
+export function kurrentIndexFileOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'log', 'kurrent-index.sqlite');
+}
+
 /** Where one of the site's recording servers keeps its media database. */
 export function mediaDirectoryOf(dataDirectory: string, recordingServerId: RecordingServerId): string {
   return path.join(dataDirectory, 'media', recordingServerId);

@@ -5,20 +5,22 @@ import type { Logger } from 'pino';
 import { v7 } from 'uuid';
 import type { CameraConfiguration, SiteConfiguration } from './configuration/site-configuration.js';
 import { openCredentials, sealCredentials, sealingPublicKeyOf } from './credentials/sealed-credentials.js';
+import { serveSiteLog } from './kurrent-server/serve-site-log.js';
+import type { DurableSiteLog } from './log/durable-site-log.js';
 import { FoldFiles } from './log/fold-files.js';
-import { openSqliteSiteLog, type SqliteSiteLog } from './log/sqlite-site-log.js';
+import { openSiteLog } from './log/open-site-log.js';
 import { ManagementServer } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
-import { foldDirectoryOf, mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
+import { foldDirectoryOf, mediaDirectoryOf } from './site-directory.js';
 import { loadSiteKeys, type SiteKeys } from './site-keys.js';
 import { SOFTWARE } from './software.js';
 
 /** What a site and a central have in common: the log, the management server and the recording servers. */
 export interface SiteServers extends AsyncDisposable {
   readonly siteId: SiteId;
-  readonly log: SqliteSiteLog;
+  readonly log: DurableSiteLog;
   readonly keys: SiteKeys;
   readonly management: ManagementServer;
   readonly recordingServers: ReadonlyMap<RecordingServerId, RecordingServer>;
@@ -29,7 +31,8 @@ export interface SiteServers extends AsyncDisposable {
 export type SiteServersConfiguration = Pick<
   SiteConfiguration,
   'site' | 'data' | 'recordingServers' | 'cameras'
->;
+> &
+  Partial<Pick<SiteConfiguration, 'log' | 'kurrentServer' | 'credentials'>>;
 
 export interface SiteServersOptions {
   readonly configuration: SiteServersConfiguration;
@@ -52,12 +55,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const keys = loadSiteKeys(dataDirectory);
   await using stack = new AsyncDisposableStack();
   const log = stack.use(
-    await openSqliteSiteLog({
-      file: siteLogFileOf(dataDirectory),
-      site: siteId,
-      now: Date.now,
-      signingKey: keys.logKey,
-    }),
+    await openSiteLog({ configuration, dataDirectory, site: siteId, signingKey: keys.logKey, logger }),
   );
   const newId = newUuid<EventId>;
   const folds = new FoldFiles({ directory: foldDirectoryOf(dataDirectory), logger });
@@ -80,6 +78,12 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
           logger,
         }),
       ),
+    );
+  }
+  if (configuration.kurrentServer !== undefined) {
+    const credentialsDirectory = path.resolve(options.baseDirectory, configuration.credentials ?? '.');
+    stack.use(
+      await serveSiteLog({ configuration: configuration.kurrentServer, credentialsDirectory, log, logger }),
     );
   }
   const held = stack.move();

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import {
   dialParent,
-  loadPeerCredentials,
   type PeerCredentials,
   processTimers,
   runMediaChannel,
@@ -9,6 +8,7 @@ import {
 } from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from './configuration/site-configuration.js';
+import { requiredCredentials } from './credentials/required-credentials.js';
 import { sha256 } from './log/sha256.js';
 import { openOperationsServer } from './operations/operations-server.js';
 import { runTogether } from './run-together.js';
@@ -23,14 +23,6 @@ export interface RunSiteOptions {
   readonly onReady: (address: { readonly operationsPort: number }) => void;
   /** Called when the site begins to end, asked to or because a part of it failed. */
   readonly onEnding: () => void;
-}
-
-export class CredentialsMissingError extends Error {
-  override readonly name = 'CredentialsMissingError';
-  readonly code = 'CREDENTIALS_MISSING';
-  constructor(directory: string) {
-    super(`${directory}: expected server.crt.pem, server.key.pem and authority.crt.pem there`);
-  }
 }
 
 /** A remote site as one process: composition root. Runs until the signal is aborted; needs nobody to record. */
@@ -82,8 +74,5 @@ async function credentialsOf({
   baseDirectory,
 }: RunSiteOptions): Promise<PeerCredentials | null> {
   if (!configuration.parent) return null;
-  const directory = path.resolve(baseDirectory, configuration.credentials ?? '.');
-  const credentials = await loadPeerCredentials(directory);
-  if (credentials === null) throw new CredentialsMissingError(directory);
-  return credentials;
+  return requiredCredentials(path.resolve(baseDirectory, configuration.credentials ?? '.'));
 }

@@ -86,4 +86,38 @@ test('a camera must name a recording server of the same file, and no id stands t
   );
 });
 
+test('a log on a server is spoken to with TLS, or on this machine, and no password goes into a message', () => {
+  const faultOf = (connectionString: string) =>
+    faultsOf(`${valid}log: { kurrent: { connectionString: '${connectionString}' } }\n`)[0];
+  for (const good of [
+    'esdb://kurrent.example:2113?tlsCAFile=/etc/holdfast/ca.pem',
+    'esdb://site:s3cret@a.example,b.example:2113',
+    'esdb+discover://site:s3cret@kurrent.example',
+    'esdb://127.0.0.1:2113?tls=false',
+  ]) {
+    assert.is(faultOf(good), undefined, good);
+  }
+  for (const [bad, expected] of [
+    ['kurrentdb://localhost', /expected esdb:/],
+    ['esdb://site:s3cret@', /expected esdb:/],
+    ['esdb://localhost:port', /expected esdb:/],
+    ['esdb://site:s3cret@localhost?tls=false', /leaves user and password out/],
+    ['esdb://kurrent.example?tls=false', /only a server on this machine/],
+    ['esdb://localhost?tlsVerifyCert=false', /tlsCAFile/],
+    ['esdb://localhost?tls=false&throwOnAppendFailure=false', /throwOnAppendFailure/],
+  ] as const) {
+    const fault = faultOf(bad);
+    assert.is(fault?.path, 'log.kurrent.connectionString', bad);
+    assert.match(fault!.message, expected);
+    assert.not.match(fault!.message, /s3cret/);
+  }
+});
+
+test('a log is served off the loopback with TLS only', () => {
+  const [fault] = faultsOf(`${valid}kurrentServer: { host: 0.0.0.0 }\n`);
+  assert.equal([fault?.path, fault?.line], ['kurrentServer.tls', 6]);
+  assert.equal(faultsOf(`${valid}kurrentServer: {}\n`), []);
+  assert.equal(faultsOf(`${valid}kurrentServer: { host: 0.0.0.0, tls: true }\n`), []);
+});
+
 test.run();

@@ -1,6 +1,7 @@
 import { RETENTION_LIMITS } from '@holdfast/core';
 import { CameraAddress, HardwareId, Name, RecordingServerId, SiteId } from '@holdfast/schema';
 import { z } from 'zod';
+import { KurrentConnectionString, KurrentServerConfiguration } from './kurrent-configuration.js';
 
 const Port = z.int('expected a port number').min(0).max(65535);
 const Host = z.string().min(1).default('127.0.0.1');
@@ -49,6 +50,10 @@ export const SiteSettings = z.strictObject({
   site: SiteIdentity,
   /** Where everything of this site is kept; relative to this file. */
   data: Path,
+  /** Where the log is kept when not in `data`: on a server of EventStoreDB or KurrentDB. What it holds stays with it. */
+  log: z.strictObject({ kurrent: z.strictObject({ connectionString: KurrentConnectionString }) }).optional(),
+  /** Lets clients of EventStoreDB and KurrentDB read this site's log. Off when left out. */
+  kurrentServer: KurrentServerConfiguration.optional(),
   /**
    * A directory with `server.crt.pem`, `server.key.pem` and `authority.crt.pem`: who this site is to its peers, and whom
    * it believes. Required with `parent`.

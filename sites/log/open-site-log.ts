@@ -1,0 +1,30 @@
+import type { KeyObject } from 'node:crypto';
+import type { SiteId } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import type { SiteConfiguration } from '../configuration/site-configuration.js';
+import { kurrentIndexFileOf, siteLogFileOf } from '../site-directory.js';
+import type { DurableSiteLog } from './durable-site-log.js';
+import { openKurrentSiteLog } from './kurrent/kurrent-site-log.js';
+import { openSqliteSiteLog } from './sqlite-site-log.js';
+
+/** Opens a site's log where its configuration says that it is kept: in a file of its data directory, or on a server. */
+export function openSiteLog(options: {
+  readonly configuration: Pick<SiteConfiguration, 'log'>;
+  readonly dataDirectory: string;
+  readonly site: SiteId;
+  readonly signingKey: KeyObject;
+  readonly logger: Logger;
+}): Promise<DurableSiteLog> {
+  const { configuration, dataDirectory, site, signingKey, logger } = options;
+  const opening = { site, now: Date.now, signingKey };
+  if (configuration.log === undefined) {
+    return openSqliteSiteLog({ ...opening, file: siteLogFileOf(dataDirectory) });
+  }
+  return openKurrentSiteLog({
+    ...opening,
+    connectionString: configuration.log.kurrent.connectionString,
+    indexFile: kurrentIndexFileOf(dataDirectory),
+    random: Math.random,
+    onTrouble: detail => logger.warn({ detail }, 'the server that keeps the log does not answer'),
+  });
+}

@@ -1,0 +1,118 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { EventStoreDBClient, streamNameFilter } from '@eventstore/db-client';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { StreamsProcess } from './kurrent-server/stored-streams.fixture.js';
+import { kurrentIndexFileOf, siteLogFileOf } from './site-directory.js';
+
+const test = suite('a site whose log is in EventStoreDB');
+const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-site-on-kurrent-'));
+const file = path.join(folder, 'site.yaml');
+const siteId = v7();
+const recordingServerId = v7();
+const keeper = new StreamsProcess(path.join(folder, 'eventstoredb.sqlite'));
+test.after(async () => {
+  await keeper[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+const readingPort = await freePort();
+
+/** The name is what a new start of the site writes into its log. */
+function configure(name: string): void {
+  writeFileSync(
+    file,
+    `role: site
+site: { id: ${siteId}, name: ${name} }
+data: ./data
+log: { kurrent: { connectionString: '${keeper.connectionString}' } }
+kurrentServer: { port: ${readingPort} }
+recordingServers: [{ id: ${recordingServerId}, name: Recorder, freeGigabytesLow: 0.01 }]
+`,
+  );
+}
+
+async function start(): Promise<ChildProcess> {
+  const child = fork(path.join(import.meta.dirname, 'site.process.js'), [file]);
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the site ended with ${code}`);
+  });
+  await Promise.race([once(child, 'message'), ended]);
+  ended.catch(() => undefined);
+  return child;
+}
+
+async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+  const gone = once(child, 'exit');
+  child.kill(signal);
+  return (await gone)[0] as number | null;
+}
+
+/** What a client of EventStoreDB that knows nothing of us reads from the site: type and id of each event. */
+async function readSite(): Promise<readonly string[]> {
+  const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${readingPort}?tls=false`);
+  const events: string[] = [];
+  for await (const { event } of client.readAll()) events.push(`${event!.type} ${event!.id}`);
+  await client.dispose();
+  return events;
+}
+
+test('records, is killed, goes on, and outlives a kill of the server that keeps its log', async () => {
+  await keeper.start();
+  configure('Depot');
+  const first = await start();
+  const begun = await readSite();
+  assert.match(begun[0]!, /^LogEpochOpened /);
+  assert.ok(begun.some(event => event.startsWith('SiteEstablished ')));
+  await end(first, 'SIGKILL');
+
+  configure('Harbour');
+  const second = await start();
+  const renamed = await readSite();
+  assert.equal(renamed.slice(0, begun.length), begun);
+  assert.match(renamed[begun.length]!, /^SiteRenamed /);
+  await keeper.kill();
+  await keeper.start();
+  assert.equal((await readSite()).slice(0, renamed.length), renamed, 'it is read through the site again');
+  assert.is(await end(second, 'SIGTERM'), 0);
+
+  configure('Quay');
+  rmSync(kurrentIndexFileOf(path.join(folder, 'data')));
+  const third = await start();
+  const renamedAgain = await readSite();
+  assert.equal(renamedAgain.slice(0, renamed.length), renamed);
+  assert.ok(renamedAgain.slice(renamed.length).some(event => event.startsWith('SiteRenamed ')));
+  assert.is(await end(third, 'SIGTERM'), 0);
+  assert.not(existsSync(siteLogFileOf(path.join(folder, 'data'))));
+});
+
+test('lets a client follow one kind of thing at a site', async () => {
+  const site = await start();
+  const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${readingPort}?tls=false`);
+  const subscription = client.subscribeToAll({ filter: streamNameFilter({ prefixes: ['site'] }) });
+  const types: string[] = [];
+  for await (const { event } of subscription) {
+    types.push(event!.type);
+    if (types.filter(type => type === 'SiteRenamed').length === 2) break;
+  }
+  assert.is(types[0], 'SiteEstablished');
+  await subscription.unsubscribe();
+  await client.dispose();
+  assert.is(await end(site, 'SIGTERM'), 0);
+});
+
+test.run();
