@@ -42,6 +42,7 @@ export {
   type ProofRefusal,
   proveConsistency,
   proveEvent,
+  siteLogRootAt,
 } from './log/site-log-proofs.js';
 export { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 export {
