@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   checkpointKey,
+  checkpointOrigin,
   consistencyRanges,
   cosignCheckpoint,
   encodeHeader,
@@ -89,9 +90,9 @@ const consistencyProof = (oldSize, size, changes = {}) => ({
   ...{ kind: 'CONSISTENCY', hashes: hashesOf(consistencyRanges(oldSize, size)) },
   ...{ oldCheckpoint: cosigned(oldSize), newCheckpoint: cosigned(size), ...changes },
 });
-/** Another character in the base64 behind this beginning of a line. */
-function spoilt(text, beginning) {
-  const at = text.indexOf(beginning) + beginning.length + 40;
+/** Another character so far behind the beginning of a signature line. */
+function spoilt(text, keyName, offset) {
+  const at = text.indexOf(`\u2014 ${keyName} `) + keyName.length + 3 + offset;
   return text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
 }
 
@@ -196,13 +197,10 @@ function addEventProofs() {
   const event = { header: events[2].header, data: Buffer.from('{"text":"forged"}'), index: 2, hashes };
   wrong('forged-log', { ...event, ...forgery }, 'a whole forged log, signed by a stranger', 'NOT_SIGNED');
   const text = formatLogProof(genuine);
-  add(
-    'EVENT',
-    'signature-spoilt',
-    spoilt(text, '\u2014 holdfast/site/'),
-    'the name of the signer is spoilt',
-    'NOT_SIGNED',
-  );
+  const [origin, witness] = [checkpointOrigin({ site, epoch: 1 }), witnessName(parent)];
+  add('EVENT', 'key-id-spoilt', spoilt(text, origin, 1), 'the key id is that of no key', 'NOT_SIGNED');
+  add('EVENT', 'signature-spoilt', spoilt(text, origin, 30), 'the signature is spoilt', 'NOT_SIGNED');
+  add('EVENT', 'cosignature-spoilt', spoilt(text, witness, 30), 'the cosignature is spoilt', 'NOT_SIGNED');
   add('EVENT', 'no-event', text.replace(/^extra .*$/m, 'extra AA=='), 'there is no event in it', 'MALFORMED');
   add(
     'EVENT',

@@ -75,6 +75,20 @@ test('prove what they should, and nothing else', () => {
   }
 });
 
+if (spawnSync('openssl', ['version']).error === undefined) {
+  test('are what openssl alone says of events, step by step', () => {
+    const program = path.join(root, 'scripts/check-proof.sh');
+    const keys = ['site.public.pem', 'parent.public.pem'];
+    for (const { file, kind, title, expected } of vectors.cases) {
+      if (kind !== 'EVENT') continue;
+      const { status, stderr } = spawnSync('sh', [program, file, ...keys], { cwd: directory });
+      assert.is(status === 0, expected === 'PROVEN', `${file}: ${title}: ${stderr}`);
+    }
+  });
+} else {
+  skipByName('proof vectors with openssl: it is not on the PATH');
+}
+
 /** Null, or why Go cannot check them here. */
 function missingGo(): string | null {
   const cwd = path.join(root, 'test/proof-with-go');
