@@ -19,6 +19,7 @@ import {
   ffmpegCandidates,
   foldCode,
   newUuid,
+  noteSigner,
   openSiteServers,
   type RecordingServer,
   requiredCredentials,
@@ -28,6 +29,7 @@ import {
   SOFTWARE,
   sealCredentials,
   sha256,
+  verifyNote,
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { AnswerWatch } from './command/answer-watch.js';
@@ -44,9 +46,11 @@ import {
   FEED_CHANNEL,
   readReplicaCursor,
 } from './intake/postgres-replica-intake.js';
+import { createPostgresReplicaReader } from './intake/postgres-replica-reader.js';
 import { enrolChildSites } from './link/child-sites.js';
 import { createEmulatedLinkControl } from './link/emulated-link-control.js';
 import { FactsWatch } from './link/facts-watch.js';
+import { createOriginKeys } from './link/origin-keys.js';
 import { OutageWatch } from './link/outage-watch.js';
 import { createCentralMediaDirectory } from './media-gateway/central-media-directory.js';
 import { type Database, openDatabase } from './postgres/database.js';
@@ -108,7 +112,10 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
         running => servers.run(running),
         running => parts.database.watch(running),
         running =>
-          runOwnLogIntake({ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random }),
+          runOwnLogIntake({
+            ...{ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random },
+            checkpoint: () => servers.log.signedCheckpoint(),
+          }),
         running => projections.run(running),
         running => pins.run(projected, running, retry),
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
@@ -264,13 +271,20 @@ async function openLinks(
 /** Opens the door for children: replication and media channels on one port. */
 async function listen(
   grpc: GrpcServer,
-  { servers, intake, links, channels, logger }: CentralParts,
+  { sql, servers, intake, links, channels, logger }: CentralParts,
   { listen: address }: CentralConfiguration,
   stack: AsyncDisposableStack,
 ): Promise<number> {
   const replication = stack.use(
     createReplicationService({
-      ...{ intake, log: servers.log, links, logger, sha256, now: Date.now, timers: processTimers },
+      ...{ intake, replicas: createPostgresReplicaReader(sql), log: servers.log, links, logger, sha256 },
+      ...{
+        now: Date.now,
+        timers: processTimers,
+        verify: verifyNote,
+        signer: noteSigner(servers.keys.logKey),
+      },
+      keys: createOriginKeys({ sql, management: servers.management, ownSite: servers.siteId }),
       software: SOFTWARE,
       enrolled: site => servers.management.state.site.children.has(site),
       heartbeatMs: address.heartbeatSeconds * 1000,

@@ -108,7 +108,6 @@ export {
   type Signing,
   type Trust,
   type TrustedKey,
-  verifyCheckpoint,
   verifyLogProof,
 } from './log/log-proof.js';
 export type { PulledHistory, ReopenableLog, ReopenOutcome, ReopenRefusal } from './log/log-repair.js';

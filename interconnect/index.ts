@@ -62,15 +62,19 @@ export {
 } from './media-channel/media-channel-service.js';
 export { MediaChannelFaultError } from './media-channel/receiving-channel.js';
 export { runMediaChannel } from './media-channel/run-media-channel.js';
+export { type AcknowledgedLevels, Acknowledgements } from './replication/acknowledgements.js';
 export { unpackEvents } from './replication/event-frame.js';
 export { dialParent } from './replication/grpc-replication-duplex.js';
 export type { LinkLossCause, LinkMeasurement, LinkObserver } from './replication/link-observer.js';
 export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
+export { type OfferedLog, offerOwnLog } from './replication/offered-log.js';
+export type { OriginKeys } from './replication/origin-keys.js';
+export { RelayedReplicas } from './replication/relayed-replicas.js';
 export {
   describeReplicaIntake,
   type ReplicaIntakeUnderTest,
 } from './replication/replica-intake.conformance.js';
-export type { ReplicaCursor, ReplicaIntake } from './replication/replica-intake.js';
+export type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replication/replica-intake.js';
 export type { ChildDuplex, DuplexListener, ParentDuplex } from './replication/replication-duplex.js';
 export type {
   ChildFrame,
@@ -78,7 +82,13 @@ export type {
   ReplicationRefusal,
   ReplicationRefusalCode,
 } from './replication/replication-frame.js';
-export type { ChildLink, ReplicationOptions, WishSink } from './replication/replication-options.js';
+export type {
+  ChildLink,
+  ParentKey,
+  RelayedLogs,
+  ReplicationOptions,
+  WishSink,
+} from './replication/replication-options.js';
 export {
   createReplicationService,
   type ReplicationService,

@@ -1,10 +1,13 @@
 export {
   ReplicationClient,
+  type WireAck,
   type WireBatch,
   type WireChildFrame,
   type WireHead,
   type WireHello,
+  type WireHistory,
   type WireParentFrame,
+  type WirePlace,
   type WirePong,
   type WireRefused,
   type WireWant,

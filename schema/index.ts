@@ -123,6 +123,7 @@ export {
 export {
   ChildSiteEnrolled,
   LogEpochOpened,
+  LogKeyPinned,
   SiteEstablished,
   type SiteEvent,
   SiteRenamed,

@@ -11,7 +11,9 @@ export {
 export {
   CameraConfiguration,
   checkRecording,
+  LogPublicKey,
   OperationsConfiguration,
+  ParentConfiguration,
   RecordingServerConfiguration,
   SiteConfiguration,
   SiteIdentity,
@@ -42,7 +44,6 @@ export {
   type ProofRefusal,
   proveConsistency,
   proveEvent,
-  siteLogRootAt,
 } from './log/site-log-proofs.js';
 export { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 export {
@@ -66,6 +67,7 @@ export {
   ManagementServer,
   type ManagementServerOptions,
 } from './management-server/management-server.js';
+export { pinConfiguredKey, pinFirstKey, pinnedKey } from './management-server/pinned-keys.js';
 export {
   type OperationsServer,
   type OperationsServerOptions,

@@ -1,19 +1,12 @@
 import path from 'node:path';
-import {
-  dialParent,
-  type PeerCredentials,
-  processTimers,
-  runMediaChannel,
-  runReplication,
-} from '@holdfast/interconnect';
+import { Acknowledgements, type PeerCredentials } from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { requiredCredentials } from './credentials/required-credentials.js';
-import { sha256 } from './log/sha256.js';
 import { openOperationsServer } from './operations/operations-server.js';
+import { reportToParent } from './report-to-parent.js';
 import { runTogether } from './run-together.js';
 import { openSiteServers, type SiteServers } from './site-servers.js';
-import { SOFTWARE } from './software.js';
 
 export interface RunSiteOptions {
   readonly configuration: SiteConfiguration;
@@ -40,33 +33,14 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
   await runTogether([running => servers.run(running), ...reports], signal, options.onEnding);
 }
 
-type Task = (signal: AbortSignal) => Promise<void>;
-
 function reportTasks(
   { configuration, logger }: RunSiteOptions,
   credentials: PeerCredentials,
   servers: SiteServers,
-): readonly Task[] {
+) {
   const { parent } = configuration;
   if (!parent) return [];
-  const { siteId, log, management, recordingServers } = servers;
-  const redialMsMax = parent.reconnectSecondsMax * 1000;
-  const peer = { parent, credentials, software: SOFTWARE, random: Math.random, logger };
-  const replication = {
-    ...{ ...peer, dial: () => dialParent(peer), log, site: siteId, sha256 },
-    ...{ now: Date.now, timers: processTimers },
-    ...{ wishes: management.wishSink(parent.siteId), parentSite: parent.siteId },
-    backoffMsMax: redialMsMax,
-  };
-  const mediaChannel = { ...peer, siteId, monotonicMs: () => performance.now(), redialMsMax };
-  return [
-    signal => runReplication(replication, signal),
-    ...[...recordingServers].map(
-      ([recordingServerId, source]): Task =>
-        signal =>
-          runMediaChannel({ ...mediaChannel, recordingServerId, source }, signal),
-    ),
-  ];
+  return reportToParent({ parent, credentials, servers, logger, acknowledgements: new Acknowledgements() });
 }
 
 async function credentialsOf({

@@ -1,4 +1,4 @@
-import type { RecordedEvent, Sha256 } from '@holdfast/core';
+import { checkpointHead, type RecordedEvent, type Sha256, type SignedCheckpoint } from '@holdfast/core';
 import {
   acceptFrame,
   type BackboneDelivery,
@@ -9,6 +9,7 @@ import {
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { appendToFeed, type CursorRow, toCursor } from '../intake/postgres-replica-intake.js';
+import { storeCheckpoint } from '../intake/postgres-replica-reader.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 
 /** Tells intake nodes that a session must begin again, further back. Its payload is the site. */
@@ -29,6 +30,8 @@ interface AcceptedDelivery {
   /** Of the sites that moved. */
   readonly moves: ReadonlyMap<SiteId, { readonly before: ReplicaCursor; readonly after: ReplicaCursor }>;
   readonly misfits: ReadonlyMap<SiteId, Misfit>;
+  /** The newest of each site. */
+  readonly checkpoints: ReadonlyMap<SiteId, SignedCheckpoint>;
 }
 
 /** Someone else has stored in this partition, or of this site. */
@@ -101,6 +104,7 @@ export class FeedWriter implements BackboneReader {
     const events: RecordedEvent[] = [];
     const moves = new Map<SiteId, { before: ReplicaCursor; after: ReplicaCursor }>();
     const misfits = new Map<SiteId, Misfit>();
+    const checkpoints = new Map<SiteId, SignedCheckpoint>();
     for (const frame of frames) {
       const { site, session } = frame;
       const known = this.#cursors.get(site)!;
@@ -111,9 +115,11 @@ export class FeedWriter implements BackboneReader {
         for (const event of verdict.events) events.push(event);
         moves.set(site, { before: known, after: verdict.cursor });
         misfits.delete(site);
+        const { checkpoint: note } = frame.frame;
+        if (note !== null) checkpoints.set(site, { head: checkpointHead(note), note });
       }
     }
-    return { events, moves, misfits };
+    return { events, moves, misfits, checkpoints };
   }
 
   /**
@@ -138,7 +144,7 @@ export class FeedWriter implements BackboneReader {
   async #store(
     tx: TransactionSql,
     { partition, next }: BackboneDelivery,
-    { events, moves }: AcceptedDelivery,
+    { events, moves, checkpoints }: AcceptedDelivery,
   ): Promise<void> {
     await this.#movePosition(tx, partition, next);
     if (moves.size === 0) return;
@@ -166,6 +172,7 @@ export class FeedWriter implements BackboneReader {
       returning 1`;
     if (moved.length !== moves.size) throw new OvertakenError('the replica of a site has moved');
     await appendToFeed(tx, events);
+    for (const checkpoint of checkpoints.values()) await storeCheckpoint(tx, checkpoint);
   }
 
   async #movePosition(tx: TransactionSql, partition: number, next: number): Promise<void> {

@@ -1,7 +1,8 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import path from 'node:path';
 import type { MediaSource, SiteLog } from '@holdfast/core';
 import {
+  Acknowledgements,
   createCertificateAuthority,
   createGrpcServer,
   createMediaChannelService,
@@ -21,10 +22,14 @@ import type { EventId, RecordingServerId, SiteId } from '@holdfast/schema';
 import {
   type MediaDatabase,
   newUuid,
+  noteSigner,
   openSqliteSiteLog,
+  rawPublicKey,
   SiteConfiguration,
   SOFTWARE,
+  type SqliteSiteLog,
   sha256,
+  verifyNote,
 } from '@holdfast/sites';
 import { pino } from 'pino';
 import { runOwnLogIntake } from '../intake/own-log-intake.js';
@@ -33,6 +38,7 @@ import {
   FEED_CHANNEL,
   readReplicaCursor,
 } from '../intake/postgres-replica-intake.js';
+import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.js';
 import { FactsWatch } from '../link/facts-watch.js';
 import { openDatabase } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
@@ -91,11 +97,14 @@ async function openParts(directory: string, stack: AsyncDisposableStack): Promis
   const media = (name: string) =>
     openBenchMediaDatabase(path.join(directory, name), newUuid<RecordingServerId>());
   const [recorded, retrieved] = [stack.use(await media('recorded')), stack.use(await media('retrieved'))];
+  const [centralKey, siteKey] = [newLogKey(), newLogKey()];
   const [log, siteLog] = [
-    stack.use(await openLog(path.join(directory, 'central.log'), centralId)),
-    stack.use(await openLog(path.join(directory, 'site.log'), siteId)),
+    stack.use(await openLog(path.join(directory, 'central.log'), centralId, centralKey)),
+    stack.use(await openLog(path.join(directory, 'site.log'), siteId, siteKey)),
   ];
-  const central = await openCentral({ sql, log, retrieved, siteId, centralId, stack });
+  const central = await openCentral({
+    ...{ sql, log, retrieved, siteId, centralId, centralKey, siteKey, stack },
+  });
   const grpc = stack.use(createGrpcServer({ credentials: await issue(centralId, 'central'), logger }));
   central.register(grpc);
   const target = { host: '127.0.0.1', ...(await grpc.listen({ host: '127.0.0.1', port: 0 })) };
@@ -113,6 +122,8 @@ async function openParts(directory: string, stack: AsyncDisposableStack): Promis
       {
         ...{ ...peer, dial: () => dialParent(peer), log: siteLog, site: siteId, wishes, sha256 },
         ...{ now: Date.now, timers: processTimers, backoffMsMax: RECONNECT_MS_MAX },
+        ...{ signer: noteSigner(siteKey), verify: verifyNote, acknowledgements: new Acknowledgements() },
+        parentKey: { known: () => rawPublicKey(centralKey), pin: async () => undefined },
       },
       stop.signal,
     ),
@@ -136,13 +147,15 @@ async function openParts(directory: string, stack: AsyncDisposableStack): Promis
 /** What `central.ts` runs, as far as facts and recordings pass through it. */
 async function openCentral(parts: {
   readonly sql: Sql;
-  readonly log: SiteLog;
+  readonly log: SqliteSiteLog;
+  readonly centralKey: KeyObject;
+  readonly siteKey: KeyObject;
   readonly retrieved: MediaDatabase;
   readonly siteId: SiteId;
   readonly centralId: SiteId;
   readonly stack: AsyncDisposableStack;
 }) {
-  const { sql, log, retrieved, siteId, centralId, stack } = parts;
+  const { sql, log, retrieved, siteId, centralId, centralKey, siteKey, stack } = parts;
   const actor = `site:${centralId}`;
   const intake = createPostgresReplicaIntake(sql);
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
@@ -176,7 +189,9 @@ async function openCentral(parts: {
   channels.onAttached(() => retrievals.replanSoon());
   const replication = stack.use(
     createReplicationService({
-      ...{ intake, log, links, logger, sha256, now: Date.now, timers: processTimers },
+      ...{ intake, replicas: createPostgresReplicaReader(sql), log, links, logger, sha256, now: Date.now },
+      ...{ timers: processTimers, verify: verifyNote, signer: noteSigner(centralKey) },
+      keys: { keyOf: async () => rawPublicKey(siteKey), pin: async () => undefined },
       software: SOFTWARE,
       enrolled: site => site === siteId,
     }),
@@ -189,7 +204,10 @@ async function openCentral(parts: {
       grpc.addService(channels.definition, channels.implementation);
     },
     run: (signal: AbortSignal) => [
-      runOwnLogIntake({ log, intake, signal, onRetry: onFailure, random: Math.random }),
+      runOwnLogIntake({
+        ...{ log, intake, signal, onRetry: onFailure, random: Math.random },
+        checkpoint: () => log.signedCheckpoint(),
+      }),
       projections.run(signal),
       facts.run({ projected, onMoved: () => retrievals.replanSoon(), onFailure }, signal),
       retrievals.run(signal),
@@ -197,13 +215,10 @@ async function openCentral(parts: {
   };
 }
 
-function openLog(file: string, site: SiteId) {
-  return openSqliteSiteLog({
-    file,
-    site,
-    now: Date.now,
-    signingKey: generateKeyPairSync('ed25519').privateKey,
-  });
+const newLogKey = () => generateKeyPairSync('ed25519').privateKey;
+
+function openLog(file: string, site: SiteId, signingKey: KeyObject) {
+  return openSqliteSiteLog({ file, site, now: Date.now, signingKey });
 }
 
 function countedSource(database: MediaDatabase): MediaSource & { readonly givenBytes: () => number } {

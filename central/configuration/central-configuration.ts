@@ -1,5 +1,5 @@
 import { Name, SiteId } from '@holdfast/schema';
-import { checkRecording, SiteConfiguration, SiteSettings } from '@holdfast/sites';
+import { checkRecording, LogPublicKey, SiteConfiguration, SiteSettings } from '@holdfast/sites';
 import { z } from 'zod';
 
 const Port = z.int('expected a port number').min(0).max(65535);
@@ -26,7 +26,15 @@ export const CentralConfiguration = SiteSettings.omit({
     http: z.strictObject({ host: Host, port: Port.default(8080) }).prefault({}),
     /** Sites that may report here; each proves itself by a certificate of our authority that names its id. */
     children: z
-      .array(z.strictObject({ id: SiteId, name: Name, certificate: z.string().min(1) }))
+      .array(
+        z.strictObject({
+          id: SiteId,
+          name: Name,
+          certificate: z.string().min(1),
+          /** What the site signs its log with, as `holdfast init` printed it. Without it the first key that it shows counts. */
+          logPublicKey: LogPublicKey.optional(),
+        }),
+      )
       .max(10_000)
       .default([]),
     /** The demonstration's emulated links, which console and API may cut and restore. */

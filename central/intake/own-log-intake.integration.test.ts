@@ -1,16 +1,17 @@
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { createMemorySiteLog, endOf, type SiteLog } from '@holdfast/core';
+import { createMemorySiteLog, endOf, type SiteLog, signCheckpoint } from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { sha256 } from '@holdfast/sites';
+import { noteSigner, sha256 } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { OwnLogBehindReplicaError, runOwnLogIntake } from './own-log-intake.js';
 import { createPostgresReplicaIntake, readReplicaCursor } from './postgres-replica-intake.js';
+import { createPostgresReplicaReader } from './postgres-replica-reader.js';
 
 const test = suite('own log intake');
 let directory = '';
@@ -25,6 +26,11 @@ test.after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+const signer = noteSigner(generateKeyPairSync('ed25519').privateKey);
+const checkpointOf = (log: SiteLog) => async () => {
+  const head = log.head();
+  return { head, note: signCheckpoint(head, signer, sha256) };
+};
 const newLog = (site = randomUUID() as SiteId) => createMemorySiteLog({ site, now: Date.now, sha256 });
 
 async function signIn(log: SiteLog, userName: string): Promise<void> {
@@ -47,7 +53,10 @@ async function signIn(log: SiteLog, userName: string): Promise<void> {
 /** Runs the intake until the replica has everything that is in the log now. */
 async function catchUp(log: SiteLog, intake: ReplicaIntake, onRetry = (_error: unknown) => undefined) {
   const stopped = new AbortController();
-  const running = runOwnLogIntake({ log, intake, signal: stopped.signal, onRetry, random: () => 0 });
+  const running = runOwnLogIntake({
+    ...{ log, intake, signal: stopped.signal, onRetry, random: () => 0 },
+    checkpoint: checkpointOf(log),
+  });
   const { site, epoch, size } = log.head();
   const isAt = (cursor: ReplicaCursor | null) => cursor?.epoch === epoch && cursor.position === size;
   try {
@@ -71,6 +80,8 @@ test('takes in what is in the log, then goes on where it stopped', async () => {
     select position, data from replica_event where site = ${log.head().site} order by position`;
   assert.is(rows.length, log.head().size);
   assert.match(rows.at(-1)!.data.toString(), 'second');
+  const proved = await createPostgresReplicaReader(database.sql).checkpoint(log.head().site);
+  assert.equal(proved?.head, log.head());
 });
 
 test('goes on in the next epoch of the log', async () => {
@@ -120,6 +131,7 @@ test('a log that ends before its replica is named, and nothing is taken from it'
   await catchUp(log, intake);
   const lost = newLog(log.head().site);
   const outcome = await runOwnLogIntake({
+    checkpoint: checkpointOf(lost),
     ...{ log: lost, intake, signal: AbortSignal.timeout(5000), onRetry: () => undefined, random: () => 0 },
   }).catch((error: unknown) => error);
   assert.instance(outcome, OwnLogBehindReplicaError);

@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { placeOf, type SiteLog } from '@holdfast/core';
+import {
+  comparePlaces,
+  endOf,
+  placeOf,
+  type RecordedEvent,
+  type SignedCheckpoint,
+  type SiteLog,
+} from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 
 /** A catch-up is read in large batches; one transaction of this many events takes some 10 ms. */
@@ -13,19 +20,23 @@ export class OwnLogBehindReplicaError extends Error {
   readonly code = 'OWN_LOG_BEHIND_REPLICA';
 }
 
+export interface OwnLogIntakeOptions {
+  readonly log: SiteLog;
+  readonly intake: ReplicaIntake;
+  /** Of the end of the log, signed. */
+  readonly checkpoint: () => Promise<SignedCheckpoint>;
+  readonly signal: AbortSignal;
+  /** Called for every failure that is tried again. */
+  readonly onRetry: (error: unknown) => void;
+  readonly random: () => number;
+}
+
 /**
  * A central is a site too: its own log enters the same tables through the same door as the logs of its children.
  * Runs until the signal is aborted. A database that is away is tried again; events wait in the log meanwhile.
  * Throws `OwnLogBehindReplicaError`.
  */
-export async function runOwnLogIntake(options: {
-  readonly log: SiteLog;
-  readonly intake: ReplicaIntake;
-  readonly signal: AbortSignal;
-  /** Called for every failure that is tried again. */
-  readonly onRetry: (error: unknown) => void;
-  readonly random: () => number;
-}): Promise<void> {
+export async function runOwnLogIntake(options: OwnLogIntakeOptions): Promise<void> {
   let failures = 0;
   while (!options.signal.aborted) {
     try {
@@ -43,30 +54,40 @@ export async function runOwnLogIntake(options: {
 }
 
 async function takeIn(
-  { log, intake, signal }: { log: SiteLog; intake: ReplicaIntake; signal: AbortSignal },
+  { log, intake, checkpoint, signal }: Pick<OwnLogIntakeOptions, 'log' | 'intake' | 'checkpoint' | 'signal'>,
   onCommitted: () => void,
 ): Promise<void> {
-  const { site, epoch, size } = log.head();
+  const { site, ...head } = log.head();
   const { fence, cursor } = await intake.openSession(site);
-  if (cursor.epoch > epoch || (cursor.epoch === epoch && cursor.position > size)) {
+  if (comparePlaces(cursor, endOf(head)) > 0) {
     throw new OwnLogBehindReplicaError(
-      `the database holds this site's log up to ${cursor.epoch}/${cursor.position}, the log itself ends at ${epoch}/${size}`,
+      `the database holds this site's log up to ${cursor.epoch}/${cursor.position}, the log itself ends at ${head.epoch}/${head.size}`,
     );
   }
   let before: ReplicaCursor = cursor;
-  for await (const batch of log.subscribe({ after: placeOf(cursor), signal })) {
-    for (let from = 0; from < batch.length; ) {
-      const first = batch[from]!;
-      const events = batch
-        .slice(from, from + EVENTS_PER_COMMIT_MAX)
-        .filter(({ epoch }) => epoch === first.epoch);
-      from += events.length;
+  for await (const page of log.subscribe({ after: placeOf(cursor), signal })) {
+    for (const events of cutIntoCommits(page)) {
       // No tree edge: what is read out of our own log needs no proof against itself.
       const after: ReplicaCursor = { ...placeOf(events.at(-1)!), treeEdge: [] };
-      const outcome = await intake.commit({ site, fence, before, after, events });
+      const signed = await checkpoint();
+      const isAtEnd = comparePlaces(endOf(signed.head), after) === 0;
+      const batch = { site, fence, before, after, events };
+      const outcome = await intake.commit(isAtEnd ? { ...batch, checkpoint: signed } : batch);
       if (outcome !== 'COMMITTED') throw new Error(`the intake of the own log was answered ${outcome}`);
       before = after;
       onCommitted();
     }
+  }
+}
+
+/** In order, each of one epoch. */
+function* cutIntoCommits(page: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
+  for (let from = 0; from < page.length; ) {
+    const { epoch } = page[from]!;
+    const longest = page.slice(from, from + EVENTS_PER_COMMIT_MAX);
+    const end = longest.findIndex(event => event.epoch !== epoch);
+    const events = end < 0 ? longest : longest.slice(0, end);
+    yield events;
+    from += events.length;
   }
 }

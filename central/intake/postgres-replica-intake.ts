@@ -2,6 +2,7 @@ import type { RecordedEvent } from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
+import { storeCheckpoint } from './postgres-replica-reader.js';
 
 /** Rows per insert: enough to reach the floor of the database, few enough that a statement stays under some MB. */
 const ROWS_PER_INSERT_MAX = 500;
@@ -14,7 +15,7 @@ const INT4_OID = 23;
 const INT8_OID = 20;
 
 /**
- * The replica intake of a central. One transaction holds the cursor, the raw events and the feed counter; no
+ * The replica intake of a central. One transaction holds the cursor, the raw events, the feed counter and the checkpoint; no
  * projection code runs here, so that a bad projection cannot stop acknowledgement.
  */
 export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
@@ -27,7 +28,7 @@ export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
       return { fence: row!.fence, cursor: toCursor(row!) };
     },
 
-    async commit({ site, fence, before, after, events }) {
+    async commit({ site, fence, before, after, events, checkpoint }) {
       assertDense(before, after, events);
       return sql.begin(async tx => {
         const [cursor] = await tx<CursorRow[]>`
@@ -40,6 +41,7 @@ export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
               verified_at = now()
           where site = ${site}`;
         await appendToFeed(tx, events);
+        if (checkpoint !== undefined) await storeCheckpoint(tx, checkpoint);
         return 'COMMITTED' as const;
       });
     },

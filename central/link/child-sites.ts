@@ -2,7 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { siteOfCertificate } from '@holdfast/interconnect';
-import type { ManagementServer } from '@holdfast/sites';
+import { type ManagementServer, pinConfiguredKey } from '@holdfast/sites';
 import type { CentralConfiguration } from '../configuration/central-configuration.js';
 
 export class ChildCertificateError extends Error {
@@ -10,7 +10,7 @@ export class ChildCertificateError extends Error {
   readonly code = 'CHILD_CERTIFICATE_WRONG';
 }
 
-/** Writes into the log which sites may report here, as the configuration says, where the log does not say so yet. */
+/** Writes into the log which sites may report here and by what keys, as the configuration says, where the log does not say so. */
 export async function enrolChildSites(
   management: ManagementServer,
   { children, site }: CentralConfiguration,
@@ -19,13 +19,18 @@ export async function enrolChildSites(
   for (const child of children) {
     const file = path.resolve(baseDirectory, child.certificate);
     const certificateSha256 = fingerprintOf(file, child.id);
+    const context = { actor: `site:${site.id}` };
     const known = management.state.site.children.get(child.id);
-    if (known?.certificateSha256 === certificateSha256 && known.name === child.name) continue;
-    const outcome = await management.administer(
-      { kind: 'EnrolChildSite', siteId: child.id, name: child.name, certificateSha256 },
-      { actor: `site:${site.id}` },
-    );
-    if (!outcome.accepted) throw new ChildCertificateError(`${child.name}: ${outcome.message}`);
+    if (known?.certificateSha256 !== certificateSha256 || known.name !== child.name) {
+      const outcome = await management.administer(
+        { kind: 'EnrolChildSite', siteId: child.id, name: child.name, certificateSha256 },
+        context,
+      );
+      if (!outcome.accepted) throw new ChildCertificateError(`${child.name}: ${outcome.message}`);
+    }
+    if (child.logPublicKey !== undefined) {
+      await pinConfiguredKey(management, { siteId: child.id, publicKey: child.logPublicKey }, context.actor);
+    }
   }
 }
 

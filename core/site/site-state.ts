@@ -67,6 +67,7 @@ export class SiteState {
       case 'SiteEstablished':
       case 'SiteRenamed':
       case 'ChildSiteEnrolled':
+      case 'LogKeyPinned':
         this.site = siteDecider.evolve(this.site, event);
         break;
       case 'RecordingServerRegistered':
@@ -137,7 +138,7 @@ export function isSiteStateEvent(type: string): boolean {
   return folded.has(type) || !known.has(type);
 }
 
-const configurationStreams = ['child-site-', 'recording-server-', 'hardware-', ANSWERS];
+const configurationStreams = ['child-site-', 'log-key-', 'recording-server-', 'hardware-', ANSWERS];
 
 function isConfigurationStream(stream: string): boolean {
   return stream === 'site' || configurationStreams.some(prefix => stream.startsWith(prefix));

@@ -12,6 +12,8 @@ export interface Site {
   readonly name: string;
   /** Children that may dial this site. */
   readonly children: ReadonlyMap<SiteId, ChildSite>;
+  /** By what key the log of a child, or the cosignature of a parent, is believed: Ed25519, base64. */
+  readonly logKeys: ReadonlyMap<SiteId, string>;
 }
 
 export type SiteAdministrationCommand =
@@ -22,15 +24,22 @@ export type SiteAdministrationCommand =
       readonly sealingPublicKey: string;
     }
   | { readonly kind: 'RenameSite'; readonly name: string }
-  | ({ readonly kind: 'EnrolChildSite'; readonly siteId: SiteId } & ChildSite);
+  | ({ readonly kind: 'EnrolChildSite'; readonly siteId: SiteId } & ChildSite)
+  /** `CONFIGURED` replaces a key that is pinned, `FIRST_USE` does not. */
+  | {
+      readonly kind: 'PinLogKey';
+      readonly siteId: SiteId;
+      readonly publicKey: string;
+      readonly because: 'CONFIGURED' | 'FIRST_USE';
+    };
 
 export interface SiteRefusal {
-  readonly code: 'SITE_ESTABLISHED' | 'NOTHING_ASKED' | 'SITE_OWN_PARENT';
+  readonly code: 'SITE_ESTABLISHED' | 'NOTHING_ASKED' | 'SITE_OWN_PARENT' | 'LOG_KEY_PINNED';
   readonly message: string;
 }
 
 export const siteDecider: Decider<Site, SiteAdministrationCommand, SiteEvent, SiteRefusal> = {
-  initialState: { siteId: null, name: '', children: new Map() },
+  initialState: { siteId: null, name: '', children: new Map(), logKeys: new Map() },
   decide(command, site) {
     switch (command.kind) {
       case 'EstablishSite': {
@@ -52,6 +61,16 @@ export const siteDecider: Decider<Site, SiteAdministrationCommand, SiteEvent, Si
           ? refuse({ code: 'NOTHING_ASKED', message: `${name} is enrolled already` })
           : accept({ type: 'ChildSiteEnrolled', data: { siteId, name, certificateSha256 } });
       }
+      case 'PinLogKey': {
+        const { siteId, publicKey, because } = command;
+        const pinned = site.logKeys.get(siteId);
+        if (pinned === publicKey) {
+          return refuse({ code: 'NOTHING_ASKED', message: `site ${siteId} is believed by that key already` });
+        }
+        return pinned !== undefined && because === 'FIRST_USE'
+          ? refuse({ code: 'LOG_KEY_PINNED', message: `site ${siteId} is believed by another key` })
+          : accept({ type: 'LogKeyPinned', data: { siteId, publicKey, because } });
+      }
     }
   },
   evolve(site, event) {
@@ -65,6 +84,10 @@ export const siteDecider: Decider<Site, SiteAdministrationCommand, SiteEvent, Si
       case 'ChildSiteEnrolled': {
         const { siteId, name, certificateSha256 } = event.data;
         return { ...site, children: new Map(site.children).set(siteId, { name, certificateSha256 }) };
+      }
+      case 'LogKeyPinned': {
+        const { siteId, publicKey } = event.data;
+        return { ...site, logKeys: new Map(site.logKeys).set(siteId, publicKey) };
       }
     }
   },

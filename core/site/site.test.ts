@@ -38,6 +38,24 @@ test('a child is enrolled again only when its certificate or name differs', () =
     .thenRefused('SITE_OWN_PARENT');
 });
 
+test('the key of a log is pinned once at first use, and anew only by the configuration', () => {
+  const pin = { kind: 'PinLogKey', siteId: childId, publicKey: 'QQ==' } as const;
+  const pinned = (because: 'CONFIGURED' | 'FIRST_USE', publicKey = 'QQ==') =>
+    ({ type: 'LogKeyPinned', data: { siteId: childId, publicKey, because } }) as SiteEvent;
+  given(siteDecider, established)
+    .when({ ...pin, because: 'FIRST_USE' })
+    .then(pinned('FIRST_USE'));
+  given(siteDecider, established, pinned('FIRST_USE'))
+    .when({ ...pin, because: 'CONFIGURED' })
+    .thenRefused('NOTHING_ASKED');
+  given(siteDecider, established, pinned('CONFIGURED'))
+    .when({ ...pin, publicKey: 'Qg==', because: 'FIRST_USE' })
+    .thenRefused('LOG_KEY_PINNED');
+  given(siteDecider, established, pinned('FIRST_USE'))
+    .when({ ...pin, publicKey: 'Qg==', because: 'CONFIGURED' })
+    .then(pinned('CONFIGURED', 'Qg=='));
+});
+
 test('a recording server registers once', () => {
   const recordingServerId = '018f0000-0000-7000-8000-000000000003' as RecordingServerId;
   const register = { kind: 'RegisterRecordingServer', recordingServerId, name: 'RS 1' } as const;

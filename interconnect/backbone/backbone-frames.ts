@@ -1,4 +1,4 @@
-import { extendEdge, type RecordedEvent, rootOf, type Sha256 } from '@holdfast/core';
+import { extendEdge, type RecordedEvent, rootOf, type Sha256, type SignedCheckpoint } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { acceptBatch, type BatchVerdict } from '../replication/acceptance.js';
 import { cutIntoFrames, packEvents } from '../replication/event-frame.js';
@@ -13,6 +13,7 @@ export function framesOf(
     readonly before: ReplicaCursor;
     readonly after: ReplicaCursor;
     readonly events: readonly RecordedEvent[];
+    readonly checkpoint?: SignedCheckpoint;
   },
   sha256: Sha256,
 ): BackboneFrame[] {
@@ -25,11 +26,10 @@ export function framesOf(
     const firstPosition = position + 1;
     position += events.length;
     const root = rootOf(treeEdge, position, sha256);
-    return {
-      site,
-      session: fence,
-      frame: { kind: 'batch', epoch, firstPosition, root, ...packEvents(events, true) },
-    };
+    // With the last frame: what it covers is on the backbone then.
+    const checkpoint = position === after.position ? (batch.checkpoint?.note ?? null) : null;
+    const place = { origin: site, epoch, firstPosition, root, checkpoint };
+    return { site, session: fence, frame: { kind: 'batch', ...place, ...packEvents(events, true) } };
   });
 }
 
@@ -43,10 +43,6 @@ export function acceptFrame(
   sha256: Sha256,
 ): BatchVerdict {
   if (frame.epoch < cursor.epoch) return { accepted: true, events: [], cursor };
-  const isOpening = frame.epoch > cursor.epoch && frame.firstPosition === 1;
-  return acceptBatch({
-    ...{ site, batch: frame, sha256 },
-    cursor: isOpening ? { epoch: frame.epoch, position: 0, treeEdge: [] } : cursor,
-    statedHead: { epoch: frame.epoch, size: frame.firstPosition + frame.count - 1, root: frame.root },
-  });
+  const signed = { epoch: frame.epoch, size: frame.firstPosition + frame.count - 1, root: frame.root };
+  return acceptBatch({ site, cursor, batch: frame, signed, sha256 });
 }

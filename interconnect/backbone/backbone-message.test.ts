@@ -6,11 +6,12 @@ import { BackboneMessageError, frameOfMessage, messageOf } from './backbone-mess
 
 const test = suite('backbone message');
 
+const site = SiteId.parse(v7());
 const frame = {
-  site: SiteId.parse(v7()),
+  site,
   session: 3,
   frame: {
-    kind: 'batch' as const,
+    ...{ kind: 'batch' as const, origin: site, checkpoint: 'a signed note' },
     ...{ epoch: 2, firstPosition: 41, count: 2, codec: 'IDENTITY' as const, rawByteLength: 600 },
     ...{ root: Buffer.alloc(32, 7), events: Buffer.alloc(600, 1) },
   },

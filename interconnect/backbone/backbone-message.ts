@@ -20,7 +20,7 @@ const codecs: ReadonlySet<string> = new Set<FrameCodec>(['IDENTITY', 'ZSTD']);
 
 /** Key: the origin, so that the frames of a site stay in order. Value: the packed events as they came. Rest: headers. */
 export function messageOf({ site, session, frame }: BackboneFrame): BackboneMessage {
-  const { epoch, firstPosition, count, codec, rawByteLength, root, events } = frame;
+  const { epoch, firstPosition, count, codec, rawByteLength, root, checkpoint, events } = frame;
   const text = (value: string | number) => Buffer.from(String(value));
   return {
     key: text(site),
@@ -29,6 +29,7 @@ export function messageOf({ site, session, frame }: BackboneFrame): BackboneMess
       ...{ origin: text(site), session: text(session), epoch: text(epoch) },
       ...{ firstPosition: text(firstPosition), count: text(count), codec: text(codec) },
       ...{ rawByteLength: text(rawByteLength), root: asBuffer(root) },
+      checkpoint: text(checkpoint ?? ''),
     },
   };
 }
@@ -55,9 +56,10 @@ export function frameOfMessage(message: {
   const root = header('root');
   if (root.length !== ROOT_BYTES)
     throw new BackboneMessageError(`expected a root of ${ROOT_BYTES} bytes, found ${root.length}`);
+  const checkpoint = header('checkpoint').toString();
   if (message.value === null) throw new BackboneMessageError('expected events, found none');
   const frame = {
-    kind: 'batch' as const,
+    ...{ kind: 'batch' as const, origin: site.data, checkpoint: checkpoint === '' ? null : checkpoint },
     ...{ epoch: number('epoch', 1), firstPosition: number('firstPosition', 1), count: number('count', 1) },
     ...{ codec: codec as FrameCodec, rawByteLength: number('rawByteLength', 0), root, events: message.value },
   };

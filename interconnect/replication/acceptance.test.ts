@@ -3,7 +3,7 @@ import { EventId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { acceptBatch, answerHello } from './acceptance.js';
+import { acceptBatch, answerOffer } from './acceptance.js';
 import { packEvents } from './event-frame.js';
 import type { ReplicaCursor } from './replica-intake.js';
 import { newSiteId, sha256 } from './replication.fixture.js';
@@ -14,13 +14,14 @@ const site = newSiteId();
 
 function eventAt(
   position: number,
-  options: { epoch?: number; type?: string; text?: string; of?: typeof site } = {},
+  options: { epoch?: number; type?: string; text?: string; of?: typeof site; data?: object } = {},
 ) {
   const {
     epoch = 1,
     type = position === 1 ? 'LogEpochOpened' : 'SomethingHappened',
     text = '',
     of = site,
+    data = { position, text },
   } = options;
   const header = encodeHeader({
     site: of,
@@ -38,7 +39,7 @@ function eventAt(
     causationId: null,
     correlationId: null,
   });
-  return decodeRecordedEvent(header, Buffer.from(JSON.stringify({ position, text })), sha256);
+  return decodeRecordedEvent(header, Buffer.from(JSON.stringify(data)), sha256);
 }
 
 const history = Array.from({ length: 50 }, (_, index) => eventAt(index + 1));
@@ -62,14 +63,16 @@ const headOf = (events: readonly RecordedEvent[], epoch = 1): EpochHead => ({
 /** The events from..to (1-based, inclusive) of a history, with the root that it has there. */
 const batchOf = (events: readonly RecordedEvent[], from: number, to: number): BatchFrame => ({
   kind: 'batch',
+  origin: site,
+  checkpoint: null,
   epoch: 1,
   firstPosition: from,
   root: headOf(events.slice(0, to)).root,
   ...packEvents(events.slice(from - 1, to), true),
 });
-const accept = (cursor: ReplicaCursor, batch: BatchFrame, statedHead = headOf(history)) =>
-  acceptBatch({ site, cursor, batch, statedHead, sha256 });
-const codeOf = (verdict: ReturnType<typeof accept> | ReturnType<typeof answerHello>) =>
+const accept = (cursor: ReplicaCursor, batch: BatchFrame, signed: EpochHead | null = headOf(history)) =>
+  acceptBatch({ site, cursor, batch, signed, sha256 });
+const codeOf = (verdict: ReturnType<typeof accept> | ReturnType<typeof answerOffer>) =>
   verdict.accepted ? 'ACCEPTED' : verdict.refusal.code;
 
 test('the next batch is accepted with its events and the cursor behind them', () => {
@@ -113,49 +116,74 @@ test('an event of another site, epoch or position is BAD_HASH', () => {
   }
 });
 
-test('a history that was rewritten before the stated head is a FORK when it reaches it', () => {
+test('a history that is not the signed one is a FORK when it reaches the signed end', () => {
   const rewritten = history.map(event =>
     event.position > 10 ? eventAt(event.position, { text: 'other' }) : event,
   );
   const cursor = cursorAfter(history.slice(0, 10));
-  const statedHead = headOf(history.slice(0, 25));
-  assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 25), statedHead)), 'FORK');
-  assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 40), statedHead)), 'FORK');
-  assert.is(codeOf(accept(cursor, batchOf(history, 11, 40), statedHead)), 'ACCEPTED');
+  const signed = headOf(history.slice(0, 25));
+  assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 25), signed)), 'FORK');
+  assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 24), signed)), 'ACCEPTED');
+  assert.is(codeOf(accept(cursor, batchOf(history, 11, 25), signed)), 'ACCEPTED');
 });
 
-test('a batch of another epoch than was asked for is UNKNOWN_EPOCH', () => {
-  const batch = { ...batchOf(history, 11, 30), epoch: 2 };
-  assert.is(codeOf(accept(cursorAfter(history.slice(0, 10)), batch)), 'UNKNOWN_EPOCH');
+test('events beyond what the site has signed are BAD_SIGNATURE, however right they are', () => {
+  const cursor = cursorAfter(history.slice(0, 10));
+  const batch = batchOf(history, 11, 25);
+  assert.is(codeOf(accept(cursor, batch, headOf(history.slice(0, 24)))), 'BAD_SIGNATURE');
+  assert.is(codeOf(accept(cursor, batch, { ...headOf(history), epoch: 2 })), 'BAD_SIGNATURE');
+  assert.is(codeOf(accept(cursor, batch, null)), 'BAD_SIGNATURE');
+});
+
+test('a batch of an epoch that is over is UNKNOWN_EPOCH', () => {
+  assert.is(codeOf(accept(cursorAfter(history, 2), batchOf(history, 11, 30))), 'UNKNOWN_EPOCH');
+});
+
+/** The next epoch, as a site opens it that says its last one ended as in `said`. */
+function epochAfter(said: { size: number; root: Uint8Array; epoch?: number }) {
+  const data = {
+    ...{ epoch: 2, previousEpoch: said.epoch ?? 1, previousSize: said.size, reason: 'restored' },
+    previousRoot: Buffer.from(said.root).toString('hex'),
+  };
+  return [eventAt(1, { epoch: 2, data }), eventAt(2, { epoch: 2 })];
+}
+
+test('a new epoch is accepted only when it continues exactly what is held', () => {
+  const held = history.slice(0, 20);
+  const { size, root } = headOf(held);
+  const open = (said: Parameters<typeof epochAfter>[0]) => {
+    const epoch = epochAfter(said);
+    return accept(cursorAfter(held), { ...batchOf(epoch, 1, 2), epoch: 2 }, headOf(epoch, 2));
+  };
+  const opened = open({ size, root });
+  assert.ok(opened.accepted);
+  assert.is(opened.cursor.epoch, 2);
+  assert.is(opened.cursor.position, 2);
+  assert.is(codeOf(open({ size: size - 1, root })), 'UNKNOWN_EPOCH');
+  assert.is(codeOf(open({ size, root: headOf(history).root })), 'UNKNOWN_EPOCH');
+  assert.is(codeOf(open({ size, root, epoch: 3 })), 'UNKNOWN_EPOCH');
 });
 
 test('an epoch that does not begin with its opening is UNKNOWN_EPOCH', () => {
   const headless = history.with(0, eventAt(1, { type: 'SomethingHappened' }));
-  const verdict = accept(cursorAfter([]), batchOf(headless, 1, 5), headOf(headless));
+  const verdict = accept(cursorAfter([], 0), batchOf(headless, 1, 5), headOf(headless));
   assert.is(codeOf(verdict), 'UNKNOWN_EPOCH');
 });
 
-test('Hello is answered with the place where the replica ends', () => {
+test('a log that reaches what is held is wanted, also in a newer epoch', () => {
   const cursor = cursorAfter(history.slice(0, 20));
-  assert.equal(answerHello(cursor, headOf(history), sha256), { accepted: true, from: cursor });
-  assert.equal(answerHello(cursor, headOf(history.slice(0, 20)), sha256), { accepted: true, from: cursor });
+  const offers = [headOf(history), headOf(history.slice(0, 20)), headOf([], 2)];
+  for (const head of offers) assert.is(codeOf(answerOffer(cursor, head, sha256)), 'ACCEPTED');
   const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
-  const start = { epoch: 1, position: 0, treeEdge: [] };
-  assert.equal(answerHello(nothing, headOf(history), sha256), { accepted: true, from: start });
-});
-
-test('a newer epoch begins at its first event, an older one is refused', () => {
-  const cursor = cursorAfter(history, 2);
-  const start = { epoch: 3, position: 0, treeEdge: [] };
-  assert.equal(answerHello(cursor, headOf([], 3), sha256), { accepted: true, from: start });
-  assert.is(codeOf(answerHello(cursor, headOf(history, 1), sha256)), 'UNKNOWN_EPOCH');
+  assert.is(codeOf(answerOffer(nothing, headOf(history), sha256)), 'ACCEPTED');
 });
 
 test('less than is held is AHEAD, another root under the same size a FORK', () => {
   const cursor = cursorAfter(history.slice(0, 20));
-  assert.is(codeOf(answerHello(cursor, headOf(history.slice(0, 19)), sha256)), 'AHEAD');
+  assert.is(codeOf(answerOffer(cursor, headOf(history.slice(0, 19)), sha256)), 'AHEAD');
+  assert.is(codeOf(answerOffer(cursorAfter(history, 2), headOf(history, 1), sha256)), 'AHEAD');
   const other = history.slice(0, 20).with(3, eventAt(4, { text: 'other' }));
-  assert.is(codeOf(answerHello(cursor, headOf(other), sha256)), 'FORK');
+  assert.is(codeOf(answerOffer(cursor, headOf(other), sha256)), 'FORK');
 });
 
 test.run();

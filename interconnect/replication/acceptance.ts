@@ -1,13 +1,16 @@
 import {
+  comparePlaces,
+  decodeEventData,
   decodeRecordedEvent,
   EnvelopeError,
+  endOf,
   equalBytes,
   extendEdge,
   type RecordedEvent,
   rootOf,
   type Sha256,
 } from '@holdfast/core';
-import type { SiteId } from '@holdfast/schema';
+import { EventDecodeError, type SiteId } from '@holdfast/schema';
 import { type EventBytes, FrameMalformedError, unpackEvents } from './event-frame.js';
 import type { ReplicaCursor } from './replica-intake.js';
 import type {
@@ -20,28 +23,24 @@ import type {
 /** Every epoch begins with it: a reset is never mistaken for progress. */
 const EPOCH_OPENING = 'LogEpochOpened';
 
-export type HelloVerdict =
-  | { readonly accepted: true; readonly from: ReplicaCursor }
+export type OfferVerdict =
+  | { readonly accepted: true }
   | { readonly accepted: false; readonly refusal: ReplicationRefusal };
 
-/** From where on a parent that holds `cursor` wants the log whose end is `head`. */
-export function answerHello(cursor: ReplicaCursor, head: EpochHead, sha256: Sha256): HelloVerdict {
-  if (head.epoch > cursor.epoch) {
-    return { accepted: true, from: { epoch: head.epoch, position: 0, treeEdge: [] } };
-  }
-  if (head.epoch < cursor.epoch) {
-    return refused('UNKNOWN_EPOCH', `epoch ${head.epoch} is over: epoch ${cursor.epoch} is held already`);
-  }
-  if (head.size < cursor.position) {
-    return refused('AHEAD', `${cursor.position} events are held, the log has only ${head.size}`);
+/** Whether a parent that holds `cursor` can go on with the log whose end is `head`: it wants what follows the cursor. */
+export function answerOffer(cursor: ReplicaCursor, head: EpochHead, sha256: Sha256): OfferVerdict {
+  const held = `${cursor.epoch}/${cursor.position}`;
+  if (comparePlaces(endOf(head), cursor) < 0) {
+    return refused('AHEAD', `events up to ${held} are held, the log ends at ${head.epoch}/${head.size}`);
   }
   if (
+    head.epoch === cursor.epoch &&
     head.size === cursor.position &&
     !equalBytes(rootOf(cursor.treeEdge, cursor.position, sha256), head.root)
   ) {
-    return refused('FORK', `another history is held under the same ${head.size} positions`);
+    return refused('FORK', `another history is held up to ${held}`);
   }
-  return { accepted: true, from: cursor };
+  return { accepted: true };
 }
 
 export type BatchVerdict =
@@ -50,37 +49,61 @@ export type BatchVerdict =
 
 /**
  * The acceptance rule. A known prefix is dropped by position; the rest must follow without a gap, belong to this site and
- * epoch, and hash to the root that is stated for its end, and to `statedHead` where it passes that size.
+ * epoch, hash to the root that is stated for its end, and lie within what the site has signed.
  */
 export function acceptBatch(options: {
   readonly site: SiteId;
   readonly cursor: ReplicaCursor;
   readonly batch: BatchFrame;
-  readonly statedHead: EpochHead;
+  /** The site's newest checkpoint, its signature checked. Null before the first. */
+  readonly signed: EpochHead | null;
   readonly sha256: Sha256;
 }): BatchVerdict {
-  const { cursor, batch } = options;
+  const { cursor, batch, signed } = options;
   const last = batch.firstPosition + batch.count - 1;
-  if (batch.epoch !== cursor.epoch) {
-    return refused(
-      'UNKNOWN_EPOCH',
-      `a batch of epoch ${batch.epoch} where epoch ${cursor.epoch} was asked for`,
-    );
+  if (batch.epoch < cursor.epoch) {
+    return refused('UNKNOWN_EPOCH', `a batch of epoch ${batch.epoch}: epoch ${cursor.epoch} is held already`);
   }
-  if (batch.firstPosition > cursor.position + 1) {
-    return refused('GAP', `begins at ${batch.firstPosition}, the next is ${cursor.position + 1}`);
+  const opensEpoch = batch.epoch > cursor.epoch;
+  const from: ReplicaCursor = opensEpoch ? { epoch: batch.epoch, position: 0, treeEdge: [] } : cursor;
+  if (batch.firstPosition > from.position + 1) {
+    return refused('GAP', `begins at ${batch.firstPosition}, the next is ${from.position + 1}`);
   }
-  if (last <= cursor.position) return { accepted: true, events: [], cursor };
+  if (last <= from.position) return { accepted: true, events: [], cursor };
+  if (signed?.epoch !== batch.epoch || signed.size < last) {
+    const reach = signed === null ? 'nothing' : `${signed.epoch}/${signed.size}`;
+    return refused('BAD_SIGNATURE', `the events up to ${batch.epoch}/${last} are not signed: ${reach} is`);
+  }
   const read = readEvents(options.site, batch, options.sha256);
   if (!read.accepted) return read;
-  const fresh = read.events.slice(cursor.position + 1 - batch.firstPosition);
-  if (cursor.position === 0 && fresh[0]!.type !== EPOCH_OPENING) {
-    return refused(
-      'UNKNOWN_EPOCH',
-      `epoch ${batch.epoch} begins with ${fresh[0]!.type}, not with ${EPOCH_OPENING}`,
-    );
+  const fresh = read.events.slice(from.position + 1 - batch.firstPosition);
+  const fault = opensEpoch ? faultOfOpening(fresh[0]!, cursor, options.sha256) : null;
+  if (fault !== null) return refused('UNKNOWN_EPOCH', `epoch ${batch.epoch} ${fault}`);
+  return proveEvents({ ...options, cursor: from, signed, events: fresh, last });
+}
+
+/** An epoch continues exactly what is held of the one before. Null when it does, or when nothing is held. */
+function faultOfOpening(first: RecordedEvent, cursor: ReplicaCursor, sha256: Sha256): string | null {
+  if (first.type !== EPOCH_OPENING) return `begins with ${first.type}, not with ${EPOCH_OPENING}`;
+  if (cursor.epoch === 0) return null;
+  const opened = openingOf(first);
+  if (opened === null) return `begins with an ${EPOCH_OPENING} that cannot be read`;
+  const { previousEpoch, previousSize, previousRoot } = opened;
+  const root = Buffer.from(rootOf(cursor.treeEdge, cursor.position, sha256)).toString('hex');
+  if (previousEpoch === cursor.epoch && previousSize === cursor.position && previousRoot === root)
+    return null;
+  const said = `${previousEpoch}/${previousSize} ${previousRoot}`;
+  return `continues ${said}, but ${cursor.epoch}/${cursor.position} ${root} is held`;
+}
+
+function openingOf(event: RecordedEvent) {
+  try {
+    const opened = decodeEventData(event);
+    return opened.type === EPOCH_OPENING ? opened.data : null;
+  } catch (error) {
+    if (error instanceof EventDecodeError) return null;
+    throw error;
   }
-  return proveEvents({ ...options, events: fresh, last });
 }
 
 /** Reads the events of a batch and checks that each is what its place says. */
@@ -119,24 +142,20 @@ function proveEvents(options: {
   readonly batch: BatchFrame;
   readonly events: readonly RecordedEvent[];
   readonly last: number;
-  readonly statedHead: EpochHead;
+  readonly signed: EpochHead;
   readonly sha256: Sha256;
 }): BatchVerdict {
-  const { cursor, batch, events, last, statedHead, sha256 } = options;
-  const passesHead =
-    statedHead.epoch === batch.epoch && cursor.position < statedHead.size && statedHead.size <= last;
-  const turn = passesHead ? statedHead.size : last;
+  const { cursor, batch, events, last, signed, sha256 } = options;
   const leafHashes = events.map(event => event.leafHash);
-  const known = leafHashes.splice(0, turn - cursor.position);
-  const edgeAtTurn = extendEdge(cursor.treeEdge, cursor.position, known, sha256);
-  const treeEdge = extendEdge(edgeAtTurn, turn, leafHashes, sha256);
+  const treeEdge = extendEdge(cursor.treeEdge, cursor.position, leafHashes, sha256);
+  const root = rootOf(treeEdge, last, sha256);
   // The root of the batch comes first, so that damage on the way is not taken for a rewritten history.
-  if (!equalBytes(rootOf(treeEdge, last, sha256), batch.root)) {
+  if (!equalBytes(root, batch.root)) {
     const range = `${batch.firstPosition}..${last}`;
     return refused('BAD_HASH', `the events ${range} do not make the root that is stated for them`);
   }
-  if (passesHead && !equalBytes(rootOf(edgeAtTurn, turn, sha256), statedHead.root)) {
-    return refused('FORK', `the events up to ${turn} do not make the root that Hello stated`);
+  if (last === signed.size && !equalBytes(root, signed.root)) {
+    return refused('FORK', `the events up to ${last} do not make the root that the site has signed`);
   }
   return { accepted: true, events, cursor: { epoch: batch.epoch, position: last, treeEdge } };
 }

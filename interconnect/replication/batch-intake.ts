@@ -1,15 +1,10 @@
-import type { RecordedEvent, Sha256 } from '@holdfast/core';
-import type { SiteId } from '@holdfast/schema';
-import { acceptBatch } from './acceptance.js';
-import { GrantedCredit } from './credit-window.js';
+import { type LogPlace, placeOf, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
+import { acceptBatch, type BatchVerdict } from './acceptance.js';
+import type { GrantedCredit } from './credit-window.js';
 import { faultOfFrame } from './event-frame.js';
+import { checkCheckpoint, type OriginKey } from './origin-checkpoint.js';
 import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
-import {
-  type BatchFrame,
-  type EpochHead,
-  ReplicationProtocolError,
-  type ReplicationRefusal,
-} from './replication-frame.js';
+import { type BatchFrame, ReplicationProtocolError, type ReplicationRefusal } from './replication-frame.js';
 
 /** One transaction takes what has come in meanwhile, up to this: more would not be faster, only later. */
 const COMMIT_EVENTS_MAX = 1_000;
@@ -20,84 +15,94 @@ interface AcceptedGroup {
   /** As they were granted, frames that were known already included. */
   readonly rawByteLength: number;
   readonly after: ReplicaCursor;
+  /** The newest that these events reach. */
+  readonly reached: SignedCheckpoint | null;
   /** Of the frame behind these events. */
   readonly refusal: ReplicationRefusal | null;
 }
 
 export interface BatchIntakeOptions {
-  readonly site: SiteId;
+  readonly key: OriginKey;
   readonly fence: number;
   /** As the intake holds it. */
   readonly durable: ReplicaCursor;
-  /** As `durable`, or the beginning of a new epoch. */
-  readonly from: ReplicaCursor;
-  readonly statedHead: EpochHead;
+  /** As the log was offered, its signature checked. */
+  readonly signed: SignedCheckpoint;
   readonly intake: ReplicaIntake;
-  readonly sha256: Sha256;
-  /** How much may be on its way or waiting here at the moment, in bytes. */
-  readonly creditBytes: () => number;
+  /** Of the whole session. */
+  readonly credit: GrantedCredit;
   /** After the commit. */
-  readonly onStored: (stored: {
-    readonly cursor: ReplicaCursor;
-    readonly eventCount: number;
-    readonly creditBytes: number;
-  }) => void;
+  readonly onStored: (stored: StoredBatches) => void;
   readonly onRefusal: (refusal: ReplicationRefusal) => void;
   readonly onFault: (error: unknown) => void;
 }
 
-/** Takes in the batches of one session: accepts them in order, and commits what came together in one transaction. */
+export interface StoredBatches {
+  readonly place: LogPlace;
+  readonly eventCount: number;
+  /** The newest checkpoint that was reached: what is proved up to there may be acknowledged. */
+  readonly reached: SignedCheckpoint | null;
+}
+
+const nothingNew = { events: [], rawByteLength: 0, refusal: null } as const;
+
+/** Takes in the batches of one log in a session: accepts them in order, and commits what came together in one transaction. */
 export class BatchIntake {
   readonly #options: BatchIntakeOptions;
-  readonly #credit = new GrantedCredit();
   /** Bounded by the credit. Unpacked only when their turn comes. */
   readonly #waiting: BatchFrame[] = [];
   #waitingEventCount = 0;
   #durable: ReplicaCursor;
   /** Accepted, and perhaps being stored. */
   #tip: ReplicaCursor;
+  #signed: SignedCheckpoint;
+  #beginning: Promise<void> = Promise.resolve();
   #isRunning = false;
   #isClosed = false;
 
   constructor(options: BatchIntakeOptions) {
     this.#options = options;
     this.#durable = options.durable;
-    this.#tip = options.from;
+    this.#tip = options.durable;
+    this.#signed = options.signed;
   }
 
   get durable(): ReplicaCursor {
     return this.#durable;
   }
 
-  grant(): number {
-    return this.#credit.grant(this.#options.creditBytes());
-  }
-
   /** Throws `ReplicationProtocolError` for what no honest child sends; it is not unpacked then. */
   push(batch: BatchFrame): void {
     const fault = faultOfFrame(batch);
     if (fault !== null) throw new ReplicationProtocolError(`a batch of ${fault}`);
-    if (!this.#credit.arrive(batch.rawByteLength)) {
+    if (!this.#options.credit.arrive(batch.rawByteLength)) {
       throw new ReplicationProtocolError(`a batch of ${batch.rawByteLength} bytes is more than was granted`);
     }
     this.#waiting.push(batch);
     this.#waitingEventCount += batch.count;
     if (this.#isRunning) return;
     this.#isRunning = true;
-    this.#run().catch(error => {
-      if (!this.#isClosed) this.#options.onFault(error);
-    });
+    this.#run().catch(error => this.#fail(error));
+  }
+
+  /** A log that is held to its signed end already is acknowledged, with no event to wait for. */
+  begin(): void {
+    const { epoch, size } = this.#signed.head;
+    const { position } = this.#durable;
+    if (this.#durable.epoch !== epoch || position !== size) return;
+    this.#beginning = this.#store({ ...nothingNew, after: this.#durable, reached: this.#signed });
+    this.#beginning.catch(error => this.#fail(error));
   }
 
   /** What waits is dropped: the child sends it again. A commit that runs is let run. */
   close(): void {
     this.#isClosed = true;
-    this.#waiting.length = 0;
+    for (const { rawByteLength } of this.#waiting.splice(0)) this.#options.credit.release(rawByteLength);
   }
 
   /** With much waiting, the next group is hashed while the one before it is being stored; with little, it is let grow. */
   async #run(): Promise<void> {
-    let storing: Promise<void> = Promise.resolve();
+    let storing = this.#beginning;
     while (!this.#isClosed) {
       if (this.#waitingEventCount < COMMIT_EVENTS_MAX) await storing;
       if (this.#waiting.length === 0) {
@@ -114,37 +119,57 @@ export class BatchIntake {
     }
   }
 
+  #fail(error: unknown): void {
+    if (!this.#isClosed) this.#options.onFault(error);
+  }
+
   #acceptSome(): AcceptedGroup {
-    const { site, statedHead, sha256 } = this.#options;
     const events: RecordedEvent[] = [];
+    let reached: SignedCheckpoint | null = null;
     let rawByteLength = 0;
     for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
       if (events.length > 0 && events.length + batch.count > COMMIT_EVENTS_MAX) break;
+      // One transaction moves the cursor within one epoch.
+      if (events.length > 0 && batch.epoch !== this.#tip.epoch) break;
       this.#waiting.shift();
       this.#waitingEventCount -= batch.count;
       rawByteLength += batch.rawByteLength;
-      const verdict = acceptBatch({ site, cursor: this.#tip, batch, statedHead, sha256 });
-      if (!verdict.accepted) return { events, rawByteLength, after: this.#tip, refusal: verdict.refusal };
-      events.push(...verdict.events);
+      const verdict = this.#accept(batch);
+      if (!verdict.accepted) {
+        return { events, rawByteLength, after: this.#tip, reached, refusal: verdict.refusal };
+      }
+      for (const event of verdict.events) events.push(event);
       this.#tip = verdict.cursor;
+      const { epoch, size } = this.#signed.head;
+      if (epoch === this.#tip.epoch && size === this.#tip.position) reached = this.#signed;
     }
-    return { events, rawByteLength, after: this.#tip, refusal: null };
+    return { events, rawByteLength, after: this.#tip, reached, refusal: null };
   }
 
-  async #store({ events, rawByteLength, after, refusal }: AcceptedGroup): Promise<void> {
-    const { site, fence, intake, onStored, onRefusal } = this.#options;
-    if (events.length > 0) {
-      const outcome = await intake.commit({ site, fence, before: this.#durable, after, events });
-      if (outcome !== 'COMMITTED') {
-        if (!this.#isClosed) onRefusal(refusalOf(outcome));
-        return;
-      }
-      this.#durable = after;
+  #accept(batch: BatchFrame): BatchVerdict {
+    const { key } = this.#options;
+    if (batch.checkpoint !== null && batch.checkpoint !== this.#signed.note) {
+      const verdict = checkCheckpoint(batch.checkpoint, key);
+      if (!verdict.accepted) return verdict;
+      this.#signed = verdict.signed;
     }
+    const { origin: site, sha256 } = key;
+    return acceptBatch({ site, cursor: this.#tip, batch, signed: this.#signed.head, sha256 });
+  }
+
+  async #store({ events, rawByteLength, after, reached, refusal }: AcceptedGroup): Promise<void> {
+    const { key, fence, intake, credit, onStored, onRefusal } = this.#options;
+    let stop = refusal;
+    if (events.length > 0 || reached !== null) {
+      const batch = { site: key.origin, fence, before: this.#durable, after, events };
+      const outcome = await intake.commit(reached === null ? batch : { ...batch, checkpoint: reached });
+      if (outcome === 'COMMITTED') this.#durable = after;
+      else stop = refusalOf(outcome);
+    }
+    credit.release(rawByteLength);
     if (this.#isClosed) return;
-    this.#credit.release(rawByteLength);
-    if (refusal === null) onStored({ cursor: after, eventCount: events.length, creditBytes: this.grant() });
-    else onRefusal(refusal);
+    if (stop !== null) return onRefusal(stop);
+    onStored({ place: placeOf(after), eventCount: events.length, reached });
   }
 }
 

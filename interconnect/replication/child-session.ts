@@ -1,20 +1,31 @@
-import { extendEdge, type RecordedEvent, rootOf, TreeEdgeError } from '@holdfast/core';
+import { comparePlaces, endOf, equalBytes, LOG_START, TreeEdgeError } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { ReceivedCredit } from './credit-window.js';
-import { cutIntoFrames, packEvents } from './event-frame.js';
 import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, HEARTBEATS_MISSED_MAX } from './heartbeat.js';
+import { LogSender } from './log-sender.js';
+import { type OfferedLog, offerOwnLog } from './offered-log.js';
+import { FalseReceiptError, ReceiptKeeper } from './receipt-keeper.js';
 import type { ParentDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
 import {
+  type AckFrame,
   type ChildFrame,
+  type EpochHead,
   type ParentFrame,
+  type RefusedFrame,
   ReplicationProtocolError,
   type ReplicationRefusal,
   type WantFrame,
+  type WelcomeFrame,
 } from './replication-frame.js';
 import type { ReplicationOptions } from './replication-options.js';
 import type { RootMemory } from './root-memory.js';
 import { readWishes, WishGapError } from './wish-frame.js';
+
+/** A person has to look at most causes; the parent was told, and need not be told more often. */
+const REFUSED_LOG_RETRY_MS_MAX = 60_000;
+/** Longer than any commit takes: what was sent until then is lost, or its receiver hangs. */
+const UNACKNOWLEDGED_BEATS_MAX = 10;
 
 export interface ChildSessionEnd {
   readonly reason: string;
@@ -40,17 +51,21 @@ class ChildSession {
   readonly #stream: ParentDuplex;
   readonly #over = new AbortController();
   readonly #credit = new ReceivedCredit();
+  readonly #senders = new Map<SiteId, LogSender>();
   readonly #ended: Promise<ChildSessionEnd>;
   #settle!: (end: ChildSessionEnd) => void;
   #parent: SiteId | null = null;
   #session = 0;
   #parentReadsZstd = false;
+  #receipts: ReceiptKeeper | null = null;
   #wasEstablished = false;
   #asksForWishes = false;
   #silentBeats = 0;
+  #unacknowledgedBeats = 0;
   #stopDialling: () => void = () => undefined;
   #stopHeartbeat: () => void = () => undefined;
-  #onDrain: () => void = () => undefined;
+  /** Null while the stream takes more. */
+  #full: PromiseWithResolvers<void> | null = null;
   #answering: Promise<void> = Promise.resolve();
 
   constructor(options: ChildSessionOptions) {
@@ -62,13 +77,13 @@ class ChildSession {
   }
 
   async run(signal: AbortSignal): Promise<ChildSessionEnd> {
-    const { log, site, software, timers, dialTimeoutMs } = this.#options;
+    const { timers, dialTimeoutMs } = this.#options;
     const stop = () => this.#end('stopped');
     signal.addEventListener('abort', stop, { once: true });
     this.#stopDialling = timers.after(dialTimeoutMs, () => this.#end(`no answer within ${dialTimeoutMs} ms`));
     this.#stream.listen({
       onFrame: frame => this.#receive(() => this.#take(frame)),
-      onDrain: () => this.#onDrain(),
+      onDrain: () => this.#drained(),
       onLost: detail => this.#end(detail),
       onGarbled: detail =>
         this.#receive(() => {
@@ -76,15 +91,38 @@ class ChildSession {
         }),
     });
     if (signal.aborted) stop();
-    else this.#send({ kind: 'hello', site, software, head: log.head(), readsZstd: true });
+    else void this.#guard(() => this.#sayHello());
     const end = await this.#ended;
     signal.removeEventListener('abort', stop);
     this.#stopDialling();
     this.#stopHeartbeat();
     this.#over.abort();
+    this.#drained();
+    for (const sender of this.#senders.values()) sender.stop();
+    await this.#receipts?.close();
     // Wishes that are being answered are answered once: the next session asks for the cursor only when that is done.
     await this.#answering;
     return end;
+  }
+
+  async #sayHello(): Promise<void> {
+    const { log, signer, site, sha256, software } = this.#options;
+    const own = offerOwnLog(log, signer, sha256);
+    const { head, note: checkpoint } = await own.newest();
+    this.#openSender(site, own, head);
+    const { publicKey } = signer;
+    this.#send({ kind: 'hello', site, software, checkpoint, publicKey, readsZstd: true });
+  }
+
+  #openSender(origin: SiteId, log: OfferedLog, offered: EpochHead): LogSender {
+    const { roots, sha256 } = this.#options;
+    const sender = new LogSender({
+      ...{ origin, log, offered, roots, sha256, credit: this.#credit },
+      mayCompress: () => this.#parentReadsZstd,
+      send: frame => this.#sendAndWait(frame),
+    });
+    this.#senders.set(origin, sender);
+    return sender;
   }
 
   #receive(take: () => void): void {
@@ -99,20 +137,25 @@ class ChildSession {
   }
 
   #take(frame: ParentFrame): void {
+    const isFirst = frame.kind === 'refused' || frame.kind === 'welcome';
+    if (!isFirst && this.#parent === null) {
+      throw new ReplicationProtocolError(`${frame.kind} before Welcome`);
+    }
     switch (frame.kind) {
+      case 'refused':
+        this.#takeRefusal(frame);
+        return;
+      case 'welcome':
+        this.#greet(frame);
+        return;
       case 'ack':
-        this.#credit.add(frame.creditBytes);
+        this.#takeAck(frame);
         return;
       case 'ping': {
         const receivedAtMs = this.#options.now();
         const head = this.#options.log.head();
-        this.#send({
-          kind: 'pong',
-          pingSentAtMs: frame.sentAtMs,
-          receivedAtMs,
-          sentAtMs: receivedAtMs,
-          head,
-        });
+        const { sentAtMs: pingSentAtMs } = frame;
+        this.#send({ kind: 'pong', pingSentAtMs, receivedAtMs, sentAtMs: receivedAtMs, head });
         return;
       }
       case 'wishes':
@@ -120,92 +163,156 @@ class ChildSession {
         this.#asksForWishes = false;
         this.#answering = this.#answering.then(() => this.#guard(() => this.#answerWishes(frame)));
         return;
-      case 'welcome':
-        this.#greet(frame);
-        return;
       case 'want':
         // From here on heartbeats watch the link: to compare long histories may take longer than to dial.
         this.#stopDialling();
         void this.#guard(() => this.#replicate(frame));
         return;
-      case 'refused':
-        this.#end(`refused by the parent: ${frame.code}: ${frame.detail}`, frame);
+      case 'history':
+        throw new ReplicationProtocolError('history that was not asked for');
     }
   }
 
-  #greet(frame: Extract<ParentFrame, { kind: 'welcome' }>): void {
+  #greet(frame: WelcomeFrame): void {
+    const { parentSite, parentKey, timers } = this.#options;
     if (this.#parent !== null) throw new ReplicationProtocolError('a second welcome');
     const certified = this.#stream.peerSite();
     if (certified === null || certified !== frame.site) {
       throw new ReplicationProtocolError(`the parent says it is ${frame.site}, its certificate ${certified}`);
     }
-    const expected = this.#options.parentSite;
-    if (expected !== undefined && expected !== certified) {
-      throw new ReplicationProtocolError(`the parent is ${certified}, not ${expected}`);
+    if (parentSite !== undefined && parentSite !== certified) {
+      throw new ReplicationProtocolError(`the parent is ${certified}, not ${parentSite}`);
+    }
+    const known = parentKey.known(certified);
+    if (known === null) void this.#guard(() => parentKey.pin(certified, frame.publicKey));
+    else if (!equalBytes(known, frame.publicKey)) {
+      const detail = `the parent ${certified} cosigns with another key than it is known by`;
+      this.#refuse({ code: 'BAD_SIGNATURE', detail });
+      return;
     }
     this.#parent = certified;
     this.#session = frame.session;
     this.#parentReadsZstd = frame.readsZstd;
+    this.#receipts = this.#openReceipts(certified, frame.publicKey);
     const beatMs = Math.min(HEARTBEAT_MS_MAX, Math.max(HEARTBEAT_MS_MIN, frame.heartbeatMs));
-    this.#stopHeartbeat = this.#options.timers.every(beatMs, () => {
-      this.#silentBeats += 1;
-      if (this.#silentBeats > HEARTBEATS_MISSED_MAX)
-        this.#end(`no sign of life for ${this.#silentBeats * beatMs} ms`);
+    this.#stopHeartbeat = timers.every(beatMs, () => this.#beat(beatMs));
+  }
+
+  #beat(beatMs: number): void {
+    this.#silentBeats += 1;
+    if (this.#silentBeats > HEARTBEATS_MISSED_MAX) {
+      this.#end(`no sign of life for ${this.#silentBeats * beatMs} ms`);
+      return;
+    }
+    const { acknowledgements } = this.#options;
+    const waits = [...this.#senders].some(([origin, sender]) => {
+      const { parent } = acknowledgements.of(origin);
+      return sender.isWanted && !sender.isStopped && comparePlaces(sender.place, parent ?? LOG_START) > 0;
+    });
+    this.#unacknowledgedBeats = waits ? this.#unacknowledgedBeats + 1 : 0;
+    if (this.#unacknowledgedBeats > UNACKNOWLEDGED_BEATS_MAX)
+      this.#end(`nothing was acknowledged for ${this.#unacknowledgedBeats * beatMs} ms`);
+  }
+
+  #openReceipts(parent: SiteId, publicKey: Uint8Array): ReceiptKeeper {
+    const { site, signer, sha256, storeReceipt, timers, verify } = this.#options;
+    return new ReceiptKeeper({
+      own: { origin: site, publicKey: signer.publicKey, verify, sha256 },
+      parent: { site: parent, publicKey, verify },
+      ...{ timers, store: storeReceipt ?? (async () => undefined), onFault: error => this.#fail(error) },
     });
   }
 
-  /** Sends what the parent wants, and then every new event as soon as it is appended. */
+  /** Sends what the parent wants of a log, and then every new event as soon as it is appended. */
   async #replicate(want: WantFrame): Promise<void> {
-    const { log, roots, sha256, logger, onLink } = this.#options;
-    if (this.#parent === null || this.#wasEstablished) throw new ReplicationProtocolError('want out of turn');
-    const head = log.head();
-    if (want.epoch !== head.epoch || want.after > head.size) {
-      const theirs = `${want.epoch}/${want.after}`;
-      return this.#refuse({
-        code: 'AHEAD',
-        detail: `asked for what follows ${theirs} of ${head.epoch}/${head.size}`,
-      });
+    const { site, logger, onLink } = this.#options;
+    const { origin, epoch, after } = want;
+    const sender = this.#senders.get(origin);
+    if (sender === undefined || sender.isWanted) {
+      throw new ReplicationProtocolError(`want of ${origin} out of turn`);
     }
-    if (!(await roots.agrees(want, log, sha256))) {
-      return this.#refuse({ code: 'FORK', detail: `the parent holds another history up to ${want.after}` });
-    }
+    const refusal = await sender.want(want);
     if (this.#over.signal.aborted) return;
-    this.#wasEstablished = true;
+    if (refusal !== null) return this.#refuseLog(origin, refusal);
     this.#credit.add(want.creditBytes);
-    logger.info({ parent: this.#parent, session: this.#session, after: want.after }, 'link to the parent up');
-    onLink?.({ state: 'UP', parent: this.#parent, session: this.#session });
+    logger.info(
+      { parent: this.#parent, session: this.#session, origin, epoch, after },
+      'the parent wants a log',
+    );
+    if (origin !== site) return sender.run();
+    this.#wasEstablished = true;
+    onLink?.({ state: 'UP', parent: this.#parent!, session: this.#session });
     await this.#askForWishes();
-    let tip: Tip = { epoch: want.epoch, position: want.after, treeEdge: want.treeEdge };
-    const after = { epoch: want.epoch, position: want.after };
-    for await (const page of log.subscribe({ after, signal: this.#over.signal })) {
-      for (const events of cutIntoFrames(page)) {
-        const next = await this.#sendBatch(tip, events);
-        if (next === null) return;
-        tip = next;
-      }
-    }
+    void this.#guard(() => this.#offerRelayed());
+    await sender.run();
     if (!this.#over.signal.aborted) this.#end('the log was closed');
   }
 
-  /** Null when the session ended while there was no credit. */
-  async #sendBatch(tip: Tip, events: readonly RecordedEvent[]): Promise<Tip | null> {
-    const { roots, sha256 } = this.#options;
-    const packed = packEvents(events, this.#parentReadsZstd);
-    if (!(await this.#credit.take(packed.rawByteLength, this.#over.signal))) return null;
-    const leafHashes = events.map(event => event.leafHash);
-    const treeEdge = extendEdge(tip.treeEdge, tip.position, leafHashes, sha256);
-    const position = tip.position + events.length;
-    const root = rootOf(treeEdge, position, sha256);
-    const isFlowing = this.#send({
-      kind: 'batch',
-      epoch: tip.epoch,
-      firstPosition: tip.position + 1,
-      root,
-      ...packed,
-    });
-    roots.remember(tip.epoch, position, root);
-    if (!isFlowing) await this.#drained();
-    return { epoch: tip.epoch, position, treeEdge };
+  /** Each only when the parent knows all that this site has said until then: its log tells the keys of the sites below. */
+  async #offerRelayed(): Promise<void> {
+    const { acknowledgements, log, relayed, site } = this.#options;
+    if (relayed === undefined) return;
+    const { signal } = this.#over;
+    for await (const { origin, log: relay } of relayed.follow(signal)) {
+      await acknowledgements.reached(site, endOf(log.head()), signal);
+      if (signal.aborted) return;
+      await this.#offer(origin, relay);
+    }
+  }
+
+  async #offer(origin: SiteId, relay: OfferedLog): Promise<void> {
+    const { dialTimeoutMs, timers } = this.#options;
+    const { head, note: checkpoint } = await relay.newest();
+    if (this.#over.signal.aborted) return;
+    const sender = this.#openSender(origin, relay, head);
+    this.#send({ kind: 'offer', checkpoint });
+    this.#later(
+      timers.after(dialTimeoutMs, () => {
+        if (!sender.isWanted && this.#senders.get(origin) === sender && !sender.isStopped)
+          this.#end(`no answer to the offer of the log of ${origin} within ${dialTimeoutMs} ms`);
+      }),
+    );
+  }
+
+  /** What is wrong with one log below does not end the session, which carries the others; it is offered again some time. */
+  #offerAgain(origin: SiteId): void {
+    const { random, timers } = this.#options;
+    const sender = this.#senders.get(origin);
+    sender?.stop();
+    if (sender === undefined) return;
+    const delayMs = REFUSED_LOG_RETRY_MS_MAX / 2 + (random() * REFUSED_LOG_RETRY_MS_MAX) / 2;
+    const again = () => void this.#guard(() => this.#offer(origin, sender.log));
+    this.#later(timers.after(delayMs, again));
+  }
+
+  /** Stopped when the session ends. */
+  #later(stop: () => void): void {
+    this.#over.signal.addEventListener('abort', stop, { once: true });
+  }
+
+  #takeAck(ack: AckFrame): void {
+    const { acknowledgements, site } = this.#options;
+    const { origin, upTo, top } = ack;
+    const sender = this.#senders.get(origin);
+    if (sender === undefined) throw new ReplicationProtocolError(`an acknowledgement of ${origin}`);
+    if (upTo !== null && comparePlaces(upTo, sender.place) > 0) {
+      throw new ReplicationProtocolError(`acknowledged ${upTo.epoch}/${upTo.position} before it was sent`);
+    }
+    this.#unacknowledgedBeats = 0;
+    this.#credit.add(ack.creditBytes);
+    acknowledgements.rise(origin, { parent: upTo, top });
+    if (origin === site && ack.checkpoint !== null) this.#receipts!.take(ack);
+  }
+
+  #takeRefusal(frame: RefusedFrame): void {
+    const { logger, site } = this.#options;
+    const { code, detail, origin } = frame;
+    if (origin === null || origin === site) {
+      this.#end(`refused by the parent: ${code}: ${detail}`, { code, detail });
+      return;
+    }
+    logger.error({ origin, code, detail }, 'the parent refuses the log of a site below');
+    this.#offerAgain(origin);
   }
 
   async #askForWishes(): Promise<void> {
@@ -229,39 +336,53 @@ class ChildSession {
     try {
       await task();
     } catch (error) {
-      if (error instanceof ReplicationProtocolError) {
-        this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: error.message });
-      } else if (error instanceof TreeEdgeError) {
-        this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: `the parent's tree edge: ${error.message}` });
-      } else if (error instanceof WishGapError)
-        this.#refuse({ code: error.refusalCode, detail: error.message });
-      else {
-        this.#options.logger.error({ error: describeError(error) }, 'replication failed');
-        this.#end(describeError(error));
-      }
+      this.#fail(error);
     }
   }
 
-  #send(frame: ChildFrame): boolean {
-    if (this.#over.signal.aborted) return true;
-    return this.#stream.send(frame);
+  #fail(error: unknown): void {
+    if (error instanceof ReplicationProtocolError) {
+      this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: error.message });
+    } else if (error instanceof TreeEdgeError) {
+      this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: `the parent's tree edge: ${error.message}` });
+    } else if (error instanceof FalseReceiptError) {
+      this.#refuse({ code: 'BAD_SIGNATURE', detail: error.message });
+    } else if (error instanceof WishGapError) {
+      this.#refuse({ code: error.refusalCode, detail: error.message });
+    } else if (!this.#over.signal.aborted) {
+      this.#options.logger.error({ error: describeError(error) }, 'replication failed');
+      this.#end(describeError(error));
+    }
   }
 
-  #drained(): Promise<void> {
-    const { signal } = this.#over;
-    return new Promise(resolve => {
-      const done = () => {
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#onDrain = done;
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
-    });
+  #send(frame: ChildFrame): void {
+    if (this.#over.signal.aborted) return;
+    if (!this.#stream.send(frame)) this.#full ??= Promise.withResolvers();
+  }
+
+  /** Resolves when the stream takes more. */
+  async #sendAndWait(frame: ChildFrame): Promise<void> {
+    this.#send(frame);
+    await this.#full?.promise;
+  }
+
+  #drained(): void {
+    this.#full?.resolve();
+    this.#full = null;
+  }
+
+  #refuseLog(origin: SiteId, refusal: ReplicationRefusal): void {
+    if (origin === this.#options.site) {
+      this.#refuse(refusal);
+      return;
+    }
+    this.#options.logger.error({ origin, ...refusal }, 'the log of a site below cannot be handed on');
+    this.#send({ kind: 'refused', ...refusal, origin, held: null });
+    this.#offerAgain(origin);
   }
 
   #refuse(refusal: ReplicationRefusal): void {
-    this.#send({ kind: 'refused', ...refusal });
+    this.#send({ kind: 'refused', ...refusal, origin: null, held: null });
     this.#end(`refused the parent: ${refusal.code}: ${refusal.detail}`, refusal);
   }
 
@@ -273,10 +394,4 @@ class ChildSession {
     else this.#stream.end();
     this.#settle({ reason, refusal, wasEstablished: this.#wasEstablished });
   }
-}
-
-interface Tip {
-  readonly epoch: number;
-  readonly position: number;
-  readonly treeEdge: readonly Uint8Array[];
 }

@@ -41,32 +41,45 @@ export class GrantedCredit {
   }
 }
 
-/** The sender's side: waits until there is credit. */
+/** The sender's side: waits until there is credit. Who waits longest is served first. */
 export class ReceivedCredit {
   #bytes = 0;
-  #wake: (() => void) | null = null;
+  readonly #waiting: { readonly bytes: number; readonly wake: () => void }[] = [];
 
   add(bytes: number): void {
     // A receiver that grants without end would only harm itself; the sum must stay a number that counts.
     this.#bytes = Math.min(Number.MAX_SAFE_INTEGER, this.#bytes + bytes);
-    this.#wake?.();
+    this.#serve();
   }
 
   /** Resolves with true when the bytes were taken, with false when the signal was aborted before. */
-  async take(bytes: number, signal: AbortSignal): Promise<boolean> {
-    while (this.#bytes < bytes && !signal.aborted) {
-      await new Promise<void>(resolve => {
-        const wake = () => {
-          this.#wake = null;
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        this.#wake = wake;
-        signal.addEventListener('abort', wake, { once: true });
-      });
+  take(bytes: number, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false);
+    return new Promise(resolve => {
+      const waiter = {
+        bytes,
+        wake: () => {
+          signal.removeEventListener('abort', give);
+          resolve(true);
+        },
+      };
+      const give = () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+        resolve(false);
+        this.#serve();
+      };
+      this.#waiting.push(waiter);
+      signal.addEventListener('abort', give, { once: true });
+      this.#serve();
+    });
+  }
+
+  #serve(): void {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      if (first.bytes > this.#bytes) return;
+      this.#bytes -= first.bytes;
+      this.#waiting.shift();
+      first.wake();
     }
-    if (signal.aborted) return false;
-    this.#bytes -= bytes;
-    return true;
   }
 }

@@ -1,5 +1,5 @@
 import { ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js';
-import { LOG_START } from '@holdfast/core';
+import { LOG_START, signCheckpoint } from '@holdfast/core';
 import {
   ReplicationClient,
   type WireChildFrame,
@@ -10,7 +10,16 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createGrpcChannel } from '../transport/grpc-channel.js';
 import { packEvents } from './event-frame.js';
-import { credentialsOf, fill, newMemoryLog, newSiteId, TestParent, until } from './replication.fixture.js';
+import {
+  credentialsOf,
+  fill,
+  newMemoryLog,
+  newSiteId,
+  sha256,
+  signerOf,
+  TestParent,
+  until,
+} from './replication.fixture.js';
 import { childFrameToWire } from './replication-frame.wire.js';
 
 const test = suite('a child that does not keep to the protocol');
@@ -27,6 +36,8 @@ async function converse(
   const log = newMemoryLog(site);
   await fill(log, 5);
   const head = log.head();
+  const signer = signerOf(site);
+  const checkpoint = signCheckpoint(head, signer, sha256);
   const channel = createGrpcChannel({
     peer: { host: '127.0.0.1', port: parent.port, serverName: parent.serverName },
     credentials: await credentialsOf(site, 'site'),
@@ -37,9 +48,12 @@ async function converse(
   const call = (client as unknown as { sync(): ClientDuplexStream<WireChildFrame, WireParentFrame> }).sync();
   const events = await log.read({ after: LOG_START, limit: 100 });
   const { first, afterWant } = say({
-    hello: childFrameToWire({ kind: 'hello', site, software: 'hostile', head, readsZstd: true }),
+    hello: childFrameToWire({
+      ...{ kind: 'hello', site, software: 'hostile', checkpoint, readsZstd: true },
+      publicKey: signer.publicKey,
+    }),
     batch: childFrameToWire({
-      kind: 'batch',
+      ...{ kind: 'batch', origin: site, checkpoint },
       epoch: 1,
       firstPosition: 1,
       root: head.root,
@@ -86,7 +100,17 @@ test('frames out of turn, unknown ones and impossible ones are refused by name, 
     ({ batch }) => ({ first: [batch], afterWant: [] }),
     ({ hello }) => ({ first: [hello, hello], afterWant: [] }),
     () => ({ first: [{}], afterWant: [] }),
-    ({ hello }) => ({ first: [{ hello: { ...hello.hello!, head: null } }], afterWant: [] }),
+    ({ hello }) => ({ first: [{ hello: { ...hello.hello!, checkpoint: '' } }], afterWant: [] }),
+    ({ hello }) => ({
+      first: [{ hello: { ...hello.hello!, publicKey: new Uint8Array(31) } }],
+      afterWant: [],
+    }),
+    ({ hello, batch }) => ({
+      first: [hello],
+      afterWant: [{ batch: { ...batch.batch!, origin: newSiteId() } }],
+    }),
+    ({ hello }) => ({ first: [hello], afterWant: [{ offer: { checkpoint: 'nothing\n' } }] }),
+    ({ hello }) => ({ first: [hello], afterWant: [{ offer: hello.hello! }] }),
     ({ hello }) => ({ first: [hello], afterWant: [{ pong }, { pong }] }),
     ({ hello }) => ({ first: [hello], afterWant: [{ wantWishes: {} }, { wantWishes: {} }] }),
     ({ hello, batch }) => ({ first: [hello], afterWant: [{ batch: { ...batch.batch!, count: 0 } }] }),

@@ -1,4 +1,5 @@
 import type { SiteId } from '@holdfast/schema';
+import type { ReplicationRefusal } from './replication-frame.js';
 
 /** Why a link is down. */
 export type LinkLossCause = 'CLOSED' | 'HEARTBEAT_MISSED' | 'FENCED' | 'PROTOCOL_ERROR';
@@ -25,4 +26,6 @@ export interface LinkObserver {
   /** `lastEpoch` and `lastPosition`: what is durable here of its log. 0 when that is not known. */
   lost(site: SiteId, cause: LinkLossCause, lastEpoch: number, lastPosition: number): void;
   measured(site: SiteId, measurement: LinkMeasurement): void;
+  /** The log of this site was refused here, or whatever its certificate was shown with. Again at every attempt. */
+  refused?(site: SiteId, refusal: ReplicationRefusal): void;
 }

@@ -1,15 +1,17 @@
-import { equalBytes, type RecordedEvent } from '@holdfast/core';
+import { comparePlaces, equalBytes, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
-import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
+import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
 
 interface Replica {
   fence: number;
   cursor: ReplicaCursor;
   readonly events: RecordedEvent[];
+  /** The newest of each epoch. */
+  readonly checkpoints: Map<number, SignedCheckpoint>;
 }
 
 /** Replicas that are forgotten: the twin of the durable intakes, for tests and simulations. */
-export interface MemoryReplicaIntake extends ReplicaIntake {
+export interface MemoryReplicaIntake extends ReplicaIntake, ReplicaReader {
   /** What is held of one site, in the order of its positions. */
   events(site: SiteId): readonly RecordedEvent[];
   /** What is held of all sites, in the order of the commits. */
@@ -23,13 +25,13 @@ export function createMemoryReplicaIntake(): MemoryReplicaIntake {
   const feed: RecordedEvent[] = [];
   return {
     async openSession(site) {
-      const replica = replicas.get(site) ?? { fence: 0, cursor: nothing, events: [] };
+      const replica = replicas.get(site) ?? newReplica();
       replicas.set(site, replica);
       replica.fence += 1;
       return { fence: replica.fence, cursor: replica.cursor };
     },
 
-    async commit({ site, fence, before, after, events }) {
+    async commit({ site, fence, before, after, events, checkpoint }) {
       assertContinuous(site, before, after, events);
       const replica = replicas.get(site);
       if (replica?.fence !== fence) return 'FENCED';
@@ -37,12 +39,30 @@ export function createMemoryReplicaIntake(): MemoryReplicaIntake {
       replica.cursor = after;
       replica.events.push(...events);
       feed.push(...events);
+      if (checkpoint !== undefined) replica.checkpoints.set(checkpoint.head.epoch, checkpoint);
       return 'COMMITTED';
     },
 
+    async read({ site, after, limit }) {
+      const events = replicas.get(site)?.events ?? [];
+      const first = events.findIndex(event => comparePlaces(event, after) > 0);
+      return first < 0 ? [] : events.slice(first, first + limit);
+    },
+
+    checkpoint: async (site, epoch) => {
+      const checkpoints = replicas.get(site)?.checkpoints ?? new Map();
+      return checkpoints.get(epoch ?? Math.max(...checkpoints.keys())) ?? null;
+    },
+
+    sites: async () =>
+      [...replicas].flatMap(([site, { checkpoints }]) => (checkpoints.size > 0 ? [site] : [])),
     events: site => replicas.get(site)?.events ?? [],
     feed: () => feed,
   };
+}
+
+function newReplica(): Replica {
+  return { fence: 0, cursor: nothing, events: [], checkpoints: new Map() };
 }
 
 function sameCursor(one: ReplicaCursor, other: ReplicaCursor): boolean {

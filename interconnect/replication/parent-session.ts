@@ -1,34 +1,64 @@
-import type { Sha256, SiteLog } from '@holdfast/core';
+import {
+  CheckpointError,
+  checkpointHead,
+  cosignCheckpoint,
+  endOf,
+  type LogPlace,
+  type NoteSigner,
+  type NoteVerifier,
+  placeOf,
+  type Sha256,
+  type SignedCheckpoint,
+  type SiteLog,
+  witnessName,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { Timers } from '../transport/timers.js';
-import { answerHello } from './acceptance.js';
-import { BatchIntake, type BatchIntakeOptions } from './batch-intake.js';
+import { answerOffer } from './acceptance.js';
+import type { Acknowledgements } from './acknowledgements.js';
+import { BatchIntake, type StoredBatches } from './batch-intake.js';
 import { ClockFilter } from './clock-filter.js';
+import { GrantedCredit } from './credit-window.js';
 import { HEARTBEATS_MISSED_MAX } from './heartbeat.js';
+import { HistoryServer } from './history-server.js';
 import type { LinkLossCause, LinkObserver } from './link-observer.js';
-import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
+import { checkCheckpoint } from './origin-checkpoint.js';
+import type { OriginKeys } from './origin-keys.js';
+import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
 import type { ChildDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
 import {
+  type BatchFrame,
   type ChildFrame,
+  type HelloFrame,
   type ParentFrame,
   ReplicationProtocolError,
   type ReplicationRefusal,
+  type WantHistoryFrame,
 } from './replication-frame.js';
 import type { WishFeed } from './wish-feed.js';
 import { WishServer } from './wish-server.js';
 
 /** A child that has passed the handshake says Hello at once. */
 const HELLO_TIMEOUT_MS = 10_000;
+/** Logs that one child may relay: a region with as many sites is cut into two. */
+const RELAYED_LOGS_MAX = 10_000;
 
 /** What the sessions of one service share. */
 export interface SessionSurroundings {
   readonly parent: SiteId;
   readonly intake: ReplicaIntake;
+  readonly replicas: ReplicaReader;
   readonly log: SiteLog;
   readonly wishFeed: WishFeed;
   readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
+  readonly keys: OriginKeys;
+  readonly verify: NoteVerifier;
+  /** The parent's own key: it cosigns what is durable here. */
+  readonly signer: NoteSigner;
+  /** What this parent's own parent has acknowledged. Null: this is the topmost. */
+  readonly above: Acknowledgements | null;
   readonly links: LinkObserver;
   readonly logger: Logger;
   readonly sha256: Sha256;
@@ -43,6 +73,14 @@ export interface SessionSurroundings {
   readonly creditBytes: () => number;
 }
 
+/** One log that a session takes in. */
+interface TakenLog {
+  readonly batches: BatchIntake;
+  /** The newest checkpoint that was acknowledged in this session. */
+  acknowledged: LogPlace | null;
+  readonly stopListening: () => void;
+}
+
 /** One stream of a child, from its Hello to its end. Runs by itself once constructed. */
 export class ParentSession {
   /** By the certificate. */
@@ -50,14 +88,21 @@ export class ParentSession {
   readonly #stream: ChildDuplex;
   readonly #around: SessionSurroundings;
   readonly #clock = new ClockFilter();
+  readonly #credit = new GrantedCredit();
+  readonly #logs = new Map<SiteId, TakenLog>();
+  /** Ever, in this session: one that was refused may be offered again. */
+  readonly #offered = new Set<SiteId>();
+  readonly #opening = new Set<SiteId>();
+  readonly #history: HistoryServer;
   readonly #stopHelloTimer: () => void;
   #stopHeartbeat: () => void = () => undefined;
   #isGreeted = false;
+  #isWelcomed = false;
   #isOver = false;
   #session: number | null = null;
-  /** As the intake held it when the session began. */
+  #childReadsZstd = false;
+  /** Of the child's own log, as the intake held it when the session began. */
   #held: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
-  #batches: BatchIntake | null = null;
   #wishes: WishServer | null = null;
   #isConnecting = false;
   #silentBeats = 0;
@@ -67,6 +112,7 @@ export class ParentSession {
     this.site = site;
     this.#stream = stream;
     this.#around = around;
+    this.#history = new HistoryServer(site, around.replicas);
     this.#stopHelloTimer = around.timers.after(HELLO_TIMEOUT_MS, () =>
       this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: `no Hello within ${HELLO_TIMEOUT_MS} ms` }),
     );
@@ -84,12 +130,15 @@ export class ParentSession {
   /** Ends the session, once; later calls do nothing. */
   end(cause: LinkLossCause, reason: string, refusal: ReplicationRefusal | null = null): void {
     if (this.#isOver) return;
-    if (refusal !== null) this.#send({ kind: 'refused', ...refusal });
+    if (refusal !== null) this.#send({ kind: 'refused', ...refusal, origin: null, held: null });
     this.#isOver = true;
     this.#stopHelloTimer();
     this.#stopHeartbeat();
     this.#wishes?.close();
-    this.#batches?.close();
+    for (const { batches, stopListening } of this.#logs.values()) {
+      batches.close();
+      stopListening();
+    }
     this.#around.leave(this);
     this.#stream.end();
     const facts = { site: this.site, session: this.#session, cause, reason };
@@ -97,7 +146,7 @@ export class ParentSession {
       this.#around.logger.info(facts, 'link to a child ended');
     else this.#around.logger.warn({ ...facts, code: refusal.code }, 'replication of a child refused');
     if (!this.#isConnecting && this.#session === null) return;
-    const { epoch, position } = this.#batches?.durable ?? this.#held;
+    const { epoch, position } = this.#logs.get(this.site)?.batches.durable ?? this.#held;
     this.#around.links.lost(this.site, cause, epoch, position);
   }
 
@@ -126,18 +175,23 @@ export class ParentSession {
       return;
     }
     if (frame.kind === 'refused') {
-      this.end('PROTOCOL_ERROR', `refused by the child: ${frame.code}: ${frame.detail}`);
+      const isRelayed = frame.origin !== null && frame.origin !== this.site;
+      if (isRelayed) this.#dropLog(frame.origin);
+      else this.end('PROTOCOL_ERROR', `refused by the child: ${frame.code}: ${frame.detail}`);
       return;
     }
-    if (this.#session === null) throw new ReplicationProtocolError(`${frame.kind} before Want`);
-    if (frame.kind === 'batch') this.#batches!.push(frame);
-    else if (frame.kind === 'pong') this.#measure(frame);
+    if (!this.#isWelcomed) throw new ReplicationProtocolError(`${frame.kind} before Welcome`);
+    if (frame.kind === 'pong') this.#measure(frame);
+    else if (frame.kind === 'wantHistory') void this.#guard(() => this.#giveHistory(frame));
+    else if (this.#session === null) throw new ReplicationProtocolError(`${frame.kind} before Want`);
+    else if (frame.kind === 'batch') this.#push(frame);
+    else if (frame.kind === 'offer') void this.#guard(() => this.#takeOffer(frame.checkpoint));
     else if (this.#wishes!.isAsked) throw new ReplicationProtocolError('asked for wishes twice');
     else this.#wishes!.ask(frame.afterRevision);
   }
 
-  async #greet(hello: Extract<ChildFrame, { kind: 'hello' }>): Promise<void> {
-    const { enrolled, intake, links, logger, sha256, takeOver } = this.#around;
+  async #greet(hello: HelloFrame): Promise<void> {
+    const { enrolled, links, takeOver } = this.#around;
     if (hello.site !== this.site) {
       const detail = `Hello says site ${hello.site}, the certificate ${this.site}`;
       return this.#refuse({ code: 'NOT_ENROLLED', detail });
@@ -148,26 +202,102 @@ export class ParentSession {
     if (this.#isOver) return;
     takeOver(this);
     this.#isConnecting = true;
+    this.#childReadsZstd = hello.readsZstd;
     links.connecting?.(this.site);
-    const { fence, cursor } = await intake.openSession(this.site);
+    const publicKey = await this.#keyOfChild(hello);
     if (this.#isOver) return;
-    const verdict = answerHello(cursor, hello.head, sha256);
-    this.#held = cursor;
+    const verdict = checkCheckpoint(hello.checkpoint, this.#originKey(this.site, publicKey));
     if (!verdict.accepted) return this.#refuse(verdict.refusal);
-    this.#session = fence;
-    this.#batches = this.#openBatches({ fence, durable: cursor, from: verdict.from, statedHead: hello.head });
-    this.#establish(hello, verdict.from);
-    const { size: head } = hello.head;
-    const { software } = hello;
+    await this.#open(this.site, publicKey, verdict.signed, fence => this.#welcome(hello, fence));
+  }
+
+  /** The key that is known, or from now on the one that the child says. */
+  async #keyOfChild(hello: HelloFrame): Promise<Uint8Array> {
+    const { keys, logger } = this.#around;
+    const known = await keys.keyOf(this.site, this.site);
+    if (known !== null) return known;
+    // What is not even signed by the key that it comes with must not become the key for ever.
+    const verdict = checkCheckpoint(hello.checkpoint, this.#originKey(this.site, hello.publicKey));
+    if (verdict.accepted) {
+      logger.warn({ site: this.site }, 'the log key of a child is trusted on first use');
+      await keys.pin(this.site, hello.publicKey);
+    }
+    return hello.publicKey;
+  }
+
+  #originKey(origin: SiteId, publicKey: Uint8Array) {
+    const { verify, sha256 } = this.#around;
+    return { origin, publicKey, verify, sha256 };
+  }
+
+  /** A log of a site below the child. What is wrong with it is said of it alone: the rest goes on. */
+  async #takeOffer(checkpoint: string): Promise<void> {
+    const origin = originOf(checkpoint);
+    if (origin === null) throw new ReplicationProtocolError('offered what is no checkpoint');
+    if (this.#logs.has(origin) || this.#opening.has(origin) || origin === this.site) {
+      throw new ReplicationProtocolError(`offered the log of ${origin} twice`);
+    }
+    if (this.#offered.size > RELAYED_LOGS_MAX) {
+      throw new ReplicationProtocolError(`more than ${RELAYED_LOGS_MAX} logs`);
+    }
+    this.#offered.add(origin);
+    this.#opening.add(origin);
+    try {
+      await this.#openOffered(origin, checkpoint);
+    } finally {
+      this.#opening.delete(origin);
+    }
+  }
+
+  async #openOffered(origin: SiteId, checkpoint: string): Promise<void> {
+    const publicKey = await this.#around.keys.keyOf(origin, this.site);
+    if (this.#isOver) return;
+    if (publicKey === null) {
+      const detail = `the log of ${this.site} says of no site ${origin} below it with a key`;
+      return this.#refuseLog(origin, { code: 'NOT_ENROLLED', detail });
+    }
+    const verdict = checkCheckpoint(checkpoint, this.#originKey(origin, publicKey));
+    if (!verdict.accepted) return this.#refuseLog(origin, verdict.refusal);
+    await this.#open(origin, publicKey, verdict.signed, () => undefined);
+  }
+
+  async #open(
+    origin: SiteId,
+    publicKey: Uint8Array,
+    signed: SignedCheckpoint,
+    onOpened: (fence: number) => void,
+  ): Promise<void> {
+    const { above, intake, logger, sha256 } = this.#around;
+    const { fence, cursor } = await intake.openSession(origin);
+    if (this.#isOver) return;
+    const isOwn = origin === this.site;
+    if (isOwn) this.#held = cursor;
+    const verdict = answerOffer(cursor, signed.head, sha256);
+    if (verdict.accepted && isOwn) this.#session = fence;
+    onOpened(fence);
+    if (!verdict.accepted) return this.#refuseLog(origin, verdict.refusal, placeOf(cursor));
+    const batches = this.#openBatches({ origin, publicKey, fence, cursor, signed });
+    const stopListening = above?.listen(origin, () => this.#acknowledge(origin)) ?? (() => undefined);
+    this.#logs.set(origin, { batches, acknowledged: null, stopListening });
+    const { epoch, position: after, treeEdge } = cursor;
+    this.#send({ kind: 'want', origin, epoch, after, treeEdge, creditBytes: this.#grant() });
+    batches.begin();
+    const { epoch: headEpoch, size } = signed.head;
     logger.info(
-      { site: this.site, session: fence, after: verdict.from.position, head, software },
-      'link to a child up',
+      { site: this.site, origin, session: fence, epoch, after, headEpoch, size },
+      'a log is taken in',
     );
   }
 
-  #establish(hello: Extract<ChildFrame, { kind: 'hello' }>, from: ReplicaCursor): void {
-    const { heartbeatMs, links, log, parent, software, timers, wishFeed } = this.#around;
-    const session = this.#session!;
+  #welcome(hello: HelloFrame, session: number): void {
+    const { heartbeatMs, links, log, logger, parent, signer, software, timers, wishFeed } = this.#around;
+    const { publicKey } = signer;
+    this.#isWelcomed = true;
+    this.#offered.add(this.site);
+    this.#send({ kind: 'welcome', site: parent, software, session, heartbeatMs, publicKey, readsZstd: true });
+    this.#beat();
+    this.#stopHeartbeat = timers.every(heartbeatMs, () => this.#beat());
+    if (this.#session === null) return;
     this.#wishes = new WishServer({
       log,
       feed: wishFeed,
@@ -176,17 +306,13 @@ export class ParentSession {
       send: frame => void this.#send(frame),
       onFault: error => this.#fail('wishes cannot be read', error),
       onAhead: answeredRevision =>
-        this.#around.logger.error(
+        logger.error(
           { site: this.site, session, code: 'WISHES_AHEAD', answeredRevision },
           'a child has answered a wish that is not in this log: was it restored to an older state? It gets no wishes',
         ),
     });
     links.established(this.site, session);
-    this.#send({ kind: 'welcome', site: parent, software, session, heartbeatMs, readsZstd: true });
-    const { epoch, position: after, treeEdge } = from;
-    this.#send({ kind: 'want', epoch, after, treeEdge, creditBytes: this.#batches!.grant() });
-    this.#beat();
-    this.#stopHeartbeat = timers.every(heartbeatMs, () => this.#beat());
+    logger.info({ site: this.site, session, software: hello.software }, 'link to a child up');
   }
 
   #beat(): void {
@@ -213,28 +339,79 @@ export class ParentSession {
     this.#around.links.measured(this.site, { roundTripMs, clockOffsetMs, epoch, headPosition, headRoot });
   }
 
-  #openBatches(opening: Pick<BatchIntakeOptions, 'fence' | 'durable' | 'from' | 'statedHead'>): BatchIntake {
-    const { intake, sha256, creditBytes, logger } = this.#around;
+  #openBatches(opening: {
+    readonly origin: SiteId;
+    readonly publicKey: Uint8Array;
+    readonly fence: number;
+    readonly cursor: ReplicaCursor;
+    readonly signed: SignedCheckpoint;
+  }): BatchIntake {
+    const { origin, publicKey, fence, cursor: durable, signed } = opening;
     return new BatchIntake({
-      ...opening,
-      site: this.site,
-      intake,
-      sha256,
-      creditBytes,
-      onStored: ({ cursor: { epoch, position }, eventCount, creditBytes }) => {
-        logger.debug({ site: this.site, epoch, position, eventCount }, 'events taken in');
-        this.#send({ kind: 'ack', epoch, position, creditBytes });
-      },
-      onRefusal: refusal => this.#refuse(refusal),
+      ...{ fence, durable, signed, intake: this.#around.intake, credit: this.#credit },
+      key: this.#originKey(origin, publicKey),
+      onStored: stored => this.#stored(origin, stored),
+      onRefusal: refusal => this.#refuseLog(origin, refusal),
       onFault: error => this.#fail('the replica cannot be stored', error),
     });
+  }
+
+  #push(batch: BatchFrame): void {
+    const log = this.#logs.get(batch.origin);
+    if (log !== undefined) {
+      log.batches.push(batch);
+      return;
+    }
+    if (!this.#offered.has(batch.origin) || !this.#credit.arrive(batch.rawByteLength)) {
+      throw new ReplicationProtocolError(`a batch of ${batch.origin}, which was not wanted`);
+    }
+    // Of a log that was refused meanwhile; the child did not know yet.
+    this.#credit.release(batch.rawByteLength);
+    this.#giveCredit(batch.origin);
+  }
+
+  #giveCredit(origin: SiteId): void {
+    const nothingNew = { upTo: null, checkpoint: null, top: null };
+    this.#send({ kind: 'ack', origin, creditBytes: this.#grant(), ...nothingNew });
+  }
+
+  #stored(origin: SiteId, { place, eventCount, reached }: StoredBatches): void {
+    this.#around.logger.debug({ site: this.site, origin, ...place, eventCount }, 'events taken in');
+    this.#acknowledge(origin, reached);
+  }
+
+  /** Also when only the levels above have risen. */
+  #acknowledge(origin: SiteId, reached: SignedCheckpoint | null = null): void {
+    const log = this.#logs.get(origin);
+    if (log === undefined || this.#isOver) return;
+    if (reached !== null) log.acknowledged = endOf(reached.head);
+    const { above } = this.#around;
+    const top = above === null ? log.acknowledged : above.of(origin).top;
+    const checkpoint = reached === null ? null : this.#cosigned(reached.note);
+    this.#send({ kind: 'ack', origin, upTo: log.acknowledged, creditBytes: this.#grant(), checkpoint, top });
+  }
+
+  #cosigned(note: string): string {
+    const { now, parent, sha256, signer } = this.#around;
+    const timeSeconds = Math.floor(now() / 1000);
+    return note + cosignCheckpoint(note, { name: witnessName(parent), signer, timeSeconds }, sha256);
+  }
+
+  #grant(): number {
+    return this.#credit.grant(this.#around.creditBytes());
+  }
+
+  async #giveHistory(question: WantHistoryFrame): Promise<void> {
+    this.#send(await this.#history.answer(question, this.#childReadsZstd));
   }
 
   async #guard(task: () => Promise<void>): Promise<void> {
     try {
       await task();
     } catch (error) {
-      this.#fail('the replica cannot be stored', error);
+      if (!(error instanceof ReplicationProtocolError))
+        return this.#fail('the replica cannot be used', error);
+      this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: error.message });
     }
   }
 
@@ -244,13 +421,47 @@ export class ParentSession {
     this.end('CLOSED', `${what}: ${describeError(error)}`, { code: 'UNAVAILABLE', detail: what });
   }
 
+  /** The child's own log that does not go on ends the session, unless the child can repair it over this very session. */
+  #refuseLog(origin: SiteId, refusal: ReplicationRefusal, held: LogPlace | null = null): void {
+    if (this.#isOver) return;
+    const { links, logger } = this.#around;
+    if (origin === this.site && held === null) {
+      this.#refuse(refusal);
+      return;
+    }
+    this.#send({ kind: 'refused', ...refusal, origin, held });
+    this.#dropLog(origin);
+    if (this.#session !== null) this.#giveCredit(origin);
+    logger.warn({ site: this.site, origin, ...refusal }, 'replication of a log refused');
+    links.refused?.(origin, refusal);
+  }
+
+  #dropLog(origin: SiteId): void {
+    const log = this.#logs.get(origin);
+    log?.batches.close();
+    log?.stopListening();
+    this.#logs.delete(origin);
+  }
+
   #refuse(refusal: ReplicationRefusal): void {
+    if (this.#isOver) return;
     const cause =
       refusal.code === 'FENCED' ? 'FENCED' : refusal.code === 'UNAVAILABLE' ? 'CLOSED' : 'PROTOCOL_ERROR';
+    this.#around.links.refused?.(this.site, refusal);
     this.end(cause, `${refusal.code}: ${refusal.detail}`, refusal);
   }
 
   #send(frame: ParentFrame): void {
     if (!this.#isOver) this.#stream.send(frame);
+  }
+}
+
+/** Whose log a note says that it is of: nothing of it is believed yet. */
+function originOf(note: string): SiteId | null {
+  try {
+    return checkpointHead(note).site;
+  } catch (error) {
+    if (error instanceof CheckpointError) return null;
+    throw error;
   }
 }

@@ -1,4 +1,5 @@
-import type { LogHead } from '@holdfast/core';
+import type { LogHead, LogPlace } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
 import type { PackedEvents } from './event-frame.js';
 
 /** Why one side will not go on. A refusal is always named, and nothing is applied of what was refused. */
@@ -22,24 +23,48 @@ export interface ReplicationRefusal {
 /** The end of one epoch of a log. */
 export type EpochHead = Pick<LogHead, 'epoch' | 'size' | 'root'>;
 
+export interface HelloFrame {
+  readonly kind: 'hello';
+  readonly site: string;
+  readonly software: string;
+  /** Of the child's own log: a signed note, not checked yet. */
+  readonly checkpoint: string;
+  /** Raw Ed25519: what the child says that it signs with. */
+  readonly publicKey: Uint8Array;
+  readonly readsZstd: boolean;
+}
+
 export interface BatchFrame extends PackedEvents {
   readonly kind: 'batch';
+  readonly origin: SiteId;
   readonly epoch: number;
   readonly firstPosition: number;
   /** Over the leaves 1..firstPosition + count - 1. */
   readonly root: Uint8Array;
+  /** A signed note, at the end of this batch or beyond; null while the last one still lies ahead. */
+  readonly checkpoint: string | null;
+}
+
+export interface RefusedFrame extends ReplicationRefusal {
+  readonly kind: 'refused';
+  /** Null: it is the last word of the stream. Otherwise only this log goes on no more. */
+  readonly origin: SiteId | null;
+  /** With AHEAD and FORK: how far the parent's replica reaches. */
+  readonly held: LogPlace | null;
+}
+
+export interface WantHistoryFrame {
+  readonly kind: 'wantHistory';
+  readonly after: LogPlace;
+  readonly limit: number;
 }
 
 export type ChildFrame =
-  | {
-      readonly kind: 'hello';
-      readonly site: string;
-      readonly software: string;
-      readonly head: EpochHead;
-      readonly readsZstd: boolean;
-    }
+  | HelloFrame
+  | { readonly kind: 'offer'; readonly checkpoint: string }
   | BatchFrame
   | { readonly kind: 'wantWishes'; readonly afterRevision: number | null }
+  | WantHistoryFrame
   | {
       readonly kind: 'pong';
       readonly pingSentAtMs: number;
@@ -47,7 +72,7 @@ export type ChildFrame =
       readonly sentAtMs: number;
       readonly head: EpochHead;
     }
-  | ({ readonly kind: 'refused' } & ReplicationRefusal);
+  | RefusedFrame;
 
 export interface WishesFrame extends PackedEvents {
   readonly kind: 'wishes';
@@ -56,28 +81,55 @@ export interface WishesFrame extends PackedEvents {
   readonly firstRevision: number;
 }
 
+export interface HistoryFrame {
+  readonly kind: 'history';
+  /** Null: there is no more. */
+  readonly events: (PackedEvents & { readonly epoch: number; readonly firstPosition: number }) | null;
+  /** The newest checkpoint of the child that the parent accepted. Null when it has none. */
+  readonly checkpoint: string | null;
+}
+
+export interface WelcomeFrame {
+  readonly kind: 'welcome';
+  readonly site: string;
+  readonly software: string;
+  readonly session: number;
+  readonly heartbeatMs: number;
+  readonly readsZstd: boolean;
+  /** Raw Ed25519: what the parent cosigns with. */
+  readonly publicKey: Uint8Array;
+}
+
 export interface WantFrame {
   readonly kind: 'want';
+  readonly origin: SiteId;
+  /** 0: everything. */
   readonly epoch: number;
   readonly after: number;
   readonly treeEdge: readonly Uint8Array[];
   readonly creditBytes: number;
 }
 
+export interface AckFrame {
+  readonly kind: 'ack';
+  readonly origin: SiteId;
+  /** Null: only credit. */
+  readonly upTo: LogPlace | null;
+  readonly creditBytes: number;
+  /** The origin's checkpoint there, with the parent's cosignature. */
+  readonly checkpoint: string | null;
+  /** What is durable at the topmost parent; null while that is not known. */
+  readonly top: LogPlace | null;
+}
+
 export type ParentFrame =
-  | {
-      readonly kind: 'welcome';
-      readonly site: string;
-      readonly software: string;
-      readonly session: number;
-      readonly heartbeatMs: number;
-      readonly readsZstd: boolean;
-    }
+  | WelcomeFrame
   | WantFrame
-  | { readonly kind: 'ack'; readonly epoch: number; readonly position: number; readonly creditBytes: number }
+  | AckFrame
   | WishesFrame
+  | HistoryFrame
   | { readonly kind: 'ping'; readonly sentAtMs: number }
-  | ({ readonly kind: 'refused' } & ReplicationRefusal);
+  | RefusedFrame;
 
 /** The peer does not keep to the protocol. The session ends; the next one begins from what is durable. */
 export class ReplicationProtocolError extends Error {

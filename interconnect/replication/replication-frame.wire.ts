@@ -1,11 +1,15 @@
-import type { WireChildFrame, WireHead, WireParentFrame, WireRefused } from '@holdfast/protos';
+import { type LogPlace, NOTE_CHARACTERS_MAX } from '@holdfast/core';
+import type { WireChildFrame, WireHead, WireParentFrame, WirePlace, WireRefused } from '@holdfast/protos';
+import { SiteId } from '@holdfast/schema';
 import type { FrameCodec, PackedEvents } from './event-frame.js';
 import {
+  type AckFrame,
   type ChildFrame,
   type EpochHead,
+  type HistoryFrame,
   type ParentFrame,
+  type RefusedFrame,
   ReplicationProtocolError,
-  type ReplicationRefusal,
   type ReplicationRefusalCode,
 } from './replication-frame.js';
 
@@ -34,33 +38,40 @@ const refusalCodes: ReadonlySet<string> = new Set<ReplicationRefusalCode>([
 export function childFrameToWire(frame: ChildFrame): WireChildFrame {
   switch (frame.kind) {
     case 'hello': {
-      const { site, software, head, readsZstd } = frame;
-      return { hello: { site, software, head, codecs: codecsToWire(readsZstd) } };
+      const { site, software, checkpoint, publicKey, readsZstd } = frame;
+      return { hello: { site, software, checkpoint, publicKey, codecs: codecsToWire(readsZstd) } };
     }
+    case 'offer':
+      return { offer: { checkpoint: frame.checkpoint } };
     case 'batch': {
-      const { epoch, firstPosition, root } = frame;
-      return { batch: { epoch, firstPosition, root, ...packedToWire(frame) } };
+      const { origin, epoch, firstPosition, root, checkpoint } = frame;
+      const batch = { origin, epoch, firstPosition, root, checkpoint: checkpoint ?? '' };
+      return { batch: { ...batch, ...packedToWire(frame) } };
     }
     case 'wantWishes':
       return { wantWishes: frame.afterRevision === null ? {} : { afterRevision: frame.afterRevision } };
+    case 'wantHistory':
+      return { wantHistory: { after: frame.after, limit: frame.limit } };
     case 'pong': {
       const { pingSentAtMs, receivedAtMs, sentAtMs, head } = frame;
       return { pong: { pingSentAtMs, receivedAtMs, sentAtMs, head } };
     }
     case 'refused':
-      return { refused: refusalToWire(frame) };
+      return { refused: refusedToWire(frame) };
   }
 }
 
 /** Throws `ReplicationProtocolError`. */
 export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
   if (wire.batch) {
-    const { epoch, firstPosition, root } = wire.batch;
+    const { origin, epoch, firstPosition, root, checkpoint } = wire.batch;
     return {
       kind: 'batch',
+      origin: siteFromWire(origin),
       epoch: atLeast(1, epoch, 'epoch'),
       firstPosition: atLeast(1, firstPosition, 'first_position'),
-      root: hashFromWire(root, 'root'),
+      root: bytesFromWire(root, 'root'),
+      checkpoint: checkpoint === '' ? null : noteFromWire(checkpoint),
       ...packedFromWire(wire.batch),
     };
   }
@@ -83,55 +94,59 @@ export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
     };
   }
   if (wire.hello) {
-    const { site, software, head, codecs } = wire.hello;
+    const { site, software, checkpoint, publicKey, codecs } = wire.hello;
     return {
       kind: 'hello',
       site: text(site),
       software: text(software),
-      head: headFromWire(head),
+      checkpoint: noteFromWire(checkpoint),
+      publicKey: bytesFromWire(publicKey, 'public_key'),
       readsZstd: codecs.includes('CODEC_ZSTD'),
     };
   }
-  if (wire.refused) return { kind: 'refused', ...refusalFromWire(wire.refused) };
+  if (wire.offer) return { kind: 'offer', checkpoint: noteFromWire(wire.offer.checkpoint) };
+  if (wire.wantHistory) {
+    const { after, limit } = wire.wantHistory;
+    if (after === null) throw new ReplicationProtocolError('history after no place');
+    return { kind: 'wantHistory', after: placeFromWire(after), limit: atLeast(1, limit, 'limit') };
+  }
+  if (wire.refused) return refusedFromWire(wire.refused);
   throw new ReplicationProtocolError('an empty frame, or one of a newer protocol');
 }
 
 export function parentFrameToWire(frame: ParentFrame): WireParentFrame {
   switch (frame.kind) {
     case 'welcome': {
-      const { site, software, session, heartbeatMs, readsZstd } = frame;
-      return { welcome: { site, software, session, heartbeatMs, codecs: codecsToWire(readsZstd) } };
+      const { site, software, session, heartbeatMs, publicKey, readsZstd } = frame;
+      return {
+        welcome: { site, software, session, heartbeatMs, publicKey, codecs: codecsToWire(readsZstd) },
+      };
     }
     case 'want': {
-      const { epoch, after, treeEdge, creditBytes } = frame;
-      return { want: { epoch, after, treeEdge, creditBytes } };
+      const { origin, epoch, after, treeEdge, creditBytes } = frame;
+      return { want: { origin, epoch, after, treeEdge, creditBytes } };
     }
     case 'ack': {
-      const { epoch, position, creditBytes } = frame;
-      return { ack: { epoch, position, creditBytes } };
+      const { origin, upTo, creditBytes, checkpoint, top } = frame;
+      const { epoch, position } = upTo ?? { epoch: 0, position: 0 };
+      return { ack: { origin, epoch, position, creditBytes, checkpoint: checkpoint ?? '', top } };
     }
     case 'wishes': {
       const { epoch, firstRevision } = frame;
       return { wishes: { epoch, firstRevision, ...packedToWire(frame) } };
     }
+    case 'history':
+      return { history: historyToWire(frame) };
     case 'ping':
       return { ping: { sentAtMs: frame.sentAtMs } };
     case 'refused':
-      return { refused: refusalToWire(frame) };
+      return { refused: refusedToWire(frame) };
   }
 }
 
 /** Throws `ReplicationProtocolError`. */
 export function parentFrameFromWire(wire: WireParentFrame): ParentFrame {
-  if (wire.ack) {
-    const { epoch, position, creditBytes } = wire.ack;
-    return {
-      kind: 'ack',
-      epoch: atLeast(1, epoch, 'epoch'),
-      position: atLeast(0, position, 'position'),
-      creditBytes: atLeast(0, creditBytes, 'credit_bytes'),
-    };
-  }
+  if (wire.ack) return ackFromWire(wire.ack);
   if (wire.ping) return { kind: 'ping', sentAtMs: finite(wire.ping.sentAtMs) };
   if (wire.wishes) {
     const { epoch, firstRevision } = wire.wishes;
@@ -143,31 +158,60 @@ export function parentFrameFromWire(wire: WireParentFrame): ParentFrame {
     };
   }
   if (wire.welcome) {
-    const { site, software, session, heartbeatMs, codecs } = wire.welcome;
+    const { site, software, session, heartbeatMs, publicKey, codecs } = wire.welcome;
     return {
       kind: 'welcome',
       site: text(site),
       software: text(software),
       session: atLeast(0, session, 'session'),
       heartbeatMs: atLeast(1, heartbeatMs, 'heartbeat_ms'),
+      publicKey: bytesFromWire(publicKey, 'public_key'),
       readsZstd: codecs.includes('CODEC_ZSTD'),
     };
   }
   if (wire.want) {
-    const { epoch, after, treeEdge, creditBytes } = wire.want;
+    const { origin, epoch, after, treeEdge, creditBytes } = wire.want;
     if (treeEdge.length > TREE_EDGE_HASHES_MAX) {
       throw new ReplicationProtocolError(`a tree edge of ${treeEdge.length} hashes`);
     }
     return {
       kind: 'want',
-      epoch: atLeast(1, epoch, 'epoch'),
+      origin: siteFromWire(origin),
+      epoch: atLeast(0, epoch, 'epoch'),
       after: atLeast(0, after, 'after'),
-      treeEdge: treeEdge.map(hash => hashFromWire(hash, 'tree_edge')),
+      treeEdge: treeEdge.map(hash => bytesFromWire(hash, 'tree_edge')),
       creditBytes: atLeast(0, creditBytes, 'credit_bytes'),
     };
   }
-  if (wire.refused) return { kind: 'refused', ...refusalFromWire(wire.refused) };
+  if (wire.history) return historyFromWire(wire.history);
+  if (wire.refused) return refusedFromWire(wire.refused);
   throw new ReplicationProtocolError('an empty frame, or one of a newer protocol');
+}
+
+function ackFromWire(wire: NonNullable<WireParentFrame['ack']>): AckFrame {
+  const upTo = placeFromWire(wire);
+  return {
+    kind: 'ack',
+    origin: siteFromWire(wire.origin),
+    upTo: upTo.epoch === 0 ? null : upTo,
+    creditBytes: atLeast(0, wire.creditBytes, 'credit_bytes'),
+    checkpoint: wire.checkpoint === '' ? null : noteFromWire(wire.checkpoint),
+    top: wire.top === null ? null : placeFromWire(wire.top),
+  };
+}
+
+function historyToWire({ events, checkpoint }: HistoryFrame): NonNullable<WireParentFrame['history']> {
+  const none = { count: 0, codec: 'IDENTITY', rawByteLength: 0, events: new Uint8Array(0) } as const;
+  const { epoch, firstPosition } = events ?? { epoch: 0, firstPosition: 0 };
+  return { epoch, firstPosition, checkpoint: checkpoint ?? '', ...packedToWire(events ?? none) };
+}
+
+function historyFromWire(wire: NonNullable<WireParentFrame['history']>): HistoryFrame {
+  const checkpoint = wire.checkpoint === '' ? null : noteFromWire(wire.checkpoint);
+  if (wire.count === 0) return { kind: 'history', events: null, checkpoint };
+  const epoch = atLeast(1, wire.epoch, 'epoch');
+  const firstPosition = atLeast(1, wire.firstPosition, 'first_position');
+  return { kind: 'history', events: { epoch, firstPosition, ...packedFromWire(wire) }, checkpoint };
 }
 
 function codecsToWire(readsZstd: boolean): readonly string[] {
@@ -194,24 +238,46 @@ function headFromWire(wire: WireHead | null): EpochHead {
   return {
     epoch: atLeast(1, wire.epoch, 'epoch'),
     size: atLeast(0, wire.size, 'size'),
-    root: hashFromWire(wire.root, 'root'),
+    root: bytesFromWire(wire.root, 'root'),
   };
 }
 
-function hashFromWire(bytes: Uint8Array, field: string): Uint8Array {
+/** A hash, a root or a public key: 32 bytes each. */
+function bytesFromWire(bytes: Uint8Array, field: string): Uint8Array {
   if (bytes.length !== HASH_BYTES) throw new ReplicationProtocolError(`${field} has ${bytes.length} bytes`);
   return new Uint8Array(bytes);
 }
 
-function refusalToWire({ code, detail }: ReplicationRefusal): WireRefused {
-  return { code: `CODE_${code}`, detail: text(detail) };
+function siteFromWire(origin: string): SiteId {
+  const site = SiteId.safeParse(origin);
+  if (!site.success) throw new ReplicationProtocolError(`'${text(origin)}' is no site`);
+  return site.data;
 }
 
-function refusalFromWire(wire: WireRefused): ReplicationRefusal {
+function noteFromWire(note: string): string {
+  if (note !== '' && note.length <= NOTE_CHARACTERS_MAX) return note;
+  throw new ReplicationProtocolError(`a checkpoint of ${note.length} characters`);
+}
+
+function placeFromWire(wire: WirePlace): LogPlace {
+  return { epoch: atLeast(0, wire.epoch, 'epoch'), position: atLeast(0, wire.position, 'position') };
+}
+
+function refusedToWire({ code, detail, origin, held }: RefusedFrame): WireRefused {
+  return { code: `CODE_${code}`, detail: text(detail), origin: origin ?? '', held };
+}
+
+function refusedFromWire(wire: WireRefused): RefusedFrame {
   const code = String(wire.code).replace(/^CODE_/, '');
   if (!refusalCodes.has(code))
     throw new ReplicationProtocolError(`refused with unknown code ${text(wire.code)}`);
-  return { code: code as ReplicationRefusalCode, detail: text(wire.detail) };
+  return {
+    kind: 'refused',
+    code: code as ReplicationRefusalCode,
+    detail: text(wire.detail),
+    origin: wire.origin === '' ? null : siteFromWire(wire.origin),
+    held: wire.held === null ? null : placeFromWire(wire.held),
+  };
 }
 
 function atLeast(min: number, value: number, field: string): number {

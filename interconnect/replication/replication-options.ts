@@ -1,7 +1,16 @@
-import type { RecordedEvent, Sha256, SiteLog } from '@holdfast/core';
+import type {
+  NoteSigner,
+  NoteVerifier,
+  RecordedEvent,
+  Sha256,
+  SignedCheckpoint,
+  SiteLog,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { Timers } from '../transport/timers.js';
+import type { Acknowledgements } from './acknowledgements.js';
+import type { OfferedLog } from './offered-log.js';
 import type { ParentDuplex } from './replication-duplex.js';
 
 /** Where a parent's wishes go. They come in order, from `cursor() + 1` on, and each exactly once. */
@@ -12,6 +21,20 @@ export interface WishSink {
   accept(wishes: readonly RecordedEvent[]): Promise<void>;
 }
 
+/** The key that the parent cosigns with. */
+export interface ParentKey {
+  /** Raw Ed25519; null before the first session. */
+  known(parent: SiteId): Uint8Array | null;
+  /** From now on it is the only one that counts. */
+  pin(parent: SiteId, publicKey: Uint8Array): Promise<void>;
+}
+
+/** The logs of the sites below this one, as far as they are held here. */
+export interface RelayedLogs {
+  /** Those that are held, then each as soon as it is. Ends when the signal is aborted. */
+  follow(signal: AbortSignal): AsyncIterable<{ readonly origin: SiteId; readonly log: OfferedLog }>;
+}
+
 export type ChildLink =
   | { readonly state: 'CONNECTING' }
   | { readonly state: 'UP'; readonly parent: SiteId; readonly session: number }
@@ -20,11 +43,20 @@ export type ChildLink =
 export interface ReplicationOptions {
   readonly log: SiteLog;
   readonly site: SiteId;
+  /** The site's log key. */
+  readonly signer: NoteSigner;
+  readonly verify: NoteVerifier;
   /** Opens a stream to the parent: `dialParent`. */
   readonly dial: () => ParentDuplex;
   /** Whose wishes the sink answers: another site behind that stream is refused. Unchecked when left out. */
   readonly parentSite?: SiteId;
+  readonly parentKey: ParentKey;
   readonly wishes: WishSink;
+  /** Learns what the parent acknowledges. */
+  readonly acknowledgements: Acknowledgements;
+  /** Keeps a checkpoint of the log that the parent has cosigned. Left out: it is only checked. */
+  readonly storeReceipt?: (receipt: SignedCheckpoint) => Promise<void>;
+  readonly relayed?: RelayedLogs;
   readonly logger: Logger;
   readonly sha256: Sha256;
   /** Milliseconds since the Unix epoch. */

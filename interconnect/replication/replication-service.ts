@@ -1,24 +1,34 @@
-import type { Sha256, SiteLog } from '@holdfast/core';
+import type { NoteSigner, NoteVerifier, Sha256, SiteLog } from '@holdfast/core';
 import { ReplicationClient } from '@holdfast/protos';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { GrpcServer } from '../transport/grpc-server.js';
 import type { Timers } from '../transport/timers.js';
+import type { Acknowledgements } from './acknowledgements.js';
 import { sessionCreditBytes } from './credit-window.js';
 import { type ChildCall, duplexOfChild } from './grpc-replication-duplex.js';
 import { HEARTBEAT_MS } from './heartbeat.js';
 import type { LinkObserver } from './link-observer.js';
+import type { OriginKeys } from './origin-keys.js';
 import { ParentSession, type SessionSurroundings } from './parent-session.js';
-import type { ReplicaIntake } from './replica-intake.js';
+import type { ReplicaIntake, ReplicaReader } from './replica-intake.js';
 import type { ChildDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
 import { WishFeed } from './wish-feed.js';
 
 export interface ReplicationServiceOptions {
   readonly intake: ReplicaIntake;
+  /** What the intake has stored. */
+  readonly replicas: ReplicaReader;
   /** The parent's own: it holds the wishes for the children. */
   readonly log: SiteLog;
   readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
+  readonly keys: OriginKeys;
+  readonly verify: NoteVerifier;
+  /** The parent's log key: it cosigns what is durable here. */
+  readonly signer: NoteSigner;
+  /** What this parent's own parent has acknowledged. Left out: there is none above. */
+  readonly above?: Acknowledgements;
   readonly links: LinkObserver;
   readonly logger: Logger;
   readonly sha256: Sha256;
@@ -53,6 +63,7 @@ export function createReplicationService(options: ReplicationServiceOptions): Re
   });
   const around: SessionSurroundings = {
     ...options,
+    above: options.above ?? null,
     parent: log.head().site,
     wishFeed,
     heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
@@ -87,6 +98,7 @@ function answer(stream: ChildDuplex, around: SessionSurroundings): void {
     return;
   }
   around.logger.warn('a peer whose certificate names no site was refused');
-  stream.send({ kind: 'refused', code: 'NOT_ENROLLED', detail: 'the certificate names no site' });
+  const refusal = { code: 'NOT_ENROLLED', detail: 'the certificate names no site' } as const;
+  stream.send({ kind: 'refused', ...refusal, origin: null, held: null });
   stream.end();
 }

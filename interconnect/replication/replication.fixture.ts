@@ -1,6 +1,14 @@
-import { hash } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, hash, sign, verify } from 'node:crypto';
 import net from 'node:net';
-import { createMemorySiteLog, type RecordedEvent, type Sha256, type SiteLog } from '@holdfast/core';
+import {
+  createMemorySiteLog,
+  type NoteSigner,
+  type NoteVerifier,
+  type RecordedEvent,
+  type Sha256,
+  type SignedCheckpoint,
+  type SiteLog,
+} from '@holdfast/core';
 import { EventId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -13,16 +21,46 @@ import {
 } from '../certificates/certificate-authority.js';
 import { createGrpcServer, type GrpcServer } from '../transport/grpc-server.js';
 import { processTimers } from '../transport/timers.js';
+import { Acknowledgements } from './acknowledgements.js';
 import { dialParent } from './grpc-replication-duplex.js';
 import type { LinkMeasurement, LinkObserver } from './link-observer.js';
 import { createMemoryReplicaIntake, type MemoryReplicaIntake } from './memory-replica-intake.js';
 import type { ReplicaIntake } from './replica-intake.js';
-import type { ChildLink, WishSink } from './replication-options.js';
+import type { ReplicationRefusalCode } from './replication-frame.js';
+import type { ChildLink, ParentKey, RelayedLogs, WishSink } from './replication-options.js';
 import { createReplicationService, type ReplicationService } from './replication-service.js';
 import { runReplication } from './run-replication.js';
 
 /** For tests: the product's own is in `sites`, which this package does not know. */
 export const sha256: Sha256 = (...parts) => new Uint8Array(hash('sha256', Buffer.concat(parts), 'buffer'));
+
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+
+export function newSigner(): NoteSigner {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  return {
+    publicKey: new Uint8Array(spki.subarray(SPKI_PREFIX.length)),
+    sign: bytes => new Uint8Array(sign(null, bytes, privateKey)),
+  };
+}
+
+export const verifyNote: NoteVerifier = (bytes, signature, publicKey) =>
+  verify(
+    null,
+    bytes,
+    createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' }),
+    signature,
+  );
+
+const signers = new Map<SiteId, NoteSigner>();
+
+/** The key of a site: the same one whenever it is asked for. */
+export function signerOf(site: SiteId): NoteSigner {
+  const signer = signers.get(site) ?? newSigner();
+  signers.set(site, signer);
+  return signer;
+}
 
 export const newSiteId = (): SiteId => SiteId.parse(v7());
 
@@ -106,10 +144,15 @@ export class TestParent implements AsyncDisposable {
   readonly log = newMemoryLog(this.site);
   readonly replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
   readonly links = new RecordingObserver();
+  /** What was refused, of which log. */
+  readonly refusals: (readonly [SiteId, ReplicationRefusalCode])[] = [];
   readonly lines: LogLine[] = [];
   readonly serverName = serverNameOfRole('central');
   intake: ReplicaIntake = this.replicas;
   enrolled: (site: SiteId) => boolean = () => true;
+  /** Of children and of the sites below them. */
+  readonly keys = new Map<SiteId, Uint8Array>();
+  above: Acknowledgements | null = null;
   heartbeatMs = 5_000;
   port = 0;
   #server: GrpcServer | null = null;
@@ -128,9 +171,22 @@ export class TestParent implements AsyncDisposable {
     const logger = collectingLogger(this.lines);
     this.#service = createReplicationService({
       intake: this.intake,
+      replicas: this.replicas,
       log: this.log,
+      keys: {
+        keyOf: async origin => this.keys.get(origin) ?? null,
+        pin: async (child, publicKey) => void this.keys.set(child, publicKey),
+      },
+      verify: verifyNote,
+      signer: signerOf(this.site),
+      ...(this.above === null ? {} : { above: this.above }),
       enrolled: site => this.enrolled(site),
-      links: this.links,
+      links: {
+        established: (site, session) => this.links.established(site, session),
+        lost: (site, ...how) => this.links.lost(site, ...how),
+        measured: (site, measurement) => this.links.measured(site, measurement),
+        refused: (site, { code }) => void this.refusals.push([site, code]),
+      },
       logger,
       sha256,
       now: Date.now,
@@ -176,6 +232,8 @@ export class MemoryWishSink implements WishSink {
 export class TestChild implements AsyncDisposable {
   readonly states: ChildLink[] = [];
   readonly lines: LogLine[] = [];
+  readonly receipts: SignedCheckpoint[] = [];
+  readonly acknowledgements: Acknowledgements;
   readonly wishes: WishSink;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
@@ -187,13 +245,25 @@ export class TestChild implements AsyncDisposable {
     readonly wishes?: WishSink;
     readonly parentSite?: SiteId;
     readonly dialTimeoutMs?: number;
+    readonly signer?: NoteSigner;
+    readonly parentKey?: ParentKey;
+    readonly acknowledgements?: Acknowledgements;
+    readonly relayed?: RelayedLogs;
   }) {
+    this.acknowledgements = options.acknowledgements ?? new Acknowledgements();
+    const { site } = options.log.head();
     this.wishes = options.wishes ?? new MemoryWishSink();
     const parent = { host: '127.0.0.1', port: options.port, serverName: serverNameOfRole('central') };
     this.#running = runReplication(
       {
         log: options.log,
-        site: options.log.head().site,
+        site,
+        signer: options.signer ?? signerOf(site),
+        verify: verifyNote,
+        parentKey: options.parentKey ?? { known: () => null, pin: async () => undefined },
+        acknowledgements: this.acknowledgements,
+        storeReceipt: async receipt => void this.receipts.push(receipt),
+        ...(options.relayed === undefined ? {} : { relayed: options.relayed }),
         dial: () => dialParent({ parent, credentials: options.credentials }),
         wishes: this.wishes,
         ...(options.parentSite === undefined ? {} : { parentSite: options.parentSite }),

@@ -1,56 +1,56 @@
 import { equalBytes, extendEdge, rootOf, type Sha256, type SiteLog } from '@holdfast/core';
-import type { WantFrame } from './replication-frame.js';
+import type { SiteId } from '@holdfast/schema';
+import type { EpochHead, WantFrame } from './replication-frame.js';
 
-/** Frame boundaries that are remembered: what a parent holds is one of the last of them, unless it is new to us. */
-const ROOTS_MAX = 512;
+/** Frame boundaries that are remembered, of all logs: what a parent holds is one of the last, unless it is new to us. */
+const ROOTS_MAX = 4_096;
 /** Events in one read while histories are compared. */
 const PAGE_EVENTS = 2_000;
 
 /**
- * The roots of our own log at places where a parent may stand. They tell at once whether a parent's history is ours when a
- * link is back; after a restart the log itself is read for it, over the shorter side of the place.
+ * The roots of our logs at places where a parent may stand. They tell at once whether a parent's history is ours when a link
+ * is back; after a restart the log itself is read for it, over the shorter side of the place.
  */
 export class RootMemory {
   readonly #roots = new Map<string, Uint8Array>();
 
-  remember(epoch: number, position: number, root: Uint8Array): void {
-    this.#roots.set(`${epoch}/${position}`, root);
+  remember(at: {
+    readonly origin: SiteId;
+    readonly epoch: number;
+    readonly position: number;
+    readonly root: Uint8Array;
+  }): void {
+    this.#roots.set(`${at.origin}/${at.epoch}/${at.position}`, at.root);
     if (this.#roots.size > ROOTS_MAX) this.#roots.delete(this.#roots.keys().next().value!);
   }
 
   /** Whether the leaves 1..want.after of our log are those of the parent's edge. Throws `TreeEdgeError`. */
-  async agrees(
-    want: Pick<WantFrame, 'epoch' | 'after' | 'treeEdge'>,
-    log: Pick<SiteLog, 'head' | 'read'>,
-    sha256: Sha256,
-  ): Promise<boolean> {
-    const theirs = rootOf(want.treeEdge, want.after, sha256);
-    const head = log.head();
-    if (want.after === 0) return true;
-    if (want.after === head.size) return equalBytes(theirs, head.root);
-    const known = this.#roots.get(`${want.epoch}/${want.after}`);
+  async agrees(options: {
+    readonly origin: SiteId;
+    readonly want: Pick<WantFrame, 'epoch' | 'after' | 'treeEdge'>;
+    /** Of our log. */
+    readonly head: EpochHead;
+    readonly log: Pick<SiteLog, 'read'>;
+    readonly sha256: Sha256;
+  }): Promise<boolean> {
+    const { origin, want, head, log, sha256 } = options;
+    const { epoch, after, treeEdge } = want;
+    const theirs = rootOf(treeEdge, after, sha256);
+    if (after === 0) return true;
+    const isNewest = epoch === head.epoch;
+    if (isNewest && after === head.size) return equalBytes(theirs, head.root);
+    const known = this.#roots.get(`${origin}/${epoch}/${after}`);
     if (known !== undefined) return equalBytes(theirs, known);
-    if (want.after <= head.size - want.after) {
-      const edge = await edgeOver({
-        ...{ log, epoch: want.epoch },
-        edge: [],
-        from: 0,
-        to: want.after,
-        sha256,
-      });
-      return equalBytes(theirs, rootOf(edge, want.after, sha256));
+    if (!isNewest || after <= head.size - after) {
+      const edge = await edgeOver({ log, epoch, edge: [], from: 0, to: after, sha256 });
+      return edge !== null && equalBytes(theirs, rootOf(edge, after, sha256));
     }
-    const edge = await edgeOver({
-      ...{ log, epoch: want.epoch },
-      edge: want.treeEdge,
-      from: want.after,
-      to: head.size,
-      sha256,
-    });
-    return equalBytes(rootOf(edge, head.size, sha256), head.root);
+    const edge = await edgeOver({ log, epoch, edge: treeEdge, from: after, to: head.size, sha256 });
+    return edge !== null && equalBytes(rootOf(edge, head.size, sha256), head.root);
   }
 }
 
+/** Null when the epoch ends before. */
 async function edgeOver(options: {
   readonly log: Pick<SiteLog, 'read'>;
   readonly epoch: number;
@@ -58,14 +58,13 @@ async function edgeOver(options: {
   readonly from: number;
   readonly to: number;
   readonly sha256: Sha256;
-}): Promise<readonly Uint8Array[]> {
+}): Promise<readonly Uint8Array[] | null> {
   const { epoch } = options;
   let { edge, from: position } = options;
   while (position < options.to) {
     const limit = Math.min(PAGE_EVENTS, options.to - position);
     const events = await options.log.read({ after: { epoch, position }, limit });
-    if (events.length === 0)
-      throw new RangeError(`the log ends at ${position}, before its own head ${options.to}`);
+    if (events.at(-1)?.epoch !== epoch) return null;
     edge = extendEdge(
       edge,
       position,

@@ -31,5 +31,21 @@ export const ChildSiteEnrolled = defineEvent(
   z.object({ siteId: SiteId, name: Name, certificateSha256: Sha256Hex }),
 );
 
-export const siteEvents = [LogEpochOpened, SiteEstablished, SiteRenamed, ChildSiteEnrolled] as const;
+/**
+ * From now on this site believes what is signed as another site's by this key alone: checkpoints of a child, cosignatures of
+ * a parent. Stream: `log-key-<siteId>`. `publicKey` is Ed25519, 32 bytes in base64.
+ */
+export const LogKeyPinned = defineEvent(
+  'LogKeyPinned',
+  1,
+  z.object({ siteId: SiteId, publicKey: z.base64(), because: z.enum(['CONFIGURED', 'FIRST_USE']) }),
+);
+
+export const siteEvents = [
+  LogEpochOpened,
+  SiteEstablished,
+  SiteRenamed,
+  ChildSiteEnrolled,
+  LogKeyPinned,
+] as const;
 export type SiteEvent = EventOf<(typeof siteEvents)[number]>;

@@ -3,6 +3,11 @@ import { CameraAddress, HardwareId, Name, RecordingServerId, SiteId } from '@hol
 import { z } from 'zod';
 import { KurrentConnectionString, KurrentServerConfiguration } from './kurrent-configuration.js';
 
+/** Ed25519, 32 bytes in base64. */
+export const LogPublicKey = z
+  .string()
+  .regex(/^[A-Za-z0-9+/]{43}=$/, 'expected the 32 bytes of an Ed25519 key in base64');
+
 const Port = z.int('expected a port number').min(0).max(65535);
 const Host = z.string().min(1).default('127.0.0.1');
 const Path = z.string().min(1, 'expected a path');
@@ -44,6 +49,24 @@ export const SiteIdentity = z.strictObject({ id: SiteId, name: Name });
 /** `/healthz`, `/readyz`, `/metrics` of a process. Port 0: any free one. */
 export const OperationsConfiguration = z.strictObject({ host: Host, port: Port });
 
+/** Where a site reports to. */
+export const ParentConfiguration = z.strictObject({
+  siteId: SiteId,
+  host: Host,
+  port: Port,
+  /** The name in the parent's certificate. */
+  serverName: z.string().min(1),
+  /** What the parent cosigns with, as `holdfast init` printed it. Without it the first key that the parent shows counts. */
+  logPublicKey: LogPublicKey.optional(),
+  /**
+   * Longest pause between tries to reach the parent. In vain a try costs a packet or two, and facts shall be there
+   * 2 s after the link is back; thousands of sites under one parent may want more.
+   */
+  reconnectSecondsMax: z.number().min(1).max(3600).default(1),
+});
+
+export type ParentConfiguration = z.infer<typeof ParentConfiguration>;
+
 /** Without what the settings must be to each other: `checkRecording`. */
 export const SiteSettings = z.strictObject({
   role: z.literal('site'),
@@ -60,20 +83,7 @@ export const SiteSettings = z.strictObject({
    */
   credentials: Path.optional(),
   /** The site that this one reports to. Without it the site stands alone. */
-  parent: z
-    .strictObject({
-      siteId: SiteId,
-      host: Host,
-      port: Port,
-      /** The name in the parent's certificate. */
-      serverName: z.string().min(1),
-      /**
-       * Longest pause between tries to reach the parent. In vain a try costs a packet or two, and facts shall be there
-       * 2 s after the link is back; thousands of sites under one parent may want more.
-       */
-      reconnectSecondsMax: z.number().min(1).max(3600).default(1),
-    })
-    .optional(),
+  parent: ParentConfiguration.optional(),
   operations: OperationsConfiguration.prefault({ port: 0 }),
   recordingServers: z.array(RecordingServerConfiguration).max(64).default([]),
   cameras: z.array(CameraConfiguration).max(1024).default([]),

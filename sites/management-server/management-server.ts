@@ -173,8 +173,8 @@ export class ManagementServer {
         decision: recordingServerDecider.decide(command, server),
       });
     }
-    const stream = command.kind === 'EnrolChildSite' ? `child-site-${command.siteId}` : 'site';
-    return this.#atRevision({ stream, decision: siteDecider.decide(command, this.state.site) });
+    const decision = siteDecider.decide(command, this.state.site);
+    return this.#atRevision({ stream: streamOf(command), decision });
   }
 
   async #answer(wish: RecordedEvent, parentSiteId: SiteId): Promise<void> {
@@ -335,6 +335,12 @@ async function readAggregate(log: SiteLog, stream: string): Promise<StreamAggreg
 }
 
 type WishAnswerEvent = Exclude<CommandEvent, { type: 'CommandIssued' }>;
+
+function streamOf(command: SiteAdministrationCommand): string {
+  if (command.kind === 'EnrolChildSite') return `child-site-${command.siteId}`;
+  return command.kind === 'PinLogKey' ? `log-key-${command.siteId}` : 'site';
+}
+
 type WishAnswer = Extract<CommandEvent, { type: 'CommandApplied' }>['data'];
 type CommandIssuedData = Extract<CommandEvent, { type: 'CommandIssued' }>['data'];
 

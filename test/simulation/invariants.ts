@@ -61,9 +61,11 @@ export class Invariants {
       const holder = node.parent?.node;
       if (!node.isContent) return `${node.site} has not appended everything that was wanted`;
       if (!holder) continue;
-      const held = holder.replicas.events(node.site).length;
       const { size } = node.log.head();
-      if (held !== size) return `${holder.site} holds ${held} of the ${size} events of ${node.site}`;
+      for (let above: SimulatedNode['parent'] = node.parent; above !== null; above = above.node.parent) {
+        const held = above.node.replicas.events(node.site).length;
+        if (held !== size) return `${above.node.site} holds ${held} of the ${size} events of ${node.site}`;
+      }
       const wishes = this.#streamOf(holder.site, `wishes-${node.site}`);
       const answers = this.#streamOf(node.site, `answers-${holder.site}`);
       if (answers.length < wishes.length)

@@ -9,15 +9,18 @@ export interface WireChildFrame {
   readonly wantWishes?: { readonly afterRevision?: number | null } | null;
   readonly pong?: WirePong | null;
   readonly refused?: WireRefused | null;
+  readonly offer?: { readonly checkpoint: string } | null;
+  readonly wantHistory?: { readonly after: WirePlace | null; readonly limit: number } | null;
 }
 
 export interface WireParentFrame {
   readonly welcome?: WireWelcome | null;
   readonly want?: WireWant | null;
-  readonly ack?: { readonly epoch: number; readonly position: number; readonly creditBytes: number } | null;
+  readonly ack?: WireAck | null;
   readonly wishes?: WireWishes | null;
   readonly ping?: { readonly sentAtMs: number } | null;
   readonly refused?: WireRefused | null;
+  readonly history?: WireHistory | null;
 }
 
 export interface WireHead {
@@ -26,11 +29,17 @@ export interface WireHead {
   readonly root: Uint8Array;
 }
 
+export interface WirePlace {
+  readonly epoch: number;
+  readonly position: number;
+}
+
 export interface WireHello {
   readonly site: string;
   readonly software: string;
-  readonly head: WireHead | null;
   readonly codecs: readonly string[];
+  readonly checkpoint: string;
+  readonly publicKey: Uint8Array;
 }
 
 export interface WireWelcome {
@@ -39,6 +48,7 @@ export interface WireWelcome {
   readonly session: number;
   readonly heartbeatMs: number;
   readonly codecs: readonly string[];
+  readonly publicKey: Uint8Array;
 }
 
 export interface WireWant {
@@ -46,25 +56,42 @@ export interface WireWant {
   readonly after: number;
   readonly treeEdge: readonly Uint8Array[];
   readonly creditBytes: number;
+  readonly origin: string;
 }
 
-export interface WireBatch {
+export interface WireAck {
+  readonly epoch: number;
+  readonly position: number;
+  readonly creditBytes: number;
+  readonly origin: string;
+  readonly checkpoint: string;
+  readonly top: WirePlace | null;
+}
+
+interface WireEvents {
+  readonly count: number;
+  readonly codec: string;
+  readonly rawByteLength: number;
+  readonly events: Uint8Array;
+}
+
+export interface WireBatch extends WireEvents {
+  readonly origin: string;
   readonly epoch: number;
   readonly firstPosition: number;
-  readonly count: number;
-  readonly codec: string;
-  readonly rawByteLength: number;
-  readonly events: Uint8Array;
   readonly root: Uint8Array;
+  readonly checkpoint: string;
 }
 
-export interface WireWishes {
+export interface WireHistory extends WireEvents {
+  readonly epoch: number;
+  readonly firstPosition: number;
+  readonly checkpoint: string;
+}
+
+export interface WireWishes extends WireEvents {
   readonly epoch: number;
   readonly firstRevision: number;
-  readonly count: number;
-  readonly codec: string;
-  readonly rawByteLength: number;
-  readonly events: Uint8Array;
 }
 
 export interface WirePong {
@@ -77,6 +104,8 @@ export interface WirePong {
 export interface WireRefused {
   readonly code: string;
   readonly detail: string;
+  readonly origin: string;
+  readonly held: WirePlace | null;
 }
 
 // Seen from `dist/holdfast/log/v1`: the .proto files stay where they are written.

@@ -1,0 +1,63 @@
+import { decodeRecordedEvent, READ_BYTES_MAX, type SignedCheckpoint } from '@holdfast/core';
+import type { ReplicaReader } from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
+import { sha256 } from '@holdfast/sites';
+import type { Sql, TransactionSql } from '../postgres/sql.js';
+
+/** The replicas of a central, as its intake has stored them. */
+export function createPostgresReplicaReader(sql: Sql): ReplicaReader {
+  return {
+    // Decoded out of the stored bytes, and hashed: what is handed on is what is held, not what the columns say.
+    async read({ site, after, limit }) {
+      const rows = await sql<{ header: Buffer; data: Buffer }[]>`
+        select header, data from (
+          select header, data, epoch, position, row_number() over place as ordinal,
+                 sum(octet_length(header) + octet_length(data)) over place as bytes
+          from (select header, data, epoch, position from replica_event
+                where site = ${site} and (epoch, position) > (${after.epoch}, ${after.position})
+                order by epoch, position limit ${limit}) as page
+          window place as (order by epoch, position)
+        ) as measured
+        where bytes <= ${READ_BYTES_MAX} or ordinal = 1
+        order by epoch, position`;
+      return rows.map(({ header, data }) =>
+        decodeRecordedEvent(new Uint8Array(header), new Uint8Array(data), sha256),
+      );
+    },
+
+    async checkpoint(site, epoch) {
+      const [row] = await sql<CheckpointRow[]>`
+        select epoch, size, root, note from replica_checkpoint
+        where site = ${site} and ${epoch === undefined ? sql`true` : sql`epoch = ${epoch}`}
+        order by epoch desc limit 1`;
+      if (row === undefined) return null;
+      const head = { site, epoch: row.epoch, size: row.size, root: new Uint8Array(row.root) };
+      return { head, note: row.note };
+    },
+
+    async sites() {
+      const rows = await sql<{ site: SiteId }[]>`select distinct site from replica_checkpoint order by site`;
+      return rows.map(({ site }) => site);
+    },
+  };
+}
+
+interface CheckpointRow {
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: Buffer;
+  readonly note: string;
+}
+
+/** Keeps a checkpoint unless a newer one of the same epoch is kept already. */
+export async function storeCheckpoint(
+  tx: TransactionSql,
+  { head: { site, epoch, size, root }, note }: SignedCheckpoint,
+): Promise<void> {
+  await tx`
+    insert into replica_checkpoint (site, epoch, size, root, note)
+    values (${site}, ${epoch}, ${size}, ${Buffer.from(root)}, ${note})
+    on conflict (site, epoch) do update
+    set size = excluded.size, root = excluded.root, note = excluded.note, accepted_at = now()
+    where replica_checkpoint.size <= excluded.size`;
+}

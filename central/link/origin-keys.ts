@@ -1,0 +1,63 @@
+import { decodeBase64 } from '@holdfast/core';
+import type { OriginKeys } from '@holdfast/interconnect';
+import { decodeEvent, EventDecodeError, type SiteId } from '@holdfast/schema';
+import { type ManagementServer, pinFirstKey, pinnedKey } from '@holdfast/sites';
+import type { Sql } from '../postgres/sql.js';
+
+/** Hops from a site up to the top: more of them is a circle. */
+const LEVELS_MAX = 8;
+
+/**
+ * By which keys logs are believed here. Of a child: what this site's own log says. Of a site further below: what the log of
+ * its parent says, when that is the child or enrolled below it, all of it as far as it has arrived here.
+ */
+export function createOriginKeys(options: {
+  readonly sql: Sql;
+  readonly management: ManagementServer;
+  readonly ownSite: SiteId;
+}): OriginKeys {
+  const { sql, management, ownSite } = options;
+  return {
+    async keyOf(origin, child) {
+      if (origin === child) return pinnedKey(management, child);
+      for (const parent of await enrollersOf(sql, origin)) {
+        if (parent === ownSite || !(await isBelow(sql, parent, child))) continue;
+        const key = await pinnedIn(sql, parent, origin);
+        if (key !== null) return key;
+      }
+      return null;
+    },
+    pin: (siteId, publicKey) => pinFirstKey(management, { siteId, publicKey }, `site:${ownSite}`),
+  };
+}
+
+async function isBelow(sql: Sql, site: SiteId, child: SiteId): Promise<boolean> {
+  let level: readonly SiteId[] = [site];
+  for (let hops = 0; hops < LEVELS_MAX && level.length > 0; hops += 1) {
+    if (level.includes(child)) return true;
+    level = (await Promise.all(level.map(each => enrollersOf(sql, each)))).flat();
+  }
+  return false;
+}
+
+/** The sites whose logs say that this one may report to them. */
+async function enrollersOf(sql: Sql, site: SiteId): Promise<readonly SiteId[]> {
+  const rows = await sql<{ site: SiteId }[]>`
+    select distinct site from replica_event where stream = ${`child-site-${site}`}`;
+  return rows.map(row => row.site);
+}
+
+/** The last key that a parent's log names for a site. */
+async function pinnedIn(sql: Sql, parent: SiteId, site: SiteId): Promise<Uint8Array | null> {
+  const [row] = await sql<{ type: string; version: number; data: Buffer }[]>`
+    select type, version, data from replica_event
+    where stream = ${`log-key-${site}`} and site = ${parent} order by epoch desc, revision desc limit 1`;
+  if (row === undefined) return null;
+  try {
+    const event = decodeEvent(row.type, row.version, JSON.parse(row.data.toString()));
+    return event.type === 'LogKeyPinned' ? decodeBase64(event.data.publicKey) : null;
+  } catch (error) {
+    if (error instanceof EventDecodeError || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

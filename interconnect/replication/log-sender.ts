@@ -1,0 +1,130 @@
+import { extendEdge, type LogPlace, type RecordedEvent, rootOf, type Sha256 } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import type { ReceivedCredit } from './credit-window.js';
+import { cutIntoFrames, packEvents } from './event-frame.js';
+import type { OfferedLog } from './offered-log.js';
+import type { ChildFrame, EpochHead, ReplicationRefusal, WantFrame } from './replication-frame.js';
+import type { RootMemory } from './root-memory.js';
+
+export interface LogSenderOptions {
+  readonly origin: SiteId;
+  readonly log: OfferedLog;
+  /** The end that was offered. */
+  readonly offered: EpochHead;
+  readonly roots: RootMemory;
+  /** Of the whole session. */
+  readonly credit: ReceivedCredit;
+  readonly sha256: Sha256;
+  readonly mayCompress: () => boolean;
+  /** Resolves when the stream takes more. */
+  readonly send: (frame: ChildFrame) => Promise<void>;
+}
+
+/** Sends one log in a session: what the parent wants of it, and then every new event as soon as it is there. */
+export class LogSender {
+  readonly #options: LogSenderOptions;
+  readonly #over = new AbortController();
+  #epoch = 0;
+  #position = 0;
+  #treeEdge: readonly Uint8Array[] = [];
+  /** The newest checkpoint that was sent; no frame crosses it. */
+  #stated: EpochHead | null = null;
+  #isWanted = false;
+
+  constructor(options: LogSenderOptions) {
+    this.#options = options;
+  }
+
+  get log(): OfferedLog {
+    return this.#options.log;
+  }
+
+  get isStopped(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  get isWanted(): boolean {
+    return this.#isWanted;
+  }
+
+  /** What has been sent. */
+  get place(): LogPlace {
+    return { epoch: this.#epoch, position: this.#position };
+  }
+
+  /** Why the parent cannot have what it asks for; null when it can. Throws `TreeEdgeError`. */
+  async want(want: WantFrame): Promise<ReplicationRefusal | null> {
+    const { log, offered, origin, roots, sha256 } = this.#options;
+    this.#isWanted = true;
+    const theirs = `${want.epoch}/${want.after}`;
+    if (want.epoch > offered.epoch || (want.epoch === offered.epoch && want.after > offered.size)) {
+      const detail = `asked for what follows ${theirs} of ${offered.epoch}/${offered.size}`;
+      return { code: 'AHEAD', detail };
+    }
+    if (!(await roots.agrees({ origin, want, head: offered, log, sha256 }))) {
+      return { code: 'FORK', detail: `the parent holds another history up to ${theirs}` };
+    }
+    this.#epoch = want.epoch;
+    this.#position = want.after;
+    this.#treeEdge = want.treeEdge;
+    return null;
+  }
+
+  /** Until it is stopped or the log is closed. */
+  async run(): Promise<void> {
+    const { signal } = this.#over;
+    for await (const page of this.#options.log.subscribe({ after: this.place, signal })) {
+      for (let from = 0; from < page.length && !signal.aborted; ) from += await this.#sendFrom(page, from);
+      if (signal.aborted) return;
+    }
+  }
+
+  stop(): void {
+    this.#over.abort();
+  }
+
+  /** Sends what lies before the next checkpoint or epoch; says how many events that was. */
+  async #sendFrom(page: readonly RecordedEvent[], from: number): Promise<number> {
+    const { epoch } = page[from]!;
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#position = 0;
+      this.#treeEdge = [];
+    }
+    const stated = this.#stated;
+    const room = stated?.epoch === epoch ? stated.size - this.#position : 0;
+    const end = page.findIndex((event, index) => index > from && event.epoch !== epoch);
+    const events = page.slice(
+      from,
+      Math.min(end < 0 ? page.length : end, room > 0 ? from + room : page.length),
+    );
+    for (const frame of cutIntoFrames(events)) {
+      if (this.#over.signal.aborted || !(await this.#sendFrame(frame))) break;
+      // The checkpoint that went with it may lie beyond: the rest is cut anew, so that a frame ends there.
+      if (room <= 0 && this.#stated!.size > this.#position) return frame.length;
+    }
+    return events.length;
+  }
+
+  /** False when the sender was stopped while there was no credit. */
+  async #sendFrame(events: readonly RecordedEvent[]): Promise<boolean> {
+    const { credit, log, mayCompress, origin, roots, send, sha256 } = this.#options;
+    const packed = packEvents(events, mayCompress());
+    if (!(await credit.take(packed.rawByteLength, this.#over.signal))) return false;
+    const leafHashes = events.map(event => event.leafHash);
+    const [epoch, firstPosition] = [this.#epoch, this.#position + 1];
+    this.#treeEdge = extendEdge(this.#treeEdge, this.#position, leafHashes, sha256);
+    this.#position += events.length;
+    const root = rootOf(this.#treeEdge, this.#position, sha256);
+    let checkpoint: string | null = null;
+    if (this.#stated?.epoch !== epoch || this.#stated.size < this.#position) {
+      const signed = await log.checkpointFor({ site: origin, epoch, size: this.#position, root });
+      if (this.#over.signal.aborted) return false;
+      this.#stated = signed.head;
+      checkpoint = signed.note;
+    }
+    roots.remember({ origin, epoch, position: this.#position, root });
+    await send({ kind: 'batch', origin, epoch, firstPosition, root, checkpoint, ...packed });
+    return true;
+  }
+}

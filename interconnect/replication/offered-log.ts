@@ -1,0 +1,27 @@
+import {
+  type LogHead,
+  type NoteSigner,
+  type Sha256,
+  type SignedCheckpoint,
+  type SiteLog,
+  signCheckpoint,
+} from '@holdfast/core';
+
+/** A log that a child offers to its parent: its own, or a replica that it relays. */
+export interface OfferedLog extends Pick<SiteLog, 'read' | 'subscribe'> {
+  /** The newest checkpoint, signed by the site that the log is of. */
+  newest(): Promise<SignedCheckpoint>;
+  /** A checkpoint of this epoch at this end or beyond, signed by that site. Events up to there are to be had. */
+  checkpointFor(end: LogHead): Promise<SignedCheckpoint>;
+}
+
+/** The site's own log: it can sign wherever a batch ends. */
+export function offerOwnLog(log: SiteLog, signer: NoteSigner, sha256: Sha256): OfferedLog {
+  const sign = (head: LogHead): SignedCheckpoint => ({ head, note: signCheckpoint(head, signer, sha256) });
+  return {
+    read: options => log.read(options),
+    subscribe: options => log.subscribe(options),
+    newest: async () => sign(log.head()),
+    checkpointFor: async end => sign(end),
+  };
+}

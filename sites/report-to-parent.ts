@@ -1,0 +1,65 @@
+import {
+  type Acknowledgements,
+  dialParent,
+  type PeerCredentials,
+  processTimers,
+  type RelayedLogs,
+  runMediaChannel,
+  runReplication,
+} from '@holdfast/interconnect';
+import type { Logger } from 'pino';
+import type { ParentConfiguration } from './configuration/site-configuration.js';
+import { noteSigner, verifyNote } from './log/ed25519-notes.js';
+import { sha256 } from './log/sha256.js';
+import { pinConfiguredKey, pinFirstKey, pinnedKey } from './management-server/pinned-keys.js';
+import type { SiteServers } from './site-servers.js';
+import { SOFTWARE } from './software.js';
+
+type Task = (signal: AbortSignal) => Promise<void>;
+
+export interface ParentReport {
+  readonly parent: ParentConfiguration;
+  readonly credentials: PeerCredentials;
+  readonly servers: SiteServers;
+  /** Learns what is durable above. */
+  readonly acknowledgements: Acknowledgements;
+  /** The logs of the sites below this one. */
+  readonly relayed?: RelayedLogs;
+  readonly logger: Logger;
+}
+
+/** What a site or a central does for its parent: facts up, wishes down, and media when they are asked for. */
+export function reportToParent(report: ParentReport): readonly Task[] {
+  const { parent, credentials, servers, acknowledgements, relayed, logger } = report;
+  const { siteId, log, keys, management, recordingServers } = servers;
+  const redialMsMax = parent.reconnectSecondsMax * 1000;
+  const actor = `site:${siteId}`;
+  const peer = { parent, credentials, software: SOFTWARE, random: Math.random, logger };
+  const replication = {
+    ...{ ...peer, dial: () => dialParent(peer), log, site: siteId, sha256, acknowledgements },
+    ...{ signer: noteSigner(keys.logKey), verify: verifyNote, now: Date.now, timers: processTimers },
+    ...{ wishes: management.wishSink(parent.siteId), parentSite: parent.siteId },
+    parentKey: {
+      known: (site: typeof siteId) => pinnedKey(management, site),
+      pin: (site: typeof siteId, publicKey: Uint8Array) =>
+        pinFirstKey(management, { siteId: site, publicKey }, actor),
+    },
+    ...(relayed === undefined ? {} : { relayed }),
+    backoffMsMax: redialMsMax,
+  };
+  const mediaChannel = { ...peer, siteId, monotonicMs: () => performance.now(), redialMsMax };
+  return [
+    async signal => {
+      const { siteId: parentSite, logPublicKey: publicKey } = parent;
+      if (publicKey !== undefined) {
+        await pinConfiguredKey(management, { siteId: parentSite, publicKey }, actor);
+      }
+      await runReplication(replication, signal);
+    },
+    ...[...recordingServers].map(
+      ([recordingServerId, source]): Task =>
+        signal =>
+          runMediaChannel({ ...mediaChannel, recordingServerId, source }, signal),
+    ),
+  ];
+}
