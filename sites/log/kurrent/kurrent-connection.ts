@@ -73,20 +73,21 @@ export class KurrentConnection implements AsyncDisposable {
     });
   }
 
-  /** The data of the last note, or null when there is none. */
-  async lastNote(stream: string): Promise<unknown> {
+  /** The last event of a stream of JSON and how many there are, or null when there is none. */
+  async lastNote(stream: string): Promise<{ readonly data: unknown; readonly size: number } | null> {
     const reading = this.#client.readStream(stream, {
       direction: 'backwards',
       fromRevision: 'end',
       maxCount: 1,
       requiresLeader: true,
     });
-    let data: unknown = null;
-    await follow(reading, event => {
-      data = event.data;
+    let last: { readonly data: unknown; readonly size: number } | null = null;
+    await follow(reading, ({ data, revision }) => {
+      const isBytes = data instanceof Uint8Array;
+      last = { data: isBytes ? jsonOf(data) : data, size: Number(revision) + 1 };
       return true;
     });
-    return data;
+    return last;
   }
 
   /** At most so many events from a revision on, fewer when their data goes over `bytesMax`. None: no more, or no stream. */
@@ -137,6 +138,14 @@ async function follow(
   } finally {
     clearTimeout(stalled);
     reading.cancel().catch(() => undefined);
+  }
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return null;
   }
 }
 

@@ -1,5 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import path from 'node:path';
+import { rmSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import {
   decodeEdge,
@@ -16,7 +15,6 @@ import {
   writeUuid,
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { lockFile } from '../file-lock.js';
 import { sha256 } from '../sha256.js';
 
 /** `HFKX`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
@@ -41,7 +39,8 @@ const tables = `
     epoch INTEGER NOT NULL,
     size INTEGER NOT NULL,
     tree_edge BLOB NOT NULL,
-    recorded_at TEXT NOT NULL
+    recorded_at TEXT NOT NULL,
+    catalogue TEXT NOT NULL
   ) STRICT;
 `;
 
@@ -59,7 +58,6 @@ export interface LogEnd {
  */
 export class KurrentLogIndex implements Disposable {
   readonly #db: DatabaseSync;
-  readonly #lock: Disposable | null;
   readonly #insertEvent: StatementSync;
   readonly #upsertStream: StatementSync;
   readonly #updateLog: StatementSync;
@@ -69,9 +67,8 @@ export class KurrentLogIndex implements Disposable {
   readonly #leafHashes: StatementSync;
   #end: LogEnd;
 
-  private constructor(db: DatabaseSync, lock: Disposable | null) {
+  private constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#lock = lock;
     this.#insertEvent = db.prepare(
       'INSERT INTO event (key, id, stream_id, revision, leaf_hash) VALUES (?, ?, ?, ?, ?)',
     );
@@ -93,20 +90,12 @@ export class KurrentLogIndex implements Disposable {
   }
 
   /**
-   * Opens the index of a site, or an empty one when there is none that can be used. `null` keeps it in memory. Returns
-   * null when another process has it.
+   * Opens the index of a site's log in these streams, or an empty one when there is none that can be used. `null` keeps
+   * it in memory.
    */
-  static open(file: string | null, site: SiteId): KurrentLogIndex | null {
-    if (file === null) return new KurrentLogIndex(created(':memory:', site), null);
-    mkdirSync(path.dirname(path.resolve(file)), { recursive: true, mode: 0o700 });
-    const lock = lockFile(`${file}.lock`);
-    if (lock === null) return null;
-    try {
-      return new KurrentLogIndex(usable(file, site) ?? created(file, site), lock);
-    } catch (error) {
-      lock[Symbol.dispose]();
-      throw error;
-    }
+  static open(file: string | null, site: SiteId, catalogue: readonly string[]): KurrentLogIndex {
+    if (file === null) return new KurrentLogIndex(created(':memory:', site, catalogue));
+    return new KurrentLogIndex(usable(file, site, catalogue) ?? created(file, site, catalogue));
   }
 
   get end(): LogEnd {
@@ -125,6 +114,13 @@ export class KurrentLogIndex implements Disposable {
       }));
   }
 
+  /** How many events an epoch has: 0 when there is none. */
+  sizeOf(epoch: number): number {
+    if (epoch === this.#end.epoch) return this.#end.size;
+    const row = this.#db.prepare('SELECT size FROM sealed_epoch WHERE epoch = ?').get(epoch);
+    return (row?.size as number | undefined) ?? 0;
+  }
+
   find(id: EventId): (LogPlace & { readonly stream: string }) | null {
     const row = this.#findId.get(uuidBytes(id));
     return row === undefined ? null : { ...placeOfKey(row.key as number), stream: row.name as string };
@@ -140,6 +136,13 @@ export class KurrentLogIndex implements Disposable {
 
   leafHashesAfter(place: LogPlace, count: number): readonly Uint8Array[] {
     return this.#leafHashes.all(placeKey(place), count).map(row => row.leaf_hash as Uint8Array);
+  }
+
+  /** The current epoch is over; the next one is empty. */
+  openEpoch(): void {
+    this.#seal();
+    const { epoch, recordedAt } = this.#end;
+    this.#end = { epoch: epoch + 1, size: 0, edge: [], recordedAt };
   }
 
   /** Takes in what the server has: the next events of the epoch, or the first ones of the next. */
@@ -162,11 +165,7 @@ export class KurrentLogIndex implements Disposable {
     };
     this.#db.exec('BEGIN');
     try {
-      if (isNextEpoch) {
-        this.#db
-          .prepare('INSERT INTO sealed_epoch (epoch, size, root) VALUES (?, ?, ?)')
-          .run(before.epoch, before.size, rootOf(before.edge, before.size, sha256));
-      }
+      if (isNextEpoch) this.#seal();
       for (const event of events) {
         const streamId = this.#upsertStream.get(event.stream, event.revision)?.id as number;
         this.#insertEvent.run(placeKey(event), uuidBytes(event.id), streamId, event.revision, event.leafHash);
@@ -182,7 +181,13 @@ export class KurrentLogIndex implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
-    this.#lock?.[Symbol.dispose]();
+  }
+
+  #seal(): void {
+    const { epoch, size, edge } = this.#end;
+    this.#db
+      .prepare('INSERT INTO sealed_epoch (epoch, size, root) VALUES (?, ?, ?)')
+      .run(epoch, size, rootOf(edge, size, sha256));
   }
 
   #readEnd(): LogEnd {
@@ -204,14 +209,16 @@ function uuidBytes(id: EventId | SiteId): Uint8Array {
 }
 
 /** The database in the file if it is this site's index and whole, else null. */
-function usable(file: string, site: SiteId): DatabaseSync | null {
+function usable(file: string, site: SiteId, catalogue: readonly string[]): DatabaseSync | null {
   let db: DatabaseSync | null = null;
   try {
     db = connected(file);
     const isOurs =
       db.prepare('PRAGMA application_id').get()?.application_id === APPLICATION_ID &&
       db.prepare('PRAGMA user_version').get()?.user_version === USER_VERSION &&
-      db.prepare('SELECT count(*) AS count FROM log WHERE site = ?').get(uuidBytes(site))?.count === 1;
+      db
+        .prepare('SELECT count(*) AS count FROM log WHERE site = ? AND catalogue = ?')
+        .get(uuidBytes(site), catalogue.join())?.count === 1;
     if (isOurs) return db;
   } catch {
     // Whatever is wrong with it: it is read again from the server.
@@ -220,7 +227,7 @@ function usable(file: string, site: SiteId): DatabaseSync | null {
   return null;
 }
 
-function created(file: string, site: SiteId): DatabaseSync {
+function created(file: string, site: SiteId, catalogue: readonly string[]): DatabaseSync {
   if (file !== ':memory:') for (const part of ['', '-wal', '-shm']) rmSync(`${file}${part}`, { force: true });
   const db = connected(file);
   db.exec('BEGIN');
@@ -228,8 +235,8 @@ function created(file: string, site: SiteId): DatabaseSync {
   db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
   db.exec(`PRAGMA user_version = ${USER_VERSION}`);
   db.prepare(
-    'INSERT INTO log (singleton, site, epoch, size, tree_edge, recorded_at) VALUES (1, ?, 1, 0, ?, ?)',
-  ).run(uuidBytes(site), new Uint8Array(0), '0');
+    'INSERT INTO log (singleton, site, epoch, size, tree_edge, recorded_at, catalogue) VALUES (1, ?, 1, 0, ?, ?, ?)',
+  ).run(uuidBytes(site), new Uint8Array(0), '0', catalogue.join());
   db.exec('COMMIT');
   return db;
 }

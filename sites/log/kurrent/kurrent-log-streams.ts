@@ -4,29 +4,57 @@ import { sha256 } from '../sha256.js';
 import type { KurrentConnection, StoredEvent } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 
+export function logNameOf(site: SiteId): string {
+  return `holdfast-${site}`;
+}
+
+export function writersStreamOf(site: SiteId): string {
+  return `${logNameOf(site)}-writers`;
+}
+
+/** Which streams hold the epochs, since the log was reopened; its last event counts. */
+export function catalogueStreamOf(site: SiteId): string {
+  return `${logNameOf(site)}-epochs`;
+}
+
+/** The streams of all epochs, oldest first. Throws `KurrentLogError` and what the client throws. */
+export async function readCatalogue(connection: KurrentConnection, site: SiteId): Promise<readonly string[]> {
+  const stream = catalogueStreamOf(site);
+  const last = await connection.lastNote(stream);
+  if (last === null) return [`${logNameOf(site)}-1`];
+  const { streams } = (last.data ?? {}) as { readonly streams?: unknown };
+  if (Array.isArray(streams) && streams.length > 0 && streams.every(name => typeof name === 'string')) {
+    return streams;
+  }
+  throw new KurrentLogError('DAMAGED', stream, 'its last event names no streams');
+}
+
 /** The streams that one site's log is on the server. */
 export class KurrentLogStreams {
   readonly site: SiteId;
+  /** The streams of all epochs, oldest first. */
+  readonly epochs: readonly string[];
   readonly #connection: KurrentConnection;
 
-  constructor(connection: KurrentConnection, site: SiteId) {
+  constructor(connection: KurrentConnection, site: SiteId, epochs: readonly string[]) {
     this.#connection = connection;
     this.site = site;
+    this.epochs = epochs;
   }
 
   /** The log itself: the event at position n has revision n − 1. */
   epoch(epoch: number): string {
-    return `holdfast-${this.site}-${epoch}`;
+    return this.epochs[epoch - 1] ?? `${logNameOf(this.site)}-${epoch}`;
   }
 
   /** Signed checkpoints of every epoch. */
   get checkpoints(): string {
-    return `holdfast-${this.site}-checkpoints`;
+    return `${logNameOf(this.site)}-checkpoints`;
   }
 
   /** Who has opened the log for writing. The last one writes. */
   get writers(): string {
-    return `holdfast-${this.site}-writers`;
+    return writersStreamOf(this.site);
   }
 
   /**

@@ -1,21 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import {
-  APPEND_BYTES_MAX,
   type AppendOutcome,
-  equalBytes,
   READ_BYTES_MAX,
-  type RecordedEvent,
   SiteLogClosedError,
   type StreamAppend,
   SUBSCRIPTION_PAGE_EVENTS,
 } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
 import { SiteLogOverloadedError, WAITING_APPENDS_MAX, WAITING_BYTES_MAX } from '../writer-thread.js';
 import { GROUP_BYTES_MAX, GROUP_EVENTS_MAX, KurrentAppendGroup } from './kurrent-append-group.js';
 import type { KurrentConnection } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 import type { KurrentLogIndex } from './kurrent-log-index.js';
-import { type KurrentLogStreams, storedEventOf } from './kurrent-log-streams.js';
+import { type KurrentLogStreams, writersStreamOf } from './kurrent-log-streams.js';
 import { type PatienceOptions, untilAnswered } from './patience.js';
+import { storeEvents } from './store-events.js';
 
 export interface KurrentLogWriterOptions {
   readonly connection: KurrentConnection;
@@ -24,6 +23,8 @@ export interface KurrentLogWriterOptions {
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   readonly patience: PatienceOptions;
+  /** As `claimLog` gave it. */
+  readonly writerId: string;
   /** After every append that is durable and in the index. */
   readonly onGrown: () => void;
 }
@@ -39,11 +40,12 @@ type Answer =
   | { readonly outcome: AppendOutcome; readonly error?: undefined }
   | { readonly outcome?: undefined; readonly error: unknown };
 
-type StoreResult =
-  | { readonly kind: 'STORED' }
-  /** Somebody else's events are there. */
-  | { readonly kind: 'OVERTAKEN' }
-  | { readonly kind: 'TOO_LARGE'; readonly bytesMax: number };
+/** From now on every other writer of this log is superseded. Throws what the client throws. */
+export async function claimLog(connection: KurrentConnection, site: SiteId): Promise<string> {
+  const writer = randomUUID();
+  await connection.note(writersStreamOf(site), 'WriterOpened', { writer });
+  return writer;
+}
 
 /**
  * The one writer of a log on a server. What waits while a call is under way goes into the next one; the revision that each
@@ -51,7 +53,6 @@ type StoreResult =
  */
 export class KurrentLogWriter {
   readonly #options: KurrentLogWriterOptions;
-  readonly #id = randomUUID();
   #waiting: WaitingAppend[] = [];
   #waitingByteLength = 0;
   #groupBytesMax = GROUP_BYTES_MAX;
@@ -62,12 +63,6 @@ export class KurrentLogWriter {
     this.#options = options;
   }
 
-  /** From now on every other writer of this log is superseded. Throws what the client throws. */
-  async claim(): Promise<void> {
-    const { connection, streams } = this.#options;
-    await connection.note(streams.writers, 'WriterOpened', { writer: this.#id });
-  }
-
   /** Reads into the index what the server has beyond it. */
   async catchUp(): Promise<void> {
     const { streams, index, onGrown } = this.#options;
@@ -75,7 +70,9 @@ export class KurrentLogWriter {
       const { epoch, size } = index.end;
       const limits = { count: SUBSCRIPTION_PAGE_EVENTS, bytesMax: READ_BYTES_MAX };
       let page = await streams.page({ epoch, position: size }, limits);
-      if (page.length === 0 && size > 0) page = await streams.page({ epoch: epoch + 1, position: 0 }, limits);
+      if (page.length === 0 && epoch < streams.epochs.length) {
+        page = await streams.page({ epoch: epoch + 1, position: 0 }, limits);
+      }
       if (page.length === 0) return;
       try {
         index.add(page);
@@ -129,7 +126,7 @@ export class KurrentLogWriter {
     const { index, onGrown } = this.#options;
     const { group, answers } = this.#plan();
     if (group.events.length > 0) {
-      const stored = await this.#store(group.events);
+      const stored = await storeEvents(this.#options, index.end, group.events);
       if (stored.kind === 'OVERTAKEN') return this.#catchUpPatiently();
       if (stored.kind === 'TOO_LARGE') {
         if (answers.length > 1) {
@@ -172,56 +169,21 @@ export class KurrentLogWriter {
     }
   }
 
-  /**
-   * Writes events behind the end of the log and does not come back before it is known whether they are there: when the
-   * answer is lost, what stands in their place is read and compared.
-   */
-  #store(events: readonly RecordedEvent[]): Promise<StoreResult> {
-    const { connection, streams, index, patience } = this.#options;
-    const { epoch, size } = index.end;
-    const stream = streams.epoch(epoch);
-    const stored = events.map(storedEventOf);
-    return untilAnswered(
-      stream,
-      async (): Promise<StoreResult> => {
-        const answer = await connection.append(stream, stored, size);
-        if (answer.kind === 'APPENDED') return { kind: 'STORED' };
-        if (answer.kind === 'TOO_LARGE') return answer;
-        if (answer.kind === 'DENIED') throw new KurrentLogError('DENIED', stream, answer.detail);
-        const limits = { count: events.length, bytesMax: 2 * APPEND_BYTES_MAX };
-        const found = await streams.page({ epoch, position: size }, limits);
-        if (isSame(found, events)) return { kind: 'STORED' };
-        if (found.length > 0) {
-          await this.#assertNotSuperseded();
-          return { kind: 'OVERTAKEN' };
-        }
-        if (answer.kind === 'WRONG_REVISION') await this.#assertNothingLost(epoch, size);
-        throw new Error(answer.kind === 'UNKNOWN' ? answer.detail : 'a wrong revision that is right');
-      },
-      { ...patience, patienceMs: Number.POSITIVE_INFINITY },
-    );
-  }
-
   /** An append of this site's process before may arrive after its end; a process that came later is another matter. */
   async #assertNotSuperseded(): Promise<void> {
-    const { connection, streams } = this.#options;
-    const last = (await connection.lastNote(streams.writers)) as { readonly writer?: unknown } | null;
-    if (last?.writer === this.#id) return;
+    const { connection, streams, writerId } = this.#options;
+    const last = await connection.lastNote(streams.writers);
+    if ((last?.data as { readonly writer?: unknown } | undefined)?.writer === writerId) return;
     throw new KurrentLogError('SUPERSEDED', streams.writers, 'another process has opened this log since');
-  }
-
-  async #assertNothingLost(epoch: number, size: number): Promise<void> {
-    const { streams } = this.#options;
-    if (size === 0) return;
-    const last = await streams.page({ epoch, position: size - 1 }, { count: 1, bytesMax: READ_BYTES_MAX });
-    if (last.length > 0) return;
-    const detail = `position ${size}, which was acknowledged, is not there any more`;
-    throw new KurrentLogError('LOST_EVENTS', streams.epoch(epoch), detail);
   }
 
   #catchUpPatiently(): Promise<void> {
     const { streams, index, patience } = this.#options;
-    return untilAnswered(streams.epoch(index.end.epoch), () => this.catchUp(), {
+    const catchUp = async () => {
+      await this.#assertNotSuperseded();
+      await this.catchUp();
+    };
+    return untilAnswered(streams.epoch(index.end.epoch), catchUp, {
       ...patience,
       patienceMs: Number.POSITIVE_INFINITY,
     });
@@ -237,13 +199,6 @@ export class KurrentLogWriter {
     const waiting = `${this.#waiting.length} appends with ${this.#waitingByteLength} bytes wait for the server`;
     throw new SiteLogOverloadedError(`${waiting}; this one was not taken`);
   }
-}
-
-function isSame(left: readonly RecordedEvent[], right: readonly RecordedEvent[]): boolean {
-  return (
-    left.length === right.length &&
-    left.every((event, index) => equalBytes(event.leafHash, right[index]!.leafHash))
-  );
 }
 
 function dataBytesOf(appends: readonly StreamAppend[]): number {

@@ -150,4 +150,39 @@ test('hands on nothing that was changed on the server', async () => {
   assert.is(await log.read({ after: LOG_START, limit: 10 }).catch(error => error.fault), 'FORKED');
 });
 
+test('is as it was when its reopening fails in the middle, and the same with and without its index afterwards', async () => {
+  const site = v7() as SiteId;
+  const indexFile = path.join(directory, 'index.sqlite');
+  const opening = { connectionString, site, now: Date.now, signingKey, random: Math.random };
+  const openWith = (file: string | null) =>
+    openKurrentSiteLog({ ...opening, indexFile: file, onTrouble: () => undefined });
+  const log = await openWith(indexFile);
+  await log.append(toA());
+  const checkpoint = await log.signedCheckpoint();
+  const all = await log.read({ after: LOG_START, limit: 10 });
+  const failing = async function* () {
+    yield all.slice(0, 1);
+    throw new Error('the parent has gone');
+  };
+  const history = { common: LOG_START, checkpoint, reason: 're-imaged' };
+  assert.match(
+    await log.reopenAs({ ...history, events: failing() }).catch(error => error.message),
+    'the parent has gone',
+  );
+  assert.is(await log.append(toA()).catch(error => error.code), 'SITE_LOG_CLOSED');
+  const again = await openWith(indexFile);
+  assert.equal(again.head(), checkpoint.head);
+  const { log: reopened, reopened: isReopened } = await again.reopenAs({ ...history, events: [all] });
+  assert.ok(isReopened);
+  await reopened.append(toA());
+  const head = reopened.head();
+  assert.equal([head.epoch, head.size], [2, 3]);
+  await reopened[Symbol.asyncDispose]();
+  for (const file of [indexFile, null]) {
+    await using next = await openWith(file);
+    assert.equal(next.head(), head);
+    assert.equal(next.epochs(), [{ epoch: 1, size: checkpoint.head.size, root: checkpoint.head.root }]);
+  }
+});
+
 test.run();

@@ -2,7 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { siteLogConformanceCases } from '@holdfast/core';
+import {
+  type LogHead,
+  reopenableLogConformanceCases,
+  signCheckpoint,
+  siteLogConformanceCases,
+} from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -10,6 +15,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openKurrentServer } from '../../kurrent-server/kurrent-server.js';
 import { StoredStreams } from '../../kurrent-server/stored-streams.js';
+import { noteSigner } from '../ed25519-notes.js';
 import { sha256 } from '../sha256.js';
 import { openKurrentSiteLog } from './kurrent-site-log.js';
 
@@ -17,11 +23,12 @@ import { openKurrentSiteLog } from './kurrent-site-log.js';
 const APPEND_BYTES_MAX = 8 * 1024 * 1024;
 const signingKey = generateKeyPairSync('ed25519').privateKey;
 const newEventId = () => v7() as EventId;
+const sign = (head: LogHead) => signCheckpoint(head, noteSigner(signingKey), sha256);
 
 /** The same suite against what stands in for a server here, and against a real one where there is one. */
 function conformance(title: string, connectionString: () => string) {
   const test = suite(title);
-  for (const { title: caseTitle, run } of siteLogConformanceCases) {
+  for (const { title: caseTitle, run } of [...siteLogConformanceCases, ...reopenableLogConformanceCases]) {
     test(caseTitle, async () => {
       // A server keeps what it has: every case has a site of its own.
       const site = v7() as SiteId;
@@ -31,7 +38,7 @@ function conformance(title: string, connectionString: () => string) {
           random: Math.random,
           onTrouble: detail => console.error(detail),
         });
-      await run({ site, open, newEventId, sha256, assert });
+      await run({ site, open, newEventId, sha256, assert, sign });
     });
   }
   return test;

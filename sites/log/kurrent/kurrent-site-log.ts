@@ -1,4 +1,6 @@
 import type { KeyObject } from 'node:crypto';
+import { mkdirSync, renameSync } from 'node:fs';
+import path from 'node:path';
 import {
   type AppendOutcome,
   CheckpointError,
@@ -13,8 +15,11 @@ import {
   type LogHead,
   type LogPlace,
   openCheckpoint,
+  type PulledHistory,
   READ_BYTES_MAX,
   type RecordedEvent,
+  type ReopenableLog,
+  type ReopenOutcome,
   rootOf,
   type SealedEpoch,
   type SignedCheckpoint,
@@ -25,13 +30,15 @@ import type { SiteId } from '@holdfast/schema';
 import { CHECKPOINT_INTERVAL_MS, CheckpointKeeper } from '../checkpoint-keeper.js';
 import type { DurableSiteLog } from '../durable-site-log.js';
 import { noteSigner, rawPublicKey, verifyNote } from '../ed25519-notes.js';
+import { lockFile } from '../file-lock.js';
 import { sha256 } from '../sha256.js';
 import { KurrentConnection } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 import { KurrentLogIndex } from './kurrent-log-index.js';
-import { KurrentLogStreams } from './kurrent-log-streams.js';
-import { KurrentLogWriter } from './kurrent-log-writer.js';
+import { KurrentLogStreams, logNameOf, readCatalogue } from './kurrent-log-streams.js';
+import { claimLog, KurrentLogWriter } from './kurrent-log-writer.js';
 import { type PatienceOptions, untilAnswered } from './patience.js';
+import { reopenKurrentLog } from './reopen-kurrent-log.js';
 import { runsOf } from './stream-runs.js';
 
 /** Opening gives up after this long without an answer: who starts the process should hear of it. */
@@ -57,43 +64,53 @@ export interface KurrentSiteLogOptions {
   readonly onTrouble: (detail: string) => void;
 }
 
+/** A log on a server, which can take back what was lost under it. */
+export interface KurrentSiteLog extends ReopenableLog, DurableSiteLog {
+  reopenAs(history: PulledHistory): Promise<ReopenOutcome<KurrentSiteLog>>;
+}
+
 /**
  * Opens a site's log on a server of EventStoreDB or KurrentDB, or creates it with `LogEpochOpened` as its first event. What
  * it has acknowledged, the server has committed. Throws `KurrentLogError`.
  */
-export async function openKurrentSiteLog(options: KurrentSiteLogOptions): Promise<DurableSiteLog> {
-  const { site, indexFile, now, random, onTrouble } = options;
-  const index = KurrentLogIndex.open(indexFile, site);
-  if (index === null) {
-    throw new KurrentLogError('IN_USE', `holdfast-${site}`, `another process writes this log (${indexFile})`);
-  }
+export async function openKurrentSiteLog(options: KurrentSiteLogOptions): Promise<KurrentSiteLog> {
+  const { site, indexFile, now, random, onTrouble, signingKey } = options;
   const closing = new AbortController();
-  const growth = new LogGrowth(LOG_START);
-  const connection = new KurrentConnection(options.connectionString);
-  const streams = new KurrentLogStreams(connection, site);
-  const onGrown = () => growth.grow(endOf(index.end));
   const patience = { signal: closing.signal, random, onTrouble };
-  const writer = new KurrentLogWriter({ connection, streams, index, now, patience, onGrown });
-  try {
-    await untilAnswered(
-      streams.epoch(index.end.epoch),
-      async () => {
-        await writer.claim();
-        await assertContinued(streams, index);
-        await writer.catchUp();
-        await assertSigned(connection, streams, index, options.signingKey);
-      },
-      { ...patience, patienceMs: OPEN_PATIENCE_MS },
-    );
-    if (index.end.size === 0) await writer.append([firstEventOf(site, now(), sha256)]);
-  } catch (error) {
-    closing.abort();
-    await connection[Symbol.asyncDispose]();
-    index[Symbol.dispose]();
-    throw error;
-  }
+  await using opened = new AsyncDisposableStack();
+  opened.use(lockIndex(indexFile, site));
+  const connection = opened.use(new KurrentConnection(options.connectionString));
+  opened.defer(() => closing.abort());
+  const answered = <Answer>(ask: () => Promise<Answer>) =>
+    untilAnswered(logNameOf(site), ask, { ...patience, patienceMs: OPEN_PATIENCE_MS });
+  const writerId = await answered(() => claimLog(connection, site));
+  const catalogue = await answered(() => readCatalogue(connection, site));
+  const index = opened.use(KurrentLogIndex.open(indexFile, site, catalogue));
+  const streams = new KurrentLogStreams(connection, site, catalogue);
+  const growth = new LogGrowth(LOG_START);
+  const onGrown = () => growth.grow(endOf(index.end));
+  const writer = new KurrentLogWriter({ connection, streams, index, now, patience, onGrown, writerId });
+  await answered(async () => {
+    await assertContinued(streams, index);
+    await writer.catchUp();
+    await assertSigned(connection, streams, index, signingKey);
+  });
+  if (index.end.size === 0) await writer.append([firstEventOf(site, now(), sha256)]);
   onGrown();
-  return new KurrentSiteLog({ ...options, connection, streams, index, writer, growth, patience, closing });
+  const held = opened.move();
+  return new KurrentSiteLogOnServer({
+    ...{ options, connection, streams, index, writer, growth, patience, held },
+    giveUp: () => closing.abort(),
+  });
+}
+
+/** Another process with this index would be superseded without having been asked. */
+function lockIndex(indexFile: string | null, site: SiteId): Disposable | null {
+  if (indexFile === null) return null;
+  mkdirSync(path.dirname(path.resolve(indexFile)), { recursive: true, mode: 0o700 });
+  const lock = lockFile(`${indexFile}.lock`);
+  if (lock !== null) return lock;
+  throw new KurrentLogError('IN_USE', logNameOf(site), `another process writes this log (${indexFile})`);
 }
 
 /** The server still has the event that this site knows to be the last one. */
@@ -117,7 +134,8 @@ async function assertSigned(
   index: KurrentLogIndex,
   signingKey: KeyObject,
 ): Promise<void> {
-  const stored = (await connection.lastNote(streams.checkpoints)) as { readonly note?: unknown } | null;
+  const last = await connection.lastNote(streams.checkpoints);
+  const stored = last?.data as { readonly note?: unknown } | null | undefined;
   if (typeof stored?.note !== 'string') return;
   let signed: LogHead;
   try {
@@ -139,44 +157,50 @@ async function assertSigned(
   }
 }
 
-class KurrentSiteLog implements DurableSiteLog {
+class KurrentSiteLogOnServer implements KurrentSiteLog {
+  readonly #options: KurrentSiteLogOptions;
   readonly #connection: KurrentConnection;
   readonly #streams: KurrentLogStreams;
   readonly #index: KurrentLogIndex;
   readonly #writer: KurrentLogWriter;
   readonly #growth: LogGrowth;
   readonly #patience: PatienceOptions;
-  readonly #abort: AbortController;
+  readonly #giveUp: () => void;
+  readonly #held: AsyncDisposable;
   readonly #keeper: CheckpointKeeper;
   readonly #storing = new Set<Promise<void>>();
   readonly #epochs: readonly SealedEpoch[];
   #head: LogHead | null = null;
   #closing: Promise<void> | null = null;
 
-  constructor(
-    options: KurrentSiteLogOptions & {
-      readonly connection: KurrentConnection;
-      readonly streams: KurrentLogStreams;
-      readonly index: KurrentLogIndex;
-      readonly writer: KurrentLogWriter;
-      readonly growth: LogGrowth;
-      readonly patience: PatienceOptions;
-      readonly closing: AbortController;
-    },
-  ) {
-    this.#connection = options.connection;
-    this.#streams = options.streams;
-    this.#index = options.index;
-    this.#writer = options.writer;
-    this.#growth = options.growth;
-    this.#patience = options.patience;
-    this.#abort = options.closing;
-    this.#epochs = options.index.epochs();
+  constructor(parts: {
+    readonly options: KurrentSiteLogOptions;
+    readonly connection: KurrentConnection;
+    readonly streams: KurrentLogStreams;
+    readonly index: KurrentLogIndex;
+    readonly writer: KurrentLogWriter;
+    readonly growth: LogGrowth;
+    readonly patience: PatienceOptions;
+    /** Ends what still waits for the server. */
+    readonly giveUp: () => void;
+    /** What is open. */
+    readonly held: AsyncDisposable;
+  }) {
+    this.#options = parts.options;
+    this.#connection = parts.connection;
+    this.#streams = parts.streams;
+    this.#index = parts.index;
+    this.#writer = parts.writer;
+    this.#growth = parts.growth;
+    this.#patience = parts.patience;
+    this.#giveUp = parts.giveUp;
+    this.#held = parts.held;
+    this.#epochs = parts.index.epochs();
     this.#keeper = new CheckpointKeeper({
       head: () => this.head(),
-      signer: noteSigner(options.signingKey),
-      now: options.now,
-      intervalMs: options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS,
+      signer: noteSigner(parts.options.signingKey),
+      now: parts.options.now,
+      intervalMs: parts.options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS,
       store: checkpoint => this.#storeCheckpoint(checkpoint),
     });
   }
@@ -256,23 +280,48 @@ class KurrentSiteLog implements DurableSiteLog {
     return this.#keeper.signed();
   }
 
+  async reopenAs(history: PulledHistory): Promise<ReopenOutcome<KurrentSiteLog>> {
+    this.#assertOpen();
+    const closed = Promise.withResolvers<void>();
+    this.#closing = closed.promise;
+    try {
+      await this.#settle();
+      const { site, indexFile, now, signingKey } = this.#options;
+      const nextIndexFile = indexFile === null ? null : `${indexFile}.reopening`;
+      const refusal = await reopenKurrentLog({
+        ...{ connection: this.#connection, streams: this.#streams, index: this.#index, history },
+        ...{ nowMs: now(), signingKey, patience: this.#patience },
+        openIndex: catalogue => KurrentLogIndex.open(nextIndexFile, site, catalogue),
+      });
+      await this.#release();
+      if (refusal === null && indexFile !== null) renameSync(`${indexFile}.reopening`, indexFile);
+      const log = await openKurrentSiteLog(this.#options);
+      return refusal === null ? { reopened: true, log } : { reopened: false, log, refusal };
+    } finally {
+      await this.#release();
+      closed.resolve();
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#settle().then(() => this.#release());
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  /** Every append that was taken has its outcome, and the checkpoint of what they made is stored. */
+  async #settle(): Promise<void> {
     this.#growth.end();
-    const impatience = setTimeout(() => this.#abort.abort(), CLOSE_MS_MAX);
+    const impatience = setTimeout(this.#giveUp, CLOSE_MS_MAX);
     await this.#writer.drain();
     this.#keeper.store();
     this.#keeper[Symbol.dispose]();
     await Promise.all(this.#storing);
     clearTimeout(impatience);
-    this.#abort.abort();
     this.#writer.fail(new SiteLogClosedError());
-    await this.#connection[Symbol.asyncDispose]();
-    this.#index[Symbol.dispose]();
+  }
+
+  async #release(): Promise<void> {
+    await this.#held[Symbol.asyncDispose]();
   }
 
   async #read(
@@ -280,15 +329,18 @@ class KurrentSiteLog implements DurableSiteLog {
     patienceMs: number,
   ): Promise<readonly RecordedEvent[]> {
     checkReadLimit(limit);
-    const { epoch, size } = this.#index.end;
+    const events: RecordedEvent[] = [];
     let place = after.epoch < 1 ? { epoch: 1, position: 0 } : after;
-    for (; place.epoch < epoch; place = { epoch: place.epoch + 1, position: 0 }) {
-      const page = await this.#page(place, limit, patienceMs);
-      if (page.length > 0) return page;
+    for (; place.epoch <= this.#index.end.epoch; place = { epoch: place.epoch + 1, position: 0 }) {
+      // What is on the server and not acknowledged yet is nobody's to read.
+      const left = this.#index.sizeOf(place.epoch) - place.position;
+      const count = Math.min(limit - events.length, left);
+      if (count <= 0) continue;
+      const page = await this.#page(place, count, patienceMs);
+      events.push(...page);
+      if (page.length < left) break;
     }
-    // What is on the server and not acknowledged yet is nobody's to read.
-    const count = Math.min(limit, size - place.position);
-    return place.epoch > epoch || count <= 0 ? [] : this.#page(place, count, patienceMs);
+    return events;
   }
 
   /** Events of one epoch, proved to be what was acknowledged. */
@@ -305,7 +357,7 @@ class KurrentSiteLog implements DurableSiteLog {
       if (known !== undefined && equalBytes(known, event.leafHash)) continue;
       throw new KurrentLogError('FORKED', stream, `position ${event.position} is another event than it was`);
     }
-    if (page.length === 0 && after.epoch === this.#index.end.epoch) {
+    if (page.length === 0) {
       const detail = `position ${after.position + 1}, which was acknowledged, is not there any more`;
       throw new KurrentLogError('LOST_EVENTS', stream, detail);
     }
