@@ -108,6 +108,7 @@ export {
   type Signing,
   type Trust,
   type TrustedKey,
+  verifyCheckpoint,
   verifyLogProof,
 } from './log/log-proof.js';
 export type { PulledHistory, ReopenableLog, ReopenOutcome, ReopenRefusal } from './log/log-repair.js';

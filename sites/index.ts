@@ -44,6 +44,7 @@ export {
   type ProofRefusal,
   proveConsistency,
   proveEvent,
+  siteLogRootAt,
 } from './log/site-log-proofs.js';
 export { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 export {

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeEventData, LOG_START, type LogPlace, placeOf } from '@holdfast/core';
+import { decodeEventData, LOG_START, type LogHead, type LogPlace, placeOf } from '@holdfast/core';
 import type { HoldfastEvent, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
 import { SiteLogFileError } from './log/site-log-file.js';
 import { readSiteLogFile } from './log/site-log-reader.js';
@@ -28,6 +28,8 @@ export interface SiteDirectoryDamage {
 export interface SiteDirectoryVerification {
   readonly directory: string;
   readonly site: SiteId | null;
+  /** What the log amounts to; null when events are missing. */
+  readonly head: LogHead | null;
   readonly eventCount: number;
   /** Up to here the site's signature stands behind the log. */
   readonly signedEventCount: number;
@@ -88,7 +90,7 @@ export async function verifySiteDirectory(
     });
   }
   return {
-    ...{ directory, site: log.head?.site ?? null, eventCount: log.eventCount },
+    ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
     ...{ signedEventCount: log.signedCount, segmentCount, mediaBytes, damages },
   };
 }

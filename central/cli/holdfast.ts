@@ -77,7 +77,7 @@ log
   .command('prove')
   .argument('<dir>', 'data directory of a site')
   .option('--event <id>', 'that this event is in the log')
-  .option('--since <size or file>', 'that the log continues this older checkpoint')
+  .option('--since <[epoch/]size or file>', 'that the log continues this older checkpoint')
   .option('--to <file>', 'where the proof is written instead of standard output')
   .description('write a proof that can be checked offline, also without Holdfast')
   .action(ends((dir: string, options: LogProveOptions) => logProveCommand(dir, options)));

@@ -47,7 +47,7 @@ export interface LogProveOptions {
 export async function logProveCommand(directory: string, options: LogProveOptions): Promise<number> {
   const { event, since, to } = options;
   if ((event === undefined) === (since === undefined)) {
-    return wrongUse('name what to prove: either --event <id> or --since <size or file>');
+    return wrongUse('name what to prove: either --event <id> or --since <size, epoch/size or file>');
   }
   const file = logFileOrReport(directory);
   if (file === null) return EXIT_WRONG_USE;
@@ -178,9 +178,9 @@ function describeRefusal(refusal: ProofRefusal): string {
     case 'EVENT_NOT_FOUND':
       return `no event ${refusal.eventId} in this log`;
     case 'NOT_SIGNED_YET':
-      return `the site has signed ${refusal.signedSize} events, not yet ${refusal.position}; it signs at least once a minute while it runs`;
+      return `the site has signed ${refusal.signedSize} events of epoch ${refusal.place.epoch}, not yet ${refusal.place.position}; it signs at least once a minute while it runs`;
     case 'CHECKPOINT_NOT_FOUND':
-      return `the site keeps no checkpoint of ${refusal.size} events; the nearest are of ${refusal.nearest.join(' and ') || 'none'}`;
+      return `the site keeps no checkpoint of ${refusal.place.position} events of epoch ${refusal.place.epoch}; the nearest are of ${refusal.nearest.join(' and ') || 'none'}`;
     case 'CHECKPOINT_OF_ANOTHER_LOG':
       return `the checkpoint is of site ${refusal.head.site}, epoch ${refusal.head.epoch}, which is not this log`;
     case 'DOES_NOT_CONTINUE':
@@ -188,9 +188,11 @@ function describeRefusal(refusal: ProofRefusal): string {
   }
 }
 
-/** By its size, or the note in a file. */
-function oldCheckpointOf(since: string): number | string {
-  return /^[1-9][0-9]{0,15}$/.test(since) ? Number(since) : readSmallFile(since, KEY_FILE_BYTES_MAX);
+/** By its size, in this epoch or a named one, or the note in a file. */
+function oldCheckpointOf(since: string): { readonly epoch: number | null; readonly size: number } | string {
+  const [, epoch, size] = /^(?:([1-9][0-9]{0,3})\/)?([1-9][0-9]{0,12})$/.exec(since) ?? [];
+  if (size === undefined) return readSmallFile(since, KEY_FILE_BYTES_MAX);
+  return { epoch: epoch === undefined ? null : Number(epoch), size: Number(size) };
 }
 
 /** A file that the command line names, and that cannot be what it should be. */

@@ -1,31 +1,156 @@
-import { findSiteDirectories, type SiteDirectoryVerification, verifySiteDirectory } from '@holdfast/sites';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { encodeBase64, type LogHead } from '@holdfast/core';
+import {
+  findSiteDirectories,
+  type SiteDirectoryVerification,
+  siteLogFileOf,
+  siteLogRootAt,
+  verifySiteDirectory,
+} from '@holdfast/sites';
+import { openDatabaseAsItIs } from '../postgres/database.js';
+import { EmbeddedPostgresError } from '../postgres/embedded-postgres-error.js';
+import { compareHoldings, type Holding, type HoldingsComparison } from '../verification/compare-holdings.js';
+import { type ReplicasVerification, replicaRootAt, verifyReplicas } from '../verification/verify-replicas.js';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+import { ProgressLine } from './progress-line.js';
 
-/** `holdfast verify DIR`: proves every site's data at or below a folder; names what is damaged. Returns the exit code. */
+/**
+ * `holdfast verify DIR`: proves every site's data at or below a folder, what each central there has taken in, and that every
+ * log is the same wherever it is kept; names what is damaged. Returns the exit code.
+ */
 export async function verifyCommand(directory: string, options: { readonly json: boolean }): Promise<number> {
   const directories = findSiteDirectories(directory);
   if (directories.length === 0) {
     process.stderr.write(`holdfast: ${directory}: no data directory of a site at or below it\n`);
     return EXIT_WRONG_USE;
   }
-  const lifetime = processLifetime();
+  const say = (text: string) => {
+    if (!options.json) process.stdout.write(text);
+  };
+  const signal = processLifetime();
   const sites: SiteDirectoryVerification[] = [];
   for (const siteDirectory of directories) {
-    const site = await verifySiteDirectory(siteDirectory, lifetime);
+    const site = await verifySiteDirectory(siteDirectory, signal);
     sites.push(site);
-    if (!options.json) process.stdout.write(describe(site));
+    say(describeSite(site));
   }
-  const damageCount = sites.reduce((sum, site) => sum + site.damages.length, 0);
-  if (options.json) process.stdout.write(`${JSON.stringify({ proven: damageCount === 0, sites })}\n`);
-  else process.stdout.write(damageCount === 0 ? 'all is proven\n' : `${damageCount} damaged\n`);
-  return damageCount === 0 ? 0 : EXIT_NO;
+  await using databases = new AsyncDisposableStack();
+  const replicas: VerifiedDatabase[] = [];
+  for (const database of databasesOf(directories)) {
+    const verified = await verifyDatabase(database, databases, signal);
+    replicas.push(verified);
+    say(describeDatabase(verified));
+  }
+  const comparisons = await compareHoldings([...siteHoldings(sites), ...replicaHoldings(replicas)], signal);
+  for (const comparison of comparisons) say(describeComparison(comparison));
+  const damageCount =
+    [...sites, ...replicas].reduce((sum, { damages }) => sum + damages.length, 0) +
+    comparisons.filter(({ difference }) => difference !== null).length;
+  const proven = damageCount === 0;
+  say(proven ? 'all is proven\n' : `${damageCount} damaged\n`);
+  if (options.json) {
+    const report = {
+      proven,
+      sites: sites.map(withoutBytes),
+      replicas: replicas.map(withoutBytes),
+      comparisons,
+    };
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+  }
+  return proven ? 0 : EXIT_NO;
 }
 
-function describe(site: SiteDirectoryVerification): string {
+interface DatabaseToVerify {
+  readonly name: string;
+  readonly at: Parameters<typeof openDatabaseAsItIs>[0];
+}
+
+/** As a central does: `DATABASE_URL` when it is set, or else the embedded database in its folder. */
+function databasesOf(directories: readonly string[]): readonly DatabaseToVerify[] {
+  const databaseUrl = process.env.DATABASE_URL;
+  if (databaseUrl !== undefined) return [{ name: 'DATABASE_URL', at: { databaseUrl } }];
+  return directories
+    .map(directory => path.join(directory, 'postgres'))
+    .filter(directory => existsSync(path.join(directory, 'cluster')))
+    .map(directory => ({ name: directory, at: { directory } }));
+}
+
+interface VerifiedDatabase extends ReplicasVerification {
+  readonly database: string;
+  readonly rootAt: (head: LogHead, signal: AbortSignal) => Promise<Uint8Array | null>;
+}
+
+/** A database that cannot be opened is damage like any other: the rest is proved nevertheless. */
+async function verifyDatabase(
+  { name, at }: DatabaseToVerify,
+  databases: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<VerifiedDatabase> {
+  using progress = new ProgressLine();
+  try {
+    const { sql } = databases.use(await openDatabaseAsItIs(at));
+    const onProgress = (done: number, total: number) => progress.show(name, done, total);
+    const verification = await verifyReplicas(sql, { signal, onProgress });
+    return { database: name, ...verification, rootAt: (head, until) => replicaRootAt(sql, head, until) };
+  } catch (error) {
+    if (!(error instanceof EmbeddedPostgresError)) throw error;
+    const damage = { code: 'DATABASE_UNREADABLE', where: 'database', detail: error.message } as const;
+    return { database: name, eventCount: 0, heads: [], damages: [damage], rootAt: async () => null };
+  }
+}
+
+function siteHoldings(sites: readonly SiteDirectoryVerification[]): readonly Holding[] {
+  return sites.flatMap(({ directory, head }) => {
+    if (head === null) return [];
+    const file = siteLogFileOf(directory);
+    const rootAt: Holding['rootAt'] = (size, signal) =>
+      siteLogRootAt({ ...head, file, size, signal }).catch(() => null);
+    return [{ where: directory, head, rootAt }];
+  });
+}
+
+function replicaHoldings(databases: readonly VerifiedDatabase[]): readonly Holding[] {
+  return databases.flatMap(({ database, heads, rootAt }) =>
+    heads.map(head => ({
+      ...{ where: database, head },
+      rootAt: (size: number, signal: AbortSignal) => rootAt({ ...head, size }, signal),
+    })),
+  );
+}
+
+function describeSite(site: SiteDirectoryVerification): string {
   const megabytes = (site.mediaBytes / 1e6).toFixed(1);
-  const lines = [
+  return linesOf(
     `${site.directory}: ${site.eventCount} events (${site.signedEventCount} signed), ${site.segmentCount} segments (${megabytes} MB)`,
-    ...site.damages.map(({ where, code, detail }) => `  DAMAGED ${where} ${code}: ${detail}`),
-  ];
-  return `${lines.join('\n')}\n`;
+    site.damages,
+  );
+}
+
+function describeDatabase({ database, eventCount, heads, damages }: VerifiedDatabase): string {
+  const siteCount = new Set(heads.map(({ site }) => site)).size;
+  return linesOf(`${database}: ${eventCount} events of ${siteCount} sites taken in`, damages);
+}
+
+function describeComparison({ site, epoch, size, where, difference }: HoldingsComparison): string {
+  const same = `site ${site}: the same ${size} events of epoch ${epoch} at ${where.length} places\n`;
+  return difference === null ? same : `  DAMAGED site ${site} HOLDINGS_DIFFER: ${difference}\n`;
+}
+
+function linesOf(
+  first: string,
+  damages: readonly { readonly where: string; readonly code: string; readonly detail: string }[],
+): string {
+  const lines = damages.map(({ where, code, detail }) => `  DAMAGED ${where} ${code}: ${detail}`);
+  return `${[first, ...lines].join('\n')}\n`;
+}
+
+/** Roots as text, and nothing that is no data. */
+function withoutBytes<Verified extends SiteDirectoryVerification | VerifiedDatabase>(
+  verified: Verified,
+): object {
+  const ofHead = (head: LogHead) => ({ ...head, root: encodeBase64(head.root) });
+  if (!('heads' in verified)) return { ...verified, head: verified.head && ofHead(verified.head) };
+  const { rootAt: _, heads, ...rest } = verified;
+  return { ...rest, heads: heads.map(ofHead) };
 }

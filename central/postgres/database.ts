@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
+import { type EmbeddedPostgres, findRunningPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { applyMigrations } from './migrations.js';
 import { type Sql, sqlTypes } from './sql.js';
 
@@ -39,6 +39,29 @@ export async function openDatabase(options: {
     throw error;
   }
   return { sql, watch: signal => watch(embedded, signal), [Symbol.asyncDispose]: close };
+}
+
+/**
+ * Opens a central's database to look at it, beside the central or while it is stopped: nothing is migrated. Whoever opens it
+ * disposes of it; a server that was started for this ends then.
+ */
+export async function openDatabaseAsItIs(
+  at: { readonly directory: string } | { readonly databaseUrl: string },
+): Promise<{ readonly sql: Sql } & AsyncDisposable> {
+  if ('databaseUrl' in at) {
+    const sql = connect(at.databaseUrl);
+    return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }) };
+  }
+  const running = await findRunningPostgres(at.directory);
+  const embedded = running === null ? await startEmbeddedPostgres(at) : null;
+  const sql = openServedDatabase(running ?? embedded!.socketDirectory);
+  return {
+    sql,
+    async [Symbol.asyncDispose]() {
+      await sql.end({ timeout: 5 });
+      await embedded?.[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** The embedded database that another process runs, at the socket in this folder. Whoever opens it ends the pool. */

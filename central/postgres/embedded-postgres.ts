@@ -71,6 +71,18 @@ export async function startEmbeddedPostgres(options: {
   }
 }
 
+/**
+ * The folder of the socket of the embedded PostgreSQL that some process runs in this directory now; null when none does. The
+ * fifth line of a pid file names it.
+ */
+export async function findRunningPostgres(directory: string): Promise<string | null> {
+  const cluster = path.join(path.resolve(directory), 'cluster');
+  const pidFile = path.join(cluster, 'postmaster.pid');
+  const processId = await readPid(pidFile);
+  if (processId === null || !(await isServerOf(processId, cluster))) return null;
+  return (await readFile(pidFile, 'utf8')).split('\n')[4] ?? null;
+}
+
 /** How Postgres, which refuses to run as root, is run: the words that stand before its command line. */
 interface Confinement {
   readonly prefix: readonly string[];

@@ -168,7 +168,7 @@ export function verifyLogProof(proof: LogProof, trust: Trust, sha256: Sha256): P
 function verifyEvent(proof: EventProof, trust: Trust, sha256: Sha256): ProvenFact {
   const { header, data, index } = proof;
   const event = readHeader(header);
-  const checkpoint = provenCheckpoint(proof.checkpoint, trust, sha256);
+  const checkpoint = verifyCheckpoint(proof.checkpoint, trust, sha256);
   const { head } = checkpoint;
   if (event.site !== head.site || event.epoch !== head.epoch || event.position !== index + 1) {
     throw new LogProofError(
@@ -188,8 +188,8 @@ function verifyEvent(proof: EventProof, trust: Trust, sha256: Sha256): ProvenFac
 }
 
 function verifyContinuation(proof: ConsistencyProof, trust: Trust, sha256: Sha256): ProvenFact {
-  const old = provenCheckpoint(proof.oldCheckpoint, trust, sha256);
-  const checkpoint = provenCheckpoint(proof.newCheckpoint, trust, sha256);
+  const old = verifyCheckpoint(proof.oldCheckpoint, trust, sha256);
+  const checkpoint = verifyCheckpoint(proof.newCheckpoint, trust, sha256);
   const [from, to] = [old.head, checkpoint.head];
   if (from.site !== to.site || from.epoch !== to.epoch) {
     throw new LogProofError('OTHER_PLACE', 'the checkpoints are of two logs, or of two epochs of one');
@@ -205,8 +205,8 @@ function verifyContinuation(proof: ConsistencyProof, trust: Trust, sha256: Sha25
   return { kind: 'CONSISTENCY', old, checkpoint };
 }
 
-/** The head in a note that every trusted key has signed. */
-function provenCheckpoint(note: string, trust: Trust, sha256: Sha256): ProvenCheckpoint {
+/** The head in a note that everybody who is trusted has signed. Throws `LogProofError`. */
+export function verifyCheckpoint(note: string, trust: Trust, sha256: Sha256): ProvenCheckpoint {
   if (trust.signers.length === 0) throw new LogProofError('NOT_SIGNED', 'no key was given to check it with');
   try {
     const head = checkpointHead(note);

@@ -5,10 +5,15 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import {
   checkpointHead,
+  encodeEdge,
+  endOf,
+  extendEdge,
   formatLogProof,
   type LogProof,
   LogProofError,
+  ProofUnavailableError,
   parseLogProof,
+  placeKey,
   verifyLogProof,
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
@@ -86,7 +91,7 @@ test('proves events of a log that a site has open, each under the first checkpoi
 });
 
 test('proves that the log continues a checkpoint that it or somebody else kept', async () => {
-  const bySize = await proveConsistency({ file, signal, since: 2501 });
+  const bySize = await proveConsistency({ file, signal, since: { epoch: null, size: 2501 } });
   assert.ok(bySize.proven);
   const fact = verified(bySize.proof);
   assert.ok(
@@ -112,13 +117,13 @@ test('says by name why there is no proof', async () => {
   const late = v7() as EventId;
   await append([late]);
   assert.is(await code(proveEvent({ file, signal, eventId: late })), 'NOT_SIGNED_YET');
-  const missing = await proveConsistency({ file, signal, since: 3000 });
+  const missing = await proveConsistency({ file, signal, since: { epoch: 1, size: 3000 } });
   assert.equal(!missing.proven && missing.refusal, {
     code: 'CHECKPOINT_NOT_FOUND',
-    size: 3000,
+    place: { epoch: 1, position: 3000 },
     nearest: [2501, 9502],
   });
-  const kept = await proveConsistency({ file, signal, since: 2501 });
+  const kept = await proveConsistency({ file, signal, since: { epoch: null, size: 2501 } });
   assert.ok(kept.proven);
   const other = kept.proof.oldCheckpoint.replaceAll(site, v7());
   assert.is(await code(proveConsistency({ file, signal, since: other })), 'CHECKPOINT_OF_ANOTHER_LOG');
@@ -143,8 +148,8 @@ test('proves nothing from a log that was tampered with', async () => {
   assert.is(await damage(`UPDATE event SET data = x'7b7d' WHERE id = ${id}`), 'DAMAGED');
   db.prepare(`UPDATE event SET data = ? WHERE id = ${id}`).run(genuine);
   assert.is(await damage('SELECT 1'), null);
-  assert.is(await damage('UPDATE event SET leaf_hash = zeroblob(32) WHERE position = 17'), 'DAMAGED');
-  assert.is(await damage('DELETE FROM event WHERE position = 17'), 'DAMAGED');
+  assert.is(await damage('UPDATE event SET leaf_hash = zeroblob(32) WHERE key % 1048576 = 17'), 'DAMAGED');
+  assert.is(await damage('DELETE FROM event WHERE key % 1048576 = 17'), 'DAMAGED');
   db.close();
 });
 
@@ -156,6 +161,56 @@ test('gives proofs that a stranger can do nothing with', async () => {
     () => verifyLogProof(outcome.proof, { signers: [[stranger]], verify: verifyNote }, sha256),
     (error: unknown) => error instanceof LogProofError && error.failure === 'NOT_SIGNED',
   );
+});
+
+test('proves what a log still holds whose beginning was truncated', async () => {
+  const copy = path.join(directory, 'truncated.sqlite');
+  new DatabaseSync(file).exec(`VACUUM INTO '${copy}'`);
+  const db = new DatabaseSync(copy);
+  const kept = 5000;
+  const rows = db.prepare('SELECT leaf_hash FROM event ORDER BY key LIMIT ?').all(kept);
+  const leaves = rows.map(row => row.leaf_hash as Uint8Array);
+  const edge = encodeEdge(extendEdge([], 0, leaves, sha256));
+  db.prepare('UPDATE epoch SET kept_after = ?, kept_edge = ?').run(kept, edge);
+  db.prepare('DELETE FROM event WHERE key <= ?').run(placeKey({ epoch: 1, position: kept }));
+  db.close();
+  for (const index of [5000, 11_999]) {
+    const outcome = await proveEvent({ file: copy, signal, eventId: ids[index]! });
+    assert.ok(outcome.proven, JSON.stringify(outcome));
+    assert.is(verified(outcome.proof).kind, 'EVENT');
+  }
+  const gone = await proveEvent({ file: copy, signal, eventId: ids[10]! });
+  assert.is(!gone.proven && gone.refusal.code, 'EVENT_NOT_FOUND');
+  const later = await proveConsistency({ file: copy, signal, since: { epoch: 1, size: 9502 } });
+  assert.ok(later.proven && verified(later.proof).kind === 'CONSISTENCY');
+  const earlier = await proveConsistency({ file: copy, signal, since: { epoch: 1, size: 2501 } }).catch(
+    error => error,
+  );
+  assert.instance(earlier, ProofUnavailableError);
+});
+
+test('proves events of a sealed epoch and of the one behind it', async () => {
+  const { head, note } = await log.signedCheckpoint();
+  const history = { common: endOf(head), events: [], checkpoint: { head, note }, reason: 'a test' };
+  const outcome = await log.reopenAs(history);
+  log = outcome.log;
+  assert.ok(outcome.reopened);
+  const id = v7() as EventId;
+  await append([id]);
+  await storeCheckpoint();
+  for (const [eventId, epoch] of [
+    [ids[0]!, 1],
+    [ids[11_999]!, 1],
+    [id, 2],
+  ] as const) {
+    const proven = await proveEvent({ file, signal, eventId });
+    assert.ok(proven.proven, JSON.stringify(proven));
+    assert.is(verified(proven.proof).checkpoint.head.epoch, epoch);
+  }
+  const sealed = await proveConsistency({ file, signal, since: { epoch: 1, size: 2501 } });
+  assert.ok(sealed.proven && verified(sealed.proof).checkpoint.head.epoch === 1);
+  const unknown = await proveConsistency({ file, signal, since: { epoch: null, size: 2501 } });
+  assert.is(!unknown.proven && unknown.refusal.code, 'CHECKPOINT_NOT_FOUND');
 });
 
 test.run();

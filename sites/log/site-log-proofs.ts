@@ -5,30 +5,42 @@ import {
   checkpointHead,
   consistencyRanges,
   type EventProof,
+  endOf,
   inclusionRanges,
   type LeafRange,
   type LogHead,
+  type LogPlace,
   leafHashOf,
   MerkleProofBuilder,
+  placeKey,
+  placeOfKey,
+  UUID_BYTES,
   verifyConsistency,
   verifyInclusion,
   writeUuid,
 } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
 import { sha256 } from './sha256.js';
-import { assertSiteLogFile, readSiteLogState, SiteLogFileError } from './site-log-file.js';
+import {
+  assertSiteLogFile,
+  type EpochState,
+  readEpochs,
+  readSiteLogState,
+  SiteLogFileError,
+} from './site-log-file.js';
 import { openForReading } from './site-log-reader.js';
 
 /** Leaf hashes read at once: a million of them pass through this much memory. */
 const PAGE_LEAVES = 1000;
 
 export type ProofRefusal =
-  /** No event with this id is in the log (any more). */
+  /** No event with this id is in the log (any more: the beginning of a log may be truncated). */
   | { readonly code: 'EVENT_NOT_FOUND'; readonly eventId: string }
   /** The site has signed nothing since: it does so at least once a minute while it runs. */
-  | { readonly code: 'NOT_SIGNED_YET'; readonly position: number; readonly signedSize: number }
+  | { readonly code: 'NOT_SIGNED_YET'; readonly place: LogPlace; readonly signedSize: number }
   /** The site keeps no checkpoint of this size. `nearest` are sizes that it does keep. */
-  | { readonly code: 'CHECKPOINT_NOT_FOUND'; readonly size: number; readonly nearest: readonly number[] }
-  /** The checkpoint is of another site or of another epoch than the file. */
+  | { readonly code: 'CHECKPOINT_NOT_FOUND'; readonly place: LogPlace; readonly nearest: readonly number[] }
+  /** The checkpoint is of another site than the file, or of an epoch that it never had. */
   | { readonly code: 'CHECKPOINT_OF_ANOTHER_LOG'; readonly head: LogHead }
   /** The log does not begin with what was signed: one of both was made up or rewritten. */
   | { readonly code: 'DOES_NOT_CONTINUE'; readonly head: LogHead };
@@ -55,50 +67,56 @@ export async function proveEvent(
   using log = new ProofSource(file);
   const event = log.event(eventId);
   if (event === null) return refused({ code: 'EVENT_NOT_FOUND', eventId });
-  const { position, header, data } = event;
-  const signed = log.checkpointFrom(position);
-  if (signed === null) {
-    return refused({ code: 'NOT_SIGNED_YET', position, signedSize: log.newestCheckpoint()?.head.size ?? 0 });
-  }
+  const { place, header, data } = event;
+  const signed = log.checkpointFrom(place);
+  if (signed === null) return refused(log.notSigned(place));
   const { size, root } = signed.head;
-  const index = position - 1;
-  const hashes = await log.hashes(inclusionRanges(index, size), size, options);
+  const index = place.position - 1;
+  const hashes = await log.hashes(inclusionRanges(index, size), signed.head, options);
   const leafHash = leafHashOf(header, data, sha256);
-  if (!verifyInclusion({ leafHash, index, size, root, proof: hashes }, sha256))
-    throw log.notWhatWasSigned(size);
+  if (!verifyInclusion({ leafHash, index, size, root, proof: hashes }, sha256)) {
+    throw log.notWhatWasSigned(signed.head);
+  }
   return { proven: true, proof: { kind: 'EVENT', header, data, index, hashes, checkpoint: signed.note } };
 }
 
 /**
- * Proves that the log still begins with what an older checkpoint says: one that the site keeps, by its size, or one that
- * somebody else kept, as a note. Otherwise as `proveEvent`; throws `CheckpointError` too, when the note is none.
+ * Proves that an epoch of the log still begins with what an older checkpoint says: one that the site keeps, by epoch and size
+ * (in `position`), or one that somebody else kept, as a note. Without an epoch, the current one is meant. Otherwise as
+ * `proveEvent`; throws `CheckpointError` too, when the note is none.
  */
 export async function proveConsistency(
-  options: ProofOptions & { readonly since: number | string },
+  options: ProofOptions & {
+    readonly since: { readonly epoch: number | null; readonly size: number } | string;
+  },
 ): Promise<ProofOutcome<ConsistencyProof>> {
   const { file, since } = options;
   using log = new ProofSource(file);
   const old =
     typeof since === 'string' ? { head: checkpointHead(since), note: since } : log.checkpointAt(since);
-  if (old === null) {
-    const size = Number(since);
-    return refused({ code: 'CHECKPOINT_NOT_FOUND', size, nearest: log.sizesNear(size) });
-  }
+  if (old === null) return refused(log.notKept(since as { epoch: number | null; size: number }));
   const { head } = old;
-  if (head.site !== log.site || head.epoch !== log.epoch) {
-    return refused({ code: 'CHECKPOINT_OF_ANOTHER_LOG', head });
-  }
-  const signed = log.newestCheckpoint();
+  if (!log.hasEpoch(head)) return refused({ code: 'CHECKPOINT_OF_ANOTHER_LOG', head });
+  const signed = log.newestCheckpoint(head.epoch);
   if (signed === null || signed.head.size < head.size || head.size === 0) {
-    return refused({ code: 'NOT_SIGNED_YET', position: head.size, signedSize: signed?.head.size ?? 0 });
+    return refused(log.notSigned(endOf(head)));
   }
   const { size } = signed.head;
-  const hashes = await log.hashes(consistencyRanges(head.size, size), size, options);
+  const hashes = await log.hashes(consistencyRanges(head.size, size), signed.head, options);
   const sizes = { oldSize: head.size, newSize: size };
   const claim = { ...sizes, oldRoot: head.root, newRoot: signed.head.root, proof: hashes };
   if (!verifyConsistency(claim, sha256)) return refused({ code: 'DOES_NOT_CONTINUE', head });
   const checkpoints = { oldCheckpoint: old.note, newCheckpoint: signed.note };
   return { proven: true, proof: { kind: 'CONSISTENCY', hashes, ...checkpoints } };
+}
+
+/** The root over the first `size` events of an epoch, out of the stored leaf hashes. Throws as `proveEvent` does. */
+export async function siteLogRootAt(
+  options: ProofOptions & { readonly epoch: number; readonly size: number },
+): Promise<Uint8Array> {
+  using log = new ProofSource(options.file);
+  const [root] = await log.hashes([{ from: 0, to: options.size }], options, options);
+  return root!;
 }
 
 function refused(refusal: ProofRefusal): { readonly proven: false; readonly refusal: ProofRefusal } {
@@ -112,8 +130,8 @@ interface StoredNote {
 
 /** What proofs are made of. Each query is finished before the next, so that the file of a running site stays small. */
 class ProofSource implements Disposable {
-  readonly site: string;
-  readonly epoch: number;
+  readonly #site: SiteId;
+  readonly #epochs: readonly EpochState[];
   readonly #file: string;
   readonly #db: DatabaseSync;
 
@@ -122,52 +140,72 @@ class ProofSource implements Disposable {
     this.#db = openForReading(file);
     try {
       assertSiteLogFile(this.#db, file);
-      ({ site: this.site, epoch: this.epoch } = readSiteLogState(this.#db, file));
+      this.#site = readSiteLogState(this.#db, file).site;
+      this.#epochs = readEpochs(this.#db, file);
     } catch (error) {
       this.#db.close();
       throw error;
     }
   }
 
-  event(eventId: string): { position: number; header: Uint8Array; data: Uint8Array } | null {
-    const id = new Uint8Array(16);
+  hasEpoch({ site, epoch }: LogHead): boolean {
+    return site === this.#site && this.#epochs.some(known => known.epoch === epoch);
+  }
+
+  event(eventId: string): { place: LogPlace; header: Uint8Array; data: Uint8Array } | null {
+    const id = new Uint8Array(UUID_BYTES);
     if (!writeUuid(eventId, id, 0)) return null;
-    const row = this.#db.prepare('SELECT position, header, data FROM event WHERE id = ?').get(id);
-    return (row as { position: number; header: Uint8Array; data: Uint8Array } | undefined) ?? null;
+    const row = this.#db.prepare('SELECT key, header, data FROM event WHERE id = ?').get(id);
+    if (row === undefined) return null;
+    const { key, header, data } = row as { key: number; header: Uint8Array; data: Uint8Array };
+    return { place: placeOfKey(key), header, data };
   }
 
-  /** The first checkpoint that covers a position: the earliest moment at which the event was signed. */
-  checkpointFrom(position: number): StoredNote | null {
-    return this.#note('WHERE size >= ? ORDER BY size LIMIT 1', position);
+  /** The first checkpoint that covers a place: the earliest moment at which the event was signed. */
+  checkpointFrom({ epoch, position }: LogPlace): StoredNote | null {
+    return this.#note('epoch = ? AND size >= ? ORDER BY size LIMIT 1', epoch, position);
   }
 
-  checkpointAt(size: number): StoredNote | null {
-    return this.#note('WHERE size = ?', size);
+  checkpointAt({ epoch, size }: { readonly epoch: number | null; readonly size: number }): StoredNote | null {
+    return this.#note('epoch = ? AND size = ?', epoch ?? this.#currentEpoch, size);
   }
 
-  newestCheckpoint(): StoredNote | null {
-    return this.#note('WHERE size >= ? ORDER BY size DESC LIMIT 1', 0);
+  newestCheckpoint(epoch: number): StoredNote | null {
+    return this.#note('epoch = ? ORDER BY size DESC LIMIT 1', epoch);
   }
 
-  sizesNear(size: number): readonly number[] {
-    const before = this.#db.prepare('SELECT size FROM checkpoint WHERE size < ? ORDER BY size DESC LIMIT 1');
-    const after = this.#db.prepare('SELECT size FROM checkpoint WHERE size > ? ORDER BY size LIMIT 1');
-    return [...before.all(size), ...after.all(size)].map(row => row.size as number);
+  notSigned(place: LogPlace): ProofRefusal {
+    const signedSize = this.newestCheckpoint(place.epoch)?.head.size ?? 0;
+    return { code: 'NOT_SIGNED_YET', place, signedSize };
+  }
+
+  notKept({ epoch, size }: { readonly epoch: number | null; readonly size: number }): ProofRefusal {
+    const place = { epoch: epoch ?? this.#currentEpoch, position: size };
+    const before = 'SELECT max(size) AS size FROM checkpoint WHERE epoch = ? AND size < ?';
+    const after = 'SELECT min(size) AS size FROM checkpoint WHERE epoch = ? AND size > ?';
+    const nearest = [before, after]
+      .map(sql => this.#db.prepare(sql).get(place.epoch, size)?.size as number | null)
+      .filter(near => near !== null);
+    return { code: 'CHECKPOINT_NOT_FOUND', place, nearest };
   }
 
   async hashes(
     ranges: readonly LeafRange[],
-    size: number,
+    { epoch, size }: { readonly epoch: number; readonly size: number },
     { signal, onProgress }: ProofOptions,
   ): Promise<readonly Uint8Array[]> {
-    const builder = new MerkleProofBuilder(ranges, { size: 0, edge: [] }, sha256);
+    const state = this.#epochs.find(known => known.epoch === epoch);
+    const base = { size: state?.keptAfter ?? 0, edge: state?.keptEdge ?? [] };
+    const builder = new MerkleProofBuilder(ranges, base, sha256);
     const page = this.#db.prepare(
-      `SELECT position, leaf_hash FROM event WHERE position > ? AND position <= ? ORDER BY position LIMIT ${PAGE_LEAVES}`,
+      `SELECT key, leaf_hash FROM event WHERE key > ? AND key <= ? ORDER BY key LIMIT ${PAGE_LEAVES}`,
     );
+    const end = placeKey({ epoch, position: size });
     for (let next = builder.next; next !== null; next = builder.next) {
       signal.throwIfAborted();
-      const rows = page.all(next, size) as unknown as readonly { position: number; leaf_hash: Uint8Array }[];
-      if (rows.at(-1)?.position !== next + rows.length) throw this.#missing(next + 1);
+      const after = placeKey({ epoch, position: next });
+      const rows = page.all(after, end) as unknown as readonly { key: number; leaf_hash: Uint8Array }[];
+      if (rows.length === 0 || rows.at(-1)!.key !== after + rows.length) throw this.#missing(next + 1);
       builder.take(rows.map(row => row.leaf_hash));
       onProgress?.(builder.next ?? size, size);
       await new Promise(resolve => setImmediate(resolve));
@@ -175,8 +213,8 @@ class ProofSource implements Disposable {
     return builder.finish();
   }
 
-  notWhatWasSigned(size: number): SiteLogFileError {
-    const detail = `its first ${size} events are not those that were signed; holdfast verify names what is damaged`;
+  notWhatWasSigned({ epoch, size }: LogHead): SiteLogFileError {
+    const detail = `the first ${size} events of epoch ${epoch} are not those that were signed; holdfast verify names what is damaged`;
     return new SiteLogFileError('DAMAGED', this.#file, detail);
   }
 
@@ -184,8 +222,12 @@ class ProofSource implements Disposable {
     this.#db.close();
   }
 
-  #note(where: string, value: number): StoredNote | null {
-    const row = this.#db.prepare(`SELECT size, note FROM checkpoint ${where}`).get(value);
+  get #currentEpoch(): number {
+    return this.#epochs.at(-1)?.epoch ?? 0;
+  }
+
+  #note(where: string, ...values: readonly number[]): StoredNote | null {
+    const row = this.#db.prepare(`SELECT size, note FROM checkpoint WHERE ${where}`).get(...values);
     if (row === undefined) return null;
     const note = row.note as string;
     try {

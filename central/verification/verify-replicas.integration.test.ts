@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import {
+  decodeRecordedEvent,
+  encodeHeader,
+  equalBytes,
+  extendEdge,
+  type RecordedEvent,
+  rootOf,
+  type TreeEdge,
+} from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { sha256 } from '@holdfast/sites';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { type Database, openDatabase, openDatabaseAsItIs } from '../postgres/database.js';
+import { compareHoldings } from './compare-holdings.js';
+import { replicaRootAt, verifyReplicas } from './verify-replicas.js';
+
+const test = suite('verify replicas');
+const signal = new AbortController().signal;
+const north = '0198f3a2-7c1d-7e2a-9b3c-00000000000a' as SiteId;
+const south = '0198f3a2-7c1d-7e2a-9b3c-00000000000b' as SiteId;
+let directory = '';
+let database: Database;
+
+/** A log as a site would write it: real headers, dense in every way, over as many epochs as are opened. */
+class SiteHistory {
+  epoch = 1;
+  size = 0;
+  edge: TreeEdge = [];
+  #recordedAt = 1_790_000_000_000n << 16n;
+  readonly #revisions = new Map<string, number>();
+
+  constructor(readonly site: SiteId) {}
+
+  event(stream: string, type = 'AlarmRaised', data: unknown = { text: 'ü' }): RecordedEvent {
+    const revision = (this.#revisions.get(stream) ?? -1) + 1;
+    this.#revisions.set(stream, revision);
+    this.#recordedAt += 65_536n;
+    this.size += 1;
+    const header = encodeHeader({
+      ...{ site: this.site, epoch: this.epoch, position: this.size, stream, revision, type, version: 1 },
+      ...{ id: randomUUID() as EventId, recordedAt: this.#recordedAt, occurredAtMs: 5, clockQuality: 'GPS' },
+      ...{ actor: 'user:anna', causationId: null, correlationId: randomUUID() as EventId },
+    });
+    const event = decodeRecordedEvent(header, Buffer.from(JSON.stringify(data)), sha256);
+    this.edge = extendEdge(this.edge, this.size - 1, [event.leafHash], sha256);
+    return event;
+  }
+
+  openEpoch(): RecordedEvent {
+    const previousRoot = Buffer.from(rootOf(this.edge, this.size, sha256)).toString('hex');
+    const sealed = {
+      epoch: this.epoch + 1,
+      previousEpoch: this.epoch,
+      previousSize: this.size,
+      previousRoot,
+      reason: 'test',
+    };
+    [this.epoch, this.size, this.edge] = [this.epoch + 1, 0, []];
+    return this.event('log', 'LogEpochOpened', sealed);
+  }
+}
+
+async function takeIn(history: SiteHistory, count: number): Promise<void> {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const { fence, cursor } = await intake.openSession(history.site);
+  const events = Array.from({ length: count }, (_, index) => history.event(`alarm-${index % 3}`));
+  if (cursor.epoch === history.epoch - 1 && cursor.epoch > 0) throw new Error('open the epoch by itself');
+  const after = { epoch: history.epoch, position: history.size, treeEdge: history.edge };
+  const outcome = await intake.commit({ site: history.site, fence, before: cursor, after, events });
+  assert.is(outcome, 'COMMITTED');
+}
+
+async function takeInEpoch(history: SiteHistory): Promise<void> {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const { fence, cursor } = await intake.openSession(history.site);
+  const events = [history.openEpoch()];
+  const after = { epoch: history.epoch, position: history.size, treeEdge: history.edge };
+  await intake.commit({ site: history.site, fence, before: cursor, after, events });
+}
+
+const tables = ['replica_event', 'replica_cursor', 'feed_head'];
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-verify-replicas-'));
+  database = await openDatabase({ directory, databaseUrl: null });
+  const histories = [new SiteHistory(north), new SiteHistory(south)];
+  for (const history of histories) {
+    await takeIn(history, 1200);
+    await takeInEpoch(history);
+    await takeIn(history, 30);
+  }
+  for (const table of tables) await database.sql.unsafe(`create table genuine_${table} as table ${table}`);
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+test.after.each(restore);
+
+async function damagesAfter(statement: string): Promise<readonly string[]> {
+  await database.sql.unsafe(statement);
+  const { damages } = await verifyReplicas(database.sql, { signal });
+  return damages.map(({ code, where, detail }) => `${where} ${code} ${detail}`);
+}
+
+const at = (position: number, epoch = 1) =>
+  `where site = '${north}' and epoch = ${epoch} and position = ${position}`;
+
+test('proves what was taken in, over all epochs, and tells how far it is', async () => {
+  const progress: number[] = [];
+  const onProgress = (done: number, total: number) => progress.push(done / total);
+  const { eventCount, heads, damages } = await verifyReplicas(database.sql, { signal, onProgress });
+  assert.equal(damages, []);
+  assert.is(eventCount, 2 * 1231);
+  assert.equal(
+    heads.map(({ site, epoch, size }) => [site, epoch, size]),
+    [
+      [north, 1, 1200],
+      [north, 2, 31],
+      [south, 1, 1200],
+      [south, 2, 31],
+    ],
+  );
+  assert.is(progress.at(-1), 1);
+});
+
+test('names each flipped bit: in data, in a header, in a leaf hash, in a tree', async () => {
+  const flip = (column: string) => `${column} = set_byte(${column}, 9, get_byte(${column}, 9) # 1)`;
+  const data = await damagesAfter(`update replica_event set ${flip('data')} ${at(700)}`);
+  assert.is(data.length, 1);
+  assert.match(data[0]!, `${north} LEAF_HASH_MISMATCH 1/700`);
+  await restore();
+  const header = await damagesAfter(`update replica_event set ${flip('header')} ${at(700)}`);
+  assert.match(header[0]!, `${north} LEAF_HASH_MISMATCH 1/700`);
+  await restore();
+  const leaf = await damagesAfter(`update replica_event set ${flip('leaf_hash')} ${at(3, 2)}`);
+  assert.match(leaf[0]!, `${north} LEAF_HASH_MISMATCH 2/3`);
+  assert.match(leaf[1]!, `${north} TREE_EDGE_MISMATCH 2/31`);
+  await restore();
+  const edge = await damagesAfter(`update replica_cursor set ${flip('tree_edge')} where site = '${north}'`);
+  assert.equal(edge.length, 1);
+  assert.match(edge[0]!, `${north} TREE_EDGE_MISMATCH 2/31`);
+});
+
+test('names each column that says something else than the header', async () => {
+  const changes = [
+    ["stream = 'alarm-9'", 'stream'],
+    ['revision = revision + 1', 'revision'],
+    ["type = 'AlarmClosed'", 'type'],
+    ['version = 7', 'version'],
+    ['recorded_at = recorded_at + 1', 'recordedAt'],
+    ['occurred_at_ms = 0', 'occurredAtMs'],
+    ["clock_quality = 'RTC'", 'clockQuality'],
+    ["actor = 'user:eve'", 'actor'],
+    ["causation_id = '0198f3a2-7c1d-7e2a-9b3c-0000000000ff'", 'causationId'],
+    ['correlation_id = null', 'correlationId'],
+    ["id = '0198f3a2-7c1d-7e2a-9b3c-0000000000ff'", 'id'],
+  ];
+  for (const [change, column] of changes) {
+    const damages = await damagesAfter(`update replica_event set ${change} ${at(10)}`);
+    assert.ok(
+      damages.some(damage => damage.startsWith(`${north} COLUMN_MISMATCH 1/10: ${column} is `)),
+      damages.join('\n'),
+    );
+    await restore();
+  }
+});
+
+test('names what is missing, and what was rewritten with fitting hashes', async () => {
+  const deleted = await damagesAfter(`delete from replica_event ${at(700)}`);
+  assert.ok(deleted.some(damage => damage.startsWith('feed FEED_NOT_DENSE 1 events are not there')));
+  assert.ok(deleted.some(damage => damage.startsWith(`${north} EVENT_MISSING 1/701`)));
+  assert.ok(deleted.some(damage => damage.startsWith(`${north} REVISION_MISSING 1/703`)));
+  await restore();
+  // Who has the database can compute a leaf hash too: the roots tell.
+  const forged = `data = '{}', leaf_hash = sha256('\\x00' || header || sha256('{}'))`;
+  const rewritten = await damagesAfter(`update replica_event set ${forged} ${at(700)}`);
+  assert.is(rewritten.length, 1);
+  assert.match(rewritten[0]!, `${north} EPOCH_ROOT_MISMATCH 2/1`);
+  await restore();
+  const atEnd = await damagesAfter(`update replica_event set ${forged} ${at(31, 2)}`);
+  assert.is(atEnd.length, 1);
+  assert.match(atEnd[0]!, `${north} TREE_EDGE_MISMATCH 2/31`);
+  await restore();
+  const cursor = await damagesAfter(`update replica_cursor set position = 30 where site = '${north}'`);
+  assert.match(cursor[0]!, `${north} CURSOR_MISMATCH 2/31`);
+  await restore();
+  const head = await damagesAfter('update feed_head set seq = seq + 2');
+  assert.match(head[0]!, 'feed FEED_NOT_DENSE 2 events are not there');
+  await restore();
+  const swapped = await damagesAfter(
+    `update replica_event set seq = case position when 5 then -seq else seq end where site = '${north}' and epoch = 1`,
+  );
+  assert.ok(
+    swapped.some(damage => damage.startsWith(`${north} FEED_ORDER 1/5`)),
+    swapped.join('\n'),
+  );
+});
+
+async function restore(): Promise<void> {
+  for (const table of tables) {
+    await database.sql.unsafe(`truncate ${table}; insert into ${table} select * from genuine_${table}`);
+  }
+}
+
+test('finds out that a log is not the same at two places, also when one is further', async () => {
+  const { heads } = await verifyReplicas(database.sql, { signal });
+  const [head] = heads;
+  const rootAt = (size: number) => replicaRootAt(database.sql, { ...head!, size }, signal);
+  const shorter = { ...head!, size: 900, root: (await rootAt(900))! };
+  const never = async () => null;
+  const same = [
+    { where: 'the central', head: head!, rootAt },
+    { where: 'the site', head: shorter, rootAt: never },
+  ];
+  const [agreed] = await compareHoldings(same, signal);
+  assert.equal([agreed!.size, agreed!.where, agreed!.difference], [900, ['the central', 'the site'], null]);
+  const forked = { ...shorter, root: new Uint8Array(32) };
+  const [differs] = await compareHoldings([same[0]!, { ...same[1]!, head: forked }], signal);
+  assert.match(differs!.difference!, '1/900: the central holds the root');
+  assert.ok(equalBytes((await rootAt(1200))!, head!.root));
+});
+
+test('looks at the database of a central that runs, and at one that is stopped', async () => {
+  await using running = await openDatabaseAsItIs({ directory });
+  assert.equal((await verifyReplicas(running.sql, { signal })).damages, []);
+  const other = await mkdtemp(path.join(os.tmpdir(), 'holdfast-verify-stopped-'));
+  await (await openDatabase({ directory: other, databaseUrl: null }))[Symbol.asyncDispose]();
+  const stopped = await openDatabaseAsItIs({ directory: other });
+  assert.equal(await verifyReplicas(stopped.sql, { signal }), { eventCount: 0, heads: [], damages: [] });
+  await stopped[Symbol.asyncDispose]();
+  await rm(other, { recursive: true });
+});
+
+test('ends when it is told to', async () => {
+  const aborted = AbortSignal.abort(new Error('enough'));
+  const error = await verifyReplicas(database.sql, { signal: aborted }).catch(reason => reason);
+  assert.is(error.message, 'enough');
+});
+
+test.run();
