@@ -302,7 +302,7 @@ function openHttp(
 ): Promise<CentralHttp> {
   const { configuration, baseDirectory, logger } = options;
   const { sql, servers, links, answers, retrievals, channels, retrieved, dataDirectory } = parts;
-  const { siteId: ownSite, log, management, recordingServers } = servers;
+  const { siteId: ownSite, log, management, recordingServers, subjectKeys: personal } = servers;
   const { emulatedLinks } = configuration;
   return createCentralHttp({
     ...{ ...configuration.http, sql, projected: parts.projected },
@@ -310,10 +310,11 @@ function openHttp(
       ...{ ownSite, ownHead: () => log.head(), softwareVersion: SOFTWARE, now: Date.now, newId },
       foldCode: foldCode(),
       commands: createSiteCommandGateway({
-        ...{ ownSite, log, management, answers, now: Date.now, newId },
+        ...{ ownSite, log, management, answers, now: Date.now, newId, personal },
         isUp: site => links.view(site).state === 'UP',
       }),
       retrievals: createRetrievalRequests(retrievals),
+      personal,
       links: {
         view: site => {
           const view = links.view(site);
@@ -342,7 +343,7 @@ function openHttp(
     }),
     administrator: Administrator.load(dataDirectory),
     tokens: AccessTokens.load({ dataDirectory, issuer: `urn:uuid:${ownSite}`, now: Date.now }),
-    reportSignIn: signInReporter({ log, now: Date.now, newEventId: newId, logger }),
+    reportSignIn: signInReporter({ log, personal, now: Date.now, newEventId: newId, logger }),
     notReadyBecause: () => (readiness.isShown ? null : 'the read models do not show the own log yet'),
     onFault: error => logger.error({ err: error }, 'a request failed'),
   });

@@ -238,6 +238,13 @@ export {
   StreamAssembler,
   type VideoStream,
 } from './media/stream-assembler.js';
+export type { EraseSubjectRefusal } from './personal/erase-subject.js';
+export {
+  actorOfUser,
+  type PersonalTexts,
+  type SubjectKeyRing,
+  sealCommand,
+} from './personal/personal-texts.js';
 export type {
   FragmentAppendOutcome,
   ImportFinish,

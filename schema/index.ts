@@ -84,6 +84,15 @@ export {
   logEvents,
 } from './events/log.js';
 export {
+  isPersonal,
+  isSealed,
+  personal,
+  replaceSealed,
+  Subject,
+  SubjectKeyId,
+  sealedToken,
+} from './events/personal.js';
+export {
   DeletionPolicy,
   RecordingCause,
   RecordingDamaged,
@@ -129,6 +138,7 @@ export {
   SiteRenamed,
   siteEvents,
 } from './events/site.js';
+export { SubjectErased, type SubjectEvent, subjectEvents } from './events/subject.js';
 export {
   SignInRefused,
   type UserEvent,

@@ -47,6 +47,7 @@ const management = await ManagementServer.open({
   newId: () => v7() as EventId,
   logger,
   folds,
+  subjectKeys: { keyIdsOf: () => [], destroy: () => undefined },
 });
 if (phase === 'FIRST') {
   await management.administer(

@@ -133,10 +133,11 @@ export {
   type SimulatedCamerasOptions,
 } from './simulated-cameras/simulated-cameras.js';
 export { type RunSiteOptions, runSite } from './site.js';
-export { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
+export { mediaDirectoryOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';
 export { SOFTWARE } from './software.js';
+export { ERASED_TEXT, FOREIGN_TEXT, SubjectKeys } from './subject-keys/subject-keys.js';
 export {
   findSiteDirectories,
   type SiteDirectoryDamage,

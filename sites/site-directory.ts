@@ -12,6 +12,11 @@ export function kurrentIndexFileOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'log', 'kurrent-index.sqlite');
 }
 
+/** Where the keys are kept under which texts about people are sealed. */
+export function subjectKeyFileOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'keys', 'subject-keys.sqlite');
+}
+
 /** Where one of the site's recording servers keeps its media database. */
 export function mediaDirectoryOf(dataDirectory: string, recordingServerId: RecordingServerId): string {
   return path.join(dataDirectory, 'media', recordingServerId);

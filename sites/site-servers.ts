@@ -13,15 +13,17 @@ import { ManagementServer } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
-import { foldDirectoryOf, mediaDirectoryOf } from './site-directory.js';
+import { foldDirectoryOf, mediaDirectoryOf, subjectKeyFileOf } from './site-directory.js';
 import { loadSiteKeys, type SiteKeys } from './site-keys.js';
 import { SOFTWARE } from './software.js';
+import { SubjectKeys } from './subject-keys/subject-keys.js';
 
 /** What a site and a central have in common: the log, the management server and the recording servers. */
 export interface SiteServers extends AsyncDisposable {
   readonly siteId: SiteId;
   readonly log: DurableSiteLog;
   readonly keys: SiteKeys;
+  readonly subjectKeys: SubjectKeys;
   readonly management: ManagementServer;
   readonly recordingServers: ReadonlyMap<RecordingServerId, RecordingServer>;
   /** Runs the recording servers until the signal is aborted. */
@@ -58,8 +60,19 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     await openSiteLog({ configuration, dataDirectory, site: siteId, signingKey: keys.logKey, logger }),
   );
   const newId = newUuid<EventId>;
+  const subjectKeys = stack.use(
+    SubjectKeys.open({ file: subjectKeyFileOf(dataDirectory), sealingKeyPem: keys.sealingKeyPem }),
+  );
   const folds = new FoldFiles({ directory: foldDirectoryOf(dataDirectory), logger });
-  const management = await ManagementServer.open({ log, siteId, now: Date.now, newId, logger, folds });
+  const management = await ManagementServer.open({
+    log,
+    siteId,
+    now: Date.now,
+    newId,
+    logger,
+    folds,
+    subjectKeys,
+  });
   await establish(management, configuration, keys);
   await reportDifferences(management, configuration, logger);
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
@@ -88,7 +101,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   }
   const held = stack.move();
   return {
-    ...{ siteId, log, keys, management, recordingServers },
+    ...{ siteId, log, keys, subjectKeys, management, recordingServers },
     run: signal =>
       runTogether(
         [management, ...recordingServers.values()].map(server => running => server.run(running)),

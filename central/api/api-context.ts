@@ -1,3 +1,4 @@
+import { actorOfUser, type PersonalTexts } from '@holdfast/core';
 import type { Sql } from '../postgres/sql.js';
 import { readDevicesById, readHardwareById } from '../read-models/hardware/devices.query.js';
 import type { DeviceRow, HardwareRow } from '../read-models/hardware/hardware.read-model.js';
@@ -45,7 +46,7 @@ export function createApiContext(
   };
 }
 
-/** As it stands in the log. */
-export function actorOf(context: ApiContext): string {
-  return `user:${context.user!.name}`;
+/** As it stands in the log: the name is sealed. */
+export function actorOf(context: ApiContext, personal: PersonalTexts): string {
+  return actorOfUser(personal, context.user!.name);
 }

@@ -1,4 +1,4 @@
-import type { LinkState, LogHead } from '@holdfast/core';
+import type { LinkState, LogHead, PersonalTexts } from '@holdfast/core';
 import type { CommandId, DeviceId, RetrievalId, SiteCommand, SiteId } from '@holdfast/schema';
 
 /** Sends a command to a site, this one or one below, and waits a few seconds for its answer. */
@@ -6,7 +6,7 @@ export interface CommandGateway {
   send(
     siteId: SiteId,
     command: SiteCommand,
-    /** `user:<name>` */
+    /** As it stands in the log: `user:<sealed name>`. */
     options: { readonly actor: string },
   ): Promise<CommandOutcome>;
 }
@@ -86,6 +86,8 @@ export interface ApiPorts {
   /** Null where links are real. */
   readonly linkControl: LinkControl | null;
   readonly sealCredentials: SealCredentials;
+  /** Opens what is sealed in logs about people. */
+  readonly personal: PersonalTexts;
   /** The servers of this central beside the database and the read models, which report themselves. */
   readonly servers: () => readonly ServerState[];
   readonly softwareVersion: string;

@@ -12,6 +12,8 @@ import { EventResolver } from './event/event.resolver.js';
 import { EvidenceLockResolver } from './evidence-lock/evidence-lock.resolver.js';
 import { DeviceResolver } from './hardware/device.resolver.js';
 import { HardwareResolver } from './hardware/hardware.resolver.js';
+import { revealPersonal } from './personal/reveal-personal.js';
+import { SubjectResolver } from './personal/subject.resolver.js';
 import { RecordingServerResolver } from './recording-server/recording-server.resolver.js';
 import { requireSignIn } from './require-sign-in.js';
 import { RetrievalResolver } from './retrieval/retrieval.resolver.js';
@@ -29,7 +31,7 @@ export interface ApiSchemaOptions {
 
 /** The executable schema: every field refuses who is not signed in. */
 export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): GraphQLSchema {
-  const commands = new CommandSender(ports.commands, freshness);
+  const commands = new CommandSender(ports, freshness);
   const resolvers: readonly object[] = [
     new UserResolver(),
     new SiteResolver(sql, ports),
@@ -41,7 +43,8 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new EvidenceLockResolver(sql, commands, ports),
     new RetrievalResolver(sql, ports, freshness),
     new EventResolver(sql),
-    new AuditResolver(sql),
+    new AuditResolver(sql, ports),
+    new SubjectResolver(commands, ports),
     new TimelineResolver(sql, ports),
     new SystemStatusResolver(sql, ports),
     new SubscriptionResolver(),
@@ -55,6 +58,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     pubSub: { publish: () => undefined, subscribe: () => fail() },
   });
   requireSignIn(schema);
+  revealPersonal(schema, ports.personal);
   return schema;
 }
 

@@ -3,15 +3,15 @@ import type { Command } from '@holdfast/schema/graphql';
 import type { Freshness } from '../read-models/freshness.js';
 import { type ApiContext, actorOf } from './api-context.js';
 import { ApiError } from './api-error.js';
-import type { CommandGateway } from './api-ports.js';
+import type { ApiPorts } from './api-ports.js';
 
 /** Sends commands for mutations, and tells what became of them. */
 export class CommandSender {
-  readonly #gateway: CommandGateway;
+  readonly #ports: Pick<ApiPorts, 'commands' | 'personal'>;
   readonly #freshness: Freshness;
 
-  constructor(gateway: CommandGateway, freshness: Freshness) {
-    this.#gateway = gateway;
+  constructor(ports: Pick<ApiPorts, 'commands' | 'personal'>, freshness: Freshness) {
+    this.#ports = ports;
     this.#freshness = freshness;
   }
 
@@ -20,7 +20,9 @@ export class CommandSender {
    * Throws `ApiError` with the site's own code when it refused.
    */
   async send(siteId: SiteId, command: SiteCommand, context: ApiContext): Promise<Command> {
-    const outcome = await this.#gateway.send(siteId, command, { actor: actorOf(context) });
+    const outcome = await this.#ports.commands.send(siteId, command, {
+      actor: actorOf(context, this.#ports.personal),
+    });
     switch (outcome.state) {
       case 'REJECTED':
         throw new ApiError({

@@ -1,4 +1,10 @@
-import type { AlarmRefusal, EvidenceLockRefusal, HardwareRefusal, RetrievalRefusal } from '@holdfast/core';
+import type {
+  AlarmRefusal,
+  EraseSubjectRefusal,
+  EvidenceLockRefusal,
+  HardwareRefusal,
+  RetrievalRefusal,
+} from '@holdfast/core';
 
 /** What goes wrong at this edge, and not at a site. */
 type EdgeCode =
@@ -27,6 +33,7 @@ type SiteCode =
   | AlarmRefusal['code']
   | EvidenceLockRefusal['code']
   | HardwareRefusal['code']
+  | EraseSubjectRefusal['code']
   | RetrievalRefusal['code'];
 
 export type ErrorCode = EdgeCode | SiteCode;
@@ -81,6 +88,8 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   ALREADY_ENDED: 'The retrieval has ended.',
   NOT_NOW: 'The retrieval is not in a state in which this can be done.',
   TOO_MANY_SEGMENTS: 'More segments than one step of a retrieval may have.',
+  SUBJECT_NOT_FOUND:
+    'That site holds no key of this subject: nothing of it was sealed there, or it was erased.',
   NOTHING_NEW: 'The segments are held already.',
   STREAM_NOT_READABLE:
     'The log holds an event about it that this software cannot read: upgrade the software of that site.',

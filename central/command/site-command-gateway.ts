@@ -1,4 +1,4 @@
-import { newEvent, type SiteLog } from '@holdfast/core';
+import { newEvent, type PersonalTexts, type SiteLog, sealCommand } from '@holdfast/core';
 import { CommandId, type EventId, type SiteCommand, type SiteId } from '@holdfast/schema';
 import type { ManagementServer } from '@holdfast/sites';
 import type { CommandGateway, CommandOutcome } from '../api/api-ports.js';
@@ -12,6 +12,8 @@ export interface SiteCommandGatewayOptions {
   readonly log: SiteLog;
   readonly management: ManagementServer;
   readonly answers: AnswerWatch;
+  /** Seals what people wrote before it enters a log, also that of a child. */
+  readonly personal: PersonalTexts;
   readonly isUp: (siteId: SiteId) => boolean;
   readonly now: () => number;
   /** A new UUIDv7. */
@@ -24,10 +26,12 @@ export interface SiteCommandGatewayOptions {
  */
 export function createSiteCommandGateway(options: SiteCommandGatewayOptions): CommandGateway {
   return {
-    send: (siteId, command, { actor }) =>
-      siteId === options.ownSite
+    send: (siteId, asked, { actor }) => {
+      const command = sealCommand(asked, options.personal);
+      return siteId === options.ownSite
         ? decideHere(options, command, actor)
-        : wish(options, siteId, command, actor),
+        : wish(options, siteId, command, actor);
+    },
   };
 }
 

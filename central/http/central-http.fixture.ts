@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { RecordedEvent } from '@holdfast/core';
+import { type RecordedEvent, sealCommand } from '@holdfast/core';
 import type {
   CommandId,
   DeviceId,
@@ -13,6 +13,7 @@ import type {
   RetrievalId,
   SiteCommand,
 } from '@holdfast/schema';
+import { generateSealingKey, SubjectKeys } from '@holdfast/sites';
 import type { ApiPorts, CommandOutcome, LinkView } from '../api/api-ports.js';
 import { AccessTokens } from '../identity/access-tokens.js';
 import { Administrator, administratorPasswordFile } from '../identity/administrator.js';
@@ -60,7 +61,11 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   const stopped = new AbortController();
   const running = projections.run(stopped.signal);
   const site: FixtureSite = { silent: false, links: new Map() };
-  const ports = fixturePorts(own, child, site, takeIn);
+  const personal = SubjectKeys.open({
+    file: path.join(directory, 'subject-keys.sqlite'),
+    sealingKeyPem: generateSealingKey().privateKeyPem,
+  });
+  const ports = fixturePorts(own, child, site, takeIn, personal);
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
   const administrator = Administrator.load(directory);
   const tokens = AccessTokens.load({ dataDirectory: directory, issuer: 'urn:test', now: Date.now });
@@ -78,6 +83,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
       stopped.abort();
       await running;
       await database[Symbol.asyncDispose]();
+      personal[Symbol.dispose]();
       await rm(directory, { recursive: true, force: true });
     },
   };
@@ -94,18 +100,20 @@ function fixturePorts(
   child: FeedFixture,
   site: FixtureSite,
   takeIn: (...events: readonly RecordedEvent[]) => Promise<void>,
+  personal: SubjectKeys,
 ): ApiPorts {
   return {
     ownSite: own.site,
     ownHead: () => ({ site: own.site, epoch: 1, size: own.position, root: new Uint8Array(32) }),
     commands: {
-      async send(siteId, command, { actor }): Promise<CommandOutcome> {
+      async send(siteId, asked, { actor }): Promise<CommandOutcome> {
+        const command = sealCommand(asked, personal);
         const commandId = randomUUID() as CommandId;
         const at = siteId === own.site ? own : child;
         const issued = { commandId, targetSiteId: siteId, command, notAfterMs: null };
         await takeIn(own.event(`wishes-${siteId}`, { type: 'CommandIssued', data: issued }, { actor }));
         if (site.silent) return { commandId, state: 'PENDING' };
-        const facts = factsOf(command);
+        const facts = factsOf(command, personal);
         if (facts === null) {
           return { commandId, state: 'REJECTED', code: 'NOTHING_ASKED', message: 'so already' };
         }
@@ -130,6 +138,7 @@ function fixturePorts(
         return { cancelled: true };
       },
     },
+    personal,
     links: { view: siteId => site.links.get(siteId) ?? null },
     linkControl: null,
     sealCredentials: async () => 'AAAA',
@@ -147,7 +156,7 @@ interface Fact {
 }
 
 /** What a site that agrees to everything would write. */
-function factsOf(command: SiteCommand): readonly Fact[] | null {
+function factsOf(command: SiteCommand, keys: SubjectKeys): readonly Fact[] | null {
   switch (command.kind) {
     case 'RaiseAlarm': {
       const { kind: _, ...data } = command;
@@ -172,6 +181,12 @@ function factsOf(command: SiteCommand): readonly Fact[] | null {
       const { kind: _, ...data } = command;
       const added = { ...data, driver: 'rtsp' as const };
       return [{ stream: `hardware-${data.hardwareId}`, event: { type: 'HardwareAdded', data: added } }];
+    }
+    case 'EraseSubject': {
+      const { subject } = command;
+      const keyIds = [...keys.keyIdsOf(subject)];
+      keys.destroy(keyIds);
+      return [{ stream: `subject-${subject}`, event: { type: 'SubjectErased', data: { subject, keyIds } } }];
     }
     default:
       return null;

@@ -3,6 +3,7 @@ import { type Alarm, alarmDecider } from '../alarm/alarm.decider.js';
 import type { Decision } from '../decider/decider.js';
 import { type EvidenceLock, evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
 import { hardwareDecider } from '../hardware/hardware.decider.js';
+import { decideEraseSubject } from '../personal/erase-subject.js';
 import type { SiteState } from '../site/site-state.js';
 import type { SiteCommandRefusal } from './site-command.js';
 
@@ -17,6 +18,8 @@ export interface SiteCommandFacts {
   readonly state: SiteState;
   /** The state of the alarm or evidence lock that the command names; not looked at for other commands. */
   readonly aggregate: unknown;
+  /** Keys of the subject that is to be erased, as far as they are held here. */
+  readonly subjectKeyIds: readonly string[];
   readonly nowMs: number;
 }
 
@@ -38,7 +41,7 @@ export function aggregateStreamOf(command: SiteCommand): string | null {
 /** Gives a command to the decider of its aggregate, together with the facts of the site that the rules need. */
 export function decideSiteCommand(
   command: SiteCommand,
-  { state, aggregate, nowMs }: SiteCommandFacts,
+  { state, aggregate, subjectKeyIds, nowMs }: SiteCommandFacts,
 ): SiteCommandDecision {
   switch (command.kind) {
     case 'AddHardware':
@@ -70,6 +73,11 @@ export function decideSiteCommand(
           withEvidenceLockFacts(command, state, nowMs),
           aggregate as EvidenceLock,
         ),
+      };
+    case 'EraseSubject':
+      return {
+        stream: `subject-${command.subject}`,
+        decision: decideEraseSubject(command.subject, subjectKeyIds),
       };
   }
 }

@@ -10,6 +10,7 @@ import { recordingEvents } from './recording.js';
 import { recordingServerEvents } from './recording-server.js';
 import { retrievalEvents } from './retrieval.js';
 import { siteEvents } from './site.js';
+import { subjectEvents } from './subject.js';
 import { userEvents } from './user.js';
 
 /** Everything that can ever happen in the system. */
@@ -26,6 +27,7 @@ export const eventCatalogue = [
   ...linkEvents,
   ...commandEvents,
   ...userEvents,
+  ...subjectEvents,
 ] as const;
 
 export type HoldfastEvent = EventOf<(typeof eventCatalogue)[number]>;

@@ -9,86 +9,91 @@ import {
   SiteId,
 } from '../ids.js';
 import { AlarmPriority } from './alarm.js';
-import { defineEvent, type EventOf, Name, Text, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, Name, raised, Text, UnixMs } from './event-definition.js';
 import { CameraAddress, HardwareDevice } from './hardware.js';
+import { personal, Subject } from './personal.js';
 
 export const AlarmState = z.enum(['NEW', 'IN_PROGRESS', 'ON_HOLD', 'CLOSED']);
 export type AlarmState = z.infer<typeof AlarmState>;
 
+/** `text` and `userName`: how what people write, and what they are called, stands in a command. */
+const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<string, string>) =>
+  [
+    z.object({
+      kind: z.literal('AddHardware'),
+      hardwareId: HardwareId,
+      name: Name,
+      address: CameraAddress,
+      sealedCredentials: z.base64().nullable(),
+      recordingServerId: RecordingServerId,
+      devices: z.array(HardwareDevice).min(1).max(64),
+    }),
+    z.object({ kind: z.literal('RemoveHardware'), hardwareId: HardwareId }),
+    z.object({
+      kind: z.literal('MoveHardware'),
+      hardwareId: HardwareId,
+      toRecordingServerId: RecordingServerId,
+    }),
+    z.object({
+      kind: z.literal('ConfigureDevice'),
+      hardwareId: HardwareId,
+      deviceId: DeviceId,
+      name: Name.optional(),
+      enabled: z.boolean().optional(),
+      recordingEnabled: z.boolean().optional(),
+    }),
+    z.object({
+      kind: z.literal('RaiseAlarm'),
+      alarmId: AlarmId,
+      name: Name,
+      message: Text,
+      priority: AlarmPriority,
+      sourceDeviceId: DeviceId.nullable(),
+    }),
+    z.object({
+      kind: z.literal('HandleAlarm'),
+      alarmId: AlarmId,
+      state: AlarmState.optional(),
+      assignedTo: userName.nullable().optional(),
+      priority: AlarmPriority.optional(),
+      comment: text.optional(),
+      reason: text.optional(),
+    }),
+    z.object({
+      kind: z.literal('CreateEvidenceLock'),
+      evidenceLockId: EvidenceLockId,
+      headline: Name,
+      description: text,
+      deviceIds: z.array(DeviceId).min(1).max(1000),
+      fromMs: UnixMs,
+      toMs: UnixMs,
+      expiresAtMs: UnixMs.nullable(),
+    }),
+    z.object({
+      kind: z.literal('ExtendEvidenceLock'),
+      evidenceLockId: EvidenceLockId,
+      fromMs: UnixMs.optional(),
+      toMs: UnixMs.optional(),
+      expiresAtMs: UnixMs.nullable().optional(),
+    }),
+    z.object({ kind: z.literal('ReleaseEvidenceLock'), evidenceLockId: EvidenceLockId, reason: text }),
+  ] as const;
+
 /** What can be asked of a site, by its own people or by its parent. The site decides. */
 export const SiteCommand = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('AddHardware'),
-    hardwareId: HardwareId,
-    name: Name,
-    address: CameraAddress,
-    sealedCredentials: z.base64().nullable(),
-    recordingServerId: RecordingServerId,
-    devices: z.array(HardwareDevice).min(1).max(64),
-  }),
-  z.object({ kind: z.literal('RemoveHardware'), hardwareId: HardwareId }),
-  z.object({
-    kind: z.literal('MoveHardware'),
-    hardwareId: HardwareId,
-    toRecordingServerId: RecordingServerId,
-  }),
-  z.object({
-    kind: z.literal('ConfigureDevice'),
-    hardwareId: HardwareId,
-    deviceId: DeviceId,
-    name: Name.optional(),
-    enabled: z.boolean().optional(),
-    recordingEnabled: z.boolean().optional(),
-  }),
-  z.object({
-    kind: z.literal('RaiseAlarm'),
-    alarmId: AlarmId,
-    name: Name,
-    message: Text,
-    priority: AlarmPriority,
-    sourceDeviceId: DeviceId.nullable(),
-  }),
-  z.object({
-    kind: z.literal('HandleAlarm'),
-    alarmId: AlarmId,
-    state: AlarmState.optional(),
-    assignedTo: z.string().max(200).nullable().optional(),
-    priority: AlarmPriority.optional(),
-    comment: Text.optional(),
-    reason: Text.optional(),
-  }),
-  z.object({
-    kind: z.literal('CreateEvidenceLock'),
-    evidenceLockId: EvidenceLockId,
-    headline: Name,
-    description: Text,
-    deviceIds: z.array(DeviceId).min(1).max(1000),
-    fromMs: UnixMs,
-    toMs: UnixMs,
-    expiresAtMs: UnixMs.nullable(),
-  }),
-  z.object({
-    kind: z.literal('ExtendEvidenceLock'),
-    evidenceLockId: EvidenceLockId,
-    fromMs: UnixMs.optional(),
-    toMs: UnixMs.optional(),
-    expiresAtMs: UnixMs.nullable().optional(),
-  }),
-  z.object({ kind: z.literal('ReleaseEvidenceLock'), evidenceLockId: EvidenceLockId, reason: Text }),
+  ...commandsWith(personal({ max: 4000 }), personal({ max: 200 })),
+  /** Destroys the keys of a subject: what was sealed under them can be read by nobody any more. */
+  z.object({ kind: z.literal('EraseSubject'), subject: Subject }),
 ]);
 export type SiteCommand = z.infer<typeof SiteCommand>;
+const SiteCommandVersion1 = z.discriminatedUnion('kind', commandsWith(Text, z.string().max(200)));
+
+const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };
 
 /** A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. */
-export const CommandIssued = defineEvent(
-  'CommandIssued',
-  1,
-  z.object({
-    commandId: CommandId,
-    targetSiteId: SiteId,
-    command: SiteCommand,
-    notAfterMs: UnixMs.nullable(),
-  }),
-);
+export const CommandIssued = defineEvent('CommandIssued', 2, z.object({ ...issued, command: SiteCommand }), [
+  raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
+]);
 
 const answer = { commandId: CommandId, parentSiteId: SiteId, wishRevision: z.int().nonnegative() };
 

@@ -10,6 +10,7 @@ import {
   noFoldStore,
   type RecordedEvent,
   type SiteLog,
+  type SubjectKeyRing,
 } from '@holdfast/core';
 import {
   type AlarmId,
@@ -46,6 +47,7 @@ async function openSite(now: () => number = () => 1_000_000) {
     newId: () => id<EventId>(),
     logger: pino({ level: 'silent' }),
     folds: noFoldStore,
+    subjectKeys: keys,
   };
   const server = await ManagementServer.open(options);
   const context = { actor: 'user:admin' };
@@ -68,6 +70,19 @@ function addHardware(recordingServerId: RecordingServerId) {
     devices: [{ deviceId: id<DeviceId>(), type: 'CAMERA', name: 'Door' }],
   } as const satisfies SiteCommand;
 }
+
+/** Keys that only know whether they are there. */
+const keyIds = new Map<string, string[]>();
+const keys: SubjectKeyRing = {
+  keyIdsOf: subject => keyIds.get(subject) ?? [],
+  destroy: destroyed => {
+    for (const [subject, ids] of keyIds)
+      keyIds.set(
+        subject,
+        ids.filter(keyId => !destroyed.includes(keyId)),
+      );
+  },
+};
 
 /** Wishes as they come down: events of the parent's own log. */
 async function wishes(target: SiteId, ...commands: readonly [SiteCommand, { notAfterMs?: number }?][]) {
@@ -288,6 +303,7 @@ test('a restart goes on from the kept fold, and knows the same as if it had fold
   };
   const now = () => 1;
   const options = {
+    subjectKeys: keys,
     log: counted,
     siteId,
     now,
@@ -308,6 +324,25 @@ test('a restart goes on from the kept fold, and knows the same as if it had fold
   const folded = await ManagementServer.open({ ...options, folds: noFoldStore });
   assert.equal(after.state, folded.state);
   assert.ok((await after.execute({ ...move, toRecordingServerId: first }, context)).accepted);
+});
+
+test('a subject is erased by a fact that names its keys, which are destroyed with it, also after a kill in between', async () => {
+  const { server, context, log, reopen } = await openSite();
+  const subject = `alarm-${id()}`;
+  const erase = { kind: 'EraseSubject', subject } as const;
+  assert.is(codeOf(await server.execute(erase, context)), 'SUBJECT_NOT_FOUND');
+  const keyId = id<string>();
+  keyIds.set(subject, [keyId]);
+  assert.ok((await server.execute(erase, context)).accepted);
+  const [erased] = await log.readStream({ stream: `subject-${subject}`, afterRevision: null, limit: 10 });
+  assert.equal(decodeEventData(erased!), { type: 'SubjectErased', data: { subject, keyIds: [keyId] } });
+  assert.equal(keyIds.get(subject), []);
+  const later = id<string>();
+  keyIds.set(subject, [keyId, later]);
+  const reopened = await reopen();
+  assert.equal(keyIds.get(subject), [later], 'what was sealed since is not erased');
+  assert.ok((await reopened.execute(erase, context)).accepted);
+  assert.equal(keyIds.get(subject), []);
 });
 
 test.run();

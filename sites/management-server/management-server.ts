@@ -12,6 +12,7 @@ import {
   notReadable,
   type RecordedEvent,
   type RegisterRecordingServer,
+  readEventData,
   recordingServerDecider,
   type SetRecordingServerRetention,
   type SiteAdministrationCommand,
@@ -19,6 +20,7 @@ import {
   type SiteLog,
   SiteState,
   StreamAggregate,
+  type SubjectKeyRing,
   siteDecider,
 } from '@holdfast/core';
 import {
@@ -52,6 +54,8 @@ export interface ManagementServerOptions {
   readonly logger: Logger;
   /** Where the fold of the log is kept, so that a restart folds only what came after. */
   readonly folds: FoldStore;
+  /** The keys of what people wrote, as far as this site holds them. */
+  readonly subjectKeys: SubjectKeyRing;
 }
 
 export interface CommandContext {
@@ -145,13 +149,16 @@ export class ManagementServer {
 
   /** On the configuration, which is known, or on the one alarm or evidence lock, whose stream is read for it. */
   async #decideCommand(command: SiteCommand): Promise<DecisionAtRevision> {
-    const { now, log } = this.#options;
+    const { now, log, subjectKeys } = this.#options;
     const stream = aggregateStreamOf(command);
     const aggregate = stream === null ? null : await readAggregate(log, stream);
-    const facts = { state: this.state, aggregate: aggregate?.state, nowMs: now() };
+    const subjectKeyIds = command.kind === 'EraseSubject' ? subjectKeys.keyIdsOf(command.subject) : [];
+    const facts = { state: this.state, aggregate: aggregate?.state, subjectKeyIds, nowMs: now() };
     const aside = aggregate?.aside ?? null;
     if (aside !== null) return refusedAside(aside);
     const decided = decideSiteCommand(command, facts);
+    // Nothing else writes these streams, and what is already erased has no key to erase.
+    if (command.kind === 'EraseSubject') return { ...decided, expected: 'any' };
     return aggregate === null
       ? this.#atRevision(decided)
       : { ...decided, expected: aggregate.revision ?? 'none' };
@@ -266,10 +273,19 @@ export class ManagementServer {
       const events = await this.#options.log.read({ after: this.#keeper.place, limit: READ_PAGE_EVENTS });
       for (const event of events) {
         this.state.read(event);
+        if (event.type === 'SubjectErased') this.#destroyKeys(event);
         this.#keeper.passed(event);
       }
       this.#keeper.saveSometimes(() => this.state);
       if (events.length === 0) return;
+    }
+  }
+
+  /** Also what a kill left undone between the fact and the deed: it is read again. */
+  #destroyKeys(recorded: RecordedEvent): void {
+    const event = readEventData(recorded);
+    if (!(event instanceof EventDecodeError) && event.type === 'SubjectErased') {
+      this.#options.subjectKeys.destroy(event.data.keyIds);
     }
   }
 

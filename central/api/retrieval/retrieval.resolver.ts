@@ -89,7 +89,7 @@ export class RetrievalResolver {
     for (const device of found) {
       const outcome = await this.#ports.retrievals.request({
         ...{ siteId: device.siteId as SiteId, deviceId: device.id as DeviceId, fromMs, toMs },
-        actor: actorOf(context),
+        actor: actorOf(context, this.#ports.personal),
       });
       if (!outcome.requested) throw new ApiError(outcome.refusal);
       ids.push(outcome.retrievalId);
@@ -108,7 +108,10 @@ export class RetrievalResolver {
         message: `no retrieval ${retrievalId} is known here`,
       });
     }
-    const outcome = await this.#ports.retrievals.cancel({ retrievalId, actor: actorOf(context) });
+    const outcome = await this.#ports.retrievals.cancel({
+      retrievalId,
+      actor: actorOf(context, this.#ports.personal),
+    });
     if (!outcome.cancelled) throw new ApiError(outcome.refusal);
     await this.#freshness.untilOwnLog();
     return (await this.#readAll([retrievalId]))[0]!;

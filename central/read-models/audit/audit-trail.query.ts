@@ -4,7 +4,8 @@ import type { AuditEntryRow } from './audit-trail.read-model.js';
 
 export interface AuditQuery {
   readonly siteId: string | null;
-  readonly actor: string | null;
+  /** One of these. */
+  readonly actors: readonly string[] | null;
   readonly fromMs: number | null;
   readonly toMs: number | null;
 }
@@ -13,7 +14,7 @@ export interface AuditQuery {
 export function readAuditTrail(sql: Sql, query: AuditQuery, page: PageRequest): Promise<Page<AuditEntryRow>> {
   const where = [];
   if (query.siteId !== null) where.push(sql`site_id = ${query.siteId}`);
-  if (query.actor !== null) where.push(sql`actor = ${query.actor}`);
+  if (query.actors !== null) where.push(sql`actor = any(${query.actors as string[]}::text[])`);
   if (query.fromMs !== null) where.push(sql`at_ms >= ${query.fromMs}`);
   if (query.toMs !== null) where.push(sql`at_ms < ${query.toMs}`);
   return readPage<AuditEntryRow>(sql, page, {

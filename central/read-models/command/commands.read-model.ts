@@ -59,7 +59,7 @@ export const commandsReadModel = defineReadModel({
   },
 });
 
-function entityOf(command: SiteCommand): string {
+function entityOf(command: SiteCommand): string | null {
   switch (command.kind) {
     case 'AddHardware':
     case 'RemoveHardware':
@@ -74,5 +74,7 @@ function entityOf(command: SiteCommand): string {
     case 'ExtendEvidenceLock':
     case 'ReleaseEvidenceLock':
       return command.evidenceLockId;
+    case 'EraseSubject':
+      return null;
   }
 }

@@ -1,0 +1,195 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createPrivateKey,
+  hkdfSync,
+  randomBytes,
+  randomUUID,
+} from 'node:crypto';
+import { chmodSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { PersonalTexts, SubjectKeyRing } from '@holdfast/core';
+import { replaceSealed, type Subject, sealedToken } from '@holdfast/schema';
+
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const CIPHER = 'aes-256-gcm';
+/** Keys remembered unwrapped, about 200 bytes each; the others are read when they are needed. */
+const REMEMBERED_KEYS_MAX = 10_000;
+/** A read from another process, e.g. the command line, is over in a blink. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** In place of a text whose key was destroyed, and of one whose key this site never held. */
+export const ERASED_TEXT = '[erased]';
+export const FOREIGN_TEXT = '[sealed at another site]';
+
+const tables = `
+  CREATE TABLE IF NOT EXISTS subject_key (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    key_id TEXT NOT NULL UNIQUE,
+    subject TEXT NOT NULL,
+    -- The site that made it; only its maker seals with it. NULL: this one.
+    origin TEXT,
+    -- Nonce, ciphertext, tag under the wrapping key. NULL once it was destroyed: the row says so for ever.
+    wrapped BLOB
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS subject_key_subject ON subject_key (subject);
+`;
+
+interface CipherKeys {
+  readonly cipher: Buffer;
+  readonly nonce: Buffer;
+}
+
+/**
+ * The keys under which texts about people are sealed, one for each subject: in a file beside the log, never in it. Each is wrapped
+ * under a key of the site, so that a copy of the file alone opens nothing. To erase is to destroy the key; the file then overwrites
+ * it (SQLite's `secure_delete`, without a write-ahead log that would keep it).
+ */
+export class SubjectKeys implements PersonalTexts, SubjectKeyRing, Disposable {
+  readonly #db: DatabaseSync;
+  readonly #wrapping: Buffer;
+  readonly #pseudonyms: Buffer;
+  readonly #ofSubject: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #known = new Map<string, CipherKeys>();
+  /** The key to seal with, by subject. */
+  readonly #current = new Map<Subject, string>();
+
+  private constructor(db: DatabaseSync, sealingKeyPem: string) {
+    this.#db = db;
+    const secret = createPrivateKey(sealingKeyPem).export({ type: 'pkcs8', format: 'der' });
+    this.#wrapping = derived(secret, 'holdfast subject keys 1');
+    this.#pseudonyms = derived(secret, 'holdfast subject pseudonyms 1');
+    this.#ofSubject = db.prepare(
+      'SELECT key_id, origin FROM subject_key WHERE subject = ? AND wrapped IS NOT NULL ORDER BY seq',
+    );
+    this.#byId = db.prepare('SELECT wrapped FROM subject_key WHERE key_id = ?');
+  }
+
+  /** Creates the file (mode 0600) when it is not there. */
+  static open(options: { readonly file: string; readonly sealingKeyPem: string }): SubjectKeys {
+    const { file, sealingKeyPem } = options;
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+    try {
+      chmodSync(file, 0o600);
+      db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON');
+      db.exec(tables);
+      return new SubjectKeys(db, sealingKeyPem);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  seal(subject: Subject, text: string): string {
+    if (text === '') return text;
+    const keyId = this.#sealingKeyOf(subject);
+    const keys = this.#keysOf(keyId) as CipherKeys;
+    const clear = Buffer.from(text, 'utf8');
+    // Made from the text: equal texts give equal tokens, and two different ones never share a nonce but by collision of 96 bits.
+    const nonce = createHmac('sha256', keys.nonce).update(clear).digest().subarray(0, NONCE_BYTES);
+    const cipher = createCipheriv(CIPHER, keys.cipher, nonce).setAAD(Buffer.from(keyId));
+    const sealed = Buffer.concat([nonce, cipher.update(clear), cipher.final(), cipher.getAuthTag()]);
+    return sealedToken(keyId, sealed.toString('base64url'));
+  }
+
+  reveal(text: string): string {
+    return replaceSealed(text, (keyId, sealed) => this.#open(keyId, sealed));
+  }
+
+  revealJson(json: string): string {
+    return replaceSealed(json, (keyId, sealed) => JSON.stringify(this.#open(keyId, sealed)).slice(1, -1));
+  }
+
+  subjectOfUser(userName: string): Subject {
+    return `user-${createHmac('sha256', this.#pseudonyms).update(userName).digest('hex').slice(0, 32)}`;
+  }
+
+  keyIdsOf(subject: Subject): readonly string[] {
+    return this.#ofSubject.all(subject).map(row => row.key_id as string);
+  }
+
+  destroy(keyIds: readonly string[]): void {
+    const destroy = this.#db.prepare('UPDATE subject_key SET wrapped = NULL WHERE key_id = ?');
+    for (const keyId of keyIds) {
+      destroy.run(keyId);
+      this.#known.get(keyId)?.cipher.fill(0);
+      this.#known.delete(keyId);
+      for (const [subject, current] of this.#current) if (current === keyId) this.#current.delete(subject);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  #sealingKeyOf(subject: Subject): string {
+    const current = this.#current.get(subject);
+    if (current !== undefined) return current;
+    const own = this.#ofSubject.all(subject).find(row => row.origin === null);
+    const keyId = (own?.key_id as string | undefined) ?? this.#newKey(subject);
+    if (this.#current.size >= REMEMBERED_KEYS_MAX) this.#current.clear();
+    this.#current.set(subject, keyId);
+    return keyId;
+  }
+
+  #newKey(subject: Subject): string {
+    const keyId = randomUUID();
+    this.#db
+      .prepare('INSERT INTO subject_key (key_id, subject, wrapped) VALUES (?, ?, ?)')
+      .run(keyId, subject, this.#wrap(keyId, randomBytes(KEY_BYTES)));
+    return keyId;
+  }
+
+  #open(keyId: string, sealed: string): string {
+    const keys = this.#keysOf(keyId);
+    if (typeof keys === 'string') return keys;
+    const bytes = Buffer.from(sealed, 'base64url');
+    try {
+      const decipher = createDecipheriv(CIPHER, keys.cipher, bytes.subarray(0, NONCE_BYTES))
+        .setAAD(Buffer.from(keyId))
+        .setAuthTag(bytes.subarray(-TAG_BYTES));
+      const clear = [decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()];
+      return Buffer.concat(clear).toString('utf8');
+    } catch {
+      // Not a token of ours, only text that looks like one.
+      return sealedToken(keyId, sealed);
+    }
+  }
+
+  /** The words that stand for the text when there is no key. */
+  #keysOf(keyId: string): CipherKeys | typeof ERASED_TEXT | typeof FOREIGN_TEXT {
+    const known = this.#known.get(keyId);
+    if (known !== undefined) return known;
+    const row = this.#byId.get(keyId);
+    if (row === undefined) return FOREIGN_TEXT;
+    if (row.wrapped === null) return ERASED_TEXT;
+    const key = this.#unwrap(keyId, row.wrapped as Uint8Array);
+    const keys = { cipher: derived(key, 'cipher'), nonce: derived(key, 'nonce') };
+    if (this.#known.size >= REMEMBERED_KEYS_MAX) this.#known.clear();
+    this.#known.set(keyId, keys);
+    return keys;
+  }
+
+  #wrap(keyId: string, key: Buffer): Buffer {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv(CIPHER, this.#wrapping, nonce).setAAD(Buffer.from(keyId));
+    return Buffer.concat([nonce, cipher.update(key), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  #unwrap(keyId: string, wrapped: Uint8Array): Buffer {
+    const decipher = createDecipheriv(CIPHER, this.#wrapping, wrapped.subarray(0, NONCE_BYTES))
+      .setAAD(Buffer.from(keyId))
+      .setAuthTag(wrapped.subarray(-TAG_BYTES));
+    return Buffer.concat([decipher.update(wrapped.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+  }
+}
+
+function derived(secret: Uint8Array, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', purpose, KEY_BYTES));
+}
