@@ -137,6 +137,7 @@ export { mediaDirectoryOf, siteLogFileOf, subjectKeyFileOf } from './site-direct
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';
 export { SOFTWARE } from './software.js';
+export { type ErasedSubject, eraseSubject } from './subject-keys/erase-subject.js';
 export { ERASED_TEXT, FOREIGN_TEXT, SubjectKeys } from './subject-keys/subject-keys.js';
 export {
   findSiteDirectories,

@@ -15,6 +15,7 @@ import {
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 import { runCommand } from './run.command.js';
 import { simulatedCamerasCommand } from './simulated-cameras.command.js';
+import { subjectEraseCommand } from './subject.command.js';
 import { verifyCommand } from './verify.command.js';
 
 const program = new Command('holdfast')
@@ -102,6 +103,18 @@ log
   .argument('<dir>', 'data directory of a site')
   .description('print the public keys of a site, for verify-proof and for Go')
   .action(ends((dir: string) => logKeysCommand(dir)));
+
+program
+  .command('subject')
+  .description('what is kept about people')
+  .command('erase')
+  .argument('<dir>', 'data directory of a site that does not run')
+  .option('--user <name>', 'a user, by name')
+  .option('--subject <subject>', 'user-<pseudonym>, alarm-<id> or evidence-lock-<id>')
+  .description('destroy the keys of a subject: what was sealed under them can be read by nobody any more')
+  .action(
+    ends((dir: string, options: { user?: string; subject?: string }) => subjectEraseCommand(dir, options)),
+  );
 
 const link = program.command('link').description("the demonstration's emulated links");
 for (const action of ['cut', 'restore'] as const) {

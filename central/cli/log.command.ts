@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { decodeEventData, placeOf, type RecordedEvent } from '@holdfast/core';
-import { readSiteLogFile, SITE_LOG_FILE_NAME, siteLogFileOf } from '@holdfast/sites';
+import {
+  loadSiteKeys,
+  readSiteLogFile,
+  SITE_LOG_FILE_NAME,
+  SubjectKeys,
+  siteLogFileOf,
+  subjectKeyFileOf,
+} from '@holdfast/sites';
 import { EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 
 const PAGE_EVENTS = 500;
@@ -16,11 +23,12 @@ export async function logTailCommand(
   const file = logFileOrReport(directory);
   if (file === null) return EXIT_WRONG_USE;
   using log = readSiteLogFile(file);
+  using reader = openReader(directory);
   const lifetime = processLifetime();
   let after = log.placeBeforeLast(options.lines);
   while (!lifetime.aborted) {
     const events = log.read({ after, limit: PAGE_EVENTS });
-    for (const event of events) writeLine(event);
+    for (const event of events) writeLine(event, reader);
     const last = events.at(-1);
     if (last !== undefined) {
       after = placeOf(last);
@@ -37,6 +45,7 @@ export function logShowCommand(directory: string, options: { readonly stream: st
   const file = logFileOrReport(directory);
   if (file === null) return EXIT_WRONG_USE;
   using log = readSiteLogFile(file);
+  using reader = openReader(directory);
   let afterRevision: number | null = null;
   for (;;) {
     const events: readonly RecordedEvent[] = log.readStream({
@@ -44,7 +53,7 @@ export function logShowCommand(directory: string, options: { readonly stream: st
       afterRevision,
       limit: PAGE_EVENTS,
     });
-    for (const event of events) writeLine(event);
+    for (const event of events) writeLine(event, reader);
     if (events.length === 0) return 0;
     afterRevision = events.at(-1)!.revision;
   }
@@ -60,7 +69,20 @@ export function logFileOrReport(directory: string): string | null {
   return null;
 }
 
-function writeLine(event: RecordedEvent): void {
+interface Reader extends Disposable {
+  /** What is sealed about people, as far as the site holds the keys. */
+  revealJson(json: string): string;
+}
+
+/** A copy of a log without its keys is shown as it stands. */
+function openReader(directory: string): Reader {
+  if (!existsSync(subjectKeyFileOf(directory)))
+    return { revealJson: json => json, [Symbol.dispose]: () => undefined };
+  const { sealingKeyPem } = loadSiteKeys(directory);
+  return SubjectKeys.open({ file: subjectKeyFileOf(directory), sealingKeyPem });
+}
+
+function writeLine(event: RecordedEvent, reader: Reader): void {
   const { site, epoch, position, stream, revision, id, type, version, actor, causationId, correlationId } =
     event;
   const recordedAt = new Date(Number(event.recordedAt >> 16n)).toISOString();
@@ -69,7 +91,7 @@ function writeLine(event: RecordedEvent): void {
     ...{ site, epoch, position, stream, revision, id, type, version, recordedAt, occurredAt, actor },
     ...{ causationId, correlationId, data: dataOf(event) },
   };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+  process.stdout.write(`${reader.revealJson(JSON.stringify(line))}\n`);
 }
 
 /** A newer version's event is shown as it stands. */

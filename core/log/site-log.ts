@@ -12,7 +12,7 @@ export interface NewEvent {
   readonly version: number;
   /** UTF-8 JSON. */
   readonly data: Uint8Array;
-  /** Who did it: `user:<name>`, `server:<id>`, `site:<id>`. At most 200 characters. */
+  /** Who did it: `user:<sealed name>`, `server:<id>`, `site:<id>`. At most 200 characters. */
   readonly actor: string;
   /** What the device or the caller claims, milliseconds since the Unix epoch. */
   readonly occurredAtMs: number;

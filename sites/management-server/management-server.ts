@@ -59,7 +59,7 @@ export interface ManagementServerOptions {
 }
 
 export interface CommandContext {
-  /** `user:<name>`, `site:<id>`, `server:<id>`. */
+  /** `user:<sealed name>`, `site:<id>`, `server:<id>`. */
   readonly actor: string;
   readonly causationId?: EventId | null;
 }
