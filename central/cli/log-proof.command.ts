@@ -101,6 +101,7 @@ export function logVerifyProofCommand(
   file: string,
   options: { readonly key: readonly string[]; readonly json: boolean },
 ): number {
+  if (options.key.length === 0) return wrongUse('name at least one --key: whose signature is believed?');
   let signers: readonly (readonly TrustedKey[])[];
   let text: string;
   try {

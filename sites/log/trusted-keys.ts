@@ -1,7 +1,10 @@
 import { createPublicKey } from 'node:crypto';
-import { parseVerifierKey, type TrustedKey } from '@holdfast/core';
+import { decodeBase64, parseVerifierKey, type TrustedKey } from '@holdfast/core';
 import { rawPublicKey } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
+
+/** 32 bytes in base64. */
+const BARE_KEY = /^[A-Za-z0-9+/]{43}=$/;
 
 /** A file that holds no key that proofs can be checked with. */
 export class TrustedKeyError extends Error {
@@ -10,8 +13,8 @@ export class TrustedKeyError extends Error {
 }
 
 /**
- * Reads keys to check signatures with: an Ed25519 key in PEM, public or private, whose name is not known; or verifier keys
- * of C2SP signed-note, one a line. Throws `TrustedKeyError`.
+ * Reads keys to check signatures with: an Ed25519 key in PEM, public or private; or, one a line, verifier keys of C2SP signed-note,
+ * and bare public keys in base64, as a configuration names them. Throws `TrustedKeyError`.
  */
 export function readTrustedKeys(text: string): readonly TrustedKey[] {
   if (text.includes('-----BEGIN ')) {
@@ -28,7 +31,8 @@ export function readTrustedKeys(text: string): readonly TrustedKey[] {
     .filter(line => line !== '' && !line.startsWith('#'));
   if (lines.length === 0) throw new TrustedKeyError('neither a key in PEM nor a verifier key is in it');
   return lines.map(line => {
-    const key = parseVerifierKey(line, sha256);
+    const publicKey = BARE_KEY.test(line) ? decodeBase64(line) : null;
+    const key = publicKey === null ? parseVerifierKey(line, sha256) : { publicKey };
     if (key !== null) return key;
     throw new TrustedKeyError(`not a verifier key, <name>+<id>+<key>: '${line.slice(0, 200)}'`);
   });
