@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import {
+  Acknowledgements,
   createGrpcServer,
   createMediaChannelService,
   createReplicationService,
@@ -11,7 +12,9 @@ import {
   openLinkKeeper,
   type PeerCredentials,
   processTimers,
+  RelayedReplicas,
   type ReplicaIntake,
+  type ReplicaReader,
   RetrievalService,
 } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
@@ -22,6 +25,7 @@ import {
   noteSigner,
   openSiteServers,
   type RecordingServer,
+  reportToParent,
   requiredCredentials,
   runTogether,
   type SiteServers,
@@ -120,6 +124,7 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
         running => pins.run(projected, running, retry),
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
         running => retrievals.run(running),
+        ...reportTasks(options, parts),
         announce,
       ],
       signal,
@@ -128,6 +133,14 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   } finally {
     await links.settled();
   }
+}
+
+/** A central below another one is a site too: its own log goes up, and those of its children with it. */
+function reportTasks({ configuration, logger }: RunCentralOptions, parts: CentralParts) {
+  const { above: acknowledgements, credentials, relayed, servers } = parts;
+  const { parent } = configuration;
+  if (parent === undefined || acknowledgements === null) return [];
+  return reportToParent({ parent, credentials, servers, acknowledgements, relayed, logger });
 }
 
 function childReporter(
@@ -157,6 +170,10 @@ interface CentralParts {
   readonly database: Database;
   readonly sql: Sql;
   readonly intake: ReplicaIntake;
+  readonly replicas: ReplicaReader;
+  readonly relayed: RelayedReplicas;
+  /** What this central's own parent acknowledges; null when it has none. */
+  readonly above: Acknowledgements | null;
   readonly answers: AnswerWatch;
   readonly projected: Wakeup;
   readonly projections: Projections;
@@ -189,7 +206,9 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   if (!retrieved)
     throw new RecordingServerMissingError('a central needs a recording server: it holds what is retrieved');
   const answers = new AnswerWatch();
-  const intake = answers.watch(createPostgresReplicaIntake(sql));
+  const replicas = createPostgresReplicaReader(sql);
+  const relayed = new RelayedReplicas({ own: servers.siteId, replicas });
+  const intake = relayed.watch(answers.watch(createPostgresReplicaIntake(sql)));
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
   const projections = new Projections({
     ...{ sql, ownSite: servers.siteId, models: readModels, now: Date.now, random: Math.random },
@@ -211,6 +230,9 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
       database,
       sql,
       intake,
+      replicas,
+      relayed,
+      above: configuration.parent === undefined ? null : new Acknowledgements(),
       answers,
       projected,
       projections,
@@ -271,13 +293,14 @@ async function openLinks(
 /** Opens the door for children: replication and media channels on one port. */
 async function listen(
   grpc: GrpcServer,
-  { sql, servers, intake, links, channels, logger }: CentralParts,
+  { sql, servers, intake, replicas, above, links, channels, logger }: CentralParts,
   { listen: address }: CentralConfiguration,
   stack: AsyncDisposableStack,
 ): Promise<number> {
   const replication = stack.use(
     createReplicationService({
-      ...{ intake, replicas: createPostgresReplicaReader(sql), log: servers.log, links, logger, sha256 },
+      ...{ intake, replicas, log: servers.log, links, logger, sha256 },
+      ...(above === null ? {} : { above }),
       ...{
         now: Date.now,
         timers: processTimers,

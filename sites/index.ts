@@ -109,6 +109,7 @@ export {
   SnapshotMaker,
   type SnapshotRefusal,
 } from './recording-server/snapshot/snapshot-maker.js';
+export { type ParentReport, reportToParent } from './report-to-parent.js';
 export type { RtspCredentials } from './rtsp-server/digest-authentication.js';
 export type {
   MediaProvider,

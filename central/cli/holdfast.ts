@@ -40,7 +40,8 @@ program
   .command('init')
   .argument('<dir>', 'a new folder')
   .option('--site <name>', 'a site instead of a central')
-  .option('--central <dir>', 'the folder of the central that the site reports to')
+  .option('--region <name>', 'a central that reports to another one')
+  .option('--central <dir>', 'the folder of the central that the site or region reports to')
   .description('write a commented configuration and create keys')
   .action(ends((dir: string, options: InitCommandOptions) => initCommand(dir, options)));
 

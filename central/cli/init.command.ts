@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { encodeBase64 } from '@holdfast/core';
 import {
   type CertificateAuthority,
   createCertificateAuthority,
@@ -11,14 +12,17 @@ import {
   serverNameOfRole,
 } from '@holdfast/interconnect';
 import { SiteId } from '@holdfast/schema';
+import { loadSiteKeys, rawPublicKey } from '@holdfast/sites';
 import type { CentralConfiguration } from '../configuration/central-configuration.js';
 import { readConfigurationOrReport } from './check.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
 export interface InitCommandOptions {
-  /** A site's name; without it a central is made. */
+  /** A site's name; without this and `region` a topmost central is made. */
   readonly site?: string;
-  /** The folder of the central that the site reports to, as `init` made it. */
+  /** The name of a central that reports to another one. */
+  readonly region?: string;
+  /** The folder of the central that the site or region reports to, as `init` made it. */
   readonly central?: string;
 }
 
@@ -27,12 +31,17 @@ export async function initCommand(directory: string, options: InitCommandOptions
   if (existsSync(directory) && readdirSync(directory).length > 0) {
     return wrongUse(`${directory} is not empty: name a new folder, so that nothing is overwritten`);
   }
-  if ((options.site === undefined) !== (options.central === undefined)) {
-    return wrongUse('init: give --site NAME and --central DIR together for a site, neither for a central');
+  const { site, region, central } = options;
+  if (site === undefined && region === undefined && central === undefined) return initCentral(directory);
+  const name = site ?? region;
+  if (name === undefined || central === undefined || (site !== undefined && region !== undefined)) {
+    return wrongUse(
+      'init: give --site NAME or --region NAME together with --central DIR, or neither for a central',
+    );
   }
-  return options.site === undefined || options.central === undefined
-    ? initCentral(directory)
-    : initSite(directory, { name: options.site, central: options.central });
+  const parent = await readParent(central);
+  if (parent === null) return EXIT_WRONG_USE;
+  return site === undefined ? initRegion(directory, { name, parent }) : initSite(directory, { name, parent });
 }
 
 async function initCentral(directory: string): Promise<number> {
@@ -41,44 +50,93 @@ async function initCentral(directory: string): Promise<number> {
   const authority = await createCertificateAuthority({ name: 'Holdfast', nowMs: Date.now() });
   await saveCertificateAuthority(path.join(directory, 'authority'), authority);
   await issueCredentials(directory, authority, { siteId, role: 'central' });
+  loadSiteKeys(path.join(directory, 'data'));
   const file = path.join(directory, 'central.yaml');
-  writeFileSync(file, centralConfiguration(siteId, randomUUID()), { mode: 0o600 });
+  const configuration = centralConfiguration({ siteId, name: 'Central', recordingServerId: randomUUID() });
+  writeFileSync(file, configuration, { mode: 0o600 });
   process.stdout.write(`${file} is written. Look through it, then:  holdfast run ${file}\n`);
   return 0;
 }
 
+interface Parent {
+  readonly directory: string;
+  readonly configuration: CentralConfiguration;
+  readonly authority: CertificateAuthority;
+  /** As the configuration of a child names it. */
+  readonly logPublicKey: string;
+}
+
+/** Null after having written to standard error what is missing. */
+async function readParent(directory: string): Promise<Parent | null> {
+  const configuration = readConfigurationOrReport(path.join(directory, 'central.yaml'));
+  if (configuration === null) return null;
+  const authority = await loadCertificateAuthority(path.join(directory, 'authority'));
+  if (configuration.role !== 'central' || authority === null) {
+    wrongUse(`${directory}: expected central.yaml and authority/, as holdfast init wrote them`);
+    return null;
+  }
+  const logPublicKey = logPublicKeyIn(path.resolve(directory, configuration.data));
+  return { directory, configuration, authority, logPublicKey };
+}
+
 async function initSite(
   directory: string,
-  { name, central }: { readonly name: string; readonly central: string },
+  { name, parent }: { readonly name: string; readonly parent: Parent },
 ): Promise<number> {
-  const centralFile = path.join(central, 'central.yaml');
-  const configuration = readConfigurationOrReport(centralFile);
-  if (configuration === null) return EXIT_WRONG_USE;
-  const authority = await loadCertificateAuthority(path.join(central, 'authority'));
-  if (configuration.role !== 'central' || authority === null) {
-    return wrongUse(`${central}: expected central.yaml and authority/, as holdfast init wrote them`);
-  }
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const siteId = SiteId.parse(randomUUID());
-  await issueCredentials(directory, authority, { siteId, role: 'site' });
+  await issueCredentials(directory, parent.authority, { siteId, role: 'site' });
   const file = path.join(directory, 'site.yaml');
-  writeFileSync(
-    file,
-    siteConfiguration({ siteId, name, recordingServerId: randomUUID(), central: configuration }),
-    {
-      mode: 0o600,
-    },
-  );
-  const certificate = path.relative(central, path.join(directory, 'credentials', 'server.crt.pem'));
-  process.stdout.write(`${file} is written. Let the central know the site; in ${centralFile}, under children:
+  const configuration = siteConfiguration({ siteId, name, recordingServerId: randomUUID(), parent });
+  writeFileSync(file, configuration, { mode: 0o600 });
+  printEnrolment(parent, { directory, file, siteId, name });
+  return 0;
+}
 
-  - id: ${siteId}
-    name: ${name}
+/** A central below another one. It gets the same authority, so that what enrols its children is known all the way up. */
+async function initRegion(
+  directory: string,
+  { name, parent }: { readonly name: string; readonly parent: Parent },
+): Promise<number> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const siteId = SiteId.parse(randomUUID());
+  await saveCertificateAuthority(path.join(directory, 'authority'), parent.authority);
+  await issueCredentials(directory, parent.authority, { siteId, role: 'central' });
+  const file = path.join(directory, 'central.yaml');
+  const configuration = centralConfiguration({ siteId, name, recordingServerId: randomUUID(), parent });
+  writeFileSync(file, configuration, { mode: 0o600 });
+  printEnrolment(parent, { directory, file, siteId, name });
+  return 0;
+}
+
+function printEnrolment(
+  parent: Parent,
+  child: {
+    readonly directory: string;
+    readonly file: string;
+    readonly siteId: SiteId;
+    readonly name: string;
+  },
+): void {
+  const certificate = path.relative(
+    parent.directory,
+    path.join(child.directory, 'credentials', 'server.crt.pem'),
+  );
+  const centralFile = path.join(parent.directory, 'central.yaml');
+  process.stdout.write(`${child.file} is written. Let the central know the site; in ${centralFile}, under children:
+
+  - id: ${child.siteId}
+    name: ${child.name}
+    logPublicKey: ${logPublicKeyIn(path.join(child.directory, 'data'))}
     certificate: ${certificate}
 
-Start the central again, then:  holdfast run ${file}
+Start the central again, then:  holdfast run ${child.file}
 `);
-  return 0;
+}
+
+/** Base64 of the key that a site signs its log with; made when it is not there yet. */
+export function logPublicKeyIn(dataDirectory: string): string {
+  return encodeBase64(rawPublicKey(loadSiteKeys(dataDirectory).logKey));
 }
 
 async function issueCredentials(
@@ -99,9 +157,9 @@ function siteConfiguration(site: {
   readonly siteId: SiteId;
   readonly name: string;
   readonly recordingServerId: string;
-  readonly central: CentralConfiguration;
+  readonly parent: Parent;
 }): string {
-  const { siteId, name, recordingServerId, central } = site;
+  const { siteId, name, recordingServerId, parent } = site;
   return `# A Holdfast site. Paths start at this file's folder. Check it with: holdfast check FILE
 role: site
 site:
@@ -115,12 +173,7 @@ data: ./data
 credentials: ./credentials
 
 # The central that this site reports to, as seen from here. Without it the site stands alone.
-parent:
-  siteId: ${central.site.id}
-  host: ${central.listen.host}
-  port: ${central.listen.port}
-  serverName: ${serverNameOfRole('central')}
-
+${parentBlock(parent)}
 recordingServers:
   - id: ${recordingServerId}
     name: Recording server
@@ -138,12 +191,34 @@ cameras: []
 `;
 }
 
-function centralConfiguration(siteId: string, recordingServerId: string): string {
+function parentBlock({ configuration: { site, listen }, logPublicKey }: Parent): string {
+  return `parent:
+  siteId: ${site.id}
+  host: ${listen.host}
+  port: ${listen.port}
+  serverName: ${serverNameOfRole('central')}
+  logPublicKey: ${logPublicKey}
+`;
+}
+
+function centralConfiguration(central: {
+  readonly siteId: string;
+  readonly name: string;
+  readonly recordingServerId: string;
+  readonly parent?: Parent;
+}): string {
+  const { siteId, name, recordingServerId, parent } = central;
+  const above =
+    parent === undefined
+      ? ''
+      : `# The central that this one reports to: its own log, and those of all sites below it.
+${parentBlock(parent)}
+`;
   return `# A Holdfast central. Paths start at this file's folder. Check it with: holdfast check FILE
 role: central
 site:
   id: ${siteId}
-  name: Central
+  name: ${JSON.stringify(name)}
 
 # Where everything is kept: the log, the recordings, the database, the administrator's first password.
 data: ./data
@@ -152,7 +227,7 @@ data: ./data
 # children's certificates must come from. Keep ./authority itself off this server once all sites have theirs.
 credentials: ./credentials
 
-# Console, GraphQL and media. Everything listens on the loopback until told otherwise.
+${above}# Console, GraphQL and media. Everything listens on the loopback until told otherwise.
 http:
   host: 127.0.0.1
   port: 8080

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { serverNameOfRole } from '@holdfast/interconnect';
 import { stringify } from 'yaml';
+import { logPublicKeyIn } from '../cli/init.command.js';
 import {
   type DemonstrationPlan,
   LINK_CONTROL_TOKEN_FILE,
@@ -42,6 +43,7 @@ export function writeCentralConfiguration(
       id: site.id,
       name: site.name,
       certificate: path.join('..', site.directory, 'credentials', 'server.crt.pem'),
+      logPublicKey: logPublicKeyIn(path.join(dataDirectory, site.directory)),
     })),
     emulatedLinks: { url: plan.linkControlUrl, tokenFile: path.join('..', LINK_CONTROL_TOKEN_FILE) },
   });
@@ -62,6 +64,7 @@ export function writeSiteConfiguration(
       siteId: plan.central.id,
       port: ports.link,
       serverName: serverNameOfRole('central'),
+      logPublicKey: logPublicKeyIn(path.join(dataDirectory, 'central')),
       reconnectSecondsMax: RECONNECT_SECONDS_MAX,
     },
     recordingServers: site.recordingServers.map(server => ({ ...server, ...recording })),

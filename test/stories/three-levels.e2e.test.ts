@@ -1,0 +1,191 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { eventually } from '../network/demonstration-network.js';
+
+const test = suite('a bus below a region below a centre');
+const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast.mjs');
+
+/** One `holdfast run`, which can be killed and started again. */
+class Server implements AsyncDisposable {
+  readonly #file: string;
+  #child: ChildProcess | null = null;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.start();
+  }
+
+  start(): void {
+    this.#child = spawn(process.execPath, [program, 'run', this.#file], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, HOLDFAST_LOG_LEVEL: 'error' },
+    });
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await gone;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.end('SIGTERM');
+  }
+}
+
+async function holdfast(...args: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', chunk => {
+    output += chunk;
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, output };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+async function edit(file: string, change: (text: string) => string): Promise<void> {
+  await writeFile(file, change(await readFile(file, 'utf8')));
+}
+
+/** A central on ports of its own. */
+async function setPorts(file: string): Promise<number> {
+  const [httpPort, listenPort] = [await freePort(), await freePort()];
+  await edit(file, text =>
+    text
+      .replace('port: 8080', `port: ${httpPort}`)
+      .replace(/(listen:\n.*\n {2}port:) 9000/, `$1 ${listenPort}`),
+  );
+  return httpPort;
+}
+
+/** What `init` prints for the parent's configuration is put there. */
+async function enrol(parentFile: string, printed: string): Promise<void> {
+  const child = printed.match(/( {2}- id: [\s\S]*?\.pem)\n/)?.[1];
+  assert.ok(child, printed);
+  await edit(parentFile, text => text.replace('children: []', `children:\n${child}`));
+}
+
+async function query<Data>(httpPort: number, token: string, document: string): Promise<Data> {
+  const response = await fetch(`http://127.0.0.1:${httpPort}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query: document }),
+  });
+  return ((await response.json()) as { data: Data }).data;
+}
+
+async function signIn(central: string, httpPort: number): Promise<string | null> {
+  const password = await readFile(path.join(central, 'data', 'administrator.password'), 'utf8');
+  const response = await fetch(`http://127.0.0.1:${httpPort}/API/IDP/connect/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      ...{ grant_type: 'password', client_id: 'GrantValidatorClient' },
+      ...{ username: 'admin', password: password.trim() },
+    }),
+  });
+  const { access_token: token } = (await response.json()) as { access_token?: string };
+  return token ?? null;
+}
+
+interface SiteNode {
+  readonly id: string;
+  readonly name: string;
+  readonly parent: { readonly name: string } | null;
+}
+
+test('facts of the bus reach the centre through the region, also when that is killed, and are the same at all three', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'holdfast-levels-'));
+  const [centre, region, bus] = ['centre', 'region', 'bus'].map(name => path.join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const files = {
+    centre: path.join(centre, 'central.yaml'),
+    region: path.join(region, 'central.yaml'),
+    bus: path.join(bus, 'site.yaml'),
+  };
+  try {
+    await holdfast('init', centre);
+    const centrePort = await setPorts(files.centre);
+    const madeRegion = await holdfast('init', region, '--region', 'North', '--central', centre);
+    await setPorts(files.region);
+    await enrol(files.centre, madeRegion.output);
+    const madeBus = await holdfast('init', bus, '--site', 'Bus 7', '--central', region);
+    await enrol(files.region, madeBus.output);
+    for (const file of Object.values(files)) assert.is((await holdfast('check', file)).code, 0, file);
+
+    {
+      await using _centreServer = new Server(files.centre);
+      await using regionServer = new Server(files.region);
+      await using busServer = new Server(files.bus);
+      const token = await eventually('the centre signs in', () => signIn(centre, centrePort));
+      const nodes = () =>
+        query<{ sites: { edges: { node: SiteNode }[] } }>(
+          centrePort,
+          token,
+          '{ sites(first: 10) { edges { node { id name parent { name } } } } }',
+        ).then(({ sites }) => sites.edges.map(({ node }) => node));
+      await eventually('the centre knows the bus under its region, by what the bus itself says', async () => {
+        const known = await nodes();
+        return known.find(({ name, parent }) => name === 'Bus 7' && parent?.name === 'North');
+      });
+      const eventsOfBus = async () => {
+        const id = (await nodes()).find(({ name }) => name.startsWith('Bus'))!.id;
+        const { events } = await query<{ events: { edges: { node: { type: string } }[] } }>(
+          centrePort,
+          token,
+          `{ events(filter: { siteId: "${id}" }, first: 200) { edges { node { type } } } }`,
+        );
+        return events.edges.map(({ node }) => node.type);
+      };
+      await eventually('facts of the bus', async () =>
+        (await eventsOfBus()).includes('RecordingServerStarted'),
+      );
+
+      await regionServer.end('SIGKILL');
+      // The bus goes on alone: what it says meanwhile arrives when the region is back.
+      await busServer.end('SIGTERM');
+      await edit(files.bus, text => text.replace('name: "Bus 7"', 'name: "Bus 8"'));
+      busServer.start();
+      regionServer.start();
+      await eventually('the new name of the bus', async () =>
+        (await nodes()).find(({ name, parent }) => name === 'Bus 8' && parent?.name === 'North'),
+      );
+    }
+
+    const verified = await holdfast('verify', folder, '--json');
+    const { proven, comparisons } = JSON.parse(verified.output) as {
+      readonly proven: boolean;
+      readonly comparisons: readonly {
+        readonly where: readonly string[];
+        readonly difference: string | null;
+      }[];
+    };
+    assert.ok(proven, verified.output);
+    assert.ok(comparisons.every(({ difference }) => difference === null));
+    // The bus at itself, the region and the centre; the region at itself twice (log and database) and the centre.
+    assert.is(comparisons.filter(({ where }) => where.length === 3).length, 2, verified.output);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test.run();
