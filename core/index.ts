@@ -78,9 +78,11 @@ export {
   decodeFold,
   encodeFold,
   FOLD_EVENTS_MAX,
+  FoldBaseMissingError,
   FoldKeeper,
   type FoldSnapshot,
   type FoldStore,
+  type LoadedFold,
   noFoldStore,
 } from './log/fold-snapshot.js';
 export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';

@@ -33,8 +33,9 @@ async function append(log: SiteLog, count: number, stream = 's'): Promise<void> 
 
 class MemoryFoldStore implements FoldStore {
   snapshot: FoldSnapshot | null = null;
+  isOfThisCode = true;
   saveCount = 0;
-  load = async () => this.snapshot;
+  load = async () => this.snapshot && { ...this.snapshot, isOfThisCode: this.isOfThisCode };
   save = async (_: string, snapshot: FoldSnapshot) => {
     this.snapshot = snapshot;
     this.saveCount += 1;
@@ -75,6 +76,36 @@ test('the snapshot of another history is of no use', async () => {
   await append(other, 5);
   for (const changed of [other, shorter]) {
     assert.is(await new FoldKeeper({ log: changed, store, name: 'f' }).restore(), null);
+  }
+});
+
+/** The log as it is after its first events were truncated. */
+function truncated(log: SiteLog, keptAfter: number): SiteLog {
+  const read: SiteLog['read'] = async ({ after, limit }) =>
+    (await log.read({ after, limit: 5000 })).filter(event => event.position > keptAfter).slice(0, limit);
+  return { ...log, read };
+}
+
+test('what other code has kept counts only where the beginning of the log is gone', async () => {
+  const [log, store] = [newLog(), new MemoryFoldStore()];
+  await append(log, 5);
+  const keeper = new FoldKeeper({ log, store, name: 'f' });
+  await foldOn(keeper, log);
+  await keeper.save({ any: 'state' });
+  store.isOfThisCode = false;
+  assert.is(await new FoldKeeper({ log, store, name: 'f' }).restore(), null);
+  const short = truncated(log, 3);
+  assert.equal(await new FoldKeeper({ log: short, store, name: 'f' }).restore(), { any: 'state' });
+});
+
+test('a log that begins later than the fold knows is refused by name, not folded as if it were whole', async () => {
+  const [log, store] = [newLog(), new MemoryFoldStore()];
+  await append(log, 5);
+  try {
+    await new FoldKeeper({ log: truncated(log, 3), store, name: 'f' }).restore();
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as { readonly code?: string }).code, 'FOLD_BASE_MISSING');
   }
 });
 

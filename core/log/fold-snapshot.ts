@@ -6,8 +6,8 @@ import type { RecordedEvent, SiteLog } from './site-log.js';
 export const FOLD_EVENTS_MAX = 10_000;
 
 /**
- * The state of a fold as of a place in a log. It may be dropped at any time: folding the log again gives the same. What code
- * made it is for the store to know, which forgets what other code made.
+ * The state of a fold as of a place in a log. As long as the log is whole it may be dropped at any time: folding again gives the
+ * same. Of a log whose beginning was truncated it is what stands for that beginning.
  */
 export interface FoldSnapshot {
   readonly place: LogPlace;
@@ -17,9 +17,25 @@ export interface FoldSnapshot {
   readonly state: string;
 }
 
+export interface LoadedFold extends FoldSnapshot {
+  /** Made by the very code that asks for it. Other code may fold otherwise. */
+  readonly isOfThisCode: boolean;
+}
+
+/** The beginning of the log was truncated, and no snapshot of the fold stands for it. */
+export class FoldBaseMissingError extends Error {
+  override readonly name = 'FoldBaseMissingError';
+  readonly code = 'FOLD_BASE_MISSING';
+  constructor(fold: string, { epoch, position }: LogPlace) {
+    super(
+      `the log begins at ${epoch}/${position}, and no snapshot of the fold ${fold} stands for what was before: bring back the directory folds, or take the log back from the parent`,
+    );
+  }
+}
+
 /** Where a process keeps snapshots of its folds between two runs. Neither call throws: a snapshot is never needed. */
 export interface FoldStore {
-  load(name: string): Promise<FoldSnapshot | null>;
+  load(name: string): Promise<LoadedFold | null>;
   save(name: string, snapshot: FoldSnapshot): Promise<void>;
 }
 
@@ -43,11 +59,18 @@ export class FoldKeeper {
     return this.#place;
   }
 
-  /** The state to go on from, or null: then everything has to be folded. */
+  /** The state to go on from, or null: then everything has to be folded. Throws `FoldBaseMissingError`. */
   async restore<State>(): Promise<State | null> {
     const { log, store, name } = this.#options;
-    const snapshot = await store.load(name);
-    if (snapshot === null || !(await isInLog(log, snapshot))) return null;
+    const loaded = await store.load(name);
+    const snapshot = loaded !== null && (await isInLog(log, loaded)) ? loaded : null;
+    if (snapshot?.isOfThisCode !== true) {
+      const [first] = await log.read({ after: LOG_START, limit: 1 });
+      const isWhole = first === undefined || (first.epoch === 1 && first.position === 1);
+      if (isWhole) return null;
+      // What other code made of the beginning is all that there is of it.
+      if (snapshot === null) throw new FoldBaseMissingError(name, first);
+    }
     const state = decodeFold<State>(snapshot.state);
     this.#place = snapshot.place;
     this.#leafHash = snapshot.leafHash;

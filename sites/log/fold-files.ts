@@ -1,10 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { FoldSnapshot, FoldStore, LogPlace } from '@holdfast/core';
+import {
+  comparePlaces,
+  type FoldSnapshot,
+  type FoldStore,
+  type LoadedFold,
+  type LogPlace,
+} from '@holdfast/core';
 import type { Logger } from 'pino';
+
+const SUFFIX = '.fold';
 
 interface FoldHeader extends LogPlace {
   /** Hash of the code that made the state. */
@@ -26,7 +34,7 @@ export class FoldFiles implements FoldStore {
     this.#code = options.code ?? foldCode();
   }
 
-  async load(name: string): Promise<FoldSnapshot | null> {
+  async load(name: string): Promise<LoadedFold | null> {
     let content: string;
     try {
       content = await readFile(this.#fileOf(name), 'utf8');
@@ -34,8 +42,9 @@ export class FoldFiles implements FoldStore {
       return null;
     }
     const snapshot = this.#read(content);
-    if (snapshot === null)
-      this.#logger.info({ fold: name }, 'a fold is made anew: its snapshot is not of use');
+    if (snapshot?.isOfThisCode !== true) {
+      this.#logger.info({ fold: name }, 'the snapshot of a fold was made by other code, or is torn');
+    }
     return snapshot;
   }
 
@@ -60,18 +69,35 @@ export class FoldFiles implements FoldStore {
     }
   }
 
-  #fileOf(name: string): string {
-    return path.join(this.#directory, `${name}.fold`);
+  /**
+   * The place of the snapshot that is furthest behind, null when one cannot be read or there is none: a log must not be truncated
+   * beyond it, because the event at that place proves the snapshot.
+   */
+  async oldestPlace(): Promise<LogPlace | null> {
+    const files = await readdir(this.#directory).catch(() => []);
+    let oldest: LogPlace | null = null;
+    for (const file of files) {
+      if (!file.endsWith(SUFFIX)) continue;
+      const snapshot = await this.load(file.slice(0, -SUFFIX.length));
+      if (snapshot === null) return null;
+      if (oldest === null || comparePlaces(snapshot.place, oldest) < 0) oldest = snapshot.place;
+    }
+    return oldest;
   }
 
-  #read(content: string): FoldSnapshot | null {
+  #fileOf(name: string): string {
+    return path.join(this.#directory, `${name}${SUFFIX}`);
+  }
+
+  #read(content: string): LoadedFold | null {
     const end = content.indexOf('\n');
     const state = content.slice(end + 1);
     try {
       const header = JSON.parse(content.slice(0, end)) as FoldHeader;
       const { epoch, position, leafHash } = header;
-      if (header.code !== this.#code || header.digest !== digestOf(state)) return null;
-      return { place: { epoch, position }, leafHash: Buffer.from(leafHash, 'hex'), state };
+      if (header.digest !== digestOf(state)) return null;
+      const isOfThisCode = header.code === this.#code;
+      return { place: { epoch, position }, leafHash: Buffer.from(leafHash, 'hex'), state, isOfThisCode };
     } catch {
       return null;
     }

@@ -3,12 +3,14 @@ import {
   type ClockReading,
   FoldKeeper,
   type FoldStore,
+  LOG_START,
   type MediaItem,
   type MediaPriority,
   MediaRefusedError,
   type MediaRequest,
   type MediaSource,
   type ProtectedSpan,
+  placeOf,
   type RecordedEvent,
   type RetentionLimits,
   readEventData,
@@ -274,15 +276,14 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   async #catchUp(): Promise<void> {
     await this.#outbox.send();
     const { log } = this.#options;
-    // An index that is made anew needs every fact that there ever was.
-    const fold = this.database.recovery.indexRebuilt ? null : await this.#keeper.restore<SiteViewFold>();
+    if (this.database.recovery.indexRebuilt) await this.#restoreIndex();
+    const fold = await this.#keeper.restore<SiteViewFold>();
     if (fold !== null) this.#view.restore(fold);
     for (;;) {
       const page = await log.read({ after: this.#keeper.place, limit: readPageEvents });
       if (page.length === 0) break;
       for (const recorded of page) {
         this.#view.read(recorded);
-        if (this.database.recovery.indexRebuilt) await this.#restoreIndex(recorded);
         this.#keeper.passed(recorded);
       }
       this.#keeper.saveSometimes(() => this.#view.toFold());
@@ -291,8 +292,19 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     if (this.#view.halted) await this.database.halt();
   }
 
-  /** What the index knew beside the files, from the log. */
-  async #restoreIndex(recorded: RecordedEvent): Promise<void> {
+  /** What the index knew beside the files, from every fact in the log. */
+  async #restoreIndex(): Promise<void> {
+    let after = LOG_START;
+    for (;;) {
+      const page = await this.#options.log.read({ after, limit: readPageEvents });
+      for (const recorded of page) await this.#restoreInIndex(recorded);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      after = placeOf(last);
+    }
+  }
+
+  async #restoreInIndex(recorded: RecordedEvent): Promise<void> {
     if (recorded.type !== 'RecordingSealed' && recorded.type !== 'RecordingDeleted') return;
     const event = readEventData(recorded);
     if (event instanceof EventDecodeError) return;
