@@ -35,6 +35,8 @@ export type ReplicaDamageCode =
   /** An epoch was opened behind another root than that of the epoch before. */
   | 'EPOCH_ROOT_MISMATCH'
   | 'CHECKPOINT_MALFORMED'
+  /** A checkpoint was not signed by a key of its site that is pinned. */
+  | 'CHECKPOINT_SIGNATURE'
   /** A checkpoint that was accepted states another root than that of the leaves. */
   | 'CHECKPOINT_ROOT_MISMATCH'
   /** A checkpoint was accepted over events that are not there. */

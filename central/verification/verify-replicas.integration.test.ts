@@ -1,18 +1,21 @@
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import {
   decodeRecordedEvent,
+  encodeBase64,
   encodeHeader,
   equalBytes,
   extendEdge,
+  type LogHead,
   type RecordedEvent,
   rootOf,
+  signCheckpoint,
   type TreeEdge,
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { sha256 } from '@holdfast/sites';
+import { noteSigner, sha256 } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
@@ -72,7 +75,10 @@ async function takeIn(history: SiteHistory, count: number): Promise<void> {
   const events = Array.from({ length: count }, (_, index) => history.event(`alarm-${index % 3}`));
   if (cursor.epoch === history.epoch - 1 && cursor.epoch > 0) throw new Error('open the epoch by itself');
   const after = { epoch: history.epoch, position: history.size, treeEdge: history.edge };
-  const outcome = await intake.commit({ site: history.site, fence, before: cursor, after, events });
+  const { site, epoch, size, edge } = history;
+  const head = { site, epoch, size, root: rootOf(edge, size, sha256) };
+  const checkpoint = { head, note: signCheckpoint(head, signers.own, sha256) };
+  const outcome = await intake.commit({ site, fence, before: cursor, after, events, checkpoint });
   assert.is(outcome, 'COMMITTED');
 }
 
@@ -84,13 +90,28 @@ async function takeInEpoch(history: SiteHistory): Promise<void> {
   await intake.commit({ site: history.site, fence, before: cursor, after, events });
 }
 
-const tables = ['replica_event', 'replica_cursor', 'feed_head'];
+/** The south believes the north by this key. */
+async function takeInPinnedKey(history: SiteHistory, siteId: SiteId): Promise<void> {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const { fence, cursor } = await intake.openSession(history.site);
+  const pinned = { siteId, publicKey: encodeBase64(signers.own.publicKey), because: 'CONFIGURED' };
+  const events = [history.event(`log-key-${siteId}`, 'LogKeyPinned', pinned)];
+  const after = { epoch: history.epoch, position: history.size, treeEdge: history.edge };
+  await intake.commit({ site: history.site, fence, before: cursor, after, events });
+}
+
+const tables = ['replica_event', 'replica_cursor', 'replica_checkpoint', 'feed_head'];
+const signers = {
+  own: noteSigner(generateKeyPairSync('ed25519').privateKey),
+  other: noteSigner(generateKeyPairSync('ed25519').privateKey),
+};
 test.before(async () => {
   directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-verify-replicas-'));
   database = await openDatabase({ directory, databaseUrl: null });
   const histories = [new SiteHistory(north), new SiteHistory(south)];
   for (const history of histories) {
-    await takeIn(history, 1200);
+    if (history.site === south) await takeInPinnedKey(history, north);
+    await takeIn(history, history.site === south ? 1199 : 1200);
     await takeInEpoch(history);
     await takeIn(history, 30);
   }
@@ -140,7 +161,8 @@ test('names each flipped bit: in data, in a header, in a leaf hash, in a tree', 
   await restore();
   const leaf = await damagesAfter(`update replica_event set ${flip('leaf_hash')} ${at(3, 2)}`);
   assert.match(leaf[0]!, `${north} LEAF_HASH_MISMATCH 2/3`);
-  assert.match(leaf[1]!, `${north} TREE_EDGE_MISMATCH 2/31`);
+  assert.match(leaf[1]!, `${north} CHECKPOINT_ROOT_MISMATCH 2/31`);
+  assert.match(leaf[2]!, `${north} TREE_EDGE_MISMATCH 2/31`);
   await restore();
   const edge = await damagesAfter(`update replica_cursor set ${flip('tree_edge')} where site = '${north}'`);
   assert.equal(edge.length, 1);
@@ -180,12 +202,14 @@ test('names what is missing, and what was rewritten with fitting hashes', async 
   // Who has the database can compute a leaf hash too: the roots tell.
   const forged = `data = '{}', leaf_hash = sha256('\\x00' || header || sha256('{}'))`;
   const rewritten = await damagesAfter(`update replica_event set ${forged} ${at(700)}`);
-  assert.is(rewritten.length, 1);
-  assert.match(rewritten[0]!, `${north} EPOCH_ROOT_MISMATCH 2/1`);
+  assert.is(rewritten.length, 2);
+  assert.match(rewritten[0]!, `${north} CHECKPOINT_ROOT_MISMATCH 1/1200`);
+  assert.match(rewritten[1]!, `${north} EPOCH_ROOT_MISMATCH 2/1`);
   await restore();
   const atEnd = await damagesAfter(`update replica_event set ${forged} ${at(31, 2)}`);
-  assert.is(atEnd.length, 1);
-  assert.match(atEnd[0]!, `${north} TREE_EDGE_MISMATCH 2/31`);
+  assert.is(atEnd.length, 2);
+  assert.match(atEnd[0]!, `${north} CHECKPOINT_ROOT_MISMATCH 2/31`);
+  assert.match(atEnd[1]!, `${north} TREE_EDGE_MISMATCH 2/31`);
   await restore();
   const cursor = await damagesAfter(`update replica_cursor set position = 30 where site = '${north}'`);
   assert.match(cursor[0]!, `${north} CURSOR_MISMATCH 2/31`);
@@ -207,6 +231,32 @@ async function restore(): Promise<void> {
     await database.sql.unsafe(`truncate ${table}; insert into ${table} select * from genuine_${table}`);
   }
 }
+
+test('names a checkpoint that is none, that another has signed, or that is not that of the events', async () => {
+  const note = (head: LogHead, by: keyof typeof signers = 'own') =>
+    signCheckpoint(head, signers[by], sha256).replaceAll("'", "''");
+  const { heads } = await verifyReplicas(database.sql, { signal });
+  const head = heads.find(({ site, epoch }) => site === north && epoch === 2)!;
+  const checkpointAs = (columns: string) =>
+    damagesAfter(`update replica_checkpoint set ${columns} where site = '${north}' and epoch = 2`);
+  const flipped = await checkpointAs('root = set_byte(root, 9, get_byte(root, 9) # 1)');
+  assert.is(flipped.length, 1);
+  assert.match(flipped[0]!, `${north} CHECKPOINT_MALFORMED 2/31`);
+  await restore();
+  const stranger = await checkpointAs(`note = '${note(head, 'other')}'`);
+  assert.is(stranger.length, 1);
+  assert.match(stranger[0]!, `${north} CHECKPOINT_SIGNATURE 2/31`);
+  await restore();
+  const root = new Uint8Array(32).fill(7);
+  const hex = Buffer.from(root).toString('hex');
+  const rewritten = await checkpointAs(`note = '${note({ ...head, root })}', root = '\\x${hex}'`);
+  assert.is(rewritten.length, 1);
+  assert.match(rewritten[0]!, `${north} CHECKPOINT_ROOT_MISMATCH 2/31`);
+  await restore();
+  const beyond = await checkpointAs(`note = '${note({ ...head, size: 40 })}', size = 40`);
+  assert.is(beyond.length, 1);
+  assert.match(beyond[0]!, `${north} CHECKPOINT_BEYOND_END 2/31: 2/40`);
+});
 
 test('finds out that a log is not the same at two places, also when one is further', async () => {
   const { heads } = await verifyReplicas(database.sql, { signal });

@@ -1,6 +1,18 @@
-import { extendEdge, type LogHead, rootOf, type TreeEdge } from '@holdfast/core';
-import type { SiteId } from '@holdfast/schema';
-import { sha256 } from '@holdfast/sites';
+import {
+  CheckpointError,
+  checkpointHead,
+  decodeBase64,
+  equalBytes,
+  extendEdge,
+  type LogHead,
+  LogProofError,
+  rootOf,
+  type TreeEdge,
+  type TrustedKey,
+  verifyCheckpoint,
+} from '@holdfast/core';
+import type { HoldfastEvent, SiteId } from '@holdfast/schema';
+import { sha256, verifyNote } from '@holdfast/sites';
 import { type CursorRow, toCursor } from '../intake/postgres-replica-intake.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import {
@@ -15,6 +27,7 @@ import type { ReplicaRow } from './replica-row.js';
 const PAGE_EVENTS = 1000;
 /** Gaps of the feed that are named one by one. */
 const FEED_GAPS_NAMED_MAX = 20;
+const PUBLIC_KEY_BYTES = 32;
 
 export interface ReplicasVerification {
   readonly eventCount: number;
@@ -94,7 +107,7 @@ async function verifyReplica(
 ): Promise<readonly LogHead[]> {
   const [cursor] = await tx<CursorRow[]>`
     select epoch, position, tree_edge, fence from replica_cursor where site = ${site}`;
-  const proof = new ReplicaProof(site, [], damages);
+  const proof = new ReplicaProof(site, await readCheckpoints(tx, site, damages), damages);
   let count = 0;
   let last = { epoch: Number.MIN_SAFE_INTEGER, position: 0 };
   for (;;) {
@@ -112,6 +125,60 @@ async function verifyReplica(
   }
   if (count > 0) await verifyRevisions(tx, site, damages);
   return proof.finish(cursor === undefined ? null : toCursor(cursor));
+}
+
+/** What the site has signed and was accepted here. What does not say so is named, and proves nothing. */
+async function readCheckpoints(
+  tx: TransactionSql,
+  site: SiteId,
+  damages: ReplicaDamages,
+): Promise<readonly LogHead[]> {
+  const [table] = await tx<{ found: boolean }[]>`
+    select to_regclass('replica_checkpoint') is not null as found`;
+  if (!table!.found) return [];
+  const rows = await tx<{ epoch: number; size: number; root: Uint8Array; note: string }[]>`
+    select epoch, size, root, note from replica_checkpoint where site = ${site} order by epoch`;
+  const keys = await readPinnedKeys(tx, site);
+  const heads: LogHead[] = [];
+  for (const { epoch, size, root, note } of rows) {
+    const add = (code: 'CHECKPOINT_MALFORMED' | 'CHECKPOINT_SIGNATURE', detail: string) =>
+      damages.add(code, site, `${epoch}/${size}: ${detail}`);
+    try {
+      const head = checkpointHead(note);
+      if (head.site !== site || head.epoch !== epoch || head.size !== size || !equalBytes(head.root, root)) {
+        add('CHECKPOINT_MALFORMED', `the note is of ${head.site}, ${head.epoch}/${head.size}`);
+        continue;
+      }
+      if (keys.length > 0) verifyCheckpoint(note, { signers: [keys], verify: verifyNote }, sha256);
+      heads.push(head);
+    } catch (error) {
+      if (error instanceof CheckpointError) add('CHECKPOINT_MALFORMED', error.message);
+      else if (error instanceof LogProofError) add('CHECKPOINT_SIGNATURE', error.message);
+      else throw error;
+    }
+  }
+  return heads;
+}
+
+/** By which keys the sites in this database believe this one, as their logs say. None before the first was pinned. */
+async function readPinnedKeys(tx: TransactionSql, site: SiteId): Promise<readonly TrustedKey[]> {
+  const rows = await tx<{ data: Uint8Array }[]>`
+    select data from replica_event
+    where type = ${'LogKeyPinned' satisfies HoldfastEvent['type']} and stream = ${`log-key-${site}`}`;
+  return rows.flatMap(({ data }) => {
+    const publicKey = pinnedKeyIn(data);
+    return publicKey?.length === PUBLIC_KEY_BYTES ? [{ publicKey }] : [];
+  });
+}
+
+/** Null when the data is none: what is wrong with the event is named with its row. */
+function pinnedKeyIn(data: Uint8Array): Uint8Array | null {
+  try {
+    const { publicKey } = JSON.parse(Buffer.from(data).toString('utf8')) as { publicKey?: unknown };
+    return typeof publicKey === 'string' ? decodeBase64(publicKey) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Each revision of a stream follows the one before, over all epochs. */
