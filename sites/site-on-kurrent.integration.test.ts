@@ -4,12 +4,15 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { EventStoreDBClient, streamNameFilter } from '@eventstore/db-client';
+import type { SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { StreamsProcess } from './kurrent-server/stored-streams.fixture.js';
 import { kurrentIndexFileOf, siteLogFileOf } from './site-directory.js';
+import { findSiteDirectories, verifySiteDirectory } from './verify-site-directory.js';
 
 const test = suite('a site whose log is in EventStoreDB');
 const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-site-on-kurrent-'));
@@ -113,6 +116,30 @@ test('lets a client follow one kind of thing at a site', async () => {
   await subscription.unsubscribe();
   await client.dispose();
   assert.is(await end(site, 'SIGTERM'), 0);
+});
+
+test('is proven on its server, beside the running site, and names what was changed there', async () => {
+  const site = await start();
+  const data = path.join(folder, 'data');
+  const { signal } = new AbortController();
+  const onServer = { connectionString: keeper.connectionString, site: siteId as SiteId };
+  assert.equal(findSiteDirectories(folder), [data]);
+  const proven = await verifySiteDirectory(data, signal, onServer);
+  assert.equal(proven.damages, []);
+  assert.is(proven.eventCount, (await readSite()).length);
+  assert.ok(proven.signedEventCount > 0);
+  const [elsewhere] = (await verifySiteDirectory(data, signal)).damages;
+  assert.is(elsewhere?.code, 'LOG_ON_SERVER');
+  assert.is(await end(site, 'SIGTERM'), 0);
+  await keeper.kill();
+  const db = new DatabaseSync(keeper.file);
+  db.prepare("UPDATE event SET data = CAST('{}' AS BLOB) WHERE stream = ? AND revision = 1").run(
+    `holdfast-${siteId}-1`,
+  );
+  db.close();
+  await keeper.start();
+  const [changed] = (await verifySiteDirectory(data, signal, onServer)).damages;
+  assert.is(changed?.code, 'CHECKPOINT_ROOT_MISMATCH');
 });
 
 test.run();

@@ -1,15 +1,24 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeEventData, LOG_START, type LogHead, type LogPlace, placeOf } from '@holdfast/core';
+import {
+  decodeEventData,
+  LOG_START,
+  type LogHead,
+  type LogPlace,
+  placeOf,
+  type RecordedEvent,
+} from '@holdfast/core';
 import type { HoldfastEvent, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
+import { KurrentLogError } from './log/kurrent/kurrent-log-error.js';
+import { KurrentLogToProve } from './log/kurrent/verify-kurrent-log.js';
 import { SiteLogFileError } from './log/site-log-file.js';
-import { readSiteLogFile } from './log/site-log-reader.js';
+import { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 import { verifySiteLog } from './log/verify-site-log.js';
 import type { MediaDamage } from './recording-server/media-database/media-database.js';
 import { type SealedFact, verifyMedia } from './recording-server/media-database/verify-media.js';
-import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
+import { kurrentIndexFileOf, mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { siteLogKeyFileOf } from './site-keys.js';
 
 /** A demonstration keeps its sites one folder down. */
@@ -40,11 +49,26 @@ export interface SiteDirectoryVerification {
 
 /** The data directories of sites at or below a folder. */
 export function findSiteDirectories(directory: string, depth = 0): readonly string[] {
-  if (existsSync(siteLogFileOf(directory))) return [directory];
+  if (existsSync(siteLogFileOf(directory)) || existsSync(kurrentIndexFileOf(directory))) return [directory];
   if (depth === DEPTH_MAX || !existsSync(directory)) return [];
   return readdirSync(directory, { withFileTypes: true })
     .filter(entry => entry.isDirectory())
     .flatMap(entry => findSiteDirectories(path.join(directory, entry.name), depth + 1));
+}
+
+/** A log that is not in the data directory. */
+export interface LogOnServer {
+  readonly connectionString: string;
+  readonly site: SiteId;
+}
+
+/** What is proved of a log, wherever it is kept. */
+interface LogToProve extends AsyncDisposable {
+  verify(): Promise<
+    Pick<SiteDirectoryVerification, 'head' | 'eventCount' | 'damages'> & { readonly signedCount: number }
+  >;
+  /** Events behind a place; none when there are no more. */
+  read(after: LogPlace): Promise<readonly RecordedEvent[]>;
 }
 
 /**
@@ -54,18 +78,16 @@ export function findSiteDirectories(directory: string, depth = 0): readonly stri
 export async function verifySiteDirectory(
   directory: string,
   signal: AbortSignal,
+  onServer?: LogOnServer,
 ): Promise<SiteDirectoryVerification> {
-  const file = siteLogFileOf(directory);
   const keyFile = siteLogKeyFileOf(directory);
   const key = existsSync(keyFile) ? createPrivateKey(readFileSync(keyFile)) : null;
-  const log = await verifySiteLog({ file, key, signal });
-  const damages: SiteDirectoryDamage[] = log.damages.map(({ code, epoch, position, detail }) => ({
-    where: 'log',
-    code,
-    detail: position === null ? detail : `position ${epoch}/${position}: ${detail}`,
-  }));
+  await using source =
+    onServer === undefined ? logInFile(directory, key, signal) : logOnServer(onServer, key, signal);
+  const log = await source.verify();
+  const damages: SiteDirectoryDamage[] = [...log.damages];
   const facts: MediaFacts = { byServer: new Map(), read: LOG_START };
-  readMediaFacts(file, facts, damages);
+  await readMediaFacts(source, facts, damages);
   const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
   let segmentCount = 0;
   let mediaBytes = 0;
@@ -79,7 +101,7 @@ export async function verifySiteDirectory(
   if (found.length > 0) {
     // A site that runs may have deleted it meanwhile: the file goes first, the log hears of it a moment later.
     await delay(DELETION_TOLD_MS, undefined, { signal });
-    readMediaFacts(file, facts, damages);
+    await readMediaFacts(source, facts, damages);
   }
   for (const { recordingServerId, segmentId, kind, detail } of found) {
     if (!facts.byServer.get(recordingServerId)?.has(segmentId)) continue;
@@ -103,22 +125,69 @@ interface MediaFacts {
 }
 
 /** Reads on where it ended the last time. */
-function readMediaFacts(file: string, facts: MediaFacts, damages: SiteDirectoryDamage[]): void {
+async function readMediaFacts(
+  log: LogToProve,
+  facts: MediaFacts,
+  damages: SiteDirectoryDamage[],
+): Promise<void> {
   try {
-    using log = readSiteLogFile(file);
     for (;;) {
-      const events = log.read({ after: facts.read, limit: PAGE_EVENTS });
+      const events = await log.read(facts.read);
       if (events.length === 0) return;
       for (const event of events) if (typesRead.has(event.type)) collect(decodeEventData(event), facts);
       facts.read = placeOf(events.at(-1)!);
     }
   } catch (error) {
     // What cannot be read has been named by the proof of the log already, unless it is of a newer version.
-    if (!(error instanceof SiteLogFileError)) {
+    if (!(error instanceof SiteLogFileError || error instanceof KurrentLogError)) {
       const detail = error instanceof Error ? error.message : String(error);
       damages.push({ where: 'log', code: 'EVENTS_UNREADABLE', detail });
     }
   }
+}
+
+function logInFile(directory: string, key: KeyObject | null, signal: AbortSignal): LogToProve {
+  const file = siteLogFileOf(directory);
+  if (!existsSync(file)) return logElsewhere;
+  let reader: SiteLogFile | null = null;
+  return {
+    async verify() {
+      const log = await verifySiteLog({ file, key, signal });
+      const damages = log.damages.map(({ code, epoch, position, detail }) => ({
+        ...{ where: 'log', code },
+        detail: position === null ? detail : `position ${epoch}/${position}: ${detail}`,
+      }));
+      return { head: log.head, eventCount: log.eventCount, signedCount: log.signedCount, damages };
+    },
+    async read(after) {
+      reader ??= readSiteLogFile(file);
+      return reader.read({ after, limit: PAGE_EVENTS });
+    },
+    [Symbol.asyncDispose]: async () => reader?.[Symbol.dispose](),
+  };
+}
+
+/** The data directory says that there is a log, not where. */
+const logElsewhere: LogToProve = {
+  async verify() {
+    const detail = "the log is on a server: name the site's configuration file instead of its folder";
+    const damages = [{ where: 'log', code: 'LOG_ON_SERVER', detail }];
+    return { head: null, eventCount: 0, signedCount: 0, damages };
+  },
+  read: async () => [],
+  [Symbol.asyncDispose]: async () => undefined,
+};
+
+function logOnServer(server: LogOnServer, key: KeyObject | null, signal: AbortSignal): LogToProve {
+  const log = new KurrentLogToProve({ ...server, signal });
+  return {
+    async verify() {
+      const verification = await log.verify(key);
+      return { ...verification, damages: verification.damages.map(damage => ({ where: 'log', ...damage })) };
+    },
+    read: after => log.read(after),
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  };
 }
 
 const typesRead: ReadonlySet<string> = new Set([

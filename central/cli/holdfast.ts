@@ -53,7 +53,7 @@ program
 
 program
   .command('verify')
-  .argument('<dir>', 'data directory')
+  .argument('<dir>', 'data directory, or the configuration file of a site whose log is on a server')
   .option('--json', 'print one line of JSON', false)
   .description('prove a data directory; exit 1 and name what is damaged')
   .action(ends((dir: string, options: { json: boolean }) => verifyCommand(dir, options)));

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { encodeBase64, type LogHead } from '@holdfast/core';
 import {
@@ -12,15 +12,24 @@ import { openDatabaseAsItIs } from '../postgres/database.js';
 import { EmbeddedPostgresError } from '../postgres/embedded-postgres-error.js';
 import { compareHoldings, type Holding, type HoldingsComparison } from '../verification/compare-holdings.js';
 import { type ReplicasVerification, replicaRootAt, verifyReplicas } from '../verification/verify-replicas.js';
+import { readConfigurationOrReport } from './check.command.js';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 import { ProgressLine } from './progress-line.js';
 
 /**
- * `holdfast verify DIR`: proves every site's data at or below a folder, what each central there has taken in, and that every
+ * `holdfast verify DIR` or, for a log that is on a server, `holdfast verify FILE`: proves every site's data at or below a folder, what each central there has taken in, and that every
  * log is the same wherever it is kept; names what is damaged. Returns the exit code.
  */
 export async function verifyCommand(directory: string, options: { readonly json: boolean }): Promise<number> {
-  const directories = findSiteDirectories(directory);
+  const configured = existsSync(directory) && statSync(directory).isFile();
+  const configuration = configured ? readConfigurationOrReport(directory) : null;
+  if (configured && configuration === null) return EXIT_WRONG_USE;
+  const directories =
+    configuration === null
+      ? findSiteDirectories(directory)
+      : [path.resolve(path.dirname(directory), configuration.data)];
+  const connectionString = configuration?.log?.kurrent.connectionString;
+  const onServer = connectionString && { connectionString, site: configuration!.site.id };
   if (directories.length === 0) {
     process.stderr.write(`holdfast: ${directory}: no data directory of a site at or below it\n`);
     return EXIT_WRONG_USE;
@@ -31,7 +40,7 @@ export async function verifyCommand(directory: string, options: { readonly json:
   const signal = processLifetime();
   const sites: SiteDirectoryVerification[] = [];
   for (const siteDirectory of directories) {
-    const site = await verifySiteDirectory(siteDirectory, signal);
+    const site = await verifySiteDirectory(siteDirectory, signal, onServer || undefined);
     sites.push(site);
     say(describeSite(site));
   }

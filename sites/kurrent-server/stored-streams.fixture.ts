@@ -4,12 +4,12 @@ import path from 'node:path';
 
 /** The server that stands in for EventStoreDB, in a process of its own. Killed like a power cut, it keeps its port. */
 export class StreamsProcess implements AsyncDisposable {
-  readonly #file: string;
+  readonly file: string;
   #child: ChildProcess | null = null;
   #port = 0;
 
   constructor(file: string) {
-    this.#file = file;
+    this.file = file;
   }
 
   get connectionString(): string {
@@ -18,7 +18,7 @@ export class StreamsProcess implements AsyncDisposable {
 
   async start(): Promise<void> {
     const script = path.join(import.meta.dirname, 'stored-streams.process.js');
-    this.#child = fork(script, [this.#file, String(this.#port)]);
+    this.#child = fork(script, [this.file, String(this.#port)]);
     [this.#port] = (await once(this.#child, 'message')) as [number];
   }
 
