@@ -1,4 +1,5 @@
 import { benchAppend, benchIngest, benchRestart } from '@holdfast/sites';
+import { benchRebuild } from '../bench/rebuild.bench.js';
 import { benchRetrieve } from '../bench/retrieve.bench.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
@@ -11,6 +12,7 @@ export interface BenchCommandOptions {
 const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise<object>>> = {
   append: benchAppend,
   ingest: benchIngest,
+  rebuild: benchRebuild,
   restart: benchRestart,
   retrieve: ({ trace }) => benchRetrieve({ traceFile: trace ?? null }),
 };

@@ -13,6 +13,13 @@ import {
   logVerifyProofCommand,
 } from './log-proof.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
+import {
+  type ProjectionsCommandOptions,
+  projectionsCheckCommand,
+  projectionsListCommand,
+  projectionsQuarantineCommand,
+  projectionsRebuildCommand,
+} from './projections.command.js';
 import { runCommand } from './run.command.js';
 import { simulatedCamerasCommand } from './simulated-cameras.command.js';
 import { subjectEraseCommand } from './subject.command.js';
@@ -135,6 +142,41 @@ link
   .action(
     ends((site: string, options: { data: string; trace?: string; megabits?: number; delayMs?: number }) =>
       linkCommand('shape', site, options),
+    ),
+  );
+
+const projections = program.command('projections').description("a central's read models");
+function projectionsCommand(name: string, description: string) {
+  return projections
+    .command(name)
+    .description(description)
+    .option('--data <dir>', 'data directory of the central', './data/central')
+    .option('--json', 'lines of JSON', false);
+}
+projectionsCommand('list', 'what is served, how far it has come, what is put aside').action(
+  ends((options: ProjectionsCommandOptions) => projectionsListCommand(options)),
+);
+projectionsCommand('rebuild', 'build anew beside what is served, then swap')
+  .argument('[name...]')
+  .option('--all', 'every projection', false)
+  .action(
+    ends((names: string[], options: ProjectionsCommandOptions & { all: boolean }) =>
+      projectionsRebuildCommand(names, options),
+    ),
+  );
+projectionsCommand('quarantine', 'events that could not be folded, as JSON lines')
+  .argument('[name]')
+  .option('--release', 'try them again, in order', false)
+  .action(
+    ends((name: string | undefined, options: ProjectionsCommandOptions & { release: boolean }) =>
+      projectionsQuarantineCommand(name, options),
+    ),
+  );
+projectionsCommand('check', 'fold the log again and compare; exit 1 names what differs')
+  .argument('[name]')
+  .action(
+    ends((name: string | undefined, options: ProjectionsCommandOptions) =>
+      projectionsCheckCommand(name, options),
     ),
   );
 

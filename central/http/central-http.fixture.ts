@@ -55,7 +55,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
     feedGrown: await listenFor(sql, FEED_CHANNEL),
     reports: {
       ...{ onQuarantined: isFault, onHalted: isFault, onGivenUp: isFault, onReleased: () => undefined },
-      onRetry: isFault,
+      ...{ onDifference: isFault, onRetry: isFault },
     },
   });
   const stopped = new AbortController();

@@ -25,8 +25,9 @@ export function createCentralMetrics({
       const { headSeq, seq, projections } = await readProjectionState(sql);
       taken.set(headSeq);
       lag.set(headSeq - seq);
-      for (const { name, lag: behind, quarantinedCount } of projections) {
+      for (const { name, lag: behind, quarantinedCount, differenceCount } of projections) {
         quarantined.set({ projection: name }, quarantinedCount);
+        differences.set({ projection: name }, differenceCount);
         projectionLag.set({ projection: name }, behind);
       }
     },
@@ -36,6 +37,13 @@ export function createCentralMetrics({
   });
   const quarantined = new Gauge({
     ...{ name: 'holdfast_quarantined_events', help: 'Events that a projection has put aside.' },
+    ...{ labelNames: ['projection'], registers },
+  });
+  const differences = new Gauge({
+    ...{
+      name: 'holdfast_projection_differences',
+      help: 'Parts of a projection that a check found to differ.',
+    },
     ...{ labelNames: ['projection'], registers },
   });
   const projectionLag = new Gauge({

@@ -4,14 +4,14 @@ import type { ReadModel } from './read-model.js';
 const QUARANTINE = 'quarantined_event';
 
 /**
- * A schema with tables like those that are served, in which folds find theirs under the same names. Keys exist from the
- * beginning, the other indexes are made at the end.
+ * A schema with tables like those that are served, in which folds find theirs under the same names. Keys that a
+ * fold looks rows up by exist from the beginning, all other indexes are made at the end.
  */
 export class BuildSchema {
-  readonly #name: string;
+  readonly name: string;
 
   constructor(name: string) {
-    this.#name = name;
+    this.name = name;
   }
 
   static ofBuild(id: number): BuildSchema {
@@ -19,22 +19,31 @@ export class BuildSchema {
   }
 
   async create(tx: TransactionSql, models: readonly ReadModel[]): Promise<void> {
-    await tx.unsafe(`create schema ${this.#name}`);
+    await tx.unsafe(`create schema ${this.name}`);
     for (const table of [...models.flatMap(({ tables }) => tables), QUARANTINE]) {
       await tx.unsafe(
-        `create table ${this.#name}.${table}
+        `create table ${this.name}.${table}
          (like public.${table} including defaults including constraints including storage)`,
       );
-      for (const { name, definition } of await keysOf(tx, table)) {
-        await tx.unsafe(`alter table ${this.#name}.${table} add constraint "${name}" ${definition}`);
-      }
+      if (table === QUARANTINE || !(await isAppended(tx, table))) await this.#addKeys(tx, table);
     }
     await this.#addIndexes(tx, QUARANTINE);
   }
 
+  async #addKeys(tx: TransactionSql, table: string): Promise<void> {
+    const keys = await tx<{ name: string; definition: string }[]>`
+      select conname as name, pg_get_constraintdef(oid) as definition from pg_constraint
+      where conrelid = to_regclass(${`public.${table}`}) and contype in ('p', 'u')
+        and not exists (select from pg_constraint as made
+                        where made.conrelid = to_regclass(${`${this.name}.${table}`}) and made.conname = pg_constraint.conname)`;
+    for (const { name, definition } of keys) {
+      await tx.unsafe(`alter table ${this.name}.${table} add constraint "${name}" ${definition}`);
+    }
+  }
+
   /** From here to `leave`, names of tables mean those of this schema. */
   async enter(tx: TransactionSql): Promise<void> {
-    await tx`select set_config('search_path', ${`${this.#name}, public`}, true)`;
+    await tx`select set_config('search_path', ${`${this.name}, public`}, true)`;
   }
 
   async leave(tx: TransactionSql): Promise<void> {
@@ -45,10 +54,11 @@ export class BuildSchema {
   async finish(sql: Sql, models: readonly ReadModel[]): Promise<void> {
     for (const table of models.flatMap(({ tables }) => tables)) {
       await sql.begin(async tx => {
-        const [found] = await tx`select to_regclass(${`${this.#name}.${table}`}) as found`;
+        const [found] = await tx`select to_regclass(${`${this.name}.${table}`}) as found`;
         if (found!.found === null) return;
+        await this.#addKeys(tx, table);
         await this.#addIndexes(tx, table);
-        await tx.unsafe(`analyze ${this.#name}.${table}`);
+        await tx.unsafe(`analyze ${this.name}.${table}`);
       });
     }
   }
@@ -62,7 +72,7 @@ export class BuildSchema {
       await tx.unsafe(
         definition
           .replace(/^CREATE (UNIQUE )?INDEX /, 'create $1index if not exists ')
-          .replace(` ON public.${table} `, ` on ${this.#name}.${table} `),
+          .replace(` ON public.${table} `, ` on ${this.name}.${table} `),
       );
     }
   }
@@ -71,26 +81,29 @@ export class BuildSchema {
   async serve(tx: TransactionSql, models: readonly ReadModel[]): Promise<void> {
     for (const table of models.flatMap(({ tables }) => tables)) {
       await tx.unsafe(`drop table public.${table}`);
-      await tx.unsafe(`alter table ${this.#name}.${table} set schema public`);
+      await tx.unsafe(`alter table ${this.name}.${table} set schema public`);
     }
     const names = models.map(({ name }) => name);
     await tx`delete from quarantined_event where projection = any(${names}::text[])`;
     await tx`
-      insert into quarantined_event select * from ${tx(this.#name)}.quarantined_event
+      insert into quarantined_event select * from ${tx(this.name)}.quarantined_event
       where projection = any(${names}::text[])`;
   }
 
   async dropTables(tx: TransactionSql, { tables }: ReadModel): Promise<void> {
-    for (const table of tables) await tx.unsafe(`drop table ${this.#name}.${table}`);
+    for (const table of tables) await tx.unsafe(`drop table ${this.name}.${table}`);
   }
 
   async drop(tx: TransactionSql): Promise<void> {
-    await tx.unsafe(`drop schema if exists ${this.#name} cascade`);
+    await tx.unsafe(`drop schema if exists ${this.name} cascade`);
   }
 }
 
-function keysOf(tx: TransactionSql, table: string) {
-  return tx<{ name: string; definition: string }[]>`
-    select conname as name, pg_get_constraintdef(oid) as definition from pg_constraint
-    where conrelid = to_regclass(${`public.${table}`}) and contype in ('p', 'u')`;
+/** A key that holds the feed position is never looked up by a fold. */
+async function isAppended(tx: TransactionSql, table: string): Promise<boolean> {
+  const [row] = await tx`
+    select 1 from pg_constraint
+    join pg_attribute on attrelid = conrelid and attnum = any(conkey) and attname = 'seq'
+    where conrelid = to_regclass(${`public.${table}`}) and contype = 'p'`;
+  return row !== undefined;
 }

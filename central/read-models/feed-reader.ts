@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
 import { decodeEvent, EventDecodeError, type EventId, type SiteId } from '@holdfast/schema';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import type { FeedEvent } from './feed-event.js';
 
 /** An event may have 256 KiB; a batch of such must not fill the memory. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+const DECODED_AT_ONCE = 500;
 
 /** An event that this software cannot read, or not yet. */
 export interface UndecodableEvent {
@@ -55,7 +57,8 @@ interface FeedRow {
   readonly recordedAtMs: number;
   readonly occurredAtMs: number;
   readonly actor: string;
-  readonly data: Buffer;
+  /** Bytes above 127 as backslash and three octal digits, a backslash doubled: no bytes of a stranger are an error. */
+  readonly data: string;
   /** Of this row and all before it. */
   readonly bytes: number;
 }
@@ -65,7 +68,8 @@ export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promi
   const rows = await sql<FeedRow[]>`
     select * from (
       select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms,
-             actor, data, sum(octet_length(data)) over (order by seq) as bytes
+             actor, encode(data, 'escape') as data, octet_length(data) as length,
+             sum(octet_length(data)) over (order by seq)::bigint as bytes
       from replica_event
       where seq > ${afterSeq}
         ${upToSeq === null ? sql`` : sql`and seq <= ${upToSeq}`}
@@ -73,7 +77,7 @@ export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promi
         ${site === null ? sql`` : sql`and site = ${site}`}
       order by seq limit ${limit}
     ) as batch
-    where bytes - octet_length(data) < ${BATCH_BYTES_MAX}
+    where bytes - length < ${BATCH_BYTES_MAX}
     order by seq`;
   const progress = new Map<string, SiteProgressRow>();
   for (const { site: siteId, epoch, position, recordedAtMs } of rows) {
@@ -82,7 +86,7 @@ export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promi
   const last = rows.at(-1);
   const isCut = rows.length === limit || (last !== undefined && last.bytes >= BATCH_BYTES_MAX);
   return {
-    items: rows.map(decodeRow),
+    items: await decodeRows(rows),
     lastSeq: isCut ? last!.seq : (upToSeq ?? last?.seq ?? afterSeq),
     progress: [...progress.values()],
   };
@@ -95,16 +99,33 @@ export async function readFeedItems(
 ): Promise<readonly FeedItem[]> {
   const rows = await sql<FeedRow[]>`
     select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms,
-           actor, data, 0 as bytes
+           actor, encode(data, 'escape') as data, 0 as bytes
     from replica_event where seq = any(${seqs as number[]}::bigint[]) order by seq`;
-  return rows.map(decodeRow);
+  return decodeRows(rows);
+}
+
+/** Other work is let in now and then: a large batch would block it for a tenth of a second. */
+async function decodeRows(rows: readonly FeedRow[]): Promise<readonly FeedItem[]> {
+  const items: FeedItem[] = [];
+  for (const row of rows) {
+    if (items.length > 0 && items.length % DECODED_AT_ONCE === 0) await setImmediate();
+    items.push(decodeRow(row));
+  }
+  return items;
+}
+
+function unescaped(text: string): string {
+  const bytes = text.replace(/\\(\\|[0-7]{3})/g, (_, code: string) =>
+    code === '\\' ? code : String.fromCharCode(Number.parseInt(code, 8)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
 function decodeRow(row: FeedRow): FeedItem {
   const { seq, site, epoch, position, id, stream, type, version, recordedAtMs, occurredAtMs, actor, data } =
     row;
   try {
-    const event = decodeEvent(type, version, JSON.parse(data.toString('utf8')));
+    const event = decodeEvent(type, version, JSON.parse(data.includes('\\') ? unescaped(data) : data));
     return { seq, site, epoch, position, id, stream, recordedAtMs, occurredAtMs, actor, event };
   } catch (error) {
     const at = { seq, site, stream, type };

@@ -49,7 +49,12 @@ export class ModelTable<Row extends object> {
     await this.#write(tx, rows, 'KEEP');
   }
 
-  async #write(tx: TransactionSql, rows: readonly Row[], existing: 'REPLACE' | 'KEEP'): Promise<void> {
+  /** Inserts rows under keys that hold their feed position: each event is folded once, so there can be none yet. */
+  async append(tx: TransactionSql, rows: readonly Row[]): Promise<void> {
+    await this.#write(tx, rows, null);
+  }
+
+  async #write(tx: TransactionSql, rows: readonly Row[], existing: 'REPLACE' | 'KEEP' | null): Promise<void> {
     if (rows.length === 0) return;
     this.#columns ??= await readColumns(tx, this.#table, rows[0]!);
     const text = this.#insert(this.#columns, existing);
@@ -61,17 +66,17 @@ export class ModelTable<Row extends object> {
   }
 
   /** Arrays, not rows: one text for every number of rows, and the values are read by their types, not as JSON. */
-  #insert(columns: readonly Column[], existing: 'REPLACE' | 'KEEP'): string {
+  #insert(columns: readonly Column[], existing: 'REPLACE' | 'KEEP' | null): string {
     const names = columns.map(({ name }) => `"${name}"`);
     const rest = names.filter(name => !this.#key.includes(name.slice(1, -1)));
     const replace = rest.map(name => `${name} = excluded.${name}`).join(', ');
     const arrays = columns.map(({ type }, index) => `$${index + 1}::${isSimple(type) ? type : 'text'}[]`);
     const selected = columns.map(({ name, type }) => (isSimple(type) ? `"${name}"` : `"${name}"::${type}`));
+    const conflict = existing === 'KEEP' || rest.length === 0 ? 'nothing' : `update set ${replace}`;
     // Only literals of this package and names out of the catalogue reach the text; every value is in a parameter.
     return `insert into "${this.#table}" (${names.join(', ')})
       select ${selected.join(', ')} from unnest(${arrays.join(', ')}) as batch (${names.join(', ')})
-      on conflict (${this.#key.map(name => `"${name}"`).join(', ')})
-      do ${existing === 'KEEP' || rest.length === 0 ? 'nothing' : `update set ${replace}`}`;
+      ${existing === null ? '' : `on conflict (${this.#key.map(name => `"${name}"`).join(', ')}) do ${conflict}`}`;
   }
 }
 
@@ -89,23 +94,17 @@ function isSimple(type: string): boolean {
 }
 
 function arrayLiteral(rows: readonly Record<string, unknown>[], key: string, type: string): string {
-  const isQuoted = !/^(uuid|bigint|integer|boolean|double precision)$/.test(type);
   let text = '{';
   for (const row of rows) {
     const value = row[key];
     if (text.length > 1) text += ',';
     if (value === null || value === undefined) text += 'NULL';
-    else if (!isQuoted) text += plain(value);
+    else if (typeof value === 'number' || typeof value === 'boolean') text += value;
     else if (type === 'jsonb') text += quoted(JSON.stringify(storable(value)));
-    else text += quoted(Array.isArray(value) ? arrayOf(value) : storableText(String(value)));
+    else if (typeof value === 'string') text += quoted(storableText(value));
+    else text += quoted(Array.isArray(value) ? arrayOf(value) : String(value));
   }
   return `${text}}`;
-}
-
-/** Ids, numbers and truth values; anything else would end the literal early. */
-function plain(value: unknown): string {
-  const text = String(value);
-  return /^[\w.+-]+$/.test(text) ? text : quoted(storableText(text));
 }
 
 function arrayOf(values: readonly unknown[]): string {

@@ -9,8 +9,8 @@ import { PROJECTED_CHANNEL } from './projector.js';
 import type { ReadModel } from './read-model.js';
 import { isTransient } from './transient.js';
 
-/** Large enough that commits do not count, small enough that a request is answered between two of them. */
-const BATCH_EVENTS_MAX = 2000;
+/** Large enough that commits, and rows that every batch touches, do not count; some MB. */
+const BATCH_EVENTS_MAX = 5000;
 /** What the swap folds while it holds the checkpoint: a fraction of a second. */
 const SWAP_EVENTS_MAX = 500;
 /** Queries queue behind a swap that waits for its locks: it gives up soon and tries again. */
@@ -265,6 +265,8 @@ export class ProjectionBuilder {
         this.#options.sql.begin(async tx => {
           // What is lost in a crash is folded again: the checkpoint is lost with it.
           await tx`set local synchronous_commit to off`;
+          // A plan that was made while the table was empty reads all of it for ever.
+          await tx`set local plan_cache_mode to force_custom_plan`;
           const folded = await this.#fold(tx, build, names, batch, mode);
           const moved = await tx`
             update projection_build set seq = ${batch.lastSeq} where id = ${build.id} and seq = ${afterSeq}`;
@@ -341,6 +343,7 @@ export class ProjectionBuilder {
         const { version } = this.#models.get(name)!;
         await tx`
           update projection set version = ${version}, seq = ${place}, halted_because = null where name = ${name}`;
+        await tx`delete from projection_difference where projection = ${name}`;
       }
       await this.#discard(tx, build);
       await tx`select pg_notify(${PROJECTED_CHANNEL}, ${String(checkpoint.seq)})`;

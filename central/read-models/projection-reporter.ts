@@ -47,6 +47,15 @@ export function projectionReporter(options: {
       );
       alarmOnce(facts.projection, facts.seq, `Its build was given up at event ${facts.seq}: ${facts.reason}`);
     },
+    onDifference(result) {
+      logger.error(result, 'what is served is not what the log folds into');
+      const { projection, site, difference } = result;
+      raiseAlarm({
+        cause: `projection ${projection} differs ${site}`,
+        name: `Projection ${projection} differs from the log`,
+        message: `${difference}. A rebuild sets it right; tell the makers of Holdfast what was found.`,
+      });
+    },
     onReleased: release => logger.info(release, 'events were released from the quarantine'),
     onRetry: error => logger.warn({ err: error }, 'projection failed; trying again'),
   };

@@ -13,6 +13,10 @@ export interface ProjectionView {
   /** Events that it does not show yet. */
   readonly lag: number;
   readonly quarantinedCount: number;
+  /** When something of it was last folded again and compared. */
+  readonly checkedAtMs: number | null;
+  /** Parts of it that a check found to be something else than what the log folds into. */
+  readonly differenceCount: number;
   /** While it is built anew: how far that has come, of the events so far. */
   readonly buildSeq: number | null;
 }
@@ -35,6 +39,8 @@ export async function readProjectionState(sql: Sql): Promise<ProjectionState> {
            when seq < ${seq} then 'CATCHING_UP' else 'FOLLOWING' end as state,
       coalesce(halted_because, 'build given up: ' || build_failed_because) as detail,
       (select count(*) from quarantined_event where projection = name) as quarantined_count,
+      checked_at_ms,
+      (select count(*) from projection_difference where projection = name) as difference_count,
       (select min(projection_build.seq) from projection_build where name = any(projections)) as build_seq
     from projection order by name`;
   return {

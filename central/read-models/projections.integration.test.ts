@@ -37,7 +37,7 @@ test.before.each(async () => {
   child = new FeedFixture();
   const tables = [
     ...['replica_event', 'replica_cursor', 'projection', 'projection_build', 'quarantined_event', 'change'],
-    ...['site_progress', ...readModels.flatMap(model => model.tables)],
+    ...['projection_difference', 'site_progress', ...readModels.flatMap(model => model.tables)],
   ];
   await database.sql`truncate ${database.sql(tables)}`;
   await database.sql`update feed_head set seq = 0`;
@@ -57,7 +57,14 @@ function open(
     ...{ sql: database.sql, ownSite: own.site, models, feedGrown: new Wakeup() },
     ...{ now: () => t0, random: Math.random },
     reports: {
-      ...{ onQuarantined: ignore, onHalted: ignore, onGivenUp: ignore, onReleased: ignore, onRetry: ignore },
+      ...{
+        onQuarantined: ignore,
+        onHalted: ignore,
+        onGivenUp: ignore,
+        onReleased: ignore,
+        onRetry: ignore,
+        onDifference: ignore,
+      },
       ...reports,
     },
   });
@@ -315,6 +322,49 @@ test('a new fold with the policy halt that meets poison does not take the place 
     await database.sql`select version, build_failed_because from projection where name = 'alarms'`;
   assert.is(row!.version, alarmsReadModel.version);
   assert.match(row!.buildFailedBecause, 'event 2');
+});
+
+test('a check finds what was altered, lost and added in the tables, and a build sets it right', async () => {
+  const projections = open();
+  await projections.settle();
+  const alarmIds = await manyAlarms(30);
+  await takeIn(child.raw('x', 'FlyingSaucerSighted', 1, {}));
+  await projections.projector.catchUp();
+  const names = readModels.map(({ name }) => name);
+  const differences = async () => {
+    const found: string[] = [];
+    for (const scope of await projections.check.scopes(names)) {
+      const result = await projections.check.check(scope, { share: 1, signal: never });
+      assert.is.not(result, null);
+      if (result!.difference !== null) found.push(`${result!.projection}: ${result!.difference}`);
+    }
+    return found;
+  };
+  assert.equal(await differences(), []);
+  await database.sql`update alarm set state = 'CLOSED' where id = ${alarmIds[0]!}`;
+  await database.sql`delete from alarm_history where alarm_id = ${alarmIds[1]!}`;
+  await database.sql`
+    insert into site (id, name, name_from_own_log) values (${randomUUID()}, 'Nowhere', true)`;
+  const [alarms, sites] = (await differences()).sort();
+  assert.match(
+    alarms!,
+    /^alarms: alarm lacks: 1 rows, .*IN_PROGRESS.*; alarm has too much: 1 rows.*; alarm_history lacks: 2/,
+  );
+  assert.match(sites!, /^sites: site has too much: 1 rows, e\.g\. .*Nowhere/);
+  const kept = await database.sql`select projection, scope from projection_difference order by 1`;
+  assert.equal(
+    kept.map(row => ({ ...row })),
+    [
+      { projection: 'alarms', scope: child.site },
+      { projection: 'sites', scope: 'all' },
+    ],
+  );
+  await projections.builder.request(['alarms', 'sites']);
+  await projections.builder.buildNext(never);
+  assert.equal(await differences(), []);
+  assert.is((await database.sql`select 1 from projection_difference`).length, 0);
+  const schemas = await database.sql`select 1 from pg_namespace where nspname like 'projection_check%'`;
+  assert.is(schemas.length, 0);
 });
 
 test('a build that is killed serves nothing of it, and another process goes on with it', async () => {

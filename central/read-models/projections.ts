@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import { ProjectionBuilder } from './projection-builder.js';
+import { type CheckResult, ProjectionCheck } from './projection-check.js';
 import { Projector } from './projector.js';
 import type { QuarantineRow } from './quarantine.js';
 import { type Release, releaseQuarantine } from './quarantine-release.js';
@@ -17,6 +18,8 @@ export interface ProjectionReports {
   readonly onHalted: (facts: ProjectionFault) => void;
   /** A new fold stands still at an event that what is served has passed; what is served stays. */
   readonly onGivenUp: (facts: ProjectionFault) => void;
+  /** A check found what is served to be something else than what the log folds into. */
+  readonly onDifference: (result: CheckResult) => void;
   /** After an upgrade, or when somebody asked for it. */
   readonly onReleased: (release: Release) => void;
   readonly onRetry: (error: unknown) => void;
@@ -39,16 +42,18 @@ export interface ProjectionsOptions {
   readonly reports: ProjectionReports;
 }
 
-/** Everything that keeps the read models: the projector, builds beside it, and the way out of the quarantine. */
+/** Everything that keeps the read models: the projector, builds beside it, the way out of the quarantine, and the check. */
 export class Projections {
   readonly projector: Projector;
   readonly builder: ProjectionBuilder;
+  readonly check: ProjectionCheck;
   readonly #options: ProjectionsOptions;
 
   constructor(options: ProjectionsOptions) {
     this.#options = options;
     this.projector = new Projector({ ...options, ...options.reports });
     this.builder = new ProjectionBuilder({ ...options, ...options.reports });
+    this.check = new ProjectionCheck({ ...options, ...options.reports });
   }
 
   /** Until the signal is aborted. */
@@ -63,7 +68,7 @@ export class Projections {
         await delay(this.#options.random() * RETRY_MS_MAX, undefined, { signal }).catch(() => undefined);
       }
     }
-    await Promise.all([this.projector.run(signal), this.builder.run(signal)]);
+    await Promise.all([this.projector.run(signal), this.builder.run(signal), this.check.run(signal)]);
   }
 
   /** Before anything is folded: asks for the builds that this software needs, and tries again what waited for it. */

@@ -56,7 +56,13 @@ function projectionsOf(models: readonly ReadModel[] = readModels): Projections {
     ...{ now: () => t0, random: Math.random },
     reports: {
       onQuarantined: row => quarantined.push(row),
-      ...{ onHalted: fails, onGivenUp: fails, onRetry: fails, onReleased: () => undefined },
+      ...{
+        onHalted: fails,
+        onGivenUp: fails,
+        onRetry: fails,
+        onDifference: fails,
+        onReleased: () => undefined,
+      },
     },
   });
 }

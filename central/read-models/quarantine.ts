@@ -48,10 +48,14 @@ export async function readStalledStreams(
 /** What is in the quarantine, oldest first. */
 export function readQuarantine(
   sql: Sql,
-  query: { readonly projection: string | null; readonly afterSeq: number; readonly limit: number },
+  query: {
+    readonly projection: string | null;
+    readonly after: { readonly seq: number; readonly projection: string } | null;
+    readonly limit: number;
+  },
 ): Promise<readonly QuarantineRow[]> {
   return sql<QuarantineRow[]>`
     select * from quarantined_event
-    where seq > ${query.afterSeq} and (${query.projection}::text is null or projection = ${query.projection})
+    where (seq, projection) > (${query.after?.seq ?? 0}, ${query.after?.projection ?? ''}::text) and (${query.projection}::text is null or projection = ${query.projection})
     order by seq, projection limit ${query.limit}`;
 }

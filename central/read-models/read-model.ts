@@ -40,6 +40,11 @@ export interface ReadModel<Type extends EventType = EventType> {
   /** Events of other types do not reach it. `ALL` for models that look at the envelope only. */
   readonly eventTypes: readonly Type[] | 'ALL';
   readonly poison: PoisonPolicy;
+  /**
+   * How much is folded again to compare with what is served. `BY_SITE`: a row follows from the events of one site alone, which
+   * its column `site_id` or the event at its `seq` names. `AS_A_WHOLE`: events of several sites make a row.
+   */
+  readonly checked: 'BY_SITE' | 'AS_A_WHOLE';
   /** Folds a batch, in order, inside the projector's transaction. Throws when an event cannot be digested. */
   fold(
     events: readonly FeedEvent<Extract<HoldfastEvent, { type: Type }>>[],

@@ -31,6 +31,16 @@ export class ProjectionStatus {
     description: 'Events that are put aside: they could not be folded, or wait behind such.',
   })
   quarantinedCount!: number;
+  @Field(() => DateTime, {
+    name: 'checkedAt',
+    nullable: true,
+    description: 'When something of it was last folded again from the log and compared.',
+  })
+  checkedAtMs!: number | null;
+  @Field(() => Int, {
+    description: 'Parts of it that were found to be something else than the log folds into.',
+  })
+  differenceCount!: number;
   @Field(() => Float, { nullable: true, description: 'While it is built anew: how far, from 0 to 1.' })
   buildProgress!: number | null;
 }

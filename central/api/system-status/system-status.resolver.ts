@@ -36,9 +36,11 @@ export class SystemStatusResolver {
   }
 }
 
-function describeTrouble({ name, state, detail, quarantinedCount }: ProjectionView): readonly string[] {
+function describeTrouble(view: ProjectionView): readonly string[] {
+  const { name, state, detail, quarantinedCount, differenceCount } = view;
   return [
     ...(detail === null ? [] : [`${name}: ${state === 'HALTED' ? 'stands still, ' : ''}${detail}`]),
     ...(quarantinedCount === 0 ? [] : [`${name}: ${quarantinedCount} events are put aside`]),
+    ...(differenceCount === 0 ? [] : [`${name}: differs from the log, rebuild it`]),
   ];
 }

@@ -46,6 +46,7 @@ export const alarmsReadModel = defineReadModel({
   name: 'alarms',
   version: 3,
   poison: 'stall-stream',
+  checked: 'BY_SITE',
   tables: ['alarm', 'alarm_history'],
   eventTypes,
   async fold(events, { tx, changed }) {
@@ -65,7 +66,7 @@ export const alarmsReadModel = defineReadModel({
       changed({ kind: 'alarm', seq, entityId: alarmId, state: row });
     }
     await alarms.save(tx, rows.values());
-    await history.insert(tx, lines);
+    await history.append(tx, lines);
   },
 });
 

@@ -22,10 +22,11 @@ export const auditTrailReadModel = defineReadModel({
   name: 'audit-trail',
   version: 3,
   poison: 'skip-and-record',
+  checked: 'BY_SITE',
   tables: ['audit_entry'],
   eventTypes: 'ALL',
   async fold(events, { tx }) {
-    await entries.insert(
+    await entries.append(
       tx,
       events.flatMap(event => {
         const entry = describe(event);

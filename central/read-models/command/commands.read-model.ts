@@ -22,6 +22,7 @@ export const commandsReadModel = defineReadModel({
   name: 'commands',
   version: 3,
   poison: 'stall-stream',
+  checked: 'AS_A_WHOLE',
   tables: ['command'],
   eventTypes: ['CommandIssued', 'CommandApplied', 'CommandRejected', 'CommandExpired'],
   async fold(events, { tx, ownSite }) {

@@ -14,10 +14,11 @@ export const eventDevicesReadModel = defineReadModel({
   name: 'event-devices',
   version: 3,
   poison: 'skip-and-record',
+  checked: 'BY_SITE',
   tables: ['event_device'],
   eventTypes: 'ALL',
   async fold(events, { tx }) {
-    await eventDevices.insert(
+    await eventDevices.append(
       tx,
       events.flatMap(({ seq, event }) => [...devicesOf(event)].map(deviceId => ({ deviceId, seq }))),
     );

@@ -26,6 +26,7 @@ export const evidenceLocksReadModel = defineReadModel({
   name: 'evidence-locks',
   version: 3,
   poison: 'stall-stream',
+  checked: 'BY_SITE',
   tables: ['evidence_lock'],
   eventTypes: ['EvidenceLockCreated', 'EvidenceLockExtended', 'EvidenceLockReleased'],
   async fold(events, { tx }) {

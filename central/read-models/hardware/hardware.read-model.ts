@@ -38,6 +38,7 @@ export const hardwareReadModel = defineReadModel({
   name: 'hardware',
   version: 3,
   poison: 'stall-stream',
+  checked: 'BY_SITE',
   tables: ['hardware', 'device'],
   eventTypes: [
     'HardwareAdded',

@@ -35,6 +35,7 @@ export const recordingServersReadModel = defineReadModel({
   name: 'recording-servers',
   version: 3,
   poison: 'stall-stream',
+  checked: 'BY_SITE',
   tables: ['recording_server'],
   eventTypes,
   async fold(events, { tx }) {

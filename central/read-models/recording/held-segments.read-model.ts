@@ -21,6 +21,7 @@ export const heldSegmentsReadModel = defineReadModel({
   name: 'held-segments',
   version: 3,
   poison: 'stall-stream',
+  checked: 'AS_A_WHOLE',
   tables: ['held_segment'],
   eventTypes: ['RetrievalProgressed', 'RecordingDeleted', 'RecordingDamaged'],
   async fold(events, { tx, ownSite }) {

@@ -52,6 +52,7 @@ export const recordingsReadModel = defineReadModel({
   name: 'recordings',
   version: 3,
   poison: 'stall-stream',
+  checked: 'BY_SITE',
   tables: ['device_recording', 'recording_segment', 'recording_gap'],
   eventTypes: [
     'RecordingStarted',
@@ -64,8 +65,13 @@ export const recordingsReadModel = defineReadModel({
     const devices = await loadDevices(tx, events);
     const sealed: SegmentRow[] = [];
     const ended: GapRow[] = [];
+    const lost = new Map<string, LostSegment>();
     for (const { seq, site: siteId, event } of events) {
       const { deviceId, recordingServerId } = event.data;
+      for (const loss of lossesOf(event, siteId)) {
+        const lossKey = `${siteId}/${loss.segmentId}`;
+        if (lost.get(lossKey)?.because !== 'DELETED') lost.set(lossKey, loss);
+      }
       const key = `${siteId}/${deviceId}`;
       devices.set(key, evolve(devices.get(key), event, siteId));
       if (event.type !== 'RecordingSealed') continue;
@@ -77,9 +83,9 @@ export const recordingsReadModel = defineReadModel({
       }
     }
     await segments.insert(tx, sealed);
-    await gaps.insert(tx, ended);
+    await gaps.append(tx, ended);
     await deviceRecordings.save(tx, devices.values());
-    await markLost(tx, events);
+    await markLost(tx, [...lost.values()]);
   },
 });
 
@@ -142,14 +148,30 @@ function spanOf(event: RecordingEvent): { readonly fromMs: number; readonly toMs
   }
 }
 
-/** After the inserts: a segment may be sealed and lost within one batch, and is never lost before it is sealed. */
-async function markLost(tx: TransactionSql, events: readonly FeedEvent<RecordingEvent>[]): Promise<void> {
-  for (const { site, event } of events) {
-    if (event.type !== 'RecordingDeleted' && event.type !== 'RecordingDamaged') continue;
-    const ids = event.type === 'RecordingDeleted' ? event.data.segmentIds : [event.data.segmentId];
-    const because = event.type === 'RecordingDeleted' ? 'DELETED' : 'DAMAGED';
-    await tx`
-      update recording_segment set lost_because = ${because}
-      where site_id = ${site} and segment_id = any(${ids}::uuid[]) and lost_because is distinct from 'DELETED'`;
+interface LostSegment {
+  readonly siteId: string;
+  readonly segmentId: string;
+  readonly because: 'DELETED' | 'DAMAGED';
+}
+
+function lossesOf(event: RecordingEvent, siteId: string): readonly LostSegment[] {
+  switch (event.type) {
+    case 'RecordingDeleted':
+      return event.data.segmentIds.map(segmentId => ({ siteId, segmentId, because: 'DELETED' }));
+    case 'RecordingDamaged':
+      return [{ siteId, segmentId: event.data.segmentId, because: 'DAMAGED' }];
+    default:
+      return [];
   }
+}
+
+/** After the inserts: a segment may be sealed and lost within one batch, and is never lost before it is sealed. */
+async function markLost(tx: TransactionSql, lost: readonly LostSegment[]): Promise<void> {
+  if (lost.length === 0) return;
+  await tx`
+    update recording_segment set lost_because = lost.because
+    from unnest(${lost.map(({ siteId }) => siteId)}::uuid[], ${lost.map(({ segmentId }) => segmentId)}::uuid[],
+      ${lost.map(({ because }) => because)}::text[]) as lost (site_id, segment_id, because)
+    where recording_segment.site_id = lost.site_id and recording_segment.segment_id = lost.segment_id
+      and lost_because is distinct from 'DELETED'`;
 }

@@ -29,6 +29,7 @@ export const retrievalsReadModel = defineReadModel({
   name: 'retrievals',
   version: 3,
   poison: 'stall-stream',
+  checked: 'AS_A_WHOLE',
   tables: ['retrieval'],
   eventTypes: [
     'RetrievalRequested',

@@ -23,6 +23,7 @@ export const linksReadModel = defineReadModel({
   name: 'links',
   version: 3,
   poison: 'stall-stream',
+  checked: 'AS_A_WHOLE',
   tables: ['link'],
   eventTypes: ['LinkEstablished', 'LinkLost'],
   async fold(events, { tx, changed }) {

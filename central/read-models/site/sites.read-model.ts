@@ -19,6 +19,7 @@ export const sitesReadModel = defineReadModel({
   name: 'sites',
   version: 3,
   poison: 'stall-stream',
+  checked: 'AS_A_WHOLE',
   tables: ['site'],
   eventTypes: ['SiteEstablished', 'SiteRenamed', 'ChildSiteEnrolled'],
   async fold(events, { tx }) {
