@@ -149,7 +149,9 @@ async function ask(
     case 2:
       return someOf(await readDevices(sql, { siteId: window.siteId, type: null, text: null }, page));
     default:
-      return someOf(await readAuditTrail(sql, { siteId: null, actor: null, fromMs: null, toMs: null }, page));
+      return someOf(
+        await readAuditTrail(sql, { siteId: null, actors: null, fromMs: null, toMs: null }, page),
+      );
   }
 }
 
