@@ -93,7 +93,13 @@ function streamsService(options: KurrentServerOptions): UntypedServiceImplementa
     },
     delete: refuse,
     tombstone: refuse,
-    batchAppend: (call: ReadCall) => call.emit('error', readOnlyError()),
+    batchAppend: (call: ReadCall) =>
+      call.emit(
+        'error',
+        options.streams.append === undefined
+          ? readOnlyError()
+          : statusError(status.UNIMPLEMENTED, 'appends in batches are not served: append one by one'),
+      ),
   };
 }
 

@@ -18,7 +18,6 @@ import {
   type PulledHistory,
   READ_BYTES_MAX,
   type RecordedEvent,
-  type ReopenableLog,
   type ReopenOutcome,
   rootOf,
   type SealedEpoch,
@@ -45,6 +44,8 @@ import { runsOf } from './stream-runs.js';
 const OPEN_PATIENCE_MS = 60_000;
 /** A read gives up after this long; a subscription never does, and begins again where it was. */
 const READ_PATIENCE_MS = 60_000;
+/** A server may be a moment behind itself: what it does not show after so many questions, some seconds, is lost. */
+const MISSING_ANSWERS = 8;
 /** Closing waits this long for appends whose outcome is not known yet. */
 const CLOSE_MS_MAX = 10_000;
 
@@ -64,16 +65,11 @@ export interface KurrentSiteLogOptions {
   readonly onTrouble: (detail: string) => void;
 }
 
-/** A log on a server, which can take back what was lost under it. */
-export interface KurrentSiteLog extends ReopenableLog, DurableSiteLog {
-  reopenAs(history: PulledHistory): Promise<ReopenOutcome<KurrentSiteLog>>;
-}
-
 /**
  * Opens a site's log on a server of EventStoreDB or KurrentDB, or creates it with `LogEpochOpened` as its first event. What
  * it has acknowledged, the server has committed. Throws `KurrentLogError`.
  */
-export async function openKurrentSiteLog(options: KurrentSiteLogOptions): Promise<KurrentSiteLog> {
+export async function openKurrentSiteLog(options: KurrentSiteLogOptions): Promise<DurableSiteLog> {
   const { site, indexFile, now, random, onTrouble, signingKey } = options;
   const closing = new AbortController();
   const patience = { signal: closing.signal, random, onTrouble };
@@ -98,7 +94,7 @@ export async function openKurrentSiteLog(options: KurrentSiteLogOptions): Promis
   if (index.end.size === 0) await writer.append([firstEventOf(site, now(), sha256)]);
   onGrown();
   const held = opened.move();
-  return new KurrentSiteLogOnServer({
+  return new KurrentSiteLog({
     ...{ options, connection, streams, index, writer, growth, patience, held },
     giveUp: () => closing.abort(),
   });
@@ -157,7 +153,7 @@ async function assertSigned(
   }
 }
 
-class KurrentSiteLogOnServer implements KurrentSiteLog {
+class KurrentSiteLog implements DurableSiteLog {
   readonly #options: KurrentSiteLogOptions;
   readonly #connection: KurrentConnection;
   readonly #streams: KurrentLogStreams;
@@ -280,7 +276,7 @@ class KurrentSiteLogOnServer implements KurrentSiteLog {
     return this.#keeper.signed();
   }
 
-  async reopenAs(history: PulledHistory): Promise<ReopenOutcome<KurrentSiteLog>> {
+  async reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>> {
     this.#assertOpen();
     const closed = Promise.withResolvers<void>();
     this.#closing = closed.promise;
@@ -347,19 +343,21 @@ class KurrentSiteLogOnServer implements KurrentSiteLog {
   async #page(after: LogPlace, count: number, patienceMs: number): Promise<readonly RecordedEvent[]> {
     const stream = this.#streams.epoch(after.epoch);
     const limits = { count, bytesMax: READ_BYTES_MAX };
-    const page = await untilAnswered(stream, () => this.#streams.page(after, limits), {
-      ...this.#patience,
-      patienceMs,
-    });
+    let missing = 0;
+    const ask = async () => {
+      const answer = await this.#streams.page(after, limits);
+      if (answer.length > 0) return answer;
+      missing += 1;
+      const detail = `position ${after.position + 1}, which was acknowledged, is not there`;
+      if (missing >= MISSING_ANSWERS) throw new KurrentLogError('LOST_EVENTS', stream, detail);
+      throw new Error(detail);
+    };
+    const page = await untilAnswered(stream, ask, { ...this.#patience, patienceMs });
     const leafHashes = this.#index.leafHashesAfter(after, page.length);
     for (const [index, event] of page.entries()) {
       const known = leafHashes[index];
       if (known !== undefined && equalBytes(known, event.leafHash)) continue;
       throw new KurrentLogError('FORKED', stream, `position ${event.position} is another event than it was`);
-    }
-    if (page.length === 0) {
-      const detail = `position ${after.position + 1}, which was acknowledged, is not there any more`;
-      throw new KurrentLogError('LOST_EVENTS', stream, detail);
     }
     return page;
   }
