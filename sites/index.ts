@@ -144,5 +144,6 @@ export {
   findSiteDirectories,
   type SiteDirectoryDamage,
   type SiteDirectoryVerification,
+  type VerifySiteOptions,
   verifySiteDirectory,
 } from './verify-site-directory.js';

@@ -124,11 +124,11 @@ test('is proven on its server, beside the running site, and names what was chang
   const { signal } = new AbortController();
   const onServer = { connectionString: keeper.connectionString, site: siteId as SiteId };
   assert.equal(findSiteDirectories(folder), [data]);
-  const proven = await verifySiteDirectory(data, signal, onServer);
+  const proven = await verifySiteDirectory(data, { signal, onServer });
   assert.equal(proven.damages, []);
   assert.is(proven.eventCount, (await readSite()).length);
   assert.ok(proven.signedEventCount > 0);
-  const [elsewhere] = (await verifySiteDirectory(data, signal)).damages;
+  const [elsewhere] = (await verifySiteDirectory(data, { signal })).damages;
   assert.is(elsewhere?.code, 'LOG_ON_SERVER');
   assert.is(await end(site, 'SIGTERM'), 0);
   await keeper.kill();
@@ -138,7 +138,7 @@ test('is proven on its server, beside the running site, and names what was chang
   );
   db.close();
   await keeper.start();
-  const [changed] = (await verifySiteDirectory(data, signal, onServer)).damages;
+  const [changed] = (await verifySiteDirectory(data, { signal, onServer })).damages;
   assert.is(changed?.code, 'CHECKPOINT_ROOT_MISMATCH');
 });
 

@@ -50,7 +50,7 @@ async function siteWith(folder: string) {
 test('a segment that the log knows and nobody deleted is missed by name', async () => {
   await using folder = await temporaryFolder();
   await using _log = await siteWith(folder.path);
-  const { damages, segmentCount } = await verifySiteDirectory(folder.path, never);
+  const { damages, segmentCount } = await verifySiteDirectory(folder.path, { signal: never });
   assert.is(segmentCount, 1);
   assert.equal(
     damages.map(damage => [damage.where, damage.code]),
@@ -61,7 +61,7 @@ test('a segment that the log knows and nobody deleted is missed by name', async 
 test('what a running site deletes while it is verified is no damage', async () => {
   await using folder = await temporaryFolder();
   await using log = await siteWith(folder.path);
-  const verifying = verifySiteDirectory(folder.path, never);
+  const verifying = verifySiteDirectory(folder.path, { signal: never });
   // After the log was read, which takes some ms here, and before it is asked again, which is 2 s later.
   await delay(800);
   await log.say({
@@ -85,7 +85,7 @@ test('an event of a newer version that has nothing to do with media is no damage
     ...{ occurredAtMs: 1, clockQuality: 'NTP', causationId: null, correlationId: null },
   };
   await log.append([{ stream: 'tomorrow', expected: 'any', events: [event] }]);
-  const { damages } = await verifySiteDirectory(folder.path, never);
+  const { damages } = await verifySiteDirectory(folder.path, { signal: never });
   assert.equal(
     damages.map(damage => damage.code),
     ['FILE_MISSING'],

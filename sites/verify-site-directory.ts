@@ -62,6 +62,13 @@ export interface LogOnServer {
   readonly site: SiteId;
 }
 
+export interface VerifySiteOptions {
+  readonly signal: AbortSignal;
+  readonly onServer?: LogOnServer | undefined;
+  /** How far it is with what may take long: the events of the log, and then the segments. */
+  readonly onProgress?: (what: 'events' | 'segments', done: number, total: number) => void;
+}
+
 /** What is proved of a log, wherever it is kept. */
 interface LogToProve extends AsyncDisposable {
   verify(): Promise<
@@ -77,13 +84,13 @@ interface LogToProve extends AsyncDisposable {
  */
 export async function verifySiteDirectory(
   directory: string,
-  signal: AbortSignal,
-  onServer?: LogOnServer,
+  options: VerifySiteOptions,
 ): Promise<SiteDirectoryVerification> {
+  const { signal, onServer } = options;
   const keyFile = siteLogKeyFileOf(directory);
   const key = existsSync(keyFile) ? createPrivateKey(readFileSync(keyFile)) : null;
   await using source =
-    onServer === undefined ? logInFile(directory, key, signal) : logOnServer(onServer, key, signal);
+    onServer === undefined ? logInFile(directory, key, options) : logOnServer(onServer, key, signal);
   const log = await source.verify();
   const damages: SiteDirectoryDamage[] = [...log.damages];
   const facts: MediaFacts = { byServer: new Map(), read: LOG_START };
@@ -91,9 +98,13 @@ export async function verifySiteDirectory(
   const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
   let segmentCount = 0;
   let mediaBytes = 0;
+  const segmentTotal = [...facts.byServer.values()].reduce((sum, { size }) => sum + size, 0);
   for (const [recordingServerId, sealed] of facts.byServer) {
+    const counted = counting(sealed.values(), segmentCount, done =>
+      options.onProgress?.('segments', done, segmentTotal),
+    );
     const dir = mediaDirectoryOf(directory, recordingServerId);
-    const media = await verifyMedia({ dir, sealedFacts: sealed.values(), deleted: new Set(), signal });
+    const media = await verifyMedia({ dir, sealedFacts: counted, deleted: new Set(), signal });
     segmentCount += media.checkedSegmentCount;
     mediaBytes += media.checkedBytes;
     for (const damage of media.damages) found.push({ ...damage, recordingServerId });
@@ -115,6 +126,19 @@ export async function verifySiteDirectory(
     ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
     ...{ signedEventCount: log.signedCount, segmentCount, mediaBytes, damages },
   };
+}
+
+function* counting<Item>(
+  items: Iterable<Item>,
+  before: number,
+  tell: (done: number) => void,
+): Iterable<Item> {
+  let done = before;
+  for (const item of items) {
+    yield item;
+    done += 1;
+    tell(done);
+  }
 }
 
 /** What must be there. Memory is that of what is held now, not of all that ever was. */
@@ -146,13 +170,20 @@ async function readMediaFacts(
   }
 }
 
-function logInFile(directory: string, key: KeyObject | null, signal: AbortSignal): LogToProve {
+function logInFile(
+  directory: string,
+  key: KeyObject | null,
+  { signal, onProgress }: VerifySiteOptions,
+): LogToProve {
   const file = siteLogFileOf(directory);
   if (!existsSync(file)) return logElsewhere;
   let reader: SiteLogFile | null = null;
   return {
     async verify() {
-      const log = await verifySiteLog({ file, key, signal });
+      const log = await verifySiteLog({
+        ...{ file, key, signal },
+        onProgress: (done, total) => onProgress?.('events', done, total),
+      });
       const damages = log.damages.map(({ code, epoch, position, detail }) => ({
         ...{ where: 'log', code },
         detail: position === null ? detail : `position ${epoch}/${position}: ${detail}`,

@@ -6,6 +6,7 @@ import {
   type SiteDirectoryVerification,
   siteLogFileOf,
   siteLogRootAt,
+  type VerifySiteOptions,
   verifySiteDirectory,
 } from '@holdfast/sites';
 import { openDatabaseAsItIs } from '../postgres/database.js';
@@ -17,8 +18,9 @@ import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js'
 import { ProgressLine } from './progress-line.js';
 
 /**
- * `holdfast verify DIR` or, for a log that is on a server, `holdfast verify FILE`: proves every site's data at or below a folder, what each central there has taken in, and that every
- * log is the same wherever it is kept; names what is damaged. Returns the exit code.
+ * `holdfast verify DIR` or, for a log that is on a server, `holdfast verify FILE`: proves every site's data at or below a folder,
+ * what each central there has taken in, and that every log is the same wherever it is kept; names what is damaged. Returns the
+ * exit code.
  */
 export async function verifyCommand(directory: string, options: { readonly json: boolean }): Promise<number> {
   const configured = existsSync(directory) && statSync(directory).isFile();
@@ -40,7 +42,7 @@ export async function verifyCommand(directory: string, options: { readonly json:
   const signal = processLifetime();
   const sites: SiteDirectoryVerification[] = [];
   for (const siteDirectory of directories) {
-    const site = await verifySiteDirectory(siteDirectory, signal, onServer || undefined);
+    const site = await verifySite(siteDirectory, { signal, onServer: onServer || undefined });
     sites.push(site);
     say(describeSite(site));
   }
@@ -68,6 +70,16 @@ export async function verifyCommand(directory: string, options: { readonly json:
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
   return proven ? 0 : EXIT_NO;
+}
+
+async function verifySite(
+  directory: string,
+  options: Pick<VerifySiteOptions, 'signal' | 'onServer'>,
+): Promise<SiteDirectoryVerification> {
+  using progress = new ProgressLine();
+  const onProgress: VerifySiteOptions['onProgress'] = (what, done, total) =>
+    progress.show(`${directory}: ${what}`, done, total);
+  return await verifySiteDirectory(directory, { ...options, onProgress });
 }
 
 interface DatabaseToVerify {

@@ -182,4 +182,13 @@ test('never throws, whatever byte of the file is flipped', async () => {
   }
 });
 
+test('tells how far it is, and ends when it is told to', async () => {
+  const told: number[][] = [];
+  await verifySiteLog({ file: genuine, key, onProgress: (done, total) => told.push([done, total]) });
+  assert.equal(told, [[EVENTS + 1, EVENTS + 1]]);
+  const signal = AbortSignal.abort(new Error('enough'));
+  const error = await verifySiteLog({ file: genuine, key, signal }).catch(reason => reason);
+  assert.is(error.message, 'enough');
+});
+
 test.run();

@@ -94,6 +94,8 @@ export async function verifySiteLog(options: {
   /** The site's Ed25519 key, public or private; null to leave signatures unchecked. */
   readonly key: KeyObject | null;
   readonly signal?: AbortSignal;
+  /** Told after each page, with the number of events that were proved, and of all there should be. */
+  readonly onProgress?: (done: number, total: number) => void;
 }): Promise<SiteLogVerification> {
   const { file } = options;
   const damages = new DamageList();
@@ -106,7 +108,7 @@ export async function verifySiteLog(options: {
       checkStructure(db, damages);
       const checkpoints = readCheckpoints(db, site, options.key, damages);
       const log = { site, epochs: readEpochs(db, file), checkpoints };
-      const proved = await proveEvents(db, log, damages, options.signal);
+      const proved = await proveEvents(db, log, damages, options);
       checkRevisions(db, damages);
       return { file, ...proved, checkpointCount: checkpoints.length, damages: damages.named };
     } finally {
@@ -170,12 +172,14 @@ async function proveEvents(
   db: DatabaseSync,
   log: LogToProve,
   damages: DamageList,
-  signal: AbortSignal | undefined,
+  { signal, onProgress }: Pick<Parameters<typeof verifySiteLog>[0], 'signal' | 'onProgress'>,
 ): Promise<ProvedEvents> {
   const page = db.prepare(
     `SELECT ${EVENT_COLUMNS} FROM event WHERE key > ? ORDER BY key LIMIT ${PAGE_EVENTS}`,
   );
   const proof = new LogProof(log, damages);
+  const total = log.epochs.reduce((sum, { size, keptAfter }) => sum + size - keptAfter, 0);
+  let done = 0;
   for (let after = Number.MIN_SAFE_INTEGER; ; ) {
     signal?.throwIfAborted();
     const rows = page.all(after) as unknown as readonly EventRow[];
@@ -183,6 +187,8 @@ async function proveEvents(
     if (last === undefined) break;
     for (const row of rows) proof.take(row);
     after = last.key;
+    done += rows.length;
+    onProgress?.(done, total);
     // A large log takes minutes; whoever shares this thread gets a turn between pages.
     await new Promise(resolve => setImmediate(resolve));
   }

@@ -58,7 +58,7 @@ test('a subject is erased, no byte of the log before changes, and the log is pro
     events.map(event => Buffer.from(event.leafHash).toString('hex'));
   assert.equal(leaves(after.events.slice(0, before.events.length)), leaves(before.events));
   assert.is(after.events.at(-1)!.type, 'SubjectErased');
-  assert.equal((await verifySiteDirectory(directory, AbortSignal.timeout(30_000))).damages, []);
+  assert.equal((await verifySiteDirectory(directory, { signal: AbortSignal.timeout(30_000) })).damages, []);
   const again = await eraseSubject(directory, { subject: `alarm-${alarmId}` }, logger);
   assert.is(again.accepted ? 'accepted' : again.code, 'SUBJECT_NOT_FOUND');
 });
