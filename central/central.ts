@@ -16,6 +16,7 @@ import {
   type ReplicaIntake,
   type ReplicaReader,
   RetrievalService,
+  registerSubjectKeyService,
 } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
 import {
@@ -57,6 +58,7 @@ import { FactsWatch } from './link/facts-watch.js';
 import { createOriginKeys } from './link/origin-keys.js';
 import { OutageWatch } from './link/outage-watch.js';
 import { createCentralMediaDirectory } from './media-gateway/central-media-directory.js';
+import { destroyErasedKeys, destroyingErasedKeys } from './personal/erased-keys.js';
 import { type Database, openDatabase } from './postgres/database.js';
 import type { Sql } from './postgres/sql.js';
 import { projectionAlarms } from './projection-alarms.js';
@@ -208,7 +210,9 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   const answers = new AnswerWatch();
   const replicas = createPostgresReplicaReader(sql);
   const relayed = new RelayedReplicas({ own: servers.siteId, replicas });
-  const intake = relayed.watch(answers.watch(createPostgresReplicaIntake(sql)));
+  await destroyErasedKeys(sql, servers.subjectKeys);
+  const watched = relayed.watch(answers.watch(createPostgresReplicaIntake(sql)));
+  const intake = destroyingErasedKeys(watched, servers.subjectKeys);
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
   const projections = new Projections({
     ...{ sql, ownSite: servers.siteId, models: readModels, now: Date.now, random: Math.random },
@@ -315,6 +319,10 @@ async function listen(
   );
   replication.register(grpc);
   grpc.addService(channels.definition, channels.implementation);
+  registerSubjectKeyService(grpc, {
+    ...{ sink: servers.subjectKeys, logger },
+    enrolled: site => servers.management.state.site.children.has(site),
+  });
   return (await grpc.listen(address)).port;
 }
 

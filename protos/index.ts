@@ -1,4 +1,10 @@
 export {
+  SubjectKeysClient,
+  type WireOfferAnswer,
+  type WireOfferRequest,
+  type WireSubjectKey,
+} from './holdfast/keys/v1/subject-keys.js';
+export {
   ReplicationClient,
   type WireAck,
   type WireBatch,

@@ -6,6 +6,7 @@ import {
   type RelayedLogs,
   runMediaChannel,
   runReplication,
+  runSubjectKeyOffers,
 } from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import type { ParentConfiguration } from './configuration/site-configuration.js';
@@ -31,7 +32,7 @@ export interface ParentReport {
 /** What a site or a central does for its parent: facts up, wishes down, and media when they are asked for. */
 export function reportToParent(report: ParentReport): readonly Task[] {
   const { parent, credentials, servers, acknowledgements, relayed, logger } = report;
-  const { siteId, log, keys, management, recordingServers } = servers;
+  const { siteId, log, keys, subjectKeys, management, recordingServers } = servers;
   const redialMsMax = parent.reconnectSecondsMax * 1000;
   const actor = `site:${siteId}`;
   const peer = { parent, credentials, software: SOFTWARE, random: Math.random, logger };
@@ -56,6 +57,7 @@ export function reportToParent(report: ParentReport): readonly Task[] {
       }
       await runReplication(replication, signal);
     },
+    signal => runSubjectKeyOffers({ ...peer, source: subjectKeys }, signal),
     ...[...recordingServers].map(
       ([recordingServerId, source]): Task =>
         signal =>

@@ -61,7 +61,11 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   );
   const newId = newUuid<EventId>;
   const subjectKeys = stack.use(
-    SubjectKeys.open({ file: subjectKeyFileOf(dataDirectory), sealingKeyPem: keys.sealingKeyPem }),
+    SubjectKeys.open({
+      file: subjectKeyFileOf(dataDirectory),
+      sealingKeyPem: keys.sealingKeyPem,
+      site: siteId,
+    }),
   );
   const folds = new FoldFiles({ directory: foldDirectoryOf(dataDirectory), logger });
   const management = await ManagementServer.open({

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { decodeEventData, placeOf, type RecordedEvent } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
 import {
   loadSiteKeys,
   readSiteLogFile,
@@ -23,7 +24,7 @@ export async function logTailCommand(
   const file = logFileOrReport(directory);
   if (file === null) return EXIT_WRONG_USE;
   using log = readSiteLogFile(file);
-  using reader = openReader(directory);
+  using reader = openReader(directory, log.head().site);
   const lifetime = processLifetime();
   let after = log.placeBeforeLast(options.lines);
   while (!lifetime.aborted) {
@@ -45,7 +46,7 @@ export function logShowCommand(directory: string, options: { readonly stream: st
   const file = logFileOrReport(directory);
   if (file === null) return EXIT_WRONG_USE;
   using log = readSiteLogFile(file);
-  using reader = openReader(directory);
+  using reader = openReader(directory, log.head().site);
   let afterRevision: number | null = null;
   for (;;) {
     const events: readonly RecordedEvent[] = log.readStream({
@@ -75,11 +76,11 @@ interface Reader extends Disposable {
 }
 
 /** A copy of a log without its keys is shown as it stands. */
-function openReader(directory: string): Reader {
+function openReader(directory: string, site: SiteId): Reader {
   if (!existsSync(subjectKeyFileOf(directory)))
     return { revealJson: json => json, [Symbol.dispose]: () => undefined };
   const { sealingKeyPem } = loadSiteKeys(directory);
-  return SubjectKeys.open({ file: subjectKeyFileOf(directory), sealingKeyPem });
+  return SubjectKeys.open({ file: subjectKeyFileOf(directory), sealingKeyPem, site });
 }
 
 function writeLine(event: RecordedEvent, reader: Reader): void {

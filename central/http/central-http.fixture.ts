@@ -12,6 +12,7 @@ import type {
   RecordingServerId,
   RetrievalId,
   SiteCommand,
+  SiteId,
 } from '@holdfast/schema';
 import { generateSealingKey, SubjectKeys } from '@holdfast/sites';
 import type { ApiPorts, CommandOutcome, LinkView } from '../api/api-ports.js';
@@ -63,7 +64,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   const site: FixtureSite = { silent: false, links: new Map() };
   const personal = SubjectKeys.open({
     file: path.join(directory, 'subject-keys.sqlite'),
-    sealingKeyPem: generateSealingKey().privateKeyPem,
+    ...{ site: own.site, sealingKeyPem: generateSealingKey().privateKeyPem },
   });
   const ports = fixturePorts(own, child, site, takeIn, personal);
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
@@ -113,7 +114,7 @@ function fixturePorts(
         const issued = { commandId, targetSiteId: siteId, command, notAfterMs: null };
         await takeIn(own.event(`wishes-${siteId}`, { type: 'CommandIssued', data: issued }, { actor }));
         if (site.silent) return { commandId, state: 'PENDING' };
-        const facts = factsOf(command, personal);
+        const facts = factsOf(command, personal, own.site);
         if (facts === null) {
           return { commandId, state: 'REJECTED', code: 'NOTHING_ASKED', message: 'so already' };
         }
@@ -156,7 +157,7 @@ interface Fact {
 }
 
 /** What a site that agrees to everything would write. */
-function factsOf(command: SiteCommand, keys: SubjectKeys): readonly Fact[] | null {
+function factsOf(command: SiteCommand, keys: SubjectKeys, site: SiteId): readonly Fact[] | null {
   switch (command.kind) {
     case 'RaiseAlarm': {
       const { kind: _, ...data } = command;
@@ -185,7 +186,7 @@ function factsOf(command: SiteCommand, keys: SubjectKeys): readonly Fact[] | nul
     case 'EraseSubject': {
       const { subject } = command;
       const keyIds = [...keys.keyIdsOf(subject)];
-      keys.destroy(keyIds);
+      keys.destroy({ maker: site, subject, keyIds });
       return [{ stream: `subject-${subject}`, event: { type: 'SubjectErased', data: { subject, keyIds } } }];
     }
     default:

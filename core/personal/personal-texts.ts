@@ -1,4 +1,4 @@
-import type { SiteCommand, Subject } from '@holdfast/schema';
+import type { SiteCommand, SiteId, Subject } from '@holdfast/schema';
 
 /** Seals texts about people before they enter a log, and opens them for those who may see them. */
 export interface PersonalTexts {
@@ -14,9 +14,14 @@ export interface PersonalTexts {
 
 /** The keys that can be destroyed. */
 export interface SubjectKeyRing {
-  /** Of a subject, as far as they are held here. */
+  /** Of a subject, as far as this site made them: only their maker can say that they are erased. */
   keyIdsOf(subject: Subject): readonly string[];
-  destroy(keyIds: readonly string[]): void;
+  /** Destroys those of the keys that this maker made, and no other. */
+  destroy(erased: {
+    readonly maker: SiteId;
+    readonly subject: Subject;
+    readonly keyIds: readonly string[];
+  }): void;
 }
 
 /** Of an event's envelope. A name that is too long for it stands there as a pseudonym. */

@@ -75,7 +75,7 @@ function addHardware(recordingServerId: RecordingServerId) {
 const keyIds = new Map<string, string[]>();
 const keys: SubjectKeyRing = {
   keyIdsOf: subject => keyIds.get(subject) ?? [],
-  destroy: destroyed => {
+  destroy: ({ keyIds: destroyed }) => {
     for (const [subject, ids] of keyIds)
       keyIds.set(
         subject,

@@ -285,7 +285,7 @@ export class ManagementServer {
   #destroyKeys(recorded: RecordedEvent): void {
     const event = readEventData(recorded);
     if (!(event instanceof EventDecodeError) && event.type === 'SubjectErased') {
-      this.#options.subjectKeys.destroy(event.data.keyIds);
+      this.#options.subjectKeys.destroy({ ...event.data, maker: this.#options.siteId });
     }
   }
 

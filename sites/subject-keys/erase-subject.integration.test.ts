@@ -27,7 +27,11 @@ const servers = (baseDirectory: string, id: SiteId) =>
 
 function read(directory: string): { readonly events: readonly RecordedEvent[]; readonly comment: string } {
   using log = readSiteLogFile(siteLogFileOf(directory));
-  using keys = SubjectKeys.open({ file: subjectKeyFileOf(directory), ...loadSiteKeys(directory) });
+  using keys = SubjectKeys.open({
+    file: subjectKeyFileOf(directory),
+    ...loadSiteKeys(directory),
+    site: log.head().site,
+  });
   const events = log.read({ after: LOG_START, limit: 1000 });
   const commented = events.find(event => event.type === 'AlarmCommented')!;
   return { events, comment: JSON.parse(keys.revealJson(Buffer.from(commented.data).toString())).comment };

@@ -24,7 +24,11 @@ export async function eraseSubject(
   const file = siteLogFileOf(dataDirectory);
   const siteId = siteOf(file);
   await using log = await openSqliteSiteLog({ file, site: siteId, now: Date.now, signingKey });
-  using subjectKeys = SubjectKeys.open({ file: subjectKeyFileOf(dataDirectory), sealingKeyPem });
+  using subjectKeys = SubjectKeys.open({
+    file: subjectKeyFileOf(dataDirectory),
+    sealingKeyPem,
+    site: siteId,
+  });
   const subject = 'subject' in who ? who.subject : subjectKeys.subjectOfUser(who.userName);
   const management = await ManagementServer.open({
     ...{ log, siteId, now: Date.now, newId: () => v7() as EventId, logger, subjectKeys },

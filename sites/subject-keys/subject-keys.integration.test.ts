@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { actorOfUser } from '@holdfast/core';
-import { isSealed, Subject } from '@holdfast/schema';
+import { isSealed, type SiteId, Subject } from '@holdfast/schema';
+import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { generateSealingKey } from '../credentials/sealed-credentials.js';
@@ -12,6 +13,7 @@ import { ERASED_TEXT, FOREIGN_TEXT, SubjectKeys } from './subject-keys.js';
 const test = suite('subject keys');
 const alarm = 'alarm-0198c4a5-90f2-7c8d-b19e-0a1b2c3d4e5f';
 const other = 'alarm-0198c4a5-90f2-7c8d-b19e-0a1b2c3d4e60';
+const site = v7() as SiteId;
 const text = 'The man in the red coat is "Jörg" \\ 🎥';
 const { privateKeyPem: sealingKeyPem } = generateSealingKey();
 
@@ -20,7 +22,7 @@ async function temporary() {
   const file = path.join(folder.path, 'keys', 'subject-keys.sqlite');
   return {
     file,
-    open: () => SubjectKeys.open({ file, sealingKeyPem }),
+    open: () => SubjectKeys.open({ file, sealingKeyPem, site }),
     [Symbol.asyncDispose]: folder[Symbol.asyncDispose],
   };
 }
@@ -51,7 +53,7 @@ test('what is erased can be read by nobody any more, and what is sealed afterwar
   const wrapped = wrappedKeysIn(file, alarm);
   assert.is(wrapped.length, 1);
   assert.ok((await readFile(file)).includes(wrapped[0]!));
-  keys.destroy(keys.keyIdsOf(alarm));
+  keys.destroy({ maker: site, subject: alarm, keyIds: keys.keyIdsOf(alarm) });
   assert.not.ok((await readFile(file)).includes(wrapped[0]!), 'the file still holds the wrapped key');
   assert.is(keys.reveal(`said: ${first}`), `said: ${ERASED_TEXT}`);
   assert.is(keys.reveal(unconcerned), text);
@@ -85,7 +87,7 @@ test('the file is for its owner alone, and opens nothing without the key of the 
     token = keys.seal(alarm, text);
   }
   assert.is((await stat(file)).mode & 0o777, 0o600);
-  using stolen = SubjectKeys.open({ file, sealingKeyPem: generateSealingKey().privateKeyPem });
+  using stolen = SubjectKeys.open({ file, sealingKeyPem: generateSealingKey().privateKeyPem, site });
   assert.throws(() => stolen.reveal(token));
 });
 
@@ -101,7 +103,7 @@ test('a user is a pseudonym that is always the same, and an actor whose name can
   assert.is(actorOfUser(keys, 'ann'), actor);
   assert.is(keys.reveal(actor), 'user:ann');
   assert.is(actorOfUser(keys, 'a'.repeat(200)), `user:${keys.subjectOfUser('a'.repeat(200))}`);
-  keys.destroy(keys.keyIdsOf(subject));
+  keys.destroy({ maker: site, subject, keyIds: keys.keyIdsOf(subject) });
   assert.is(keys.reveal(actor), `user:${ERASED_TEXT}`);
 });
 

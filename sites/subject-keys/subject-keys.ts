@@ -11,7 +11,8 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { PersonalTexts, SubjectKeyRing } from '@holdfast/core';
-import { replaceSealed, type Subject, sealedToken } from '@holdfast/schema';
+import type { OfferedKey, SubjectKeySink, SubjectKeySource } from '@holdfast/interconnect';
+import { replaceSealed, type SiteId, type Subject, sealedToken } from '@holdfast/schema';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -31,10 +32,15 @@ const tables = `
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     key_id TEXT NOT NULL UNIQUE,
     subject TEXT NOT NULL,
-    -- The site that made it; only its maker seals with it. NULL: this one.
-    origin TEXT,
+    -- The site that made it: it alone seals with it, and says that it is erased.
+    maker TEXT NOT NULL,
     -- Nonce, ciphertext, tag under the wrapping key. NULL once it was destroyed: the row says so for ever.
     wrapped BLOB
+  ) STRICT;
+  -- How far the keys of each child were heard of, by the child's own count.
+  CREATE TABLE IF NOT EXISTS child_keys (
+    site TEXT PRIMARY KEY,
+    heard_up_to INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX IF NOT EXISTS subject_key_subject ON subject_key (subject);
 `;
@@ -49,8 +55,11 @@ interface CipherKeys {
  * under a key of the site, so that a copy of the file alone opens nothing. To erase is to destroy the key; the file then overwrites
  * it (SQLite's `secure_delete`, without a write-ahead log that would keep it).
  */
-export class SubjectKeys implements PersonalTexts, SubjectKeyRing, Disposable {
+export class SubjectKeys
+  implements PersonalTexts, SubjectKeyRing, SubjectKeySource, SubjectKeySink, Disposable
+{
   readonly #db: DatabaseSync;
+  readonly #site: SiteId;
   readonly #wrapping: Buffer;
   readonly #pseudonyms: Buffer;
   readonly #ofSubject: StatementSync;
@@ -59,27 +68,32 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, Disposable {
   /** The key to seal with, by subject. */
   readonly #current = new Map<Subject, string>();
 
-  private constructor(db: DatabaseSync, sealingKeyPem: string) {
+  private constructor(db: DatabaseSync, sealingKeyPem: string, site: SiteId) {
     this.#db = db;
+    this.#site = site;
     const secret = createPrivateKey(sealingKeyPem).export({ type: 'pkcs8', format: 'der' });
     this.#wrapping = derived(secret, 'holdfast subject keys 1');
     this.#pseudonyms = derived(secret, 'holdfast subject pseudonyms 1');
     this.#ofSubject = db.prepare(
-      'SELECT key_id, origin FROM subject_key WHERE subject = ? AND wrapped IS NOT NULL ORDER BY seq',
+      'SELECT key_id FROM subject_key WHERE subject = ? AND maker = ? AND wrapped IS NOT NULL ORDER BY seq',
     );
     this.#byId = db.prepare('SELECT wrapped FROM subject_key WHERE key_id = ?');
   }
 
   /** Creates the file (mode 0600) when it is not there. */
-  static open(options: { readonly file: string; readonly sealingKeyPem: string }): SubjectKeys {
-    const { file, sealingKeyPem } = options;
+  static open(options: {
+    readonly file: string;
+    readonly sealingKeyPem: string;
+    readonly site: SiteId;
+  }): SubjectKeys {
+    const { file, sealingKeyPem, site } = options;
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
     try {
       chmodSync(file, 0o600);
       db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON');
       db.exec(tables);
-      return new SubjectKeys(db, sealingKeyPem);
+      return new SubjectKeys(db, sealingKeyPem, site);
     } catch (error) {
       db.close();
       throw error;
@@ -111,16 +125,62 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, Disposable {
   }
 
   keyIdsOf(subject: Subject): readonly string[] {
-    return this.#ofSubject.all(subject).map(row => row.key_id as string);
+    return this.#ofSubject.all(subject, this.#site).map(row => row.key_id as string);
   }
 
-  destroy(keyIds: readonly string[]): void {
-    const destroy = this.#db.prepare('UPDATE subject_key SET wrapped = NULL WHERE key_id = ?');
+  destroy({ maker, subject, keyIds }: Parameters<SubjectKeyRing['destroy']>[0]): void {
+    // Also one that has not come yet: when it comes it is known to be destroyed.
+    const destroy = this.#db.prepare(
+      `INSERT INTO subject_key (key_id, subject, maker) VALUES (?, ?, ?)
+       ON CONFLICT (key_id) DO UPDATE SET wrapped = NULL WHERE maker = excluded.maker`,
+    );
     for (const keyId of keyIds) {
-      destroy.run(keyId);
+      destroy.run(keyId, subject, maker);
       this.#known.get(keyId)?.cipher.fill(0);
       this.#known.delete(keyId);
-      for (const [subject, current] of this.#current) if (current === keyId) this.#current.delete(subject);
+      if (this.#current.get(subject) === keyId) this.#current.delete(subject);
+    }
+  }
+
+  keysAfter(count: number, limit: number) {
+    const rows = this.#db
+      .prepare(
+        'SELECT seq, key_id, subject, maker, wrapped FROM subject_key WHERE seq > ? ORDER BY seq LIMIT ?',
+      )
+      .all(count, limit);
+    const keys = rows.flatMap(({ key_id, subject, maker, wrapped }) => {
+      if (wrapped === null) return [];
+      const keyId = key_id as string;
+      const key = this.#unwrap(keyId, wrapped as Uint8Array);
+      return [{ keyId, subject: subject as Subject, maker: maker as SiteId, key }];
+    });
+    return { keys, upTo: (rows.at(-1)?.seq as number | undefined) ?? count };
+  }
+
+  heardUpTo(child: SiteId): number {
+    const row = this.#db.prepare('SELECT heard_up_to FROM child_keys WHERE site = ?').get(child);
+    return (row?.heard_up_to as number | undefined) ?? 0;
+  }
+
+  take(child: SiteId, { keys, upTo }: { readonly keys: readonly OfferedKey[]; readonly upTo: number }): void {
+    const insert = this.#db.prepare(
+      'INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?, ?, ?, ?) ON CONFLICT (key_id) DO NOTHING',
+    );
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      for (const { keyId, subject, maker, key } of keys) {
+        // Nobody else makes keys of this site.
+        if (maker !== this.#site) insert.run(keyId, subject, maker, this.#wrap(keyId, key));
+      }
+      this.#db
+        .prepare(
+          'INSERT INTO child_keys (site, heard_up_to) VALUES (?, ?) ON CONFLICT (site) DO UPDATE SET heard_up_to = max(heard_up_to, excluded.heard_up_to)',
+        )
+        .run(child, upTo);
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
     }
   }
 
@@ -131,8 +191,8 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, Disposable {
   #sealingKeyOf(subject: Subject): string {
     const current = this.#current.get(subject);
     if (current !== undefined) return current;
-    const own = this.#ofSubject.all(subject).find(row => row.origin === null);
-    const keyId = (own?.key_id as string | undefined) ?? this.#newKey(subject);
+    const [known] = this.keyIdsOf(subject);
+    const keyId = known ?? this.#newKey(subject);
     if (this.#current.size >= REMEMBERED_KEYS_MAX) this.#current.clear();
     this.#current.set(subject, keyId);
     return keyId;
@@ -141,8 +201,8 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, Disposable {
   #newKey(subject: Subject): string {
     const keyId = randomUUID();
     this.#db
-      .prepare('INSERT INTO subject_key (key_id, subject, wrapped) VALUES (?, ?, ?)')
-      .run(keyId, subject, this.#wrap(keyId, randomBytes(KEY_BYTES)));
+      .prepare('INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?, ?, ?, ?)')
+      .run(keyId, subject, this.#site, this.#wrap(keyId, randomBytes(KEY_BYTES)));
     return keyId;
   }
 
@@ -176,7 +236,7 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, Disposable {
     return keys;
   }
 
-  #wrap(keyId: string, key: Buffer): Buffer {
+  #wrap(keyId: string, key: Uint8Array): Buffer {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(CIPHER, this.#wrapping, nonce).setAAD(Buffer.from(keyId));
     return Buffer.concat([nonce, cipher.update(key), cipher.final(), cipher.getAuthTag()]);
