@@ -37,6 +37,7 @@ import {
   verifyNote,
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
+import { alarmsByCause } from './alarm-by-cause.js';
 import { AnswerWatch } from './command/answer-watch.js';
 import { createSiteCommandGateway } from './command/site-command-gateway.js';
 import type { CentralConfiguration } from './configuration/central-configuration.js';
@@ -52,6 +53,7 @@ import {
   readReplicaCursor,
 } from './intake/postgres-replica-intake.js';
 import { createPostgresReplicaReader } from './intake/postgres-replica-reader.js';
+import { alarmingLinks } from './link/alarming-links.js';
 import { enrolChildSites } from './link/child-sites.js';
 import { createEmulatedLinkControl } from './link/emulated-link-control.js';
 import { FactsWatch } from './link/facts-watch.js';
@@ -61,7 +63,6 @@ import { createCentralMediaDirectory } from './media-gateway/central-media-direc
 import { destroyErasedKeys, destroyingErasedKeys } from './personal/erased-keys.js';
 import { type Database, openDatabase } from './postgres/database.js';
 import type { Sql } from './postgres/sql.js';
-import { projectionAlarms } from './projection-alarms.js';
 import { Freshness } from './read-models/freshness.js';
 import { projectionReporter } from './read-models/projection-reporter.js';
 import { Projections } from './read-models/projections.js';
@@ -217,7 +218,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   const projections = new Projections({
     ...{ sql, ownSite: servers.siteId, models: readModels, now: Date.now, random: Math.random },
     feedGrown: await listenFor(sql, FEED_CHANNEL),
-    reports: projectionReporter({ logger, raiseAlarm: projectionAlarms(servers, logger) }),
+    reports: projectionReporter({ logger, raiseAlarm: alarmsByCause(servers, logger) }),
   });
   const channels = stack.use(
     createMediaChannelService({
@@ -303,7 +304,11 @@ async function listen(
 ): Promise<number> {
   const replication = stack.use(
     createReplicationService({
-      ...{ intake, replicas, log: servers.log, links, logger, sha256 },
+      ...{ intake, replicas, log: servers.log, logger, sha256 },
+      links: alarmingLinks(links, {
+        nameOf: site => nameOfSite(sql, site),
+        raiseAlarm: alarmsByCause(servers, logger),
+      }),
       ...(above === null ? {} : { above }),
       ...{
         now: Date.now,
@@ -389,4 +394,10 @@ async function sealForSite(
   const [row] = await sql<{ sealingPublicKey: string | null }[]>`
     select sealing_public_key from site where id = ${site}`;
   return row?.sealingPublicKey ? sealCredentials(credentials, row.sealingPublicKey) : null;
+}
+
+/** As the read models know it; its id while they do not. */
+async function nameOfSite(sql: Sql, site: SiteId): Promise<string> {
+  const [row] = await sql<{ name: string }[]>`select name from site where id = ${site}`;
+  return row?.name ?? site;
 }

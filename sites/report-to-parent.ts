@@ -1,3 +1,4 @@
+import type { PulledHistory } from '@holdfast/core';
 import {
   type Acknowledgements,
   dialParent,
@@ -26,12 +27,14 @@ export interface ParentReport {
   readonly acknowledgements: Acknowledgements;
   /** The logs of the sites below this one. */
   readonly relayed?: RelayedLogs;
+  /** The parent holds history that the log has lost: `ReplicationOptions`. */
+  readonly onLostHistory?: (history: PulledHistory) => Promise<void>;
   readonly logger: Logger;
 }
 
 /** What a site or a central does for its parent: facts up, wishes down, and media when they are asked for. */
 export function reportToParent(report: ParentReport): readonly Task[] {
-  const { parent, credentials, servers, acknowledgements, relayed, logger } = report;
+  const { parent, credentials, servers, acknowledgements, relayed, onLostHistory, logger } = report;
   const { siteId, log, keys, subjectKeys, management, recordingServers } = servers;
   const redialMsMax = parent.reconnectSecondsMax * 1000;
   const actor = `site:${siteId}`;
@@ -46,6 +49,7 @@ export function reportToParent(report: ParentReport): readonly Task[] {
         pinFirstKey(management, { siteId: site, publicKey }, actor),
     },
     ...(relayed === undefined ? {} : { relayed }),
+    ...(onLostHistory === undefined ? {} : { onLostHistory }),
     backoffMsMax: redialMsMax,
   };
   const mediaChannel = { ...peer, siteId, monotonicMs: () => performance.now(), redialMsMax };

@@ -7,6 +7,11 @@ export function siteLogFileOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'log', SITE_LOG_FILE_NAME);
 }
 
+/** What the parent gives back of a log that has lost it, until the log has it. */
+export function pulledHistoryFileOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'pulled-history.part');
+}
+
 /** Where a site whose log is on a server keeps what it knows of it. It may be deleted while the site does not run. */
 export function kurrentIndexFileOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'log', 'kurrent-index.sqlite');

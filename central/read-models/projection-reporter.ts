@@ -1,17 +1,11 @@
 import type { Logger } from 'pino';
+import type { CausedAlarm } from '../alarm-by-cause.js';
 import type { ProjectionReports } from './projections.js';
-
-export interface ProjectionAlarm {
-  /** The same for the same trouble: it is raised once, also when it is met again after a restart. */
-  readonly cause: string;
-  readonly name: string;
-  readonly message: string;
-}
 
 /** Writes to the log what happens to projections, and raises an alarm for what a person must look at. */
 export function projectionReporter(options: {
   readonly logger: Logger;
-  readonly raiseAlarm: (alarm: ProjectionAlarm) => void;
+  readonly raiseAlarm: (alarm: CausedAlarm) => void;
 }): ProjectionReports {
   const { logger, raiseAlarm } = options;
   /** One alarm for each projection until this process ends; what else is put aside is in the quarantine to see. */

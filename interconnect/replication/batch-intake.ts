@@ -38,6 +38,8 @@ export interface BatchIntakeOptions {
 }
 
 export interface StoredBatches {
+  /** What was held before. */
+  readonly before: LogPlace;
   readonly place: LogPlace;
   readonly eventCount: number;
   /** The newest checkpoint that was reached: what is proved up to there may be acknowledged. */
@@ -160,6 +162,7 @@ export class BatchIntake {
   async #store({ events, rawByteLength, after, reached, refusal }: AcceptedGroup): Promise<void> {
     const { key, fence, intake, credit, onStored, onRefusal } = this.#options;
     let stop = refusal;
+    const before = placeOf(this.#durable);
     if (events.length > 0 || reached !== null) {
       const batch = { site: key.origin, fence, before: this.#durable, after, events };
       const outcome = await intake.commit(reached === null ? batch : { ...batch, checkpoint: reached });
@@ -169,7 +172,7 @@ export class BatchIntake {
     credit.release(rawByteLength);
     if (this.#isClosed) return;
     if (stop !== null) return onRefusal(stop);
-    onStored({ place: placeOf(after), eventCount: events.length, reached });
+    onStored({ before, place: placeOf(after), eventCount: events.length, reached });
   }
 }
 

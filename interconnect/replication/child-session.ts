@@ -3,6 +3,7 @@ import type { SiteId } from '@holdfast/schema';
 import { ReceivedCredit } from './credit-window.js';
 import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, HEARTBEATS_MISSED_MAX } from './heartbeat.js';
 import { LogSender } from './log-sender.js';
+import { findLostHistory, HistoryNotOursError } from './lost-history.js';
 import { type OfferedLog, offerOwnLog } from './offered-log.js';
 import { FalseReceiptError, ReceiptKeeper } from './receipt-keeper.js';
 import type { ParentDuplex } from './replication-duplex.js';
@@ -11,11 +12,13 @@ import {
   type AckFrame,
   type ChildFrame,
   type EpochHead,
+  type HistoryFrame,
   type ParentFrame,
   type RefusedFrame,
   ReplicationProtocolError,
   type ReplicationRefusal,
   type WantFrame,
+  type WantHistoryFrame,
   type WelcomeFrame,
 } from './replication-frame.js';
 import type { ReplicationOptions } from './replication-options.js';
@@ -60,6 +63,7 @@ class ChildSession {
   #receipts: ReceiptKeeper | null = null;
   #wasEstablished = false;
   #asksForWishes = false;
+  #asksForHistory: ((frame: HistoryFrame) => void) | null = null;
   #silentBeats = 0;
   #unacknowledgedBeats = 0;
   #stopDialling: () => void = () => undefined;
@@ -169,7 +173,11 @@ class ChildSession {
         void this.#guard(() => this.#replicate(frame));
         return;
       case 'history':
-        throw new ReplicationProtocolError('history that was not asked for');
+        if (this.#asksForHistory === null)
+          throw new ReplicationProtocolError('history that was not asked for');
+        this.#asksForHistory(frame);
+        this.#asksForHistory = null;
+        return;
     }
   }
 
@@ -233,7 +241,9 @@ class ChildSession {
     }
     const refusal = await sender.want(want);
     if (this.#over.signal.aborted) return;
-    if (refusal !== null) return this.#refuseLog(origin, refusal);
+    if (refusal !== null) {
+      return origin === site ? this.#recover(refusal) : this.#refuseLog(origin, refusal);
+    }
     this.#credit.add(want.creditBytes);
     logger.info(
       { parent: this.#parent, session: this.#session, origin, epoch, after },
@@ -290,6 +300,35 @@ class ChildSession {
     this.#over.signal.addEventListener('abort', stop, { once: true });
   }
 
+  /** The parent holds another history, or more of it: as long as this site has signed it, it is what was lost here. */
+  async #recover(refusal: ReplicationRefusal): Promise<void> {
+    const { log, logger, onLostHistory, signer, site, sha256, verify } = this.#options;
+    const { code, detail } = refusal;
+    if (onLostHistory === undefined) return this.#end(`${code}: ${detail}`, refusal);
+    logger.error({ code, detail }, 'the parent holds history that this log has lost: it is pulled back');
+    const history = await findLostHistory({
+      ...{ site, log, sha256, verify, publicKey: signer.publicKey, parent: this.#parent! },
+      ask: (after, limit) => this.#askForHistory({ kind: 'wantHistory', after, limit }),
+    });
+    await onLostHistory(history);
+    this.#end('the lost history was pulled back');
+  }
+
+  /** Rejects when the session ends before the answer. */
+  #askForHistory(question: WantHistoryFrame): Promise<HistoryFrame> {
+    const { signal } = this.#over;
+    return new Promise((resolve, reject) => {
+      const fail = () => reject(new Error('the session ended while history was pulled back'));
+      if (signal.aborted) return fail();
+      signal.addEventListener('abort', fail, { once: true });
+      this.#asksForHistory = frame => {
+        signal.removeEventListener('abort', fail);
+        resolve(frame);
+      };
+      this.#send(question);
+    });
+  }
+
   #takeAck(ack: AckFrame): void {
     const { acknowledgements, site } = this.#options;
     const { origin, upTo, top } = ack;
@@ -306,7 +345,12 @@ class ChildSession {
 
   #takeRefusal(frame: RefusedFrame): void {
     const { logger, site } = this.#options;
-    const { code, detail, origin } = frame;
+    const { code, detail, origin, held } = frame;
+    if (origin === site && held !== null && this.#parent !== null) {
+      this.#stopDialling();
+      void this.#guard(() => this.#recover({ code, detail }));
+      return;
+    }
     if (origin === null || origin === site) {
       this.#end(`refused by the parent: ${code}: ${detail}`, { code, detail });
       return;
@@ -346,6 +390,8 @@ class ChildSession {
     } else if (error instanceof TreeEdgeError) {
       this.#refuse({ code: 'PROTOCOL_VIOLATION', detail: `the parent's tree edge: ${error.message}` });
     } else if (error instanceof FalseReceiptError) {
+      this.#refuse({ code: 'BAD_SIGNATURE', detail: error.message });
+    } else if (error instanceof HistoryNotOursError) {
       this.#refuse({ code: 'BAD_SIGNATURE', detail: error.message });
     } else if (error instanceof WishGapError) {
       this.#refuse({ code: error.refusalCode, detail: error.message });

@@ -1,6 +1,7 @@
 import type {
   NoteSigner,
   NoteVerifier,
+  PulledHistory,
   RecordedEvent,
   Sha256,
   SignedCheckpoint,
@@ -57,6 +58,11 @@ export interface ReplicationOptions {
   /** Keeps a checkpoint of the log that the parent has cosigned. Left out: it is only checked. */
   readonly storeReceipt?: (receipt: SignedCheckpoint) => Promise<void>;
   readonly relayed?: RelayedLogs;
+  /**
+   * The parent holds history that this log has lost: to be read to its end before this resolves. The session ends then, and
+   * every other until the log was repaired with it. Left out: such a log is refused, and stays so.
+   */
+  readonly onLostHistory?: (history: PulledHistory) => Promise<void>;
   readonly logger: Logger;
   readonly sha256: Sha256;
   /** Milliseconds since the Unix epoch. */

@@ -1,30 +1,36 @@
 import type { AlarmId } from '@holdfast/schema';
 import { type SiteServers, sha256 } from '@holdfast/sites';
 import type { Logger } from 'pino';
-import type { ProjectionAlarm } from './read-models/projection-reporter.js';
 
-/** Raises an alarm of the central about its own projections, unless the same was raised before. */
-export function projectionAlarms(
+/** Something that a person must look at. */
+export interface CausedAlarm {
+  /** The same for the same trouble: it is raised once, also when it is met again after a restart. */
+  readonly cause: string;
+  readonly name: string;
+  readonly message: string;
+}
+
+/** Raises alarms of the central itself, each unless the same was raised before. */
+export function alarmsByCause(
   { management, siteId }: Pick<SiteServers, 'management' | 'siteId'>,
   logger: Logger,
-): (alarm: ProjectionAlarm) => void {
+): (alarm: CausedAlarm) => void {
   return ({ cause, name, message }) => {
     const alarmId = idOf(`${siteId} ${cause}`);
     const command = {
       kind: 'RaiseAlarm',
       alarmId,
       name,
-      message,
+      message: message.slice(0, 1000),
       priority: 1,
       sourceDeviceId: null,
     } as const;
     management.execute(command, { actor: `site:${siteId}` }).then(
       outcome => {
         if (outcome.accepted || outcome.code === 'ALARM_EXISTS') return;
-        logger.error({ outcome, name, message }, 'an alarm about a projection could not be raised');
+        logger.error({ outcome, name, message }, 'an alarm could not be raised');
       },
-      (error: unknown) =>
-        logger.error({ err: error, name }, 'an alarm about a projection could not be raised'),
+      (error: unknown) => logger.error({ err: error, name }, 'an alarm could not be raised'),
     );
   };
 }

@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import type { LinkObserver } from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { alarmingLinks } from './alarming-links.js';
+
+const test = suite('alarms about links');
+const site = randomUUID() as SiteId;
+
+function watched() {
+  const names: string[] = [];
+  const silent: LinkObserver = {
+    established: () => undefined,
+    lost: () => undefined,
+    measured: () => undefined,
+  };
+  const links = alarmingLinks(silent, {
+    nameOf: async () => 'Bus 7',
+    raiseAlarm: ({ name }) => void names.push(name),
+  });
+  /** Names arrive a turn later. */
+  const alarms = async () => {
+    await new Promise(resolve => setImmediate(resolve));
+    return names;
+  };
+  return { links, alarms };
+}
+
+test('a false signature and a fork are an alarm at once, and once for all retries', async () => {
+  const { links, alarms } = watched();
+  for (let retry = 0; retry < 5; retry += 1) links.refused!(site, { code: 'BAD_SIGNATURE', detail: 'x' });
+  links.refused!(site, { code: 'FORK', detail: 'y' });
+  assert.equal(await alarms(), [
+    'The log of Bus 7 is refused: BAD_SIGNATURE',
+    'The log of Bus 7 is refused: FORK',
+  ]);
+});
+
+test('damage on the way is an alarm only when it comes again and again', async () => {
+  const { links, alarms } = watched();
+  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  links.established(site, 3);
+  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  assert.equal(await alarms(), []);
+  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  assert.equal(await alarms(), ['The log of Bus 7 is refused: BAD_HASH']);
+});
+
+test('a newer session and a database that is away are no alarm; a reset is one', async () => {
+  const { links, alarms } = watched();
+  for (let retry = 0; retry < 5; retry += 1) {
+    links.refused!(site, { code: 'FENCED', detail: '' });
+    links.refused!(site, { code: 'UNAVAILABLE', detail: '' });
+  }
+  links.epochOpened!(site, { epoch: 1, position: 700 });
+  assert.equal(await alarms(), ['The log of Bus 7 was reset']);
+});
+
+test.run();

@@ -1,0 +1,74 @@
+import type { LinkObserver, ReplicationRefusal, ReplicationRefusalCode } from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
+import type { CausedAlarm } from '../alarm-by-cause.js';
+
+/** Nothing that heals by itself, and nothing that happens on the way. */
+const alarmingAtOnce: ReadonlySet<ReplicationRefusalCode> = new Set([
+  'BAD_SIGNATURE',
+  'FORK',
+  'NOT_ENROLLED',
+  'UNKNOWN_EPOCH',
+]);
+/** What says that a session was ended on purpose, or that this central is at fault, which it logs itself. */
+const neverAlarming: ReadonlySet<ReplicationRefusalCode> = new Set(['FENCED', 'UNAVAILABLE']);
+/** Damage on the way and a faulty moment are over at the next attempt; what comes so often in a row is not. */
+const REFUSALS_IN_A_ROW = 3;
+
+interface RefusedLog {
+  readonly code: ReplicationRefusalCode;
+  readonly count: number;
+}
+
+/**
+ * The observer of links, with an alarm where a person must look: a log that is refused, once for each site and cause until the
+ * log goes on, and a log that was reset.
+ */
+export function alarmingLinks(
+  links: LinkObserver,
+  options: {
+    readonly nameOf: (site: SiteId) => Promise<string>;
+    readonly raiseAlarm: (alarm: CausedAlarm) => void;
+  },
+): LinkObserver {
+  const refused = new Map<SiteId, RefusedLog>();
+  const raise = (site: SiteId, alarm: (name: string) => CausedAlarm) =>
+    void options.nameOf(site).then(
+      name => options.raiseAlarm(alarm(name)),
+      () => options.raiseAlarm(alarm(site)),
+    );
+  return {
+    connecting: site => links.connecting?.(site),
+    established: (site, session) => {
+      refused.delete(site);
+      links.established(site, session);
+    },
+    lost: (site, cause, lastEpoch, lastPosition) => links.lost(site, cause, lastEpoch, lastPosition),
+    measured: (site, measurement) => links.measured(site, measurement),
+    refused(site, refusal) {
+      links.refused?.(site, refusal);
+      const { code } = refusal;
+      if (neverAlarming.has(code)) return;
+      const before = refused.get(site);
+      const count = before?.code === code ? before.count + 1 : 1;
+      refused.set(site, { code, count });
+      const dueAt = alarmingAtOnce.has(code) ? 1 : REFUSALS_IN_A_ROW;
+      if (count === dueAt) raise(site, name => refusalAlarm(site, name, refusal));
+    },
+    epochOpened(site, sealed) {
+      links.epochOpened?.(site, sealed);
+      raise(site, name => ({
+        cause: `epoch of ${site} behind ${sealed.epoch}/${sealed.position}`,
+        name: `The log of ${name} was reset`,
+        message: `It goes on behind ${sealed.epoch}/${sealed.position} in a new epoch: the site was restored from an old copy. LogHistoryRecovered in its log says what was lost and what was recorded twice.`,
+      }));
+    },
+  };
+}
+
+function refusalAlarm(site: SiteId, name: string, { code, detail }: ReplicationRefusal): CausedAlarm {
+  return {
+    cause: `replication of ${site} ${code} ${detail}`,
+    name: `The log of ${name} is refused: ${code}`,
+    message: detail,
+  };
+}
