@@ -114,7 +114,7 @@ export {
   verifyLogProof,
 } from './log/log-proof.js';
 export type { PulledHistory, ReopenableLog, ReopenOutcome, ReopenRefusal } from './log/log-repair.js';
-export { epochOpening, firstEventOf, LOG_STREAM } from './log/log-stream.js';
+export { epochOpening, firstEventOf, hexOf, LOG_STREAM, logStreamEvent } from './log/log-stream.js';
 export { createMemorySiteLog, type MemorySiteLogOptions } from './log/memory-site-log.js';
 export {
   consistencyRanges,
@@ -136,6 +136,7 @@ export {
   TreeEdgeError,
 } from './log/merkle-tree.js';
 export { readStreamEnd } from './log/read-stream-end.js';
+export type { ReceiptStore, StoredReceipt } from './log/receipt.js';
 export { type AppendableLog, type RecordedAppend, recordAppend } from './log/record-append.js';
 export {
   type EpochTree,
@@ -178,10 +179,17 @@ export type {
 } from './log/site-log.js';
 export {
   checkReadLimit,
+  LogTruncatedError,
   READ_BYTES_MAX,
   READ_EVENTS_MAX,
   SiteLogClosedError,
 } from './log/site-log-access.js';
+export {
+  type LogTruncation,
+  planTruncation,
+  type TruncationFacts,
+  type TruncationPolicy,
+} from './log/truncation.plan.js';
 export { readUuid, UUID_BYTES, writeUuid } from './log/uuid-bytes.js';
 export type { AacPacking } from './media/aac-depacketiser.js';
 export { type AccessUnit, type StreamFormat, type Track, VIDEO_TIMESCALE } from './media/access-unit.js';

@@ -1,4 +1,5 @@
-import type { PulledHistory } from '@holdfast/core';
+import type { PulledHistory, SignedCheckpoint } from '@holdfast/core';
+
 import {
   type Acknowledgements,
   dialParent,
@@ -50,6 +51,12 @@ export function reportToParent(report: ParentReport): readonly Task[] {
     },
     ...(relayed === undefined ? {} : { relayed }),
     ...(onLostHistory === undefined ? {} : { onLostHistory }),
+    async storeReceipt({ note }: SignedCheckpoint) {
+      // No reason to lose the link: on a full disk, a later receipt will cover the same events.
+      await log
+        .storeReceipt?.({ witness: parent.siteId, note })
+        .catch((error: unknown) => logger.warn({ err: error }, 'a receipt of the parent was not stored'));
+    },
     backoffMsMax: redialMsMax,
   };
   const mediaChannel = { ...peer, siteId, monotonicMs: () => performance.now(), redialMsMax };

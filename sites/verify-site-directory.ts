@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  comparePlaces,
   decodeEventData,
   LOG_START,
   type LogHead,
@@ -192,7 +193,9 @@ function logInFile(
     },
     async read(after) {
       reader ??= readSiteLogFile(file);
-      return reader.read({ after, limit: PAGE_EVENTS });
+      const keptAfter = reader.keptAfter();
+      const from = comparePlaces(after, keptAfter) < 0 ? keptAfter : after;
+      return reader.read({ after: from, limit: PAGE_EVENTS });
     },
     [Symbol.asyncDispose]: async () => reader?.[Symbol.dispose](),
   };

@@ -1,3 +1,5 @@
+import type { LogPlace } from './log-place.js';
+
 /** Events in one read. */
 export const READ_EVENTS_MAX = 5000;
 /** Data in one read: a page ends early behind the event that goes over it, so that a page of large events is no flood. */
@@ -10,6 +12,21 @@ export class SiteLogClosedError extends Error {
 
   constructor(reason = 'the site log was closed', options: { readonly cause?: unknown } = {}) {
     super(reason, options);
+  }
+}
+
+/** What was asked for was removed from this log, because others hold it. */
+export class LogTruncatedError extends Error {
+  override readonly name = 'LogTruncatedError';
+  readonly code = 'LOG_TRUNCATED';
+  /** Reading after this place works. */
+  readonly keptAfter: LogPlace;
+
+  constructor(keptAfter: LogPlace) {
+    super(
+      `events up to ${keptAfter.epoch}/${keptAfter.position} were removed from this log; read after that`,
+    );
+    this.keptAfter = keptAfter;
   }
 }
 

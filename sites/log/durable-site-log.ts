@@ -1,6 +1,15 @@
-import type { CheckpointSource, PulledHistory, ReopenableLog, ReopenOutcome } from '@holdfast/core';
+import type {
+  CheckpointSource,
+  PulledHistory,
+  ReceiptStore,
+  ReopenableLog,
+  ReopenOutcome,
+} from '@holdfast/core';
 
-/** What a site keeps its log in: what it has acknowledged is kept, it signs where it stands, and takes lost history back. */
-export interface DurableSiteLog extends ReopenableLog, CheckpointSource {
+/**
+ * What a site keeps its log in: what it has acknowledged is kept, it signs where it stands, and takes lost history back. A log
+ * on a server of others keeps no receipts.
+ */
+export interface DurableSiteLog extends ReopenableLog, CheckpointSource, Partial<ReceiptStore> {
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>>;
 }

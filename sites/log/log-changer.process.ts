@@ -12,11 +12,13 @@ export interface LogChange {
   readonly key: string;
   /** The log that was lost, from which the history is pulled, and up to where it is common; null to open the file only. */
   readonly lost: { readonly file: string; readonly commonPosition: number; readonly note: string } | null;
+  /** Up to where the log is truncated; null when it is not. */
+  readonly truncateTo?: number;
 }
 
 const change = JSON.parse(process.argv[2]!) as LogChange;
 process.on('disconnect', () => process.exit(1));
-if (change.lost === null) process.send?.('BEGUN');
+if (change.lost === null && change.truncateTo === undefined) process.send?.('BEGUN');
 const log = await openSqliteSiteLog({
   file: change.file,
   site: change.site as SiteId,
@@ -41,6 +43,12 @@ if (change.lost !== null) {
   process.send?.('DONE');
   await next[Symbol.asyncDispose]();
 } else {
+  if (change.truncateTo !== undefined) {
+    const keptAfter = { epoch: 1, position: change.truncateTo };
+    const plan = { keptAfter, acknowledgedBy: 'TOP', recordedBeforeMs: 0 } as const;
+    process.send?.('BEGUN');
+    await log.truncate(plan, new AbortController().signal);
+  }
   process.send?.('DONE');
   await log[Symbol.asyncDispose]();
 }

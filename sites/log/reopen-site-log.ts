@@ -32,6 +32,7 @@ import { verifyNote } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
 import { type EpochState, readEpochs } from './site-log-file.js';
 import { openSiteLogForWriting } from './site-log-opening.js';
+import { LAST_REVISION } from './site-log-truncation.js';
 
 /** Events between two turns for whoever shares this thread. */
 const EVENTS_PER_TURN = 1000;
@@ -131,7 +132,9 @@ function setTailAside(db: DatabaseSync, { epoch, size }: EpochTree): void {
   db.prepare('CREATE TEMP TABLE tail AS SELECT key, header, data FROM event WHERE key > ?').run(key);
   db.prepare('DELETE FROM event WHERE key > ?').run(key);
   db.prepare('DELETE FROM epoch WHERE epoch > ?').run(epoch);
-  db.prepare('DELETE FROM checkpoint WHERE epoch > ? OR (epoch = ? AND size > ?)').run(epoch, epoch, size);
+  for (const table of ['checkpoint', 'receipt']) {
+    db.prepare(`DELETE FROM ${table} WHERE epoch > ? OR (epoch = ? AND size > ?)`).run(epoch, epoch, size);
+  }
 }
 
 async function takeBack(
@@ -184,7 +187,7 @@ class ReopenedEpoch {
     },
   ) {
     this.#statements = statements;
-    this.#lastRevision = db.prepare('SELECT max(revision) AS revision FROM event WHERE stream = ?');
+    this.#lastRevision = db.prepare(LAST_REVISION);
     this.#site = options.site;
     this.epoch = options.epoch;
     this.#nowMs = options.nowMs;
@@ -201,7 +204,7 @@ class ReopenedEpoch {
 
   record(stream: string, event: NewEvent): void {
     const position = this.#size + 1;
-    const last = this.#lastRevision.get(stream)?.revision as number | null | undefined;
+    const last = this.#lastRevision.get({ stream })?.revision as number | null | undefined;
     const revision = last == null ? 0 : last + 1;
     this.#recordedAt = nextHlc(this.#recordedAt, this.#nowMs);
     const place = { site: this.#site, epoch: this.epoch, position };

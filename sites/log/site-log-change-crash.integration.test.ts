@@ -107,6 +107,36 @@ test('has taken its history back wholly or not at all', async () => {
   }
 });
 
+test('is proved at every length that a truncation was cut off at, and has all of it done when it was opened again', async () => {
+  const long = inDirectory('long');
+  await append(long, LOST * 3);
+  const size = LOST * 3 + 1;
+  const truncateTo = size - 500;
+  const copy = (name: string) => {
+    copyFileSync(long, inDirectory(name));
+    return inDirectory(name);
+  };
+  const truncate = (file: string, killAfterMs: number | null) =>
+    change({ file, lost: null, truncateTo }, killAfterMs);
+  const lastsMs = (await truncate(copy('long-whole'), null))!;
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const file = copy(`long-${kill}`);
+    await truncate(file, (lastsMs * (kill + 0.5)) / KILLS);
+    const { damages, head, eventCount } = await verifySiteLog({ file, key: signingKey });
+    assert.equal(damages, []);
+    // Killed before the event that says so, it was never begun.
+    const isBegun = head?.size === size + 1;
+    assert.ok(isBegun || (head?.size === size && eventCount === size));
+    await using log = await open(file);
+    while (isBegun && (await keptCount(file)) > 501) await delay(10);
+    assert.ok((await log.append([{ stream: 'after', expected: 'none', events: [newEvent()] }])).appended);
+  }
+});
+
+async function keptCount(file: string): Promise<number> {
+  return (await verifySiteLog({ file, key: null })).eventCount;
+}
+
 test('has been brought to today’s layout wholly or not at all', async () => {
   const old = inDirectory('old');
   await append(old, LOST);
@@ -118,6 +148,8 @@ test('has been brought to today’s layout wholly or not at all', async () => {
     DROP TABLE log;
     ALTER TABLE log_1 RENAME TO log;
     DROP TABLE epoch;
+    DROP TABLE receipt;
+    DROP TABLE truncated_stream;
     CREATE TABLE checkpoint_1 AS SELECT size, note, signed_at_ms FROM checkpoint;
     DROP TABLE checkpoint;
     ALTER TABLE checkpoint_1 RENAME TO checkpoint;

@@ -14,7 +14,8 @@ export const SITE_LOG_USER_VERSION = 2;
  * says so that it can be found, and `holdfast verify` compares them. `key` is the place: epoch × 2⁴⁰ + position.
  *
  * `epoch` has the tree over positions 1..`size`. Those up to `kept_after` are not in the file any more, and `kept_edge` is the
- * tree over them: from there on everything is proved. The epoch with the greatest number is the one that grows.
+ * tree over them: from there on everything is proved. `truncated_stream` has the last revision that was removed of each
+ * stream. `receipt` has what witnesses cosigned. The epoch with the greatest number is the one that grows.
  */
 export const siteLogTables = `
   CREATE TABLE event (
@@ -44,6 +45,18 @@ export const siteLogTables = `
     note TEXT NOT NULL,
     signed_at_ms INTEGER NOT NULL,
     PRIMARY KEY (epoch, size)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE receipt (
+    epoch INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    witness BLOB NOT NULL,
+    note TEXT NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (epoch, size, witness)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE truncated_stream (
+    stream TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
 `;
 

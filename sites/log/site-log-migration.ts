@@ -41,6 +41,18 @@ const stepsFrom: Readonly<Record<number, string>> = {
     ) STRICT, WITHOUT ROWID;
     INSERT INTO checkpoint SELECT log.epoch, checkpoint_1.size, note, signed_at_ms FROM checkpoint_1, log;
     DROP TABLE checkpoint_1;
+    CREATE TABLE receipt (
+      epoch INTEGER NOT NULL,
+      size INTEGER NOT NULL,
+      witness BLOB NOT NULL,
+      note TEXT NOT NULL,
+      received_at_ms INTEGER NOT NULL,
+      PRIMARY KEY (epoch, size, witness)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE truncated_stream (
+      stream TEXT PRIMARY KEY,
+      revision INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
     ALTER TABLE log DROP COLUMN epoch;
     ALTER TABLE log DROP COLUMN size;
     ALTER TABLE log DROP COLUMN tree_edge;

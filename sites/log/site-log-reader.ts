@@ -1,17 +1,25 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import {
   checkReadLimit,
+  comparePlaces,
+  decodeEventData,
   decodeRecordedEvent,
   EnvelopeError,
   equalBytes,
+  extendEdge,
+  LOG_STREAM,
   type LogHead,
   type LogPlace,
+  LogTruncatedError,
   placeKey,
   placeOfKey,
   READ_BYTES_MAX,
+  READ_EVENTS_MAX,
   type RecordedEvent,
   rootOf,
   type SealedEpoch,
+  type StoredReceipt,
+  type TreeEdge,
 } from '@holdfast/core';
 import { sha256 } from './sha256.js';
 import {
@@ -22,6 +30,7 @@ import {
   SiteLogFileError,
   type SiteLogState,
 } from './site-log-file.js';
+import { readReceipts } from './site-log-receipts.js';
 
 /** A writer may hold the file for the blink of a WAL reset. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -35,6 +44,8 @@ export class SiteLogReader implements Disposable {
   readonly #db: DatabaseSync;
   readonly #page: StatementSync;
   readonly #streamPage: StatementSync;
+  readonly #leafHashes: StatementSync;
+  readonly #truncatedRevision: StatementSync;
 
   constructor(file: string) {
     this.#file = file;
@@ -43,6 +54,8 @@ export class SiteLogReader implements Disposable {
       assertSiteLogFile(this.#db, file);
       const columns = 'SELECT key, header, data, leaf_hash FROM event';
       this.#page = this.#db.prepare(`${columns} WHERE key > ? ORDER BY key LIMIT ?`);
+      this.#leafHashes = this.#db.prepare('SELECT leaf_hash FROM event WHERE key > ? ORDER BY key LIMIT ?');
+      this.#truncatedRevision = this.#db.prepare('SELECT revision FROM truncated_stream WHERE stream = ?');
       this.#streamPage = this.#db.prepare(
         `${columns} WHERE stream = ? AND revision > ? ORDER BY revision LIMIT ?`,
       );
@@ -66,12 +79,17 @@ export class SiteLogReader implements Disposable {
   /** Reading after it gives the last `count` events. */
   placeBeforeLast(count: number): LogPlace {
     const row = this.#db.prepare('SELECT key FROM event ORDER BY key DESC LIMIT 1 OFFSET ?').get(count);
-    return row === undefined ? keptAfterOf(readEpochs(this.#db, this.#file)) : placeOfKey(row.key as number);
+    return row === undefined ? this.keptAfter() : placeOfKey(row.key as number);
   }
 
   read({ after, limit }: { readonly after: LogPlace; readonly limit: number }): readonly RecordedEvent[] {
     checkReadLimit(limit);
-    return this.#events(this.#page.iterate(placeKey(after), limit));
+    const key = placeKey(after);
+    const events = this.#events(this.#page.iterate(key, limit));
+    const [first] = events;
+    // Positions are dense: the next one is elsewhere only at the end of an epoch, or when it was removed.
+    if (first !== undefined && placeKey(first) !== key + 1) this.#assertNotTruncated(after);
+    return events;
   }
 
   readStream(options: {
@@ -80,11 +98,72 @@ export class SiteLogReader implements Disposable {
     readonly limit: number;
   }): readonly RecordedEvent[] {
     checkReadLimit(options.limit);
-    return this.#events(this.#streamPage.iterate(options.stream, options.afterRevision ?? -1, options.limit));
+    const { stream, limit } = options;
+    const revision = (options.afterRevision ?? -1) + 1;
+    const events = this.#events(this.#streamPage.iterate(stream, revision - 1, limit));
+    if (events[0]?.revision !== revision) this.#assertStreamNotTruncated(stream, revision);
+    return events;
+  }
+
+  receipts(): readonly StoredReceipt[] {
+    return readReceipts(this.#db);
+  }
+
+  /** Where the events begin that are in the file. */
+  keptAfter(): LogPlace {
+    return keptAfterOf(readEpochs(this.#db, this.#file));
+  }
+
+  /** Up to where the last `LogTruncated` says that events are removed; null when there is none. */
+  truncatedTo(): LogPlace | null {
+    const columns = 'SELECT key, header, data, leaf_hash FROM event';
+    for (const row of this.#db
+      .prepare(`${columns} WHERE stream = ? ORDER BY revision DESC`)
+      .iterate(LOG_STREAM)) {
+      const event = this.#event(row);
+      const truncated = event.type === 'LogTruncated' ? decodeEventData(event) : null;
+      if (truncated?.type !== 'LogTruncated') continue;
+      return { epoch: truncated.data.epoch, position: truncated.data.firstKeptPosition - 1 };
+    }
+    return null;
+  }
+
+  /** The tree over the first events of an epoch, page by page. */
+  async edgeAt({ epoch, position }: LogPlace, signal: AbortSignal): Promise<TreeEdge> {
+    const state = readEpochs(this.#db, this.#file).find(known => known.epoch === epoch);
+    if (state === undefined) throw new RangeError(`the log has no epoch ${epoch}`);
+    let { keptAfter: size, keptEdge: edge } = state;
+    while (size < position) {
+      signal.throwIfAborted();
+      const limit = Math.min(READ_EVENTS_MAX, position - size);
+      const rows = this.#leafHashes.all(placeKey({ epoch, position: size }), limit);
+      if (rows.length < limit) throw new RangeError(`the log ends before ${epoch}/${position}`);
+      edge = extendEdge(
+        edge,
+        size,
+        rows.map(row => row.leaf_hash as Uint8Array),
+        sha256,
+      );
+      size += rows.length;
+      await new Promise(resolve => setImmediate(resolve));
+    }
+    return edge;
   }
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+
+  #assertNotTruncated(after: LogPlace): void {
+    const keptAfter = this.keptAfter();
+    if (comparePlaces(after, keptAfter) < 0) throw new LogTruncatedError(keptAfter);
+  }
+
+  #assertStreamNotTruncated(stream: string, revision: number): void {
+    const row = this.#truncatedRevision.get(stream);
+    if (row !== undefined && (row.revision as number) >= revision) {
+      throw new LogTruncatedError(this.keptAfter());
+    }
   }
 
   #events(rows: Iterable<Record<string, unknown>>): readonly RecordedEvent[] {
@@ -131,6 +210,8 @@ export interface SiteLogFile extends Disposable {
   }): readonly RecordedEvent[];
   /** Reading after it gives the last `count` events. */
   placeBeforeLast(count: number): LogPlace;
+  /** Where the events begin that are in the file: `LOG_START` unless some were removed. */
+  keptAfter(): LogPlace;
 }
 
 /** Opens a site's log file for reading. Throws `SiteLogFileError`. */
@@ -144,6 +225,7 @@ export function readSiteLogFile(file: string): SiteLogFile {
     read: options => reader.read(options),
     readStream: options => reader.readStream(options),
     placeBeforeLast: count => reader.placeBeforeLast(count),
+    keptAfter: () => reader.keptAfter(),
     [Symbol.dispose]: () => reader[Symbol.dispose](),
   };
 }

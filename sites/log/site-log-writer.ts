@@ -1,7 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { encodeEdge, extendEdge, firstEventOf, type TreeEdge } from '@holdfast/core';
+import {
+  encodeEdge,
+  extendEdge,
+  firstEventOf,
+  type LogPlace,
+  type StoredReceipt,
+  type TreeEdge,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { type AppendFrame, decodeAppendFrame, encodeAppendFrame, frameBytesBound } from './append-frame.js';
@@ -15,6 +22,8 @@ import { primaryCodeOf } from './file-lock.js';
 import { sha256 } from './sha256.js';
 import type { SiteLogState } from './site-log-file.js';
 import { openSiteLogForWriting, type SiteLogForWriting } from './site-log-opening.js';
+import { storeReceipt } from './site-log-receipts.js';
+import { LAST_REVISION, truncateSlice } from './site-log-truncation.js';
 
 /** The first append of a group waits at most this long for the commit to begin. */
 export const GROUP_MS_MAX = 2;
@@ -125,7 +134,7 @@ export class SiteLogWriter implements Disposable {
     this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
     this.#commit = this.#db.prepare('COMMIT');
     this.#updateEpoch = this.#db.prepare('UPDATE epoch SET size = ?, tree_edge = ? WHERE epoch = ?');
-    this.#lastRevision = this.#db.prepare('SELECT max(revision) AS revision FROM event WHERE stream = ?');
+    this.#lastRevision = this.#db.prepare(LAST_REVISION);
   }
 
   get state(): SiteLogState {
@@ -187,6 +196,17 @@ export class SiteLogWriter implements Disposable {
       .run(this.#state.epoch, checkpoint.size, checkpoint.note, checkpoint.signedAtMs);
   }
 
+  /** False: there is nothing more to do. */
+  storeReceipt(receipt: StoredReceipt): false {
+    storeReceipt(this.#db, receipt);
+    return false;
+  }
+
+  /** True when there is more to remove. */
+  truncateSlice(to: LogPlace): boolean {
+    return truncateSlice(this.#db, to);
+  }
+
   [Symbol.dispose](): void {
     this.#opened[Symbol.dispose]();
   }
@@ -228,7 +248,7 @@ export class SiteLogWriter implements Disposable {
   #lastRevisionOf(stream: string): number | null {
     const known = this.#revisions.get(stream);
     if (known !== undefined) return known;
-    return (this.#lastRevision.get(stream)?.revision as number | null | undefined) ?? null;
+    return (this.#lastRevision.get({ stream })?.revision as number | null | undefined) ?? null;
   }
 
   #remember(revisions: ReadonlyMap<string, number>): void {

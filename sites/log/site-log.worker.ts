@@ -50,12 +50,25 @@ class WriterLoop {
         const message = receiveMessageOnPort(this.#port)?.message as ToWriter | undefined;
         if (message?.kind === 'CLOSE') return;
         if (message?.kind === 'CHECKPOINT') this.#storeCheckpoint(message);
+        if (message?.kind === 'RECEIPT') this.#do(() => this.#writer.storeReceipt(message.receipt));
+        if (message?.kind === 'TRUNCATE') this.#do(() => this.#writer.truncateSlice(message.to));
         if (message?.kind === 'LARGE_APPEND') this.#commitAlone(message.frame);
       } else if (this.#ring.waitingCount > 0) {
         this.#commitGathered();
       } else {
         this.#ring.sleep(signalCount);
       }
+    }
+  }
+
+  /** What stands beside the appends: a full disk is told to who asked, and the log goes on. */
+  #do(task: () => boolean): void {
+    try {
+      report({ kind: 'DONE', failure: null, isMore: task() });
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error);
+      report({ kind: 'DONE', failure, isMore: false });
+      if (primaryCodeOf(error) !== SQLITE_FULL) throw error;
     }
   }
 

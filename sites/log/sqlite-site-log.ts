@@ -1,17 +1,25 @@
 import type { KeyObject } from 'node:crypto';
 import {
   type AppendOutcome,
+  CheckpointError,
   type CheckpointSource,
   checkAppends,
+  checkpointHead,
+  comparePlaces,
   decodeEdge,
   endOf,
   followLog,
+  hexOf,
   LOG_START,
+  LOG_STREAM,
   LogGrowth,
   type LogHead,
   type LogPlace,
+  type LogTruncation,
+  logStreamEvent,
   type NoteSigner,
   type PulledHistory,
+  type ReceiptStore,
   type RecordedEvent,
   type ReopenableLog,
   type ReopenOutcome,
@@ -19,6 +27,7 @@ import {
   type SealedEpoch,
   type SignedCheckpoint,
   SiteLogClosedError,
+  type StoredReceipt,
   type StreamAppend,
   signCheckpoint,
 } from '@holdfast/core';
@@ -27,6 +36,7 @@ import type { WrittenAppend } from './append-group.js';
 import { noteSigner } from './ed25519-notes.js';
 import { reopenSiteLogFile } from './reopen-site-log.js';
 import { sha256 } from './sha256.js';
+import { SiteLogFileError } from './site-log-file.js';
 import { SiteLogReader } from './site-log-reader.js';
 import { WriterThread, type WrittenEnd } from './writer-thread.js';
 
@@ -45,7 +55,13 @@ export interface SqliteSiteLogOptions {
 }
 
 /** A durable site log: what it has acknowledged survives a power cut. */
-export interface SqliteSiteLog extends ReopenableLog, CheckpointSource {
+export interface SqliteSiteLog extends ReopenableLog, CheckpointSource, ReceiptStore {
+  /**
+   * Removes every event up to a place, as `planTruncation` names it, in slices between the appends. `LogTruncated` is recorded
+   * first; a truncation that was cut off goes on when the log is opened again. Resolves when it is done. Whoever reads what
+   * was removed is answered `LogTruncatedError`.
+   */
+  truncate(plan: LogTruncation, signal: AbortSignal): Promise<void>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>>;
 }
 
@@ -67,7 +83,7 @@ export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<
   onGrown(opening);
   try {
     const reader = new SiteLogReader(file);
-    return new SqliteSiteLogOnThread({
+    const log = new SqliteSiteLogOnThread({
       ...options,
       epoch: opening.epoch,
       thread,
@@ -76,6 +92,8 @@ export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<
       tail,
       signer,
     });
+    log.resumeTruncation();
+    return log;
   } catch (error) {
     await thread.close();
     throw error;
@@ -106,6 +124,8 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   #checkpoint: SignedCheckpoint | null = null;
   #stored: { readonly size: number; readonly atMs: number } = { size: 0, atMs: Number.NEGATIVE_INFINITY };
   #closing: Promise<void> | null = null;
+  readonly #stop = new AbortController();
+  #resuming: Promise<void> = Promise.resolve();
 
   constructor(
     options: SqliteSiteLogOptions & {
@@ -190,6 +210,57 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     return checkpoint;
   }
 
+  async storeReceipt({ witness, note }: { readonly witness: SiteId; readonly note: string }): Promise<void> {
+    this.#assertOpen();
+    const { site, epoch, size } = checkpointHead(note);
+    if (site !== this.#site || epoch > this.#epoch) {
+      throw new CheckpointError(
+        'MALFORMED_BODY',
+        `a receipt of ${site}, epoch ${epoch}, is none of this log`,
+      );
+    }
+    await this.#thread.storeReceipt({ witness, epoch, size, note, receivedAtMs: Math.floor(this.#now()) });
+  }
+
+  async receipts(): Promise<readonly StoredReceipt[]> {
+    this.#assertOpen();
+    return this.#reader.receipts();
+  }
+
+  async truncate(plan: LogTruncation, signal: AbortSignal): Promise<void> {
+    this.#assertOpen();
+    const { keptAfter, acknowledgedBy, recordedBeforeMs } = plan;
+    if (comparePlaces(keptAfter, this.#reader.keptAfter()) <= 0) return;
+    const edge = await this.#reader.edgeAt(keptAfter, signal);
+    const root = hexOf(rootOf(edge, keptAfter.position, sha256));
+    const { epoch, position } = keptAfter;
+    const data = { epoch, firstKeptPosition: position + 1, root, acknowledgedBy, recordedBeforeMs };
+    const context = { site: this.#site, nowMs: this.#now(), sha256 };
+    const event = logStreamEvent({ type: 'LogTruncated', data }, `${epoch} ${position}`, context);
+    const outcome = await this.append([{ stream: LOG_STREAM, expected: 'any', events: [event] }]);
+    if (!outcome.appended) throw new Error(`LogTruncated was refused: ${outcome.refusal.code}`);
+    await this.#cutTo(keptAfter, signal);
+  }
+
+  /** Goes on with what was cut off by a kill. */
+  resumeTruncation(): void {
+    let to: LogPlace | null;
+    try {
+      to = this.#reader.truncatedTo();
+    } catch (error) {
+      // Whoever reads the damaged event is told of it; it is no reason to take no more facts.
+      if (!(error instanceof SiteLogFileError)) throw error;
+      return;
+    }
+    if (to === null || comparePlaces(this.#reader.keptAfter(), to) >= 0) return;
+    // It fails only together with the log, or for want of room: then the next opening goes on.
+    this.#resuming = this.#cutTo(to, this.#stop.signal).catch(() => undefined);
+  }
+
+  async #cutTo(to: LogPlace, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#stop.signal.aborted && (await this.#thread.truncateSlice(to)));
+  }
+
   async reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>> {
     this.#assertOpen();
     const { file, site, now } = this.#options;
@@ -206,6 +277,8 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   }
 
   async #close(): Promise<void> {
+    this.#stop.abort();
+    await this.#resuming;
     clearInterval(this.#checkpointTimer);
     this.#growth.end();
     await this.#thread.drain();

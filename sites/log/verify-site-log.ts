@@ -77,6 +77,7 @@ export interface SiteLogVerification {
   readonly eventCount: number;
   /** Those of them behind which the site's signature stands: up to the largest checkpoint of their epoch that was proved. */
   readonly signedCount: number;
+  /** Receipts included. */
   readonly checkpointCount: number;
   /** Empty when everything is proved. At most `DAMAGES_NAMED_MAX`. */
   readonly damages: readonly SiteLogDamage[];
@@ -139,7 +140,11 @@ function readCheckpoints(
 ): readonly LogHead[] {
   const publicKey = key === null ? null : rawPublicKey(key);
   const checkpoints: LogHead[] = [];
-  for (const row of db.prepare('SELECT epoch, size, note FROM checkpoint ORDER BY epoch, size').all()) {
+  // A receipt is a checkpoint of ours to which a witness has added its line.
+  const rows = db.prepare(
+    'SELECT epoch, size, note FROM checkpoint UNION ALL SELECT epoch, size, note FROM receipt ORDER BY epoch, size',
+  );
+  for (const row of rows.all()) {
     const at = { epoch: row.epoch as number, position: row.size as number };
     const note = row.note as string;
     let head: LogHead;
@@ -371,11 +376,17 @@ class EpochProof {
 
 /** The index of streams in its own order: each revision follows the one before, and stands later in the log. */
 function checkRevisions(db: DatabaseSync, damages: DamageList): void {
-  let before = { stream: '', revision: -1, key: 0 };
-  const rows = db.prepare('SELECT stream, revision, key FROM event ORDER BY stream, revision').iterate();
+  let before = { stream: '', revision: -1, key: 0, truncated: null as number | null };
+  const rows = db
+    .prepare(
+      `SELECT event.stream, event.revision, key, truncated_stream.revision AS truncated
+       FROM event LEFT JOIN truncated_stream ON truncated_stream.stream = event.stream
+       ORDER BY event.stream, event.revision`,
+    )
+    .iterate();
   for (const row of rows as Iterable<typeof before>) {
     const isSameStream = row.stream === before.stream;
-    const expected = isSameStream ? before.revision + 1 : 0;
+    const expected = isSameStream ? before.revision + 1 : (row.truncated ?? -1) + 1;
     if (row.revision !== expected) {
       const detail = `revision ${row.revision} of '${row.stream}' stands where ${expected} should be`;
       damages.add('REVISION_MISSING', placeOfKey(row.key), detail);

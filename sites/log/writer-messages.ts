@@ -1,3 +1,4 @@
+import type { LogPlace, StoredReceipt } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { WrittenAppend } from './append-group.js';
 import type { AppendRingMemory } from './append-ring.js';
@@ -25,6 +26,12 @@ export type ToWriter =
       readonly note: string;
       readonly signedAtMs: number;
     }
+  | { readonly kind: 'RECEIPT'; readonly receipt: StoredReceipt }
+  | {
+      readonly kind: 'TRUNCATE';
+      /** One slice of what stands up to here is removed. */
+      readonly to: LogPlace;
+    }
   | { readonly kind: 'CLOSE' };
 
 /** From the writer thread to its log. Appends are reported on in the order in which they were sent. */
@@ -45,6 +52,14 @@ export type WriterReport =
       readonly outcomes: readonly WrittenAppend[];
       readonly size: number;
       readonly edge: Uint8Array;
+    }
+  | {
+      /** Of receipts and truncations, in the order in which they were sent. */
+      readonly kind: 'DONE';
+      /** Why it was not done; null when it was. */
+      readonly failure: string | null;
+      /** There is more to truncate. */
+      readonly isMore: boolean;
     }
   | {
       readonly kind: 'NOT_WRITTEN';

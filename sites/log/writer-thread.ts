@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { SiteLogClosedError, type StreamAppend } from '@holdfast/core';
+import { type LogPlace, SiteLogClosedError, type StoredReceipt, type StreamAppend } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { encodeAppendFrame, frameBytesBound } from './append-frame.js';
 import type { WrittenAppend } from './append-group.js';
@@ -65,6 +65,8 @@ export class WriterThread {
   /** Sent and not answered, oldest first. */
   readonly #inFlight: PendingAppend[] = [];
   #inFlightEventCount = 0;
+  /** Receipts and truncations that were sent and not answered, oldest first. */
+  readonly #asked: { resolve: (isMore: boolean) => void; reject: (error: Error) => void }[] = [];
   #isLargeInFlight = false;
   #isTurnOpen = false;
   #failure: Error | null = null;
@@ -148,6 +150,16 @@ export class WriterThread {
     if (this.#failure === null) this.#post({ kind: 'CHECKPOINT', ...checkpoint });
   }
 
+  /** Resolves when it is stored. Rejects with `SiteLogWriteError` or `SiteLogClosedError`. */
+  async storeReceipt(receipt: StoredReceipt): Promise<void> {
+    await this.#ask({ kind: 'RECEIPT', receipt });
+  }
+
+  /** Removes one slice of what stands up to a place. True when there is more of it. */
+  truncateSlice(to: LogPlace): Promise<boolean> {
+    return this.#ask({ kind: 'TRUNCATE', to });
+  }
+
   /** Resolves when every append that was taken has its outcome. */
   async drain(): Promise<void> {
     if (this.#waiting.length + this.#inFlight.length === 0) return;
@@ -159,6 +171,14 @@ export class WriterThread {
   async close(): Promise<void> {
     if (this.#failure === null) this.#post({ kind: 'CLOSE' });
     await this.#exited;
+  }
+
+  #ask(message: ToWriter): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) throw this.#failure;
+      this.#asked.push({ resolve, reject });
+      this.#post(message);
+    });
   }
 
   #reserve(byteLength: number, eventCount: number): number | null {
@@ -232,6 +252,10 @@ export class WriterThread {
       this.#onGrown({ epoch: this.#epoch, size: report.size, edge: report.edge });
       const answered = this.#answered(report.outcomes.length);
       for (const [index, pending] of answered.entries()) pending.resolve(report.outcomes[index]!);
+    } else if (report.kind === 'DONE') {
+      const asked = this.#asked.shift();
+      if (report.failure === null) asked?.resolve(report.isMore);
+      else asked?.reject(new SiteLogWriteError(report.failure));
     } else if (report.kind === 'NOT_WRITTEN') {
       const error = report.isFatal
         ? new SiteLogClosedError(`the site log cannot be written: ${report.reason}`)
@@ -253,7 +277,7 @@ export class WriterThread {
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    const lost = [...this.#inFlight.splice(0), ...this.#waiting.splice(0)];
+    const lost = [...this.#inFlight.splice(0), ...this.#waiting.splice(0), ...this.#asked.splice(0)];
     for (const pending of lost) pending.reject(this.#failure);
     this.#drained?.();
   }
