@@ -142,6 +142,9 @@ test('names an older copy of the server that was restored under it', async () =>
   for (const part of ['', '-wal', '-shm']) copyFileSync(`${file}.old${part}`, `${file}${part}`);
   await server.start();
   assert.is(await open(server, site, indexFile).catch(error => error.fault), 'LOST_EVENTS');
+  rmSync(indexFile);
+  await using log = await open(server, site, indexFile);
+  assert.is(log.head().size, 1, 'with the index deleted it goes on with what is there');
 });
 
 test.run();
