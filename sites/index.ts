@@ -53,7 +53,7 @@ export {
   type SqliteSiteLog,
   type SqliteSiteLogOptions,
 } from './log/sqlite-site-log.js';
-export { readTrustedKeys, TrustedKeyError } from './log/trusted-keys.js';
+export { pinnedKeyIn, readTrustedKeys, TrustedKeyError } from './log/trusted-keys.js';
 export {
   DAMAGES_NAMED_MAX,
   type SiteLogDamage,

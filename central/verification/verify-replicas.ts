@@ -1,7 +1,6 @@
 import {
   CheckpointError,
   checkpointHead,
-  decodeBase64,
   equalBytes,
   extendEdge,
   type LogHead,
@@ -12,7 +11,7 @@ import {
   verifyCheckpoint,
 } from '@holdfast/core';
 import type { HoldfastEvent, SiteId } from '@holdfast/schema';
-import { sha256, verifyNote } from '@holdfast/sites';
+import { pinnedKeyIn, sha256, verifyNote } from '@holdfast/sites';
 import { type CursorRow, toCursor } from '../intake/postgres-replica-intake.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import {
@@ -27,7 +26,6 @@ import type { ReplicaRow } from './replica-row.js';
 const PAGE_EVENTS = 1000;
 /** Gaps of the feed that are named one by one. */
 const FEED_GAPS_NAMED_MAX = 20;
-const PUBLIC_KEY_BYTES = 32;
 
 export interface ReplicasVerification {
   readonly eventCount: number;
@@ -167,18 +165,8 @@ async function readPinnedKeys(tx: TransactionSql, site: SiteId): Promise<readonl
     where type = ${'LogKeyPinned' satisfies HoldfastEvent['type']} and stream = ${`log-key-${site}`}`;
   return rows.flatMap(({ data }) => {
     const publicKey = pinnedKeyIn(data);
-    return publicKey?.length === PUBLIC_KEY_BYTES ? [{ publicKey }] : [];
+    return publicKey === null ? [] : [{ publicKey }];
   });
-}
-
-/** Null when the data is none: what is wrong with the event is named with its row. */
-function pinnedKeyIn(data: Uint8Array): Uint8Array | null {
-  try {
-    const { publicKey } = JSON.parse(Buffer.from(data).toString('utf8')) as { publicKey?: unknown };
-    return typeof publicKey === 'string' ? decodeBase64(publicKey) : null;
-  } catch {
-    return null;
-  }
 }
 
 /** Each revision of a stream follows the one before, over all epochs. */

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import {
   checkpointHead,
+  cosignCheckpoint,
   encodeEdge,
   endOf,
   extendEdge,
@@ -15,12 +16,13 @@ import {
   parseLogProof,
   placeKey,
   verifyLogProof,
+  witnessName,
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { rawPublicKey, verifyNote } from './ed25519-notes.js';
+import { noteSigner, rawPublicKey, verifyNote } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
 import { SiteLogFileError } from './site-log-file.js';
 import { proveConsistency, proveEvent } from './site-log-proofs.js';
@@ -160,6 +162,27 @@ test('gives proofs that a stranger can do nothing with', async () => {
   assert.throws(
     () => verifyLogProof(outcome.proof, { signers: [[stranger]], verify: verifyNote }, sha256),
     (error: unknown) => error instanceof LogProofError && error.failure === 'NOT_SIGNED',
+  );
+});
+
+test('proves an event by the first receipt behind it, with what every witness has cosigned', async () => {
+  const witnesses = [1, 2].map(number => {
+    const signer = noteSigner(generateKeyPairSync('ed25519').privateKey);
+    return { site: v7() as SiteId, signer, timeSeconds: 1_790_000_000 + number };
+  });
+  const { head, note } = await log.signedCheckpoint();
+  for (const { site: witness, signer, timeSeconds } of witnesses) {
+    const line = cosignCheckpoint(note, { name: witnessName(witness), signer, timeSeconds }, sha256);
+    await log.storeReceipt({ witness, note: note + line });
+  }
+  const outcome = await proveEvent({ file, signal, eventId: ids[0]! });
+  assert.ok(outcome.proven, JSON.stringify(outcome));
+  const all = [...signers, ...witnesses.map(({ signer }) => [{ publicKey: signer.publicKey }])];
+  const { checkpoint } = verifyLogProof(outcome.proof, { signers: all, verify: verifyNote }, sha256);
+  assert.is(checkpoint.head.size, head.size);
+  assert.equal(
+    checkpoint.signings.map(({ timeSeconds }) => timeSeconds),
+    [null, 1_790_000_001, 1_790_000_002],
   );
 });
 

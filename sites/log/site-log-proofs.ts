@@ -12,6 +12,7 @@ import {
   type LogPlace,
   leafHashOf,
   MerkleProofBuilder,
+  mergeNotes,
   placeKey,
   placeOfKey,
   UUID_BYTES,
@@ -32,6 +33,8 @@ import { openForReading } from './site-log-reader.js';
 
 /** Leaf hashes read at once: a million of them pass through this much memory. */
 const PAGE_LEAVES = 1000;
+/** All that the site has signed and kept; receipts have the signatures of witnesses too. */
+const SIGNED = 'SELECT epoch, size, note FROM checkpoint UNION ALL SELECT epoch, size, note FROM receipt';
 
 export type ProofRefusal =
   /** No event with this id is in the log (any more: the beginning of a log may be truncated). */
@@ -57,7 +60,7 @@ export interface ProofOptions {
 }
 
 /**
- * Proves one event to be in the log, under the first checkpoint behind it. Reads only, page by page, and works beside a
+ * Proves one event to be in the log, under the first receipt behind it, or else the first checkpoint. Reads only, page by page, and works beside a
  * site that writes the file. Throws `SiteLogFileError`, `ProofUnavailableError`, or the reason of the signal.
  */
 export async function proveEvent(
@@ -161,17 +164,26 @@ class ProofSource implements Disposable {
     return { place: placeOfKey(key), header, data };
   }
 
-  /** The first checkpoint that covers a place: the earliest moment at which the event was signed. */
+  /** The first receipt that covers a place, which tells when a witness had seen it; or else the first checkpoint. */
   checkpointFrom({ epoch, position }: LogPlace): StoredNote | null {
-    return this.#note('epoch = ? AND size >= ? ORDER BY size LIMIT 1', epoch, position);
+    for (const table of ['receipt', 'checkpoint']) {
+      const size = this.#size(
+        `SELECT min(size) AS size FROM ${table} WHERE epoch = ? AND size >= ?`,
+        epoch,
+        position,
+      );
+      if (size !== null) return this.#note(epoch, size);
+    }
+    return null;
   }
 
   checkpointAt({ epoch, size }: { readonly epoch: number | null; readonly size: number }): StoredNote | null {
-    return this.#note('epoch = ? AND size = ?', epoch ?? this.#currentEpoch, size);
+    return this.#note(epoch ?? this.#currentEpoch, size);
   }
 
   newestCheckpoint(epoch: number): StoredNote | null {
-    return this.#note('epoch = ? ORDER BY size DESC LIMIT 1', epoch);
+    const size = this.#size(`SELECT max(size) AS size FROM (${SIGNED}) WHERE epoch = ?`, epoch);
+    return size === null ? null : this.#note(epoch, size);
   }
 
   notSigned(place: LogPlace): ProofRefusal {
@@ -181,11 +193,10 @@ class ProofSource implements Disposable {
 
   notKept({ epoch, size }: { readonly epoch: number | null; readonly size: number }): ProofRefusal {
     const place = { epoch: epoch ?? this.#currentEpoch, position: size };
-    const before = 'SELECT max(size) AS size FROM checkpoint WHERE epoch = ? AND size < ?';
-    const after = 'SELECT min(size) AS size FROM checkpoint WHERE epoch = ? AND size > ?';
-    const nearest = [before, after]
-      .map(sql => this.#db.prepare(sql).get(place.epoch, size)?.size as number | null)
-      .filter(near => near !== null);
+    const nearest = [
+      this.#size(`SELECT max(size) AS size FROM (${SIGNED}) WHERE epoch = ? AND size < ?`, place.epoch, size),
+      this.#size(`SELECT min(size) AS size FROM (${SIGNED}) WHERE epoch = ? AND size > ?`, place.epoch, size),
+    ].filter(near => near !== null);
     return { code: 'CHECKPOINT_NOT_FOUND', place, nearest };
   }
 
@@ -226,15 +237,22 @@ class ProofSource implements Disposable {
     return this.#epochs.at(-1)?.epoch ?? 0;
   }
 
-  #note(where: string, ...values: readonly number[]): StoredNote | null {
-    const row = this.#db.prepare(`SELECT size, note FROM checkpoint WHERE ${where}`).get(...values);
-    if (row === undefined) return null;
-    const note = row.note as string;
+  #size(sql: string, ...values: readonly number[]): number | null {
+    return (this.#db.prepare(sql).get(...values)?.size ?? null) as number | null;
+  }
+
+  /** The checkpoint of this size with everybody's signature that is kept, or null when there is none. */
+  #note(epoch: number, size: number): StoredNote | null {
+    const rows = this.#db
+      .prepare(`SELECT note FROM (${SIGNED}) WHERE epoch = ? AND size = ?`)
+      .all(epoch, size);
+    const [first, ...others] = rows.map(row => row.note as string);
+    if (first === undefined) return null;
     try {
-      return { head: checkpointHead(note), note };
+      return { head: checkpointHead(first), note: mergeNotes(first, others) };
     } catch (cause) {
       if (!(cause instanceof CheckpointError)) throw cause;
-      const detail = `the checkpoint of size ${row.size}: ${cause.message}`;
+      const detail = `the checkpoint of ${epoch}/${size}: ${cause.message}`;
       throw new SiteLogFileError('DAMAGED', this.#file, detail, { cause });
     }
   }

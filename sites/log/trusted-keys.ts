@@ -37,3 +37,13 @@ export function readTrustedKeys(text: string): readonly TrustedKey[] {
     throw new TrustedKeyError(`not a verifier key, <name>+<id>+<key>: '${line.slice(0, 200)}'`);
   });
 }
+
+/** The key in the data of a `LogKeyPinned`; null when there is none: what is wrong with the event is told where it is proved. */
+export function pinnedKeyIn(data: Uint8Array): Uint8Array | null {
+  try {
+    const { publicKey } = JSON.parse(Buffer.from(data).toString('utf8')) as { readonly publicKey?: unknown };
+    return typeof publicKey === 'string' && BARE_KEY.test(publicKey) ? decodeBase64(publicKey) : null;
+  } catch {
+    return null;
+  }
+}

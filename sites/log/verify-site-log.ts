@@ -28,6 +28,7 @@ import {
 } from './site-log-file.js';
 import { openForReading } from './site-log-reader.js';
 import { EVENT_COLUMNS, type EventRow, examineRow, type RowDamage } from './site-log-row.js';
+import { checkCosignatures, type ReceiptDamage } from './verify-receipts.js';
 
 /** Rows read at once: the file is proved page by page, whatever its size. */
 const PAGE_EVENTS = 1000;
@@ -36,6 +37,7 @@ export const DAMAGES_NAMED_MAX = 1000;
 
 export type SiteLogDamageCode =
   | RowDamage
+  | ReceiptDamage
   /** The file is no site log, or SQLite cannot read it. */
   | 'FILE_UNREADABLE'
   /** SQLite finds its own structure damaged. */
@@ -85,8 +87,8 @@ export interface SiteLogVerification {
 
 /**
  * Proves a log file: every leaf, every column against its header, dense positions and revisions, the tree of every epoch, that
- * each epoch opens behind the very end of the one before, and every stored checkpoint, with its signature when the site's
- * public key is given. Where the beginning of the log was removed, the stored edge stands for it, and the signed roots behind
+ * each epoch opens behind the very end of the one before, and every stored checkpoint and receipt, with its signature when the
+ * site's public key is given, and with the cosignature when the log has pinned the key of the witness. Where the beginning of the log was removed, the stored edge stands for it, and the signed roots behind
  * it prove that edge. Reads only, and works beside a site that writes the file: it proves what was committed when it began.
  * Throws only when the signal is aborted.
  */
@@ -108,6 +110,7 @@ export async function verifySiteLog(options: {
       const { site } = readSiteLogState(db, file);
       checkStructure(db, damages);
       const checkpoints = readCheckpoints(db, site, options.key, damages);
+      checkCosignatures(db, damages);
       const log = { site, epochs: readEpochs(db, file), checkpoints };
       const proved = await proveEvents(db, log, damages, options);
       checkRevisions(db, damages);

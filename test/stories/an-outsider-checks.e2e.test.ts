@@ -34,15 +34,20 @@ test('one event by a file, with public keys only, and then the whole network dow
   });
   await network.stop();
 
-  const event = JSON.parse((await network.command('log', 'tail', site, '--lines', '1')).output);
+  const [line] = (await network.command('log', 'tail', site, '--lines', '1000')).output.split('\n');
+  const event = JSON.parse(line!);
   const [proofFile, keyFile] = [path.join(site, 'one.tlog-proof'), path.join(site, 'site.keys')];
+  const witnessKeyFile = path.join(site, 'central.keys');
+  const central = path.join(network.dataDirectory, 'central');
+  await writeFile(witnessKeyFile, (await network.command('log', 'keys', central)).output);
   const proved = await network.command('log', 'prove', site, '--event', event.id, '--to', proofFile);
   assert.is(proved.code, 0, proved.errors);
   await writeFile(keyFile, (await network.command('log', 'keys', site)).output);
   const check = (file: string, ...keys: readonly string[]) =>
     network.command('log', 'verify-proof', file, ...keys.flatMap(key => ['--key', key]));
-  const said = await check(proofFile, keyFile);
+  const said = await check(proofFile, keyFile, witnessKeyFile);
   assert.is(said.code, 0, said.output);
+  assert.match(said.output, /^witnessed the \d+ events, by holdfast\/witness\//m);
   assert.match(
     said.output,
     `proven: ${event.type} (version ${event.version}) is at position ${event.position}`,
