@@ -75,6 +75,7 @@ export {
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
 export { decodeEventData, type EventFacts, newEvent, readEventData } from './log/event-data.js';
 export {
+  beginningOf,
   decodeFold,
   encodeFold,
   FOLD_EVENTS_MAX,

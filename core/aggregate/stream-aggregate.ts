@@ -80,12 +80,7 @@ export class StreamAggregate<State = unknown> {
   }
 
   read(recorded: RecordedEvent): void {
-    const isFirst = this.revision === null;
     this.revision = recorded.revision;
-    if (isFirst && recorded.revision > 0) {
-      const { stream, epoch, position } = recorded;
-      this.aside = { stream, epoch, position, reason: 'the beginning of the stream was truncated' };
-    }
     if (this.aside !== null) return;
     const event: HoldfastEvent | EventDecodeError = readEventData(recorded);
     if (event instanceof EventDecodeError) this.aside = asideEvent(recorded, event);

@@ -1,6 +1,7 @@
-import { LOG_START, type LogPlace, placeOf } from './log-place.js';
+import { comparePlaces, LOG_START, type LogPlace, placeOf } from './log-place.js';
 import { equalBytes } from './merkle-tree.js';
 import type { RecordedEvent, SiteLog } from './site-log.js';
+import { LogTruncatedError } from './site-log-access.js';
 
 /** Events after which a fold is kept anew: after a kill so many are folded again, which takes a fifth of a second. */
 export const FOLD_EVENTS_MAX = 10_000;
@@ -28,7 +29,7 @@ export class FoldBaseMissingError extends Error {
   readonly code = 'FOLD_BASE_MISSING';
   constructor(fold: string, { epoch, position }: LogPlace) {
     super(
-      `the log begins at ${epoch}/${position}, and no snapshot of the fold ${fold} stands for what was before: bring back the directory folds, or take the log back from the parent`,
+      `the log begins after ${epoch}/${position}, and no snapshot of the fold ${fold} stands for what was before: bring back the directory folds, or take the log back from the parent`,
     );
   }
 }
@@ -65,11 +66,10 @@ export class FoldKeeper {
     const loaded = await store.load(name);
     const snapshot = loaded !== null && (await isInLog(log, loaded)) ? loaded : null;
     if (snapshot?.isOfThisCode !== true) {
-      const [first] = await log.read({ after: LOG_START, limit: 1 });
-      const isWhole = first === undefined || (first.epoch === 1 && first.position === 1);
-      if (isWhole) return null;
+      const begin = await beginningOf(log);
+      if (comparePlaces(begin, LOG_START) === 0) return null;
       // What other code made of the beginning is all that there is of it.
-      if (snapshot === null) throw new FoldBaseMissingError(name, first);
+      if (snapshot === null) throw new FoldBaseMissingError(name, begin);
     }
     const state = decodeFold<State>(snapshot.state);
     this.#place = snapshot.place;
@@ -102,15 +102,27 @@ export class FoldKeeper {
   }
 }
 
+/** Reading after it gives the first event that is still there: `LOG_START` unless the beginning was truncated. */
+export async function beginningOf(log: Pick<SiteLog, 'read'>): Promise<LogPlace> {
+  try {
+    await log.read({ after: LOG_START, limit: 1 });
+    return LOG_START;
+  } catch (error) {
+    if (error instanceof LogTruncatedError) return error.keptAfter;
+    throw error;
+  }
+}
+
 async function isInLog(log: SiteLog, { place, leafHash }: FoldSnapshot): Promise<boolean> {
   const before = { epoch: place.epoch, position: place.position - 1 };
-  const [event] = await log.read({ after: before, limit: 1 });
-  return (
-    event !== undefined &&
-    event.epoch === place.epoch &&
-    event.position === place.position &&
-    equalBytes(event.leafHash, leafHash)
-  );
+  try {
+    const [event] = await log.read({ after: before, limit: 1 });
+    return event !== undefined && comparePlaces(event, place) === 0 && equalBytes(event.leafHash, leafHash);
+  } catch (error) {
+    // The site itself cut its log there, because this fold stands for what went.
+    if (error instanceof LogTruncatedError) return comparePlaces(error.keptAfter, place) === 0;
+    throw error;
+  }
 }
 
 /** The state of a fold as JSON, with its maps and sets. */

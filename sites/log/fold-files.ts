@@ -71,7 +71,7 @@ export class FoldFiles implements FoldStore {
 
   /**
    * The place of the snapshot that is furthest behind, null when one cannot be read or there is none: a log must not be truncated
-   * beyond it, because the event at that place proves the snapshot.
+   * beyond it. For `planTruncation`: what other code has saved is still taken where the beginning of a log is gone.
    */
   async oldestPlace(): Promise<LogPlace | null> {
     const files = await readdir(this.#directory).catch(() => []);

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  beginningOf,
   type ClockReading,
   FoldKeeper,
   type FoldStore,
-  LOG_START,
   type MediaItem,
   type MediaPriority,
   MediaRefusedError,
@@ -292,9 +292,9 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     if (this.#view.halted) await this.database.halt();
   }
 
-  /** What the index knew beside the files, from every fact in the log. */
+  /** What the index knew beside the files, from every fact that is in the log. */
   async #restoreIndex(): Promise<void> {
-    let after = LOG_START;
+    let after = await beginningOf(this.#options.log);
     for (;;) {
       const page = await this.#options.log.read({ after, limit: readPageEvents });
       for (const recorded of page) await this.#restoreInIndex(recorded);
