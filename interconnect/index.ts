@@ -82,6 +82,7 @@ export type {
   ReplicationRefusal,
   ReplicationRefusalCode,
 } from './replication/replication-frame.js';
+export { replicationRefusalCodes } from './replication/replication-frame.js';
 export type {
   ChildLink,
   ParentKey,

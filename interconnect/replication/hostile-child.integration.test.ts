@@ -1,5 +1,7 @@
-import { ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js';
-import { LOG_START, signCheckpoint } from '@holdfast/core';
+import { once } from 'node:events';
+import { zstdCompressSync } from 'node:zlib';
+import { Channel, ChannelCredentials, type ClientDuplexStream, status } from '@grpc/grpc-js';
+import { LOG_START, type LogHead, signCheckpoint } from '@holdfast/core';
 import {
   ReplicationClient,
   type WireChildFrame,
@@ -9,17 +11,22 @@ import {
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createGrpcChannel } from '../transport/grpc-channel.js';
+import { GRPC_MESSAGE_BYTES_MAX } from '../transport/grpc-options.js';
 import { packEvents } from './event-frame.js';
+import { dialParent } from './grpc-replication-duplex.js';
 import {
   credentialsOf,
   fill,
   newMemoryLog,
+  newSigner,
   newSiteId,
   sha256,
   signerOf,
+  TestChild,
   TestParent,
   until,
 } from './replication.fixture.js';
+import type { ParentFrame } from './replication-frame.js';
 import { childFrameToWire } from './replication-frame.wire.js';
 
 const test = suite('a child that does not keep to the protocol');
@@ -27,7 +34,12 @@ const test = suite('a child that does not keep to the protocol');
 /** Speaks the wire itself, with the right certificate: says what it is told to say. */
 async function converse(
   parent: TestParent,
-  say: (context: { readonly hello: WireChildFrame; readonly batch: WireChildFrame }) => {
+  say: (context: {
+    readonly hello: WireChildFrame;
+    readonly batch: WireChildFrame;
+    /** A checkpoint as the child signs it, of whatever head. */
+    readonly signed: (head: Partial<LogHead>) => string;
+  }) => {
     readonly first: readonly WireChildFrame[];
     readonly afterWant: readonly WireChildFrame[];
   },
@@ -59,6 +71,7 @@ async function converse(
       root: head.root,
       ...packEvents(events, false),
     }),
+    signed: other => signCheckpoint({ ...head, ...other }, signer, sha256),
   });
   let refused: WireRefused | null = null;
   call.on('error', () => undefined);
@@ -130,6 +143,124 @@ test('frames out of turn, unknown ones and impossible ones are refused by name, 
   for (const [index, say] of conversations.entries()) {
     assert.is((await converse(parent, say)).code, 'CODE_PROTOCOL_VIOLATION', `conversation ${index}`);
   }
+});
+
+test('a checkpoint that the child did not sign, or none that covers its events, is BAD_SIGNATURE', async () => {
+  await using parent = await TestParent.start();
+  const stranger = newSigner();
+  type Say = Parameters<typeof converse>[1];
+  const forged = (note: string) => note.replace(/\n.{43}=\n\n/, `\n${'A'.repeat(43)}=\n\n`);
+  const conversations: readonly Say[] = [
+    ({ hello }) => ({
+      first: [{ hello: { ...hello.hello!, publicKey: stranger.publicKey } }],
+      afterWant: [],
+    }),
+    ({ hello, batch }) => {
+      const checkpoint = forged(batch.batch!.checkpoint);
+      return { first: [hello], afterWant: [{ batch: { ...batch.batch!, checkpoint } }] };
+    },
+    ({ hello, batch, signed }) => {
+      const checkpoint = signed({ size: 3 });
+      return {
+        first: [{ hello: { ...hello.hello!, checkpoint } }],
+        afterWant: [{ batch: { ...batch.batch!, checkpoint } }],
+      };
+    },
+    ({ hello, batch, signed }) => {
+      const checkpoint = signed({ site: newSiteId() });
+      return { first: [hello], afterWant: [{ batch: { ...batch.batch!, checkpoint } }] };
+    },
+  ];
+  for (const [index, say] of conversations.entries()) {
+    assert.is((await converse(parent, say)).code, 'CODE_BAD_SIGNATURE', `conversation ${index}`);
+  }
+});
+
+test('a history that is not the one that was signed is FORK', async () => {
+  await using parent = await TestParent.start();
+  const refused = await converse(parent, ({ hello, batch, signed }) => {
+    const checkpoint = signed({ root: new Uint8Array(32) });
+    return { first: [hello], afterWant: [{ batch: { ...batch.batch!, checkpoint } }] };
+  });
+  assert.is(refused.code, 'CODE_FORK');
+});
+
+test('a bomb is unpacked no further than it states, and is BAD_HASH', async () => {
+  await using parent = await TestParent.start();
+  const events = zstdCompressSync(Buffer.alloc(64 * 1024 * 1024));
+  const rawByteLength = 512 * 1024;
+  const before = process.memoryUsage().rss;
+  const refused = await converse(parent, ({ hello, batch }) => ({
+    first: [hello],
+    afterWant: [{ batch: { ...batch.batch!, codec: 'CODEC_ZSTD', events, rawByteLength } }],
+  }));
+  assert.is(refused.code, 'CODE_BAD_HASH');
+  assert.ok(process.memoryUsage().rss - before < 48 * 1024 * 1024, 'less than the bomb holds');
+});
+
+test('a frame that is larger than allowed is refused by name, a message that is larger than any by the transport', async () => {
+  await using parent = await TestParent.start();
+  const large = (byteLength: number) => (wire: WireChildFrame) => ({
+    batch: { ...wire.batch!, events: Buffer.alloc(byteLength) },
+  });
+  const refused = await converse(parent, ({ hello, batch }) => ({
+    first: [hello],
+    afterWant: [large(2 * 1024 * 1024)(batch)],
+  }));
+  assert.is(refused.code, 'CODE_PROTOCOL_VIOLATION');
+
+  const site = newSiteId();
+  const { authorityPem, privateKeyPem, certificatePem } = await credentialsOf(site, 'site');
+  const [roots, key, chain] = [authorityPem, privateKeyPem, certificatePem].map(pem => Buffer.from(pem));
+  const channel = new Channel(`127.0.0.1:${parent.port}`, ChannelCredentials.createSsl(roots, key, chain), {
+    'grpc.max_send_message_length': -1,
+    'grpc.ssl_target_name_override': parent.serverName,
+    'grpc.default_authority': parent.serverName,
+  });
+  const client = new ReplicationClient('unused', ChannelCredentials.createInsecure(), {
+    channelOverride: channel,
+  });
+  const call = (client as unknown as { sync(): ClientDuplexStream<WireChildFrame, WireParentFrame> }).sync();
+  const failed = once(call, 'error') as Promise<[{ readonly code: number }]>;
+  call.on('data', () => undefined);
+  const root = Buffer.alloc(32);
+  const numbers = { epoch: 1, firstPosition: 1, count: 1, rawByteLength: 1 };
+  const batch = { ...numbers, origin: site, codec: 'CODEC_IDENTITY', root, checkpoint: '', events: root };
+  call.write(large(GRPC_MESSAGE_BYTES_MAX + 1)({ batch }));
+  assert.is((await failed)[0].code, status.RESOURCE_EXHAUSTED);
+  channel.close();
+  const next = await converse(parent, wires => ({ first: [wires.batch], afterWant: [] }));
+  assert.is(next.code, 'CODE_PROTOCOL_VIOLATION', 'the next child is answered');
+});
+
+test('an old session that is replayed is answered AHEAD, with how far its log is held, and rewinds nothing', async () => {
+  await using parent = await TestParent.start();
+  const site = newSiteId();
+  const log = newMemoryLog(site);
+  const credentials = await credentialsOf(site, 'site');
+  const checkpoint = signCheckpoint(log.head(), signerOf(site), sha256);
+  await fill(log, 20);
+  {
+    await using child = new TestChild({ log, credentials, port: parent.port });
+    await until(() => child.acknowledgements.of(site).parent?.position === 21, 'all events');
+  }
+  const answered: ParentFrame[] = [];
+  const stream = dialParent({
+    parent: { host: '127.0.0.1', port: parent.port, serverName: parent.serverName },
+    credentials,
+  });
+  const ignore = () => undefined;
+  stream.listen({
+    onFrame: frame => void answered.push(frame),
+    ...{ onDrain: ignore, onLost: ignore, onGarbled: ignore },
+  });
+  const { publicKey } = signerOf(site);
+  stream.send({ kind: 'hello', site, software: 'replayed', checkpoint, publicKey, readsZstd: true });
+  await until(() => answered.some(({ kind }) => kind === 'refused'), 'the refusal');
+  stream.cancel();
+  const refused = answered.find(frame => frame.kind === 'refused')!;
+  assert.equal([refused.code, refused.origin, refused.held], ['AHEAD', site, { epoch: 1, position: 21 }]);
+  assert.is(parent.held(site).length, 21);
 });
 
 test('more than was granted is refused while the intake is still busy with the rest', async () => {

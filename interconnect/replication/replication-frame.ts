@@ -2,18 +2,20 @@ import type { LogHead, LogPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { PackedEvents } from './event-frame.js';
 
-/** Why one side will not go on. A refusal is always named, and nothing is applied of what was refused. */
-export type ReplicationRefusalCode =
-  | 'GAP'
-  | 'FORK'
-  | 'AHEAD'
-  | 'BAD_HASH'
-  | 'BAD_SIGNATURE'
-  | 'UNKNOWN_EPOCH'
-  | 'FENCED'
-  | 'NOT_ENROLLED'
-  | 'PROTOCOL_VIOLATION'
-  | 'UNAVAILABLE';
+/** Why one side will not go on. A refusal is always named, and nothing is applied of what was refused: docs/ERRORS.md. */
+export const replicationRefusalCodes = [
+  'GAP',
+  'FORK',
+  'AHEAD',
+  'BAD_HASH',
+  'BAD_SIGNATURE',
+  'UNKNOWN_EPOCH',
+  'FENCED',
+  'NOT_ENROLLED',
+  'PROTOCOL_VIOLATION',
+  'UNAVAILABLE',
+] as const;
+export type ReplicationRefusalCode = (typeof replicationRefusalCodes)[number];
 
 export interface ReplicationRefusal {
   readonly code: ReplicationRefusalCode;

@@ -11,6 +11,7 @@ import {
   type RefusedFrame,
   ReplicationProtocolError,
   type ReplicationRefusalCode,
+  replicationRefusalCodes,
 } from './replication-frame.js';
 
 const HASH_BYTES = 32;
@@ -22,18 +23,7 @@ const codecByName: ReadonlyMap<string, FrameCodec> = new Map([
   ['CODEC_IDENTITY', 'IDENTITY'],
   ['CODEC_ZSTD', 'ZSTD'],
 ]);
-const refusalCodes: ReadonlySet<string> = new Set<ReplicationRefusalCode>([
-  'GAP',
-  'FORK',
-  'AHEAD',
-  'BAD_HASH',
-  'BAD_SIGNATURE',
-  'UNKNOWN_EPOCH',
-  'FENCED',
-  'NOT_ENROLLED',
-  'PROTOCOL_VIOLATION',
-  'UNAVAILABLE',
-]);
+const refusalCodes: ReadonlySet<string> = new Set(replicationRefusalCodes);
 
 export function childFrameToWire(frame: ChildFrame): WireChildFrame {
   switch (frame.kind) {
