@@ -5,6 +5,7 @@ import {
   equalBytes,
   LOG_START,
   type LogPlace,
+  LogTruncatedError,
   type NoteVerifier,
   type PulledHistory,
   placeOf,
@@ -75,15 +76,26 @@ async function findCommonPlace(options: LostHistoryOptions): Promise<LogPlace> {
 
 async function isSameAt(place: LogPlace, { log, ask, site, sha256 }: LostHistoryOptions): Promise<boolean> {
   const after = { epoch: place.epoch, position: place.position - 1 };
-  const [own] = await log.read({ after, limit: 1 });
+  const own = await ownEventAfter(after, log);
   // What this log holds no longer was removed because others hold it.
-  if (own === undefined || own.epoch !== place.epoch || own.position !== place.position) return true;
+  if (own === null) return true;
   const { events } = await ask(after, 1);
   if (events === null || events.epoch !== place.epoch || events.firstPosition !== place.position)
     return false;
   const [theirs] = unpacked(events);
   const event = theirs === undefined ? null : decodeOrNull(theirs, sha256);
   return event?.site === site && equalBytes(event.leafHash, own.leafHash);
+}
+
+/** Null when it was removed. */
+async function ownEventAfter(after: LogPlace, log: Pick<SiteLog, 'read'>): Promise<RecordedEvent | null> {
+  try {
+    const [own] = await log.read({ after, limit: 1 });
+    return own ?? null;
+  } catch (error) {
+    if (error instanceof LogTruncatedError) return null;
+    throw error;
+  }
 }
 
 /** All places of a log, numbered 1.. over its epochs. */

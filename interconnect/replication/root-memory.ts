@@ -1,4 +1,4 @@
-import { equalBytes, extendEdge, rootOf, type Sha256, type SiteLog } from '@holdfast/core';
+import { equalBytes, extendEdge, LogTruncatedError, rootOf, type Sha256, type SiteLog } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { EpochHead, WantFrame } from './replication-frame.js';
 
@@ -41,11 +41,18 @@ export class RootMemory {
     if (isNewest && after === head.size) return equalBytes(theirs, head.root);
     const known = this.#roots.get(`${origin}/${epoch}/${after}`);
     if (known !== undefined) return equalBytes(theirs, known);
+    const fromStart = () => edgeOver({ log, epoch, edge: [], from: 0, to: after, sha256 });
+    const toEnd = () => edgeOver({ log, epoch, edge: treeEdge, from: after, to: head.size, sha256 });
     if (!isNewest || after <= head.size - after) {
-      const edge = await edgeOver({ log, epoch, edge: [], from: 0, to: after, sha256 });
-      return edge !== null && equalBytes(theirs, rootOf(edge, after, sha256));
+      try {
+        const edge = await fromStart();
+        return edge !== null && equalBytes(theirs, rootOf(edge, after, sha256));
+      } catch (error) {
+        // The beginning was removed because others hold it; the rest tells as much, if there is a signed end to compare with.
+        if (!(error instanceof LogTruncatedError) || !isNewest) throw error;
+      }
     }
-    const edge = await edgeOver({ log, epoch, edge: treeEdge, from: after, to: head.size, sha256 });
+    const edge = await toEnd();
     return edge !== null && equalBytes(rootOf(edge, head.size, sha256), head.root);
   }
 }
