@@ -113,7 +113,7 @@ async function insertFacts(sql: Sql, eventCount: number, fromMs: number): Promis
               at_ms - 7200000, at_ms - 6000000)
             when kind in (93, 95) then format('{"hardwareId":"%s","recordingServerId":"%s","atMs":%s,"cause":"UNREACHABLE","detail":"timed out"}', hardware, recording_server, at_ms)
             when kind in (94, 96) then format('{"hardwareId":"%s","recordingServerId":"%s","atMs":%s}', hardware, recording_server, at_ms)
-            when kind = 97 then format('{"alarmId":"%s","localNumber":%s,"name":"Door","message":"opened","priority":1,"sourceDeviceId":"%s","sourceName":"Camera","raisedAtMs":%s}', alarm, minute, device, at_ms)
+            when kind = 97 then format('{"alarmId":"%s","localNumber":%s,"name":"Door","message":"opened","priority":1,"sourceDeviceId":"%s","sourceName":"Camera","raisedAtMs":%s}', alarm, minute + 1, device, at_ms)
             when kind = 98 then format('{"alarmId":"%s"}', alarm)
             else format('{"alarmId":"%s","reason":"false alarm"}', alarm) end as data
         from (

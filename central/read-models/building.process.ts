@@ -9,6 +9,9 @@ const sql = openServedDatabase(socketDirectory!);
 const builder = new ProjectionBuilder({
   ...{ sql, ownSite: ownSite as SiteId, models: readModels, now: Date.now, random: Math.random },
   onProgress: ({ seq }) => process.send?.(seq),
+  onQuarantined: ({ reason }) => {
+    throw new Error(reason);
+  },
   onGivenUp: ({ reason }) => {
     throw new Error(reason);
   },

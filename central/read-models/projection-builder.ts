@@ -6,6 +6,7 @@ import { type FeedBatch, readFeed } from './feed-reader.js';
 import { type FoldMode, type FoldOutcome, foldBatch, inEitherMode } from './fold-batch.js';
 import { lockCheckpoint, type ProjectionRow, readProjections } from './projection-row.js';
 import { PROJECTED_CHANNEL } from './projector.js';
+import type { QuarantineRow } from './quarantine.js';
 import type { ReadModel } from './read-model.js';
 import { isTransient } from './transient.js';
 
@@ -33,6 +34,8 @@ export interface ProjectionBuilderOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly onProgress?: (progress: BuildProgress) => void;
+  /** The first event of a projection that the swapped build had to put aside; the others are in the quarantine. */
+  readonly onQuarantined: (row: QuarantineRow) => void;
   /** A new fold met an event that it stands still at; what is served stays. */
   readonly onGivenUp: (facts: { projection: string; seq: number; reason: string }) => void;
   readonly onRetry: (error: unknown) => void;
@@ -199,12 +202,19 @@ export class ProjectionBuilder {
         if (isTransient(error)) return 'BUSY' as const;
         throw error;
       });
-      if (outcome === 'SWAPPED') return;
+      if (outcome === 'SWAPPED') return this.#reportAside(build);
       if (outcome === 'BUSY') {
         const pause = this.#options.random() * SWAP_RETRY_MS_MAX;
         await delay(pause, undefined, { signal }).catch(() => undefined);
       }
     }
+  }
+
+  async #reportAside({ projections }: Build): Promise<void> {
+    const rows = await this.#options.sql<QuarantineRow[]>`
+      select distinct on (projection) * from quarantined_event
+      where projection = any(${projections as string[]}::text[]) and status <> 'WAITING' order by projection, seq`;
+    for (const row of rows) this.#options.onQuarantined(row);
   }
 
   #modelsOf({ projections }: Pick<Build, 'projections'>): readonly ReadModel[] {
@@ -276,7 +286,11 @@ export class ProjectionBuilder {
         }),
       error => isTransient(error) || error instanceof BuildSupersededError,
     );
-    for (const [projection, facts] of outcome.halted) this.#options.onGivenUp({ projection, ...facts });
+    this.#reportGivenUp(outcome.halted);
+  }
+
+  #reportGivenUp(halted: FoldOutcome['halted']): void {
+    for (const [projection, facts] of halted) this.#options.onGivenUp({ projection, ...facts });
   }
 
   async #fold(
@@ -318,7 +332,7 @@ export class ProjectionBuilder {
   }
 
   async #swap(build: Build, seq: number): Promise<'SWAPPED' | 'BEHIND'> {
-    return this.#options.sql.begin(async tx => {
+    const halted = await this.#options.sql.begin(async tx => {
       await tx`select set_config('lock_timeout', ${String(SWAP_LOCK_TIMEOUT_MS)}, true)`;
       const checkpoint = await lockCheckpoint(tx);
       const [current] = await tx<Build[]>`
@@ -334,7 +348,7 @@ export class ProjectionBuilder {
       const names = rows.filter(row => !stopped.includes(row)).map(({ name }) => name);
       const limit = SWAP_EVENTS_MAX * 2;
       const batch = await readFeed(tx, { afterSeq: seq, upToSeq: place, limit, types: null, site: null });
-      if (batch.lastSeq !== place) return 'BEHIND';
+      if (batch.lastSeq !== place) return null;
       const outcome = await this.#fold(tx, build, names, batch, 'APART');
       await this.#giveUp(tx, build, outcome);
       const swapped = names.filter(name => !outcome.halted.has(name));
@@ -347,7 +361,10 @@ export class ProjectionBuilder {
       }
       await this.#discard(tx, build);
       await tx`select pg_notify(${PROJECTED_CHANNEL}, ${String(checkpoint.seq)})`;
-      return 'SWAPPED';
+      return outcome.halted;
     });
+    if (halted === null) return 'BEHIND';
+    this.#reportGivenUp(halted);
+    return 'SWAPPED';
   }
 }

@@ -305,7 +305,7 @@ test('indexes and keys keep their names over a swap, and a second build follows 
   assert.is(JSON.stringify(await shape()), before);
 });
 
-test('a new fold with the policy halt that meets poison does not take the place of the old one', async () => {
+test('a new fold with the policy halt that meets poison does not take the place of the old one, one that may skip does', async () => {
   const [one] = ids();
   const projections = open();
   await projections.settle();
@@ -313,8 +313,13 @@ test('a new fold with the policy halt that meets poison does not take the place 
   await projections.projector.catchUp();
   const { model } = fragile('halt');
   const givenUp: string[] = [];
+  const aside: string[] = [];
   const models = withModel({ ...model, version: model.version + 1 });
   const upgraded = open(models, { onGivenUp: ({ projection }) => givenUp.push(projection) });
+  const skipping = { ...fragile('skip-and-record').model, version: model.version + 2 };
+  const skipped = open(withModel(skipping), {
+    onQuarantined: ({ status, seq }) => aside.push(`${status} ${seq}`),
+  });
   await upgraded.settle();
   await upgraded.builder.buildNext(never);
   assert.equal(await alarmStates(), { [one]: 'IN_PROGRESS' });
@@ -322,6 +327,12 @@ test('a new fold with the policy halt that meets poison does not take the place 
     await database.sql`select version, build_failed_because from projection where name = 'alarms'`;
   assert.is(row!.version, alarmsReadModel.version);
   assert.match(row!.buildFailedBecause, 'event 2');
+  assert.equal(givenUp, ['alarms']);
+  await skipped.settle();
+  await skipped.builder.buildNext(never);
+  assert.equal(aside, ['POISON 2']);
+  assert.equal(await alarmStates(), { [one]: 'IN_PROGRESS' });
+  assert.equal(await quarantine(), ['POISON 1']);
 });
 
 test('a check finds what was altered, lost and added in the tables, and a build sets it right', async () => {
