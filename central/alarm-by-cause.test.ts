@@ -3,7 +3,7 @@ import { AlarmId, type SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { projectionAlarms } from './projection-alarms.js';
+import { alarmsByCause } from './alarm-by-cause.js';
 import { projectionReporter } from './read-models/projection-reporter.js';
 import type { QuarantineRow } from './read-models/quarantine.js';
 
@@ -18,7 +18,7 @@ function raising() {
     commands.push(command);
     return { accepted: true } as never;
   };
-  const raiseAlarm = projectionAlarms({ siteId: site, management: { execute } as never }, logger);
+  const raiseAlarm = alarmsByCause({ siteId: site, management: { execute } as never }, logger);
   return { commands, reports: projectionReporter({ logger, raiseAlarm }) };
 }
 
