@@ -141,6 +141,10 @@ export function readEpochs(db: DatabaseSync, file: string): readonly EpochState[
     .prepare('SELECT epoch, kept_after, kept_edge, size, tree_edge FROM epoch ORDER BY epoch')
     .all();
   return rows.map(row => {
+    const isWhole =
+      [row.kept_edge, row.tree_edge].every(edge => edge instanceof Uint8Array) &&
+      [row.epoch, row.kept_after, row.size].every(Number.isSafeInteger);
+    if (!isWhole) throw new SiteLogFileError('DAMAGED', file, 'a row of the table epoch is malformed');
     const epoch = row.epoch as number;
     const keptAfter = row.kept_after as number;
     const size = row.size as number;
@@ -163,7 +167,7 @@ export function keptAfterOf(epochs: readonly EpochState[]): LogPlace {
 function readSite(db: DatabaseSync, file: string): SiteId {
   const row = db.prepare('SELECT site FROM log').get();
   if (row === undefined) throw new SiteLogFileError('DAMAGED', file, 'the table log has no row');
-  const site = readUuid(row.site as Uint8Array, 0);
+  const site = row.site instanceof Uint8Array ? readUuid(row.site, 0) : null;
   if (site === null) throw new SiteLogFileError('DAMAGED', file, 'the table log names no site');
   return site as SiteId;
 }

@@ -21,6 +21,7 @@ import {
   type StoredReceipt,
   type TreeEdge,
 } from '@holdfast/core';
+import { primaryCodeOf } from './file-lock.js';
 import { sha256 } from './sha256.js';
 import {
   assertSiteLogFile,
@@ -34,6 +35,10 @@ import { readReceipts } from './site-log-receipts.js';
 
 /** A writer may hold the file for the blink of a WAL reset. */
 const BUSY_TIMEOUT_MS = 5000;
+/** Primary result codes of SQLite. */
+const SQLITE_IO_ERROR = 10;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOT_A_DATABASE = 26;
 
 /**
  * A reading connection. Each page is a query of its own that is finished before it is returned: an open one would keep
@@ -169,11 +174,16 @@ export class SiteLogReader implements Disposable {
   #events(rows: Iterable<Record<string, unknown>>): readonly RecordedEvent[] {
     const events: RecordedEvent[] = [];
     let byteLength = 0;
-    for (const row of rows) {
-      const event = this.#event(row);
-      events.push(event);
-      byteLength += event.data.length;
-      if (byteLength >= READ_BYTES_MAX) break;
+    try {
+      for (const row of rows) {
+        const event = this.#event(row);
+        events.push(event);
+        byteLength += event.data.length;
+        if (byteLength >= READ_BYTES_MAX) break;
+      }
+    } catch (cause) {
+      if (!isDamage(cause)) throw cause;
+      throw new SiteLogFileError('DAMAGED', this.#file, String(cause), { cause });
     }
     return events;
   }
@@ -186,6 +196,8 @@ export class SiteLogReader implements Disposable {
         position,
         cause,
       });
+    const columns = [row.header, row.data, row.leaf_hash];
+    if (!columns.every(column => column instanceof Uint8Array)) throw damaged('a column holds nothing');
     let event: RecordedEvent;
     try {
       event = decodeRecordedEvent(row.header as Uint8Array, row.data as Uint8Array, sha256);
@@ -195,8 +207,16 @@ export class SiteLogReader implements Disposable {
     if (!equalBytes(event.leafHash, row.leaf_hash as Uint8Array)) {
       throw damaged('header and data are not the bytes that were hashed when they were written');
     }
+    // A reader goes on behind the place of the last event: one that stands elsewhere would send it round in circles.
+    if (event.epoch !== epoch || event.position !== position) throw damaged('its header names another place');
     return event;
   }
+}
+
+/** SQLite finds its pages damaged, or is no longer able to read them from the disk. */
+function isDamage(error: unknown): boolean {
+  const code = primaryCodeOf(error);
+  return code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE || code === SQLITE_IO_ERROR;
 }
 
 /** A log file opened for reading only, also while a site writes it: for the command line. */

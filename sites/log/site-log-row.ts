@@ -4,6 +4,7 @@ import {
   EVENT_DATA_BYTES_MAX,
   type EventHeader,
   equalBytes,
+  HASH_BYTES,
   headerOffsets,
   leafHashOf,
   placeOfKey,
@@ -27,6 +28,8 @@ export interface EventRow {
 export const EVENT_COLUMNS = 'key, id, stream, revision, header, data, leaf_hash';
 
 export type RowDamage =
+  /** A column holds nothing, or what no writer puts there: a torn page. */
+  | 'ROW_MALFORMED'
   | 'HEADER_MALFORMED'
   | 'DATA_TOO_LARGE'
   /** Header or data are not the bytes that were hashed when they were written. */
@@ -46,6 +49,10 @@ export function examineRow(
   site: SiteId,
 ): { readonly header: EventHeader | null; readonly damages: readonly NamedRowDamage[] } {
   const damages: NamedRowDamage[] = [];
+  if (!isRow(row)) {
+    damages.push({ code: 'ROW_MALFORMED', detail: 'a column holds what no writer puts there' });
+    return { header: null, damages };
+  }
   if (row.data.length > EVENT_DATA_BYTES_MAX) {
     damages.push({ code: 'DATA_TOO_LARGE', detail: `${row.data.length} bytes of data` });
   }
@@ -72,6 +79,13 @@ export function examineRow(
   ];
   for (const detail of differing) if (detail !== null) damages.push({ code: 'COLUMN_MISMATCH', detail });
   return { header, damages };
+}
+
+/** Whether the columns have the types that SQLite was told; it does not look when it reads a page. */
+function isRow(row: EventRow): boolean {
+  const blobs: readonly unknown[] = [row.id, row.header, row.data, row.leaf_hash];
+  if (!blobs.every(blob => blob instanceof Uint8Array) || row.leaf_hash.length !== HASH_BYTES) return false;
+  return typeof row.stream === 'string' && typeof row.revision === 'number';
 }
 
 function readHeader(header: Uint8Array, damages: NamedRowDamage[]): EventHeader | null {

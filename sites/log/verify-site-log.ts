@@ -8,6 +8,7 @@ import {
   endOf,
   equalBytes,
   extendEdge,
+  HASH_BYTES,
   type LogHead,
   type LogPlace,
   openCheckpoint,
@@ -149,7 +150,7 @@ function readCheckpoints(
   );
   for (const row of rows.all()) {
     const at = { epoch: row.epoch as number, position: row.size as number };
-    const note = row.note as string;
+    const note = String(row.note);
     let head: LogHead;
     try {
       head = checkpointHead(note);
@@ -194,6 +195,10 @@ async function proveEvents(
     const last = rows.at(-1);
     if (last === undefined) break;
     for (const row of rows) proof.take(row);
+    if (last.key <= after) {
+      damages.add('FILE_STRUCTURE', placeOfKey(last.key), 'events stand out of order in the file');
+      break;
+    }
     after = last.key;
     done += rows.length;
     onProgress?.(done, total);
@@ -333,6 +338,7 @@ class EpochProof {
     if (position > this.#state.size) {
       this.#add('EVENT_BEYOND_SIZE', position, `the size of the log is ${this.#state.size}`);
     }
+    this.#isComplete &&= row.leaf_hash instanceof Uint8Array && row.leaf_hash.length === HASH_BYTES;
     if (this.#isComplete) this.#edge = extendEdge(this.#edge, this.#size, [row.leaf_hash], sha256);
     this.#size = Math.max(0, position);
     if (this.#isComplete) this.#meetCheckpoints();
@@ -354,8 +360,10 @@ class EpochProof {
       }
     }
     const size = this.#size;
-    const head = { site: this.#site, epoch, size, root: rootOf(this.#edge, size, sha256) };
-    return { head: this.#isComplete ? head : null, signedSize: this.#signedSize, keptAfter };
+    const head = this.#isComplete
+      ? { site: this.#site, epoch, size, root: rootOf(this.#edge, size, sha256) }
+      : null;
+    return { head, signedSize: this.#signedSize, keptAfter };
   }
 
   #meetCheckpoints(): void {
