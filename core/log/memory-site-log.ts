@@ -23,6 +23,8 @@ export interface MemorySiteLogOptions {
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   readonly sha256: Sha256;
+  /** What a copy of the log holds, from its first event on: the log goes on behind it. Left out: a new log. */
+  readonly copied?: readonly RecordedEvent[];
 }
 
 /**
@@ -30,9 +32,9 @@ export interface MemorySiteLogOptions {
  * keys: of a checkpoint it believes the head.
  */
 export function createMemorySiteLog(options: MemorySiteLogOptions): ReopenableLog {
-  const log = new MemorySiteLog(options, []);
-  const { site, now, sha256 } = options;
-  log.open(1, [firstEventOf(site, now(), sha256)]);
+  const { site, now, sha256, copied = [] } = options;
+  const log = new MemorySiteLog(options, copied);
+  if (copied.length === 0) log.open(1, [firstEventOf(site, now(), sha256)]);
   return log;
 }
 

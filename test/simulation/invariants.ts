@@ -8,13 +8,26 @@ export class InvariantBrokenError extends Error {
   readonly code = 'INVARIANT_BROKEN';
 }
 
-/** What one site's disk has ever held. */
+/** What one site's disk has ever held, and what it holds. */
 class Truth {
-  readonly events = new Map<string, RecordedEvent>();
+  /** By place: after a copy was restored, another event may stand where one stood before. */
+  readonly ever = new Map<string, RecordedEvent[]>();
+  generation = 0;
   readonly byId = new Map<EventId, RecordedEvent>();
   readonly streams = new Map<string, RecordedEvent[]>();
   after: LogPlace = LOG_START;
   recordedAt = -1n;
+  /** Acknowledged to whoever appended them, and not excused. */
+  readonly acknowledged = new Set<EventId>();
+
+  /** The disk holds another history: it is read from the beginning. */
+  readAgain(generation: number): void {
+    this.generation = generation;
+    this.byId.clear();
+    this.streams.clear();
+    this.after = LOG_START;
+    this.recordedAt = -1n;
+  }
 }
 
 const keyOf = ({ epoch, position }: LogPlace): string => `${epoch}/${position}`;
@@ -37,8 +50,22 @@ export class Invariants {
     this.#acknowledged.push(...events);
   }
 
+  /** A copy is restored that has only these events: what was not at the parent either may be gone for ever. */
+  excuse(node: SimulatedNode, copied: readonly RecordedEvent[]): void {
+    const kept = new Set(
+      [...copied, ...(node.parent?.node.replicas.events(node.site) ?? [])].map(({ id }) => id),
+    );
+    const { acknowledged } = this.#truths.get(node.site)!;
+    for (const id of acknowledged) if (!kept.has(id)) acknowledged.delete(id);
+  }
+
+  /** What the disk of a site holds, in order. */
+  eventsOf(site: SiteId): readonly RecordedEvent[] {
+    return [...this.#truths.get(site)!.byId.values()];
+  }
+
   get eventCount(): number {
-    return [...this.#truths.values()].reduce((sum, truth) => sum + truth.events.size, 0);
+    return [...this.#truths.values()].reduce((sum, truth) => sum + truth.byId.size, 0);
   }
 
   /** After every step. Throws `InvariantBrokenError`. */
@@ -61,11 +88,14 @@ export class Invariants {
       const holder = node.parent?.node;
       if (!node.isContent) return `${node.site} has not appended everything that was wanted`;
       if (!holder) continue;
-      const { size } = node.log.head();
+      const { byId, acknowledged } = this.#truths.get(node.site)!;
       for (let above: SimulatedNode['parent'] = node.parent; above !== null; above = above.node.parent) {
         const held = above.node.replicas.events(node.site).length;
-        if (held !== size) return `${above.node.site} holds ${held} of the ${size} events of ${node.site}`;
+        if (held !== byId.size)
+          return `${above.node.site} holds ${held} of ${byId.size} events of ${node.site}`;
       }
+      for (const id of acknowledged)
+        if (!byId.has(id)) return `${node.site} has lost the acknowledged event ${id}`;
       const wishes = this.#streamOf(holder.site, `wishes-${node.site}`);
       const answers = this.#streamOf(node.site, `answers-${holder.site}`);
       if (answers.length < wishes.length)
@@ -90,6 +120,7 @@ export class Invariants {
   /** False when nothing was appended since. */
   async #checkLog(node: SimulatedNode): Promise<boolean> {
     const truth = this.#truths.get(node.site)!;
+    if (truth.generation !== node.generation) truth.readAgain(node.generation);
     const events = await node.log.read({ after: truth.after, limit: 5000 });
     for (const event of events) {
       const expected = truth.after.epoch === event.epoch ? truth.after.position + 1 : 1;
@@ -101,7 +132,8 @@ export class Invariants {
       if (event.revision !== revision)
         fail(`${keyOf(event)} of ${node.site} has revision ${event.revision}, not ${revision}`);
       if (truth.byId.has(event.id)) fail(`${node.site} holds the event ${event.id} twice`);
-      truth.events.set(keyOf(event), event);
+      const ever = truth.ever.get(keyOf(event)) ?? [];
+      if (!ever.some(known => isSame(known, event))) truth.ever.set(keyOf(event), [...ever, event]);
       truth.byId.set(event.id, event);
       stream.push(event);
       truth.streams.set(event.stream, stream);
@@ -114,7 +146,9 @@ export class Invariants {
   /** What was acknowledged since the last look is on the disk, once and as it was given. */
   #checkAcknowledged(): void {
     for (const { site, id, data } of this.#acknowledged.splice(0)) {
-      const event = this.#truths.get(site)!.byId.get(id);
+      const { byId, acknowledged } = this.#truths.get(site)!;
+      const event = byId.get(id);
+      acknowledged.add(id);
       if (event === undefined) fail(`${site} has acknowledged ${id}, which is not on its disk`);
       else if (!equalBytes(event.data, data)) fail(`${site} holds ${id} with other data than was appended`);
     }
@@ -133,11 +167,8 @@ export class Invariants {
       const before = events[index - 1];
       const expected = before?.epoch === event.epoch ? before.position + 1 : 1;
       if (event.position !== expected) fail(`${holder.site} holds ${keyOf(event)} of ${origin} behind a gap`);
-      const original = truth.events.get(keyOf(event));
-      if (original === undefined) fail(`${holder.site} holds ${keyOf(event)} of ${origin}, which never was`);
-      else if (!equalBytes(event.header, original.header) || !equalBytes(event.data, original.data)) {
-        fail(`${holder.site} holds other bytes than ${origin} at ${keyOf(event)}`);
-      }
+      if (!truth.ever.get(keyOf(event))?.some(original => isSame(original, event)))
+        fail(`${holder.site} holds ${keyOf(event)} of ${origin} as its disk never did`);
     }
     this.#seen.set(key, events.length);
   }
@@ -151,6 +182,10 @@ export class Invariants {
     if (feed.length < (this.#feedSeen.get(holder.site) ?? 0)) fail(`the feed of ${holder.site} has shrunk`);
     this.#feedSeen.set(holder.site, feed.length);
   }
+}
+
+function isSame(one: RecordedEvent, other: RecordedEvent): boolean {
+  return equalBytes(one.header, other.header) && equalBytes(one.data, other.data);
 }
 
 function fail(message: string): never {

@@ -13,7 +13,16 @@ const CALM_MS_MAX = 120_000;
 const LASTING_MS_MAX = 2_500;
 const HOUR_MS = 3_600_000;
 /** What goes wrong, or happens at a bad moment. */
-const troubles = ['KILL', 'KILL', 'CUT', 'FREEZE', 'SET_CLOCK', 'DIAL_AGAIN', 'WISH'] as const;
+const troubles = [
+  'KILL',
+  'KILL',
+  'CUT',
+  'FREEZE',
+  'SET_CLOCK',
+  'DIAL_AGAIN',
+  'WISH',
+  'RESTORE_COPY',
+] as const;
 
 export interface ScheduleOutcome {
   readonly seed: number;
@@ -21,6 +30,7 @@ export interface ScheduleOutcome {
   readonly eventCount: number;
   readonly killCount: number;
   readonly cutCount: number;
+  readonly restoreCount: number;
   readonly frameFaultCount: number;
   /** SHA-256 over the times and sizes of all steps: the same for the same seed. */
   readonly digest: string;
@@ -63,7 +73,7 @@ class World {
   readonly #links: SimulatedLink[] = [];
   readonly #invariants: Invariants;
   readonly #digest = createHash('sha256');
-  readonly #counts = { steps: 0, kills: 0, cuts: 0 };
+  readonly #counts = { steps: 0, kills: 0, cuts: 0, restores: 0 };
   #isCalm = false;
 
   constructor(seed: number) {
@@ -97,6 +107,7 @@ class World {
       eventCount: this.#invariants.eventCount,
       killCount: this.#counts.kills,
       cutCount: this.#counts.cuts,
+      restoreCount: this.#counts.restores,
       frameFaultCount: this.#links.reduce((sum, each) => sum + each.faultCount, 0),
       digest: this.#digest.digest('hex'),
     };
@@ -164,6 +175,9 @@ class World {
         return;
       case 'WISH':
         node.parent?.node.wish(node.site);
+        return;
+      case 'RESTORE_COPY':
+        this.#restoreCopy(node);
     }
   }
 
@@ -174,6 +188,16 @@ class World {
     this.#later(() => {
       if (!node.isRunning) node.start();
     });
+  }
+
+  /** Only of sites without others below: what is wished of those stands in the log. */
+  #restoreCopy(node: SimulatedNode): void {
+    if (this.#nodes.some(other => other.parent?.node === node)) return;
+    const events = this.#invariants.eventsOf(node.site);
+    const copied = events.slice(0, 1 + this.#random.below(events.length));
+    this.#counts.restores += 1;
+    this.#invariants.excuse(node, copied);
+    node.restoreCopy(copied);
   }
 
   #later(task: () => void): void {

@@ -4,6 +4,9 @@ import {
   type NewEvent,
   type NoteSigner,
   type NoteVerifier,
+  type PulledHistory,
+  type RecordedEvent,
+  type ReopenableLog,
   type SiteLog,
 } from '@holdfast/core';
 import {
@@ -82,11 +85,13 @@ export interface NodeSurroundings {
 export class SimulatedNode {
   readonly site: SiteId;
   readonly clock = { offsetMs: 0 };
-  /** On the disk: what a kill leaves. */
-  readonly log: SiteLog;
+  /** Of `log`: another one means that the disk holds another history. */
+  generation = 0;
   readonly replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
   readonly parent: { readonly node: SimulatedNode; readonly link: SimulatedLink } | null;
   readonly #around: NodeSurroundings;
+  /** On the disk: what a kill leaves. */
+  #log: ReopenableLog;
   #process: SimulatedProcess | null = null;
   #service: ReplicationService | null = null;
   #reporting: Pick<ReplicationOptions, 'acknowledgements' | 'relayed'> = {
@@ -99,8 +104,11 @@ export class SimulatedNode {
     this.#around = around;
     this.parent = parent;
     this.site = around.random.uuid() as SiteId;
-    const now = () => Math.round(around.time.nowMs + this.clock.offsetMs);
-    this.log = createMemorySiteLog({ site: this.site, now, sha256 });
+    this.#log = this.#newLog([]);
+  }
+
+  get log(): SiteLog {
+    return this.#log;
   }
 
   get isRunning(): boolean {
@@ -116,7 +124,7 @@ export class SimulatedNode {
     const { time, random } = this.#around;
     const process = new SimulatedProcess({ time, random, clock: this.clock });
     this.#process = process;
-    const log = siteLogOfProcess(this.log, process);
+    const log = siteLogOfProcess(this.#log, process);
     const above = new Acknowledgements();
     const relayed = new RelayedReplicas({ own: this.site, replicas: this.replicas });
     this.#reporting = { acknowledgements: above, relayed };
@@ -147,9 +155,16 @@ export class SimulatedNode {
     this.#service = null;
   }
 
+  /** Somebody puts back a copy of the disk, as it was when the log had only these events. */
+  restoreCopy(copied: readonly RecordedEvent[]): void {
+    this.kill();
+    this.#replaceLog(this.#newLog(copied));
+    this.start();
+  }
+
   /** A second session of the same site, as after a fail-over that was none. */
   dialAgain(): void {
-    if (this.#process !== null) this.#replicate(this.#process, siteLogOfProcess(this.log, this.#process));
+    if (this.#process !== null) this.#replicate(this.#process, siteLogOfProcess(this.#log, this.#process));
   }
 
   answerer(): { readonly process: SimulatedProcess; answer(stream: ChildDuplex): void } | null {
@@ -160,6 +175,36 @@ export class SimulatedNode {
   /** A wish for a child, in this site's own log. */
   wish(child: SiteId): void {
     this.#wanted.push({ stream: `wishes-${child}`, events: [this.#newEvent('CommandIssued')] });
+  }
+
+  #newLog(copied: readonly RecordedEvent[]): ReopenableLog {
+    const now = () => Math.round(this.#around.time.nowMs + this.clock.offsetMs);
+    return createMemorySiteLog({ site: this.site, now, sha256, copied });
+  }
+
+  #replaceLog(log: ReopenableLog): void {
+    this.#log = log;
+    this.generation += 1;
+  }
+
+  /** As `runSite` does it: keeps what the parent gives back, ends what works on the log, repairs it, and begins again. */
+  async #repair(process: SimulatedProcess, history: PulledHistory): Promise<void> {
+    const kept: Pick<RecordedEvent, 'header' | 'data'>[] = [];
+    for await (const events of history.events) kept.push(...events);
+    // Another session of it may have been quicker.
+    if (!process.isAlive) return;
+    this.kill();
+    const { time, random } = this.#around;
+    const repairing = new SimulatedProcess({ time, random, clock: this.clock });
+    this.#process = repairing;
+    const log = this.#log;
+    await repairing.write('FILE', async () => {
+      const outcome = await log.reopenAs({ ...history, events: [kept] });
+      // A copy may have been restored over it meanwhile. What was tampered with on the way is refused: nothing has changed then.
+      if (this.#log === log) this.#replaceLog(outcome.log as ReopenableLog);
+    });
+    this.kill();
+    this.start();
   }
 
   #replicate(process: SimulatedProcess, log: SiteLog): void {
@@ -179,6 +224,7 @@ export class SimulatedNode {
           parent.link.dial({ site: this.site, process }, parent.node.site, () => parent.node.answerer()),
         parentSite: parent.node.site,
         wishes: this.#wishSink(log, parent.node.site),
+        onLostHistory: history => this.#repair(process, history),
         logger,
         sha256,
         now: process.now,
