@@ -27,6 +27,7 @@ export {
   SealedCredentialsError,
   sealCredentials,
 } from './credentials/sealed-credentials.js';
+export { CHECKPOINT_INTERVAL_MS } from './log/checkpoint-keeper.js';
 export type { DurableSiteLog } from './log/durable-site-log.js';
 export { noteSigner, rawPublicKey, verifyNote } from './log/ed25519-notes.js';
 export { lockFile } from './log/file-lock.js';
@@ -48,7 +49,6 @@ export {
 } from './log/site-log-proofs.js';
 export { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 export {
-  CHECKPOINT_INTERVAL_MS,
   openSqliteSiteLog,
   type SqliteSiteLog,
   type SqliteSiteLogOptions,

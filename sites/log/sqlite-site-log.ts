@@ -29,19 +29,16 @@ import {
   SiteLogClosedError,
   type StoredReceipt,
   type StreamAppend,
-  signCheckpoint,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { WrittenAppend } from './append-group.js';
+import { CHECKPOINT_INTERVAL_MS, CheckpointKeeper } from './checkpoint-keeper.js';
 import { noteSigner } from './ed25519-notes.js';
 import { reopenSiteLogFile } from './reopen-site-log.js';
 import { sha256 } from './sha256.js';
 import { SiteLogFileError } from './site-log-file.js';
 import { SiteLogReader } from './site-log-reader.js';
 import { WriterThread, type WrittenEnd } from './writer-thread.js';
-
-/** A log that has grown gets a stored checkpoint at least this often; one row of some 300 bytes each. */
-export const CHECKPOINT_INTERVAL_MS = 60_000;
 
 export interface SqliteSiteLogOptions {
   /** The log's file; its directory is created when it is missing. */
@@ -118,11 +115,8 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   readonly #growth: LogGrowth;
   readonly #tail: LogTail;
   readonly #signer: NoteSigner;
-  readonly #checkpointIntervalMs: number;
-  readonly #checkpointTimer: NodeJS.Timeout;
+  readonly #keeper: CheckpointKeeper;
   #head: LogHead | null = null;
-  #checkpoint: SignedCheckpoint | null = null;
-  #stored: { readonly size: number; readonly atMs: number } = { size: 0, atMs: Number.NEGATIVE_INFINITY };
   #closing: Promise<void> | null = null;
   readonly #stop = new AbortController();
   #resuming: Promise<void> = Promise.resolve();
@@ -147,9 +141,12 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     this.#growth = options.growth;
     this.#tail = options.tail;
     this.#signer = options.signer;
-    this.#checkpointIntervalMs = options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS;
-    this.#checkpointTimer = setInterval(() => this.#storeCheckpoint(), this.#checkpointIntervalMs);
-    this.#checkpointTimer.unref();
+    this.#keeper = new CheckpointKeeper({
+      ...{ head: () => this.head(), signer: options.signer, now: options.now },
+      intervalMs: options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS,
+      store: ({ head, note, signedAtMs }) =>
+        this.#thread.storeCheckpoint({ size: head.size, note, signedAtMs }),
+    });
   }
 
   async append(appends: readonly StreamAppend[]): Promise<AppendOutcome> {
@@ -205,9 +202,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
 
   async signedCheckpoint(): Promise<SignedCheckpoint> {
     this.#assertOpen();
-    const checkpoint = this.#sign();
-    if (this.#now() - this.#stored.atMs >= this.#checkpointIntervalMs) this.#storeCheckpoint();
-    return checkpoint;
+    return this.#keeper.signed();
   }
 
   async storeReceipt({ witness, note }: { readonly witness: SiteId; readonly note: string }): Promise<void> {
@@ -279,28 +274,12 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   async #close(): Promise<void> {
     this.#stop.abort();
     await this.#resuming;
-    clearInterval(this.#checkpointTimer);
+    this.#keeper[Symbol.dispose]();
     this.#growth.end();
     await this.#thread.drain();
-    this.#storeCheckpoint();
+    this.#keeper.store();
     this.#reader[Symbol.dispose]();
     await this.#thread.close();
-  }
-
-  #sign(): SignedCheckpoint {
-    const head = this.head();
-    if (this.#checkpoint?.head.size !== head.size) {
-      this.#checkpoint = { head, note: signCheckpoint(head, this.#signer, sha256) };
-    }
-    return this.#checkpoint;
-  }
-
-  #storeCheckpoint(): void {
-    const { head, note } = this.#sign();
-    if (head.size === this.#stored.size) return;
-    const atMs = this.#now();
-    this.#thread.storeCheckpoint({ size: head.size, note, signedAtMs: Math.floor(atMs) });
-    this.#stored = { size: head.size, atMs };
   }
 
   #assertOpen(): void {
