@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { FeedFixture } from './feed-fixture.js';
 import { createPostgresReplicaIntake } from './postgres-replica-intake.js';
+import { createPostgresReplicaReader } from './postgres-replica-reader.js';
 
 const test = suite('Postgres replica intake');
 let directory = '';
@@ -79,6 +80,7 @@ describeReplicaIntake(test, {
     const [head] = await sql<{ seq: number }[]>`select seq from feed_head`;
     return {
       intake: createPostgresReplicaIntake(sql),
+      reader: createPostgresReplicaReader(sql),
       stored: site => sql`
         select epoch, position, header, data, leaf_hash from replica_event where site = ${site} order by epoch, position`,
       feed: () => sql`select site, position from replica_event where seq > ${head!.seq} order by seq`,

@@ -9,7 +9,12 @@ describeReplicaIntake(test, {
   sha256,
   open: async () => {
     const intake = createMemoryReplicaIntake();
-    return { intake, stored: async site => intake.events(site), feed: async () => intake.feed() };
+    return {
+      intake,
+      reader: intake,
+      stored: async site => intake.events(site),
+      feed: async () => intake.feed(),
+    };
   },
 });
 

@@ -3,16 +3,21 @@ import {
   decodeRecordedEvent,
   encodeHeader,
   extendEdge,
+  LOG_START,
+  type LogPlace,
   type RecordedEvent,
   type Sha256,
+  type SignedCheckpoint,
 } from '@holdfast/core';
 import { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
-import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
+import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
 
 /** One adapter under test, with a look behind it. */
 export interface ReplicaIntakeUnderTest {
   readonly intake: ReplicaIntake;
+  /** What was committed, to be handed on. Left out where a commit is stored only later. */
+  readonly reader?: ReplicaReader;
   /** What is stored of a site, in the order of its positions. */
   readonly stored: (
     site: SiteId,
@@ -33,6 +38,7 @@ export function describeReplicaIntake(
   describeExactness(test, open, sha256);
   describeFencing(test, open, sha256);
   describeOrder(test, open, sha256);
+  describeReading(test, open, sha256);
 }
 
 type Open = () => Promise<ReplicaIntakeUnderTest>;
@@ -190,6 +196,83 @@ function describeOrder(test: TestRegistrar, open: Open, sha256: Sha256): void {
       );
     }
   });
+}
+
+function describeReading(test: TestRegistrar, open: Open, sha256: Sha256): void {
+  test('what is held is read again place by place over all epochs, decoded out of its bytes', async () => {
+    const { intake, reader } = await open();
+    if (reader === undefined) return;
+    const site = newSite();
+    const old = eventsOf(site, { epoch: 1, from: 1, count: 5, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const middle = advance(cursor, old, sha256);
+    await intake.commit({ site, fence, before: cursor, after: middle, events: old });
+    const next = eventsOf(site, { epoch: 2, from: 1, count: 2, sha256 });
+    const after = advance({ epoch: 2, position: 0, treeEdge: [] }, next, sha256);
+    await intake.commit({ site, fence, before: middle, after, events: next });
+    const read = (place: LogPlace, limit: number) => reader.read({ site, after: place, limit });
+    const all = await read(LOG_START, 100);
+    assert.deepEqual(all.map(bytesOf), [...old, ...next].map(bytesOf));
+    assert.deepEqual(
+      (await read({ epoch: 1, position: 3 }, 3)).map(({ epoch, position }) => [epoch, position]),
+      [
+        [1, 4],
+        [1, 5],
+        [2, 1],
+      ],
+    );
+    assert.deepEqual(await read({ epoch: 2, position: 2 }, 10), []);
+    assert.deepEqual(await reader.read({ site: newSite(), after: LOG_START, limit: 10 }), []);
+  });
+
+  test('of each epoch the newest checkpoint is kept with what it covers, and nothing of a refused commit', async () => {
+    const { intake, reader } = await open();
+    if (reader === undefined) return;
+    const site = newSite();
+    const events = eventsOf(site, { epoch: 1, from: 1, count: 3, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const after = advance(cursor, events, sha256);
+    assert.equal(await reader.checkpoint(site), null);
+    const first = checkpointAt(site, 1, 3);
+    const batch = { site, fence, before: cursor, after, events };
+    assert.equal(await intake.commit({ ...batch, checkpoint: first }), 'COMMITTED');
+    assert.equal(await intake.commit({ ...batch, checkpoint: checkpointAt(site, 1, 9) }), 'STALE_CURSOR');
+    assert.deepEqual(plainCheckpoint(await reader.checkpoint(site)), plainCheckpoint(first));
+    const next = eventsOf(site, { epoch: 2, from: 1, count: 1, sha256 });
+    const newest = advance({ epoch: 2, position: 0, treeEdge: [] }, next, sha256);
+    const second = checkpointAt(site, 2, 1);
+    await intake.commit({ site, fence, before: after, after: newest, events: next, checkpoint: second });
+    assert.deepEqual(plainCheckpoint(await reader.checkpoint(site)), plainCheckpoint(second));
+    assert.deepEqual(plainCheckpoint(await reader.checkpoint(site, 1)), plainCheckpoint(first));
+    assert.equal(await reader.checkpoint(site, 3), null);
+    assert.ok((await reader.sites()).includes(site));
+  });
+
+  test('a checkpoint of what is held already is kept without an event', async () => {
+    const { intake, reader } = await open();
+    if (reader === undefined) return;
+    const site = newSite();
+    const events = eventsOf(site, { epoch: 1, from: 1, count: 2, sha256 });
+    const { fence, cursor } = await intake.openSession(site);
+    const after = advance(cursor, events, sha256);
+    await intake.commit({ site, fence, before: cursor, after, events });
+    const checkpoint = checkpointAt(site, 1, 2);
+    const nothingNew = { site, fence, before: after, after, events: [], checkpoint };
+    assert.equal(await intake.commit(nothingNew), 'COMMITTED');
+    assert.deepEqual(plainCheckpoint(await reader.checkpoint(site)), plainCheckpoint(checkpoint));
+  });
+}
+
+/** An intake believes what it is given: the signature is none. */
+function checkpointAt(site: SiteId, epoch: number, size: number): SignedCheckpoint {
+  const root = new Uint8Array(32).fill(size);
+  return { head: { site, epoch, size, root }, note: `checkpoint of ${epoch}/${size}\n` };
+}
+
+function plainCheckpoint(checkpoint: SignedCheckpoint | null) {
+  if (checkpoint === null) return null;
+  const { head, note } = checkpoint;
+  return { note, ...head, root: Buffer.from(head.root).toString('hex') };
 }
 
 const utf8 = new TextEncoder();

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -110,7 +110,7 @@ interface SiteNode {
   readonly parent: { readonly name: string } | null;
 }
 
-test('facts of the bus reach the centre through the region, also when that is killed, and are the same at all three', async () => {
+test('facts of the bus reach the centre through the region, past a kill and a restored old log, and are the same at all three', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'holdfast-levels-'));
   const [centre, region, bus] = ['centre', 'region', 'bus'].map(name => path.join(folder, name)) as [
     string,
@@ -160,15 +160,45 @@ test('facts of the bus reach the centre through the region, also when that is ki
         (await eventsOfBus()).includes('RecordingServerStarted'),
       );
 
-      await regionServer.end('SIGKILL');
+      const known = (name: string) =>
+        eventually(`the centre knows ${name} under its region`, async () =>
+          (await nodes()).find(node => node.name === name && node.parent?.name === 'North'),
+        );
+      const rename = (from: string, to: string) =>
+        edit(files.bus, text => text.replace(`name: "${from}"`, `name: "${to}"`));
+
       // The bus goes on alone: what it says meanwhile arrives when the region is back.
+      await regionServer.end('SIGKILL');
       await busServer.end('SIGTERM');
-      await edit(files.bus, text => text.replace('name: "Bus 7"', 'name: "Bus 8"'));
+      await cp(path.join(bus, 'data', 'log'), path.join(folder, 'old-copy'), { recursive: true });
+      await rename('Bus 7', 'Bus 8');
       busServer.start();
       regionServer.start();
-      await eventually('the new name of the bus', async () =>
-        (await nodes()).find(({ name, parent }) => name === 'Bus 8' && parent?.name === 'North'),
-      );
+      await known('Bus 8');
+
+      // An old copy of its log is put back: it heals by itself, and everybody above is told.
+      await busServer.end('SIGTERM');
+      await rm(path.join(bus, 'data', 'log'), { recursive: true });
+      await cp(path.join(folder, 'old-copy'), path.join(bus, 'data', 'log'), { recursive: true });
+      await rm(path.join(folder, 'old-copy'), { recursive: true });
+      await rename('Bus 8', 'Bus 9');
+      busServer.start();
+      await known('Bus 9');
+      const typesOfBus = await eventually('what was lost', async () => {
+        const types = await eventsOfBus();
+        return types.includes('LogHistoryRecovered') && types;
+      });
+      assert.is(typesOfBus.filter(type => type === 'LogEpochOpened').length, 2);
+      await eventually('the alarms of region and centre', async () => {
+        const { alarms } = await query<{ alarms: { edges: { node: { name: string } }[] } }>(
+          centrePort,
+          token,
+          '{ alarms(first: 20) { edges { node { name } } } }',
+        );
+        return (
+          alarms.edges.filter(({ node }) => /^The log of Bus \d was reset$/.test(node.name)).length === 2
+        );
+      });
     }
 
     const verified = await holdfast('verify', folder, '--json');
@@ -183,6 +213,8 @@ test('facts of the bus reach the centre through the region, also when that is ki
     assert.ok(comparisons.every(({ difference }) => difference === null));
     // The bus at itself, the region and the centre; the region at itself twice (log and database) and the centre.
     assert.is(comparisons.filter(({ where }) => where.length === 3).length, 2, verified.output);
+    // The sealed epoch of the bus at region and centre; the centre's own log and database.
+    assert.is(comparisons.length, 4, verified.output);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
