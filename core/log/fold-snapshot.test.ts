@@ -12,7 +12,7 @@ import {
 import { createMemorySiteLog } from './memory-site-log.js';
 import { readStreamEnd } from './read-stream-end.js';
 import { referenceSha256 } from './sha256.reference.js';
-import type { SiteLog } from './site-log.js';
+import type { RecordedEvent, SiteLog } from './site-log.js';
 import { LogTruncatedError } from './site-log-access.js';
 
 const test = suite('fold snapshots');
@@ -78,6 +78,29 @@ test('the snapshot of another history is of no use', async () => {
   for (const changed of [other, shorter]) {
     assert.is(await new FoldKeeper({ log: changed, store, name: 'f' }).restore(), null);
   }
+});
+
+test('what a log left out has passed too, and is not looked at again', async () => {
+  const [log, store] = [newLog(), new MemoryFoldStore()];
+  await append(log, 5);
+  const without = ['T'];
+  const sparing: SiteLog = Object.assign(Object.create(log) as SiteLog, {
+    head: () => log.head(),
+    read: async (options: Parameters<SiteLog['read']>[0]) =>
+      (await log.read(options)).filter(event => !options.without?.includes(event.type)),
+  });
+  const folded: string[] = [];
+  const options = {
+    without,
+    fold: (event: RecordedEvent) => folded.push(event.type),
+    state: () => ({ folded }),
+  };
+  const keeper = new FoldKeeper({ log: sparing, store, name: 'f' });
+  await keeper.readOn(options);
+  assert.equal(folded, ['LogEpochOpened']);
+  assert.equal(keeper.place, { epoch: 1, position: 6 });
+  await keeper.save({ folded });
+  assert.equal(await new FoldKeeper({ log: sparing, store, name: 'f' }).restore(), { folded });
 });
 
 /** The log as it is after its first events were truncated. */

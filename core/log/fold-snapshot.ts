@@ -1,10 +1,12 @@
-import { comparePlaces, LOG_START, type LogPlace, placeOf } from './log-place.js';
+import { comparePlaces, endOf, LOG_START, type LogPlace, placeOf } from './log-place.js';
 import { equalBytes } from './merkle-tree.js';
 import type { RecordedEvent, SiteLog } from './site-log.js';
 import { LogTruncatedError } from './site-log-access.js';
 
 /** Events after which a fold is kept anew: after a kill so many are folded again, which takes a fifth of a second. */
 export const FOLD_EVENTS_MAX = 10_000;
+
+const READ_PAGE_EVENTS = 1000;
 
 /**
  * The state of a fold as of a place in a log. As long as the log is whole it may be dropped at any time: folding again gives the
@@ -75,6 +77,39 @@ export class FoldKeeper {
     this.#place = snapshot.place;
     this.#leafHash = snapshot.leafHash;
     return state;
+  }
+
+  /**
+   * Folds everything that the log holds behind the place where the fold stands, and saves now and then. `without`: types that the
+   * fold does nothing with; most of a log is such, and a log that can leave them out spares their reading.
+   */
+  async readOn(options: {
+    readonly fold: (recorded: RecordedEvent) => void;
+    readonly state: () => object;
+    readonly without: readonly string[];
+  }): Promise<void> {
+    const { log } = this.#options;
+    const end = endOf(log.head());
+    for (;;) {
+      const { without } = options;
+      const page = await log.read({ after: this.#place, limit: READ_PAGE_EVENTS, without });
+      for (const recorded of page) {
+        options.fold(recorded);
+        this.passed(recorded);
+      }
+      this.saveSometimes(options.state);
+      if (page.length === 0) break;
+    }
+    if (end.position === 0 || comparePlaces(this.#place, end) >= 0) return;
+    // What was left out has passed too: it is not looked at again.
+    const [last] = await log.read({ after: { epoch: end.epoch, position: end.position - 1 }, limit: 1 });
+    if (last === undefined) return;
+    this.#unsavedCount += Math.max(
+      0,
+      end.position - (this.#place.epoch === end.epoch ? this.#place.position : 0),
+    );
+    this.passed(last);
+    this.saveSometimes(options.state);
   }
 
   /** To be told of every event, after it was folded. */

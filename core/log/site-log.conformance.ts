@@ -3,7 +3,7 @@ import type { Sha256 } from '../hash.js';
 import { APPEND_BYTES_MAX } from './append.plan.js';
 import { decodeRecordedEvent, EVENT_DATA_BYTES_MAX } from './envelope.js';
 import { SUBSCRIPTION_PAGE_EVENTS } from './log-growth.js';
-import { LOG_START, type LogPlace } from './log-place.js';
+import { LOG_START, type LogPlace, placeOf } from './log-place.js';
 import { equalBytes, extendEdge, rootOf } from './merkle-tree.js';
 import type { AppendOutcome, NewEvent, RecordedEvent, SiteLog, StreamAppend } from './site-log.js';
 
@@ -68,6 +68,25 @@ function expectedRevisionCases(): readonly SiteLogConformanceCase[] {
             [5, 'a', 2],
           ],
         );
+      }),
+    },
+    {
+      title: 'may leave out the types that a reader does nothing with, and never another event',
+      run: withLog(async ({ assert, newEventId }, log) => {
+        // Streams of bytes and characters that differ, and text that looks like the type elsewhere in the header.
+        for (const stream of ['a', 'größe', '録画', 'LeftOut']) {
+          for (const type of ['LeftOut', 'LeftOutNot', 'NotLeftOut', 'Kept']) {
+            const event = { ...newEventOf(newEventId()), type, actor: 'user:LeftOut' };
+            await log.append([{ stream, expected: 'any', events: [event] }]);
+          }
+        }
+        const all = await log.read({ after: LOG_START, limit: 100 });
+        const left = await log.read({ after: LOG_START, limit: 100, without: ['LeftOut', 'Never'] });
+        const kept = (events: readonly RecordedEvent[]) =>
+          events.filter(event => event.type !== 'LeftOut').map(event => event.position);
+        assert.equal(kept(left), kept(all));
+        const last = left.at(-1)!;
+        assert.equal(await log.read({ after: placeOf(last), limit: 100, without: ['Kept', 'LeftOut'] }), []);
       }),
     },
     {

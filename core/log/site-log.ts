@@ -104,9 +104,14 @@ export interface SiteLog {
   epochs(): readonly SealedEpoch[];
   /**
    * At most `limit` (1..5000) events after a place, in order. A page of large events may end earlier (8 MiB);
-   * only an empty one says that there is no more.
+   * only an empty one says that there is no more. `without`: types that the caller does nothing with. A log may leave out
+   * all, some or none of them, as it is quicker.
    */
-  read(options: { readonly after: LogPlace; readonly limit: number }): Promise<readonly RecordedEvent[]>;
+  read(options: {
+    readonly after: LogPlace;
+    readonly limit: number;
+    readonly without?: readonly string[];
+  }): Promise<readonly RecordedEvent[]>;
   readStream(options: {
     readonly stream: string;
     readonly afterRevision: number | null;

@@ -7,6 +7,7 @@ import {
   EnvelopeError,
   equalBytes,
   extendEdge,
+  headerOffsets,
   LOG_STREAM,
   type LogHead,
   type LogPlace,
@@ -51,6 +52,8 @@ export class SiteLogReader implements Disposable {
   readonly #streamPage: StatementSync;
   readonly #leafHashes: StatementSync;
   readonly #truncatedRevision: StatementSync;
+  /** By the number of types that are left out. */
+  readonly #pagesWithout = new Map<number, StatementSync>();
 
   constructor(file: string) {
     this.#file = file;
@@ -87,10 +90,14 @@ export class SiteLogReader implements Disposable {
     return row === undefined ? this.keptAfter() : placeOfKey(row.key as number);
   }
 
-  read({ after, limit }: { readonly after: LogPlace; readonly limit: number }): readonly RecordedEvent[] {
+  read({ after, limit, without = [] }: ReadOptions): readonly RecordedEvent[] {
     checkReadLimit(limit);
     const key = placeKey(after);
-    const events = this.#events(this.#page.iterate(key, limit));
+    const rows =
+      without.length === 0
+        ? this.#page.iterate(key, limit)
+        : this.#pageWithout(without.length).iterate(key, ...without.map(typeInHeader), limit);
+    const events = this.#events(rows);
     const [first] = events;
     // Positions are dense: the next one is elsewhere only at the end of an epoch, or when it was removed.
     if (first !== undefined && placeKey(first) !== key + 1) this.#assertNotTruncated(after);
@@ -159,6 +166,24 @@ export class SiteLogReader implements Disposable {
     this.#db.close();
   }
 
+  /** SQLite leaves the rows out itself: making objects of them would cost ten times as much as passing them. */
+  #pageWithout(typeCount: number): StatementSync {
+    const known = this.#pagesWithout.get(typeCount);
+    if (known !== undefined) return known;
+    // The type stands behind the stream, each behind two bytes of length: ENVELOPE.md. SQLite counts from 1.
+    const start = `${headerOffsets.stream + 3} + octet_length(stream)`;
+    const conditions = Array.from(
+      { length: typeCount },
+      (_, index) => `AND substr(header, ${start}, length(?${index + 2})) <> ?${index + 2}`,
+    );
+    const statement = this.#db.prepare(
+      `SELECT key, header, data, leaf_hash FROM event
+       WHERE key > ?1 ${conditions.join(' ')} ORDER BY key LIMIT ?${typeCount + 2}`,
+    );
+    this.#pagesWithout.set(typeCount, statement);
+    return statement;
+  }
+
   #assertNotTruncated(after: LogPlace): void {
     const keptAfter = this.keptAfter();
     if (comparePlaces(after, keptAfter) < 0) throw new LogTruncatedError(keptAfter);
@@ -217,6 +242,18 @@ export class SiteLogReader implements Disposable {
 function isDamage(error: unknown): boolean {
   const code = primaryCodeOf(error);
   return code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE || code === SQLITE_IO_ERROR;
+}
+
+interface ReadOptions {
+  readonly after: LogPlace;
+  readonly limit: number;
+  readonly without?: readonly string[];
+}
+
+/** A type as it stands in a header. */
+function typeInHeader(type: string): Uint8Array {
+  const bytes = Buffer.from(type);
+  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
 }
 
 /** A log file opened for reading only, also while a site writes it: for the command line. */

@@ -178,6 +178,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   async read(options: {
     readonly after: LogPlace;
     readonly limit: number;
+    readonly without?: readonly string[];
   }): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
     return this.#reader.read(options);

@@ -31,6 +31,7 @@ import {
   EventDecodeError,
   type EventId,
   type HoldfastEvent,
+  recordingEvents,
   type SiteCommand,
   type SiteId,
 } from '@holdfast/schema';
@@ -44,6 +45,9 @@ const DECISION_TRIES_MAX = 5;
 const READ_PAGE_EVENTS = 1000;
 /** A site of hundreds of cameras writes some hundred facts in that time. */
 const READ_ALONG_MS = 30_000;
+
+/** Most of a log, and no configuration. */
+const typesLeftOut = recordingEvents.map(({ type }) => type);
 
 type RecordingServerAdministration = RegisterRecordingServer | SetRecordingServerRetention;
 
@@ -270,16 +274,14 @@ export class ManagementServer {
   }
 
   async #catchUp(): Promise<void> {
-    for (;;) {
-      const events = await this.#options.log.read({ after: this.#keeper.place, limit: READ_PAGE_EVENTS });
-      for (const event of events) {
+    await this.#keeper.readOn({
+      without: typesLeftOut,
+      fold: event => {
         this.state.read(event);
         if (event.type === 'SubjectErased') this.#destroyKeys(event);
-        this.#keeper.passed(event);
-      }
-      this.#keeper.saveSometimes(() => this.state);
-      if (events.length === 0) return;
-    }
+      },
+      state: () => this.state,
+    });
   }
 
   /** Also what a kill left undone between the fact and the deed: it is read again. */

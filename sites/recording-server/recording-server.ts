@@ -43,7 +43,7 @@ import { openMediaDatabase } from './media-database/open-media-database.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
 import { LoudReports } from './recorder/loud-reports.js';
-import { SiteView, type SiteViewFold } from './recorder/site-view.js';
+import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
 import { KeptRetentionClock } from './retention/kept-retention-clock.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
@@ -275,19 +275,14 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   /** Facts kept from before come into the log first: then the log says all that was said. */
   async #catchUp(): Promise<void> {
     await this.#outbox.send();
-    const { log } = this.#options;
     if (this.database.recovery.indexRebuilt) await this.#restoreIndex();
     const fold = await this.#keeper.restore<SiteViewFold>();
     if (fold !== null) this.#view.restore(fold);
-    for (;;) {
-      const page = await log.read({ after: this.#keeper.place, limit: readPageEvents });
-      if (page.length === 0) break;
-      for (const recorded of page) {
-        this.#view.read(recorded);
-        this.#keeper.passed(recorded);
-      }
-      this.#keeper.saveSometimes(() => this.#view.toFold());
-    }
+    await this.#keeper.readOn({
+      without: TYPES_UNREAD,
+      fold: recorded => this.#view.read(recorded),
+      state: () => this.#view.toFold(),
+    });
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
     if (this.#view.halted) await this.database.halt();
   }

@@ -19,7 +19,10 @@ import {
   hardwareEvents,
   isKnownEvent,
   type RecordingCause,
+  RecordingDamaged,
+  RecordingDeleted,
   RecordingHalted,
+  RecordingSealed,
   type RecordingServerId,
   RecordingStarted,
   RecordingStopped,
@@ -32,6 +35,11 @@ const typesRead = new Set<string>(
     ...[...hardwareEvents, ...evidenceLockEvents, RecordingStarted, RecordingStopped],
     ...[RecordingHalted, RecordingUnhalted],
   ].map(definition => definition.type),
+);
+
+/** What there is most of in a log, and is not looked at. */
+export const TYPES_UNREAD: readonly string[] = [RecordingSealed, RecordingDeleted, RecordingDamaged].map(
+  ({ type }) => type,
 );
 
 export interface RecordingStop {
