@@ -38,6 +38,9 @@ import {
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { alarmsByCause } from './alarm-by-cause.js';
+import { openBackboneRoles } from './backbone/backbone-roles.js';
+import { SESSION_CHANNEL } from './backbone/session-reports.js';
+import { SessionWatch } from './backbone/session-watch.js';
 import { AnswerWatch } from './command/answer-watch.js';
 import { createSiteCommandGateway } from './command/site-command-gateway.js';
 import type { CentralConfiguration } from './configuration/central-configuration.js';
@@ -97,7 +100,10 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   const parts = await openParts(options, stack);
   const { servers, links, retrievals, projections, pins, facts, projected, intake, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
-  const listenPort = await listen(grpc, parts, options.configuration, stack);
+  const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
+  const backboneTasks = await takeInChildren(grpc, parts, { ...options, retry }, stack);
+  grpc.addService(parts.channels.definition, parts.channels.implementation);
+  const listenPort = (await grpc.listen(options.configuration.listen)).port;
   const readiness = { isShown: false };
   const http = stack.use(await openHttp(options, parts, readiness));
   const reportKnown = childReporter(options, parts);
@@ -105,7 +111,6 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
     parts.factsMoved();
     reportKnown();
   };
-  const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
   const announce = async (running: AbortSignal) => {
     await showOwnLog(parts, running);
     if (running.aborted) return;
@@ -128,6 +133,7 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
         running => retrievals.run(running),
         ...reportTasks(options, parts),
+        ...backboneTasks,
         announce,
       ],
       signal,
@@ -295,40 +301,59 @@ async function openLinks(
   return { facts, factsMoved, links, retrievals };
 }
 
-/** Opens the door for children: replication and media channels on one port. */
-async function listen(
+type Task = (signal: AbortSignal) => Promise<void>;
+
+/** Takes in the logs of children: straight into the database, or over a backbone, by the roles of this process. */
+async function takeInChildren(
   grpc: GrpcServer,
-  { sql, servers, intake, replicas, above, links, channels, logger }: CentralParts,
-  { listen: address }: CentralConfiguration,
+  parts: CentralParts,
+  options: RunCentralOptions & { readonly retry: (error: unknown) => void },
   stack: AsyncDisposableStack,
-): Promise<number> {
-  const replication = stack.use(
-    createReplicationService({
-      ...{ intake, replicas, log: servers.log, logger, sha256 },
-      links: alarmingLinks(links, {
-        nameOf: site => nameOfSite(sql, site),
-        raiseAlarm: alarmsByCause(servers, logger),
+): Promise<readonly Task[]> {
+  const { sql, servers, intake, answers, links, logger } = parts;
+  const { configuration, baseDirectory, retry: onFailure } = options;
+  const { backbone } = configuration;
+  const heartbeatMs = configuration.listen.heartbeatSeconds * 1000;
+  const enrolled = (site: SiteId) => servers.management.state.site.children.has(site);
+  registerSubjectKeyService(grpc, { sink: servers.subjectKeys, logger, enrolled });
+  if (!backbone) {
+    const replication = stack.use(
+      createReplicationService({
+        ...{ intake, replicas: parts.replicas, log: servers.log, logger, sha256 },
+        links: alarmingLinks(links, {
+          nameOf: site => nameOfSite(sql, site),
+          raiseAlarm: alarmsByCause(servers, logger),
+        }),
+        ...(parts.above === null ? {} : { above: parts.above }),
+        ...{ now: Date.now, timers: processTimers, software: SOFTWARE, enrolled, heartbeatMs },
+        ...{ verify: verifyNote, signer: noteSigner(servers.keys.logKey) },
+        keys: createOriginKeys({ sql, management: servers.management, ownSite: servers.siteId }),
       }),
-      ...(above === null ? {} : { above }),
-      ...{
-        now: Date.now,
-        timers: processTimers,
-        verify: verifyNote,
-        signer: noteSigner(servers.keys.logKey),
+    );
+    replication.register(grpc);
+    return [];
+  }
+  const roles = { ...configuration, backbone };
+  const watch = new SessionWatch({ sql, links, heartbeatMs });
+  const reported = await listenFor(sql, SESSION_CHANNEL);
+  const feedGrown = await listenFor(sql, FEED_CHANNEL);
+  return [
+    ...(await openBackboneRoles(
+      {
+        configuration: roles,
+        baseDirectory,
+        sql,
+        wishes: servers.log,
+        enrolled,
+        grpc,
+        logger,
+        logKey: servers.keys.logKey,
       },
-      keys: createOriginKeys({ sql, management: servers.management, ownSite: servers.siteId }),
-      software: SOFTWARE,
-      enrolled: site => servers.management.state.site.children.has(site),
-      heartbeatMs: address.heartbeatSeconds * 1000,
-    }),
-  );
-  replication.register(grpc);
-  grpc.addService(channels.definition, channels.implementation);
-  registerSubjectKeyService(grpc, {
-    ...{ sink: servers.subjectKeys, logger },
-    enrolled: site => servers.management.state.site.children.has(site),
-  });
-  return (await grpc.listen(address)).port;
+      stack,
+    )),
+    running => watch.run({ reported, onFailure }, running),
+    running => answers.follow({ sql, feedGrown, sha256, onFailure }, running),
+  ];
 }
 
 function openHttp(

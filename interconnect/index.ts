@@ -96,6 +96,7 @@ export {
   type ReplicationServiceOptions,
 } from './replication/replication-service.js';
 export { runReplication } from './replication/run-replication.js';
+export type { WishLog } from './replication/wish-feed.js';
 export type { RetrievalProgress } from './retrieval/retrieval-entry.js';
 export type { DeviceRecordings, RetrievalFacts, SourceSegment } from './retrieval/retrieval-facts.js';
 export { RetrievalLogError } from './retrieval/retrieval-process.js';

@@ -59,7 +59,8 @@ export function reportToParent(report: ParentReport): readonly Task[] {
     },
     backoffMsMax: redialMsMax,
   };
-  const mediaChannel = { ...peer, siteId, monotonicMs: () => performance.now(), redialMsMax };
+  const beside = { ...peer, parent: { ...parent, ...parent.media } };
+  const mediaChannel = { ...beside, siteId, monotonicMs: () => performance.now(), redialMsMax };
   return [
     async signal => {
       const { siteId: parentSite, logPublicKey: publicKey } = parent;
@@ -68,7 +69,7 @@ export function reportToParent(report: ParentReport): readonly Task[] {
       }
       await runReplication(replication, signal);
     },
-    signal => runSubjectKeyOffers({ ...peer, source: subjectKeys }, signal),
+    signal => runSubjectKeyOffers({ ...beside, source: subjectKeys }, signal),
     ...[...recordingServers].map(
       ([recordingServerId, source]): Task =>
         signal =>

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { runSite } from '@holdfast/sites';
 import type { Logger } from 'pino';
+import { runBackboneNode } from '../backbone-node.js';
 import { runCentral } from '../central.js';
 import { readConfigurationOrReport } from './check.command.js';
 import {
@@ -29,7 +30,10 @@ export async function runCommand(file: string): Promise<number> {
   };
   const lifetime = processLifetime();
   if (configuration.role === 'site') await runSite({ ...options, configuration }, lifetime);
-  else await runCentral({ ...options, configuration, onChildKnown: reportChildKnown }, lifetime);
+  else if (configuration.backbone && !configuration.backbone.roles.includes('api')) {
+    const node = { ...configuration, backbone: configuration.backbone };
+    await runBackboneNode({ ...options, configuration: node }, lifetime);
+  } else await runCentral({ ...options, configuration, onChildKnown: reportChildKnown }, lifetime);
   return 0;
 }
 

@@ -18,17 +18,41 @@ export function createOriginKeys(options: {
 }): OriginKeys {
   const { sql, management, ownSite } = options;
   return {
-    async keyOf(origin, child) {
-      if (origin === child) return pinnedKey(management, child);
-      for (const parent of await enrollersOf(sql, origin)) {
-        if (parent === ownSite || !(await isBelow(sql, parent, child))) continue;
-        const key = await pinnedIn(sql, parent, origin);
-        if (key !== null) return key;
-      }
-      return null;
-    },
+    keyOf: async (origin, child) =>
+      origin === child ? pinnedKey(management, child) : keyBelow(sql, { origin, child, ownSite }),
     pin: (siteId, publicKey) => pinFirstKey(management, { siteId, publicKey }, `site:${ownSite}`),
   };
+}
+
+export class LogKeyNotPinnedError extends Error {
+  override readonly name = 'LogKeyNotPinnedError';
+  readonly code = 'LOG_KEY_NOT_PINNED';
+}
+
+/** The same for a process without the own log, which believes what the feed holds of it. It can pin nothing. */
+export function createFeedOriginKeys(options: { readonly sql: Sql; readonly ownSite: SiteId }): OriginKeys {
+  const { sql, ownSite } = options;
+  return {
+    keyOf: (origin, child) =>
+      origin === child ? pinnedIn(sql, ownSite, child) : keyBelow(sql, { origin, child, ownSite }),
+    pin: async siteId => {
+      throw new LogKeyNotPinnedError(
+        `no key of site ${siteId} is pinned: expected logPublicKey under children of the process with the role api`,
+      );
+    },
+  };
+}
+
+async function keyBelow(
+  sql: Sql,
+  { origin, child, ownSite }: { readonly origin: SiteId; readonly child: SiteId; readonly ownSite: SiteId },
+): Promise<Uint8Array | null> {
+  for (const parent of await enrollersOf(sql, origin)) {
+    if (parent === ownSite || !(await isBelow(sql, parent, child))) continue;
+    const key = await pinnedIn(sql, parent, origin);
+    if (key !== null) return key;
+  }
+  return null;
 }
 
 async function isBelow(sql: Sql, site: SiteId, child: SiteId): Promise<boolean> {

@@ -9,7 +9,6 @@ import {
   placeOf,
   type Sha256,
   type SignedCheckpoint,
-  type SiteLog,
   witnessName,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -37,7 +36,7 @@ import {
   type ReplicationRefusal,
   type WantHistoryFrame,
 } from './replication-frame.js';
-import type { WishFeed } from './wish-feed.js';
+import type { WishFeed, WishLog } from './wish-feed.js';
 import { WishServer } from './wish-server.js';
 
 /** A child that has passed the handshake says Hello at once. */
@@ -50,7 +49,7 @@ export interface SessionSurroundings {
   readonly parent: SiteId;
   readonly intake: ReplicaIntake;
   readonly replicas: ReplicaReader;
-  readonly log: SiteLog;
+  readonly log: WishLog;
   readonly wishFeed: WishFeed;
   readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
   readonly keys: OriginKeys;

@@ -1,4 +1,4 @@
-import type { NoteSigner, NoteVerifier, Sha256, SiteLog } from '@holdfast/core';
+import type { NoteSigner, NoteVerifier, Sha256 } from '@holdfast/core';
 import { ReplicationClient } from '@holdfast/protos';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -14,14 +14,14 @@ import { ParentSession, type SessionSurroundings } from './parent-session.js';
 import type { ReplicaIntake, ReplicaReader } from './replica-intake.js';
 import type { ChildDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
-import { WishFeed } from './wish-feed.js';
+import { WishFeed, type WishLog } from './wish-feed.js';
 
 export interface ReplicationServiceOptions {
   readonly intake: ReplicaIntake;
   /** What the intake has stored. */
   readonly replicas: ReplicaReader;
   /** The parent's own: it holds the wishes for the children. */
-  readonly log: SiteLog;
+  readonly log: WishLog;
   readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
   readonly keys: OriginKeys;
   readonly verify: NoteVerifier;

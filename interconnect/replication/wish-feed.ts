@@ -1,5 +1,10 @@
-import { endOf, type SiteLog } from '@holdfast/core';
+import { endOf, type LogHead, type SiteLog } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
+
+/** What of a parent's log handing out wishes needs: the log itself, or what another process can read of it. */
+export interface WishLog extends Pick<SiteLog, 'readStream' | 'subscribe'> {
+  head(): Pick<LogHead, 'site' | 'epoch' | 'size'>;
+}
 
 /** Stream of the wishes for a child, in its parent's log. */
 export function wishStreamOf(child: SiteId): string {
@@ -16,7 +21,7 @@ export class WishFeed {
   readonly #listeners = new Map<string, Set<() => void>>();
 
   /** Follows the log from its end until the signal is aborted or the log is closed. */
-  async run(log: SiteLog, signal: AbortSignal): Promise<void> {
+  async run(log: WishLog, signal: AbortSignal): Promise<void> {
     for await (const events of log.subscribe({ after: endOf(log.head()), signal })) {
       for (const event of events) {
         if (!event.stream.startsWith(WISH_STREAM_PREFIX)) continue;

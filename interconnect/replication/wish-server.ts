@@ -1,7 +1,6 @@
-import type { SiteLog } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { WishesFrame } from './replication-frame.js';
-import { type WishFeed, wishStreamOf } from './wish-feed.js';
+import { type WishFeed, type WishLog, wishStreamOf } from './wish-feed.js';
 import { packWishes } from './wish-frame.js';
 
 /** Wishes in one read: they are small and rare, and one frame takes at most 512 KiB of them. */
@@ -9,7 +8,7 @@ const WISHES_PER_READ = 256;
 
 /** Answers one child's question for wishes as soon as there are some. One question is open at a time. */
 export class WishServer {
-  readonly #log: SiteLog;
+  readonly #log: WishLog;
   readonly #child: SiteId;
   readonly #send: (frame: WishesFrame) => void;
   readonly #mayCompress: boolean;
@@ -20,7 +19,7 @@ export class WishServer {
   #isDirty = false;
 
   constructor(options: {
-    readonly log: SiteLog;
+    readonly log: WishLog;
     readonly feed: WishFeed;
     readonly child: SiteId;
     readonly mayCompress: boolean;

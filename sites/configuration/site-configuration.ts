@@ -54,6 +54,8 @@ export const ParentConfiguration = z.strictObject({
   siteId: SiteId,
   host: Host,
   port: Port,
+  /** Where media channels and keys of subjects go, when another process of the parent takes them than the one that takes the log. */
+  media: z.strictObject({ host: Host, port: Port }).optional(),
   /** The name in the parent's certificate. */
   serverName: z.string().min(1),
   /** What the parent cosigns with, as `holdfast init` printed it. Without it the first key that the parent shows counts. */

@@ -51,7 +51,7 @@ export class KafkaBroker implements AsyncDisposable {
   }
 
   static async start(classPath: string): Promise<KafkaBroker> {
-    const [port, controllerPort] = await freePorts();
+    const [port, controllerPort] = await freePorts(2);
     const directory = await mkdtemp(path.join(tmpdir(), 'holdfast-kafka-'));
     const broker = new KafkaBroker(classPath, directory, port!);
     const properties = {
@@ -131,8 +131,9 @@ export class KafkaBroker implements AsyncDisposable {
   }
 }
 
-async function freePorts(): Promise<readonly number[]> {
-  const servers = [net.createServer(), net.createServer()];
+/** All of them different. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => net.createServer());
   for (const server of servers) {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

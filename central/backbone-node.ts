@@ -1,0 +1,99 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createGrpcServer, loadPeerCredentials } from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
+import {
+  CredentialsMissingError,
+  openOperationsServer,
+  runTogether,
+  sha256,
+  siteLogKeyFileOf,
+} from '@holdfast/sites';
+import type { Logger } from 'pino';
+import { type BackboneCentralConfiguration, openBackboneRoles } from './backbone/backbone-roles.js';
+import { openFeedLog } from './backbone/feed-log.js';
+import { FEED_CHANNEL } from './intake/postgres-replica-intake.js';
+import { openDatabase } from './postgres/database.js';
+import { listenFor } from './read-models/wakeup.js';
+
+export interface RunBackboneNodeOptions {
+  readonly configuration: BackboneCentralConfiguration;
+  /** Where relative paths of the configuration start. */
+  readonly baseDirectory: string;
+  readonly logger: Logger;
+  readonly onReady: (address: { readonly httpPort: number; readonly listenPort: number | null }) => void;
+  /** Called when the node begins to end, asked to or because a part of it failed. */
+  readonly onEnding: () => void;
+}
+
+export class LogKeyMissingError extends Error {
+  override readonly name = 'LogKeyMissingError';
+  readonly code = 'LOG_KEY_MISSING';
+}
+
+/** Sites believe one key of their parent, whichever node they reach: it is copied, never made here. */
+function readLogKey(file: string): KeyObject {
+  try {
+    return createPrivateKey(readFileSync(file));
+  } catch (cause) {
+    throw new LogKeyMissingError(`${file}: expected a copy of the log key of the process with the role api`, {
+      cause,
+    });
+  }
+}
+
+/** The nodes of a central meet in one database, which none of them can bring along. */
+export class SharedDatabaseMissingError extends Error {
+  override readonly name = 'SharedDatabaseMissingError';
+  readonly code = 'SHARED_DATABASE_MISSING';
+}
+
+/**
+ * An intake node, a projector node, or both, as one process beside the one that has the central's own log: composition root.
+ * Runs until the signal is aborted. It holds nothing that is not in the database, on the backbone, or at the sites.
+ */
+export async function runBackboneNode(options: RunBackboneNodeOptions, signal: AbortSignal): Promise<void> {
+  const { configuration, baseDirectory, logger } = options;
+  const databaseUrl = process.env.DATABASE_URL ?? null;
+  if (databaseUrl === null) {
+    throw new SharedDatabaseMissingError(
+      'a node without the role api shares the database of the one with it: expected DATABASE_URL',
+    );
+  }
+  const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials);
+  const credentials = await loadPeerCredentials(credentialsDirectory);
+  if (credentials === null) throw new CredentialsMissingError(credentialsDirectory);
+  await using stack = new AsyncDisposableStack();
+  const database = stack.use(await openDatabase({ directory: baseDirectory, databaseUrl }));
+  const { sql } = database;
+  const keyFile = siteLogKeyFileOf(path.resolve(baseDirectory, configuration.data));
+  const site = configuration.site.id;
+  const wishes = await openFeedLog({
+    ...{ sql, site, sha256, feedGrown: await listenFor(sql, FEED_CHANNEL) },
+    onFailure: error => logger.warn({ err: error }, 'wishes cannot be read; trying again'),
+  });
+  const grpc = stack.use(createGrpcServer({ credentials, logger }));
+  const tasks = await openBackboneRoles(
+    {
+      ...{ configuration, baseDirectory, sql, wishes, grpc, logger, logKey: readLogKey(keyFile) },
+      enrolled: async (child: SiteId) => {
+        const rows = await sql<{ id: SiteId; parentId: SiteId | null }[]>`
+          select id, parent_id from site where id in (${child}, ${site})`;
+        // A child that is told that it is not enrolled comes back much later than one that is told to come back.
+        if (!rows.some(({ id }) => id === site)) throw new Error('the own log is not shown yet');
+        return rows.some(({ id, parentId }) => id === child && parentId === site);
+      },
+    },
+    stack,
+  );
+  const takesIn = configuration.backbone.roles.includes('intake');
+  const listenPort = takesIn ? (await grpc.listen(configuration.listen)).port : null;
+  const operations = stack.use(
+    await openOperationsServer({ ...configuration.http, notReadyBecause: () => null }),
+  );
+  options.onReady({ httpPort: operations.port, listenPort });
+  const { roles } = configuration.backbone;
+  logger.info({ site: configuration.site, roles, httpPort: operations.port, listenPort }, 'node runs');
+  await runTogether([running => database.watch(running), ...tasks], signal, options.onEnding);
+}

@@ -1,0 +1,86 @@
+import type { LinkLossCause, LinkMeasurement, LinkObserver } from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
+import type { Sql } from '../postgres/sql.js';
+
+/** Wakes the process that makes facts of it. */
+export const SESSION_CHANNEL = 'holdfast_session';
+
+interface SessionReport {
+  readonly session: number;
+  readonly lossCause: LinkLossCause | null;
+  readonly measurement: LinkMeasurement | null;
+}
+
+/**
+ * Tells the process with the own log, through the database, which sessions an intake node has. What is told is how it stands,
+ * not what happened: a report that is lost, or one that comes twice, is made good by the next heartbeat.
+ */
+export class SessionReports implements LinkObserver {
+  readonly #sql: Sql;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #sessions = new Map<SiteId, number>();
+  /** The newest for each site: older ones are not worth writing. */
+  readonly #pending = new Map<SiteId, SessionReport>();
+  #writing: Promise<void> | null = null;
+
+  constructor(options: { readonly sql: Sql; readonly onFailure: (error: unknown) => void }) {
+    this.#sql = options.sql;
+    this.#onFailure = options.onFailure;
+  }
+
+  established(site: SiteId, session: number): void {
+    this.#sessions.set(site, session);
+    this.#report(site, { session, lossCause: null, measurement: null });
+  }
+
+  lost(site: SiteId, lossCause: LinkLossCause): void {
+    const session = this.#sessions.get(site);
+    this.#sessions.delete(site);
+    if (session !== undefined) this.#report(site, { session, lossCause, measurement: null });
+  }
+
+  measured(site: SiteId, measurement: LinkMeasurement): void {
+    const session = this.#sessions.get(site);
+    if (session !== undefined) this.#report(site, { session, lossCause: null, measurement });
+  }
+
+  /** Resolves when everything that was observed until now is written, or could not be. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
+  #report(site: SiteId, report: SessionReport): void {
+    this.#pending.set(site, report);
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null;
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let [next] = this.#pending; next !== undefined; [next] = this.#pending) {
+      const [site, report] = next;
+      this.#pending.delete(site);
+      await this.#write(site, report).catch(this.#onFailure);
+    }
+  }
+
+  /** A session that is over elsewhere already must not come back to life by a late report. */
+  async #write(site: SiteId, { session, lossCause, measurement }: SessionReport): Promise<void> {
+    const root = measurement === null ? null : Buffer.from(measurement.headRoot);
+    await this.#sql`
+      insert into child_session as known (site, session, loss_cause, heard_at, changed_at, round_trip_ms, clock_offset_ms,
+                                          head_epoch, head_position, head_root)
+      values (${site}, ${session}, ${lossCause}, now(), now(), ${measurement?.roundTripMs ?? null},
+              ${measurement?.clockOffsetMs ?? null}, ${measurement?.epoch ?? null},
+              ${measurement?.headPosition ?? null}, ${root})
+      on conflict (site) do update set
+        session = excluded.session, loss_cause = excluded.loss_cause, changed_at = excluded.changed_at,
+        heard_at = case when excluded.loss_cause is null then excluded.heard_at else known.heard_at end,
+        round_trip_ms = excluded.round_trip_ms, clock_offset_ms = excluded.clock_offset_ms,
+        head_epoch = coalesce(excluded.head_epoch, known.head_epoch),
+        head_position = coalesce(excluded.head_position, known.head_position),
+        head_root = coalesce(excluded.head_root, known.head_root)
+      where excluded.session > known.session or (excluded.session = known.session and known.loss_cause is null)`;
+    await this.#sql.notify(SESSION_CHANNEL, site);
+  }
+}

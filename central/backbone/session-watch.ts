@@ -1,0 +1,102 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LinkLossCause, LinkObserver } from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
+import type { Sql } from '../postgres/sql.js';
+import type { Wakeup } from '../read-models/wakeup.js';
+
+/** Three heartbeats in silence end a link; one more is for the way through the database. */
+const HEARTBEATS_SILENT_MAX = 4;
+const LOOK_MS = 1_000;
+/** Many reports that come together are read together. */
+const LOOK_MS_MIN = 50;
+/** Transactions that began earlier may commit later: rows this much older than the newest are looked at again. */
+const CHANGED_OVERLAP_SECONDS = 5;
+
+interface SessionRow {
+  readonly site: SiteId;
+  readonly session: number;
+  readonly lossCause: LinkLossCause | null;
+  readonly isSilent: boolean;
+  readonly heardAtMs: number;
+  readonly changedAtMs: number;
+  readonly roundTripMs: number | null;
+  readonly clockOffsetMs: number | null;
+  readonly headEpoch: number | null;
+  readonly headPosition: number | null;
+  readonly headRoot: Buffer | null;
+  /** What is durable of its log. */
+  readonly lastEpoch: number;
+  readonly lastPosition: number;
+}
+
+interface KnownSession {
+  readonly session: number;
+  readonly isUp: boolean;
+  readonly heardAtMs: number;
+}
+
+/** Makes one observer see the sessions of all intake nodes, as if they were here; also that a node fell silent. */
+export class SessionWatch {
+  readonly #sql: Sql;
+  readonly #links: LinkObserver;
+  readonly #silentSeconds: number;
+  readonly #known = new Map<SiteId, KnownSession>();
+  #changedAtMs = 0;
+
+  constructor(options: { readonly sql: Sql; readonly links: LinkObserver; readonly heartbeatMs: number }) {
+    this.#sql = options.sql;
+    this.#links = options.links;
+    this.#silentSeconds = (HEARTBEATS_SILENT_MAX * options.heartbeatMs) / 1000;
+  }
+
+  /** Until the signal is aborted. `reported`: `listenFor(sql, SESSION_CHANNEL)`. */
+  async run(
+    options: { readonly reported: Wakeup; readonly onFailure: (error: unknown) => void },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { reported, onFailure } = options;
+    while (!signal.aborted) {
+      const seen = reported.count;
+      await this.look().catch(onFailure);
+      await delay(LOOK_MS_MIN, undefined, { signal }).catch(() => undefined);
+      await reported.after(seen, LOOK_MS, signal);
+    }
+  }
+
+  async look(): Promise<void> {
+    const rows = await this.#sql<SessionRow[]>`
+      select session.site, session, loss_cause, round_trip_ms, clock_offset_ms, head_epoch, head_position, head_root,
+             heard_at < now() - make_interval(secs => ${this.#silentSeconds}) as is_silent,
+             extract(epoch from heard_at)::float8 * 1000 as heard_at_ms,
+             extract(epoch from changed_at)::float8 * 1000 as changed_at_ms,
+             coalesce(held.epoch, 0) as last_epoch, coalesce(held.position, 0) as last_position
+      from child_session as session left join backbone_cursor as held using (site)
+      where changed_at >= to_timestamp(${this.#changedAtMs / 1000 - CHANGED_OVERLAP_SECONDS})
+         or (loss_cause is null and heard_at < now() - make_interval(secs => ${this.#silentSeconds}))`;
+    for (const row of rows) {
+      this.#changedAtMs = Math.max(this.#changedAtMs, row.changedAtMs);
+      this.#observe(row);
+    }
+  }
+
+  #observe(row: SessionRow): void {
+    const { site, session, heardAtMs, lastEpoch, lastPosition } = row;
+    const known = this.#known.get(site) ?? { session: 0, isUp: false, heardAtMs: 0 };
+    if (session < known.session) return;
+    const isUp = row.lossCause === null && !row.isSilent;
+    if (known.isUp && session > known.session) this.#links.lost(site, 'FENCED', lastEpoch, lastPosition);
+    else if (known.isUp && !isUp) {
+      this.#links.lost(site, row.lossCause ?? 'HEARTBEAT_MISSED', lastEpoch, lastPosition);
+    }
+    if (isUp && (!known.isUp || session > known.session)) this.#links.established(site, session);
+    if (isUp && heardAtMs > known.heardAtMs) this.#measure(row);
+    this.#known.set(site, { session, isUp, heardAtMs });
+  }
+
+  #measure({ site, roundTripMs, clockOffsetMs, headEpoch, headPosition, headRoot }: SessionRow): void {
+    if (roundTripMs === null || clockOffsetMs === null) return;
+    if (headEpoch === null || headPosition === null || headRoot === null) return;
+    const head = { epoch: headEpoch, headPosition, headRoot };
+    this.#links.measured(site, { roundTripMs, clockOffsetMs, ...head });
+  }
+}

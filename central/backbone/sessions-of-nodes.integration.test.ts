@@ -1,0 +1,114 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { LinkMeasurement, LinkObserver } from '@holdfast/interconnect';
+import { SiteId } from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Database, openDatabase } from '../postgres/database.js';
+import { SessionReports } from './session-reports.js';
+import { SessionWatch } from './session-watch.js';
+
+const test = suite('sessions of intake nodes');
+const HEARTBEAT_MS = 60_000;
+let directory = '';
+let database: Database;
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-sessions-'));
+  database = await openDatabase({ directory, databaseUrl: null });
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+test.before.each(async () => {
+  await database.sql`delete from child_session`;
+});
+
+const measurement: LinkMeasurement = {
+  ...{ roundTripMs: 12.5, clockOffsetMs: -3, epoch: 1, headPosition: 42 },
+  headRoot: new Uint8Array(32).fill(5),
+};
+
+function newNode(): SessionReports {
+  return new SessionReports({
+    sql: database.sql,
+    onFailure: error => {
+      throw error;
+    },
+  });
+}
+
+function newWatch() {
+  const calls: string[] = [];
+  const links: LinkObserver = {
+    established: (_site, session) => calls.push(`established ${session}`),
+    lost: (_site, cause) => calls.push(`lost ${cause}`),
+    measured: (_site, { roundTripMs, headPosition }) => calls.push(`measured ${roundTripMs} ${headPosition}`),
+  };
+  const watch = new SessionWatch({ sql: database.sql, links, heartbeatMs: HEARTBEAT_MS });
+  return {
+    /** What the observer was told by one look. */
+    async look(): Promise<readonly string[]> {
+      await watch.look();
+      return calls.splice(0);
+    },
+  };
+}
+
+test('a session is seen to begin, to be measured and to end, each once', async () => {
+  const [node, watch, site] = [newNode(), newWatch(), SiteId.parse(v7())];
+  node.established(site, 3);
+  await node.settled();
+  assert.equal(await watch.look(), ['established 3']);
+  node.measured(site, measurement);
+  await node.settled();
+  assert.equal(await watch.look(), ['measured 12.5 42']);
+  assert.equal(await watch.look(), []);
+  node.lost(site, 'CLOSED');
+  await node.settled();
+  assert.equal(await watch.look(), ['lost CLOSED']);
+  assert.equal(await watch.look(), []);
+});
+
+test('a site that went to another node has lost its session there first', async () => {
+  const [one, other, watch, site] = [newNode(), newNode(), newWatch(), SiteId.parse(v7())];
+  one.established(site, 3);
+  await one.settled();
+  await watch.look();
+  other.established(site, 4);
+  await other.settled();
+  // The older node notices late.
+  one.lost(site, 'HEARTBEAT_MISSED');
+  await one.settled();
+  assert.equal(await watch.look(), ['lost FENCED', 'established 4']);
+  assert.equal(await watch.look(), []);
+});
+
+test('a node that was killed says nothing any more, which is a loss; heard again, it is none', async () => {
+  const [node, watch, site] = [newNode(), newWatch(), SiteId.parse(v7())];
+  node.established(site, 7);
+  node.measured(site, measurement);
+  await node.settled();
+  assert.equal(await watch.look(), ['established 7', 'measured 12.5 42']);
+  await database.sql`update child_session set heard_at = heard_at - interval '5 minutes'`;
+  assert.equal(await watch.look(), ['lost HEARTBEAT_MISSED']);
+  assert.equal(await watch.look(), []);
+  node.measured(site, measurement);
+  await node.settled();
+  assert.equal(await watch.look(), ['established 7', 'measured 12.5 42']);
+});
+
+test('a process with the own log that was restarted sees what lasts, and not what is over', async () => {
+  const [node, lasting, over] = [newNode(), SiteId.parse(v7()), SiteId.parse(v7())];
+  node.established(lasting, 1);
+  node.established(over, 9);
+  await node.settled();
+  node.lost(over, 'CLOSED');
+  await node.settled();
+  assert.equal(await newWatch().look(), ['established 1']);
+});
+
+test.run();
