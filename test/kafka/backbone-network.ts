@@ -192,7 +192,7 @@ export class BackboneNetwork implements AsyncDisposable {
           role: 'central',
           site: made.site,
           credentials: made.credentials,
-          data: `./data-${name}`,
+          data: name === 'api' ? made.data : `./data-${name}`,
           children,
         },
         http: { port: httpPort },
@@ -212,10 +212,8 @@ export class BackboneNetwork implements AsyncDisposable {
     const media = { host: '127.0.0.1', port: ports[1]! };
     const parent = { ...branchMade.parent, port: this.#intakes.port, media };
     await writeFile(this.#fileOf('branch'), stringify({ ...branchMade, cameras: [], parent }));
-    for (const name of nodeNames) {
-      await this.start(name);
-      if (name === 'api') await this.#copyLogKey();
-    }
+    await this.#copyLogKey();
+    for (const name of nodeNames) await this.start(name);
   }
 
   /** Sites believe one key of the central, whichever node they reach. */
@@ -223,13 +221,13 @@ export class BackboneNetwork implements AsyncDisposable {
     for (const name of nodeNames.slice(1)) {
       const file = siteLogKeyFileOf(path.join(this.#central, `data-${name}`));
       await mkdir(path.dirname(file), { recursive: true });
-      await copyFile(siteLogKeyFileOf(path.join(this.#central, 'data-api')), file);
+      await copyFile(siteLogKeyFileOf(path.join(this.#central, 'data')), file);
     }
   }
 
   /** Signed in as the administrator. */
   async query<Data>(document: string, variables: object = {}): Promise<Data> {
-    const password = await readFile(path.join(this.#central, 'data-api', 'administrator.password'), 'utf8');
+    const password = await readFile(path.join(this.#central, 'data', 'administrator.password'), 'utf8');
     const address = `http://127.0.0.1:${this.httpPort}`;
     const signedIn = await fetch(`${address}/API/IDP/connect/token`, {
       method: 'POST',

@@ -21,13 +21,13 @@ test.after(async () => {
   await broker?.[Symbol.asyncDispose]();
 });
 
-/** Every site appends without a pause for breath until told otherwise. */
+/** Every site appends with small pauses until told otherwise. */
 function load(sites: readonly LoadedSite[]) {
   let isStopped = false;
   const running = sites.map(async site => {
     while (!isStopped) {
-      await site.append(20);
-      await new Promise(resolve => setTimeout(resolve, 40));
+      await site.append(10);
+      await new Promise(resolve => setTimeout(resolve, 60));
     }
   });
   return {
@@ -43,7 +43,7 @@ async function goesOn(what: string): Promise<void> {
   const before = await network.storedCount();
   await eventually(
     `facts go on arriving: ${what}`,
-    async () => (await network.storedCount()) > before + 500,
+    async () => (await network.storedCount()) > before + 300,
     60_000,
   );
 }
