@@ -233,7 +233,7 @@ class ChildSession {
 
   /** Sends what the parent wants of a log, and then every new event as soon as it is appended. */
   async #replicate(want: WantFrame): Promise<void> {
-    const { site, logger, onLink } = this.#options;
+    const { site, logger, onLink, onLostHistory } = this.#options;
     const { origin, epoch, after } = want;
     const sender = this.#senders.get(origin);
     if (sender === undefined || sender.isWanted) {
@@ -242,7 +242,8 @@ class ChildSession {
     const refusal = await sender.want(want);
     if (this.#over.signal.aborted) return;
     if (refusal !== null) {
-      return origin === site ? this.#recover(refusal) : this.#refuseLog(origin, refusal);
+      const mayRecover = origin === site && onLostHistory !== undefined;
+      return mayRecover ? this.#recover(refusal) : this.#refuseLog(origin, refusal);
     }
     this.#credit.add(want.creditBytes);
     logger.info(
@@ -303,14 +304,12 @@ class ChildSession {
   /** The parent holds another history, or more of it: as long as this site has signed it, it is what was lost here. */
   async #recover(refusal: ReplicationRefusal): Promise<void> {
     const { log, logger, onLostHistory, signer, site, sha256, verify } = this.#options;
-    const { code, detail } = refusal;
-    if (onLostHistory === undefined) return this.#end(`${code}: ${detail}`, refusal);
-    logger.error({ code, detail }, 'the parent holds history that this log has lost: it is pulled back');
+    logger.error({ ...refusal }, 'the parent holds history that this log has lost: it is pulled back');
     const history = await findLostHistory({
       ...{ site, log, sha256, verify, publicKey: signer.publicKey, parent: this.#parent! },
       ask: (after, limit) => this.#askForHistory({ kind: 'wantHistory', after, limit }),
     });
-    await onLostHistory(history);
+    await onLostHistory!(history);
     this.#end('the lost history was pulled back');
   }
 
@@ -344,9 +343,9 @@ class ChildSession {
   }
 
   #takeRefusal(frame: RefusedFrame): void {
-    const { logger, site } = this.#options;
+    const { logger, onLostHistory, site } = this.#options;
     const { code, detail, origin, held } = frame;
-    if (origin === site && held !== null && this.#parent !== null) {
+    if (origin === site && held !== null && this.#parent !== null && onLostHistory !== undefined) {
       this.#stopDialling();
       void this.#guard(() => this.#recover({ code, detail }));
       return;

@@ -1,16 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openSimulatedCameras } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { eventually } from '../network/demonstration-network.js';
+import { freePort, holdfast, program, signIn } from '../network/installation-by-hand.js';
 
 const test = suite('an installation made by hand');
-const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast.mjs');
 
 class Processes implements AsyncDisposable {
   readonly #children: ChildProcess[] = [];
@@ -30,26 +29,6 @@ class Processes implements AsyncDisposable {
       }),
     );
   }
-}
-
-async function holdfast(
-  ...args: readonly string[]
-): Promise<{ readonly code: number; readonly output: string }> {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.on('data', chunk => {
-    output += chunk;
-  });
-  const [code] = (await once(child, 'close')) as [number];
-  return { code, output };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }
 
 test('init, the printed steps, run: a site with its camera reports to its central', async () => {
@@ -114,18 +93,5 @@ test('init, the printed steps, run: a site with its camera reports to its centra
     await rm(folder, { recursive: true, force: true });
   }
 });
-
-async function signIn(central: string, httpPort: number): Promise<string | null> {
-  const password = await readFile(path.join(central, 'data', 'administrator.password'), 'utf8');
-  const response = await fetch(`http://127.0.0.1:${httpPort}/API/IDP/connect/token`, {
-    method: 'POST',
-    body: new URLSearchParams({
-      ...{ grant_type: 'password', client_id: 'GrantValidatorClient' },
-      ...{ username: 'admin', password: password.trim() },
-    }),
-  });
-  const { access_token: token } = (await response.json()) as { access_token?: string };
-  return token ?? null;
-}
 
 test.run();

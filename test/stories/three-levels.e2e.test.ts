@@ -1,15 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { eventually } from '../network/demonstration-network.js';
+import { freePort, holdfast, program, signIn } from '../network/installation-by-hand.js';
 
 const test = suite('a bus below a region below a centre');
-const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast.mjs');
 
 /** One `holdfast run`, which can be killed and started again. */
 class Server implements AsyncDisposable {
@@ -42,24 +41,6 @@ class Server implements AsyncDisposable {
   }
 }
 
-async function holdfast(...args: readonly string[]): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.on('data', chunk => {
-    output += chunk;
-  });
-  const [code] = (await once(child, 'close')) as [number];
-  return { code, output };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
-
 async function edit(file: string, change: (text: string) => string): Promise<void> {
   await writeFile(file, change(await readFile(file, 'utf8')));
 }
@@ -89,19 +70,6 @@ async function query<Data>(httpPort: number, token: string, document: string): P
     body: JSON.stringify({ query: document }),
   });
   return ((await response.json()) as { data: Data }).data;
-}
-
-async function signIn(central: string, httpPort: number): Promise<string | null> {
-  const password = await readFile(path.join(central, 'data', 'administrator.password'), 'utf8');
-  const response = await fetch(`http://127.0.0.1:${httpPort}/API/IDP/connect/token`, {
-    method: 'POST',
-    body: new URLSearchParams({
-      ...{ grant_type: 'password', client_id: 'GrantValidatorClient' },
-      ...{ username: 'admin', password: password.trim() },
-    }),
-  });
-  const { access_token: token } = (await response.json()) as { access_token?: string };
-  return token ?? null;
 }
 
 interface SiteNode {
