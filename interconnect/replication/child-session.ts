@@ -313,18 +313,24 @@ class ChildSession {
     this.#end('the lost history was pulled back');
   }
 
-  /** Rejects when the session ends before the answer. */
+  /** Ends the session when no answer comes; rejects when the session ends before the answer. */
   #askForHistory(question: WantHistoryFrame): Promise<HistoryFrame> {
+    const { dialTimeoutMs, timers } = this.#options;
     const { signal } = this.#over;
     return new Promise((resolve, reject) => {
-      const fail = () => reject(new Error('the session ended while history was pulled back'));
-      if (signal.aborted) return fail();
+      const fail = () => {
+        stopTimer();
+        reject(new Error('the session ended while history was pulled back'));
+      };
+      const stopTimer = timers.after(dialTimeoutMs, () => this.#end(`no history within ${dialTimeoutMs} ms`));
       signal.addEventListener('abort', fail, { once: true });
       this.#asksForHistory = frame => {
+        stopTimer();
         signal.removeEventListener('abort', fail);
         resolve(frame);
       };
-      this.#send(question);
+      if (signal.aborted) fail();
+      else this.#send(question);
     });
   }
 
