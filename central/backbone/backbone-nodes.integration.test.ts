@@ -29,6 +29,7 @@ import { createPostgresReplicaIntake, readReplicaCursor } from '../intake/postgr
 import { type Database, openDatabase } from '../postgres/database.js';
 import { FeedWriter } from './feed-writer.js';
 import { createPublishingIntake } from './publishing-intake.js';
+import { createSettledReplicas } from './settled-replicas.js';
 
 const test = suite('intake nodes and projector nodes');
 let directory = '';
@@ -172,6 +173,20 @@ test('what two projector nodes read from one partition is stored once, in order,
     }),
   );
   for (const log of logs) await assertHeld(log);
+});
+
+test('a site is given no history of its own while some that it was told to be safe is not stored yet', async () => {
+  await using nodes = openNodes();
+  const log = await logOf(120);
+  const { site } = log.head();
+  await (await new Session(nodes.intake, log).open()).sendAll(50);
+  const replicas = createSettledReplicas(database.sql);
+  const early = await replicas.read({ site, after: LOG_START, limit: 10 }).catch((error: unknown) => error);
+  assert.match(String(early), 'ReplicaNotSettledError: 1/120');
+  assert.match(String(await replicas.checkpoint(site).catch((error: unknown) => error)), 'nothing is stored');
+  nodes.project();
+  await assertHeld(log);
+  assert.is((await replicas.read({ site, after: LOG_START, limit: 10 })).length, 10);
 });
 
 test('frames that were published though nobody heard of it are stored once', async () => {

@@ -13,12 +13,12 @@ import type { SiteId } from '@holdfast/schema';
 import { noteSigner, SOFTWARE, sha256, verifyNote } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import type { BackboneConfiguration, CentralConfiguration } from '../configuration/central-configuration.js';
-import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.js';
 import { createFeedOriginKeys } from '../link/origin-keys.js';
 import type { Sql } from '../postgres/sql.js';
 import { FeedWriter, REWOUND_CHANNEL } from './feed-writer.js';
 import { createPublishingIntake } from './publishing-intake.js';
 import { SessionReports } from './session-reports.js';
+import { createSettledReplicas } from './settled-replicas.js';
 
 export type BackboneCentralConfiguration = CentralConfiguration & {
   readonly backbone: BackboneConfiguration;
@@ -100,7 +100,7 @@ async function openIntake(
     createReplicationService({
       ...{ intake: createPublishingIntake({ sql, backbone, sha256 }), log: wishes, enrolled, links, logger },
       ...{ sha256, now: Date.now, timers: processTimers, software: SOFTWARE },
-      ...{ replicas: createPostgresReplicaReader(sql), verify: verifyNote, signer: noteSigner(logKey) },
+      ...{ replicas: createSettledReplicas(sql), verify: verifyNote, signer: noteSigner(logKey) },
       keys: createFeedOriginKeys({ sql, ownSite: configuration.site.id }),
       heartbeatMs: configuration.listen.heartbeatSeconds * 1000,
     }),
