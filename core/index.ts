@@ -193,7 +193,14 @@ export {
 } from './log/truncation.plan.js';
 export { readUuid, UUID_BYTES, writeUuid } from './log/uuid-bytes.js';
 export type { AacPacking } from './media/aac-depacketiser.js';
-export { type AccessUnit, type StreamFormat, type Track, VIDEO_TIMESCALE } from './media/access-unit.js';
+export {
+  type AccessUnit,
+  type AudioFormat,
+  type StreamFormat,
+  type Track,
+  VIDEO_TIMESCALE,
+  type VideoFormat,
+} from './media/access-unit.js';
 export { type AudioSpecificConfig, parseAudioSpecificConfig } from './media/audio-specific-config.js';
 export { CLOCK_STEP_MS } from './media/capture-clock.js';
 export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
@@ -233,6 +240,8 @@ export {
   pictureParameterSetId,
   type SequenceParameterSet,
 } from './media/h264-parameter-sets.js';
+export { type BrowserCodecs, browserCodecs, hideTrack } from './media/hidden-track.js';
+export { jpegSize } from './media/jpeg-header.js';
 export {
   type MediaItem,
   type MediaPriority,

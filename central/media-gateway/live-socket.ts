@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type MediaItem, MediaRefusedError } from '@holdfast/core';
+import { AUDIO_TRACK_ID, browserCodecs, hideTrack, type MediaItem, MediaRefusedError } from '@holdfast/core';
 import type { DeviceId } from '@holdfast/schema';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { LiveHub } from './live-hub.js';
@@ -27,7 +27,8 @@ export interface LiveSocketOptions {
 
 /**
  * Live pictures as fragmented MP4: a JSON text message `{"type":"init","codecs":"…"}`, the init segment, then fragments
- * as binary messages; again from the init on when the format changes. Closes with the reason in words.
+ * as binary messages; again from the init on when the format changes. Closes with the reason in words. Sound that browsers do
+ * not play (G.711) is hidden and named: `"withheld":["ulaw"]`.
  */
 export class LiveSocket {
   readonly #options: LiveSocketOptions;
@@ -67,10 +68,12 @@ export class LiveSocket {
         webSocket.close(closeCodeOf(source.refused), reasonOf(source.refused, source.message));
         return;
       }
+      let hides = false;
       for await (const item of hub.watch(deviceId, source, left.signal)) {
         if (webSocket.readyState !== webSocket.OPEN) break;
+        if (item.kind === 'init') hides = browserCodecs(item.init.codecs).withheld.length > 0;
         // Resolves when the bytes left for the network: behind a slow one, the hub skips to the next key frame.
-        await sendItem(webSocket, item);
+        await sendItem(webSocket, item, hides);
       }
       webSocket.close(CLOSE_GOING_AWAY);
     } catch (error) {
@@ -102,12 +105,14 @@ function pingUntilGone(webSocket: WebSocket): () => void {
   return () => clearInterval(timer);
 }
 
-async function sendItem(webSocket: WebSocket, item: MediaItem): Promise<void> {
+async function sendItem(webSocket: WebSocket, item: MediaItem, hides: boolean): Promise<void> {
+  const shown = (bytes: Uint8Array) => (hides ? hideTrack(bytes, AUDIO_TRACK_ID) : bytes);
   if (item.kind === 'init') {
-    await send(webSocket, JSON.stringify({ type: 'init', codecs: item.init.codecs }));
-    await send(webSocket, item.init.bytes);
+    const { codecs, withheld } = browserCodecs(item.init.codecs);
+    await send(webSocket, JSON.stringify({ type: 'init', codecs, ...(hides ? { withheld } : {}) }));
+    await send(webSocket, shown(item.init.bytes));
   } else if (item.kind === 'fragment') {
-    await send(webSocket, item.fragment.bytes);
+    await send(webSocket, shown(item.fragment.bytes));
   }
 }
 

@@ -1,5 +1,13 @@
 import { Readable } from 'node:stream';
-import { type MediaItem, MediaRefusedError, SEAM_MS_MAX, type TimeSpan } from '@holdfast/core';
+import {
+  AUDIO_TRACK_ID,
+  browserCodecs,
+  hideTrack,
+  type MediaItem,
+  MediaRefusedError,
+  SEAM_MS_MAX,
+  type TimeSpan,
+} from '@holdfast/core';
 import { DeviceId } from '@holdfast/schema';
 import { DateTime } from '@holdfast/schema/graphql';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -17,6 +25,8 @@ import { layOutSealed, readSealed, SegmentGoneError } from './sealed-layout.js';
 export const RECORDING_SPAN_MS_MAX = 24 * 3600 * 1000;
 /** Which parts of the answer are held here and which come from the remote site: `HELD` or `REMOTE` with its times. */
 const PARTS_HEADER = 'x-holdfast-parts';
+/** Sound that was left out, as `ulaw`: see `?tracks=all`. */
+const WITHHELD_HEADER = 'x-holdfast-withheld';
 /** Beyond it the header ends with `…`. */
 const PARTS_NAMED_MAX = 50;
 
@@ -65,6 +75,10 @@ async function sendRecording(
   if (!deviceId) return refuse(reply, { refused: 'NO_SUCH_DEVICE', message: 'the address names no device' });
   const asked = spanOf(request.query);
   if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
+  const { tracks = 'playable' } = request.query;
+  if (tracks !== 'playable' && tracks !== 'all')
+    return reply.code(400).send({ code: 'BAD_USER_INPUT', message: 'tracks: expected playable or all' });
+  const forBrowsers = tracks === 'playable';
   const span = { fromMs: asked.fromMs, toMs: Math.min(asked.toMs, options.now()) };
   const sources = await options.directory.recordingSources(deviceId);
   if (isRefusal(sources)) return refuse(reply, sources);
@@ -74,10 +88,16 @@ async function sendRecording(
   const left = new AbortController();
   reply.raw.on('close', () => left.abort());
   if (parts.every(({ place }) => place === 'HELD')) {
-    const answered = await sendSealed(request, reply, { deviceId, span, sources, held }, left.signal);
+    const answered = await sendSealed(
+      request,
+      reply,
+      { deviceId, span, sources, held, forBrowsers },
+      left.signal,
+    );
     if (answered) return answered;
   }
-  return streamParts(reply, options, playParts(deviceId, parts, sources, left.signal), left.signal);
+  const items = playParts(deviceId, parts, sources, left.signal);
+  return streamParts(reply, options, { items, forBrowsers }, left.signal);
 }
 
 interface HeldRequest {
@@ -85,18 +105,19 @@ interface HeldRequest {
   readonly span: TimeSpan;
   readonly sources: RecordingSources;
   readonly held: readonly TimeSpan[];
+  readonly forBrowsers: boolean;
 }
 
 /** An answer of known length, with ranges. Null when a part is not sealed yet: its length is not known. */
 async function sendSealed(
   request: FastifyRequest,
   reply: FastifyReply,
-  { deviceId, span, sources, held }: HeldRequest,
+  { deviceId, span, sources, held, forBrowsers }: HeldRequest,
   signal: AbortSignal,
 ): Promise<FastifyReply | null> {
   const database = sources.held?.database;
   if (!database) return null;
-  const layout = await layOutSealed(database, deviceId, span);
+  const layout = await layOutSealed(database, deviceId, span, { forBrowsers });
   const lastHeldMs = held.at(-1)?.toMs ?? span.fromMs;
   const [newest] = database.segments({
     ...{ deviceId, fromMs: lastHeldMs - SEAM_MS_MAX, toMs: lastHeldMs, after: null, limit: 1 },
@@ -113,7 +134,8 @@ async function sendSealed(
   if (range !== 'WHOLE') {
     reply.code(206).header('content-range', `bytes ${bytes.from}-${bytes.to}/${byteLength}`);
   }
-  reply.header('content-length', bytes.to - bytes.from + 1).type(contentType(layout.codecs));
+  reply.header('content-length', bytes.to - bytes.from + 1);
+  nameCodecs(reply, layout.codecs, forBrowsers);
   return reply.send(
     Readable.from(readSealed(database, deviceId, layout, bytes, signal), { objectMode: false }),
   );
@@ -123,7 +145,7 @@ async function sendSealed(
 async function streamParts(
   reply: FastifyReply,
   { onFault }: MediaEndpointOptions,
-  items: AsyncGenerator<MediaItem>,
+  { items, forBrowsers }: { readonly items: AsyncGenerator<MediaItem>; readonly forBrowsers: boolean },
   signal: AbortSignal,
 ): Promise<FastifyReply> {
   try {
@@ -133,8 +155,10 @@ async function streamParts(
       return refuse(reply, { refused: 'NOTHING_RECORDED', message: 'nothing can be played of this time' });
     }
     const { init } = first.value;
-    reply.header('accept-ranges', 'none').type(contentType(init.codecs));
-    return reply.send(Readable.from(bytesOf(init.bytes, items, signal, onFault), { objectMode: false }));
+    reply.header('accept-ranges', 'none');
+    nameCodecs(reply, init.codecs, forBrowsers);
+    const shown = shownItems(first.value, items, forBrowsers);
+    return reply.send(Readable.from(bytesOf(shown, signal, onFault), { objectMode: false }));
   } catch (error) {
     if (error instanceof MediaRefusedError) {
       return refuse(reply, { refused: error.code, message: error.message });
@@ -143,18 +167,32 @@ async function streamParts(
   }
 }
 
+async function* shownItems(
+  first: MediaItem,
+  others: AsyncGenerator<MediaItem>,
+  forBrowsers: boolean,
+): AsyncGenerator<Uint8Array> {
+  let hides = false;
+  const shown = (item: MediaItem): Uint8Array | null => {
+    if (item.kind === 'init') hides = forBrowsers && browserCodecs(item.init.codecs).withheld.length > 0;
+    if (item.kind !== 'init' && item.kind !== 'fragment') return null;
+    const { bytes } = item.kind === 'init' ? item.init : item.fragment;
+    return hides ? hideTrack(bytes, AUDIO_TRACK_ID) : bytes;
+  };
+  yield shown(first)!;
+  for await (const item of others) {
+    const bytes = shown(item);
+    if (bytes !== null) yield bytes;
+  }
+}
+
 async function* bytesOf(
-  init: Uint8Array,
-  items: AsyncGenerator<MediaItem>,
+  shown: AsyncGenerator<Uint8Array>,
   signal: AbortSignal,
   onFault: (error: unknown) => void,
 ): AsyncGenerator<Uint8Array> {
-  yield init;
   try {
-    for await (const item of items) {
-      if (item.kind === 'init') yield item.init.bytes;
-      else if (item.kind === 'fragment') yield item.fragment.bytes;
-    }
+    yield* shown;
   } catch (error) {
     // The connection is broken off, so that nobody takes a part for the whole.
     const expected = error instanceof MediaRefusedError || error instanceof SegmentGoneError;
@@ -215,8 +253,11 @@ function nameParts(reply: FastifyReply, parts: readonly RecordingPart[]): void {
   reply.header(PARTS_HEADER, named.join(', '));
 }
 
-function contentType(codecs: string): string {
-  return `video/mp4; codecs="${codecs}"`;
+/** Sound that was left out, because browsers do not play it, is named in a header. */
+function nameCodecs(reply: FastifyReply, codecs: string, forBrowsers: boolean): void {
+  const offered = forBrowsers ? browserCodecs(codecs) : { codecs, withheld: [] };
+  if (offered.withheld.length > 0) reply.header(WITHHELD_HEADER, offered.withheld.join(','));
+  reply.type(`video/mp4; codecs="${offered.codecs}"`);
 }
 
 function refuse(reply: FastifyReply, { refused, message }: MediaRefusal): FastifyReply {

@@ -1,4 +1,10 @@
-import type { SegmentManifest, TimeSpan } from '@holdfast/core';
+import {
+  AUDIO_TRACK_ID,
+  browserCodecs,
+  hideTrack,
+  type SegmentManifest,
+  type TimeSpan,
+} from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDatabase, StoredSegment } from '@holdfast/sites';
 import type { ByteRange } from './byte-range.js';
@@ -19,15 +25,21 @@ interface LaidOutSegment {
   readonly offset: number;
   /** 0 when the segment before has the same format. */
   readonly initByteLength: number;
+  /** Its sound is left out: the answer has as many bytes all the same. */
+  readonly hidesAudio: boolean;
   readonly firstFragment: number;
   readonly fragmentByteLengths: readonly number[];
 }
 
-/** The sealed recordings that touch the span, out of index and manifests alone. Null when there are none. */
+/**
+ * The sealed recordings that touch the span, out of index and manifests alone. Null when there are none. `forBrowsers`:
+ * without the sound that browsers do not play.
+ */
 export async function layOutSealed(
   database: MediaDatabase,
   deviceId: DeviceId,
   span: TimeSpan,
+  { forBrowsers }: { readonly forBrowsers: boolean },
 ): Promise<SealedLayout | null> {
   const segments: LaidOutSegment[] = [];
   let codecs: string | null = null;
@@ -46,6 +58,7 @@ export async function layOutSealed(
       segmentId: manifest.segmentId,
       offset,
       initByteLength: sameFormat ? 0 : manifest.initByteLength,
+      hidesAudio: forBrowsers && browserCodecs(manifest.codecs).withheld.length > 0,
       firstFragment: first.index,
       fragmentByteLengths: inside.map(({ byteLength }) => byteLength),
     };
@@ -88,7 +101,8 @@ async function* piecesOf(
   range: ByteRange,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const { segmentId, firstFragment, fragmentByteLengths } = segment;
+  const { segmentId, firstFragment, fragmentByteLengths, hidesAudio } = segment;
+  const shown = (bytes: Uint8Array) => (hidesAudio ? hideTrack(bytes, AUDIO_TRACK_ID) : bytes);
   // Fragments that end before the range are not read.
   let skipped = 0;
   let position = segment.offset + segment.initByteLength;
@@ -104,13 +118,13 @@ async function* piecesOf(
   for await (const item of items) {
     if (item.kind === 'missing') throw new SegmentGoneError(segmentId, item.cause);
     if (item.kind === 'init') {
-      if (segment.initByteLength > 0) yield item.init.bytes;
+      if (segment.initByteLength > 0) yield shown(item.init.bytes);
       for (let at = 0; at < skipped; at += 1) yield new Uint8Array(fragmentByteLengths[at]!);
     }
     if (item.kind !== 'fragment') continue;
     if (index >= fragmentByteLengths.length) return;
     index += 1;
-    yield item.fragment.bytes;
+    yield shown(item.fragment.bytes);
   }
 }
 

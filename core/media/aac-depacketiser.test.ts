@@ -1,13 +1,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AacDepacketiser, type AacFrame } from './aac-depacketiser.js';
+import { AacDepacketiser } from './aac-depacketiser.js';
+import type { AudioFrame } from './audio-frame.js';
 import { parseAudioSpecificConfig } from './audio-specific-config.js';
 import { fromHex, rtpPacket } from './camera-bytes.fixture.js';
 
 const test = suite('AAC');
 
 function harness() {
-  const frames: AacFrame[] = [];
+  const frames: AudioFrame[] = [];
   const state = { lost: 0, sequenceNumber: 0 };
   const depacketiser = new AacDepacketiser(
     { sizeLength: 13, indexLength: 3, indexDeltaLength: 3, ticksPerFrame: 1024 },

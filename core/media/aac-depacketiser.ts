@@ -1,19 +1,7 @@
+import { AUDIO_BLOCK_BYTE_LENGTH, type AudioDepacketiser, type AudioReceiver } from './audio-frame.js';
 import { BitReader } from './bit-reader.js';
-import { concatenated, type MediaLease, MediaMemory } from './media-memory.js';
+import { concatenated, MediaMemory } from './media-memory.js';
 import { type RtpPacket, RtpSequence } from './rtp-packet.js';
-
-export interface AacFrame {
-  readonly rtpTimestamp: number;
-  readonly arrivalMs: number;
-  readonly bytes: Uint8Array;
-  /** On the memory of the bytes. `null`: they have their own. */
-  readonly lease: MediaLease | null;
-}
-
-export interface AacReceiver {
-  frame(frame: AacFrame): void;
-  lost(accessUnitCount: number): void;
-}
 
 /** RFC 3640 §3.3.6, from the `fmtp` line. */
 export interface AacPacking {
@@ -26,15 +14,13 @@ export interface AacPacking {
 
 /** 13 bits of length, RFC 3640 AAC-hbr. */
 const FRAME_BYTES_MAX = 8192;
-/** Two seconds of 64 kbit/s. */
-const BLOCK_BYTE_LENGTH = 16 * 1024;
 
 /** RFC 3640 in mode AAC-hbr: one or several access units in a packet, or one access unit in several packets. Keeps nothing of a packet. */
-export class AacDepacketiser {
+export class AacDepacketiser implements AudioDepacketiser {
   readonly #packing: AacPacking;
-  readonly #receiver: AacReceiver;
+  readonly #receiver: AudioReceiver;
   readonly #sequence = new RtpSequence();
-  readonly #memory = new MediaMemory(BLOCK_BYTE_LENGTH);
+  readonly #memory = new MediaMemory(AUDIO_BLOCK_BYTE_LENGTH);
   #partial: {
     size: number;
     length: number;
@@ -42,7 +28,7 @@ export class AacDepacketiser {
     readonly pieces: Uint8Array[];
   } | null = null;
 
-  constructor(packing: AacPacking, receiver: AacReceiver) {
+  constructor(packing: AacPacking, receiver: AudioReceiver) {
     this.#packing = packing;
     this.#receiver = receiver;
   }

@@ -6,23 +6,32 @@ export type Track = 'VIDEO' | 'AUDIO';
 /** Video ticks per second, always. Audio has the sample rate as its timescale. */
 export const VIDEO_TIMESCALE = 90_000;
 
+export type VideoFormat = {
+  readonly width: number;
+  readonly height: number;
+} & (
+  | { readonly codec: 'H264'; readonly sps: Uint8Array; readonly pps: Uint8Array }
+  | { readonly codec: 'H265'; readonly vps: Uint8Array; readonly sps: Uint8Array; readonly pps: Uint8Array }
+  | { readonly codec: 'MJPEG' }
+);
+
+export type AudioFormat = {
+  /** Ticks per second of the audio track. */
+  readonly sampleRate: number;
+  readonly channels: number;
+} & (
+  | { readonly codec: 'AAC'; readonly audioSpecificConfig: Uint8Array }
+  /** PCMU and PCMA: G.711 in µ-law and A-law. */
+  | { readonly codec: 'PCMU' | 'PCMA' | 'OPUS' }
+);
+
 /** What a decoder must know before the first access unit. A change of it begins a new run of recording. */
 export interface StreamFormat {
-  readonly video: {
-    readonly sps: Uint8Array;
-    readonly pps: Uint8Array;
-    readonly width: number;
-    readonly height: number;
-  } | null;
-  readonly audio: {
-    readonly audioSpecificConfig: Uint8Array;
-    /** Ticks per second of the audio track. */
-    readonly sampleRate: number;
-    readonly channels: number;
-  } | null;
+  readonly video: VideoFormat | null;
+  readonly audio: AudioFormat | null;
 }
 
-/** One coded picture, or one AAC frame. */
+/** One coded picture, or what an audio codec makes into one packet. */
 export interface AccessUnit {
   readonly track: Track;
   /** Capture time in ticks of the track's timescale since the Unix epoch. An integer below 2^53. Increases within a run. */
@@ -33,7 +42,7 @@ export interface AccessUnit {
    */
   readonly compositionOffsetTicks?: number;
   readonly keyFrame: boolean;
-  /** Video: NAL units, each behind its 4-byte length, without parameter sets. Audio: one raw AAC frame. */
+  /** H.264, H.265: NAL units, each behind its 4-byte length, without parameter sets. All others: what the codec wrote. */
   readonly parts: readonly Uint8Array[];
   readonly byteLength: number;
   /** On the memory of the parts; absent or `null`, they have their own. One holder's worth of it goes with the unit. */

@@ -1,8 +1,7 @@
 import { type StreamFormat, VIDEO_TIMESCALE } from './access-unit.js';
-import { parseAudioSpecificConfig } from './audio-specific-config.js';
-import { ascii, box, fullBox, uint8, uint16, uint32 } from './fmp4-bytes.js';
+import { ascii, box, fullBox, uint16, uint32 } from './fmp4-bytes.js';
+import { audioSampleEntry, videoSampleEntry } from './fmp4-sample-entry.js';
 import type { InitSegment } from './fragment.js';
-import { parseSequenceParameterSet } from './h264-parameter-sets.js';
 
 export const VIDEO_TRACK_ID = 1;
 export const AUDIO_TRACK_ID = 2;
@@ -12,20 +11,24 @@ const unityMatrix = uint32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000);
 /** `und`, packed as ISO 639-2 (§8.4.2). */
 const undetermined = 0x55c4;
 
-/** `ftyp` + `moov` for fragments of this format (ISO/IEC 14496-12 §8.8, 14496-15 §5.3, 14496-14 §5.6). */
+/** `ftyp` + `moov` for fragments of this format (ISO/IEC 14496-12 §8.8). */
 export function writeInitSegment(format: StreamFormat): InitSegment {
   const tracks: Uint8Array[] = [];
   const extensions: Uint8Array[] = [];
   const codecs: string[] = [];
   if (format.video !== null) {
-    tracks.push(videoTrack(format.video));
+    const { width, height } = format.video;
+    const entry = videoSampleEntry(format.video);
+    tracks.push(track({ ...videoTrack, sampleEntry: entry.bytes, width, height }));
     extensions.push(trackExtends(VIDEO_TRACK_ID));
-    codecs.push(codecOfSps(format.video.sps));
+    codecs.push(entry.codec);
   }
   if (format.audio !== null) {
-    tracks.push(audioTrack(format.audio));
+    const entry = audioSampleEntry(format.audio);
+    const timescale = format.audio.sampleRate;
+    tracks.push(track({ ...audioTrack, timescale, sampleEntry: entry.bytes }));
     extensions.push(trackExtends(AUDIO_TRACK_ID));
-    codecs.push(codecOfAudioConfig(format.audio.audioSpecificConfig));
+    codecs.push(entry.codec);
   }
   const fileType = box('ftyp', ascii('iso6'), uint32(0), ascii('iso6cmfcmp41'));
   const movieHeader = fullBox(
@@ -42,15 +45,6 @@ export function writeInitSegment(format: StreamFormat): InitSegment {
   bytes.set(fileType);
   bytes.set(movie, fileType.length);
   return { bytes, codecs: codecs.join(',') };
-}
-
-export function codecOfSps(sps: Uint8Array): string {
-  const hex = [...sps.subarray(1, 4)].map(byte => byte.toString(16).padStart(2, '0')).join('');
-  return `avc1.${hex}`;
-}
-
-export function codecOfAudioConfig(config: Uint8Array): string {
-  return parseAudioSpecificConfig(config)?.codec ?? 'mp4a.40.2';
 }
 
 function trackExtends(trackId: number): Uint8Array {
@@ -97,94 +91,17 @@ function track(boxes: TrackBoxes): Uint8Array {
   );
 }
 
-function videoTrack(video: NonNullable<StreamFormat['video']>): Uint8Array {
-  const sampleEntry = box(
-    'avc1',
-    uint32(0),
-    uint16(0, 1),
-    uint32(0, 0, 0, 0),
-    uint16(video.width, video.height),
-    uint32(0x480000, 0x480000, 0),
-    uint16(1),
-    new Uint8Array(32),
-    uint16(24, 0xffff),
-    avcConfiguration(video.sps, video.pps),
-  );
-  return track({
-    trackId: VIDEO_TRACK_ID,
-    timescale: VIDEO_TIMESCALE,
-    handler: 'vide',
-    mediaHeader: fullBox('vmhd', { version: 0, flags: 1 }, uint16(0, 0, 0, 0)),
-    sampleEntry,
-    width: video.width,
-    height: video.height,
-  });
-}
+const videoTrack = {
+  trackId: VIDEO_TRACK_ID,
+  timescale: VIDEO_TIMESCALE,
+  handler: 'vide',
+  mediaHeader: fullBox('vmhd', { version: 0, flags: 1 }, uint16(0, 0, 0, 0)),
+} as const;
 
-/** Profiles whose record ends with the chroma format and the bit depths, ISO/IEC 14496-15 §5.3.3.1. */
-const extendedProfiles = new Set([100, 110, 122, 144]);
-
-function avcConfiguration(sps: Uint8Array, pps: Uint8Array): Uint8Array {
-  const parsed = parseSequenceParameterSet(sps);
-  const extension =
-    parsed !== null && extendedProfiles.has(parsed.profileIdc)
-      ? uint8(
-          0xfc | parsed.chromaFormatIdc,
-          0xf8 | (parsed.bitDepthLuma - 8),
-          0xf8 | (parsed.bitDepthChroma - 8),
-          0,
-        )
-      : uint8();
-  return box(
-    'avcC',
-    uint8(1, sps[1]!, sps[2]!, sps[3]!, 0xff, 0xe1),
-    uint16(sps.length),
-    sps,
-    uint8(1),
-    uint16(pps.length),
-    pps,
-    extension,
-  );
-}
-
-function audioTrack(audio: NonNullable<StreamFormat['audio']>): Uint8Array {
-  const sampleEntry = box(
-    'mp4a',
-    uint32(0),
-    uint16(0, 1),
-    uint32(0, 0),
-    uint16(audio.channels, 16, 0, 0),
-    // 16.16 fixed point: rates above 65 kHz do not fit and are read from the decoder configuration instead.
-    uint16(audio.sampleRate <= 0xffff ? audio.sampleRate : 0, 0),
-    elementaryStream(audio.audioSpecificConfig),
-  );
-  return track({
-    trackId: AUDIO_TRACK_ID,
-    timescale: audio.sampleRate,
-    handler: 'soun',
-    mediaHeader: fullBox('smhd', plain, uint32(0)),
-    sampleEntry,
-    width: 0,
-    height: 0,
-  });
-}
-
-/** ISO/IEC 14496-1 §7.2.6: ES descriptor, decoder configuration 0x40 (AAC) in an audio stream, SL configuration 2. */
-function elementaryStream(config: Uint8Array): Uint8Array {
-  const specific = descriptor(5, config);
-  const decoder = descriptor(4, uint8(0x40, 0x15, 0, 0, 0), uint32(0, 0), specific);
-  return fullBox('esds', plain, descriptor(3, uint16(0), uint8(0), decoder, descriptor(6, uint8(2))));
-}
-
-function descriptor(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
-  const byteLength = contents.reduce((sum, content) => sum + content.length, 0);
-  const bytes = new Uint8Array(byteLength + 2);
-  bytes[0] = tag;
-  bytes[1] = byteLength;
-  let offset = 2;
-  for (const content of contents) {
-    bytes.set(content, offset);
-    offset += content.length;
-  }
-  return bytes;
-}
+const audioTrack = {
+  trackId: AUDIO_TRACK_ID,
+  handler: 'soun',
+  mediaHeader: fullBox('smhd', plain, uint32(0)),
+  width: 0,
+  height: 0,
+} as const;

@@ -1,5 +1,7 @@
-import { codecOfAudioConfig, codecOfSps } from './fmp4-init.js';
+import type { Track } from './access-unit.js';
+import { codecOfAudioConfig, codecOfSps, PLAIN_CODECS } from './fmp4-sample-entry.js';
 import { FACTS_BOX_BYTE_LENGTH, FACTS_BOX_ID, type FragmentFacts } from './fmp4-writer.js';
+import { codecOfProfile, PROFILE_BYTE_LENGTH } from './h265-parameter-sets.js';
 import { readUint32 } from './rtp-packet.js';
 
 export interface Box {
@@ -50,7 +52,7 @@ export function findBox(bytes: Uint8Array, path: readonly string[], within?: Box
 
 /** How far the boxes within a box lie behind its header. */
 function contentSkip(box: Box): number {
-  return { stsd: 8, avc1: 78, mp4a: 28, meta: 4 }[box.type] ?? 0;
+  return { stsd: 8, avc1: 78, hvc1: 78, mp4a: 28, meta: 4 }[box.type] ?? 0;
 }
 
 function readUint64(bytes: Uint8Array, offset: number): number {
@@ -82,23 +84,60 @@ export function readInitSegment(bytes: Uint8Array): InitFacts | null {
     const mediaHeader = findBox(bytes, ['mdia', 'mdhd'], track);
     if (mediaHeader === null) return null;
     const timescale = readUint32(bytes, mediaHeader.contentStart + 12);
-    const description = ['mdia', 'minf', 'stbl', 'stsd'];
-    const avc = findBox(bytes, [...description, 'avc1', 'avcC'], track);
-    const audio = findBox(bytes, [...description, 'mp4a', 'esds'], track);
-    if (avc !== null) {
-      const entry = findBox(bytes, [...description, 'avc1'], track)!;
+    const entry = readSampleEntry(bytes, track);
+    if (entry === null) continue;
+    codecs.push(entry.codec);
+    if (entry.kind === 'AUDIO') audioTimescale = timescale;
+    else {
       width = (bytes[entry.contentStart + 24]! << 8) | bytes[entry.contentStart + 25]!;
       height = (bytes[entry.contentStart + 26]! << 8) | bytes[entry.contentStart + 27]!;
       videoTimescale = timescale;
-      codecs.push(codecOfSps(bytes.subarray(avc.contentStart + 8, avc.end)));
-    }
-    if (audio !== null) {
-      audioTimescale = timescale;
-      codecs.push(codecOfAudioConfig(specificConfig(bytes.subarray(audio.contentStart + 4, audio.end))));
     }
   }
   if (videoTimescale === null) return null;
   return { byteLength: movie.end, codecs: codecs.join(','), width, height, videoTimescale, audioTimescale };
+}
+
+interface SampleEntryFacts {
+  readonly kind: Track;
+  readonly codec: string;
+  readonly contentStart: number;
+}
+
+/** The first description of a track's samples; `null`: none that `writeInitSegment` writes. */
+function readSampleEntry(bytes: Uint8Array, track: Box): SampleEntryFacts | null {
+  const descriptions = findBox(bytes, ['mdia', 'minf', 'stbl', 'stsd'], track);
+  if (descriptions === null) return null;
+  const entry: Box | undefined = walkBoxes(bytes, descriptions.contentStart + 8, descriptions.end).next()
+    .value;
+  if (entry === undefined) return null;
+  const content = (type: string, skip: number) => {
+    const found = findBox(bytes, [type], entry);
+    return found && bytes.subarray(found.contentStart + skip, found.end);
+  };
+  const { contentStart } = entry;
+  switch (entry.type) {
+    case 'avc1': {
+      const configuration = content('avcC', 8);
+      return configuration && { kind: 'VIDEO', codec: codecOfSps(configuration), contentStart };
+    }
+    case 'hvc1': {
+      const profile = content('hvcC', 1)?.subarray(0, PROFILE_BYTE_LENGTH);
+      return profile ? { kind: 'VIDEO', codec: codecOfProfile(profile), contentStart } : null;
+    }
+    case 'mp4a': {
+      const stream = content('esds', 4);
+      return stream && { kind: 'AUDIO', codec: codecOfAudioConfig(specificConfig(stream)), contentStart };
+    }
+    case 'mp4v':
+      return { kind: 'VIDEO', codec: PLAIN_CODECS.mp4v, contentStart };
+    case 'ulaw':
+    case 'alaw':
+    case 'Opus':
+      return { kind: 'AUDIO', codec: PLAIN_CODECS[entry.type], contentStart };
+    default:
+      return null;
+  }
 }
 
 /** Descends ISO/IEC 14496-1 descriptors 3 and 4 to the decoder specific info (5). */

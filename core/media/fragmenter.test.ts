@@ -12,8 +12,8 @@ import { MediaMemory } from './media-memory.js';
 const test = suite('fragmenter');
 
 const format: StreamFormat = {
-  video: { sps: sps1080, pps, width: 1920, height: 1080 },
-  audio: { audioSpecificConfig: fromHex('1188'), sampleRate: 48_000, channels: 1 },
+  video: { codec: 'H264', sps: sps1080, pps, width: 1920, height: 1080 },
+  audio: { codec: 'AAC', audioSpecificConfig: fromHex('1188'), sampleRate: 48_000, channels: 1 },
 };
 const startMs = 1_767_225_600_000;
 

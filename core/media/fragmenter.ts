@@ -8,6 +8,8 @@ import type { MediaLease } from './media-memory.js';
 
 /** A camera with key frames further apart would lose more than this at a crash, and make seeking a wait. */
 export const GROUP_DURATION_MS_MAX = 10_000;
+/** Of a codec without differences each picture is a key frame: a group is then as long as others usually are. */
+const INTRA_GROUP_MS = 1000;
 /** What one camera may hold in memory before it is written. */
 export const GROUP_BYTES_MAX = 16 * 1024 * 1024;
 /** Audio further from the picture than this has lost its clock; played with the picture it would mislead. */
@@ -83,11 +85,16 @@ export class Fragmenter {
     if (first === undefined && !unit.keyFrame) return;
     if (first !== undefined && last !== undefined) {
       this.#pictureTicks = unit.ticks - last.ticks;
-      if (unit.keyFrame || this.#isFull(first, unit)) this.#closeGroup(unit.ticks);
+      if (this.#beginsGroup(first, unit) || this.#isFull(first, unit)) this.#closeGroup(unit.ticks);
     }
     this.#pictures.push(unit);
     this.#byteLength += unit.byteLength;
     this.#emitLive(unit);
+  }
+
+  #beginsGroup(first: AccessUnit, next: AccessUnit): boolean {
+    if (this.#format?.video?.codec !== 'MJPEG') return next.keyFrame;
+    return next.ticks - first.ticks >= INTRA_GROUP_MS * VIDEO_TICKS_PER_MS;
   }
 
   #isFull(first: AccessUnit, next: AccessUnit): boolean {

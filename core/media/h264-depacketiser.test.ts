@@ -12,7 +12,8 @@ import {
   sps360,
   unitsOf,
 } from './camera-bytes.fixture.js';
-import { type CodedPicture, H264Depacketiser } from './h264-depacketiser.js';
+import type { CodedPicture } from './coded-picture.js';
+import { H264Depacketiser } from './h264-depacketiser.js';
 import { RtpPacket } from './rtp-packet.js';
 
 const test = suite('H.264 depacketiser');

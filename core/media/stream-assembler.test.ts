@@ -18,7 +18,7 @@ function harness(parameterSets: readonly Uint8Array[]) {
   const recorded: Fragment[] = [];
   const state = { sequenceNumber: 0, lost: 0 };
   const assembler = new StreamAssembler({
-    video: { payloadType: 96, parameterSets },
+    video: { codec: 'H264', payloadType: 96, parameterSets, size: null },
     audio: null,
     output: {
       format: init => {

@@ -1,25 +1,41 @@
 import type { RecordingCause } from '@holdfast/schema';
-import { AacDepacketiser, type AacFrame, type AacPacking } from './aac-depacketiser.js';
-import { type AccessUnit, type StreamFormat, type Track, VIDEO_TIMESCALE } from './access-unit.js';
+import { AacDepacketiser, type AacPacking } from './aac-depacketiser.js';
+import {
+  type AccessUnit,
+  type AudioFormat,
+  type StreamFormat,
+  type Track,
+  VIDEO_TIMESCALE,
+  type VideoFormat,
+} from './access-unit.js';
+import type { AudioDepacketiser, AudioFrame, AudioReceiver } from './audio-frame.js';
 import { CaptureClock, type CaptureTime, type TimedUnit } from './capture-clock.js';
+import type { CodedPicture, PictureReceiver, PictureSize, VideoDepacketiser } from './coded-picture.js';
 import { Fragmenter, type FragmentReceiver } from './fragmenter.js';
-import { type CodedPicture, H264Depacketiser } from './h264-depacketiser.js';
-import { parseSequenceParameterSet, pictureParameterSetId } from './h264-parameter-sets.js';
+import { H264Depacketiser } from './h264-depacketiser.js';
+import { H265Depacketiser } from './h265-depacketiser.js';
+import { JpegDepacketiser } from './jpeg-depacketiser.js';
+import { ParameterSets } from './parameter-sets.js';
 import { parseSenderReport, RtpPacket } from './rtp-packet.js';
+import { WholePacketDepacketiser } from './whole-packet-depacketiser.js';
 
 export interface VideoStream {
+  readonly codec: VideoFormat['codec'];
   readonly payloadType: number;
-  /** From the SDP (`sprop-parameter-sets`); empty when the camera sends them in-band only. */
+  /** From the SDP (`sprop-…`); empty when the camera sends them in-band only. */
   readonly parameterSets: readonly Uint8Array[];
+  /** From the SDP, for MJPEG; `null`: it is in the pictures. */
+  readonly size: PictureSize | null;
 }
 
-export interface AudioStream {
+export type AudioStream = {
   readonly payloadType: number;
   readonly clockRate: number;
   readonly channels: number;
-  readonly audioSpecificConfig: Uint8Array;
-  readonly packing: AacPacking;
-}
+} & (
+  | { readonly codec: 'AAC'; readonly audioSpecificConfig: Uint8Array; readonly packing: AacPacking }
+  | { readonly codec: 'PCMU' | 'PCMA' | 'OPUS' }
+);
 
 export interface AssembledStream extends FragmentReceiver {
   accessUnitsLost(count: number): void;
@@ -32,7 +48,7 @@ interface TimedPicture extends TimedUnit {
 }
 
 interface TimedAudio extends TimedUnit {
-  readonly frame: AacFrame;
+  readonly frame: AudioFrame;
 }
 
 /** Everything between the RTP packets of one camera and its fragments, for the life of one connection. */
@@ -42,12 +58,12 @@ export class StreamAssembler {
   readonly #packet = new RtpPacket();
   readonly #video: VideoStream;
   readonly #audio: AudioStream | null;
-  readonly #pictures: H264Depacketiser;
-  readonly #audioFrames: AacDepacketiser | null;
+  readonly #pictures: VideoDepacketiser;
+  readonly #audioFrames: AudioDepacketiser | null;
   readonly #videoClock: CaptureClock<TimedPicture>;
   readonly #audioClock: CaptureClock<TimedAudio> | null;
-  #sps: Uint8Array | null = null;
-  #pps: Uint8Array | null = null;
+  /** `null`: the codec has none, its pictures say their size themselves. */
+  readonly #parameterSets: ParameterSets | null;
   #format: StreamFormat | null = null;
   #hasBegun = false;
 
@@ -61,20 +77,20 @@ export class StreamAssembler {
     this.#audio = options.audio;
     this.#fragmenter = new Fragmenter(options.output);
     const lost = (count: number) => this.#output.accessUnitsLost(count);
-    this.#pictures = new H264Depacketiser({ picture: picture => this.#picture(picture), lost });
+    this.#pictures = pictureMaker(options.video, { picture: picture => this.#picture(picture), lost });
     this.#videoClock = new CaptureClock({
       timescale: VIDEO_TIMESCALE,
       emit: (unit, time) => this.#timedPicture(unit, time),
     });
     this.#audioFrames =
-      options.audio &&
-      new AacDepacketiser(options.audio.packing, { frame: frame => this.#audioFrame(frame), lost });
+      options.audio && frameMaker(options.audio, { frame: frame => this.#audioFrame(frame), lost });
     this.#audioClock =
       options.audio &&
       new CaptureClock({
         timescale: options.audio.clockRate,
         emit: (unit, time) => this.#timedAudio(unit, time),
       });
+    this.#parameterSets = options.video.codec === 'MJPEG' ? null : new ParameterSets(options.video.codec);
     this.#useParameterSets(options.video.parameterSets);
   }
 
@@ -109,6 +125,7 @@ export class StreamAssembler {
 
   #picture(picture: CodedPicture): void {
     const extra = picture.parameterSets.length > 0 ? this.#useParameterSets(picture.parameterSets) : [];
+    if (picture.size !== null) this.#useSize(picture.size);
     const complete = extra.length === 0 ? picture : withUnits(picture, extra);
     this.#videoClock.push({
       rtpTimestamp: complete.rtpTimestamp,
@@ -120,45 +137,23 @@ export class StreamAssembler {
     });
   }
 
-  /**
-   * Takes over new parameter sets and returns those that stay in the stream: a second picture parameter set, with another
-   * id, is no change of the format.
-   */
+  /** Returns those that stay in the stream. */
   #useParameterSets(units: readonly Uint8Array[]): readonly Uint8Array[] {
-    let sps = this.#sps;
-    let pps = this.#pps;
-    const extra: Uint8Array[] = [];
-    for (const unit of units) {
-      if ((unit[0]! & 0x1f) === 7) {
-        if (sps !== null && equal(sps, unit)) continue;
-        if (parseSequenceParameterSet(unit) === null) continue;
-        sps = unit;
-        pps = null;
-      } else if ((unit[0]! & 0x1f) === 8) {
-        if (pps === null || pictureParameterSetId(pps) === pictureParameterSetId(unit)) pps = unit;
-        else extra.push(unit);
-      }
-    }
-    // A new SPS without a PPS behind it goes on with the PPS that is known.
-    pps ??= this.#pps;
-    const changed = !equalOrNull(sps, this.#sps) || !equalOrNull(pps, this.#pps);
-    this.#sps = sps;
-    this.#pps = pps;
-    if (changed && sps !== null && pps !== null) this.#format = this.#makeFormat(sps, pps);
+    if (this.#parameterSets === null) return [];
+    const extra = this.#parameterSets.take(units);
+    const { format } = this.#parameterSets;
+    if (format !== (this.#format?.video ?? null)) this.#useFormat(format);
     return extra;
   }
 
-  #makeFormat(sps: Uint8Array, pps: Uint8Array): StreamFormat {
-    const size = parseSequenceParameterSet(sps)!;
-    const audio = this.#audio;
-    return {
-      video: { sps, pps, width: size.width, height: size.height },
-      audio: audio && {
-        audioSpecificConfig: audio.audioSpecificConfig,
-        sampleRate: audio.clockRate,
-        channels: audio.channels,
-      },
-    };
+  #useSize(size: PictureSize): void {
+    const video = this.#format?.video;
+    if (video?.width !== size.width || video.height !== size.height)
+      this.#useFormat({ codec: 'MJPEG', width: size.width, height: size.height });
+  }
+
+  #useFormat(video: VideoFormat | null): void {
+    this.#format = { video, audio: this.#audio && audioFormatOf(this.#audio) };
   }
 
   #timedPicture(unit: TimedPicture, time: CaptureTime): void {
@@ -177,7 +172,7 @@ export class StreamAssembler {
     this.#fragmenter.push(accessUnit('VIDEO', picture.keyFrame, picture, unit, time));
   }
 
-  #audioFrame(frame: AacFrame): void {
+  #audioFrame(frame: AudioFrame): void {
     this.#audioClock?.push({
       rtpTimestamp: frame.rtpTimestamp,
       arrivalMs: frame.arrivalMs,
@@ -192,6 +187,29 @@ export class StreamAssembler {
       accessUnit('AUDIO', true, { parts: [unit.frame.bytes], lease: unit.frame.lease }, unit, time),
     );
   }
+}
+
+function pictureMaker(video: VideoStream, receiver: PictureReceiver): VideoDepacketiser {
+  switch (video.codec) {
+    case 'H264':
+      return new H264Depacketiser(receiver);
+    case 'H265':
+      return new H265Depacketiser(receiver);
+    case 'MJPEG':
+      return new JpegDepacketiser(video.size, receiver);
+  }
+}
+
+function frameMaker(audio: AudioStream, receiver: AudioReceiver): AudioDepacketiser {
+  return audio.codec === 'AAC'
+    ? new AacDepacketiser(audio.packing, receiver)
+    : new WholePacketDepacketiser(receiver);
+}
+
+function audioFormatOf(audio: AudioStream): AudioFormat {
+  const { clockRate: sampleRate, channels } = audio;
+  if (audio.codec !== 'AAC') return { codec: audio.codec, sampleRate, channels };
+  return { codec: 'AAC', audioSpecificConfig: audio.audioSpecificConfig, sampleRate, channels };
 }
 
 function accessUnit(
@@ -224,12 +242,4 @@ function withUnits(picture: CodedPicture, units: readonly Uint8Array[]): CodedPi
     byteLength += 4 + unit.length;
   }
   return { ...picture, parts: [...parts, ...picture.parts], byteLength };
-}
-
-function equal(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index]);
-}
-
-function equalOrNull(left: Uint8Array | null, right: Uint8Array | null): boolean {
-  return left === right || (left !== null && right !== null && equal(left, right));
 }

@@ -31,32 +31,56 @@ test('reads video and audio with what a decoder needs', () => {
   );
   assert.is(selected.video.parameterSets[0]!.length, 27);
   assert.is(selected.video.control, 'rtsp://192.168.0.90/axis-media/media.amp/stream=0');
-  assert.equal([...selected.audio!.audioSpecificConfig], [0x11, 0x88]);
-  assert.is(selected.audio!.clockRate, 48_000);
-  assert.is(selected.audio!.packing.ticksPerFrame, 1024);
+  assert.ok(selected.audio?.codec === 'AAC');
+  assert.equal([...selected.audio.audioSpecificConfig], [0x11, 0x88]);
+  assert.is(selected.audio.clockRate, 48_000);
+  assert.is(selected.audio.packing.ticksPerFrame, 1024);
 });
 
 test('records video without its parameter sets, and without audio that it cannot record, saying so', () => {
   const selected = selectStreams(
-    parseSdp('m=video 0 RTP/AVP 96\na=rtpmap:96 h264/90000\nm=audio 0 RTP/AVP 0\na=control:t2\n'),
+    parseSdp('m=video 0 RTP/AVP 96\na=rtpmap:96 h264/90000\nm=audio 0 RTP/AVP 9\na=control:t2\n'),
   );
   assert.ok(selected.kind === 'selected');
   assert.equal(selected.video.parameterSets, []);
   assert.is(selected.audio, null);
-  assert.match(selected.audioRefused ?? '', /payload type 0/);
+  assert.match(selected.audioRefused ?? '', /payload type 9/);
 });
 
-test('refuses by name what has no video, or video that is not H.264', () => {
+test('refuses by name what has no video, or video in a codec or packing that we do not know', () => {
   const silent = selectStreams(parseSdp('m=audio 0 RTP/AVP 0\n'));
   assert.ok(silent.kind === 'refused' && silent.code === 'NO_VIDEO');
-  const hevc = selectStreams(parseSdp('m=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\n'));
-  assert.ok(hevc.kind === 'refused' && hevc.code === 'UNSUPPORTED_VIDEO');
-  assert.match(hevc.detail, /H265/);
+  const other = selectStreams(parseSdp('m=video 0 RTP/AVP 96\na=rtpmap:96 MP4V-ES/90000\n'));
+  assert.ok(other.kind === 'refused' && other.code === 'UNSUPPORTED_VIDEO');
+  assert.match(other.detail, /MP4V-ES/);
+  const ordered = 'm=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\na=fmtp:96 sprop-max-don-diff=2\n';
+  assert.is(selectStreams(parseSdp(ordered)).kind, 'refused');
   const interleaved = selectStreams(
     parseSdp('m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 packetization-mode=2\n'),
   );
   assert.is(interleaved.kind, 'refused');
   assert.is(selectStreams(parseSdp('')).kind, 'refused');
+});
+
+test('knows H.265 with its parameter sets, JPEG and G.711 by their static types, and Opus', () => {
+  const hevc = selectStreams(
+    parseSdp(
+      'm=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\na=fmtp:96 sprop-vps=QAE=; sprop-sps=QgE=; sprop-pps=RAE=\n' +
+        'm=audio 0 RTP/AVP 97\na=rtpmap:97 opus/48000/2\n',
+    ),
+  );
+  assert.ok(hevc.kind === 'selected');
+  assert.equal(
+    hevc.video.parameterSets.map(unit => unit[0]! >> 1),
+    [32, 33, 34],
+  );
+  assert.equal([hevc.video.codec, hevc.audio?.codec, hevc.audio?.channels], ['H265', 'OPUS', 2]);
+  const jpeg = selectStreams(
+    parseSdp('m=video 0 RTP/AVP 26\na=x-dimensions: 2560,1440\nm=audio 0 RTP/AVP 8\n'),
+  );
+  assert.ok(jpeg.kind === 'selected');
+  assert.equal([jpeg.video.codec, jpeg.audio?.codec, jpeg.audio?.clockRate], ['MJPEG', 'PCMA', 8000]);
+  assert.equal(jpeg.video.size, { width: 2560, height: 1440 });
 });
 
 test('finds the URL of a track, absolute, relative or none', () => {

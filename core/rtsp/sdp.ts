@@ -9,6 +9,8 @@ export interface SdpMedia {
   /** Names in lower case. */
   readonly formatParameters: ReadonlyMap<string, string>;
   readonly control: string | null;
+  /** Of the picture, from `a=x-dimensions` or `a=framesize` (RFC 6064 §7.1). */
+  readonly dimensions: { readonly width: number; readonly height: number } | null;
 }
 
 export interface SessionDescription {
@@ -56,7 +58,14 @@ function finishMedia(media: MutableMedia): SdpMedia {
     channels: positiveInteger(channels) ?? 1,
     formatParameters: parseFormatParameters(ofPayloadType(media, 'fmtp') ?? ''),
     control: attributeOf(media.attributes, 'control'),
+    dimensions: readDimensions(media),
   };
+}
+
+function readDimensions(media: MutableMedia): SdpMedia['dimensions'] {
+  const text = attributeOf(media.attributes, 'x-dimensions') ?? ofPayloadType(media, 'framesize');
+  const found = /^(\d{1,5})\s*[,-]\s*(\d{1,5})$/.exec(text ?? '');
+  return found && { width: Number(found[1]), height: Number(found[2]) };
 }
 
 function positiveInteger(text: string | undefined): number | null {

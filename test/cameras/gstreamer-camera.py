@@ -2,10 +2,12 @@
 """RTSP cameras on 127.0.0.1, served by GStreamer's RTSP server: a camera that is not ours.
 
 usage: gstreamer-camera.py --cameras N [--port P] [--user NAME --password WORD] CLIP...
+       gstreamer-camera.py --launch PIPELINE [--protocols tcp|udp] [--tls CERTIFICATE KEY] ...
 
 Each CLIP is a directory of one access unit per file (%05d.h264, Annex B) and, if there is audio, `audio.aac` (ADTS).
 Camera i serves rtsp://127.0.0.1:PORT/cam<i> and loops its clip without a break in the timestamps. The first line on
-standard output is `listening on PORT`. Port 0 (the default) takes a free one. With a user, digest authentication is asked for.
+standard output is `listening on PORT`. With --launch, camera 0 serves that pipeline, whose payloaders are named pay0 and
+pay1. With --tls the address begins with rtsps. Port 0 (the default) takes a free one. With a user, digest authentication is asked for.
 
 Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-rtsp, gstreamer1.0-plugins-{base,good,bad}; therefore
 it is run by /usr/bin/python3 and not by whatever python3 comes first on the PATH.
@@ -19,8 +21,9 @@ import sys
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 DIGEST_AUTHENTICATION = 2  # GST_RTSP_AUTH_DIGEST, which the bindings do not name
 AUDIO_RATE = 48000
@@ -83,14 +86,23 @@ def pipeline(clip, frame_rate):
     return f"( {video}{audio if clip.audio else ''})"
 
 
-def make_factory(clip, frame_rate, secured):
+def make_factory(launch, options):
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(pipeline(clip, frame_rate))
+    factory.set_launch(launch)
     factory.set_shared(True)
     factory.set_latency(0)
-    if secured:
+    if options.protocols:
+        transport = {"tcp": GstRtsp.RTSPLowerTrans.TCP, "udp": GstRtsp.RTSPLowerTrans.UDP}
+        factory.set_protocols(transport[options.protocols])
+    if options.user:
         role = "user,media.factory.access=true,media.factory.construct=true"
         factory.add_role_from_structure(Gst.Structure.from_string(role)[0])
+    return factory
+
+
+def make_clip_factory(clip, options):
+    frame_rate = options.frame_rate
+    factory = make_factory(pipeline(clip, frame_rate), options)
 
     def configure(_factory, media):
         element = media.get_element()
@@ -112,6 +124,11 @@ def authentication(user, password):
     return auth
 
 
+def encryption(auth, certificate, key):
+    auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(certificate, key))
+    return auth
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", default="0")
@@ -119,7 +136,10 @@ def main():
     parser.add_argument("--frame-rate", type=int, default=25)
     parser.add_argument("--user")
     parser.add_argument("--password")
-    parser.add_argument("clips", nargs="+")
+    parser.add_argument("--launch")
+    parser.add_argument("--protocols", choices=["tcp", "udp"])
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
+    parser.add_argument("clips", nargs="*")
     options = parser.parse_args()
 
     Gst.init(None)
@@ -127,12 +147,17 @@ def main():
     server.set_address("127.0.0.1")
     server.set_service(options.port)
     server.set_backlog(128)
-    if options.user:
-        server.set_auth(authentication(options.user, options.password))
+    auth = authentication(options.user, options.password) if options.user else None
+    if options.tls:
+        auth = encryption(auth or GstRtspServer.RTSPAuth(), *options.tls)
+    if auth:
+        server.set_auth(auth)
     clips = [Clip(directory) for directory in options.clips]
     mounts = server.get_mount_points()
-    for index in range(options.cameras):
-        factory = make_factory(clips[index % len(clips)], options.frame_rate, bool(options.user))
+    if options.launch:
+        mounts.add_factory("/cam0", make_factory(options.launch, options))
+    for index in range(options.cameras if clips else 0):
+        factory = make_clip_factory(clips[index % len(clips)], options)
         mounts.add_factory(f"/cam{index}", factory)
     if server.attach(None) == 0:
         sys.exit(f"cannot listen on 127.0.0.1:{options.port}")

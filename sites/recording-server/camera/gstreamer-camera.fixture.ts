@@ -58,7 +58,12 @@ export async function makeClip(): Promise<{ readonly directory: string } & Async
 }
 
 export interface GStreamerCameraOptions {
-  readonly clip: string;
+  /** What it sends: a clip of `makeClip`, or what a pipeline makes whose payloaders are `pay0` and `pay1`. */
+  readonly clip?: string;
+  readonly launch?: string;
+  /** Both unless told otherwise. */
+  readonly protocols?: 'tcp' | 'udp';
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
   readonly port?: number;
   readonly user?: string;
   readonly password?: string;
@@ -67,18 +72,16 @@ export interface GStreamerCameraOptions {
 export class GStreamerCamera implements AsyncDisposable {
   readonly port: number;
   readonly #process: ChildProcess;
+  readonly #scheme: string;
 
-  private constructor(process: ChildProcess, port: number) {
+  private constructor(process: ChildProcess, port: number, scheme: string) {
     this.#process = process;
     this.port = port;
+    this.#scheme = scheme;
   }
 
   static async open(options: GStreamerCameraOptions): Promise<GStreamerCamera> {
-    const secured =
-      options.user === undefined ? [] : ['--user', options.user, '--password', options.password ?? ''];
-    const child = spawn(python, [script, '--port', String(options.port ?? 0), ...secured, options.clip], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn(python, [script, ...argumentsOf(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
     const port = await new Promise<number>((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new Error('the GStreamer camera did not start')),
@@ -92,11 +95,11 @@ export class GStreamerCamera implements AsyncDisposable {
         resolve(Number(found[1]));
       });
     });
-    return new GStreamerCamera(child, port);
+    return new GStreamerCamera(child, port, options.tls === undefined ? 'rtsp' : 'rtsps');
   }
 
   get address(): string {
-    return `rtsp://127.0.0.1:${this.port}/cam0`;
+    return `${this.#scheme}://127.0.0.1:${this.port}/cam0`;
   }
 
   /** It keeps its connections and says nothing any more. */
@@ -114,4 +117,16 @@ export class GStreamerCamera implements AsyncDisposable {
     this.#process.kill('SIGKILL');
     await ended;
   }
+}
+
+function argumentsOf(options: GStreamerCameraOptions): readonly string[] {
+  const { user, password, launch, protocols, tls, clip } = options;
+  return [
+    ...['--port', String(options.port ?? 0)],
+    ...(user === undefined ? [] : ['--user', user, '--password', password ?? '']),
+    ...(launch === undefined ? [] : ['--launch', launch]),
+    ...(protocols === undefined ? [] : ['--protocols', protocols]),
+    ...(tls === undefined ? [] : ['--tls', tls.certificateFile, tls.keyFile]),
+    ...(clip === undefined ? [] : ['--', clip]),
+  ];
 }
