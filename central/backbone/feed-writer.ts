@@ -9,7 +9,7 @@ import {
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { appendToFeed, type CursorRow, toCursor } from '../intake/postgres-replica-intake.js';
-import { storeCheckpoint } from '../intake/postgres-replica-reader.js';
+import { storeCheckpoints } from '../intake/postgres-replica-reader.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 
 /** Tells intake nodes that a session must begin again, further back. Its payload is the site. */
@@ -172,7 +172,7 @@ export class FeedWriter implements BackboneReader {
       returning 1`;
     if (moved.length !== moves.size) throw new OvertakenError('the replica of a site has moved');
     await appendToFeed(tx, events);
-    for (const checkpoint of checkpoints.values()) await storeCheckpoint(tx, checkpoint);
+    await storeCheckpoints(tx, [...checkpoints.values()]);
   }
 
   async #movePosition(tx: TransactionSql, partition: number, next: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { benchAppend, benchIngest, benchRestart } from '@holdfast/sites';
 import { benchRebuild } from '../bench/rebuild.bench.js';
+import { benchReplicate } from '../bench/replicate.bench.js';
 import { benchRetrieve } from '../bench/retrieve.bench.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise
   append: benchAppend,
   ingest: benchIngest,
   rebuild: benchRebuild,
+  replicate: benchReplicate,
   restart: benchRestart,
   retrieve: ({ trace }) => benchRetrieve({ traceFile: trace ?? null }),
 };

@@ -1,11 +1,13 @@
 import type { RecordedEvent } from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
+import { copyInto } from '../postgres/copy-into.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
-import { storeCheckpoint } from './postgres-replica-reader.js';
+import { isTransient } from '../read-models/transient.js';
+import { CommitGroup, type CommitOutcome, type ReplicaBatch } from './commit-group.js';
+import { storeCheckpoints } from './postgres-replica-reader.js';
+import { encodeReplicaEvents, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
 
-/** Rows per insert: enough to reach the floor of the database, few enough that a statement stays under some MB. */
-const ROWS_PER_INSERT_MAX = 500;
 const HASH_BYTES = 32;
 /** Woken by it: the projector and every subscription. Its payload is the feed position after the commit. */
 export const FEED_CHANNEL = 'holdfast_feed';
@@ -15,10 +17,15 @@ const INT4_OID = 23;
 const INT8_OID = 20;
 
 /**
- * The replica intake of a central. One transaction holds the cursor, the raw events, the feed counter and the checkpoint; no
- * projection code runs here, so that a bad projection cannot stop acknowledgement.
+ * The replica intake of a central. One transaction holds the cursors, the raw events, the feed counter and the checkpoints of
+ * all sites that bring something at the moment; no projection code runs here, so that a bad projection cannot stop
+ * acknowledgement.
  */
 export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
+  const group = new CommitGroup({
+    store: batches => sql.begin(tx => storeBatches(tx, batches)),
+    mayBeOfOne: error => !isTransient(error),
+  });
   return {
     async openSession(site) {
       const [row] = await sql<CursorRow[]>`
@@ -28,24 +35,77 @@ export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
       return { fence: row!.fence, cursor: toCursor(row!) };
     },
 
-    async commit({ site, fence, before, after, events, checkpoint }) {
-      assertDense(before, after, events);
-      return sql.begin(async tx => {
-        const [cursor] = await tx<CursorRow[]>`
-          select epoch, position, tree_edge, fence from replica_cursor where site = ${site} for update`;
-        if (cursor?.fence !== fence) return 'FENCED' as const;
-        if (!sameCursor(toCursor(cursor), before)) return 'STALE_CURSOR' as const;
-        await tx`
-          update replica_cursor
-          set epoch = ${after.epoch}, position = ${after.position}, tree_edge = ${Buffer.concat(after.treeEdge)},
-              verified_at = now()
-          where site = ${site}`;
-        await appendToFeed(tx, events);
-        if (checkpoint !== undefined) await storeCheckpoint(tx, checkpoint);
-        return 'COMMITTED' as const;
-      });
+    async commit(batch) {
+      assertDense(batch.before, batch.after, batch.events);
+      return group.commit(batch);
     },
   };
+}
+
+async function storeBatches(
+  tx: TransactionSql,
+  batches: readonly ReplicaBatch[],
+): Promise<readonly CommitOutcome[]> {
+  const moved = await moveCursors(tx, batches);
+  const stored = batches.filter(({ site }) => moved.has(site));
+  await appendToFeed(
+    tx,
+    stored.flatMap(({ events }) => events),
+  );
+  await storeCheckpoints(
+    tx,
+    stored.flatMap(({ checkpoint }) => checkpoint ?? []),
+  );
+  if (stored.length === batches.length) return batches.map(() => 'COMMITTED');
+  const fences = await readFences(
+    tx,
+    batches.map(({ site }) => site),
+  );
+  return batches.map(({ site, fence }) => {
+    if (moved.has(site)) return 'COMMITTED';
+    return fences.get(site) === fence ? 'STALE_CURSOR' : 'FENCED';
+  });
+}
+
+/** Those that are where their session left them, under its fence: the others are not touched. Locked in the order of sites. */
+async function moveCursors(
+  tx: TransactionSql,
+  batches: readonly ReplicaBatch[],
+): Promise<ReadonlySet<SiteId>> {
+  const integers = (of: (batch: ReplicaBatch) => number, oid: number) => tx.array(batches.map(of), oid);
+  const texts = (of: (batch: ReplicaBatch) => string) => tx.array(batches.map(of), TEXT_OID);
+  const edge = ({ treeEdge }: ReplicaCursor) => Buffer.concat(treeEdge).toString('hex');
+  const rows = await tx<{ site: SiteId }[]>`
+    with batch as (
+      select site::uuid, fence, before_epoch, before_position, decode(before_edge, 'hex') as before_edge,
+             epoch, position, decode(edge, 'hex') as edge
+      from unnest(
+        ${texts(batch => batch.site)}::text[], ${integers(batch => batch.fence, INT8_OID)}::bigint[],
+        ${integers(batch => batch.before.epoch, INT4_OID)}::int[],
+        ${integers(batch => batch.before.position, INT8_OID)}::bigint[], ${texts(batch => edge(batch.before))}::text[],
+        ${integers(batch => batch.after.epoch, INT4_OID)}::int[],
+        ${integers(batch => batch.after.position, INT8_OID)}::bigint[], ${texts(batch => edge(batch.after))}::text[]
+      ) as given (site, fence, before_epoch, before_position, before_edge, epoch, position, edge)
+    ), held as (
+      select cursor.site, batch.epoch, batch.position, batch.edge
+      from replica_cursor as cursor join batch using (site)
+      where cursor.fence = batch.fence and cursor.epoch = batch.before_epoch
+        and cursor.position = batch.before_position and cursor.tree_edge = batch.before_edge
+      order by cursor.site for update of cursor
+    )
+    update replica_cursor as cursor
+    set epoch = held.epoch, position = held.position, tree_edge = held.edge, verified_at = now()
+    from held where cursor.site = held.site returning cursor.site`;
+  return new Set(rows.map(({ site }) => site));
+}
+
+async function readFences(
+  tx: TransactionSql,
+  sites: readonly SiteId[],
+): Promise<ReadonlyMap<SiteId, number>> {
+  const rows = await tx<{ site: SiteId; fence: number }[]>`
+    select site, fence from replica_cursor where site in ${tx(sites)}`;
+  return new Map(rows.map(({ site, fence }) => [site, fence]));
 }
 
 export interface CursorRow {
@@ -93,56 +153,9 @@ export async function appendToFeed(tx: TransactionSql, events: readonly Recorded
   if (events.length === 0) return;
   const [head] = await tx<{ seq: number }[]>`
     update feed_head set seq = seq + ${events.length} returning seq`;
-  const firstSeq = head!.seq - events.length + 1;
-  for (let from = 0; from < events.length; from += ROWS_PER_INSERT_MAX) {
-    await insertEvents(tx, firstSeq + from, events.slice(from, from + ROWS_PER_INSERT_MAX));
-  }
+  const rows = encodeReplicaEvents(events, head!.seq - events.length + 1);
+  await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, [rows]);
   await tx`select pg_notify(${FEED_CHANNEL}, ${String(head!.seq)})`;
-}
-
-/** One statement text for every batch size (arrays, not rows), so that Postgres plans it once. */
-async function insertEvents(
-  tx: TransactionSql,
-  firstSeq: number,
-  events: readonly RecordedEvent[],
-): Promise<void> {
-  const text = (of: (event: RecordedEvent) => string | null) =>
-    tx.array(events.map(event => storable(of(event))) as string[], TEXT_OID);
-  const integer = (of: (event: RecordedEvent) => number, oid: number) => tx.array(events.map(of), oid);
-  const hex = (bytes: Uint8Array) =>
-    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
-  await tx`
-    insert into replica_event
-      (seq, site, epoch, position, id, stream, revision, type, version, recorded_at, occurred_at_ms, clock_quality,
-       actor, causation_id, correlation_id, header, data, leaf_hash)
-    select ${firstSeq}::bigint + ordinality - 1, site::uuid, epoch, position, id::uuid, stream, revision, type, version,
-           recorded_at::bigint, occurred_at_ms, clock_quality, actor, causation_id::uuid, correlation_id::uuid,
-           decode(header, 'hex'), decode(data, 'hex'), decode(leaf_hash, 'hex')
-    from unnest(
-      ${text(event => event.site)}::text[],
-      ${integer(event => event.epoch, INT4_OID)}::int[],
-      ${integer(event => event.position, INT8_OID)}::bigint[],
-      ${text(event => event.id)}::text[],
-      ${text(event => event.stream)}::text[],
-      ${integer(event => event.revision, INT8_OID)}::bigint[],
-      ${text(event => event.type)}::text[],
-      ${integer(event => event.version, INT4_OID)}::int[],
-      ${text(event => event.recordedAt.toString())}::text[],
-      ${integer(event => event.occurredAtMs, INT8_OID)}::bigint[],
-      ${text(event => event.clockQuality)}::text[],
-      ${text(event => event.actor)}::text[],
-      ${text(event => event.causationId)}::text[],
-      ${text(event => event.correlationId)}::text[],
-      ${text(event => hex(event.header))}::text[],
-      ${text(event => hex(event.data))}::text[],
-      ${text(event => hex(event.leafHash))}::text[]
-    ) with ordinality as batch (site, epoch, position, id, stream, revision, type, version, recorded_at, occurred_at_ms,
-      clock_quality, actor, causation_id, correlation_id, header, data, leaf_hash, ordinality)`;
-}
-
-/** Postgres text holds no NUL. The stored `header` keeps what was really written. */
-function storable(text: string | null): string | null {
-  return text === null ? null : text.replaceAll('\0', '\uFFFD');
 }
 
 export interface StoredReplicaCursor extends ReplicaCursor {

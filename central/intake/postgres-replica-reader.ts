@@ -49,14 +49,22 @@ interface CheckpointRow {
   readonly note: string;
 }
 
-/** Keeps a checkpoint unless a newer one of the same epoch is kept already. */
-export async function storeCheckpoint(
+/** Keeps each checkpoint (of a site at most one) unless a newer one of the same epoch is kept already. */
+export async function storeCheckpoints(
   tx: TransactionSql,
-  { head: { site, epoch, size, root }, note }: SignedCheckpoint,
+  checkpoints: readonly SignedCheckpoint[],
 ): Promise<void> {
+  if (checkpoints.length === 0) return;
+  const of = <Value extends string | number>(value: (checkpoint: SignedCheckpoint) => Value) =>
+    checkpoints.map(value);
   await tx`
     insert into replica_checkpoint (site, epoch, size, root, note)
-    values (${site}, ${epoch}, ${size}, ${Buffer.from(root)}, ${note})
+    select site::uuid, epoch, size, decode(root, 'hex'), note
+    from unnest(
+      ${of(({ head }) => head.site)}::text[], ${of(({ head }) => head.epoch)}::int[],
+      ${of(({ head }) => head.size)}::bigint[],
+      ${of(({ head }) => Buffer.from(head.root).toString('hex'))}::text[], ${of(({ note }) => note)}::text[]
+    ) as given (site, epoch, size, root, note)
     on conflict (site, epoch) do update
     set size = excluded.size, root = excluded.root, note = excluded.note, accepted_at = now()
     where replica_checkpoint.size <= excluded.size`;

@@ -1,0 +1,79 @@
+import type { ReplicaIntake } from '@holdfast/interconnect';
+
+export type ReplicaBatch = Parameters<ReplicaIntake['commit']>[0];
+export type CommitOutcome = Awaited<ReturnType<ReplicaIntake['commit']>>;
+
+/** Of all sites in one transaction: what waits behind it waits some 50 ms at most. */
+const GROUP_EVENTS_MAX = 4_000;
+
+interface WaitingCommit {
+  readonly batch: ReplicaBatch;
+  readonly resolve: (outcome: CommitOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Commits of many sites in one transaction: the feed has one order, so they would wait for each other anyway, and a
+ * thousand sites with an event each would cost a thousand flushes of the disk. What comes while one transaction runs is the
+ * next. What waits is bounded by the sessions: each has one commit under way.
+ */
+export class CommitGroup {
+  readonly #store: (batches: readonly ReplicaBatch[]) => Promise<readonly CommitOutcome[]>;
+  /** Whether a failure may be of one batch alone, so that the others go on without it. */
+  readonly #mayBeOfOne: (error: unknown) => boolean;
+  #waiting: WaitingCommit[] = [];
+  #isRunning = false;
+
+  constructor(options: {
+    readonly store: (batches: readonly ReplicaBatch[]) => Promise<readonly CommitOutcome[]>;
+    readonly mayBeOfOne: (error: unknown) => boolean;
+  }) {
+    this.#store = options.store;
+    this.#mayBeOfOne = options.mayBeOfOne;
+  }
+
+  commit(batch: ReplicaBatch): Promise<CommitOutcome> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ batch, resolve, reject });
+      if (!this.#isRunning) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    // What else comes in this turn belongs to it.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#commitTogether(this.#next());
+    this.#isRunning = false;
+  }
+
+  /** In order, and of each site one: a second one of it goes by what the first one leaves. */
+  #next(): readonly WaitingCommit[] {
+    const group: WaitingCommit[] = [];
+    const later: WaitingCommit[] = [];
+    const sites = new Set<string>();
+    let eventCount = 0;
+    for (const waiting of this.#waiting) {
+      const { site, events } = waiting.batch;
+      const fits = group.length === 0 || eventCount + events.length <= GROUP_EVENTS_MAX;
+      if (fits && !sites.has(site)) {
+        group.push(waiting);
+        eventCount += events.length;
+      } else later.push(waiting);
+      sites.add(site);
+    }
+    this.#waiting = later;
+    return group;
+  }
+
+  async #commitTogether(group: readonly WaitingCommit[]): Promise<void> {
+    try {
+      const outcomes = await this.#store(group.map(({ batch }) => batch));
+      for (const [index, { resolve }] of group.entries()) resolve(outcomes[index]!);
+    } catch (error) {
+      if (group.length > 1 && this.#mayBeOfOne(error)) {
+        for (const waiting of group) await this.#commitTogether([waiting]);
+      } else for (const { reject } of group) reject(error);
+    }
+  }
+}

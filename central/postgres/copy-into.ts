@@ -1,0 +1,28 @@
+import type { TransactionSql } from './sql.js';
+
+/** Signature, flags and length of the header extension of PostgreSQL's binary COPY format. */
+const COPY_HEADER = Buffer.from('5047434f50590aff0d0a000000000000000000', 'hex');
+/** In place of a number of columns: there are no more rows. */
+const COPY_TRAILER = Buffer.from('ffff', 'hex');
+
+/**
+ * Stores rows that are encoded already (`copy … from stdin (format binary)`: for each the number of columns, then for each
+ * column its length and its bytes), in a transaction. Several times cheaper than parameters, on both sides.
+ *
+ * The client that we use resolves a copy when PostgreSQL asks for its rows, and has no way to say that they were refused
+ * then. So the same connection is asked something behind them: in a transaction that has failed, that fails too.
+ */
+export async function copyInto(
+  tx: TransactionSql,
+  target: string,
+  rows: readonly Uint8Array[],
+): Promise<void> {
+  const copy = await tx.unsafe(`copy ${target} from stdin (format binary)`).writable();
+  // A connection that is lost is told by what is asked next.
+  copy.on('error', () => undefined);
+  copy.write(COPY_HEADER);
+  for (const row of rows) copy.write(row);
+  await new Promise(resolve => copy.write(COPY_TRAILER, resolve));
+  copy.end();
+  await tx`select 1`;
+}
