@@ -17,9 +17,9 @@ import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.j
 import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.js';
 import { openDatabase } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
-import { type BenchIdentity, benchLogger, logKeyOf, newBenchIdentity } from './bench-identity.js';
+import { benchLogger, logKeyOf, newBenchIdentity } from './bench-identity.js';
 import { cpuUsOf, endOfProcess, messageOf } from './bench-process.js';
-import type { ReplicateSiteOrder, ReplicateSiteReport } from './replicate-site.process.js';
+import type { ReplicateOrder, ReplicateReport } from './replicate-sites.process.js';
 
 /** Catch-ups, each of a site of its own with a fifth of the events, each beside a round of the floor. */
 const ROUNDS = 5;
@@ -59,53 +59,47 @@ interface Round {
   readonly eventsPerSecond: number;
   readonly cpuUs: number;
   readonly postgresCpuUs: number;
+  readonly bytes: number;
 }
 
-/** A site's log in SQLite to a central's PostgreSQL over gRPC with mutual TLS: the site in a process of its own. */
+interface CatchUp extends Round {
+  readonly siteCpuUs: number;
+}
+
+/** Logs of sites in SQLite to a central's PostgreSQL over gRPC with mutual TLS: the sites in a process of their own. */
 export async function benchReplicate(): Promise<ReplicateBenchmark> {
   const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-bench-replicate-'));
-  const children: ChildProcess[] = [];
+  const sites = fork(path.join(import.meta.dirname, 'replicate-sites.process.js'), [directory]);
   try {
     await using central = await openCentral(directory);
-    const sites: MeasuredSite[] = [];
+    const filled: FilledSite[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       const identity = await newBenchIdentity(central.authority, 'site');
-      sites.push(await openSite(path.join(directory, `site-${round}.log`), identity, children));
+      const { size } = await ask(sites, { kind: 'FILL', identity, eventCount: EVENTS_PER_ROUND });
+      filled.push({ siteId: identity.siteId, size: size! });
     }
-    const ours: (Round & { readonly siteCpuUs: number; readonly bytes: number })[] = [];
+    const ours: CatchUp[] = [];
     const floors: Round[] = [];
-    for (const site of sites) {
-      ours.push(await measureCatchUp(central, site));
-      floors.push(await measureFloor(central, site.identity.siteId));
+    for (const site of filled) {
+      ours.push(await measureCatchUp(central, sites, site));
+      floors.push(await measureFloor(central, site.siteId));
     }
     return summed(ours, floors, await rawBytesPerEvent(central.sql));
   } finally {
-    await Promise.all(children.map(endOfProcess));
+    await endOfProcess(sites);
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
-interface MeasuredSite {
-  readonly identity: BenchIdentity;
-  readonly process: ChildProcess;
+interface FilledSite {
+  readonly siteId: SiteId;
   readonly size: number;
 }
 
-async function openSite(
-  file: string,
-  identity: BenchIdentity,
-  children: ChildProcess[],
-): Promise<MeasuredSite> {
-  const child = fork(path.join(import.meta.dirname, 'replicate-site.process.js'), [
-    file,
-    JSON.stringify(identity),
-  ]);
-  children.push(child);
-  await messageOf(child);
-  child.send({ kind: 'FILL', eventCount: EVENTS_PER_ROUND } satisfies ReplicateSiteOrder);
-  const filled = await messageOf<ReplicateSiteReport>(child);
-  if (filled.kind !== 'FILLED') throw new Error(`the site answered ${filled.kind}`);
-  return { identity, process: child, size: filled.size };
+async function ask(sites: ChildProcess, order: ReplicateOrder): Promise<ReplicateReport> {
+  const answer = messageOf<ReplicateReport>(sites);
+  sites.send(order);
+  return answer;
 }
 
 type MeasuredCentral = Awaited<ReturnType<typeof openCentral>>;
@@ -195,26 +189,29 @@ class TakenIn {
   }
 }
 
-async function measureCatchUp({ port, taken, wire, sql }: MeasuredCentral, site: MeasuredSite) {
-  const done = taken.until(site.identity.siteId, site.size);
-  const measured = await measure(
-    sql,
-    site.size,
-    async () => {
-      site.process.send({ kind: 'REPLICATE', port } satisfies ReplicateSiteOrder);
-      await done;
-    },
-    wire,
-  );
-  const ended = messageOf<ReplicateSiteReport>(site.process);
-  site.process.kill('SIGTERM');
-  const report = await ended;
-  if (report.kind !== 'ENDED') throw new Error(`the site answered ${report.kind}`);
-  return { ...measured, siteCpuUs: report.cpuUs / site.size };
+async function measureCatchUp(
+  { port, taken, wire, sql }: MeasuredCentral,
+  sites: ChildProcess,
+  { siteId, size }: FilledSite,
+): Promise<CatchUp> {
+  const done = taken.until(siteId, size);
+  const task = async () => {
+    sites.send({ kind: 'REPLICATE', siteId, port } satisfies ReplicateOrder);
+    await done;
+  };
+  const started = messageOf(sites);
+  const measured = await measure({ sql, wire, eventCount: size }, task);
+  await started;
+  const { cpuUs } = await ask(sites, { kind: 'STOP' });
+  return { ...measured, siteCpuUs: cpuUs! / size };
 }
 
-async function measure(sql: Sql, eventCount: number, task: () => Promise<void>, wire: WireCounter | null) {
-  const bytesBefore = wire?.bytes ?? 0;
+async function measure(
+  of: { readonly sql: Sql; readonly wire: WireCounter; readonly eventCount: number },
+  task: () => Promise<void>,
+): Promise<Round> {
+  const { sql, wire, eventCount } = of;
+  const bytesBefore = wire.bytes;
   const postgresBefore = await postgresCpuUs(sql);
   const cpuBefore = process.cpuUsage();
   const beganMs = performance.now();
@@ -225,7 +222,7 @@ async function measure(sql: Sql, eventCount: number, task: () => Promise<void>, 
     eventsPerSecond: eventCount / seconds,
     cpuUs: (user + system) / eventCount,
     postgresCpuUs: ((await postgresCpuUs(sql)) - postgresBefore) / eventCount,
-    bytes: ((wire?.bytes ?? 0) - bytesBefore) / eventCount,
+    bytes: (wire.bytes - bytesBefore) / eventCount,
   };
 }
 
@@ -236,7 +233,7 @@ async function postgresCpuUs(sql: Sql): Promise<number> {
 }
 
 /** The rows of a site once more, as those of another one. */
-async function measureFloor({ sql }: MeasuredCentral, site: SiteId): Promise<Round> {
+async function measureFloor({ sql, wire }: MeasuredCentral, site: SiteId): Promise<Round> {
   const floorSite = newUuid<SiteId>();
   const stored = await sql`
     select seq, epoch, position, id, stream, revision, type, version, recorded_at::text, occurred_at_ms, clock_quality, actor,
@@ -248,30 +245,28 @@ async function measureFloor({ sql }: MeasuredCentral, site: SiteId): Promise<Rou
     site: floorSite,
     seq: head!.seq + 1 + index,
   }));
-  const round = await measure(
-    sql,
-    rows.length,
-    async () => {
-      for (let from = 0; from < rows.length; from += FLOOR_ROWS_PER_COMMIT) {
-        await sql.begin(async tx => {
-          const until = Math.min(rows.length, from + FLOOR_ROWS_PER_COMMIT);
-          for (let at = from; at < until; at += FLOOR_ROWS_PER_INSERT) {
-            await tx`insert into replica_event ${tx(rows.slice(at, Math.min(until, at + FLOOR_ROWS_PER_INSERT)))}`;
-          }
-        });
-      }
-    },
-    null,
-  );
+  const round = await measure({ sql, wire, eventCount: rows.length }, async () => {
+    for (let from = 0; from < rows.length; from += FLOOR_ROWS_PER_COMMIT) {
+      await insertRows(sql, rows.slice(from, from + FLOOR_ROWS_PER_COMMIT));
+    }
+  });
   await sql`update feed_head set seq = seq + ${rows.length}`;
   return round;
 }
 
-function snakeCased(row: object): Record<string, never> {
+async function insertRows(sql: Sql, rows: readonly object[]): Promise<void> {
+  await sql.begin(async tx => {
+    for (let from = 0; from < rows.length; from += FLOOR_ROWS_PER_INSERT) {
+      await tx`insert into replica_event ${tx(rows.slice(from, from + FLOOR_ROWS_PER_INSERT) as never)}`;
+    }
+  });
+}
+
+function snakeCased(row: object): object {
   return Object.fromEntries(
     Object.entries(row).map(([key, value]) => [
       key.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`),
-      value as never,
+      value,
     ]),
   );
 }
@@ -282,11 +277,7 @@ async function rawBytesPerEvent(sql: Sql): Promise<number> {
   return row!.bytes;
 }
 
-function summed(
-  ours: readonly (Round & { readonly siteCpuUs: number; readonly bytes: number })[],
-  floors: readonly Round[],
-  rawBytes: number,
-): ReplicateBenchmark {
+function summed(ours: readonly CatchUp[], floors: readonly Round[], rawBytes: number): ReplicateBenchmark {
   const median = (values: readonly number[]) =>
     [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)]!;
   const tenths = (values: readonly number[]) => Math.round(median(values) * 10) / 10;

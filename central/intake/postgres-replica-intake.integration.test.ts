@@ -115,4 +115,53 @@ test('feed positions are dense and in the order of commits while many sites writ
   await reader;
 });
 
+test('what the database refuses of one site keeps none of the others from being stored, and is said', async () => {
+  const { sql } = database;
+  const intake = createPostgresReplicaIntake(sql);
+  const sites = Array.from({ length: 3 }, () => new FeedFixture());
+  const sessions = await Promise.all(sites.map(site => intake.openSession(site.site)));
+  const [first, ...rest] = sites;
+  const events = [opened(first!)];
+  const { fence, cursor } = sessions[0]!;
+  const batch = { site: first!.site, fence, before: cursor, after: after(events), events };
+  assert.is(await intake.commit(batch), 'COMMITTED');
+  // As no software of ours does: the cursor says that its event is not there.
+  await sql`update replica_cursor set epoch = 0, position = 0 where site = ${first!.site}`;
+  const outcomes = await Promise.allSettled([
+    intake.commit(batch),
+    ...rest.map((site, index) => {
+      const own = [opened(site)];
+      const session = sessions[index + 1]!;
+      return intake.commit({
+        ...{ site: site.site, fence: session.fence, before: session.cursor, after: after(own), events: own },
+      });
+    }),
+  ]);
+  assert.equal(
+    outcomes.map(({ status }) => status),
+    ['rejected', 'fulfilled', 'fulfilled'],
+  );
+  const rows = await sql`select site from replica_event where site in ${sql(sites.map(({ site }) => site))}`;
+  assert.is(rows.length, 3);
+});
+
+test('a fenced session and one that is out of step learn so beside one that is stored', async () => {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const sites = Array.from({ length: 3 }, () => new FeedFixture());
+  const sessions = await Promise.all(sites.map(site => intake.openSession(site.site)));
+  await intake.openSession(sites[0]!.site);
+  const outcomes = await Promise.all(
+    sites.map((site, index) => {
+      const { fence } = sessions[index]!;
+      const position = index === 1 ? 5 : 0;
+      site.epoch = 1;
+      site.position = position;
+      const events = [opened(site)];
+      const before = { epoch: position === 0 ? 0 : 1, position, treeEdge: [] };
+      return intake.commit({ site: site.site, fence, before, after: after(events), events });
+    }),
+  );
+  assert.equal(outcomes, ['FENCED', 'STALE_CURSOR', 'COMMITTED']);
+});
+
 test.run();
