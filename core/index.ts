@@ -1,6 +1,7 @@
 export { type AsideEvent, asideEvent, notReadable, StreamAggregate } from './aggregate/stream-aggregate.js';
 export { ALARM_STATES_AFTER, type AlarmCommand, type AlarmRefusal } from './alarm/alarm.commands.js';
 export { type Alarm, alarmDecider } from './alarm/alarm.decider.js';
+export { type Bookmark, type BookmarkRefusal, bookmarkDecider } from './bookmark/bookmark.decider.js';
 export {
   HLC_MAX,
   type HlcReading,
@@ -192,6 +193,11 @@ export {
   type TruncationPolicy,
 } from './log/truncation.plan.js';
 export { readUuid, UUID_BYTES, writeUuid } from './log/uuid-bytes.js';
+export {
+  type ManualRecording,
+  type ManualRecordingRefusal,
+  manualRecordingDecider,
+} from './manual-recording/manual-recording.decider.js';
 export type { AacPacking } from './media/aac-depacketiser.js';
 export {
   type AccessUnit,
@@ -242,6 +248,7 @@ export {
 } from './media/h264-parameter-sets.js';
 export { type BrowserCodecs, browserCodecs, hideTrack } from './media/hidden-track.js';
 export { jpegSize } from './media/jpeg-header.js';
+export { keyFrameFragment } from './media/key-frame-fragment.js';
 export {
   type MediaItem,
   type MediaPriority,
@@ -284,6 +291,21 @@ export {
   ManifestMalformedError,
   manifestDigest,
 } from './recording/segment-manifest.js';
+export { MOTION_DETECTION, RECORDING_POLICY } from './recording-policy/recording-policy.js';
+export {
+  BOOKMARK_POST_MS,
+  BOOKMARK_PRE_MS,
+  endCauseOf,
+  heeds,
+  NO_TRIGGERS,
+  preBufferMsOf,
+  type RecordingTriggers,
+  type TriggerChange,
+  type TriggerKind,
+  triggerOf,
+  withoutPast,
+  withTrigger,
+} from './recording-policy/recording-triggers.js';
 export {
   type RecordingServerState,
   type RegisterRecordingServer,

@@ -11,6 +11,7 @@ export {
   AlarmReopened,
   alarmEvents,
 } from './events/alarm.js';
+export { BookmarkCreated, type BookmarkEvent, bookmarkEvents } from './events/bookmark.js';
 export {
   currentVersion,
   type DecodeFailure,
@@ -30,6 +31,7 @@ export {
   CommandIssued,
   CommandRejected,
   commandEvents,
+  MANUAL_RECORDING_MS,
   SiteCommand,
 } from './events/command.js';
 export {
@@ -84,6 +86,12 @@ export {
   logEvents,
 } from './events/log.js';
 export {
+  type ManualRecordingEvent,
+  ManualRecordingStarted,
+  ManualRecordingStopped,
+  manualRecordingEvents,
+} from './events/manual-recording.js';
+export {
   isPersonal,
   isSealed,
   personal,
@@ -106,6 +114,17 @@ export {
   SealedSegment,
   TimeSource,
 } from './events/recording.js';
+export {
+  DeviceRecordingPolicySet,
+  MOTION_GRID_SIDE_MAX,
+  MOTION_GRID_SIDE_MIN,
+  MotionDetection,
+  MotionDetectionConfigured,
+  POST_MS_MAX,
+  PRE_BUFFER_MS_MAX,
+  RecordingMode,
+  RecordingPolicy,
+} from './events/recording-policy.js';
 export {
   RecordingHalted,
   type RecordingServerEvent,
@@ -147,6 +166,7 @@ export {
 } from './events/user.js';
 export {
   AlarmId,
+  BookmarkId,
   CommandId,
   DeviceId,
   EventId,

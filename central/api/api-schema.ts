@@ -6,6 +6,7 @@ import type { Freshness } from '../read-models/freshness.js';
 import { AlarmResolver } from './alarm/alarm.resolver.js';
 import type { ApiPorts } from './api-ports.js';
 import { AuditResolver } from './audit/audit.resolver.js';
+import { BookmarkResolver } from './bookmark/bookmark.resolver.js';
 import { CommandSender } from './command-sender.js';
 import { ConfigurationResolver } from './configuration/configuration.resolver.js';
 import { EventResolver } from './event/event.resolver.js';
@@ -41,6 +42,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new HardwareResolver(commands, ports),
     new AlarmResolver(sql, commands, ports),
     new EvidenceLockResolver(sql, commands, ports),
+    new BookmarkResolver(sql, commands, ports),
     new RetrievalResolver(sql, ports, freshness),
     new EventResolver(sql),
     new AuditResolver(sql, ports),

@@ -37,3 +37,15 @@ export function checkSpan(fromMs: number, toMs: number): void {
   if (fromMs < toMs) return;
   throw new ApiError({ code: 'BAD_USER_INPUT', message: 'from: expected a time before `to`' });
 }
+
+/** Settings out of an argument. Throws `BAD_USER_INPUT` with what is wrong. */
+export function parseSetting<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  name: string,
+): z.infer<Schema> {
+  const parsed = schema.safeParse({ ...(value as object) });
+  if (parsed.success) return parsed.data;
+  const wrong = parsed.error.issues.map(issue => `${[name, ...issue.path].join('.')}: ${issue.message}`);
+  throw new ApiError({ code: 'BAD_USER_INPUT', message: wrong.join('; ') });
+}

@@ -1,8 +1,10 @@
 import type {
   AlarmRefusal,
+  BookmarkRefusal,
   EraseSubjectRefusal,
   EvidenceLockRefusal,
   HardwareRefusal,
+  ManualRecordingRefusal,
   RetrievalRefusal,
 } from '@holdfast/core';
 
@@ -31,8 +33,10 @@ type EdgeCode =
 
 type SiteCode =
   | AlarmRefusal['code']
+  | BookmarkRefusal['code']
   | EvidenceLockRefusal['code']
   | HardwareRefusal['code']
+  | ManualRecordingRefusal['code']
   | EraseSubjectRefusal['code']
   | RetrievalRefusal['code'];
 
@@ -67,6 +71,8 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   ALARM_EXISTS: 'An alarm with this id was raised before.',
   ALARM_NOT_FOUND: 'No such alarm.',
   ALARM_STATE_NOT_REACHABLE: 'The alarm cannot change from its state into the wanted one.',
+  BOOKMARK_EXISTS: 'A bookmark with this id exists already.',
+  BOOKMARK_OUTSIDE_SPAN: 'The moment of a bookmark must lie within its span.',
   DEVICE_EXISTS: 'A device with this id exists already.',
   DEVICE_NOT_FOUND: 'No such device.',
   EVIDENCE_LOCK_EXISTS: 'An evidence lock with this id exists already.',
@@ -80,6 +86,7 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   HARDWARE_THERE_ALREADY: 'The hardware is on that recording server already.',
   RECORDING_SERVER_NOT_FOUND: 'No such recording server.',
   NOTHING_ASKED: 'Everything is so already: nothing would change.',
+  NOT_RECORDED_MANUALLY: 'The device is not being recorded manually.',
   NO_SUCH_RETRIEVAL: 'No such retrieval.',
   ALREADY_REQUESTED: 'A retrieval with this id was requested before.',
   EMPTY_SPAN: 'The span of the retrieval ends before it begins.',

@@ -178,6 +178,21 @@ function factsOf(command: SiteCommand, keys: SubjectKeys, site: SiteId): readonl
         { stream: `evidence-lock-${data.evidenceLockId}`, event: { type: 'EvidenceLockCreated', data } },
       ];
     }
+    case 'ConfigureDevice': {
+      const { hardwareId, deviceId, recordingPolicy: policy } = command;
+      if (!policy) return null;
+      const data = { hardwareId, deviceId, policy };
+      return [{ stream: `hardware-${hardwareId}`, event: { type: 'DeviceRecordingPolicySet', data } }];
+    }
+    case 'StartRecording': {
+      const { deviceId, durationMs } = command;
+      const data = { deviceId, fromMs: Date.now(), untilMs: Date.now() + durationMs };
+      return [{ stream: `manual-recording-${deviceId}`, event: { type: 'ManualRecordingStarted', data } }];
+    }
+    case 'CreateBookmark': {
+      const { kind: _, ...data } = command;
+      return [{ stream: `bookmark-${data.bookmarkId}`, event: { type: 'BookmarkCreated', data } }];
+    }
     case 'AddHardware': {
       const { kind: _, ...data } = command;
       const added = { ...data, driver: 'rtsp' as const };

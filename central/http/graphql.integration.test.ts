@@ -191,6 +191,43 @@ test('a lock over devices of two sites is refused, naming them', async () => {
   });
 });
 
+test('a device is given a recording policy, recorded by hand and bookmarked', async () => {
+  const id = cameras[0]!.id;
+  const policy = { mode: 'MOTION', preBufferMs: 5000, postMs: 2000, keyFramesOnly: false, recordRelated: [] };
+  const set = `mutation ($id: ID!, $policy: RecordingPolicyInput) { updateDevice(id: $id, recordingPolicy: $policy) {
+    device { recordingPolicy { mode preBufferMs postMs keyFramesOnly recordRelated } motionDetection { gridSide } } } }`;
+  const { data, errors } = await ask(set, { id, policy });
+  assert.is(errors, undefined);
+  assert.equal(data.updateDevice.device, { recordingPolicy: policy, motionDetection: { gridSide: 16 } });
+  const refused = await ask(set, { id, policy: { ...policy, preBufferMs: 16_000 } });
+  assert.is(codeOf(refused), 'BAD_USER_INPUT');
+  assert.match(refused.errors![0]!.message, 'recordingPolicy.preBufferMs');
+
+  const recorded = await ask(
+    'mutation ($id: ID!) { startRecording(deviceId: $id) { command { state } device { id } } }',
+    { id },
+  );
+  assert.equal(recorded.data.startRecording, { command: { state: 'APPLIED' }, device: { id } });
+
+  const made = await ask(
+    `mutation ($id: ID!) { createBookmark(deviceId: $id, header: "Fence", description: "a red coat", at: "2026-11-20T12:00:00Z") {
+      bookmark { id from to reference description createdBy device { name } } } }`,
+    { id },
+  );
+  assert.is(made.errors, undefined);
+  const { bookmark } = made.data.createBookmark;
+  assert.is(bookmark.from, '2026-11-20T11:59:57.000Z');
+  assert.is(bookmark.to, '2026-11-20T12:00:30.000Z');
+  assert.match(bookmark.reference, /^B-[0-9A-F]{8}$/);
+  assert.is(bookmark.description, 'a red coat');
+  const listed = await ask(
+    `query ($id: ID!) { bookmarks(filter: { deviceId: $id, from: "2026-11-20T12:00:10Z", to: "2026-11-20T13:00:00Z", text: "fen" }) { edges { node { id } } } }`,
+    { id },
+  );
+  assert.equal(listed.errors, undefined);
+  assert.equal(listed.data.bookmarks.edges, [{ node: { id: bookmark.id } }]);
+});
+
 test('a retrieval is requested, listed and cancelled', async () => {
   const { data, errors } = await ask(
     `mutation ($ids: [ID!]!) { requestRetrieval(deviceIds: $ids, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z") { id state progress requestedBy device { name } } }`,

@@ -1,5 +1,6 @@
 import { alarmsReadModel } from './alarm/alarms.read-model.js';
 import { auditTrailReadModel } from './audit/audit-trail.read-model.js';
+import { bookmarksReadModel } from './bookmark/bookmarks.read-model.js';
 import { commandsReadModel } from './command/commands.read-model.js';
 import { eventDevicesReadModel } from './event/event-devices.read-model.js';
 import { evidenceLocksReadModel } from './evidence-lock/evidence-locks.read-model.js';
@@ -20,6 +21,7 @@ export const readModels: readonly ReadModel[] = [
   hardwareReadModel,
   alarmsReadModel,
   evidenceLocksReadModel,
+  bookmarksReadModel,
   recordingsReadModel,
   heldSegmentsReadModel,
   retrievalsReadModel,

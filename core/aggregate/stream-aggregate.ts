@@ -1,9 +1,11 @@
 import { EventDecodeError, type HoldfastEvent } from '@holdfast/schema';
 import { alarmDecider } from '../alarm/alarm.decider.js';
+import { bookmarkDecider } from '../bookmark/bookmark.decider.js';
 import { evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
 import { hardwareDecider } from '../hardware/hardware.decider.js';
 import { readEventData } from '../log/event-data.js';
 import type { RecordedEvent } from '../log/site-log.js';
+import { manualRecordingDecider } from '../manual-recording/manual-recording.decider.js';
 import { recordingServerDecider } from '../recording-server/recording-server.decider.js';
 import { retrievalDecider } from '../retrieval/retrieval.decider.js';
 import { siteDecider } from '../site/site.decider.js';
@@ -46,6 +48,8 @@ const streams: readonly (readonly [string, Folding | null])[] = [
   ['alarm-', alarmDecider],
   ['evidence-lock-', evidenceLockDecider],
   ['retrieval-', retrievalDecider],
+  ['manual-recording-', manualRecordingDecider],
+  ['bookmark-', bookmarkDecider],
 ];
 
 function foldingOf(stream: string): Folding | null {

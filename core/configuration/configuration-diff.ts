@@ -159,6 +159,8 @@ function hardwareThings(state: SiteState, id: HardwareId): readonly ConfiguredTh
       settings: {
         ...{ name: device.name, type: device.type, enabled: text(device.enabled) },
         recordingEnabled: text(device.recordingEnabled),
+        recordingPolicy: JSON.stringify(device.recordingPolicy),
+        motionDetection: JSON.stringify(device.motionDetection),
       },
     })),
   ];

@@ -1,5 +1,14 @@
-import type { DeviceId, DeviceType, HardwareEvent, HardwareId, RecordingServerId } from '@holdfast/schema';
+import type {
+  DeviceId,
+  DeviceType,
+  HardwareEvent,
+  HardwareId,
+  MotionDetection,
+  RecordingPolicy,
+  RecordingServerId,
+} from '@holdfast/schema';
 import { accept, type Decider, type Decision, refuse } from '../decider/decider.js';
+import { MOTION_DETECTION, RECORDING_POLICY } from '../recording-policy/recording-policy.js';
 import type { SiteCommandOf } from '../site-command/site-command.js';
 import type { HardwareCommand, HardwareRefusal } from './hardware.commands.js';
 
@@ -9,6 +18,8 @@ export interface Device {
   readonly name: string;
   readonly enabled: boolean;
   readonly recordingEnabled: boolean;
+  readonly recordingPolicy: RecordingPolicy;
+  readonly motionDetection: MotionDetection;
 }
 
 /** Null before the hardware was added and after it was removed. */
@@ -55,13 +66,21 @@ export const hardwareDecider: Decider<Hardware, HardwareCommand, HardwareEvent, 
         return withDevice(hardware, event.data.deviceId, { recordingEnabled: true });
       case 'DeviceRecordingDisabled':
         return withDevice(hardware, event.data.deviceId, { recordingEnabled: false });
+      case 'DeviceRecordingPolicySet':
+        return withDevice(hardware, event.data.deviceId, { recordingPolicy: event.data.policy });
+      case 'MotionDetectionConfigured':
+        return withDevice(hardware, event.data.deviceId, { motionDetection: event.data.motionDetection });
     }
   },
 };
 
 function added(data: Extract<HardwareEvent, { type: 'HardwareAdded' }>['data']): Hardware {
   const { hardwareId, name, address, sealedCredentials, recordingServerId } = data;
-  const devices = data.devices.map(device => ({ ...device, enabled: true, recordingEnabled: true }));
+  const devices = data.devices.map(device => ({
+    ...device,
+    ...{ enabled: true, recordingEnabled: true },
+    ...{ recordingPolicy: RECORDING_POLICY, motionDetection: MOTION_DETECTION },
+  }));
   return { hardwareId, name, address, sealedCredentials, recordingServerId, devices };
 }
 
@@ -130,10 +149,17 @@ function configureDevice(command: SiteCommandOf<'ConfigureDevice'>, hardware: Ha
   if (recordingEnabled !== undefined && recordingEnabled !== device.recordingEnabled) {
     events.push({ type: recordingEnabled ? 'DeviceRecordingEnabled' : 'DeviceRecordingDisabled', data });
   }
+  const { recordingPolicy, motionDetection } = command;
+  if (recordingPolicy !== undefined && !isSame(recordingPolicy, device.recordingPolicy)) {
+    events.push({ type: 'DeviceRecordingPolicySet', data: { ...data, policy: recordingPolicy } });
+  }
+  if (motionDetection !== undefined && !isSame(motionDetection, device.motionDetection)) {
+    events.push({ type: 'MotionDetectionConfigured', data: { ...data, motionDetection } });
+  }
   if (events.length > 0) return accept(...events);
   return refuse({
     code: 'NOTHING_ASKED',
-    message: `${device.name} is so already: give another name, enabled or recordingEnabled`,
+    message: `${device.name} is so already: give another name, enabled, recordingEnabled, recordingPolicy or motionDetection`,
   });
 }
 
@@ -143,4 +169,10 @@ function notFound(id: HardwareId): HardwareDecision {
 
 function unknownRecordingServer(id: RecordingServerId): HardwareDecision {
   return refuse({ code: 'RECORDING_SERVER_NOT_FOUND', message: `this site has no recording server ${id}` });
+}
+
+/** Of plain data whose keys may stand in another order. */
+function isSame<Setting extends object>(one: Setting, other: Setting): boolean {
+  const sorted = (setting: Setting) => JSON.stringify(Object.entries(setting).sort());
+  return sorted(one) === sorted(other);
 }

@@ -1,6 +1,7 @@
 import type { DeviceId, HardwareEvent, HardwareId, RecordingServerId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import { given } from '../decider/decider-specification.js';
+import { MOTION_DETECTION, RECORDING_POLICY } from '../recording-policy/recording-policy.js';
 import type { HardwareCommand } from './hardware.commands.js';
 import { hardwareDecider } from './hardware.decider.js';
 
@@ -65,6 +66,25 @@ test('only what differs is configured', () => {
     );
   given(hardwareDecider, added)
     .when({ ...configure, enabled: true })
+    .thenRefused('NOTHING_ASKED');
+});
+
+test('a recording policy and motion detection are set when they differ', () => {
+  const policy = { ...RECORDING_POLICY, mode: 'MOTION' as const };
+  const motionDetection = { ...MOTION_DETECTION, sensitivity: 80 };
+  const set: readonly HardwareEvent[] = [
+    { type: 'DeviceRecordingPolicySet', data: { hardwareId, deviceId, policy } },
+    { type: 'MotionDetectionConfigured', data: { hardwareId, deviceId, motionDetection } },
+  ];
+  const command = { ...configure, recordingPolicy: policy, motionDetection };
+  given(hardwareDecider, added)
+    .when(command)
+    .then(...set);
+  given(hardwareDecider, added, ...set)
+    .when(command)
+    .thenRefused('NOTHING_ASKED');
+  given(hardwareDecider, added)
+    .when({ ...configure, recordingPolicy: RECORDING_POLICY })
     .thenRefused('NOTHING_ASKED');
 });
 

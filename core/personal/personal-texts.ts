@@ -56,6 +56,10 @@ export function sealCommand(command: SiteCommand, texts: PersonalTexts): SiteCom
       const reason = texts.seal(`evidence-lock-${command.evidenceLockId}`, command.reason);
       return { ...command, reason };
     }
+    case 'CreateBookmark': {
+      const description = texts.seal(`bookmark-${command.bookmarkId}`, command.description);
+      return { ...command, description };
+    }
     default:
       return command;
   }

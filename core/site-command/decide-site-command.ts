@@ -1,8 +1,13 @@
 import type { HoldfastEvent, SiteCommand } from '@holdfast/schema';
 import { type Alarm, alarmDecider } from '../alarm/alarm.decider.js';
+import { type Bookmark, bookmarkDecider } from '../bookmark/bookmark.decider.js';
 import type { Decision } from '../decider/decider.js';
 import { type EvidenceLock, evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
 import { hardwareDecider } from '../hardware/hardware.decider.js';
+import {
+  type ManualRecording,
+  manualRecordingDecider,
+} from '../manual-recording/manual-recording.decider.js';
 import { decideEraseSubject } from '../personal/erase-subject.js';
 import type { SiteState } from '../site/site-state.js';
 import type { SiteCommandRefusal } from './site-command.js';
@@ -16,14 +21,14 @@ export interface SiteCommandDecision {
 /** What a command is decided on. */
 export interface SiteCommandFacts {
   readonly state: SiteState;
-  /** The state of the alarm or evidence lock that the command names; not looked at for other commands. */
+  /** The state of what `aggregateStreamOf` names; not looked at for other commands. */
   readonly aggregate: unknown;
   /** Keys of the subject that is to be erased, as far as they are held here. */
   readonly subjectKeyIds: readonly string[];
   readonly nowMs: number;
 }
 
-/** The stream of the alarm or evidence lock that a command is about, or null: then it is about the configuration. */
+/** The stream of what a command is about (an alarm, an evidence lock, …), or null: then it is about the configuration. */
 export function aggregateStreamOf(command: SiteCommand): string | null {
   switch (command.kind) {
     case 'RaiseAlarm':
@@ -33,6 +38,11 @@ export function aggregateStreamOf(command: SiteCommand): string | null {
     case 'ExtendEvidenceLock':
     case 'ReleaseEvidenceLock':
       return `evidence-lock-${command.evidenceLockId}`;
+    case 'StartRecording':
+    case 'StopRecording':
+      return `manual-recording-${command.deviceId}`;
+    case 'CreateBookmark':
+      return `bookmark-${command.bookmarkId}`;
     default:
       return null;
   }
@@ -74,6 +84,24 @@ export function decideSiteCommand(
           aggregate as EvidenceLock,
         ),
       };
+    case 'StartRecording':
+    case 'StopRecording': {
+      const deviceKnown = state.deviceName(command.deviceId) !== null;
+      return {
+        stream: `manual-recording-${command.deviceId}`,
+        decision: manualRecordingDecider.decide(
+          { ...command, deviceKnown, nowMs },
+          aggregate as ManualRecording,
+        ),
+      };
+    }
+    case 'CreateBookmark': {
+      const deviceKnown = state.deviceName(command.deviceId) !== null;
+      return {
+        stream: `bookmark-${command.bookmarkId}`,
+        decision: bookmarkDecider.decide({ ...command, deviceKnown }, aggregate as Bookmark),
+      };
+    }
     case 'EraseSubject':
       return {
         stream: `subject-${command.subject}`,

@@ -89,6 +89,8 @@ export class SiteState {
       case 'DeviceDisabled':
       case 'DeviceRecordingEnabled':
       case 'DeviceRecordingDisabled':
+      case 'DeviceRecordingPolicySet':
+      case 'MotionDetectionConfigured':
         evolveIn(this.hardware, event.data.hardwareId, hardwareDecider, event);
         break;
       case 'AlarmRaised':

@@ -1,11 +1,13 @@
 import type { z } from 'zod';
 import { alarmEvents } from './alarm.js';
+import { bookmarkEvents } from './bookmark.js';
 import { commandEvents } from './command.js';
 import type { EventDefinition, EventOf } from './event-definition.js';
 import { evidenceLockEvents } from './evidence-lock.js';
 import { hardwareConnectionEvents, hardwareEvents } from './hardware.js';
 import { linkEvents } from './link.js';
 import { logEvents } from './log.js';
+import { manualRecordingEvents } from './manual-recording.js';
 import { recordingEvents } from './recording.js';
 import { recordingServerEvents } from './recording-server.js';
 import { retrievalEvents } from './retrieval.js';
@@ -21,6 +23,8 @@ export const eventCatalogue = [
   ...hardwareEvents,
   ...hardwareConnectionEvents,
   ...recordingEvents,
+  ...manualRecordingEvents,
+  ...bookmarkEvents,
   ...alarmEvents,
   ...evidenceLockEvents,
   ...retrievalEvents,

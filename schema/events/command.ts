@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   AlarmId,
+  BookmarkId,
   CommandId,
   DeviceId,
   EvidenceLockId,
@@ -12,6 +13,7 @@ import { AlarmPriority } from './alarm.js';
 import { defineEvent, type EventOf, Name, raised, Text, UnixMs } from './event-definition.js';
 import { CameraAddress, HardwareDevice } from './hardware.js';
 import { personal, Subject } from './personal.js';
+import { MotionDetection, RecordingPolicy } from './recording-policy.js';
 
 export const AlarmState = z.enum(['NEW', 'IN_PROGRESS', 'ON_HOLD', 'CLOSED']);
 export type AlarmState = z.infer<typeof AlarmState>;
@@ -33,14 +35,6 @@ const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<strin
       kind: z.literal('MoveHardware'),
       hardwareId: HardwareId,
       toRecordingServerId: RecordingServerId,
-    }),
-    z.object({
-      kind: z.literal('ConfigureDevice'),
-      hardwareId: HardwareId,
-      deviceId: DeviceId,
-      name: Name.optional(),
-      enabled: z.boolean().optional(),
-      recordingEnabled: z.boolean().optional(),
     }),
     z.object({
       kind: z.literal('RaiseAlarm'),
@@ -79,20 +73,67 @@ const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<strin
     z.object({ kind: z.literal('ReleaseEvidenceLock'), evidenceLockId: EvidenceLockId, reason: text }),
   ] as const;
 
+const configureDevice = {
+  kind: z.literal('ConfigureDevice'),
+  hardwareId: HardwareId,
+  deviceId: DeviceId,
+  name: Name.optional(),
+  enabled: z.boolean().optional(),
+  recordingEnabled: z.boolean().optional(),
+};
+
+const personalCommands = commandsWith(personal({ max: 4000 }), personal({ max: 200 }));
+/** Destroys the keys of a subject: what was sealed under them can be read by nobody any more. */
+const eraseSubject = z.object({ kind: z.literal('EraseSubject'), subject: Subject });
+
+/** Somebody who forgets to stop a recording records so long. */
+export const MANUAL_RECORDING_MS = 300_000;
+
 /** What can be asked of a site, by its own people or by its parent. The site decides. */
 export const SiteCommand = z.discriminatedUnion('kind', [
-  ...commandsWith(personal({ max: 4000 }), personal({ max: 200 })),
-  /** Destroys the keys of a subject: what was sealed under them can be read by nobody any more. */
-  z.object({ kind: z.literal('EraseSubject'), subject: Subject }),
+  ...personalCommands,
+  eraseSubject,
+  z.object({
+    ...configureDevice,
+    recordingPolicy: RecordingPolicy.optional(),
+    motionDetection: MotionDetection.optional(),
+  }),
+  z.object({
+    kind: z.literal('StartRecording'),
+    deviceId: DeviceId,
+    /** After this it stops by itself. */
+    durationMs: z.int().min(1_000).max(86_400_000),
+  }),
+  z.object({ kind: z.literal('StopRecording'), deviceId: DeviceId }),
+  z.object({
+    kind: z.literal('CreateBookmark'),
+    bookmarkId: BookmarkId,
+    deviceId: DeviceId,
+    atMs: UnixMs,
+    fromMs: UnixMs,
+    toMs: UnixMs,
+    reference: z.string().min(1).max(50),
+    header: Name,
+    description: personal({ max: 4000 }),
+  }),
 ]);
 export type SiteCommand = z.infer<typeof SiteCommand>;
-const SiteCommandVersion1 = z.discriminatedUnion('kind', commandsWith(Text, z.string().max(200)));
+const SiteCommandVersion1 = z.discriminatedUnion('kind', [
+  ...commandsWith(Text, z.string().max(200)),
+  z.object(configureDevice),
+]);
+const SiteCommandVersion2 = z.discriminatedUnion('kind', [
+  ...personalCommands,
+  eraseSubject,
+  z.object(configureDevice),
+]);
 
 const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };
 
 /** A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. */
-export const CommandIssued = defineEvent('CommandIssued', 2, z.object({ ...issued, command: SiteCommand }), [
+export const CommandIssued = defineEvent('CommandIssued', 3, z.object({ ...issued, command: SiteCommand }), [
   raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
+  raised(z.object({ ...issued, command: SiteCommandVersion2 }), data => data),
 ]);
 
 const answer = { commandId: CommandId, parentSiteId: SiteId, wishRevision: z.int().nonnegative() };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DeviceId, HardwareId, RecordingServerId } from '../ids.js';
 import { defineEvent, type EventOf, Name, UnixMs } from './event-definition.js';
+import { DeviceRecordingPolicySet, MotionDetectionConfigured } from './recording-policy.js';
 
 export const DeviceType = z.enum(['CAMERA', 'MICROPHONE', 'SPEAKER', 'METADATA', 'INPUT', 'OUTPUT']);
 export type DeviceType = z.infer<typeof DeviceType>;
@@ -63,6 +64,8 @@ export const hardwareEvents = [
   DeviceDisabled,
   DeviceRecordingEnabled,
   DeviceRecordingDisabled,
+  DeviceRecordingPolicySet,
+  MotionDetectionConfigured,
 ] as const;
 export type HardwareEvent = EventOf<(typeof hardwareEvents)[number]>;
 

@@ -11,8 +11,8 @@ const wholeSealed = new RegExp(`^${SEALED}$`);
 /** Of 4000 characters of 4 bytes each, in base64, with nonce, tag and key id. */
 const SEALED_CHARACTERS_MAX = 22_000;
 
-/** Whose text it is: `user-<pseudonym>`, `alarm-<id>`, `evidence-lock-<id>`. Stands in logs for ever, so it names nobody. */
-export const Subject = z.string().regex(/^(user|alarm|evidence-lock)-[0-9a-f-]{32,36}$/);
+/** Whose text it is: `user-<pseudonym>`, `alarm-<id>`, `evidence-lock-<id>`, `bookmark-<id>`. Stands in logs for ever, so it names nobody. */
+export const Subject = z.string().regex(/^(user|alarm|evidence-lock|bookmark)-[0-9a-f-]{32,36}$/);
 export type Subject = z.infer<typeof Subject>;
 
 export const SubjectKeyId = z.string().regex(new RegExp(`^${KEY_ID}$`));

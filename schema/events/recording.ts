@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { DeviceId, RecordingServerId, SegmentId } from '../ids.js';
-import { defineEvent, type EventOf, Sha256Hex, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, raised, Sha256Hex, UnixMs } from './event-definition.js';
 
-/** Why a run of recording began, ended, or is missing. */
-export const RecordingCause = z.enum([
+const causesOfVersion1 = [
   'RECORDING_CONTINUED',
   'RECORDING_ENABLED',
   'RECORDING_DISABLED',
@@ -17,6 +16,23 @@ export const RecordingCause = z.enum([
   'HARDWARE_MOVED',
   'DISK_FULL',
   'MEDIA_LOST',
+] as const;
+const RecordingCauseVersion1 = z.enum(causesOfVersion1);
+
+/** Why a run of recording began, ended, or is missing. Each trigger has a pair: how it begins, and how it ends. */
+export const RecordingCause = z.enum([
+  ...causesOfVersion1,
+  'MOTION',
+  'MOTION_STOPPED',
+  'EVENT',
+  'EVENT_ENDED',
+  'MANUAL',
+  'MANUAL_STOPPED',
+  'BOOKMARK',
+  'BOOKMARK_ENDED',
+  'RELATED',
+  'RELATED_ENDED',
+  'POLICY_SET',
 ]);
 export type RecordingCause = z.infer<typeof RecordingCause>;
 
@@ -28,43 +44,27 @@ export type TimeSource = z.infer<typeof TimeSource>;
  * A segment is one file of the media database: at most 64 s or 32 MB of one device, immutable once sealed.
  * `digest` is the SHA-256 of the segment's manifest, which holds the digest of every fragment.
  */
-export const SealedSegment = z.object({
-  segmentId: SegmentId,
-  fromMs: UnixMs,
-  toMs: UnixMs,
-  fragmentCount: z.int().min(1),
-  byteLength: z.int().min(1),
-  digest: Sha256Hex,
-  timeSource: TimeSource,
-  beganBecause: RecordingCause,
-  endedBecause: RecordingCause,
-});
+export const SealedSegment = segmentWith(RecordingCause);
 export type SealedSegment = z.infer<typeof SealedSegment>;
 
-export const RecordingGap = z.object({ fromMs: UnixMs, toMs: UnixMs, cause: RecordingCause });
+export const RecordingGap = gapWith(RecordingCause);
 export type RecordingGap = z.infer<typeof RecordingGap>;
 
 const ofDevice = { deviceId: DeviceId, recordingServerId: RecordingServerId };
 
 /** Stream of this file: `recording-<deviceId>`. A run of recording has begun; it is not sealed yet. */
-export const RecordingStarted = defineEvent(
-  'RecordingStarted',
-  1,
-  z.object({ ...ofDevice, atMs: UnixMs, cause: RecordingCause }),
-);
+export const RecordingStarted = defineEvent('RecordingStarted', 2, runChangeWith(RecordingCause), [
+  raised(runChangeWith(RecordingCauseVersion1), data => data),
+]);
 
-export const RecordingStopped = defineEvent(
-  'RecordingStopped',
-  1,
-  z.object({ ...ofDevice, atMs: UnixMs, cause: RecordingCause }),
-);
+export const RecordingStopped = defineEvent('RecordingStopped', 2, runChangeWith(RecordingCause), [
+  raised(runChangeWith(RecordingCauseVersion1), data => data),
+]);
 
 /** What was recorded, batched per minute and device, and the gaps that ended within it, each with its cause. */
-export const RecordingSealed = defineEvent(
-  'RecordingSealed',
-  1,
-  z.object({ ...ofDevice, segments: z.array(SealedSegment).max(200), gaps: z.array(RecordingGap).max(200) }),
-);
+export const RecordingSealed = defineEvent('RecordingSealed', 2, sealedWith(SealedSegment, RecordingGap), [
+  raised(sealedWith(segmentWith(RecordingCauseVersion1), gapWith(RecordingCauseVersion1)), data => data),
+]);
 
 export const DeletionPolicy = z.enum(['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL']);
 export type DeletionPolicy = z.infer<typeof DeletionPolicy>;
@@ -96,3 +96,34 @@ export const recordingEvents = [
   RecordingDamaged,
 ] as const;
 export type RecordingEvent = EventOf<(typeof recordingEvents)[number]>;
+
+function runChangeWith<Cause extends z.ZodType>(cause: Cause) {
+  return z.object({ deviceId: DeviceId, recordingServerId: RecordingServerId, atMs: UnixMs, cause });
+}
+
+function gapWith<Cause extends z.ZodType>(cause: Cause) {
+  return z.object({ fromMs: UnixMs, toMs: UnixMs, cause });
+}
+
+function segmentWith<Cause extends z.ZodType>(cause: Cause) {
+  return z.object({
+    segmentId: SegmentId,
+    fromMs: UnixMs,
+    toMs: UnixMs,
+    fragmentCount: z.int().min(1),
+    byteLength: z.int().min(1),
+    digest: Sha256Hex,
+    timeSource: TimeSource,
+    beganBecause: cause,
+    endedBecause: cause,
+  });
+}
+
+function sealedWith<Segment extends z.ZodType, Gap extends z.ZodType>(segment: Segment, gap: Gap) {
+  return z.object({
+    deviceId: DeviceId,
+    recordingServerId: RecordingServerId,
+    segments: z.array(segment).max(200),
+    gaps: z.array(gap).max(200),
+  });
+}

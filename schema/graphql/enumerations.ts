@@ -49,6 +49,8 @@ export const HardwareConnectionStateEnum = enumeration(
   'UNKNOWN',
 );
 
+export const RecordingModeEnum = enumeration('RecordingMode', 'CONTINUOUS', 'MOTION', 'EVENT', 'MANUAL_ONLY');
+
 /** The union of an enumeration's values. */
 export type ValueOf<Enumeration> = Enumeration[keyof Enumeration];
 export const ProjectionStateEnum = enumeration(

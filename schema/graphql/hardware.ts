@@ -34,6 +34,9 @@ export class Device {
   enabled!: boolean;
   @Field(() => Boolean)
   recordingEnabled!: boolean;
+  /** JSON that `recordingPolicy` and `motionDetection` are read from. Null: nobody has set it. */
+  recordingPolicy!: string | null;
+  motionDetection!: string | null;
   /** Keys of `site` and `hardware`. */
   siteId!: string;
   hardwareId!: string;

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 
 export { Alarm, AlarmChange, AlarmConnection, AlarmFilter, AlarmHistoryEntry } from './alarm.js';
 export { AuditEntry, AuditEntryConnection, AuditFilter } from './audit.js';
+export { Bookmark, BookmarkConnection, BookmarkFilter, BookmarkPayload } from './bookmark.js';
 export {
   AlarmPayload,
   Command,
@@ -28,6 +29,7 @@ export {
   EvidenceLockStateEnum,
   HardwareConnectionStateEnum,
   LinkStateEnum,
+  RecordingModeEnum,
   RetrievalStateEnum,
   RetrievalTriggerEnum,
   SpanStateEnum,
@@ -37,6 +39,7 @@ export { EventAppended, EventConnection, EventFilter, LogEvent } from './event.j
 export { EvidenceLock, EvidenceLockConnection, EvidenceLockFilter } from './evidence-lock.js';
 export { CameraInput, Device, DeviceConnection, Hardware } from './hardware.js';
 export { type Connection, type Edge, PageArguments, PageInfo } from './page.js';
+export { MotionDetectionSettings, RecordingPolicySettings } from './recording-policy.js';
 export { RecordingServer, RecordingServerConnection } from './recording-server.js';
 export { Retrieval, RetrievalChange, RetrievalConnection, RetrievalFilter } from './retrieval.js';
 export { Cursor, DateTime } from './scalars.js';

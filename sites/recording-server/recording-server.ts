@@ -15,6 +15,7 @@ import {
   type RetentionLimits,
   readEventData,
   type SiteLog,
+  type TriggerChange,
 } from '@holdfast/core';
 import {
   type DeletionPolicy,
@@ -22,6 +23,7 @@ import {
   EventDecodeError,
   type EventId,
   type HoldfastEvent,
+  type RecordingPolicy,
   type RecordingServerId,
   type SegmentId,
   type SiteId,
@@ -44,6 +46,7 @@ import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
 import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
+import { triggerOfEvent } from './recorder/trigger-events.js';
 import { KeptRetentionClock } from './retention/kept-retention-clock.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
@@ -228,6 +231,16 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     return this.#snapshots.make({ ...request, deviceId: this.#recordingDevice(request.deviceId) });
   }
 
+  /** Something in this process wants a device recorded, or does so no longer. */
+  trigger(deviceId: DeviceId, change: TriggerChange): void {
+    this.#supervisor.trigger(deviceId, change);
+  }
+
+  /** What the server goes by at this moment; null: it does not have the device. */
+  policyOf(deviceId: DeviceId): RecordingPolicy | null {
+    return this.#supervisor.policyOf(deviceId);
+  }
+
   get isHalted(): boolean {
     return this.#view.halted;
   }
@@ -335,10 +348,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
           for (const recorded of batch) {
             const event = this.#view.read(recorded);
             this.#keeper.passed(recorded);
-            if (event?.type === 'HardwareMoved') this.#supervisor.reconcile('HARDWARE_MOVED');
-            else if (event?.type.startsWith('Hardware') || event?.type.startsWith('Device')) {
-              this.#supervisor.reconcile('RECORDING_ENABLED');
-            }
+            if (event !== null) this.#heed(event, recorded);
           }
           this.#keeper.saveSometimes(() => this.#view.toFold());
         }
@@ -348,6 +358,15 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       }
       const pauseMs = subscribePauseMs * (0.5 + random());
       await delay(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #heed(event: HoldfastEvent, recorded: RecordedEvent): void {
+    const trigger = triggerOfEvent(event, recorded.occurredAtMs);
+    if (trigger !== null) this.#supervisor.trigger(trigger.deviceId, trigger.change);
+    else if (event.type === 'HardwareMoved') this.#supervisor.reconcile('HARDWARE_MOVED');
+    else if (/^(Hardware|Device|MotionDetection)/.test(event.type)) {
+      this.#supervisor.reconcile('RECORDING_ENABLED');
     }
   }
 

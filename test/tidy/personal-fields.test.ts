@@ -18,6 +18,7 @@ test('the fields that hold text about people are these, and no event holds anoth
     'AlarmAssigned.assignedTo',
     'AlarmClosed.reason',
     'AlarmCommented.comment',
+    'BookmarkCreated.description',
     'EvidenceLockCreated.description',
     'EvidenceLockReleased.reason',
     'SignInRefused.address',
@@ -33,6 +34,7 @@ test('commands carry the same, since a wish is an event too', () => {
     return personalFieldsOf(option).map(field => `${kind}.${field}`);
   });
   assert.equal(found.sort(), [
+    'CreateBookmark.description',
     'CreateEvidenceLock.description',
     'HandleAlarm.assignedTo',
     'HandleAlarm.comment',

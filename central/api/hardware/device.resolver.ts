@@ -1,4 +1,12 @@
-import { DeviceId, SiteId } from '@holdfast/schema';
+import { MOTION_DETECTION, RECORDING_POLICY } from '@holdfast/core';
+import {
+  DeviceId,
+  MANUAL_RECORDING_MS,
+  MotionDetection,
+  RecordingPolicy,
+  type SiteCommand,
+  SiteId,
+} from '@holdfast/schema';
 import {
   type Connection,
   Device,
@@ -6,17 +14,19 @@ import {
   DevicePayload,
   DeviceTypeEnum,
   Hardware,
+  MotionDetectionSettings,
   PageArguments,
+  RecordingPolicySettings,
   RecordingServer,
   Site,
   type ValueOf,
 } from '@holdfast/schema/graphql';
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { Sql } from '../../postgres/sql.js';
 import { readDevices } from '../../read-models/hardware/devices.query.js';
 import type { ApiContext } from '../api-context.js';
 import { ApiError } from '../api-error.js';
-import { parseId, parseIdOrNull, parseOptionalId } from '../arguments.js';
+import { parseId, parseIdOrNull, parseOptionalId, parseSetting } from '../arguments.js';
 import type { CommandSender } from '../command-sender.js';
 
 @Resolver(() => Device)
@@ -69,29 +79,85 @@ export class DeviceResolver {
     return hardware && load.recordingServer.load(hardware.recordingServerId);
   }
 
+  @FieldResolver(() => RecordingPolicySettings)
+  recordingPolicy(@Root() device: Device): RecordingPolicySettings {
+    const { recordingPolicy } = device;
+    return recordingPolicy === null ? RECORDING_POLICY : JSON.parse(recordingPolicy);
+  }
+
+  @FieldResolver(() => MotionDetectionSettings)
+  motionDetection(@Root() device: Device): MotionDetectionSettings {
+    const { motionDetection } = device;
+    return motionDetection === null ? MOTION_DETECTION : JSON.parse(motionDetection);
+  }
+
   @Mutation(() => DevicePayload)
   async updateDevice(
     @Arg('id', () => ID) id: string,
     @Arg('name', () => String, { nullable: true }) name: string | undefined,
     @Arg('enabled', () => Boolean, { nullable: true }) enabled: boolean | undefined,
     @Arg('recordingEnabled', () => Boolean, { nullable: true }) recordingEnabled: boolean | undefined,
+    @Arg('recordingPolicy', () => RecordingPolicySettings, { nullable: true })
+    policy: RecordingPolicySettings | undefined,
+    @Arg('motionDetection', () => MotionDetectionSettings, { nullable: true })
+    motion: MotionDetectionSettings | undefined,
     @Ctx() context: ApiContext,
   ): Promise<DevicePayload> {
-    const deviceId = parseId(DeviceId, id, 'id');
-    const device = await context.load.device.load(deviceId);
-    if (!device || device.removed) {
-      throw new ApiError({ code: 'DEVICE_NOT_FOUND', message: `no device ${deviceId} is known here` });
-    }
-    const command = await this.#commands.send(
-      device.siteId as SiteId,
+    const device = await this.#known(id, context);
+    const deviceId = device.id as DeviceId;
+    return this.#send(
+      device,
       {
         ...{ kind: 'ConfigureDevice', hardwareId: device.hardwareId as never, deviceId },
         ...(typeof name === 'string' && { name }),
         ...(typeof enabled === 'boolean' && { enabled }),
         ...(typeof recordingEnabled === 'boolean' && { recordingEnabled }),
+        ...(policy && { recordingPolicy: parseSetting(RecordingPolicy, policy, 'recordingPolicy') }),
+        ...(motion && { motionDetection: parseSetting(MotionDetection, motion, 'motionDetection') }),
       },
       context,
     );
-    return { command, device: await context.load.device.load(deviceId) };
+  }
+
+  @Mutation(() => DevicePayload, {
+    description:
+      'Records a device whatever its recording policy. It stops by itself, after 5 minutes unless said otherwise.',
+  })
+  async startRecording(
+    @Arg('deviceId', () => ID) id: string,
+    @Arg('durationSeconds', () => Int, { nullable: true }) durationSeconds: number | null | undefined,
+    @Ctx() context: ApiContext,
+  ): Promise<DevicePayload> {
+    const durationMs = durationSeconds == null ? MANUAL_RECORDING_MS : durationSeconds * 1000;
+    if (durationMs < 1_000 || durationMs > 86_400_000) {
+      throw new ApiError({ code: 'BAD_USER_INPUT', message: 'durationSeconds: expected 1 to 86400' });
+    }
+    const device = await this.#known(id, context);
+    return this.#send(
+      device,
+      { kind: 'StartRecording', deviceId: device.id as DeviceId, durationMs },
+      context,
+    );
+  }
+
+  @Mutation(() => DevicePayload)
+  async stopRecording(
+    @Arg('deviceId', () => ID) id: string,
+    @Ctx() context: ApiContext,
+  ): Promise<DevicePayload> {
+    const device = await this.#known(id, context);
+    return this.#send(device, { kind: 'StopRecording', deviceId: device.id as DeviceId }, context);
+  }
+
+  async #known(id: string, context: ApiContext): Promise<Device> {
+    const deviceId = parseId(DeviceId, id, 'id');
+    const device = await context.load.device.load(deviceId);
+    if (device && !device.removed) return device;
+    throw new ApiError({ code: 'DEVICE_NOT_FOUND', message: `no device ${deviceId} is known here` });
+  }
+
+  async #send(device: Device, asked: SiteCommand, context: ApiContext): Promise<DevicePayload> {
+    const command = await this.#commands.send(device.siteId as SiteId, asked, context);
+    return { command, device: await context.load.device.load(device.id) };
   }
 }

@@ -75,6 +75,11 @@ function entityOf(command: SiteCommand): string | null {
     case 'ExtendEvidenceLock':
     case 'ReleaseEvidenceLock':
       return command.evidenceLockId;
+    case 'StartRecording':
+    case 'StopRecording':
+      return command.deviceId;
+    case 'CreateBookmark':
+      return command.bookmarkId;
     case 'EraseSubject':
       return null;
   }

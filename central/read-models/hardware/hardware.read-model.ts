@@ -23,6 +23,9 @@ export interface DeviceRow {
   readonly name: string;
   readonly enabled: boolean;
   readonly recordingEnabled: boolean;
+  /** JSON of the event; null: nobody has set it. */
+  readonly recordingPolicy: string | null;
+  readonly motionDetection: string | null;
   readonly removed: boolean;
 }
 
@@ -31,12 +34,19 @@ const deviceTable = new ModelTable<DeviceRow>('device', ['id']);
 
 type HardwareEvent = Extract<
   HoldfastEvent,
-  { type: `Hardware${string}` | 'DeviceRenamed' | `Device${string}abled` }
+  {
+    type:
+      | `Hardware${string}`
+      | 'DeviceRenamed'
+      | `Device${string}abled`
+      | 'DeviceRecordingPolicySet'
+      | 'MotionDetectionConfigured';
+  }
 >;
 
 export const hardwareReadModel = defineReadModel({
   name: 'hardware',
-  version: 3,
+  version: 4,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['hardware', 'device'],
@@ -51,6 +61,8 @@ export const hardwareReadModel = defineReadModel({
     'DeviceDisabled',
     'DeviceRecordingEnabled',
     'DeviceRecordingDisabled',
+    'DeviceRecordingPolicySet',
+    'MotionDetectionConfigured',
   ],
   async fold(events, { tx }) {
     const hardwareIds = events.map(({ event }) => event.data.hardwareId);
@@ -115,6 +127,7 @@ function add({ hardware, devices, site }: Rows, event: Extract<HardwareEvent, { 
     devices.set(deviceId, {
       ...{ id: deviceId, siteId: site, hardwareId, ...device },
       ...{ enabled: true, recordingEnabled: true, removed: false },
+      ...{ recordingPolicy: null, motionDetection: null },
     });
   }
   hardware.set(hardwareId, {
@@ -160,5 +173,9 @@ function deviceChange(event: Exclude<HardwareEvent, { type: `Hardware${string}` 
       return { recordingEnabled: true };
     case 'DeviceRecordingDisabled':
       return { recordingEnabled: false };
+    case 'DeviceRecordingPolicySet':
+      return { recordingPolicy: JSON.stringify(event.data.policy) };
+    case 'MotionDetectionConfigured':
+      return { motionDetection: JSON.stringify(event.data.motionDetection) };
   }
 }

@@ -1,16 +1,32 @@
-import type { Fragment, InitSegment } from '@holdfast/core';
+import {
+  endCauseOf,
+  type Fragment,
+  heeds,
+  type InitSegment,
+  keyFrameFragment,
+  NO_TRIGGERS,
+  preBufferMsOf,
+  type RecordingTriggers,
+  type TriggerChange,
+  type TriggerKind,
+  triggerOf,
+  withoutPast,
+  withTrigger,
+} from '@holdfast/core';
 import type {
   ConnectionLossCause,
   DeviceId,
   HardwareId,
   HoldfastEvent,
   RecordingCause,
+  RecordingPolicy,
   RecordingServerId,
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { CameraSink } from '../camera/camera-sink.js';
 import type { LiveFanOut } from '../camera/live-fan-out.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
+import { arrivalSpan, PreBuffer } from '../pre-buffer/pre-buffer.js';
 import type { RecordingStop } from './site-view.js';
 
 export interface CameraRecorderOptions {
@@ -18,6 +34,7 @@ export interface CameraRecorderOptions {
   readonly deviceId: DeviceId;
   readonly recordingServerId: RecordingServerId;
   readonly recordingEnabled: boolean;
+  readonly policy: RecordingPolicy;
   /** Why the first run begins. */
   readonly firstCause: RecordingCause;
   readonly fanOut: LiveFanOut;
@@ -32,6 +49,11 @@ export interface CameraRecorderOptions {
 export class CameraRecorder implements CameraSink {
   readonly #options: CameraRecorderOptions;
   #recordingEnabled: boolean;
+  #policy: RecordingPolicy;
+  #triggers: RecordingTriggers = NO_TRIGGERS;
+  /** Of the last trigger that kept the open run going: it says why the run ends. */
+  #lastTrigger: TriggerKind = 'MANUAL';
+  readonly #preBuffer = new PreBuffer();
   /** The camera's format while a run of media goes on. */
   #init: InitSegment | null = null;
   #nextCause: RecordingCause;
@@ -44,6 +66,7 @@ export class CameraRecorder implements CameraSink {
   constructor(options: CameraRecorderOptions) {
     this.#options = options;
     this.#recordingEnabled = options.recordingEnabled;
+    this.#policy = options.policy;
     this.#nextCause = options.firstCause;
   }
 
@@ -59,10 +82,35 @@ export class CameraRecorder implements CameraSink {
   setRecording(enabled: boolean): void {
     if (enabled === this.#recordingEnabled) return;
     this.#recordingEnabled = enabled;
-    if (enabled) {
-      this.#nextCause = 'RECORDING_ENABLED';
-      this.#beginRun();
-    } else this.#endRun('RECORDING_DISABLED', null);
+    if (enabled) this.#nextCause = 'RECORDING_ENABLED';
+    else this.#endRun('RECORDING_DISABLED', null);
+    this.#preBuffer.clear();
+    if (enabled && this.#isContinuous) this.#beginRun(this.#nextCause);
+  }
+
+  get policy(): RecordingPolicy {
+    return this.#policy;
+  }
+
+  setPolicy(policy: RecordingPolicy): void {
+    if (policy === this.#policy) return;
+    const wasMode = this.#policy.mode;
+    this.#policy = policy;
+    this.#triggers = this.#triggers.filter(({ kind }) => heeds(policy, kind));
+    if (policy.mode === wasMode) return;
+    this.#endRun('POLICY_SET', null);
+    this.#preBuffer.clear();
+    this.#nextCause = 'POLICY_SET';
+    if (this.#isContinuous) this.#beginRun('POLICY_SET');
+  }
+
+  /** What comes before it is recorded at once, as far as it is held. */
+  trigger(change: TriggerChange): void {
+    this.#triggers = withTrigger(this.#triggers, change, this.#policy);
+    const held = this.#preBuffer.span;
+    if (this.#recording !== null || held === null) return;
+    const trigger = triggerOf(this.#triggers, held);
+    if (trigger !== null) this.#beginTriggered(trigger);
   }
 
   connected(atMs: number): void {
@@ -78,7 +126,7 @@ export class CameraRecorder implements CameraSink {
   format(init: InitSegment): void {
     this.#init = init;
     this.#options.fanOut.format(init);
-    this.#beginRun();
+    if (this.#isContinuous) this.#beginRun(this.#nextCause);
   }
 
   liveFragment(fragment: Fragment): void {
@@ -86,13 +134,37 @@ export class CameraRecorder implements CameraSink {
   }
 
   recordedFragment(fragment: Fragment): void {
-    const { database, deviceId, recordingServerId } = this.#options;
-    const run = this.#recording;
-    if (!run) {
-      fragment.release?.();
+    if (!this.#recordingEnabled || this.#init === null) fragment.release?.();
+    else if (this.#isContinuous) this.#record(fragment);
+    else this.#recordWhenTriggered(fragment);
+  }
+
+  #recordWhenTriggered(fragment: Fragment): void {
+    const span = arrivalSpan(fragment);
+    this.#triggers = withoutPast(this.#triggers, span.fromMs);
+    const trigger = triggerOf(this.#triggers, span);
+    if (trigger === null) {
+      this.#endRun(endCauseOf(this.#lastTrigger), null);
+      this.#preBuffer.push(fragment, preBufferMsOf(this.#policy));
       return;
     }
-    if (!database.append(deviceId, fragment).accepted) return;
+    this.#lastTrigger = trigger.kind;
+    if (this.#recording === null) this.#beginTriggered(trigger);
+    this.#record(fragment);
+  }
+
+  #beginTriggered({ kind, fromMs }: RecordingTriggers[number]): void {
+    this.#lastTrigger = kind;
+    this.#beginRun(kind);
+    for (const before of this.#preBuffer.takeFrom(fromMs)) this.#record(before);
+  }
+
+  #record(group: Fragment): void {
+    const { database, deviceId, recordingServerId } = this.#options;
+    const run = this.#recording;
+    const fragment = run && this.#policy.keyFramesOnly ? keyFrameFragment(group) : group;
+    if (fragment !== group || run === null) group.release?.();
+    if (run === null || fragment === null || !database.append(deviceId, fragment).accepted) return;
     run.toMs = Math.round(fragment.toMs);
     if (run.started) return;
     run.started = true;
@@ -105,6 +177,7 @@ export class CameraRecorder implements CameraSink {
 
   runEnded(cause: RecordingCause, atMs: number): void {
     this.#init = null;
+    this.#preBuffer.clear();
     this.#options.fanOut.runEnded();
     this.#nextCause = causeBehind(cause);
     this.#endRun(cause, atMs);
@@ -124,10 +197,13 @@ export class CameraRecorder implements CameraSink {
     });
   }
 
-  #beginRun(): void {
+  get #isContinuous(): boolean {
+    return this.#policy.mode === 'CONTINUOUS';
+  }
+
+  #beginRun(cause: RecordingCause): void {
     if (!this.#recordingEnabled || !this.#init) return;
     const { database, deviceId } = this.#options;
-    const cause = this.#nextCause;
     this.#recording = { cause, started: false, toMs: 0 };
     database.beginRun({ deviceId, init: this.#init, cause, previousEnd: this.#options.lastStop() });
   }

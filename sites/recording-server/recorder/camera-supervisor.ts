@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Hardware } from '@holdfast/core';
-import type { DeviceId, HardwareId, RecordingCause } from '@holdfast/schema';
+import { type Hardware, heeds, type TriggerChange } from '@holdfast/core';
+import type { DeviceId, HardwareId, RecordingCause, RecordingPolicy } from '@holdfast/schema';
 import type { CameraCredentials, RunCameraSession } from '../camera/camera-sink.js';
 import { LiveFanOut } from '../camera/live-fan-out.js';
 import { CameraRecorder, type CameraRecorderOptions } from './camera-recorder.js';
 import { recordingDeviceOf, type SiteView } from './site-view.js';
+import { manualTrigger } from './trigger-events.js';
 
 /** A session ends by itself only by a fault of ours; it is begun again after this, with jitter. */
 const faultPauseMs = 5_000;
@@ -43,9 +44,12 @@ export class CameraSupervisor {
 
   /** Null: this server does not have the camera. */
   camera(deviceId: DeviceId): { readonly fanOut: LiveFanOut; readonly isLost: boolean } | null {
-    for (const camera of this.#cameras.values()) {
-      if (camera.deviceId === deviceId) return { fanOut: camera.fanOut, isLost: camera.recorder.isLost };
-    }
+    const camera = this.#cameraOf(deviceId);
+    return camera && { fanOut: camera.fanOut, isLost: camera.recorder.isLost };
+  }
+
+  #cameraOf(deviceId: DeviceId): RunningCamera | null {
+    for (const camera of this.#cameras.values()) if (camera.deviceId === deviceId) return camera;
     return null;
   }
 
@@ -73,8 +77,32 @@ export class CameraSupervisor {
       const key = this.#keyOf(hardware);
       if (key === null) continue;
       const running = this.#cameras.get(hardware.hardwareId);
-      if (running) running.recorder.setRecording(recordingDeviceOf(hardware).recordingEnabled);
-      else this.#begin(hardware, key, firstCause);
+      if (running) {
+        const { recordingEnabled, recordingPolicy } = recordingDeviceOf(hardware);
+        running.recorder.setPolicy(recordingPolicy);
+        running.recorder.setRecording(recordingEnabled);
+      } else this.#begin(hardware, key, firstCause);
+    }
+  }
+
+  policyOf(deviceId: DeviceId): RecordingPolicy | null {
+    return this.#cameraOf(deviceId)?.recorder.policy ?? null;
+  }
+
+  /** Something wants a device recorded, or does so no longer; those that are recorded along with it likewise. */
+  trigger(deviceId: DeviceId, change: TriggerChange): void {
+    const owner = this.#options.view.ownerOf(deviceId) ?? deviceId;
+    const camera = this.#cameraOf(owner);
+    if (!camera) return;
+    const { policy } = camera.recorder;
+    camera.recorder.trigger(change);
+    if (change.change === 'BEGAN' && !heeds(policy, change.kind)) return;
+    for (const related of policy.recordRelated) {
+      const relatedOwner = this.#options.view.ownerOf(related) ?? related;
+      const key = `${owner} ${change.key}`;
+      const along =
+        change.change === 'BEGAN' ? { ...change, key, kind: 'RELATED' as const } : { ...change, key };
+      if (relatedOwner !== owner) this.#cameraOf(relatedOwner)?.recorder.trigger(along);
     }
   }
 
@@ -107,6 +135,7 @@ export class CameraSupervisor {
       hardwareId,
       deviceId,
       recordingEnabled: device.recordingEnabled,
+      policy: device.recordingPolicy,
       firstCause,
       fanOut,
       lastStop: () => this.#options.view.lastStop.get(deviceId) ?? null,
@@ -115,6 +144,8 @@ export class CameraSupervisor {
     const before = this.#ending.get(hardwareId) ?? Promise.resolve();
     const done = before.then(() => this.#runSession(hardware, recorder, controller.signal));
     this.#cameras.set(hardwareId, { key, deviceId, recorder, fanOut, controller, done });
+    const manual = this.#options.view.manual.get(deviceId);
+    if (manual && manual.untilMs > this.#options.now()) this.trigger(deviceId, manualTrigger(manual));
   }
 
   #end(hardwareId: HardwareId, cause: RecordingCause): void {

@@ -4,12 +4,16 @@ import {
   type Hardware,
   hardwareDecider,
   isEvidenceLockActive,
+  type ManualRecording,
+  manualRecordingDecider,
   type ProtectedSpan,
   type Protection,
   type RecordedEvent,
   readEventData,
 } from '@holdfast/core';
 import {
+  AlarmRaised,
+  BookmarkCreated,
   type DeviceId,
   EventDecodeError,
   type EvidenceLockId,
@@ -18,6 +22,7 @@ import {
   type HoldfastEvent,
   hardwareEvents,
   isKnownEvent,
+  manualRecordingEvents,
   type RecordingCause,
   RecordingDamaged,
   RecordingDeleted,
@@ -33,7 +38,7 @@ import {
 const typesRead = new Set<string>(
   [
     ...[...hardwareEvents, ...evidenceLockEvents, RecordingStarted, RecordingStopped],
-    ...[RecordingHalted, RecordingUnhalted],
+    ...[RecordingHalted, RecordingUnhalted, ...manualRecordingEvents, AlarmRaised, BookmarkCreated],
   ].map(definition => definition.type),
 );
 
@@ -52,6 +57,7 @@ export interface SiteViewFold {
   readonly running: ReadonlySet<DeviceId>;
   readonly lastStop: ReadonlyMap<DeviceId, RecordingStop>;
   readonly halted: boolean;
+  readonly manual: ReadonlyMap<DeviceId, NonNullable<ManualRecording>>;
   readonly locks: ReadonlyMap<EvidenceLockId, NonNullable<EvidenceLock>>;
   readonly owners: ReadonlyMap<DeviceId, DeviceId>;
   readonly unreadable: string | null;
@@ -65,6 +71,8 @@ export class SiteView {
   /** Where recording of a device ended, on whatever server. */
   readonly lastStop = new Map<DeviceId, RecordingStop>();
   halted = false;
+  /** What somebody started by hand, and nobody stopped: it may be over by now. By the device that owns the recordings. */
+  readonly manual = new Map<DeviceId, NonNullable<ManualRecording>>();
   readonly #recordingServerId: RecordingServerId;
   readonly #locks = new Map<EvidenceLockId, NonNullable<EvidenceLock>>();
   /** Every device that ever was, by the device that owns its recordings. */
@@ -77,12 +85,13 @@ export class SiteView {
 
   /** Everything that was read so far, as data. */
   toFold(): SiteViewFold {
-    const { hardware, running, lastStop, halted } = this;
+    const { hardware, running, lastStop, halted, manual } = this;
     return {
       hardware,
       running,
       lastStop,
       halted,
+      manual,
       locks: this.#locks,
       owners: this.#owners,
       unreadable: this.#unreadable,
@@ -94,6 +103,7 @@ export class SiteView {
     copyInto(this.hardware, fold.hardware);
     for (const deviceId of fold.running) this.running.add(deviceId);
     copyInto(this.lastStop, fold.lastStop);
+    copyInto(this.manual, fold.manual);
     copyInto(this.#locks, fold.locks);
     copyInto(this.#owners, fold.owners);
     this.halted = fold.halted;
@@ -127,6 +137,8 @@ export class SiteView {
       case 'DeviceDisabled':
       case 'DeviceRecordingEnabled':
       case 'DeviceRecordingDisabled':
+      case 'DeviceRecordingPolicySet':
+      case 'MotionDetectionConfigured':
         this.#applyHardware(event);
         return;
       case 'EvidenceLockCreated':
@@ -136,6 +148,14 @@ export class SiteView {
         const lock = evidenceLockDecider.evolve(this.#locks.get(lockId) ?? null, event);
         if (lock === null || lock.released) this.#locks.delete(lockId);
         else this.#locks.set(lockId, lock);
+        return;
+      }
+      case 'ManualRecordingStarted':
+      case 'ManualRecordingStopped': {
+        const owner = this.ownerOf(event.data.deviceId) ?? event.data.deviceId;
+        const manual = manualRecordingDecider.evolve(this.manual.get(owner) ?? null, event);
+        if (manual === null) this.manual.delete(owner);
+        else this.manual.set(owner, manual);
         return;
       }
       case 'RecordingStarted':

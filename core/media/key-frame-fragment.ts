@@ -1,0 +1,55 @@
+import { type AccessUnit, VIDEO_TIMESCALE } from './access-unit.js';
+import { AUDIO_TRACK_ID, VIDEO_TRACK_ID } from './fmp4-init.js';
+import { type ReadFragment, readFragment, readSamples, type SampleFacts } from './fmp4-reader.js';
+import { type TrackRun, writeFragment } from './fmp4-writer.js';
+import type { Fragment } from './fragment.js';
+
+const TICKS_PER_MS = VIDEO_TIMESCALE / 1000;
+
+/**
+ * The group of pictures with its first picture alone, which lasts until the group's end; audio stays whole. Null: the group was
+ * cut off from its key frame, and no picture of it can be shown by itself. The group is read, and stays with the caller.
+ */
+export function keyFrameFragment(group: Fragment): Fragment | null {
+  if (!group.beginsWithKeyFrame) return null;
+  const bytes = group.bytes;
+  const read = readFragment(bytes, 0);
+  const [first] = read === null ? [] : readSamples(bytes, read, VIDEO_TRACK_ID);
+  if (read === null || first === undefined) return null;
+  const endTicks = Math.max(first.ticks + 1, Math.round(group.toMs * TICKS_PER_MS));
+  const runs: TrackRun[] = [
+    { trackId: VIDEO_TRACK_ID, units: [unitOf('VIDEO', first, bytes, group)], endTicks },
+    ...audioRun(bytes, read, group),
+  ];
+  const { fromMs, toMs, beginsWithKeyFrame, arrivalMs, timeSource } = group;
+  const facts = { fromMs, toMs, beginsWithKeyFrame, arrivalMs, timeSource };
+  return { ...facts, bytes: writeFragment(sequenceNumberOf(bytes), facts, runs) };
+}
+
+function audioRun(bytes: Uint8Array, read: ReadFragment, group: Fragment): readonly TrackRun[] {
+  const samples = readSamples(bytes, read, AUDIO_TRACK_ID);
+  const last = samples.at(-1);
+  if (last === undefined) return [];
+  const units = samples.map(sample => unitOf('AUDIO', sample, bytes, group));
+  return [{ trackId: AUDIO_TRACK_ID, units, endTicks: last.ticks + last.durationTicks }];
+}
+
+function unitOf(
+  track: AccessUnit['track'],
+  sample: SampleFacts,
+  bytes: Uint8Array,
+  { arrivalMs, timeSource }: Fragment,
+): AccessUnit {
+  const { ticks, compositionOffsetTicks, start, end } = sample;
+  return {
+    ...{ track, ticks, compositionOffsetTicks, keyFrame: true, arrivalMs, timeSource },
+    ...{ parts: [bytes.subarray(start, end)], byteLength: end - start },
+  };
+}
+
+/** Of the `mfhd` box, behind the facts and the header of the `moof`. */
+function sequenceNumberOf(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const moofStart = view.getUint32(0);
+  return view.getUint32(moofStart + 8 + 8 + 4);
+}
