@@ -258,6 +258,8 @@ export {
   type MediaSource,
 } from './media/media-source.js';
 export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
+export { RtpReception } from './media/rtp-reception.js';
+export { REORDERED_MS_MAX, REORDERED_PACKETS_MAX, RtpReorderBuffer } from './media/rtp-reorder-buffer.js';
 export { type SelectedStreams, selectStreams } from './media/select-streams.js';
 export {
   type AssembledStream,
@@ -380,9 +382,12 @@ export {
   formatDigestAuthorization,
 } from './rtsp/authentication.js';
 export {
+  type DatagramTransport,
   firstHeader,
   formatRtspRequest,
   formatRtspResponse,
+  parseDatagramTransport,
+  parseHttpHead,
   parseInterleavedChannels,
   parseRtspHead,
   parseSessionHeader,

@@ -19,7 +19,7 @@ import { v7 } from 'uuid';
 import { FoldFiles } from './log/fold-files.js';
 import { openSqliteSiteLog } from './log/sqlite-site-log.js';
 import { ManagementServer } from './management-server/management-server.js';
-import type { RunCameraSession } from './recording-server/camera/camera-sink.js';
+import type { RunCameraSession } from './recording-server/drivers/driver.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { testFragment, testInit } from './recording-server/media-database/media-fixture.js';
 import { RecordingServer } from './recording-server/recording-server.js';

@@ -23,7 +23,10 @@ function harness() {
       mayBeginRun: options.mayBeginRun ?? true,
     });
   const report = (wallMs: number | null, rtpTimestamp: number, arrivalMs: number) =>
-    clock.senderReport({ synchronisationSource: 1, wallMs, rtpTimestamp: rtpTimestamp >>> 0 }, arrivalMs);
+    clock.senderReport(
+      { synchronisationSource: 1, wallMs, rtpTimestamp: rtpTimestamp >>> 0, middleOfNtp: 0 },
+      arrivalMs,
+    );
   return { times, clock, frame, report };
 }
 

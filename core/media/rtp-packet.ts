@@ -51,6 +51,8 @@ export interface SenderReport {
   /** Milliseconds since the Unix epoch, with fractions. `null`: the camera has no wall clock (NTP time 0). */
   readonly wallMs: number | null;
   readonly rtpTimestamp: number;
+  /** The middle 32 bits of the NTP time, which a receiver repeats in its own reports. */
+  readonly middleOfNtp: number;
 }
 
 /** Seconds from 1900 to 1970. */
@@ -79,6 +81,7 @@ function readSenderReport(bytes: Uint8Array, offset: number): SenderReport {
     synchronisationSource: readUint32(bytes, offset + 4),
     wallMs: seconds === 0 && fraction === 0 ? null : unixSeconds * 1000 + (fraction * 1000) / NTP_ERA_SECONDS,
     rtpTimestamp: readUint32(bytes, offset + 16),
+    middleOfNtp: readUint32(bytes, offset + 10),
   };
 }
 

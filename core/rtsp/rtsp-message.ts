@@ -39,6 +39,13 @@ export function parseRtspHead(text: string): RtspHead | null {
   return null;
 }
 
+/** Status line and headers of an HTTP answer: RTSP took its form from there. */
+export function parseHttpHead(text: string): Pick<RtspResponse, 'status' | 'reason' | 'headers'> | null {
+  const [first = '', ...lines] = text.split(/\r?\n/);
+  const status = /^HTTP\/1\.\d (\d{3})(?: (.*))?$/.exec(first);
+  return status && { status: Number(status[1]), reason: status[2] ?? '', headers: parseHeaderLines(lines) };
+}
+
 function parseHeaderLines(lines: readonly string[]): RtspHeaders {
   const headers = new Map<string, string[]>();
   for (const line of lines) {
@@ -112,6 +119,27 @@ export function parseInterleavedChannels(
   const rtp = Number(found[1]);
   const rtcp = found[2] === undefined ? rtp + 1 : Number(found[2]);
   return rtp > 255 || rtcp > 255 ? null : { rtp, rtcp };
+}
+
+export interface DatagramTransport {
+  /** Where the server sends from and listens; `null`: it does not say. */
+  readonly serverPorts: { readonly rtp: number; readonly rtcp: number } | null;
+  /** From which address it sends; `null`: from its own. */
+  readonly source: string | null;
+}
+
+/** What the server has agreed to for RTP over UDP to our port (RFC 2326 §12.39); `null`: it has not. */
+export function parseDatagramTransport(transport: string, clientPort: number): DatagramTransport | null {
+  if (/interleaved|multicast/i.test(transport)) return null;
+  if (Number(/client_port\s*=\s*(\d+)/i.exec(transport)?.[1]) !== clientPort) return null;
+  const ports = /server_port\s*=\s*(\d{1,5})(?:\s*-\s*(\d{1,5}))?/i.exec(transport);
+  const rtp = Number(ports?.[1] ?? 0);
+  const rtcp = ports?.[2] === undefined ? rtp + 1 : Number(ports[2]);
+  const known = rtp > 0 && rtp <= 65_535 && rtcp > 0 && rtcp <= 65_535;
+  return {
+    serverPorts: known ? { rtp, rtcp } : null,
+    source: /source\s*=\s*"?([^;"\s]+)/i.exec(transport)?.[1] ?? null,
+  };
 }
 
 /**

@@ -1,7 +1,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { selectStreams } from '../media/select-streams.js';
-import { parseInterleavedChannels, parseSessionHeader, resolveControlUrl } from './rtsp-message.js';
+import {
+  parseDatagramTransport,
+  parseInterleavedChannels,
+  parseSessionHeader,
+  resolveControlUrl,
+} from './rtsp-message.js';
 import { parseSdp } from './sdp.js';
 
 const test = suite('SDP and control URLs');
@@ -101,6 +106,14 @@ test('reads session and transport headers', () => {
   assert.equal(parseInterleavedChannels('RTP/AVP/TCP;interleaved=2'), { rtp: 2, rtcp: 3 });
   assert.is(parseInterleavedChannels('RTP/AVP;unicast;client_port=1-2'), null);
   assert.is(parseInterleavedChannels('RTP/AVP/TCP;interleaved=255'), null);
+  const agreed = 'RTP/AVP;unicast;source=192.0.2.7;client_port=5000-5001;server_port=6000-6001;ssrc=1';
+  assert.equal(parseDatagramTransport(agreed, 5000), {
+    serverPorts: { rtp: 6000, rtcp: 6001 },
+    source: '192.0.2.7',
+  });
+  assert.is(parseDatagramTransport(agreed, 4000), null);
+  assert.equal(parseDatagramTransport('RTP/AVP;client_port=2-3', 2), { serverPorts: null, source: null });
+  assert.is(parseDatagramTransport('RTP/AVP/TCP;interleaved=0-1', 2), null);
 });
 
 test.run();

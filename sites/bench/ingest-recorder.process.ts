@@ -1,9 +1,9 @@
 import { fragmentByteLength } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { v7 } from 'uuid';
-import { runCameraSession } from '../recording-server/camera/camera-session.js';
-import type { CameraSink } from '../recording-server/camera/camera-sink.js';
 import { LiveFanOut } from '../recording-server/camera/live-fan-out.js';
+import type { CameraSink } from '../recording-server/drivers/driver.js';
+import { runCameraSession } from '../recording-server/drivers/rtsp/camera-session.js';
 import {
   MEDIA_DATABASE_LIMITS,
   type MediaDatabase,

@@ -24,7 +24,7 @@ import { v7 } from 'uuid';
 import * as assert from 'uvu/assert';
 import { FoldFiles } from '../log/fold-files.js';
 import { openSqliteSiteLog, type SqliteSiteLog } from '../log/sqlite-site-log.js';
-import type { CameraSink, RunCameraSession } from './camera/camera-sink.js';
+import type { CameraSink, RunCameraSession } from './drivers/driver.js';
 import { MEDIA_DATABASE_LIMITS } from './media-database/media-database.js';
 import { testInit } from './media-database/media-fixture.js';
 import { RecordingServer, type RecordingServerOptions } from './recording-server.js';

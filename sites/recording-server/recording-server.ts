@@ -29,8 +29,8 @@ import {
   type SiteId,
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
-import { runCameraSession } from './camera/camera-session.js';
-import type { CameraCredentials, RunCameraSession } from './camera/camera-sink.js';
+import type { CameraCredentials, RunCameraSession } from './drivers/driver.js';
+import { runCameraSession } from './drivers/rtsp/camera-session.js';
 import {
   type MediaDamage,
   type MediaDatabase,

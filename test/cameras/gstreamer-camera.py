@@ -94,7 +94,7 @@ def make_factory(launch, options):
     if options.protocols:
         transport = {"tcp": GstRtsp.RTSPLowerTrans.TCP, "udp": GstRtsp.RTSPLowerTrans.UDP}
         factory.set_protocols(transport[options.protocols])
-    if options.user:
+    if options.user or options.tls:
         role = "user,media.factory.access=true,media.factory.construct=true"
         factory.add_role_from_structure(Gst.Structure.from_string(role)[0])
     return factory
@@ -129,6 +129,14 @@ def encryption(auth, certificate, key):
     return auth
 
 
+def everybody():
+    auth = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "user")
+    auth.set_default_token(token)
+    return auth
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", default="0")
@@ -149,7 +157,7 @@ def main():
     server.set_backlog(128)
     auth = authentication(options.user, options.password) if options.user else None
     if options.tls:
-        auth = encryption(auth or GstRtspServer.RTSPAuth(), *options.tls)
+        auth = encryption(auth or everybody(), *options.tls)
     if auth:
         server.set_auth(auth)
     clips = [Clip(directory) for directory in options.clips]

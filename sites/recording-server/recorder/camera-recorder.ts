@@ -23,8 +23,8 @@ import type {
   RecordingServerId,
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
-import type { CameraSink } from '../camera/camera-sink.js';
 import type { LiveFanOut } from '../camera/live-fan-out.js';
+import type { CameraSink } from '../drivers/driver.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
 import { arrivalSpan, PreBuffer } from '../pre-buffer/pre-buffer.js';
 import type { RecordingStop } from './site-view.js';

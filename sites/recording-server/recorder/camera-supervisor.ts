@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Hardware, heeds, type TriggerChange } from '@holdfast/core';
 import type { DeviceId, HardwareId, RecordingCause, RecordingPolicy } from '@holdfast/schema';
-import type { CameraCredentials, RunCameraSession } from '../camera/camera-sink.js';
 import { LiveFanOut } from '../camera/live-fan-out.js';
+import type { CameraCredentials, RunCameraSession } from '../drivers/driver.js';
 import { CameraRecorder, type CameraRecorderOptions } from './camera-recorder.js';
 import { recordingDeviceOf, type SiteView } from './site-view.js';
 import { manualTrigger } from './trigger-events.js';

@@ -1,4 +1,4 @@
-import net from 'node:net';
+import type net from 'node:net';
 import tls from 'node:tls';
 import {
   firstHeader,
@@ -10,22 +10,17 @@ import {
   RtspStreamError,
   RtspStreamParser,
 } from '@holdfast/core';
+import { openTunnel } from './http-tunnel.js';
 import type { RtspAuthorisation } from './rtsp-authorisation.js';
 import { RtspClientError, socketError, statusError } from './rtsp-client-error.js';
+import { openPipe, parseAddress, RESPONSE_TIMEOUT_MS, type RtspPipe } from './rtsp-pipe.js';
 
-/** A camera on the same site answers in milliseconds, one behind a mobile link within seconds. */
-export const CONNECT_TIMEOUT_MS = 5_000;
-/** Small cameras take seconds to start an encoder on SETUP or PLAY. */
-export const RESPONSE_TIMEOUT_MS = 10_000;
 /** Long enough for the TEARDOWN to leave, short enough not to hold up a stop. */
 const TEARDOWN_TIMEOUT_MS = 500;
 /** Only keep-alives are sent without waiting for the answer before. */
 const PENDING_REQUESTS_MAX = 8;
 /** By so much live is later at most, and arrival times are less exact: half a picture. */
 const READ_EVERY_MS = 20;
-/** A key frame of a large picture in two or three reads. */
-const READ_BYTES_MAX = 64 * 1024;
-const DEFAULT_PORT = { 'rtsp:': 554, 'rtsps:': 322 };
 
 export interface RtspConnectionOptions {
   readonly address: string;
@@ -34,6 +29,8 @@ export interface RtspConnectionOptions {
   readonly frame: (channel: number, bytes: Uint8Array, start: number, end: number) => void;
   readonly garbage: (byteCount: number) => void;
   readonly tlsAuthorities?: readonly string[] | undefined;
+  /** In HTTP, as Apple's QuickTime does it: through proxies and firewalls that let nothing else pass. */
+  readonly tunnelled?: boolean;
 }
 
 interface PendingRequest {
@@ -47,10 +44,11 @@ export interface RequestHead {
   readonly headers?: readonly (readonly [name: string, value: string])[];
 }
 
-/** One RTSP connection over TCP or TLS (RFC 2326), with RTP interleaved in it (§10.12). */
+/** One RTSP connection over TCP, TLS or HTTP (RFC 2326), with RTP interleaved in it (§10.12) unless it comes by UDP. */
 export class RtspConnection implements AsyncDisposable {
   /** Why the connection is no more: an `RtspClientError`, or what `frame` has thrown. Never rejects. */
   readonly lost: Promise<Error>;
+  readonly #pipe: RtspPipe;
   readonly #socket: net.Socket;
   readonly #host: string;
   readonly #parser: RtspStreamParser;
@@ -63,7 +61,9 @@ export class RtspConnection implements AsyncDisposable {
   #interrupted: Error | null = null;
   #reportLost: (fault: Error) => void = () => {};
 
-  private constructor(socket: net.Socket, host: string, options: RtspConnectionOptions, incoming: Incoming) {
+  private constructor(pipe: RtspPipe, host: string, options: RtspConnectionOptions) {
+    const { socket } = pipe;
+    this.#pipe = pipe;
     this.#socket = socket;
     this.#host = host;
     this.#authorisation = options.authorisation;
@@ -75,45 +75,27 @@ export class RtspConnection implements AsyncDisposable {
     this.lost = new Promise(resolve => {
       this.#reportLost = resolve;
     });
-    incoming.take = chunk => this.#data(chunk);
     socket.on('error', fault => this.#fail(socketError(host, fault)));
     socket.on('close', () =>
       this.#fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', `${host} closed the connection`)),
     );
+    if (socket.destroyed) socket.emit('close');
+    pipe.begin(chunk => this.#data(chunk));
   }
 
   /** @throws RtspClientError, or the signal's reason */
   static async open(options: RtspConnectionOptions, signal: AbortSignal): Promise<RtspConnection> {
     signal.throwIfAborted();
-    const target = parseAddress(options.address);
-    const incoming: Incoming = { take: () => {} };
-    const socket = target.secure ? connectTls(target, options, incoming) : connectTcp(target, incoming);
-    socket.setNoDelay(true);
-    const label = `${target.host}:${target.port}`;
-    await new Promise<void>((resolve, reject) => {
-      const finish = (outcome: () => void) => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', aborted);
-        socket.off('error', failed);
-        outcome();
-      };
-      const fail = (fault: unknown) =>
-        finish(() => {
-          socket.on('error', () => {});
-          socket.destroy();
-          reject(fault);
-        });
-      const failed = (fault: Error) => fail(socketError(label, fault));
-      const aborted = () => fail(signal.reason);
-      const timer = setTimeout(() => {
-        const words = `${label} does not answer within ${CONNECT_TIMEOUT_MS / 1000} s`;
-        fail(new RtspClientError('CONNECT_TIMEOUT', 'UNREACHABLE', words));
-      }, CONNECT_TIMEOUT_MS);
-      signal.addEventListener('abort', aborted, { once: true });
-      socket.once('error', failed);
-      socket.once(target.secure ? 'secureConnect' : 'connect', () => finish(resolve));
-    });
-    return new RtspConnection(socket, label, options, incoming);
+    const target = parseAddress(options.address, options.tunnelled ?? false);
+    const pipe = options.tunnelled
+      ? await openTunnel(target, options, signal)
+      : await openPipe(target, options, signal);
+    return new RtspConnection(pipe, `${target.host}:${target.port}`, options);
+  }
+
+  /** Of the camera. */
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress ?? this.#host;
   }
 
   /** From now on every request belongs to this session. */
@@ -196,14 +178,14 @@ export class RtspConnection implements AsyncDisposable {
         this.#write({ method: 'TEARDOWN', uri: this.#teardownUri });
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, TEARDOWN_TIMEOUT_MS);
-        this.#socket.end(() => {
+        this.#pipe.end(() => {
           clearTimeout(timer);
           resolve();
         });
       });
     }
     this.#fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', 'closed by us'));
-    this.#socket.destroy();
+    this.#pipe.destroy();
   }
 
   teardownWith(uri: string): void {
@@ -224,7 +206,7 @@ export class RtspConnection implements AsyncDisposable {
         ...(head.headers ?? []),
       ],
     });
-    this.#socket.write(text);
+    this.#pipe.write(text);
     return this.#sequence;
   }
 
@@ -276,7 +258,7 @@ export class RtspConnection implements AsyncDisposable {
       return;
     }
     const known = ['OPTIONS', 'GET_PARAMETER', 'SET_PARAMETER'].includes(request.method);
-    this.#socket.write(
+    this.#pipe.write(
       formatRtspResponse({
         status: known ? 200 : 501,
         reason: known ? 'OK' : 'Not Implemented',
@@ -290,69 +272,6 @@ export class RtspConnection implements AsyncDisposable {
     this.#fault = fault;
     for (const pending of this.#pending) pending.settle(fault);
     this.#reportLost(fault);
-    this.#socket.destroy();
+    this.#pipe.destroy();
   }
-}
-
-interface Target {
-  readonly secure: boolean;
-  readonly host: string;
-  readonly port: number;
-}
-
-function parseAddress(address: string): Target {
-  let url: URL;
-  try {
-    url = new URL(address);
-  } catch (fault) {
-    const words = `${JSON.stringify(address)} is not an address; expected rtsp://host[:port]/path`;
-    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words, { cause: fault });
-  }
-  if (url.protocol !== 'rtsp:' && url.protocol !== 'rtsps:') {
-    const words = `${url.protocol}// is not supported; expected rtsp:// or rtsps://`;
-    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words);
-  }
-  if (url.username !== '' || url.password !== '') {
-    const words = 'the address contains a user name; give user name and password apart from it';
-    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words);
-  }
-  return {
-    secure: url.protocol === 'rtsps:',
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: url.port === '' ? DEFAULT_PORT[url.protocol] : Number(url.port),
-  };
-}
-
-/** Who takes what the socket reads; the camera says nothing before it is asked. */
-interface Incoming {
-  take: (chunk: Uint8Array) => void;
-}
-
-function connectTcp(target: Target, incoming: Incoming): net.Socket {
-  // Whatever is kept of a read is copied before the next one, so all of them go to the same place.
-  const buffer = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
-  return net.connect({
-    host: target.host,
-    port: target.port,
-    onread: {
-      buffer,
-      callback: byteCount => {
-        incoming.take(buffer.subarray(0, byteCount));
-        return true;
-      },
-    },
-  });
-}
-
-function connectTls(target: Target, options: RtspConnectionOptions, incoming: Incoming): tls.TLSSocket {
-  const authorities = options.tlsAuthorities ?? [];
-  const socket = tls.connect({
-    host: target.host,
-    port: target.port,
-    ...(net.isIP(target.host) === 0 ? { servername: target.host } : {}),
-    ...(authorities.length > 0 ? { ca: [...authorities] } : {}),
-    rejectUnauthorized: authorities.length > 0,
-  });
-  socket.on('data', chunk => incoming.take(chunk as Uint8Array));
-  return socket;
 }

@@ -220,7 +220,7 @@ test('tells apart a path that is not there, a camera without video, one that red
             : null,
       },
       'UNSUPPORTED_MEDIA',
-      /RTP over TCP/,
+      /RTP over UDP/,
     ],
     [{ answer: request => (request.method === 'DESCRIBE' ? { status: 453 } : null) }, 'REFUSED', /453/],
   ];

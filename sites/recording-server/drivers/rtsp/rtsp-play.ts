@@ -1,16 +1,18 @@
 import {
   firstHeader,
+  parseDatagramTransport,
   parseInterleavedChannels,
   parseSdp,
   parseSessionHeader,
-  type RtspResponse,
   resolveControlUrl,
   type SelectedStreams,
   selectStreams,
   type Track,
 } from '@holdfast/core';
+import type { CameraTransport } from '../driver.js';
 import { RtspClientError } from './rtsp-client-error.js';
 import type { RtspConnection } from './rtsp-connection.js';
+import type { UdpTrack } from './udp-track.js';
 
 /** Twice within the camera's own limit; cameras that promise hours are still asked twice a minute whether they live. */
 const KEEP_ALIVE_MS_MAX = 30_000;
@@ -57,36 +59,72 @@ export async function describe(connection: RtspConnection, address: string): Pro
 }
 
 export interface RtspSetup {
+  /** What comes interleaved. */
   readonly channels: ReadonlyMap<number, ChannelUse>;
   /** False when the camera describes audio and then refuses to set it up. */
   readonly hasAudio: boolean;
   readonly timeoutSeconds: number;
 }
 
+export interface SetUpOptions {
+  readonly transport: CameraTransport;
+  /** Opens a pair of UDP ports for a track; whoever gave this closes it. */
+  readonly openUdp: (track: Track) => Promise<UdpTrack>;
+}
+
 /** SETUP of the video, and of the audio if the camera is willing. @throws RtspClientError */
-export async function setUp(connection: RtspConnection, description: RtspDescription): Promise<RtspSetup> {
+export async function setUp(
+  connection: RtspConnection,
+  description: RtspDescription,
+  { transport, openUdp }: SetUpOptions,
+): Promise<RtspSetup> {
   const channels = new Map<number, ChannelUse>();
   let timeoutSeconds = 60;
-  const setUpTrack = async (track: Track, control: string | null, firstChannel: number) => {
+  const request = async (control: string | null, offer: string): Promise<string | null> => {
     const response = await connection.request({
       method: 'SETUP',
       uri: resolveControlUrl(description.baseUrl, control),
-      headers: [['Transport', `RTP/AVP/TCP;unicast;interleaved=${firstChannel}-${firstChannel + 1}`]],
+      headers: [['Transport', offer]],
     });
-    const agreed = channelsOf(response, firstChannel);
+    const session = firstHeader(response.headers, 'session');
+    if (session !== null) {
+      const parsed = parseSessionHeader(session);
+      timeoutSeconds = parsed.timeoutSeconds;
+      connection.useSession(parsed.id);
+    }
+    return firstHeader(response.headers, 'transport');
+  };
+  const interleave = async (track: Track, control: string | null, firstChannel: number) => {
+    const offer = `RTP/AVP/TCP;unicast;interleaved=${firstChannel}-${firstChannel + 1}`;
+    const agreed = channelsOf(await request(control, offer), firstChannel);
     channels.set(agreed.rtp, { track, isControl: false });
     channels.set(agreed.rtcp, { track, isControl: true });
-    const session = firstHeader(response.headers, 'session');
-    if (session === null) return;
-    const parsed = parseSessionHeader(session);
-    timeoutSeconds = parsed.timeoutSeconds;
-    connection.useSession(parsed.id);
   };
-  await setUpTrack('VIDEO', description.streams.video.control, 0);
+  const sendDatagrams = async (track: Track, control: string | null) => {
+    const udp = await openUdp(track);
+    const answer = await request(
+      control,
+      `RTP/AVP;unicast;client_port=${udp.clientPort}-${udp.clientPort + 1}`,
+    );
+    const agreed = parseDatagramTransport(answer ?? '', udp.clientPort);
+    if (agreed === null) throw transportRefused('RTP over UDP', answer);
+    udp.start(agreed);
+  };
+  const { video, audio } = description.streams;
+  let usesUdp = transport === 'UDP';
+  if (!usesUdp)
+    await interleave('VIDEO', video.control, 0).catch((fault: unknown) => {
+      const mayTryUdp = transport === 'AUTO' && fault instanceof RtspClientError;
+      if (!mayTryUdp || fault.code !== 'TRANSPORT_UNSUPPORTED') throw fault;
+      usesUdp = true;
+    });
+  if (usesUdp) await sendDatagrams('VIDEO', video.control);
   let hasAudio = false;
-  if (description.streams.audio !== null)
-    hasAudio = await setUpTrack('AUDIO', description.streams.audio.control, 2).then(() => true, refusedAudio);
-  connection.limitChannels(Math.max(...channels.keys()));
+  if (audio !== null) {
+    const settingUp = usesUdp ? sendDatagrams('AUDIO', audio.control) : interleave('AUDIO', audio.control, 2);
+    hasAudio = await settingUp.then(() => true, refusedAudio);
+  }
+  connection.limitChannels(Math.max(-1, ...channels.keys()));
   connection.teardownWith(description.aggregateUrl);
   return { channels, hasAudio, timeoutSeconds };
 }
@@ -98,16 +136,19 @@ function refusedAudio(fault: unknown): false {
   throw fault;
 }
 
-function channelsOf(response: RtspResponse, asked: number): { readonly rtp: number; readonly rtcp: number } {
-  const transport = firstHeader(response.headers, 'transport');
+function channelsOf(
+  transport: string | null,
+  asked: number,
+): { readonly rtp: number; readonly rtcp: number } {
   if (transport === null) return { rtp: asked, rtcp: asked + 1 };
   const agreed = parseInterleavedChannels(transport);
   if (agreed !== null) return agreed;
-  throw new RtspClientError(
-    'TRANSPORT_UNSUPPORTED',
-    'UNSUPPORTED_MEDIA',
-    `the camera does not agree to RTP over TCP (it answers ${JSON.stringify(transport)})`,
-  );
+  throw transportRefused('RTP over TCP', transport);
+}
+
+function transportRefused(what: string, answer: string | null): RtspClientError {
+  const words = `the camera does not agree to ${what} (it answers ${JSON.stringify(answer)})`;
+  return new RtspClientError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
 }
 
 /** @throws RtspClientError */

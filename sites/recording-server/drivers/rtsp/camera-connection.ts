@@ -1,14 +1,17 @@
-import { type AssembledStream, StreamAssembler, type Track } from '@holdfast/core';
+import { type AssembledStream, StreamAssembler, type Track, VIDEO_TIMESCALE } from '@holdfast/core';
 import type { RecordingCause } from '@holdfast/schema';
-import type { RtspAuthorisation } from '../rtsp-client/rtsp-authorisation.js';
-import { RtspClientError } from '../rtsp-client/rtsp-client-error.js';
-import { RtspConnection } from '../rtsp-client/rtsp-connection.js';
-import { type ChannelUse, describe, keepAlive, play, setUp } from '../rtsp-client/rtsp-play.js';
-import type { CameraLimits } from './camera-sink.js';
+import type { CameraLimits, CameraTransport } from '../driver.js';
+import type { RtspAuthorisation } from './rtsp-authorisation.js';
+import { RtspClientError } from './rtsp-client-error.js';
+import { RtspConnection } from './rtsp-connection.js';
+import { type ChannelUse, describe, keepAlive, play, type RtspDescription, setUp } from './rtsp-play.js';
+import { UdpTrack } from './udp-track.js';
 
 export interface CameraConnectionOptions {
   readonly address: string;
   readonly authorisation: RtspAuthorisation;
+  readonly transport: CameraTransport;
+  readonly random: () => number;
   readonly tlsAuthorities?: readonly string[] | undefined;
   readonly now: () => number;
   readonly limits: CameraLimits;
@@ -30,18 +33,21 @@ export async function streamOnce(
   try {
     let channels: ReadonlyMap<number, ChannelUse> = new Map();
     const watch = new MediaWatch(options.limits);
+    const take = (use: ChannelUse, bytes: Uint8Array, start: number, end: number, arrivalMs: number) => {
+      if (assembler === null) return;
+      if (use.isControl) assembler.rtcp(use.track, bytes, start, end, arrivalMs);
+      else if (assembler.rtp(use.track, bytes, start, end, arrivalMs)) watch.packet(use.track);
+    };
     await using connection = await RtspConnection.open(
       {
         address: options.address,
         authorisation: options.authorisation,
         tlsAuthorities: options.tlsAuthorities,
+        tunnelled: options.transport === 'HTTP',
         garbage: () => {},
         frame: (channel, bytes, start, end) => {
           const use = channels.get(channel);
-          if (use === undefined || assembler === null) return;
-          const arrivalMs = options.now();
-          if (use.isControl) assembler.rtcp(use.track, bytes, start, end, arrivalMs);
-          else if (assembler.rtp(use.track, bytes, start, end, arrivalMs)) watch.packet(use.track);
+          if (use !== undefined) take(use, bytes, start, end, options.now());
         },
       },
       signal,
@@ -50,7 +56,12 @@ export async function streamOnce(
     signal.addEventListener('abort', aborted, { once: true });
     using _listener = { [Symbol.dispose]: () => signal.removeEventListener('abort', aborted) };
     const description = await describe(connection, options.address);
-    const setup = await setUp(connection, description);
+    using datagrams = new DisposableStack();
+    const setup = await setUp(connection, description, {
+      transport: options.transport,
+      openUdp: async track =>
+        datagrams.use(await openUdpTrack(track, description, connection, options, take)),
+    });
     channels = setup.channels;
     assembler = new StreamAssembler({
       video: description.streams.video,
@@ -58,7 +69,7 @@ export async function streamOnce(
       output: watch.around(options.output),
     });
     await play(connection, description);
-    connection.paceReads();
+    if (channels.size > 0) connection.paceReads();
     using _keepAlive = keepAlive(connection, description, setup.timeoutSeconds);
     using _watch = watch.start(fault => connection.fail(fault));
     throw await connection.lost;
@@ -69,6 +80,32 @@ export async function streamOnce(
   } finally {
     assembler?.end(options.endCause());
   }
+}
+
+function openUdpTrack(
+  track: Track,
+  description: RtspDescription,
+  connection: RtspConnection,
+  { now, random }: CameraConnectionOptions,
+  take: (use: ChannelUse, bytes: Uint8Array, start: number, end: number, arrivalMs: number) => void,
+): Promise<UdpTrack> {
+  const { streams } = description;
+  const guarded = (isControl: boolean) => (bytes: Uint8Array, arrivalMs: number) => {
+    try {
+      take({ track, isControl }, bytes, 0, bytes.length, arrivalMs);
+    } catch (fault) {
+      // As what a frame of the connection throws does: it ends the session as a fault.
+      connection.fail(fault instanceof Error ? fault : new Error(String(fault)));
+    }
+  };
+  return UdpTrack.open({
+    remoteAddress: connection.remoteAddress,
+    clockRate: track === 'VIDEO' ? VIDEO_TIMESCALE : streams.audio!.clockRate,
+    now,
+    random,
+    packet: guarded(false),
+    control: guarded(true),
+  });
 }
 
 class AbortedError extends Error {

@@ -1,14 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { AssembledStream } from '@holdfast/core';
 import { type ConnectionLossCause, RecordingCause } from '@holdfast/schema';
-import { RtspAuthorisation } from '../rtsp-client/rtsp-authorisation.js';
-import { streamOnce } from './camera-connection.js';
 import {
   CAMERA_LIMITS,
   type CameraLimits,
   type CameraSessionOptions,
   type RunCameraSession,
-} from './camera-sink.js';
+} from '../driver.js';
+import { streamOnce } from './camera-connection.js';
+import { RtspAuthorisation } from './rtsp-authorisation.js';
 
 /** A connection that lasted so long was a good one: the next attempt starts from the first back-off again. */
 const STABLE_AFTER_MS = 10_000;
@@ -40,6 +40,8 @@ export const runCameraSession: RunCameraSession = async (options, signal) => {
         address: options.address,
         authorisation,
         tlsAuthorities: options.tlsAuthorities,
+        transport: options.transport ?? 'AUTO',
+        random: options.random,
         now: options.now,
         limits,
         output: outputTo(options, state),

@@ -31,6 +31,11 @@ export class RtspAuthorisation {
     this.#random = options.random;
   }
 
+  /** With the same user name and password, and without what this server has asked for. */
+  ofAnotherServer(): RtspAuthorisation {
+    return new RtspAuthorisation({ credentials: this.#credentials, random: this.#random });
+  }
+
   /** The `Authorization` of a request, `null` as long as the camera has not asked. */
   header(method: string, uri: string): string | null {
     const credentials = this.#credentials;
@@ -56,7 +61,7 @@ export class RtspAuthorisation {
    * Takes the challenge of a 401. `attempt`: how often this request was sent. Returns when it makes sense to send it once more.
    * @throws RtspClientError
    */
-  challenged(response: RtspResponse, attempt: number): void {
+  challenged(response: Pick<RtspResponse, 'headers'>, attempt: number): void {
     const challenge = chooseChallenge(response.headers.get('www-authenticate') ?? []);
     const answered = this.#challenge;
     if (challenge === null)

@@ -62,11 +62,16 @@ export const CAMERA_LIMITS: CameraLimits = {
   refusedBackOffMsMin: 30_000,
 };
 
+/** How media comes: interleaved in RTSP, as datagrams, or tunnelled in HTTP. AUTO: TCP, and UDP where the camera refuses it. */
+export type CameraTransport = 'AUTO' | 'TCP' | 'UDP' | 'HTTP';
+
 export interface CameraSessionOptions {
   /** `rtsp:` or `rtsps:` URL without user name and password. */
   readonly address: string;
   readonly credentials: CameraCredentials | null;
   readonly sink: CameraSink;
+  /** AUTO unless told otherwise. */
+  readonly transport?: CameraTransport;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   /** Uniform in [0, 1): for back-off and client nonces. */

@@ -41,7 +41,8 @@ export function statusError(method: string, status: number, reason: string): Rts
     return new RtspClientError('CREDENTIALS_REFUSED', 'UNAUTHORIZED', answer);
   if (status === 404)
     return new RtspClientError('STATUS', 'NOT_FOUND', `${answer}; check the path of its address`);
-  if (status === 415 || status === 461) return new RtspClientError('STATUS', 'UNSUPPORTED_MEDIA', answer);
+  if (status === 461) return new RtspClientError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', answer);
+  if (status === 415) return new RtspClientError('STATUS', 'UNSUPPORTED_MEDIA', answer);
   return new RtspClientError('STATUS', 'REFUSED', answer);
 }
 

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const script = path.resolve(import.meta.dirname, '../../../../test/cameras/gstreamer-camera.py');
+const script = path.resolve(import.meta.dirname, '../../../../../test/cameras/gstreamer-camera.py');
 const python = '/usr/bin/python3';
 /** Python and GStreamer take half a second to start on an idle machine. */
 const START_TIMEOUT_MS = 20_000;

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Fragment, InitSegment } from '@holdfast/core';
+import { CAMERA_LIMITS, type CameraCredentials, type CameraLimits, type CameraTransport } from '../driver.js';
 import { runCameraSession } from './camera-session.js';
-import { CAMERA_LIMITS, type CameraCredentials, type CameraLimits } from './camera-sink.js';
 
 /** Longer than anything in these tests takes on a loaded machine. */
 const CONDITION_TIMEOUT_MS = 40_000;
@@ -27,11 +27,15 @@ export class RecordedSession implements AsyncDisposable {
     readonly address: string;
     readonly credentials?: CameraCredentials;
     readonly limits?: Partial<CameraLimits>;
+    readonly transport?: CameraTransport;
+    readonly tlsAuthorities?: readonly string[];
   }) {
     this.#ended = runCameraSession(
       {
         address: options.address,
         credentials: options.credentials ?? null,
+        transport: options.transport ?? 'AUTO',
+        tlsAuthorities: options.tlsAuthorities ?? [],
         now: Date.now,
         random: () => 0.01,
         limits: { ...CAMERA_LIMITS, refusedBackOffMsMin: 20, backOffMsFirst: 200, ...options.limits },
