@@ -209,6 +209,7 @@ export {
 } from './media/access-unit.js';
 export { type AudioSpecificConfig, parseAudioSpecificConfig } from './media/audio-specific-config.js';
 export { CLOCK_STEP_MS } from './media/capture-clock.js';
+export { PICTURE_BYTES_MAX } from './media/coded-picture.js';
 export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
 export {
   type Box,
@@ -247,6 +248,7 @@ export {
   type SequenceParameterSet,
 } from './media/h264-parameter-sets.js';
 export { type BrowserCodecs, browserCodecs, hideTrack } from './media/hidden-track.js';
+export { ImageAssembler } from './media/image-assembler.js';
 export { jpegSize } from './media/jpeg-header.js';
 export { keyFrameFragment } from './media/key-frame-fragment.js';
 export {
@@ -257,6 +259,7 @@ export {
   type MediaRequest,
   type MediaSource,
 } from './media/media-source.js';
+export { MultipartImages } from './media/multipart-images.js';
 export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
 export { RtpReception } from './media/rtp-reception.js';
 export { REORDERED_MS_MAX, REORDERED_PACKETS_MAX, RtpReorderBuffer } from './media/rtp-reorder-buffer.js';

@@ -54,6 +54,7 @@ export {
 } from './events/evidence-lock.js';
 export {
   CameraAddress,
+  CameraTransport,
   ConnectionLossCause,
   DeviceDisabled,
   DeviceEnabled,
@@ -61,6 +62,7 @@ export {
   DeviceRecordingEnabled,
   DeviceRenamed,
   DeviceType,
+  DriverName,
   HardwareAdded,
   HardwareConnected,
   type HardwareConnectionEvent,

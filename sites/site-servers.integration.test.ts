@@ -20,6 +20,8 @@ const second = serverOf('Second');
 const cameraOf = (name: string, recordingServer = first.id) => ({
   ...{ hardwareId: v7() as HardwareId, name, address: 'rtsp://127.0.0.1:1/none', recordingServer },
   microphone: true,
+  driver: 'rtsp' as const,
+  transport: 'AUTO' as const,
 });
 
 async function opened(folder: string, change: Partial<SiteServersConfiguration>) {

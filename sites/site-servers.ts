@@ -228,14 +228,15 @@ async function reportDifferences(
 }
 
 function addHardwareOf(camera: CameraConfiguration, sealingPublicKey: string): SiteCommand {
-  const { hardwareId, name, address, userName, password } = camera;
+  const { hardwareId, name, driver, address, transport, userName, password } = camera;
   const microphone = {
     deviceId: newUuid<DeviceId>(),
     type: 'MICROPHONE',
     name: `${name} microphone`,
   } as const;
   return {
-    ...{ kind: 'AddHardware', hardwareId, name, address, recordingServerId: camera.recordingServer },
+    ...{ kind: 'AddHardware', hardwareId, name, driver, address, transport },
+    recordingServerId: camera.recordingServer,
     sealedCredentials:
       userName === undefined
         ? null

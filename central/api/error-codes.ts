@@ -81,6 +81,7 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   EVIDENCE_LOCK_RELEASED: 'The evidence lock was released before.',
   EXPIRY_PAST: 'The lock would expire in the past.',
   SPAN_EMPTY: 'The span of the lock ends before it begins.',
+  ADDRESS_NOT_OF_DRIVER: "The address does not begin as the hardware's driver needs it: rtsp:// or http://.",
   HARDWARE_EXISTS: 'Hardware with this id exists already.',
   HARDWARE_NOT_FOUND: 'No such hardware.',
   HARDWARE_THERE_ALREADY: 'The hardware is on that recording server already.',

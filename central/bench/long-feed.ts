@@ -65,7 +65,12 @@ async function configure(sql: Sql, site: FeedFixture, cameras: readonly FeedCame
     site.event('site', { type: 'SiteEstablished', data }),
     site.event('rs', { type: 'RecordingServerRegistered', data: { recordingServerId, name: 'Recorder' } }),
     ...own.map(({ hardwareId, deviceId }, index) => {
-      const where = { driver: 'rtsp', address: `rtsp://192.0.2.${index}/`, sealedCredentials: null } as const;
+      const where = {
+        driver: 'rtsp',
+        transport: 'AUTO',
+        address: `rtsp://192.0.2.${index}/`,
+        sealedCredentials: null,
+      } as const;
       const devices = [{ deviceId, type: 'CAMERA' as const, name: `Camera ${index}` }];
       const added = { hardwareId, name: `Camera ${index}`, ...where, recordingServerId, devices };
       return site.event(`hardware-${hardwareId}`, { type: 'HardwareAdded', data: added });

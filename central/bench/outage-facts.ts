@@ -47,6 +47,7 @@ export async function addCameras(options: {
     const name = `Camera ${index + 1}`;
     const where = {
       driver: 'rtsp',
+      transport: 'AUTO',
       address: `rtsp://192.0.2.${index + 1}/stream1`,
       sealedCredentials: null,
     } as const;

@@ -195,7 +195,7 @@ function factsOf(command: SiteCommand, keys: SubjectKeys, site: SiteId): readonl
     }
     case 'AddHardware': {
       const { kind: _, ...data } = command;
-      const added = { ...data, driver: 'rtsp' as const };
+      const added = { ...data, driver: 'rtsp' as const, transport: 'AUTO' as const };
       return [{ stream: `hardware-${data.hardwareId}`, event: { type: 'HardwareAdded', data: added } }];
     }
     case 'EraseSubject': {
@@ -232,7 +232,13 @@ export function siteFacts(
         return fixture.event(`hardware-${hardwareId}`, {
           type: 'HardwareAdded',
           data: {
-            ...{ hardwareId, name: camera.name, driver: 'rtsp', address: 'rtsp://10.0.0.1/' },
+            ...{
+              hardwareId,
+              name: camera.name,
+              driver: 'rtsp',
+              address: 'rtsp://10.0.0.1/',
+              transport: 'AUTO',
+            },
             ...{ sealedCredentials: null, recordingServerId },
             devices: [{ deviceId: camera.id, type: 'CAMERA', name: camera.name }],
           },

@@ -119,6 +119,7 @@ test('folds what happened at a site into what a central remembers', async () => 
           hardwareId,
           name: 'Front',
           driver: 'rtsp',
+          transport: 'AUTO',
           address: 'rtsp://10.0.0.1/',
           sealedCredentials: null,
         },

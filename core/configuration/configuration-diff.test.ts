@@ -24,7 +24,14 @@ const [doorCamera, gateCamera] = [idOf<DeviceId>(6), idOf<DeviceId>(7)];
 
 function added(hardwareId: HardwareId, deviceId: DeviceId, name: string): [string, HoldfastEvent] {
   const data = {
-    ...{ hardwareId, name, driver: 'rtsp' as const, address: 'rtsp://10.0.0.1/1', sealedCredentials: null },
+    ...{
+      hardwareId,
+      name,
+      driver: 'rtsp' as const,
+      transport: 'AUTO' as const,
+      address: 'rtsp://10.0.0.1/1',
+      sealedCredentials: null,
+    },
     ...{ recordingServerId: serverA, devices: [{ deviceId, type: 'CAMERA' as const, name }] },
   };
   return [`hardware-${hardwareId}`, { type: 'HardwareAdded', data }];

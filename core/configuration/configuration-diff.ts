@@ -148,10 +148,15 @@ function recordingServerThings(
 function hardwareThings(state: SiteState, id: HardwareId): readonly ConfiguredThing[] {
   const hardware = state.hardware.get(id);
   if (!hardware) return [];
-  const { name, address, recordingServerId, sealedCredentials, devices } = hardware;
+  const { name, driver, address, transport, recordingServerId, sealedCredentials, devices } = hardware;
   const credentials = sealedCredentials === null ? 'none' : 'sealed';
   return [
-    { kind: 'HARDWARE', id, name, settings: { name, address, recordingServerId, credentials } },
+    {
+      kind: 'HARDWARE',
+      id,
+      name,
+      settings: { name, driver, address, transport, recordingServerId, credentials },
+    },
     ...devices.map(device => ({
       kind: 'DEVICE' as const,
       id: device.deviceId as DeviceId,

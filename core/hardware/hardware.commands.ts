@@ -12,6 +12,7 @@ export type HardwareCommand =
   | SiteCommandOf<'ConfigureDevice'>;
 
 export type HardwareRefusal = SiteCommandRefusal<
+  | 'ADDRESS_NOT_OF_DRIVER'
   | 'HARDWARE_EXISTS'
   | 'HARDWARE_NOT_FOUND'
   | 'HARDWARE_THERE_ALREADY'

@@ -1,6 +1,8 @@
 import type {
+  CameraTransport,
   DeviceId,
   DeviceType,
+  DriverName,
   HardwareEvent,
   HardwareId,
   MotionDetection,
@@ -26,7 +28,9 @@ export interface Device {
 export type Hardware = {
   readonly hardwareId: HardwareId;
   readonly name: string;
+  readonly driver: DriverName;
   readonly address: string;
+  readonly transport: CameraTransport;
   readonly sealedCredentials: string | null;
   readonly recordingServerId: RecordingServerId;
   readonly devices: readonly Device[];
@@ -75,13 +79,15 @@ export const hardwareDecider: Decider<Hardware, HardwareCommand, HardwareEvent, 
 };
 
 function added(data: Extract<HardwareEvent, { type: 'HardwareAdded' }>['data']): Hardware {
-  const { hardwareId, name, address, sealedCredentials, recordingServerId } = data;
+  const { hardwareId, name, driver, address, transport, sealedCredentials, recordingServerId } = data;
   const devices = data.devices.map(device => ({
     ...device,
     ...{ enabled: true, recordingEnabled: true },
     ...{ recordingPolicy: RECORDING_POLICY, motionDetection: MOTION_DETECTION },
   }));
-  return { hardwareId, name, address, sealedCredentials, recordingServerId, devices };
+  return {
+    ...{ hardwareId, name, driver, address, transport, sealedCredentials, recordingServerId, devices },
+  };
 }
 
 function withDevice(hardware: NonNullable<Hardware>, deviceId: DeviceId, change: Partial<Device>): Hardware {
@@ -107,7 +113,15 @@ function add(
   if (takenDeviceIds.length > 0) {
     return refuse({ code: 'DEVICE_EXISTS', message: `device ${takenDeviceIds.join(', ')} exists already` });
   }
-  return accept({ type: 'HardwareAdded', data: { ...data, driver: 'rtsp' } });
+  const { driver = 'rtsp', transport = 'AUTO' } = data;
+  const scheme = driver === 'rtsp' ? 'rtsp' : 'http';
+  if (!data.address.startsWith(scheme)) {
+    return refuse({
+      code: 'ADDRESS_NOT_OF_DRIVER',
+      message: `the driver ${driver} needs an address that begins with ${scheme}:// or ${scheme}s://, not ${data.address}`,
+    });
+  }
+  return accept({ type: 'HardwareAdded', data: { ...data, driver, transport } });
 }
 
 function move(

@@ -15,7 +15,7 @@ const data = {
   ...{ recordingServerId: first, devices: [{ deviceId, type: 'CAMERA' as const, name: 'Entrance' }] },
 };
 const add: HardwareCommand = { kind: 'AddHardware', ...data, recordingServerKnown: true, takenDeviceIds: [] };
-const added: HardwareEvent = { type: 'HardwareAdded', data: { ...data, driver: 'rtsp' } };
+const added: HardwareEvent = { type: 'HardwareAdded', data: { ...data, driver: 'rtsp', transport: 'AUTO' } };
 const moved: HardwareEvent = {
   type: 'HardwareMoved',
   data: { hardwareId, fromRecordingServerId: first, toRecordingServerId: second },
@@ -37,6 +37,22 @@ test('hardware is added to a known recording server, once', () => {
   given(hardwareDecider)
     .when({ ...add, takenDeviceIds: [deviceId] })
     .thenRefused('DEVICE_EXISTS');
+});
+
+test('an address is of the kind that its driver needs', () => {
+  const mjpeg = { ...add, driver: 'mjpeg', address: 'http://10.0.0.7/video.mjpg' } as const;
+  given(hardwareDecider)
+    .when({ ...mjpeg, transport: 'UDP' })
+    .then({
+      type: 'HardwareAdded',
+      data: { ...data, driver: 'mjpeg', address: mjpeg.address, transport: 'UDP' },
+    });
+  given(hardwareDecider)
+    .when({ ...mjpeg, address: add.address })
+    .thenRefused('ADDRESS_NOT_OF_DRIVER');
+  given(hardwareDecider)
+    .when({ ...add, address: mjpeg.address })
+    .thenRefused('ADDRESS_NOT_OF_DRIVER');
 });
 
 test('hardware moves to another recording server and back', () => {

@@ -11,7 +11,7 @@ import {
 } from '../ids.js';
 import { AlarmPriority } from './alarm.js';
 import { defineEvent, type EventOf, Name, raised, Text, UnixMs } from './event-definition.js';
-import { CameraAddress, HardwareDevice } from './hardware.js';
+import { CameraAddress, CameraTransport, DriverName, HardwareDevice } from './hardware.js';
 import { personal, Subject } from './personal.js';
 import { MotionDetection, RecordingPolicy } from './recording-policy.js';
 
@@ -25,6 +25,9 @@ const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<strin
       kind: z.literal('AddHardware'),
       hardwareId: HardwareId,
       name: Name,
+      /** `rtsp` and `AUTO` unless told otherwise. */
+      driver: DriverName.optional(),
+      transport: CameraTransport.optional(),
       address: CameraAddress,
       sealedCredentials: z.base64().nullable(),
       recordingServerId: RecordingServerId,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, HardwareId, RecordingServerId } from '../ids.js';
-import { defineEvent, type EventOf, Name, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, Name, raised, UnixMs } from './event-definition.js';
 import { DeviceRecordingPolicySet, MotionDetectionConfigured } from './recording-policy.js';
 
 export const DeviceType = z.enum(['CAMERA', 'MICROPHONE', 'SPEAKER', 'METADATA', 'INPUT', 'OUTPUT']);
@@ -8,11 +8,30 @@ export type DeviceType = z.infer<typeof DeviceType>;
 
 export const HardwareDevice = z.object({ deviceId: DeviceId, type: DeviceType, name: Name });
 
-/** An `rtsp:` or `rtsps:` URL without user name and password. */
+/** How a camera is spoken to. `mjpeg`: pictures over HTTP. */
+export const DriverName = z.enum(['rtsp', 'mjpeg']);
+export type DriverName = z.infer<typeof DriverName>;
+
+/** A URL without user name and password: `rtsp:` or `rtsps:` for the driver rtsp, else `http:` or `https:`. */
 export const CameraAddress = z
   .string()
   .max(2000)
-  .regex(/^rtsps?:\/\/[^@\s]+$/, 'expected rtsp://host[:port]/path without user name and password');
+  .regex(
+    /^(?:rtsps?|https?):\/\/[^@\s]+$/,
+    'expected rtsp://host[:port]/path or http://host[:port]/path without user name and password',
+  );
+
+/** How media comes: interleaved in RTSP, as datagrams, or tunnelled in HTTP. AUTO: TCP, and UDP where the camera refuses it. */
+export const CameraTransport = z.enum(['AUTO', 'TCP', 'UDP', 'HTTP']);
+export type CameraTransport = z.infer<typeof CameraTransport>;
+
+const added = {
+  hardwareId: HardwareId,
+  name: Name,
+  sealedCredentials: z.base64().nullable(),
+  recordingServerId: RecordingServerId,
+  devices: z.array(HardwareDevice).min(1).max(64),
+};
 
 /**
  * Stream of the configuration events of this file: `hardware-<id>`; a device's settings live with its hardware.
@@ -20,16 +39,21 @@ export const CameraAddress = z
  */
 export const HardwareAdded = defineEvent(
   'HardwareAdded',
-  1,
-  z.object({
-    hardwareId: HardwareId,
-    name: Name,
-    driver: z.enum(['rtsp']),
-    address: CameraAddress,
-    sealedCredentials: z.base64().nullable(),
-    recordingServerId: RecordingServerId,
-    devices: z.array(HardwareDevice).min(1).max(64),
-  }),
+  2,
+  z.object({ ...added, driver: DriverName, address: CameraAddress, transport: CameraTransport }),
+  [
+    raised(
+      z.object({
+        ...added,
+        driver: z.enum(['rtsp']),
+        address: z
+          .string()
+          .max(2000)
+          .regex(/^rtsps?:\/\/[^@\s]+$/),
+      }),
+      data => ({ ...data, transport: 'AUTO' }),
+    ),
+  ],
 );
 
 export const HardwareRemoved = defineEvent('HardwareRemoved', 1, z.object({ hardwareId: HardwareId }));

@@ -1,5 +1,11 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
-import { DeviceTypeEnum, HardwareConnectionStateEnum, type ValueOf } from './enumerations.js';
+import {
+  CameraTransportEnum,
+  DeviceTypeEnum,
+  DriverEnum,
+  HardwareConnectionStateEnum,
+  type ValueOf,
+} from './enumerations.js';
 import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 
@@ -48,8 +54,15 @@ export const DeviceConnection = connectionOf('Device', Device);
 export class CameraInput {
   @Field(() => String)
   name!: string;
-  @Field(() => String, { description: 'rtsp://host[:port]/path, without user name and password.' })
+  @Field(() => DriverEnum, { nullable: true, description: 'RTSP when left out.' })
+  driver?: ValueOf<typeof DriverEnum> | null;
+  @Field(() => String, {
+    description:
+      'rtsp://host[:port]/path, or http://host[:port]/path for the driver MJPEG; without user name and password.',
+  })
   address!: string;
+  @Field(() => CameraTransportEnum, { nullable: true, description: 'AUTO when left out.' })
+  transport?: ValueOf<typeof CameraTransportEnum> | null;
   @Field(() => String, { nullable: true })
   userName?: string | null;
   @Field(() => String, { nullable: true })

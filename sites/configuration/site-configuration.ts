@@ -1,5 +1,13 @@
 import { RETENTION_LIMITS } from '@holdfast/core';
-import { CameraAddress, HardwareId, Name, RecordingServerId, SiteId } from '@holdfast/schema';
+import {
+  CameraAddress,
+  CameraTransport,
+  DriverName,
+  HardwareId,
+  Name,
+  RecordingServerId,
+  SiteId,
+} from '@holdfast/schema';
 import { z } from 'zod';
 import { KurrentConnectionString, KurrentServerConfiguration } from './kurrent-configuration.js';
 
@@ -35,7 +43,9 @@ export const RecordingServerConfiguration = z.strictObject({
 export const CameraConfiguration = z.strictObject({
   hardwareId: HardwareId,
   name: Name,
+  driver: DriverName.default('rtsp'),
   address: CameraAddress,
+  transport: CameraTransport.default('AUTO'),
   userName: z.string().optional(),
   password: z.string().optional(),
   recordingServer: RecordingServerId,

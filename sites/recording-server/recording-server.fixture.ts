@@ -64,6 +64,7 @@ export const addHardware = (log: SqliteSiteLog, address: string) =>
       hardwareId,
       name: 'Entrance',
       driver: 'rtsp',
+      transport: 'AUTO',
       address,
       sealedCredentials: null,
       recordingServerId: serverA,

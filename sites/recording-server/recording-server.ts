@@ -30,7 +30,6 @@ import {
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { CameraCredentials, RunCameraSession } from './drivers/driver.js';
-import { runCameraSession } from './drivers/rtsp/camera-session.js';
 import {
   type MediaDamage,
   type MediaDatabase,
@@ -140,7 +139,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       database,
       view: this.#view,
       report: (stream, event) => this.#report(stream, event),
-      runCameraSession: options.runCameraSession ?? runCameraSession,
     });
     const reading = (): ClockReading => ({ wallMs: options.now(), monotonicMs: options.monotonicMs() });
     this.#retentionClock = new KeptRetentionClock({

@@ -1,4 +1,4 @@
-import { type DeviceId, HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
+import { type DeviceId, type DriverName, HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
 import { CameraInput, Hardware, HardwarePayload, RecordingServer } from '@holdfast/schema/graphql';
 import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from 'type-graphql';
 import type { ApiContext } from '../api-context.js';
@@ -40,11 +40,16 @@ export class HardwareResolver {
     const hardwareId = this.#ports.newId() as HardwareId;
     const deviceId = this.#ports.newId() as DeviceId;
     const { name, address } = camera;
+    const driver = (camera.driver ?? 'RTSP').toLowerCase() as DriverName;
+    const transport = camera.transport ?? 'AUTO';
     const sealedCredentials = await this.#seal(siteId, camera);
     const devices = [{ deviceId, type: 'CAMERA' as const, name }];
     const command = await this.#commands.send(
       siteId,
-      { kind: 'AddHardware', hardwareId, name, address, sealedCredentials, recordingServerId, devices },
+      {
+        ...{ kind: 'AddHardware', hardwareId, name, driver, address, transport },
+        ...{ sealedCredentials, recordingServerId, devices },
+      },
       context,
     );
     return { command, hardware: await context.load.hardware.load(hardwareId) };

@@ -1,5 +1,5 @@
 import type { Fragment, InitSegment } from '@holdfast/core';
-import type { ConnectionLossCause, RecordingCause } from '@holdfast/schema';
+import type { CameraTransport, ConnectionLossCause, DriverName, RecordingCause } from '@holdfast/schema';
 
 /**
  * Where one camera's session puts what it receives. Calls are synchronous, never overlap, and come in this order:
@@ -62,11 +62,8 @@ export const CAMERA_LIMITS: CameraLimits = {
   refusedBackOffMsMin: 30_000,
 };
 
-/** How media comes: interleaved in RTSP, as datagrams, or tunnelled in HTTP. AUTO: TCP, and UDP where the camera refuses it. */
-export type CameraTransport = 'AUTO' | 'TCP' | 'UDP' | 'HTTP';
-
 export interface CameraSessionOptions {
-  /** `rtsp:` or `rtsps:` URL without user name and password. */
+  /** URL of a scheme of the driver, without user name and password. */
   readonly address: string;
   readonly credentials: CameraCredentials | null;
   readonly sink: CameraSink;
@@ -76,7 +73,7 @@ export interface CameraSessionOptions {
   readonly now: () => number;
   /** Uniform in [0, 1): for back-off and client nonces. */
   readonly random: () => number;
-  /** For `rtsps:`. Cameras nearly always carry self-signed certificates, so the default accepts any. */
+  /** For TLS. Cameras nearly always carry self-signed certificates, so the default accepts any. */
   readonly tlsAuthorities?: readonly string[];
   /** Those of `CAMERA_LIMITS` unless told otherwise. */
   readonly limits?: CameraLimits;
@@ -88,3 +85,22 @@ export interface CameraSessionOptions {
  * (`controller.abort('RECORDING_DISABLED')`), else `SERVER_STOPPED`.
  */
 export type RunCameraSession = (options: CameraSessionOptions, signal: AbortSignal) => Promise<void>;
+
+/** Speaks to one kind of cameras. Every driver keeps what `CameraSink` promises: see the conformance suite. */
+export interface Driver {
+  readonly name: DriverName;
+  readonly capabilities: DriverCapabilities;
+  readonly run: RunCameraSession;
+}
+
+export interface DriverCapabilities {
+  readonly sound: boolean;
+  /** It heeds the hardware's `transport`. */
+  readonly transports: boolean;
+}
+
+/** Why a connection came to nothing or was lost: `message` is one sentence for a person. */
+export interface CameraLoss {
+  readonly lossCause: ConnectionLossCause;
+  readonly message: string;
+}

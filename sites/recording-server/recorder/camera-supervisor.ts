@@ -3,6 +3,7 @@ import { type Hardware, heeds, type TriggerChange } from '@holdfast/core';
 import type { DeviceId, HardwareId, RecordingCause, RecordingPolicy } from '@holdfast/schema';
 import { LiveFanOut } from '../camera/live-fan-out.js';
 import type { CameraCredentials, RunCameraSession } from '../drivers/driver.js';
+import { driverOf } from '../drivers/driver-registry.js';
 import { CameraRecorder, type CameraRecorderOptions } from './camera-recorder.js';
 import { recordingDeviceOf, type SiteView } from './site-view.js';
 import { manualTrigger } from './trigger-events.js';
@@ -17,7 +18,8 @@ export type CameraSupervisorOptions = Pick<
   readonly view: SiteView;
   readonly random: () => number;
   readonly openCredentials: (sealed: string) => CameraCredentials;
-  readonly runCameraSession: RunCameraSession;
+  /** Other than that of the hardware's driver for tests only. */
+  readonly runCameraSession?: RunCameraSession | undefined;
 };
 
 interface RunningCamera {
@@ -117,7 +119,8 @@ export class CameraSupervisor {
     if (!hardware || hardware.recordingServerId !== this.#options.recordingServerId) return null;
     const device = recordingDeviceOf(hardware);
     if (!device.enabled) return null;
-    return JSON.stringify([hardware.address, hardware.sealedCredentials, device.deviceId]);
+    const { driver, address, transport, sealedCredentials } = hardware;
+    return JSON.stringify([driver, address, transport, sealedCredentials, device.deviceId]);
   }
 
   #endCause(hardware: Hardware): RecordingCause {
@@ -165,14 +168,13 @@ export class CameraSupervisor {
     recorder: CameraRecorder,
     signal: AbortSignal,
   ): Promise<void> {
-    const { now, random, logger, runCameraSession } = this.#options;
+    const { now, random, logger } = this.#options;
+    const runCameraSession = this.#options.runCameraSession ?? driverOf(hardware.driver).run;
+    const { address, transport } = hardware;
     const credentials = this.#openCredentials(hardware, recorder);
     while (!signal.aborted && credentials !== 'UNREADABLE') {
       try {
-        await runCameraSession(
-          { address: hardware.address, credentials, sink: recorder, now, random },
-          signal,
-        );
+        await runCameraSession({ address, transport, credentials, sink: recorder, now, random }, signal);
       } catch (error) {
         if (signal.aborted) break;
         logger.error({ err: error, hardwareId: hardware.hardwareId }, 'a camera session failed by a fault');

@@ -216,7 +216,13 @@ test('a related device of other hardware is recorded along', async () => {
   await say(log, `hardware-${other.hardwareId}`, {
     type: 'HardwareAdded',
     data: {
-      ...{ hardwareId: other.hardwareId, name: 'Yard', driver: 'rtsp', address: 'rtsp://127.0.0.1:2/none' },
+      ...{
+        hardwareId: other.hardwareId,
+        name: 'Yard',
+        driver: 'rtsp',
+        transport: 'AUTO',
+        address: 'rtsp://127.0.0.1:2/none',
+      },
       ...{ sealedCredentials: null, recordingServerId: serverA },
       devices: [{ deviceId: other.deviceId, type: 'CAMERA', name: 'Yard' }],
     },

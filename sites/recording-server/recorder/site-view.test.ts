@@ -35,7 +35,14 @@ const facts = () => ({ id: v7() as EventId, actor: 'user:a', occurredAtMs: 1, cl
 const added: HoldfastEvent = {
   type: 'HardwareAdded',
   data: {
-    ...{ hardwareId, name: 'Door', driver: 'rtsp', address: 'rtsp://10.0.0.1/1', sealedCredentials: null },
+    ...{
+      hardwareId,
+      name: 'Door',
+      driver: 'rtsp',
+      transport: 'AUTO',
+      address: 'rtsp://10.0.0.1/1',
+      sealedCredentials: null,
+    },
     ...{ recordingServerId, devices: [{ deviceId, type: 'CAMERA', name: 'Door' }] },
   },
 };

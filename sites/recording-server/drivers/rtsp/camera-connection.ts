@@ -1,6 +1,7 @@
 import { type AssembledStream, StreamAssembler, type Track, VIDEO_TIMESCALE } from '@holdfast/core';
-import type { RecordingCause } from '@holdfast/schema';
-import type { CameraLimits, CameraTransport } from '../driver.js';
+import type { CameraTransport, RecordingCause } from '@holdfast/schema';
+import type { CameraLimits } from '../driver.js';
+import { MediaWatch } from '../media-watch.js';
 import type { RtspAuthorisation } from './rtsp-authorisation.js';
 import { RtspClientError } from './rtsp-client-error.js';
 import { RtspConnection } from './rtsp-connection.js';
@@ -111,63 +112,4 @@ function openUdpTrack(
 class AbortedError extends Error {
   override readonly name = 'AbortedError';
   readonly code = 'ABORTED';
-}
-
-/** Notices a camera that holds the connection and sends nothing, or nothing that could be recorded. */
-class MediaWatch {
-  readonly #limits: CameraLimits;
-  #lastPacketAt = performance.now();
-  #lastPictureAt = performance.now();
-
-  constructor(limits: CameraLimits) {
-    this.#limits = limits;
-  }
-
-  packet(track: Track): void {
-    if (track === 'VIDEO') this.#lastPacketAt = performance.now();
-  }
-
-  around(output: AssembledStream): AssembledStream {
-    return {
-      format: init => output.format(init),
-      liveFragment: fragment => {
-        this.#lastPictureAt = performance.now();
-        output.liveFragment(fragment);
-      },
-      recordedFragment: fragment => output.recordedFragment(fragment),
-      runEnded: (cause, atMs) => output.runEnded(cause, atMs),
-      accessUnitsLost: count => output.accessUnitsLost(count),
-    };
-  }
-
-  start(fail: (fault: RtspClientError) => void): Disposable {
-    this.#lastPacketAt = performance.now();
-    this.#lastPictureAt = performance.now();
-    const { noMediaMs, noPictureMs } = this.#limits;
-    let timer: NodeJS.Timeout;
-    const check = () => {
-      const now = performance.now();
-      const packetLeftMs = this.#lastPacketAt + noMediaMs - now;
-      const pictureLeftMs = this.#lastPictureAt + noPictureMs - now;
-      if (packetLeftMs <= 0)
-        fail(
-          new RtspClientError(
-            'NO_MEDIA',
-            'NO_MEDIA',
-            `the camera is connected and has sent no video for ${noMediaMs / 1000} s`,
-          ),
-        );
-      else if (pictureLeftMs <= 0)
-        fail(
-          new RtspClientError(
-            'NO_PICTURE',
-            'NO_MEDIA',
-            `the camera sends video, and for ${noPictureMs / 1000} s no picture that can be recorded (key frame with parameter sets)`,
-          ),
-        );
-      else timer = setTimeout(check, Math.max(50, Math.min(packetLeftMs, pictureLeftMs)));
-    };
-    timer = setTimeout(check, Math.min(noMediaMs, noPictureMs));
-    return { [Symbol.dispose]: () => clearTimeout(timer) };
-  }
 }

@@ -1,87 +1,13 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import type { AssembledStream } from '@holdfast/core';
-import { type ConnectionLossCause, RecordingCause } from '@holdfast/schema';
-import {
-  CAMERA_LIMITS,
-  type CameraLimits,
-  type CameraSessionOptions,
-  type RunCameraSession,
-} from '../driver.js';
+import type { RunCameraSession } from '../driver.js';
+import { keepConnected } from '../keep-connected.js';
 import { streamOnce } from './camera-connection.js';
 import { RtspAuthorisation } from './rtsp-authorisation.js';
 
-/** A connection that lasted so long was a good one: the next attempt starts from the first back-off again. */
-const STABLE_AFTER_MS = 10_000;
-
-/** Full jitter (uniform between nothing and the bound), so that cameras lost together do not return together. */
-export function backOffMs(
-  failure: { readonly count: number; readonly cause: ConnectionLossCause },
-  limits: CameraLimits,
-  random: number,
-): number {
-  if (failure.cause === 'UNAUTHORIZED')
-    return (
-      limits.refusedBackOffMsMin + random * Math.max(0, limits.backOffMsMax - limits.refusedBackOffMsMin)
-    );
-  return random * Math.min(limits.backOffMsMax, limits.backOffMsFirst * 2 ** Math.min(failure.count, 16));
-}
-
 /** See `RunCameraSession` and `CameraSink` for what is promised. */
-export const runCameraSession: RunCameraSession = async (options, signal) => {
+export const runCameraSession: RunCameraSession = (options, signal) => {
   const authorisation = new RtspAuthorisation(options);
-  const limits = options.limits ?? CAMERA_LIMITS;
-  let failureCount = 0;
-  let reportedCause: ConnectionLossCause | null = null;
-  while (!signal.aborted) {
-    const state = { connected: false };
-    const beganAt = performance.now();
-    const loss = await streamOnce(
-      {
-        address: options.address,
-        authorisation,
-        tlsAuthorities: options.tlsAuthorities,
-        transport: options.transport ?? 'AUTO',
-        random: options.random,
-        now: options.now,
-        limits,
-        output: outputTo(options, state),
-        endCause: () => endCauseOf(signal),
-      },
-      signal,
-    );
-    if (loss === null) return;
-    if (state.connected || loss.lossCause !== reportedCause) {
-      reportedCause = loss.lossCause;
-      options.sink.connectionLost(loss.lossCause, loss.message.slice(0, 1000), options.now());
-    }
-    const stable = state.connected && performance.now() - beganAt >= STABLE_AFTER_MS;
-    const failure = { count: stable ? 0 : failureCount, cause: loss.lossCause };
-    const waitMs = backOffMs(failure, limits, options.random());
-    failureCount = stable ? 1 : failureCount + 1;
-    // An abort ends the wait, and with it the loop.
-    await wait(waitMs, undefined, { signal }).catch(() => {});
-  }
+  const { address, tlsAuthorities, transport = 'AUTO', now, random } = options;
+  return keepConnected(options, signal, attempt =>
+    streamOnce({ address, authorisation, tlsAuthorities, transport, now, random, ...attempt }, signal),
+  );
 };
-
-function endCauseOf(signal: AbortSignal): RecordingCause {
-  if (!signal.aborted) return 'CAMERA_DISCONNECTED';
-  const given = RecordingCause.safeParse(signal.reason);
-  return given.success ? given.data : 'SERVER_STOPPED';
-}
-
-function outputTo(options: CameraSessionOptions, state: { connected: boolean }): AssembledStream {
-  const { sink, now } = options;
-  return {
-    format: init => {
-      if (!state.connected) {
-        state.connected = true;
-        sink.connected(now());
-      }
-      sink.format(init);
-    },
-    liveFragment: fragment => sink.liveFragment(fragment),
-    recordedFragment: fragment => sink.recordedFragment(fragment),
-    runEnded: (cause, atMs) => sink.runEnded(cause, atMs),
-    accessUnitsLost: count => sink.accessUnitsLost(count, now()),
-  };
-}

@@ -1,6 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Fragment, InitSegment } from '@holdfast/core';
-import { CAMERA_LIMITS, type CameraCredentials, type CameraLimits, type CameraTransport } from '../driver.js';
+import type { CameraTransport } from '@holdfast/schema';
+import {
+  CAMERA_LIMITS,
+  type CameraCredentials,
+  type CameraLimits,
+  type RunCameraSession,
+} from '../driver.js';
 import { runCameraSession } from './camera-session.js';
 
 /** Longer than anything in these tests takes on a loaded machine. */
@@ -25,12 +31,15 @@ export class RecordedSession implements AsyncDisposable {
 
   constructor(options: {
     readonly address: string;
+    /** Of the driver; that of RTSP unless told otherwise. */
+    readonly run?: RunCameraSession;
     readonly credentials?: CameraCredentials;
     readonly limits?: Partial<CameraLimits>;
     readonly transport?: CameraTransport;
     readonly tlsAuthorities?: readonly string[];
   }) {
-    this.#ended = runCameraSession(
+    const run = options.run ?? runCameraSession;
+    this.#ended = run(
       {
         address: options.address,
         credentials: options.credentials ?? null,

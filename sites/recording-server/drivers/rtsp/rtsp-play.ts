@@ -9,7 +9,7 @@ import {
   selectStreams,
   type Track,
 } from '@holdfast/core';
-import type { CameraTransport } from '../driver.js';
+import type { CameraTransport } from '@holdfast/schema';
 import { RtspClientError } from './rtsp-client-error.js';
 import type { RtspConnection } from './rtsp-connection.js';
 import type { UdpTrack } from './udp-track.js';

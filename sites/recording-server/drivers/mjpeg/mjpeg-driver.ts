@@ -1,0 +1,19 @@
+import type { Driver, RunCameraSession } from '../driver.js';
+import { keepConnected } from '../keep-connected.js';
+import { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
+import { streamPicturesOnce } from './picture-stream.js';
+
+const run: RunCameraSession = (options, signal) => {
+  const authorisation = new RtspAuthorisation(options);
+  const { address, tlsAuthorities, now } = options;
+  return keepConnected(options, signal, attempt =>
+    streamPicturesOnce({ address, authorisation, tlsAuthorities, now, ...attempt }, signal),
+  );
+};
+
+/** Any camera that sends JPEG pictures over HTTP: one behind the other in an answer that never ends, or one for each request. */
+export const mjpegDriver: Driver = {
+  name: 'mjpeg',
+  capabilities: { sound: false, transports: false },
+  run,
+};
