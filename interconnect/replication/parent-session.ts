@@ -43,6 +43,8 @@ import { WishServer } from './wish-server.js';
 const HELLO_TIMEOUT_MS = 10_000;
 /** Logs that one child may relay: a region with as many sites is cut into two. */
 const RELAYED_LOGS_MAX = 10_000;
+/** Far longer than to compare histories or to answer: the question, or the wishes that answered it, must be lost. */
+const UNASKED_BEATS_MAX = 30;
 
 /** What the sessions of one service share. */
 export interface SessionSurroundings {
@@ -103,6 +105,7 @@ export class ParentSession {
   /** Of the child's own log, as the intake held it when the session began. */
   #held: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
   #wishes: WishServer | null = null;
+  #unaskedBeats = 0;
   #isConnecting = false;
   #silentBeats = 0;
   #openPings = 0;
@@ -319,6 +322,12 @@ export class ParentSession {
     if (this.#silentBeats > HEARTBEATS_MISSED_MAX) {
       const silentMs = HEARTBEATS_MISSED_MAX * this.#around.heartbeatMs;
       this.end('HEARTBEAT_MISSED', `no sign of life for ${silentMs} ms`);
+      return;
+    }
+    this.#unaskedBeats = this.#wishes === null || this.#wishes.isAsked ? 0 : this.#unaskedBeats + 1;
+    if (this.#unaskedBeats > UNASKED_BEATS_MAX) {
+      const unaskedMs = UNASKED_BEATS_MAX * this.#around.heartbeatMs;
+      this.end('PROTOCOL_ERROR', `has not asked for wishes for ${unaskedMs} ms`);
       return;
     }
     this.#openPings += 1;

@@ -6,8 +6,10 @@ const test = suite('simulated federation');
 
 /** How many histories each run of the tests looks at; more with HOLDFAST_SIMULATION_SCHEDULES. */
 const SCHEDULES_DEFAULT = 150;
-const scheduleCount = Number(process.env.HOLDFAST_SIMULATION_SCHEDULES ?? SCHEDULES_DEFAULT);
-const firstSeed = Number(process.env.HOLDFAST_SIMULATION_SEED ?? 1);
+/** The seed of a failed run is looked at alone, unless more from it on are asked for. */
+const { HOLDFAST_SIMULATION_SCHEDULES: wanted, HOLDFAST_SIMULATION_SEED: seed } = process.env;
+const count = Number(wanted ?? (seed === undefined ? SCHEDULES_DEFAULT : 1));
+const firstSeed = Number(seed ?? 1);
 
 test('the same seed gives the same history, another seed another one', async () => {
   const first = await runSchedule(firstSeed);
@@ -16,7 +18,6 @@ test('the same seed gives the same history, another seed another one', async () 
 });
 
 test('whatever fails, every acknowledged event arrives once, in order and unaltered at every hop', async () => {
-  const count = process.env.HOLDFAST_SIMULATION_SEED === undefined ? scheduleCount : 1;
   const beganMs = performance.now();
   const total = { steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, frameFaults: 0 };
   for (let index = 0; index < count; index += 1) {
@@ -31,7 +32,7 @@ test('whatever fails, every acknowledged event arrives once, in order and unalte
   const perMinute = Math.round((count / (performance.now() - beganMs)) * 60_000);
   console.log(`${count} schedules (${perMinute} a minute): ${JSON.stringify(total)}`);
   // A world in which nothing happens proves nothing.
-  assert.ok(total.events > count * 50 && total.kills > count && total.cuts > count);
+  assert.ok(count < 20 || (total.events > count * 50 && total.kills > count && total.cuts > count));
   assert.ok(count < 20 || total.restores > count / 10);
 });
 
