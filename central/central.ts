@@ -291,10 +291,7 @@ async function openLinks(
     ...{ now: Date.now, random: Math.random, newId, actor: `site:${servers.siteId}`, logger },
     sourceOf: of => channels.mediaSourceOf(of),
     attached: () => channels.attached(),
-    linkState: site => {
-      const view = links.view(site);
-      return { state: facts.linkState(site, view), sinceMs: view.sinceMs ?? 0 };
-    },
+    linkState: site => facts.link(site, links.view(site)),
     budgetOf: () => DEFAULT_RETRIEVAL_BUDGET,
   });
   channels.onAttached(() => retrievals.replanSoon());
@@ -362,7 +359,7 @@ function openHttp(
   readiness: { readonly isShown: boolean },
 ): Promise<CentralHttp> {
   const { configuration, baseDirectory, logger } = options;
-  const { sql, servers, links, answers, retrievals, channels, retrieved, dataDirectory } = parts;
+  const { sql, servers, links, facts, answers, retrievals, channels, retrieved, dataDirectory } = parts;
   const { siteId: ownSite, log, management, recordingServers, subjectKeys: personal } = servers;
   const { emulatedLinks } = configuration;
   return createCentralHttp({
@@ -379,7 +376,9 @@ function openHttp(
       links: {
         view: site => {
           const view = links.view(site);
-          return view.sinceMs === null ? null : { ...view, sinceMs: view.sinceMs };
+          return view.sinceMs === null
+            ? null
+            : { ...view, sinceMs: view.sinceMs, facts: facts.link(site, view) };
         },
       },
       linkControl: emulatedLinks

@@ -47,6 +47,8 @@ export interface LinkView {
   readonly state: LinkState;
   /** When it came up, or since when nothing is known; null when it was never up. */
   readonly sinceMs: number | null;
+  /** The link as the timeline takes it: up only when all that the child said it has is folded, in every projection that it is made of. */
+  readonly facts: { readonly state: LinkState; readonly sinceMs: number };
   /** Position up to which the child said its log reaches. Null while it is not known. */
   readonly headPosition: number | null;
   readonly roundTripMs: number | null;

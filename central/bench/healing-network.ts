@@ -180,10 +180,7 @@ async function openCentral(parts: {
     ...{ now: Date.now, random: Math.random, newId: newUuid },
     sourceOf: of => channels.mediaSourceOf(of),
     attached: () => channels.attached(),
-    linkState: site => {
-      const view = links.view(site);
-      return { state: facts.linkState(site, view), sinceMs: view.sinceMs ?? 0 };
-    },
+    linkState: site => facts.link(site, links.view(site)),
     budgetOf: () => DEFAULT_RETRIEVAL_BUDGET,
   });
   channels.onAttached(() => retrievals.replanSoon());

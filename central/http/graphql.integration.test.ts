@@ -75,6 +75,30 @@ test('the example of the contract works as written', async () => {
   assert.is(data.timeline[0].spans[0].from, from.toISOString());
 });
 
+test('a timeline claims nothing of a time whose facts are not folded yet, although the link is up', async () => {
+  const knownMs = Date.now() - 60_000;
+  const measured = { headPosition: central.child.position + 5, roundTripMs: 9, clockOffsetMs: 0 };
+  const facts = { state: 'CONNECTING', sinceMs: knownMs } as const;
+  central.site.links.set(central.child.site, { state: 'UP', sinceMs: knownMs + 30_000, ...measured, facts });
+  const { data } = await ask(
+    `query ($site: ID!, $devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
+      site(id: $site) { link { state lastPosition headPosition } }
+      timeline(deviceIds: $devices, from: $from, to: $to) { spans { from to state } }
+    }`,
+    {
+      ...{ site: central.child.site, devices: [cameras[0]!.id] },
+      ...{ from: new Date(knownMs - 10_000), to: new Date(knownMs + 40_000) },
+    },
+  );
+  central.site.links.delete(central.child.site);
+  const { state, lastPosition, headPosition } = data.site.link;
+  assert.equal([state, headPosition - lastPosition], ['UP', 5]);
+  assert.equal(data.timeline[0].spans.at(-1), {
+    ...{ from: new Date(knownMs).toISOString(), to: new Date(knownMs + 40_000).toISOString() },
+    state: 'UNKNOWN',
+  });
+});
+
 test('pages forward and backward see every device once, in order', async () => {
   const query = `query ($first: Int, $after: Cursor, $last: Int, $before: Cursor) {
     devices(first: $first, after: $after, last: $last, before: $before) {

@@ -2,31 +2,68 @@ import type { LinkState } from '@holdfast/core';
 import type { LinkView } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
+import { hardwareReadModel } from '../read-models/hardware/hardware.read-model.js';
+import { heldSegmentsReadModel } from '../read-models/recording/held-segments.read-model.js';
+import { recordingsReadModel } from '../read-models/recording/recordings.read-model.js';
+import { recordingServersReadModel } from '../read-models/recording-server/recording-servers.read-model.js';
+import { retrievalsReadModel } from '../read-models/retrieval/retrievals.read-model.js';
+import { linksReadModel } from '../read-models/site/links.read-model.js';
+import { sitesReadModel } from '../read-models/site/sites.read-model.js';
+import { readSiteProgress, type SiteProgress } from '../read-models/site-progress.query.js';
 import type { Wakeup } from '../read-models/wakeup.js';
 
 const LOOK_MS = 2000;
 
+/** Of these the timeline is made, and with it what is retrieved. */
+export const timelineProjections: readonly string[] = [
+  sitesReadModel,
+  linksReadModel,
+  recordingServersReadModel,
+  hardwareReadModel,
+  recordingsReadModel,
+  heldSegmentsReadModel,
+  retrievalsReadModel,
+].map(({ name }) => name);
+
 /**
- * How far the read models have come with each site. What to retrieve is decided on facts: a link counts as up for that
- * purpose only when what the child said it has is folded here.
+ * How far the read models have come with each site. What is said of its recordings, and what to retrieve of them, is decided on
+ * facts: a link counts as up for that purpose only when what the child said it has is folded here.
  */
 export class FactsWatch {
   readonly #sql: Sql;
-  readonly #positions = new Map<SiteId, { readonly epoch: number; readonly position: number }>();
+  readonly #progress = new Map<SiteId, SiteProgress>();
+  /** Since when the link was up in which everything was known already. */
+  readonly #caughtUpSinceMs = new Map<SiteId, number>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
   }
 
   linkState(site: SiteId, view: LinkView): LinkState {
-    if (view.state !== 'UP') return view.state;
-    const known = this.#positions.get(site);
-    // What the child said in an earlier session is too little now.
-    const isMeasured = view.roundTripMs !== null;
-    if (!known || !isMeasured || view.headPosition === null || view.headEpoch !== known.epoch) {
-      return 'CONNECTING';
+    return this.link(site, view).state;
+  }
+
+  /** As the timeline takes it: unless it is up, `sinceMs` is the moment behind which something may be missing here. */
+  link(site: SiteId, view: LinkView): { readonly state: LinkState; readonly sinceMs: number } {
+    const sinceMs = view.sinceMs ?? 0;
+    const known = this.#progress.get(site);
+    const hasAll =
+      known !== undefined &&
+      known.epoch === view.headEpoch &&
+      known.position >= (view.headPosition ?? Infinity);
+    if (view.state !== 'UP') {
+      // A head that the child never said in this life of the process is not missed: the loss was a fact of the log.
+      const isBehind = view.headPosition !== null && !hasAll;
+      return { state: view.state, sinceMs: isBehind ? Math.min(sinceMs, known?.recordedAtMs ?? 0) : sinceMs };
     }
-    return known.position >= view.headPosition ? 'UP' : 'CONNECTING';
+    // What the child said in an earlier session is too little now.
+    if (hasAll && view.roundTripMs !== null) {
+      this.#caughtUpSinceMs.set(site, sinceMs);
+      return { state: 'UP', sinceMs };
+    }
+    const recordedAtMs = known?.recordedAtMs ?? 0;
+    const isMomentary = this.#caughtUpSinceMs.get(site) === sinceMs;
+    return { state: 'CONNECTING', sinceMs: isMomentary ? recordedAtMs : Math.min(sinceMs, recordedAtMs) };
   }
 
   async run(
@@ -40,14 +77,13 @@ export class FactsWatch {
     const { projected, onMoved, onFailure } = options;
     while (!signal.aborted) {
       const seen = projected.count;
-      await this.#look().then(onMoved, onFailure);
+      await this.look().then(onMoved, onFailure);
       await projected.after(seen, LOOK_MS, signal);
     }
   }
 
-  async #look(): Promise<void> {
-    const rows = await this.#sql<{ siteId: SiteId; epoch: number; position: number }[]>`
-      select site_id, epoch, position from site_progress`;
-    for (const { siteId, ...progress } of rows) this.#positions.set(siteId, progress);
+  async look(): Promise<void> {
+    const rows = await readSiteProgress(this.#sql, { projections: timelineProjections, site: null });
+    for (const progress of rows) this.#progress.set(progress.siteId, progress);
   }
 }

@@ -1,6 +1,7 @@
 import type { LogHead } from '@holdfast/core';
 import type { CommandId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
+import { isNothingCatchingUp } from './site-progress.query.js';
 import type { Wakeup } from './wakeup.js';
 
 /** An answer waits no longer than this for the read models; it then shows what they know. */
@@ -41,7 +42,7 @@ export class Freshness {
   async #until(signal: AbortSignal, reached: () => Promise<boolean>): Promise<void> {
     while (!signal.aborted) {
       const seen = this.#projected.count;
-      if (await reached()) return;
+      if ((await reached()) && (await isNothingCatchingUp(this.#sql))) return;
       await this.#projected.after(seen, POLL_MS, signal);
     }
   }

@@ -19,7 +19,10 @@ export interface LinkView {
   readonly roundTripMs: number | null;
   /** The child's clock minus ours. */
   readonly clockOffsetMs: number | null;
-  /** The end of the child's log as it last said: kept when the link is lost, since it stays true as a lower bound. */
+  /**
+   * The end of the child's log as it last said: kept when the link is lost, since it stays true as a lower bound. Null in a new
+   * session until it says more, because an end that is reached long ago would pass for the present one.
+   */
   readonly headEpoch: number | null;
   readonly headPosition: number | null;
   readonly headRoot: Uint8Array | null;
@@ -133,15 +136,16 @@ class LogLinkKeeper implements LinkKeeper {
     const { value, context } = link?.snapshot ?? initialLink();
     const measurement = link?.measurement ?? null;
     const live = value === 'UP' && link?.isMeasured === true ? measurement : null;
+    const said = value === 'UP' ? live : measurement;
     return {
       state: value as LinkMachineState,
       sinceMs: context.sinceMs,
       cause: context.cause,
       roundTripMs: live?.roundTripMs ?? null,
       clockOffsetMs: live?.clockOffsetMs ?? null,
-      headEpoch: measurement?.epoch ?? null,
-      headPosition: measurement?.headPosition ?? null,
-      headRoot: measurement?.headRoot ?? null,
+      headEpoch: said?.epoch ?? null,
+      headPosition: said?.headPosition ?? null,
+      headRoot: said?.headRoot ?? null,
     };
   }
 

@@ -12,6 +12,13 @@ import type { BatchFrame, EpochHead } from './replication-frame.js';
 const test = suite('acceptance');
 const site = newSiteId();
 
+const firstOpening = {
+  previousEpoch: null,
+  previousSize: null,
+  previousRoot: null,
+  reason: 'site log created',
+};
+
 function eventAt(
   position: number,
   options: { epoch?: number; type?: string; text?: string; of?: typeof site; data?: object } = {},
@@ -21,7 +28,7 @@ function eventAt(
     type = position === 1 ? 'LogEpochOpened' : 'SomethingHappened',
     text = '',
     of = site,
-    data = { position, text },
+    data = type === 'LogEpochOpened' ? { ...firstOpening, epoch } : { position, text },
   } = options;
   const header = encodeHeader({
     site: of,
@@ -162,6 +169,15 @@ test('a new epoch is accepted only when it continues exactly what is held', () =
   assert.is(codeOf(open({ size: size - 1, root })), 'UNKNOWN_EPOCH');
   assert.is(codeOf(open({ size, root: headOf(history).root })), 'UNKNOWN_EPOCH');
   assert.is(codeOf(open({ size, root, epoch: 3 })), 'UNKNOWN_EPOCH');
+});
+
+test('where nothing is held only the first epoch can begin: a later one would shut out what overtook it', () => {
+  const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
+  const { size, root } = headOf(history);
+  const epoch = epochAfter({ size, root });
+  const verdict = accept(nothing, { ...batchOf(epoch, 1, 2), epoch: 2 }, headOf(epoch, 2));
+  assert.is(codeOf(verdict), 'UNKNOWN_EPOCH');
+  assert.is(codeOf(accept(nothing, batchOf(history, 1, 10))), 'ACCEPTED');
 });
 
 test('an epoch that does not begin with its opening is UNKNOWN_EPOCH', () => {

@@ -82,13 +82,16 @@ export function acceptBatch(options: {
   return proveEvents({ ...options, cursor: from, signed, events: fresh, last });
 }
 
-/** An epoch continues exactly what is held of the one before. Null when it does, or when nothing is held. */
+/**
+ * An epoch continues exactly what is held of the one before; where nothing is held only the first one can begin. Null when it
+ * does: a batch that overtook those of an older epoch would shut them out for ever.
+ */
 function faultOfOpening(first: RecordedEvent, cursor: ReplicaCursor, sha256: Sha256): string | null {
   if (first.type !== EPOCH_OPENING) return `begins with ${first.type}, not with ${EPOCH_OPENING}`;
-  if (cursor.epoch === 0) return null;
   const opened = openingOf(first);
   if (opened === null) return `begins with an ${EPOCH_OPENING} that cannot be read`;
   const { previousEpoch, previousSize, previousRoot } = opened;
+  if (cursor.epoch === 0 && previousEpoch === null) return null;
   const root = Buffer.from(rootOf(cursor.treeEdge, cursor.position, sha256)).toString('hex');
   if (previousEpoch === cursor.epoch && previousSize === cursor.position && previousRoot === root)
     return null;

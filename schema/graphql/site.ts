@@ -9,9 +9,15 @@ export class Link {
   state!: ValueOf<typeof LinkStateEnum>;
   @Field(() => DateTime, { name: 'since' })
   sinceMs!: number;
-  @Field(() => Int)
+  @Field(() => Int, {
+    description: 'How far its log is known here: everything that is told of it shows at least so much.',
+  })
   lastPosition!: number;
-  @Field(() => Int, { nullable: true, description: "Null while the child's head is not known." })
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'How far its log reaches, as the child last said. Null while that is not known, as in the first moments of a session.',
+  })
   headPosition!: number | null;
   @Field(() => Float, { nullable: true })
   roundTripMs!: number | null;

@@ -15,10 +15,12 @@ import {
 } from '@holdfast/schema/graphql';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { readReplicaCursor } from '../../intake/postgres-replica-intake.js';
+import { timelineProjections } from '../../link/facts-watch.js';
 import type { Sql } from '../../postgres/sql.js';
 import { readDevices } from '../../read-models/hardware/devices.query.js';
 import { readRecordingServersOfSite } from '../../read-models/recording-server/recording-servers.query.js';
 import { readChildren, readLink, readSites } from '../../read-models/site/sites.query.js';
+import { readSiteProgress } from '../../read-models/site-progress.query.js';
 import type { ApiContext } from '../api-context.js';
 import { ApiError } from '../api-error.js';
 import type { ApiPorts } from '../api-ports.js';
@@ -60,16 +62,16 @@ export class SiteResolver {
   async link(@Root() site: Site): Promise<Link | null> {
     const siteId = site.id as SiteId;
     if (siteId === this.#ports.ownSite) return null;
-    const [known, cursor] = await Promise.all([
+    const [known, [progress]] = await Promise.all([
       readLink(this.#sql, siteId),
-      readReplicaCursor(this.#sql, siteId),
+      readSiteProgress(this.#sql, { projections: timelineProjections, site: siteId }),
     ]);
     const live = this.#ports.links.view(siteId);
     const emulated = (await this.#ports.linkControl?.state(siteId)) ?? null;
     return {
       state: live?.state ?? known?.state ?? 'DOWN',
       sinceMs: live?.sinceMs ?? known?.sinceMs ?? site.enrolledAtMs ?? 0,
-      lastPosition: cursor?.position ?? 0,
+      lastPosition: progress?.position ?? 0,
       headPosition: live?.headPosition ?? null,
       roundTripMs: live?.roundTripMs ?? null,
       clockOffsetMs: live?.clockOffsetMs ?? null,

@@ -58,13 +58,12 @@ export class TimelineResolver {
       throw new ApiError({ code: 'DEVICE_NOT_FOUND', message: `no device ${deviceId} is known here` });
     }
     const siteId = device.siteId as SiteId;
-    const stored = await readLinkTo(this.#sql, siteId, this.#ports.ownSite);
-    const live = this.#ports.links.view(siteId);
-    // The link keeper knows of a loss some moments before the log and this read model do.
-    const link =
-      stored !== null && live !== null && live.state !== 'UP'
-        ? { state: live.state, sinceMs: live.sinceMs ?? stored.sinceMs }
-        : stored;
+    const link = await readLinkTo(
+      this.#sql,
+      siteId,
+      this.#ports.ownSite,
+      child => this.#ports.links.view(child)?.facts ?? null,
+    );
     const { timeline } = await readDeviceRecordings(this.#sql, { siteId, deviceId, ...window }, link);
     return { deviceId, spans: deviceTimeline(timeline, window, this.#ports.now()) };
   }

@@ -1,9 +1,12 @@
+import { LOG_START } from '@holdfast/core';
 import type { RetrievalFacts, SourceSegment } from '@holdfast/interconnect';
 import type { DeviceId, RetrievalId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
 import { readDeviceRecordings } from '../recording/device-recordings.query.js';
 import type { SegmentRow } from '../recording/recordings.read-model.js';
 import { readLinkTo } from '../site/sites.query.js';
+import { readSiteProgress } from '../site-progress.query.js';
+import { retrievalsReadModel } from './retrievals.read-model.js';
 
 /** What retrieval needs to know, out of the read models. It may lag; retrieval looks again. */
 export function createRetrievalFacts(sql: Sql, ownSite: SiteId): RetrievalFacts {
@@ -24,16 +27,13 @@ export function createRetrievalFacts(sql: Sql, ownSite: SiteId): RetrievalFacts 
     },
 
     async openRetrievals() {
-      // One statement, one moment: the place must not be newer than the list.
-      const rows = await sql<{ id: string | null; epoch: number | null; position: number | null }[]>`
-        select retrieval.id, progress.epoch, progress.position
-        from (select max(epoch) as epoch, max(position) as position from site_progress where site_id = ${ownSite}) as progress
-        left join retrieval on retrieval.state in ('PENDING', 'IN_PROGRESS', 'INTERRUPTED')
-        order by retrieval.requested_at_ms, retrieval.id`;
-      return {
-        retrievalIds: rows.flatMap(row => (row.id === null ? [] : [row.id as RetrievalId])),
-        asOf: { epoch: rows[0]?.epoch ?? 0, position: rows[0]?.position ?? 0 },
-      };
+      // The place before the list: it must not be the newer of the two.
+      const projections = [retrievalsReadModel.name];
+      const [progress] = await readSiteProgress(sql, { projections, site: ownSite });
+      const rows = await sql<{ id: RetrievalId }[]>`
+        select id from retrieval where state in ('PENDING', 'IN_PROGRESS', 'INTERRUPTED') order by requested_at_ms, id`;
+      const { epoch, position } = progress ?? LOG_START;
+      return { retrievalIds: rows.map(({ id }) => id), asOf: { epoch, position } };
     },
   };
 }

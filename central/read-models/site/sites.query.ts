@@ -1,3 +1,4 @@
+import type { LinkState } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
 import { type Page, type PageRequest, readPage } from '../page.query.js';
@@ -7,24 +8,32 @@ import type { SiteRow } from './sites.read-model.js';
 /** Sites nest as deep as their operators like; a loop in the parents (a mistake, or an attempt) must still end. */
 const TREE_DEPTH_MAX = 32;
 
+export interface LinkToSite {
+  readonly state: LinkState;
+  readonly sinceMs: number;
+}
+
 /**
  * The link that decides how current the facts about a site are: of all links between us and it, the first that is down,
- * else its own. Null for ourselves. A site that never had a link counts as down since ever.
+ * else its own. Null for ourselves. A site that never had a link counts as down since ever. `live` knows of our own children more
+ * than their read models do: of a loss some moments before the log, and whether the facts have arrived.
  */
 export async function readLinkTo(
   sql: Sql,
   siteId: SiteId,
   ownSite: SiteId,
-): Promise<{ readonly state: 'UP' | 'DOWN'; readonly sinceMs: number } | null> {
+  live: (child: SiteId) => LinkToSite | null = () => null,
+): Promise<LinkToSite | null> {
   if (siteId === ownSite) return null;
-  const chain = await sql<Pick<LinkRow, 'state' | 'sinceMs'>[]>`
+  const stored = await sql<(Pick<LinkRow, 'state' | 'sinceMs'> & { readonly siteId: SiteId })[]>`
     with recursive up (site_id, depth) as (
       select ${siteId}::uuid, 0
       union all
       select site.parent_id, depth + 1 from up join site on site.id = up.site_id
       where site.parent_id is not null and site.parent_id <> ${ownSite}::uuid and depth < ${TREE_DEPTH_MAX}
     )
-    select link.state, link.since_ms from up join link using (site_id) order by depth desc`;
+    select link.site_id, link.state, link.since_ms from up join link using (site_id) order by depth desc`;
+  const chain = stored.map(hop => live(hop.siteId) ?? hop);
   const link = chain.find(hop => hop.state !== 'UP') ?? chain.at(-1);
   // Enrolled and never seen: nothing was ever known of it.
   return link ? { state: link.state, sinceMs: link.sinceMs } : { state: 'DOWN', sinceMs: 0 };

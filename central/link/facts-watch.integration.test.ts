@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { RecordedEvent } from '@holdfast/core';
+import type { LinkView } from '@holdfast/interconnect';
+import type { AlarmId } from '@holdfast/schema';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { FeedFixture } from '../intake/feed-fixture.js';
+import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { type Database, openDatabase } from '../postgres/database.js';
+import { Freshness } from '../read-models/freshness.js';
+import { Projections } from '../read-models/projections.js';
+import { readModels } from '../read-models/read-models.js';
+import { createRetrievalFacts } from '../read-models/retrieval/retrieval-facts.query.js';
+import { Wakeup } from '../read-models/wakeup.js';
+import { FactsWatch } from './facts-watch.js';
+
+const test = suite('facts watch');
+const SESSION_BEGAN_MS = Date.UTC(2026, 10, 20, 13);
+let directory = '';
+let database: Database;
+let projections: Projections;
+const own = new FeedFixture();
+const child = new FeedFixture();
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-facts-'));
+  database = await openDatabase({ directory, databaseUrl: null });
+  const fails = (error: unknown) => {
+    throw error;
+  };
+  projections = new Projections({
+    ...{ sql: database.sql, ownSite: own.site, models: readModels, feedGrown: new Wakeup() },
+    ...{ now: Date.now, random: Math.random },
+    reports: {
+      ...{ onHalted: fails, onGivenUp: fails, onRetry: fails, onDifference: fails, onQuarantined: fails },
+      onReleased: () => undefined,
+    },
+  });
+  await projections.settle();
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function takeIn(...events: readonly RecordedEvent[]): Promise<void> {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const { site, epoch, position } = events.at(-1)!;
+  const { fence, cursor } = await intake.openSession(site);
+  const after = { epoch, position, treeEdge: [] };
+  assert.is(await intake.commit({ site, fence, before: cursor, after, events }), 'COMMITTED');
+}
+
+const note = (site: FeedFixture) => {
+  const alarmId = randomUUID() as AlarmId;
+  const what = { localNumber: 1, name: 'Door', message: '', priority: 1 } as const;
+  const data = { alarmId, ...what, sourceDeviceId: null, sourceName: '', raisedAtMs: site.nowMs };
+  return site.event(`alarm-${alarmId}`, { type: 'AlarmRaised', data });
+};
+
+const up = (headPosition: number | null): LinkView => ({
+  ...{ state: 'UP', sinceMs: SESSION_BEGAN_MS, cause: null, clockOffsetMs: 0, headEpoch: 1, headPosition },
+  ...{ roundTripMs: headPosition === null ? null : 5, headRoot: null },
+});
+
+/** As a projection is that stood still and was set going again. */
+const setBack = (name: string, seq: number) =>
+  database.sql`update projection set seq = ${seq} where name = ${name}`;
+
+test('a link is up for the timeline only when all that the child says it has is folded', async () => {
+  const facts = new FactsWatch(database.sql);
+  await takeIn(note(child), note(child));
+  const knownMs = child.nowMs;
+  await projections.projector.catchUp();
+  await facts.look();
+  assert.equal(facts.link(child.site, up(null)), { state: 'CONNECTING', sinceMs: knownMs }, 'not said yet');
+  assert.equal(facts.link(child.site, up(2)), { state: 'UP', sinceMs: SESSION_BEGAN_MS });
+  await takeIn(note(child));
+  await facts.look();
+  assert.equal(facts.link(child.site, up(3)), { state: 'CONNECTING', sinceMs: knownMs }, 'held, not folded');
+  await projections.projector.catchUp();
+  await facts.look();
+  assert.is(facts.linkState(child.site, up(3)), 'UP');
+});
+
+test('a link that was lost before everything had arrived leaves unknown what was recorded since', async () => {
+  const facts = new FactsWatch(database.sql);
+  await facts.look();
+  const down = { ...up(9), state: 'DOWN', sinceMs: SESSION_BEGAN_MS + 5000, roundTripMs: null } as const;
+  assert.equal(facts.link(child.site, down), { state: 'DOWN', sinceMs: child.nowMs });
+  assert.equal(facts.link(child.site, { ...down, headPosition: 3 }), {
+    ...{ state: 'DOWN', sinceMs: SESSION_BEGAN_MS + 5000 },
+  });
+});
+
+test('one projection that is behind holds back what is told of all of them', async () => {
+  const facts = new FactsWatch(database.sql);
+  await setBack('recordings', 2);
+  await facts.look();
+  assert.equal(facts.link(child.site, up(3)), { state: 'CONNECTING', sinceMs: child.nowMs - 10 });
+  await database.sql`update projection set version = 0 where name = 'held-segments'`;
+  await facts.look();
+  assert.equal(facts.link(child.site, up(3)), { state: 'CONNECTING', sinceMs: 0 }, 'not served at all');
+  await database.sql`
+    update projection set version = ${readModels.find(({ name }) => name === 'held-segments')!.version}
+    where name = 'held-segments'`;
+  await projections.projector.catchUp();
+  await facts.look();
+  assert.is(facts.linkState(child.site, up(3)), 'UP');
+  await setBack('alarms', 0);
+  await facts.look();
+  assert.is(facts.linkState(child.site, up(3)), 'UP', 'alarms are no part of a timeline');
+  await projections.projector.catchUp();
+});
+
+test('who waits for his own change waits for every projection, but for none that stands still', async () => {
+  await takeIn(note(own));
+  await projections.projector.catchUp();
+  const projected = new Wakeup();
+  const ownHead = () => ({ site: own.site, epoch: 1, size: own.position, root: new Uint8Array(32) });
+  const freshness = new Freshness({ sql: database.sql, ownHead, projected });
+  await freshness.untilOwnLog();
+  await setBack('alarms', 1);
+  let isFresh = false;
+  const waiting = freshness.untilOwnLog().then(() => {
+    isFresh = true;
+  });
+  projected.fire();
+  await database.sql`select pg_sleep(0.1)`;
+  assert.is(isFresh, false);
+  await projections.projector.catchUp();
+  projected.fire();
+  await waiting;
+  await database.sql`update projection set seq = 1, halted_because = 'a test' where name = 'alarms'`;
+  await freshness.untilOwnLog(AbortSignal.timeout(60_000));
+});
+
+test('open retrievals are as of a place that is no newer than they are', async () => {
+  await setBack('retrievals', 3);
+  const facts = createRetrievalFacts(database.sql, own.site);
+  assert.equal((await facts.openRetrievals()).asOf, { epoch: 0, position: 0 });
+  await projections.projector.catchUp();
+  assert.equal((await facts.openRetrievals()).asOf, { epoch: 1, position: own.position });
+});
+
+test.run();
