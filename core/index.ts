@@ -237,6 +237,14 @@ export {
   type SegmentManifest,
 } from './media/fragment.js';
 export {
+  REFERENCES_MAX,
+  readTimescales,
+  readTrackTimes,
+  segmentIndexBox,
+  shiftTrackTimes,
+  type TrackTime,
+} from './media/fragment-times.js';
+export {
   Fragmenter,
   type FragmentReceiver,
   GROUP_BYTES_MAX,

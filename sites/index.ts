@@ -70,11 +70,29 @@ export {
 } from './management-server/management-server.js';
 export { pinConfiguredKey, pinFirstKey, pinnedKey } from './management-server/pinned-keys.js';
 export {
+  deviceNamed,
+  findMediaDirectories,
+  type MediaDirectoryOfServer,
+  type RepairedMediaDirectory,
+  repairMediaDirectory,
+} from './media-directories.js';
+export {
   type OperationsServer,
   type OperationsServerOptions,
   openOperationsServer,
 } from './operations/operations-server.js';
 export { LIVE_LAG_MS_MAX, LiveFanOut } from './recording-server/camera/live-fan-out.js';
+export {
+  checkMedia,
+  type MediaCheck,
+  type MediaFault,
+} from './recording-server/media-database/check-media.js';
+export type { ExportList } from './recording-server/media-database/export-list.js';
+export {
+  ExportError,
+  type ExportOptions,
+  exportMedia,
+} from './recording-server/media-database/export-media.js';
 export {
   MEDIA_DATABASE_LIMITS,
   type MediaDamage,
@@ -82,6 +100,7 @@ export {
   type MediaDatabaseLimits,
   type MediaDatabaseObserver,
   type MediaRecovery,
+  type MediaRepair,
   type MediaSpan,
   type OutgoingFact,
   type RecordOutcome,

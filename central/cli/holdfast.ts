@@ -12,6 +12,12 @@ import {
   logProveCommand,
   logVerifyProofCommand,
 } from './log-proof.command.js';
+import {
+  type MediaExportOptions,
+  mediaCheckCommand,
+  mediaExportCommand,
+  mediaRepairCommand,
+} from './media.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 import {
   type ProjectionsCommandOptions,
@@ -111,6 +117,30 @@ log
   .argument('<dir>', 'data directory of a site')
   .description('print the public keys of a site, for verify-proof and for Go')
   .action(ends((dir: string) => logKeysCommand(dir)));
+
+const media = program.command('media').description('the recordings in a media directory or a data directory');
+media
+  .command('check')
+  .argument('<dir>', 'media directory of a recording server, or data directory')
+  .option('--json', 'print one line of JSON', false)
+  .description('read every recording, compare it with manifest and index; exit 1 and name what is damaged')
+  .action(ends((dir: string, options: { json: boolean }) => mediaCheckCommand(dir, options)));
+media
+  .command('repair')
+  .argument('<dir>', 'media directory of a recording server that does not run, or data directory')
+  .option('--json', 'print one line of JSON', false)
+  .description('cut torn ends, take in what the index lost, move aside what holds nothing; deletes nothing')
+  .action(ends((dir: string, options: { json: boolean }) => mediaRepairCommand(dir, options)));
+media
+  .command('export')
+  .argument('<dir>', 'media directory of a recording server, or data directory')
+  .requiredOption('--device <id or name>', 'a camera; by name in a data directory only')
+  .requiredOption('--from <time>', 'e.g. 2026-11-20T12:00:00Z')
+  .requiredOption('--to <time>', 'exclusive')
+  .requiredOption('--out <file>', 'a new file.mp4')
+  .option('--json', 'print the list of digests as one line of JSON', false)
+  .description('write a span as MP4, and beside it the digests that prove it')
+  .action(ends((dir: string, options: MediaExportOptions) => mediaExportCommand(dir, options)));
 
 program
   .command('subject')

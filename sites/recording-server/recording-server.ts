@@ -286,7 +286,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   /** Facts kept from before come into the log first: then the log says all that was said. */
   async #catchUp(): Promise<void> {
     await this.#outbox.send();
-    if (this.database.recovery.indexRebuilt) await this.#restoreIndex();
+    if (this.database.recovery.indexRebuilt) {
+      await this.#restoreIndex();
+      this.database.confirmIndex();
+    }
     const fold = await this.#keeper.restore<SiteViewFold>();
     if (fold !== null) this.#view.restore(fold);
     await this.#keeper.readOn({

@@ -423,6 +423,37 @@ test('a lost index is made again from the files, to the same digests', async () 
   );
 });
 
+test('an index of the first layout is brought on, with what the log was not told yet', async () => {
+  await using folder = await temporaryFolder();
+  let before: { readonly segments: unknown; readonly usageBytes: number };
+  {
+    await using database = await openTestDatabase(folder.path);
+    await record(database, 0, 40);
+    database.reportSealed(() => [
+      { eventId: v7() as EventId, stream: 's', type: 'T', occurredAtMs: 1, data: '{}' },
+    ]);
+    before = { segments: allSegments(database), usageBytes: database.usageBytes() };
+  }
+  {
+    const index = new DatabaseSync(path.join(folder.path, 'index.sqlite'));
+    index.exec(`
+      DROP TRIGGER segment_added;
+      DROP TRIGGER segment_removed;
+      ALTER TABLE meta DROP COLUMN file_byte_length;
+      ALTER TABLE meta DROP COLUMN agrees_with_log;
+      ALTER TABLE device DROP COLUMN duration_ms_max;
+      UPDATE meta SET index_version = 1;
+    `);
+    index.close();
+  }
+  await using database = await openTestDatabase(folder.path);
+  assert.is(database.recovery.indexRebuilt, false);
+  assert.equal({ segments: allSegments(database), usageBytes: database.usageBytes() }, before);
+  assert.is(database.facts(10).length, 1);
+  const window = { deviceId: camera1, fromMs: epochMs + 63_000, toMs: epochMs + 63_001 };
+  assert.is(database.spans(window).length, 1);
+});
+
 test('an index that is no database is put aside and made again', async () => {
   await using folder = await temporaryFolder();
   {

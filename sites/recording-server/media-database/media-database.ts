@@ -44,6 +44,25 @@ export interface MediaDamage {
   readonly detail: string;
 }
 
+/** What a repair did about a segment. */
+export interface MediaRepair {
+  readonly file: string;
+  readonly segmentId: SegmentId | null;
+  readonly action: /** Torn: cut behind its last whole fragment and sealed again. It no longer has the digest in the log. */
+    | 'CUT'
+    /** A whole file that the index did not know, or knew otherwise. */
+    | 'ADOPTED'
+    /** It was not where its device and day belong. */
+    | 'MOVED'
+    /** Some of its fragments are damaged; the others still play, so it stays. */
+    | 'LEFT_DAMAGED'
+    /** It holds nothing that plays: moved to `damaged/`. */
+    | 'MOVED_ASIDE'
+    /** The index knew it, and no file is there. */
+    | 'FORGOTTEN';
+  readonly detail: string;
+}
+
 /** What the log has not been told yet of one device: at most 200 segments, and the gaps that ended with them. */
 export interface SealReport {
   readonly deviceId: DeviceId;
@@ -102,7 +121,10 @@ export interface MediaDatabaseObserver {
 
 /** What opening the database had to repair. */
 export interface MediaRecovery {
-  /** The index was missing or unusable, and was made again from the files. Also true for a database that is new. */
+  /**
+   * The index was missing or unusable, and was made again from the files; or such an index was not yet confirmed. Also true
+   * for a database that is new.
+   */
   readonly indexRebuilt: boolean;
   /** Sealed files that the index knew nothing of: found when it is rebuilt. */
   readonly reindexedCount: number;
@@ -183,6 +205,17 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number;
   /** Segments that the log is known to have reported: after the index was rebuilt. */
   markReported(segmentIds: readonly SegmentId[]): void;
+  /** The log's facts about a rebuilt index are in it now. */
+  confirmIndex(): void;
+  /**
+   * Reads every file and puts in order what can be: torn ends are cut, files that the index does not know are taken in, rows
+   * without a file go. What holds no media is moved to `damaged/`, never deleted. `compose` answers the facts about a damage.
+   */
+  repair(options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: (done: number, total: number) => void;
+    readonly compose: (damage: MediaDamage) => OutgoingFact;
+  }): Promise<readonly MediaRepair[]>;
   /** Keeps a fact until `removeFacts`. */
   putFact(fact: OutgoingFact): void;
   /** The oldest facts that are kept, in order. */

@@ -11,6 +11,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
  *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
  *   import/<segmentId>.mp4                             being copied from another site
  *   segments/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4   sealed; the day (UTC) is that of the first picture
+ *   damaged/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4    what a repair could save nothing of
  */
 export class MediaDirectory {
   readonly root: string;
@@ -20,6 +21,7 @@ export class MediaDirectory {
   readonly openFolder: string;
   readonly importFolder: string;
   readonly segmentsFolder: string;
+  readonly damagedFolder: string;
 
   constructor(root: string) {
     this.root = root;
@@ -29,6 +31,7 @@ export class MediaDirectory {
     this.openFolder = path.join(root, 'open');
     this.importFolder = path.join(root, 'import');
     this.segmentsFolder = path.join(root, 'segments');
+    this.damagedFolder = path.join(root, 'damaged');
   }
 
   async create(): Promise<void> {

@@ -77,10 +77,7 @@ export class MediaReader {
   async check(indexed: IndexedSegment, signal: AbortSignal): Promise<MediaDamage | null> {
     try {
       await using file = await this.#open(indexed);
-      for (const index of file.manifest.fragments.keys()) {
-        signal.throwIfAborted();
-        await file.fragmentBytes(index);
-      }
+      await file.checkFragments(signal);
       return null;
     } catch (error) {
       return damageOf(indexed, error);

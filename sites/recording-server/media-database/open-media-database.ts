@@ -12,6 +12,7 @@ import type {
   MediaDatabaseLimits,
   MediaDatabaseObserver,
   MediaRecovery,
+  MediaRepair,
   MediaSpan,
   OutgoingFact,
   RecordOutcome,
@@ -21,6 +22,7 @@ import type {
 import { MediaDirectory } from './media-directory.js';
 import { MediaReader } from './media-reader.js';
 import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
+import { repairMedia } from './repair-media.js';
 import type { SegmentWriter } from './segment-file.js';
 import { absentAsNull, SegmentImporter } from './segment-importer.js';
 import {
@@ -54,7 +56,7 @@ export async function openMediaDatabase(options: MediaDatabaseOptions): Promise<
   const index = await openIndex(options, directory);
   const database = new OpenMediaDatabase(options, directory, index);
   try {
-    await database.recover(index.wasCreated);
+    await database.recover(!index.agreesWithLog());
     return database;
   } catch (error) {
     index.close();
@@ -213,6 +215,14 @@ class OpenMediaDatabase implements MediaDatabase {
 
   markReported(segmentIds: readonly SegmentId[]): void {
     this.#withRoom(() => this.#index.markReported(segmentIds));
+  }
+
+  confirmIndex(): void {
+    this.#withRoom(() => this.#index.setAgreesWithLog(true));
+  }
+
+  repair(options: Parameters<MediaDatabase['repair']>[0]): Promise<readonly MediaRepair[]> {
+    return repairMedia({ ...this.#recoveryContext(), transaction: work => this.#withRoom(work) }, options);
   }
 
   putFact(fact: OutgoingFact): void {

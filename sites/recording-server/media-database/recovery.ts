@@ -97,8 +97,8 @@ async function indexSealedFiles(context: RecoveryContext, findings: Findings): P
       for (const file of await listFolder(day)) {
         try {
           await using sealed = await SealedFile.open(file);
-          context.index.insert(indexedFrom(sealed.head, sealed, sealed.fileByteLength));
-          findings.reindexedCount += 1;
+          const isNew = context.index.insert(indexedFrom(sealed.head, sealed, sealed.fileByteLength));
+          if (isNew) findings.reindexedCount += 1;
         } catch (error) {
           findings.problems.push(`${file}: ${error instanceof Error ? error.message : error}`);
         }
@@ -137,7 +137,7 @@ export function indexedFrom(
   };
 }
 
-async function listFolder(folder: string): Promise<readonly string[]> {
+export async function listFolder(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder);
   return names.sort().map(name => path.join(folder, name));
 }

@@ -237,6 +237,14 @@ export class SealedFile {
     return readFragment(this.#handle, this.#offsets[index]!, this.manifest.fragments[index]!);
   }
 
+  /** Reads all of it. Throws `SegmentFileDamagedError` at the first fragment that does not have its digest. */
+  async checkFragments(signal: AbortSignal): Promise<void> {
+    for (const index of this.manifest.fragments.keys()) {
+      signal.throwIfAborted();
+      await this.fragmentBytes(index);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
   }

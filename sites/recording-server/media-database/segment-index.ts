@@ -6,52 +6,15 @@ import {
   EventId,
   RecordingCause,
   type RecordingGap,
-  type RecordingServerId,
+  RecordingServerId,
   SegmentId,
   TimeSource,
 } from '@holdfast/schema';
 import type { MediaSpan, OutgoingFact, SealReport, SegmentOrigin, StoredSegment } from './media-database.js';
+import { createIndex, INDEX_VERSION, migrateIndex } from './segment-index-schema.js';
 
-/** Raised when the layout changes; an index of another version is rebuilt from the files. */
-const indexVersion = 1;
 /** As `RecordingSealed` allows. */
 const reportSegmentsMax = 200;
-
-const schema = `
-  CREATE TABLE meta (recording_server_id TEXT NOT NULL, index_version INTEGER NOT NULL) STRICT;
-  CREATE TABLE device (device_key INTEGER PRIMARY KEY, device_id TEXT NOT NULL UNIQUE) STRICT;
-  CREATE TABLE segment (
-    segment_id BLOB NOT NULL PRIMARY KEY,
-    device_key INTEGER NOT NULL REFERENCES device,
-    from_ms INTEGER NOT NULL,
-    to_ms INTEGER NOT NULL,
-    fragment_count INTEGER NOT NULL,
-    byte_length INTEGER NOT NULL,
-    file_byte_length INTEGER NOT NULL,
-    digest BLOB NOT NULL,
-    time_source TEXT NOT NULL,
-    began_because TEXT NOT NULL,
-    ended_because TEXT NOT NULL,
-    origin TEXT NOT NULL,
-    gap_from_ms INTEGER,
-    gap_to_ms INTEGER,
-    gap_cause TEXT,
-    reported INTEGER NOT NULL,
-    deleted_by TEXT
-  ) STRICT, WITHOUT ROWID;
-  -- Answers every question about time by itself.
-  CREATE INDEX segment_by_time ON segment (device_key, deleted_by, from_ms, segment_id, to_ms, file_byte_length);
-  CREATE INDEX segment_unreported ON segment (device_key, from_ms) WHERE reported = 0;
-  CREATE INDEX segment_garbage ON segment (deleted_by) WHERE deleted_by IS NOT NULL;
-  CREATE TABLE outgoing_fact (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id TEXT NOT NULL UNIQUE,
-    stream TEXT NOT NULL,
-    type TEXT NOT NULL,
-    occurred_at_ms INTEGER NOT NULL,
-    data TEXT NOT NULL
-  ) STRICT;
-`;
 
 export class MediaDatabaseInUseError extends Error {
   override readonly name = 'MediaDatabaseInUseError';
@@ -91,14 +54,17 @@ export class SegmentIndex {
   readonly #statements = new Map<string, StatementSync>();
   readonly #deviceKeys = new Map<DeviceId, number>();
   readonly #durationMsMax = new Map<DeviceId, number>();
+  readonly recordingServerId: RecordingServerId;
   readonly wasCreated: boolean;
-  #fileBytes = 0;
 
-  constructor(options: { readonly file: string; readonly recordingServerId: RecordingServerId }) {
-    this.#database = new DatabaseSync(options.file);
+  /** `recordingServerId` null: whose it is, is read, and nothing can be written. */
+  constructor(options: { readonly file: string; readonly recordingServerId: RecordingServerId | null }) {
+    const { recordingServerId } = options;
+    this.#database = new DatabaseSync(options.file, { readOnly: recordingServerId === null });
     try {
-      this.wasCreated = this.#openSchema(options.recordingServerId);
-      this.#loadTotals();
+      this.wasCreated = recordingServerId !== null && this.#openSchema(recordingServerId);
+      this.recordingServerId = this.#owner();
+      this.#loadDevices();
     } catch (error) {
       this.#database.close();
       throw indexFault(error, options.file);
@@ -145,7 +111,6 @@ export class SegmentIndex {
       indexed.reported ? 1 : 0,
     );
     if (changes === 0) return false;
-    this.#fileBytes += indexed.fileByteLength;
     this.#durationMsMax.set(
       deviceId,
       Math.max(this.#durationMsMax.get(deviceId) ?? 0, segment.toMs - segment.fromMs),
@@ -210,15 +175,17 @@ export class SegmentIndex {
 
   /** Every segment, device by device and in order of time, in pages: the index may change in between. */
   *all(): Generator<IndexedSegment> {
-    const everything = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 500 };
-    for (const deviceId of this.devices()) {
-      let after: IndexedSegment | null = null;
-      for (;;) {
-        const page: readonly IndexedSegment[] = this.touching({ ...everything, deviceId, after });
-        yield* page;
-        if (page.length === 0) break;
-        after = page.at(-1)!;
-      }
+    for (const deviceId of this.devices()) yield* this.allOf(deviceId);
+  }
+
+  *allOf(deviceId: DeviceId): Generator<IndexedSegment> {
+    const everything = { deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 500 };
+    let after: IndexedSegment | null = null;
+    for (;;) {
+      const page: readonly IndexedSegment[] = this.touching({ ...everything, after });
+      yield* page;
+      if (page.length === 0) return;
+      after = page.at(-1)!;
     }
   }
 
@@ -236,7 +203,16 @@ export class SegmentIndex {
 
   /** Bytes of the files of every segment, marked as deleted or not. */
   fileBytes(): number {
-    return this.#fileBytes;
+    return Number(this.#statement('SELECT file_byte_length FROM meta').get()!.file_byte_length);
+  }
+
+  /** False: rows were made from files, and what the log was told of them must be read there. */
+  agreesWithLog(): boolean {
+    return this.#statement('SELECT agrees_with_log FROM meta').get()!.agrees_with_log === 1;
+  }
+
+  setAgreesWithLog(agrees: boolean): void {
+    this.#statement('UPDATE meta SET agrees_with_log = ?').run(agrees ? 1 : 0);
   }
 
   unreported(deviceId: DeviceId): SealReport {
@@ -275,10 +251,14 @@ export class SegmentIndex {
   }
 
   forgetGarbage(segment: IndexedSegment): void {
-    const { changes } = this.#statement(
-      'DELETE FROM segment WHERE segment_id = ? AND deleted_by IS NOT NULL',
-    ).run(blobOf(segment.segment.segmentId));
-    if (changes > 0) this.#fileBytes -= segment.fileByteLength;
+    this.#statement('DELETE FROM segment WHERE segment_id = ? AND deleted_by IS NOT NULL').run(
+      blobOf(segment.segment.segmentId),
+    );
+  }
+
+  /** As if it had never been there: its file is gone, or is to be indexed anew. */
+  forget(segmentId: SegmentId): void {
+    this.#statement('DELETE FROM segment WHERE segment_id = ?').run(blobOf(segmentId));
   }
 
   putFact(fact: OutgoingFact): void {
@@ -314,35 +294,33 @@ export class SegmentIndex {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     const exists = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get() !== undefined;
     if (!exists) {
-      this.transaction(() => {
-        database.exec(schema);
-        database.prepare('INSERT INTO meta VALUES (?, ?)').run(recordingServerId, indexVersion);
-      });
+      this.transaction(() => createIndex(database, recordingServerId));
       return true;
     }
-    const meta = database.prepare('SELECT * FROM meta').get();
-    if (meta?.index_version !== indexVersion) {
-      throw new SegmentIndexUnusableError(`index version ${meta?.index_version}, expected ${indexVersion}`);
-    }
-    if (meta.recording_server_id !== recordingServerId) {
+    const version = Number(database.prepare('SELECT index_version FROM meta').get()?.index_version);
+    if (version < INDEX_VERSION) this.transaction(() => migrateIndex(database, version));
+    const owner = this.#owner();
+    if (owner !== recordingServerId) {
       throw new MediaDatabaseForeignError(
-        `this directory belongs to recording server ${meta.recording_server_id}, not to ${recordingServerId}`,
+        `this directory belongs to recording server ${owner}, not to ${recordingServerId}`,
       );
     }
     return false;
   }
 
-  #loadTotals(): void {
-    for (const row of this.#database.prepare('SELECT * FROM device').all()) {
-      this.#deviceKeys.set(DeviceId.parse(row.device_id), Number(row.device_key));
+  #owner(): RecordingServerId {
+    const meta = this.#database.prepare('SELECT * FROM meta').get();
+    if (meta?.index_version !== INDEX_VERSION) {
+      throw new SegmentIndexUnusableError(`index version ${meta?.index_version}, expected ${INDEX_VERSION}`);
     }
-    const totals = this.#database.prepare(
-      `SELECT device_id, sum(file_byte_length) AS bytes, max(to_ms - from_ms) AS duration_ms_max
-       FROM segment JOIN device USING (device_key) GROUP BY device_key`,
-    );
-    for (const row of totals.all()) {
-      this.#fileBytes += Number(row.bytes);
-      this.#durationMsMax.set(DeviceId.parse(row.device_id), Number(row.duration_ms_max));
+    return RecordingServerId.parse(meta.recording_server_id);
+  }
+
+  #loadDevices(): void {
+    for (const row of this.#database.prepare('SELECT * FROM device').all()) {
+      const deviceId = DeviceId.parse(row.device_id);
+      this.#deviceKeys.set(deviceId, Number(row.device_key));
+      this.#durationMsMax.set(deviceId, Number(row.duration_ms_max));
     }
   }
 

@@ -61,10 +61,7 @@ async function checkSegment(
   if (actual !== segment.digest) {
     throw new SegmentFileDamagedError(`its manifest has digest ${actual}, the log says ${segment.digest}`);
   }
-  for (const index of file.manifest.fragments.keys()) {
-    signal.throwIfAborted();
-    await file.fragmentBytes(index);
-  }
+  await file.checkFragments(signal);
   return file.fileByteLength;
 }
 

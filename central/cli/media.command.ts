@@ -1,0 +1,139 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import {
+  checkMedia,
+  deviceNamed,
+  ExportError,
+  exportMedia,
+  findMediaDirectories,
+  MediaDatabaseInUseError,
+  type MediaDirectoryOfServer,
+  repairMediaDirectory,
+} from '@holdfast/sites';
+import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+import { ProgressLine } from './progress-line.js';
+
+interface JsonOption {
+  readonly json: boolean;
+}
+
+/** `holdfast media check DIR`: reads all recordings and changes nothing. Returns the exit code. */
+export async function mediaCheckCommand(directory: string, { json }: JsonOption): Promise<number> {
+  const found = mediaDirectoriesOrReport(directory);
+  if (found === null) return EXIT_WRONG_USE;
+  const signal = processLifetime();
+  const checks = [];
+  for (const { dir } of found) {
+    using progress = new ProgressLine();
+    const onProgress = (done: number, total: number) => progress.show(dir, done, total);
+    checks.push({ dir, ...(await checkMedia({ dir, signal, onProgress })) });
+  }
+  if (json) process.stdout.write(`${JSON.stringify(checks)}\n`);
+  else
+    for (const { dir, segmentCount, byteLength, index, faults } of checks) {
+      const beside = index === 'IN_USE' ? '; its index is in use and was not compared' : '';
+      say(`${dir}: ${segmentCount} segments (${(byteLength / 1e6).toFixed(1)} MB) read${beside}`);
+      for (const { file, code, detail } of faults) say(`  DAMAGED ${code} ${file}: ${detail}`);
+    }
+  return checks.every(({ faults }) => faults.length === 0) ? 0 : EXIT_NO;
+}
+
+/** `holdfast media repair DIR`: for recording servers that do not run. Exit 1 when something could not be saved. */
+export async function mediaRepairCommand(directory: string, { json }: JsonOption): Promise<number> {
+  const found = mediaDirectoriesOrReport(directory);
+  if (found === null) return EXIT_WRONG_USE;
+  const signal = processLifetime();
+  const repaired = [];
+  for (const server of found) {
+    if (server.recordingServerId === null) {
+      return refuse(
+        `${server.dir}: neither its name nor its index says which recording server it is of: give it the id as its name`,
+      );
+    }
+    using progress = new ProgressLine();
+    const onProgress = (done: number, total: number) => progress.show(server.dir, done, total);
+    try {
+      const { dir, recordingServerId } = server;
+      repaired.push({ dir, ...(await repairMediaDirectory({ dir, recordingServerId, signal, onProgress })) });
+    } catch (error) {
+      if (!(error instanceof MediaDatabaseInUseError)) throw error;
+      return refuse(`${error.message}; end it first`);
+    }
+  }
+  if (json) process.stdout.write(`${JSON.stringify(repaired)}\n`);
+  else
+    for (const { dir, segmentCount, recoveredCount, repairs } of repaired) {
+      say(`${dir}: ${segmentCount} segments; ${recoveredCount} sealed that a crash had left`);
+      for (const { action, file, detail } of repairs) say(`  ${action} ${file}: ${detail}`);
+    }
+  const lost = repaired.flatMap(({ repairs }) => repairs).filter(({ action }) => !savedActions.has(action));
+  return lost.length === 0 ? 0 : EXIT_NO;
+}
+
+const savedActions: ReadonlySet<string> = new Set(['ADOPTED', 'MOVED']);
+
+export interface MediaExportOptions {
+  readonly device: string;
+  readonly from: string;
+  readonly to: string;
+  readonly out: string;
+  readonly json: boolean;
+}
+
+/** `holdfast media export DIR`: MP4 files and the list of their digests. Returns the exit code. */
+export async function mediaExportCommand(directory: string, options: MediaExportOptions): Promise<number> {
+  const fromMs = Date.parse(options.from);
+  const toMs = Date.parse(options.to);
+  if (!(fromMs < toMs)) {
+    return refuse('--from and --to: expected two times in order, e.g. 2026-11-20T12:00:00Z');
+  }
+  const found = mediaDirectoriesOrReport(directory);
+  if (found === null) return EXIT_WRONG_USE;
+  const device = await deviceNamed(directory, options.device);
+  if (device === null) {
+    return refuse(`--device ${options.device}: no such device, or several of this name: give its id`);
+  }
+  const dirs = found.map(({ dir }) => dir);
+  const { out } = options;
+  using progress = new ProgressLine();
+  const onProgress = (done: number, total: number) => progress.show(out, done, total);
+  try {
+    const list = await exportMedia({
+      ...{ dirs, deviceId: device, fromMs, toMs, out, onProgress },
+      signal: processLifetime(),
+    });
+    progress.clear();
+    if (options.json) process.stdout.write(`${JSON.stringify(list)}\n`);
+    else for (const line of linesOf(list, path.dirname(out))) say(line);
+    return list.damages.length === 0 ? 0 : EXIT_NO;
+  } catch (error) {
+    if (!(error instanceof ExportError)) throw error;
+    process.stderr.write(`holdfast: ${error.message}\n`);
+    return error.code === 'NOTHING_RECORDED' ? EXIT_NO : EXIT_WRONG_USE;
+  }
+}
+
+function linesOf(list: Awaited<ReturnType<typeof exportMedia>>, folder: string): readonly string[] {
+  const files = list.files.map(({ file, byteLength, codecs, fragments }) => {
+    const span = [fragments[0]!.fromMs, fragments.at(-1)!.toMs].map(ms => new Date(ms).toISOString());
+    const megabytes = (byteLength / 1e6).toFixed(1);
+    return `${path.join(folder, file)}: ${span.join(' to ')}, ${codecs}, ${megabytes} MB`;
+  });
+  return [...files, ...list.damages.map(({ file, detail }) => `  DAMAGED ${file}: ${detail}`)];
+}
+
+function mediaDirectoriesOrReport(directory: string): readonly MediaDirectoryOfServer[] | null {
+  const found = existsSync(directory) ? findMediaDirectories(directory) : [];
+  if (found.length > 0) return found;
+  refuse(`${directory}: no media directory, and no data directory with recordings at or below it`);
+  return null;
+}
+
+function refuse(message: string): number {
+  process.stderr.write(`holdfast: ${message}\n`);
+  return EXIT_WRONG_USE;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

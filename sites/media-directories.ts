@@ -1,0 +1,168 @@
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { type Hardware, hardwareDecider, placeOf, type RecordedEvent, readEventData } from '@holdfast/core';
+import {
+  DeviceId,
+  EventDecodeError,
+  type EventId,
+  type HardwareId,
+  hardwareEvents,
+  RecordingServerId,
+  type SegmentId,
+} from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { readSiteLogFile } from './log/site-log-reader.js';
+import {
+  MEDIA_DATABASE_LIMITS,
+  type MediaDamage,
+  type MediaRepair,
+  type OutgoingFact,
+} from './recording-server/media-database/media-database.js';
+import { MediaDirectory } from './recording-server/media-database/media-directory.js';
+import { openMediaDatabase } from './recording-server/media-database/open-media-database.js';
+import {
+  MediaDatabaseInUseError,
+  SegmentIndex,
+  SegmentIndexUnusableError,
+} from './recording-server/media-database/segment-index.js';
+import { siteLogFileOf } from './site-directory.js';
+import { findSiteDirectories } from './verify-site-directory.js';
+
+const pageEvents = 1000;
+
+export interface MediaDirectoryOfServer {
+  readonly dir: string;
+  /** Null when neither the name of the directory nor its index says it. */
+  readonly recordingServerId: RecordingServerId | null;
+}
+
+/** The directory itself when it is one of a recording server, else those of the sites at or below it. */
+export function findMediaDirectories(directory: string): readonly MediaDirectoryOfServer[] {
+  if (isMediaDirectory(directory)) {
+    return [{ dir: directory, recordingServerId: serverOf(directory) }];
+  }
+  return findSiteDirectories(directory).flatMap(site => {
+    const folder = path.join(site, 'media');
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder)
+      .map(name => path.join(folder, name))
+      .filter(isMediaDirectory)
+      .map(dir => ({ dir, recordingServerId: serverOf(dir) }));
+  });
+}
+
+function isMediaDirectory(dir: string): boolean {
+  const { indexFile, segmentsFolder } = new MediaDirectory(dir);
+  return existsSync(indexFile) || existsSync(segmentsFolder);
+}
+
+function serverOf(dir: string): RecordingServerId | null {
+  const named = RecordingServerId.safeParse(path.basename(path.resolve(dir)));
+  if (named.success) return named.data;
+  const file = new MediaDirectory(dir).indexFile;
+  if (!existsSync(file)) return null;
+  try {
+    const index = new SegmentIndex({ file, recordingServerId: null });
+    index.close();
+    return index.recordingServerId;
+  } catch (error) {
+    if (error instanceof SegmentIndexUnusableError || error instanceof MediaDatabaseInUseError) return null;
+    throw error;
+  }
+}
+
+/** A device by its id, or by its name in the logs at or below a folder; null when no or more than one device has it. */
+export async function deviceNamed(directory: string, idOrName: string): Promise<DeviceId | null> {
+  const id = DeviceId.safeParse(idOrName.toLowerCase());
+  if (id.success) return id.data;
+  const found = new Set<DeviceId>();
+  for (const site of findSiteDirectories(directory)) {
+    for (const hardware of await hardwareIn(siteLogFileOf(site))) {
+      // Camera and microphone of one hardware share a recording, which stands under the camera.
+      const named = hardware.devices.find(device => device.name === idOrName);
+      const owner = hardware.devices.find(device => device.type === 'CAMERA') ?? named;
+      if (named && owner) found.add(owner.deviceId);
+    }
+  }
+  const [only] = found;
+  return found.size === 1 ? only! : null;
+}
+
+/** Also hardware that was removed: its recordings are still there. */
+async function hardwareIn(logFile: string): Promise<Iterable<NonNullable<Hardware>>> {
+  const hardware = new Map<HardwareId, NonNullable<Hardware>>();
+  if (!existsSync(logFile)) return hardware.values();
+  const types = new Set<string>(hardwareEvents.map(({ type }) => type));
+  using log = readSiteLogFile(logFile);
+  for (let after = log.keptAfter(); ; ) {
+    const page: readonly RecordedEvent[] = await log.read({ after, limit: pageEvents });
+    for (const recorded of page) {
+      if (!types.has(recorded.type)) continue;
+      const event = readEventData(recorded);
+      if (event instanceof EventDecodeError) continue;
+      const known = event as Parameters<typeof hardwareDecider.evolve>[1];
+      const { hardwareId } = known.data;
+      const evolved = hardwareDecider.evolve(hardware.get(hardwareId) ?? null, known);
+      if (evolved !== null) hardware.set(hardwareId, evolved);
+    }
+    if (page.length === 0) return hardware.values();
+    after = placeOf(page.at(-1)!);
+  }
+}
+
+export interface RepairedMediaDirectory {
+  readonly segmentCount: number;
+  /** Left by a crash, and sealed when the database was opened. */
+  readonly recoveredCount: number;
+  readonly repairs: readonly MediaRepair[];
+}
+
+/** Repairs the media of a recording server that does not run; what the log must hear is told when it does. */
+export async function repairMediaDirectory(options: {
+  readonly dir: string;
+  readonly recordingServerId: RecordingServerId;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}): Promise<RepairedMediaDirectory> {
+  const { dir, recordingServerId, signal } = options;
+  const ignored = () => undefined;
+  await using database = await openMediaDatabase({
+    ...{ dir, recordingServerId, now: Date.now, limits: MEDIA_DATABASE_LIMITS },
+    newSegmentId: () => v7() as SegmentId,
+    observer: { fragmentsDropped: ignored, writeFailed: ignored, damageFound: ignored },
+  });
+  const { recovered, reindexedCount } = database.recovery;
+  let segmentCount = 0;
+  const repairs = await database.repair({
+    signal,
+    onProgress: (done, total) => {
+      segmentCount = total;
+      options.onProgress(done, total);
+    },
+    compose: damage => damagedFact(damage, recordingServerId),
+  });
+  const rebuilt: readonly MediaRepair[] =
+    reindexedCount === 0
+      ? []
+      : [
+          {
+            ...{ file: new MediaDirectory(dir).indexFile, segmentId: null, action: 'ADOPTED' },
+            detail: `made again from ${reindexedCount} files`,
+          },
+        ];
+  return { segmentCount, recoveredCount: recovered.length, repairs: [...rebuilt, ...repairs] };
+}
+
+function damagedFact(damage: MediaDamage, recordingServerId: RecordingServerId): OutgoingFact {
+  const { deviceId, segmentId, fromMs, toMs, detail } = damage;
+  return {
+    eventId: v7() as EventId,
+    stream: `recording-${deviceId}`,
+    type: 'RecordingDamaged',
+    occurredAtMs: Date.now(),
+    data: JSON.stringify({
+      ...{ deviceId, recordingServerId, segmentId, fromMs, toMs },
+      detail: detail.slice(0, 1000),
+    }),
+  };
+}

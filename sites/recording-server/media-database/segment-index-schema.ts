@@ -1,0 +1,87 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { RecordingServerId } from '@holdfast/schema';
+
+/**
+ * Raised when the layout changes. An index of an earlier version is brought to this one; one that cannot be is rebuilt from
+ * the files.
+ */
+export const INDEX_VERSION = 2;
+
+/** What is kept summed, so that opening reads no row of a segment: the sums move in the transaction of what they sum. */
+const sums = `
+  CREATE TRIGGER segment_added AFTER INSERT ON segment BEGIN
+    UPDATE meta SET file_byte_length = file_byte_length + new.file_byte_length;
+    UPDATE device SET duration_ms_max = max(duration_ms_max, new.to_ms - new.from_ms) WHERE device_key = new.device_key;
+  END;
+  CREATE TRIGGER segment_removed AFTER DELETE ON segment BEGIN
+    UPDATE meta SET file_byte_length = file_byte_length - old.file_byte_length;
+  END;
+`;
+
+const schema = `
+  CREATE TABLE meta (
+    recording_server_id TEXT NOT NULL,
+    index_version INTEGER NOT NULL,
+    file_byte_length INTEGER NOT NULL,
+    -- 0: rows were made from files, which do not say what the log was told of them.
+    agrees_with_log INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE device (
+    device_key INTEGER PRIMARY KEY,
+    device_id TEXT NOT NULL UNIQUE,
+    duration_ms_max INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE TABLE segment (
+    segment_id BLOB NOT NULL PRIMARY KEY,
+    device_key INTEGER NOT NULL REFERENCES device,
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL,
+    fragment_count INTEGER NOT NULL,
+    byte_length INTEGER NOT NULL,
+    file_byte_length INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    time_source TEXT NOT NULL,
+    began_because TEXT NOT NULL,
+    ended_because TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    gap_from_ms INTEGER,
+    gap_to_ms INTEGER,
+    gap_cause TEXT,
+    reported INTEGER NOT NULL,
+    deleted_by TEXT
+  ) STRICT, WITHOUT ROWID;
+  -- Answers every question about time by itself.
+  CREATE INDEX segment_by_time ON segment (device_key, deleted_by, from_ms, segment_id, to_ms, file_byte_length);
+  CREATE INDEX segment_unreported ON segment (device_key, from_ms) WHERE reported = 0;
+  CREATE INDEX segment_garbage ON segment (deleted_by) WHERE deleted_by IS NOT NULL;
+  CREATE TABLE outgoing_fact (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE,
+    stream TEXT NOT NULL,
+    type TEXT NOT NULL,
+    occurred_at_ms INTEGER NOT NULL,
+    data TEXT NOT NULL
+  ) STRICT;
+  ${sums}
+`;
+
+export function createIndex(database: DatabaseSync, recordingServerId: RecordingServerId): void {
+  database.exec(schema);
+  database.prepare('INSERT INTO meta VALUES (?, ?, 0, 0)').run(recordingServerId, INDEX_VERSION);
+}
+
+/** Facts that the log was not told yet are in the index alone: it is brought on, not made again. */
+export function migrateIndex(database: DatabaseSync, fromVersion: number): void {
+  if (fromVersion === 1) {
+    database.exec(`
+      ALTER TABLE meta ADD COLUMN file_byte_length INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE meta ADD COLUMN agrees_with_log INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE device ADD COLUMN duration_ms_max INTEGER NOT NULL DEFAULT 0;
+      UPDATE meta SET index_version = 2,
+        file_byte_length = (SELECT coalesce(sum(file_byte_length), 0) FROM segment);
+      UPDATE device SET duration_ms_max = (
+        SELECT coalesce(max(to_ms - from_ms), 0) FROM segment WHERE segment.device_key = device.device_key);
+      ${sums}
+    `);
+  }
+}
