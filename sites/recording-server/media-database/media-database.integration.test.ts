@@ -1,8 +1,10 @@
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import type { Fragment } from '@holdfast/core';
 import type { EventId, SegmentId } from '@holdfast/schema';
+import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MediaDatabase, OutgoingFact, SealReport } from './media-database.js';
