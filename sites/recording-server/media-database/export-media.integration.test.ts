@@ -9,7 +9,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadClip } from '../../simulated-cameras/clip.js';
 import { openSimulatedCameras } from '../../simulated-cameras/simulated-cameras.js';
-import { RecordedSession } from '../camera/recorded-session.fixture.js';
+import { RecordedSession } from '../drivers/rtsp/recorded-session.fixture.js';
 import { exportMedia } from './export-media.js';
 import { camera1, camera2, never, openTestDatabase, temporaryFolder } from './media-fixture.js';
 
