@@ -136,7 +136,7 @@ class MeasuredFloor implements Disposable {
     this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
     this.#commit = this.#db.prepare('COMMIT');
     this.#insert = this.#db.prepare(
-      'INSERT INTO event (position, id, stream, revision, header, data, leaf_hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO event (key, id, stream, revision, header, data, leaf_hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
   }
 
