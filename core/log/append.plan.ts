@@ -63,10 +63,11 @@ export function planRevisions(
   appends: readonly PlannableAppend<unknown>[],
   lastRevisionOf: (stream: string) => number | null,
 ): RevisionPlan {
-  const planned = new Map<string, number | null>();
+  // Nearly every append is to one stream: there is nothing before it that it could follow.
+  const planned = appends.length > 1 ? new Map<string, number | null>() : null;
   const firstRevisions: number[] = [];
   for (const { stream, expected, eventIds } of appends) {
-    const known = planned.get(stream);
+    const known = planned?.get(stream);
     const actual = known === undefined ? lastRevisionOf(stream) : known;
     const fits = expected === 'any' || (expected === 'none' ? actual === null : actual === expected);
     if (!fits) {
@@ -74,7 +75,7 @@ export function planRevisions(
     }
     const firstRevision = actual === null ? 0 : actual + 1;
     firstRevisions.push(firstRevision);
-    planned.set(stream, eventIds.length === 0 ? actual : firstRevision + eventIds.length - 1);
+    planned?.set(stream, eventIds.length === 0 ? actual : firstRevision + eventIds.length - 1);
   }
   return { kind: 'FITS', firstRevisions };
 }

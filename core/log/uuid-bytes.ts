@@ -4,8 +4,8 @@ export const UUID_BYTES = 16;
 const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
   byte.toString(16).padStart(2, '0'),
 );
-/** Characters after which a hyphen stands: 8-4-4-4-12. */
-const hyphenAfterByte = new Set([3, 5, 7, 9]);
+/** Whether a hyphen stands behind the byte: 8-4-4-4-12. */
+const isHyphenAfter = (byte: number) => byte === 3 || byte === 5 || byte === 7 || byte === 9;
 
 /**
  * Writes a UUID in lower-case text form into 16 bytes of `target`. Returns false, with `target` undefined in that
@@ -20,7 +20,7 @@ export function writeUuid(text: string, target: Uint8Array, offset: number): boo
     if (high < 0 || low < 0) return false;
     target[offset + index] = high * 16 + low;
     at += 2;
-    if (hyphenAfterByte.has(index)) {
+    if (isHyphenAfter(index)) {
       if (text.charCodeAt(at) !== 0x2d) return false;
       at += 1;
     }
@@ -34,7 +34,7 @@ export function readUuid(source: Uint8Array, offset: number): string | null {
   let text = '';
   for (let index = 0; index < UUID_BYTES; index += 1) {
     text += hexOfByte[source[offset + index]!];
-    if (hyphenAfterByte.has(index)) text += '-';
+    if (isHyphenAfter(index)) text += '-';
   }
   return text;
 }

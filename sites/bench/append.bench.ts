@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { NewEvent } from '@holdfast/core';
+import { type NewEvent, placeKey } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { siteLogTables } from '../log/site-log-file.js';
@@ -157,9 +157,10 @@ class MeasuredFloor implements Disposable {
     const count = this.#count;
     this.#count += 1;
     new DataView(this.#id.buffer).setUint32(12, count);
+    const key = placeKey({ epoch: 1, position: count + 1 });
     const revision = Math.floor(count / STREAMS);
     const stream = `device-${count % STREAMS}`;
-    this.#insert.run(count + 1, this.#id, stream, revision, this.#header, dataOf(count), this.#leafHash);
+    this.#insert.run(key, this.#id, stream, revision, this.#header, dataOf(count), this.#leafHash);
   }
 
   [Symbol.dispose](): void {

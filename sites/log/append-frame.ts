@@ -1,8 +1,10 @@
 import {
+  type EventHeader,
   type ExpectedRevision,
   encodeHeader,
   HEADER_BYTES_MIN,
   headerOffsets,
+  type NewEvent,
   readUuid,
   type StreamAppend,
   UUID_BYTES,
@@ -78,8 +80,8 @@ export function encodeAppendFrame(
     for (const event of events) {
       const headerOffset = end + EVENT_PREFIX_BYTES;
       const { length: headerByteLength } = encodeHeader(
-        { ...event, site, epoch, stream, position: 1, revision: 0, recordedAt: 0n },
-        byteLength => target.subarray(headerOffset, headerOffset + byteLength),
+        unplacedHeader(event, stream, site, epoch),
+        byteLength => viewOf(target, headerOffset, headerOffset + byteLength),
       );
       end = target.writeUInt16BE(headerByteLength, end);
       end = target.writeUInt32BE(event.data.length, end) + headerByteLength;
@@ -89,6 +91,31 @@ export function encodeAppendFrame(
   }
   target.writeUInt32BE(end - offset, offset);
   return end - offset;
+}
+
+/** Field by field: a spread costs as much as the rest of the encoding. */
+function unplacedHeader(event: NewEvent, stream: string, site: SiteId, epoch: number): EventHeader {
+  return {
+    id: event.id,
+    type: event.type,
+    version: event.version,
+    actor: event.actor,
+    occurredAtMs: event.occurredAtMs,
+    clockQuality: event.clockQuality,
+    causationId: event.causationId,
+    correlationId: event.correlationId,
+    stream,
+    site,
+    epoch,
+    position: 1,
+    revision: 0,
+    recordedAt: 0n,
+  };
+}
+
+/** As `subarray`, but a plain array: making a `Buffer` takes several times as long. */
+function viewOf(bytes: Buffer, begin: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
 }
 
 /** The frame that stands at `offset`. Its events are views of the bytes. */
@@ -108,8 +135,8 @@ export function decodeAppendFrame(bytes: Buffer, offset = 0): AppendFrame {
       const headerEnd = at + EVENT_PREFIX_BYTES + bytes.readUInt16BE(at);
       const dataEnd = headerEnd + bytes.readUInt32BE(at + 2);
       events.push({
-        header: bytes.subarray(at + EVENT_PREFIX_BYTES, headerEnd),
-        data: bytes.subarray(headerEnd, dataEnd),
+        header: viewOf(bytes, at + EVENT_PREFIX_BYTES, headerEnd),
+        data: viewOf(bytes, headerEnd, dataEnd),
       });
       at = dataEnd;
     }

@@ -125,20 +125,22 @@ export class AppendGroup {
     const recordedAt = nextHlc(this.#recordedAt, nowMs);
     placeEvent(header, { position, revision, recordedAt });
     const leafHash = leafHashOf(header, data, sha256);
-    const id = header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
-    this.#statements.insert.run(this.#key + position, id, stream, revision, header, data, leafHash);
+    this.#statements.insert.run(this.#key + position, idIn(header), stream, revision, header, data, leafHash);
     this.leafHashes.push(leafHash);
     this.#size = position;
     this.#recordedAt = recordedAt;
   }
 
   #find({ header }: FramedEvent): (LogPlace & { readonly stream: string }) | null {
-    const id = header.subarray(headerOffsets.id, headerOffsets.id + UUID_BYTES);
-    const row = this.#statements.find.get(id);
+    const row = this.#statements.find.get(idIn(header));
     return row === undefined ? null : { ...placeOfKey(row.key as number), stream: row.stream as string };
   }
 }
 
 function plannable(frame: AppendFrame): readonly PlannableAppend<FramedEvent>[] {
   return frame.streams.map(({ stream, expected, events }) => ({ stream, expected, eventIds: events }));
+}
+
+function idIn(header: Uint8Array): Uint8Array {
+  return new Uint8Array(header.buffer, header.byteOffset + headerOffsets.id, UUID_BYTES);
 }

@@ -1,5 +1,11 @@
 import { Worker } from 'node:worker_threads';
-import { type LogPlace, SiteLogClosedError, type StoredReceipt, type StreamAppend } from '@holdfast/core';
+import {
+  type AppendOutcome,
+  type LogPlace,
+  SiteLogClosedError,
+  type StoredReceipt,
+  type StreamAppend,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { encodeAppendFrame, frameBytesBound } from './append-frame.js';
 import type { WrittenAppend } from './append-group.js';
@@ -29,7 +35,12 @@ export class SiteLogWriteError extends Error {
 interface PendingAppend {
   readonly byteLength: number;
   readonly eventCount: number;
-  readonly resolve: (written: WrittenAppend) => void;
+  readonly caller: AppendCaller;
+}
+
+/** Who awaits the outcome of an append. */
+export interface AppendCaller {
+  readonly resolve: (outcome: AppendOutcome) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -122,28 +133,28 @@ export class WriterThread {
   }
 
   /**
-   * Resolves after the commit. Rejects with `EnvelopeError`, `SiteLogOverloadedError`, `SiteLogWriteError` or
-   * `SiteLogClosedError`.
+   * Answers the caller after the commit, or with `SiteLogWriteError` or `SiteLogClosedError`. Throws `EnvelopeError`,
+   * `SiteLogOverloadedError` or `SiteLogClosedError`: then the append was not taken.
    */
-  append(appends: readonly StreamAppend[], eventCount: number): Promise<WrittenAppend> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== null) throw this.#failure;
-      const log = { site: this.#site, epoch: this.#epoch, nowMs: this.#now() };
-      const bytesBound = frameBytesBound(appends);
-      const offset = this.#waiting.length > 0 ? null : this.#reserve(bytesBound, eventCount);
-      if (offset !== null) {
-        const byteLength = encodeAppendFrame(appends, log, this.#ring.bytes, offset);
-        this.#publish({ byteLength, eventCount, resolve, reject }, offset);
-      } else {
-        this.#assertRoomToWait(bytesBound);
-        const memory = Buffer.allocUnsafeSlow(bytesBound);
-        const byteLength = encodeAppendFrame(appends, log, memory);
-        const frame = memory.subarray(0, byteLength);
-        this.#waiting.push({ frame, byteLength, eventCount, resolve, reject });
-        this.#waitingByteLength += byteLength;
-        this.#sendWaiting();
-      }
-    });
+  append(appends: readonly StreamAppend[], caller: AppendCaller): void {
+    if (this.#failure !== null) throw this.#failure;
+    let eventCount = 0;
+    for (const { events } of appends) eventCount += events.length;
+    const log = { site: this.#site, epoch: this.#epoch, nowMs: this.#now() };
+    const bytesBound = frameBytesBound(appends);
+    const offset = this.#waiting.length > 0 ? null : this.#reserve(bytesBound, eventCount);
+    if (offset !== null) {
+      const byteLength = encodeAppendFrame(appends, log, this.#ring.bytes, offset);
+      this.#publish({ byteLength, eventCount, caller }, offset);
+    } else {
+      this.#assertRoomToWait(bytesBound);
+      const memory = Buffer.allocUnsafeSlow(bytesBound);
+      const byteLength = encodeAppendFrame(appends, log, memory);
+      const frame = memory.subarray(0, byteLength);
+      this.#waiting.push({ frame, byteLength, eventCount, caller });
+      this.#waitingByteLength += byteLength;
+      this.#sendWaiting();
+    }
   }
 
   storeCheckpoint(checkpoint: Omit<Extract<ToWriter, { kind: 'CHECKPOINT' }>, 'kind'>): void {
@@ -251,7 +262,9 @@ export class WriterThread {
     if (report.kind === 'WRITTEN') {
       this.#onGrown({ epoch: this.#epoch, size: report.size, edge: report.edge });
       const answered = this.#answered(report.outcomes.length);
-      for (const [index, pending] of answered.entries()) pending.resolve(report.outcomes[index]!);
+      for (const [index, pending] of answered.entries()) {
+        pending.caller.resolve(outcomeOf(report.outcomes[index]!, pending.eventCount, this.#epoch));
+      }
     } else if (report.kind === 'DONE') {
       const asked = this.#asked.shift();
       if (report.failure === null) asked?.resolve(report.isMore);
@@ -260,7 +273,7 @@ export class WriterThread {
       const error = report.isFatal
         ? new SiteLogClosedError(`the site log cannot be written: ${report.reason}`)
         : new SiteLogWriteError(report.reason);
-      for (const pending of this.#answered(report.appendCount)) pending.reject(error);
+      for (const { caller } of this.#answered(report.appendCount)) caller.reject(error);
       if (report.isFatal) this.#fail(error);
     }
     if (this.#failure === null) this.#sendWaiting();
@@ -277,8 +290,9 @@ export class WriterThread {
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    const lost = [...this.#inFlight.splice(0), ...this.#waiting.splice(0), ...this.#asked.splice(0)];
-    for (const pending of lost) pending.reject(this.#failure);
+    const lost = [...this.#inFlight.splice(0), ...this.#waiting.splice(0)];
+    for (const { caller } of lost) caller.reject(this.#failure);
+    for (const asked of this.#asked.splice(0)) asked.reject(this.#failure);
     this.#drained?.();
   }
 }
@@ -291,4 +305,14 @@ function firstReport(worker: Worker): Promise<WriterReport> {
       reject(new SiteLogClosedError('the writer of the site log ended before it began')),
     );
   });
+}
+
+function outcomeOf(written: WrittenAppend, eventCount: number, epoch: number): AppendOutcome {
+  if (typeof written === 'number') {
+    const lastPosition = written + eventCount - 1;
+    return { appended: true, epoch, firstPosition: written, lastPosition, replayed: false };
+  }
+  if ('refusal' in written) return { appended: false, refusal: written.refusal };
+  const { firstPosition, lastPosition } = written;
+  return { appended: true, epoch: written.epoch, firstPosition, lastPosition, replayed: true };
 }
