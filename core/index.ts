@@ -76,15 +76,12 @@ export {
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
 export { decodeEventData, type EventFacts, newEvent, readEventData } from './log/event-data.js';
 export {
-  beginningOf,
   decodeFold,
   encodeFold,
   FOLD_EVENTS_MAX,
-  FoldBaseMissingError,
   FoldKeeper,
   type FoldSnapshot,
   type FoldStore,
-  type LoadedFold,
   noFoldStore,
 } from './log/fold-snapshot.js';
 export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';
@@ -174,6 +171,7 @@ export type {
   ExpectedRevision,
   LogHead,
   NewEvent,
+  OverTheCut,
   RecordedEvent,
   SealedEpoch,
   SiteLog,

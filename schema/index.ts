@@ -22,6 +22,7 @@ export {
   eventCatalogue,
   type HoldfastEvent,
   isKnownEvent,
+  isPassingEvent,
 } from './events/catalogue.js';
 export {
   AlarmState,
@@ -40,6 +41,7 @@ export {
   type EventDefinition,
   type EventOf,
   Name,
+  passing,
   raised,
   Sha256Hex,
   Text,

@@ -27,7 +27,7 @@ export function mediaDirectoryOf(dataDirectory: string, recordingServerId: Recor
   return path.join(dataDirectory, 'media', recordingServerId);
 }
 
-/** Where snapshots of the folds of its log are kept. As long as the log is whole it may be deleted. */
+/** Where snapshots of the folds of its log are kept. It may be deleted. */
 export function foldDirectoryOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'folds');
 }

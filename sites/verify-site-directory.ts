@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  comparePlaces,
   decodeEventData,
   LOG_START,
   type LogHead,
@@ -193,9 +192,7 @@ function logInFile(
     },
     async read(after) {
       reader ??= readSiteLogFile(file);
-      const keptAfter = reader.keptAfter();
-      const from = comparePlaces(after, keptAfter) < 0 ? keptAfter : after;
-      return reader.read({ after: from, limit: PAGE_EVENTS });
+      return reader.read({ after, limit: PAGE_EVENTS, carried: true });
     },
     [Symbol.asyncDispose]: async () => reader?.[Symbol.dispose](),
   };

@@ -13,7 +13,6 @@ import { createMemorySiteLog } from './memory-site-log.js';
 import { readStreamEnd } from './read-stream-end.js';
 import { referenceSha256 } from './sha256.reference.js';
 import type { RecordedEvent, SiteLog } from './site-log.js';
-import { LogTruncatedError } from './site-log-access.js';
 
 const test = suite('fold snapshots');
 const site = '018f0000-0000-7000-8000-000000000001' as SiteId;
@@ -34,9 +33,8 @@ async function append(log: SiteLog, count: number, stream = 's'): Promise<void> 
 
 class MemoryFoldStore implements FoldStore {
   snapshot: FoldSnapshot | null = null;
-  isOfThisCode = true;
   saveCount = 0;
-  load = async () => this.snapshot && { ...this.snapshot, isOfThisCode: this.isOfThisCode };
+  load = async () => this.snapshot;
   save = async (_: string, snapshot: FoldSnapshot) => {
     this.snapshot = snapshot;
     this.saveCount += 1;
@@ -101,41 +99,6 @@ test('what a log left out has passed too, and is not looked at again', async () 
   assert.equal(keeper.place, { epoch: 1, position: 6 });
   await keeper.save({ folded });
   assert.equal(await new FoldKeeper({ log: sparing, store, name: 'f' }).restore(), { folded });
-});
-
-/** The log as it is after its first events were truncated. */
-function truncated(log: SiteLog, keptAfter: number): SiteLog {
-  const read: SiteLog['read'] = async options => {
-    if (options.after.position < keptAfter) throw new LogTruncatedError({ epoch: 1, position: keptAfter });
-    return log.read(options);
-  };
-  return { ...log, read };
-}
-
-test('what other code has kept counts only where the beginning of the log is gone', async () => {
-  const [log, store] = [newLog(), new MemoryFoldStore()];
-  await append(log, 5);
-  const keeper = new FoldKeeper({ log, store, name: 'f' });
-  await foldOn(keeper, log);
-  await keeper.save({ any: 'state' });
-  store.isOfThisCode = false;
-  assert.is(await new FoldKeeper({ log, store, name: 'f' }).restore(), null);
-  // The last is cut at the very event that the snapshot is as of.
-  for (const keptAfter of [3, 6]) {
-    const short = truncated(log, keptAfter);
-    assert.equal(await new FoldKeeper({ log: short, store, name: 'f' }).restore(), { any: 'state' });
-  }
-});
-
-test('a log that begins later than the fold knows is refused by name, not folded as if it were whole', async () => {
-  const [log, store] = [newLog(), new MemoryFoldStore()];
-  await append(log, 5);
-  try {
-    await new FoldKeeper({ log: truncated(log, 3), store, name: 'f' }).restore();
-    assert.unreachable();
-  } catch (error) {
-    assert.is((error as { readonly code?: string }).code, 'FOLD_BASE_MISSING');
-  }
 });
 
 test('it is saved once in so many events, and never when nothing has passed', async () => {

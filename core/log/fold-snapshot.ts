@@ -1,7 +1,6 @@
 import { comparePlaces, endOf, LOG_START, type LogPlace, placeOf } from './log-place.js';
 import { equalBytes } from './merkle-tree.js';
 import type { RecordedEvent, SiteLog } from './site-log.js';
-import { LogTruncatedError } from './site-log-access.js';
 
 /** Events after which a fold is kept anew: after a kill so many are folded again, which takes a fifth of a second. */
 export const FOLD_EVENTS_MAX = 10_000;
@@ -9,8 +8,8 @@ export const FOLD_EVENTS_MAX = 10_000;
 const READ_PAGE_EVENTS = 1000;
 
 /**
- * The state of a fold as of a place in a log. As long as the log is whole it may be dropped at any time: folding again gives the
- * same. Of a log whose beginning was truncated it is what stands for that beginning.
+ * The state of a fold as of a place in a log. It may be dropped at any time: folding again gives the same, also over a beginning
+ * that was truncated, because what folds need is carried over the cut.
  */
 export interface FoldSnapshot {
   readonly place: LogPlace;
@@ -20,25 +19,9 @@ export interface FoldSnapshot {
   readonly state: string;
 }
 
-export interface LoadedFold extends FoldSnapshot {
-  /** Made by the very code that asks for it. Other code may fold otherwise. */
-  readonly isOfThisCode: boolean;
-}
-
-/** The beginning of the log was truncated, and no snapshot of the fold stands for it. */
-export class FoldBaseMissingError extends Error {
-  override readonly name = 'FoldBaseMissingError';
-  readonly code = 'FOLD_BASE_MISSING';
-  constructor(fold: string, { epoch, position }: LogPlace) {
-    super(
-      `the log begins after ${epoch}/${position}, and no snapshot of the fold ${fold} stands for what was before: bring back the directory folds, or take the log back from the parent`,
-    );
-  }
-}
-
 /** Where a process keeps snapshots of its folds between two runs. Neither call throws: a snapshot is never needed. */
 export interface FoldStore {
-  load(name: string): Promise<LoadedFold | null>;
+  load(name: string): Promise<FoldSnapshot | null>;
   save(name: string, snapshot: FoldSnapshot): Promise<void>;
 }
 
@@ -62,17 +45,11 @@ export class FoldKeeper {
     return this.#place;
   }
 
-  /** The state to go on from, or null: then everything has to be folded. Throws `FoldBaseMissingError`. */
+  /** The state to go on from, or null: then everything has to be folded. */
   async restore<State>(): Promise<State | null> {
     const { log, store, name } = this.#options;
-    const loaded = await store.load(name);
-    const snapshot = loaded !== null && (await isInLog(log, loaded)) ? loaded : null;
-    if (snapshot?.isOfThisCode !== true) {
-      const begin = await beginningOf(log);
-      if (comparePlaces(begin, LOG_START) === 0) return null;
-      // What other code made of the beginning is all that there is of it.
-      if (snapshot === null) throw new FoldBaseMissingError(name, begin);
-    }
+    const snapshot = await store.load(name);
+    if (snapshot === null || !(await isInLog(log, snapshot))) return null;
     const state = decodeFold<State>(snapshot.state);
     this.#place = snapshot.place;
     this.#leafHash = snapshot.leafHash;
@@ -92,7 +69,7 @@ export class FoldKeeper {
     const end = endOf(log.head());
     for (;;) {
       const { without } = options;
-      const page = await log.read({ after: this.#place, limit: READ_PAGE_EVENTS, without });
+      const page = await log.read({ after: this.#place, limit: READ_PAGE_EVENTS, without, carried: true });
       for (const recorded of page) {
         options.fold(recorded);
         this.passed(recorded);
@@ -102,7 +79,8 @@ export class FoldKeeper {
     }
     if (end.position === 0 || comparePlaces(this.#place, end) >= 0) return;
     // What was left out has passed too: it is not looked at again.
-    const [last] = await log.read({ after: { epoch: end.epoch, position: end.position - 1 }, limit: 1 });
+    const before = { epoch: end.epoch, position: end.position - 1 };
+    const [last] = await log.read({ after: before, limit: 1, carried: true });
     if (last === undefined) return;
     this.#unsavedCount += Math.max(
       0,
@@ -137,27 +115,11 @@ export class FoldKeeper {
   }
 }
 
-/** Reading after it gives the first event that is still there: `LOG_START` unless the beginning was truncated. */
-export async function beginningOf(log: Pick<SiteLog, 'read'>): Promise<LogPlace> {
-  try {
-    await log.read({ after: LOG_START, limit: 1 });
-    return LOG_START;
-  } catch (error) {
-    if (error instanceof LogTruncatedError) return error.keptAfter;
-    throw error;
-  }
-}
-
+/** A snapshot as of an event that truncation has removed is given up: what was carried over the cut is folded in no time. */
 async function isInLog(log: SiteLog, { place, leafHash }: FoldSnapshot): Promise<boolean> {
   const before = { epoch: place.epoch, position: place.position - 1 };
-  try {
-    const [event] = await log.read({ after: before, limit: 1 });
-    return event !== undefined && comparePlaces(event, place) === 0 && equalBytes(event.leafHash, leafHash);
-  } catch (error) {
-    // The site itself cut its log there, because this fold stands for what went.
-    if (error instanceof LogTruncatedError) return comparePlaces(error.keptAfter, place) === 0;
-    throw error;
-  }
+  const [event] = await log.read({ after: before, limit: 1, carried: true });
+  return event !== undefined && comparePlaces(event, place) === 0 && equalBytes(event.leafHash, leafHash);
 }
 
 /** The state of a fold as JSON, with its maps and sets. */

@@ -61,7 +61,7 @@ function signedAt(size: number): string {
 }
 
 function hashesOf(ranges: readonly LeafRange[]): readonly Uint8Array[] {
-  const builder = new MerkleProofBuilder(ranges, { size: 0, edge: [] }, sha256);
+  const builder = new MerkleProofBuilder(ranges, sha256);
   builder.take(leaves.slice(builder.next ?? SIZE));
   return builder.finish();
 }

@@ -39,7 +39,7 @@ export function consistencyRanges(oldSize: number, size: number): readonly LeafR
   return ranges.reverse();
 }
 
-/** Leaves that a proof needs were truncated before it was asked for, and the edge that was kept does not stand for them. */
+/** A proof needs leaves that were not given. */
 export class ProofUnavailableError extends Error {
   override readonly name = 'ProofUnavailableError';
   readonly code = 'PROOF_UNAVAILABLE';
@@ -52,7 +52,7 @@ interface Part extends LeafRange {
 
 /**
  * Computes the hashes of a proof while the leaves of the log stream by. It holds one edge for each subtree of the proof,
- * some kilobytes, whatever the size of the log. A truncated log brings the edge of what it no longer holds as its base.
+ * some kilobytes, whatever the size of the log.
  */
 export class MerkleProofBuilder {
   readonly #sha256: Sha256;
@@ -62,18 +62,14 @@ export class MerkleProofBuilder {
   readonly #pending: Part[];
   #next: number;
 
-  constructor(
-    ranges: readonly LeafRange[],
-    base: { readonly size: number; readonly edge: TreeEdge },
-    sha256: Sha256,
-  ) {
+  constructor(ranges: readonly LeafRange[], sha256: Sha256) {
     this.#sha256 = sha256;
-    this.#parts = ranges.map(range => ({ ...range, ...heldOf(range, base) }));
+    this.#parts = ranges.map(range => ({ ...range, edge: [], count: 0 }));
     this.#pending = this.#parts
       .filter(({ from, to, count }) => from + count < to)
       .sort((left, right) => left.from - right.from);
     const [first] = this.#pending;
-    this.#next = first === undefined ? base.size : first.from + first.count;
+    this.#next = first?.from ?? 0;
   }
 
   /** The index (0-based) of the leaf that is taken next, or null when no more is needed. */
@@ -193,32 +189,4 @@ function halves({ from, to }: LeafRange): readonly [LeafRange, LeafRange] {
     { from, to: from + split },
     { from: from + split, to },
   ];
-}
-
-/** What the base knows of a range: the hashes of the complete subtrees that tile its beginning. */
-function heldOf(
-  range: LeafRange,
-  base: { readonly size: number; readonly edge: TreeEdge },
-): { readonly edge: TreeEdge; readonly count: number } {
-  const edge: Uint8Array[] = [];
-  let from = 0;
-  let count = 0;
-  for (const hash of base.edge) {
-    const to = from + largestPowerOfTwoUpTo(base.size - from);
-    if (from >= range.from && to <= range.to && from === range.from + count) {
-      edge.push(hash);
-      count += to - from;
-    }
-    from = to;
-  }
-  if (range.from + count >= Math.min(range.to, base.size)) return { edge, count };
-  throw new ProofUnavailableError(
-    `leaves ${range.from} to ${Math.min(range.to, base.size) - 1} were truncated, and the edge that was kept does not stand for them`,
-  );
-}
-
-function largestPowerOfTwoUpTo(size: number): number {
-  let power = 1;
-  while (power * 2 <= size) power *= 2;
-  return power;
 }

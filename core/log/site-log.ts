@@ -86,6 +86,15 @@ export interface SealedEpoch {
   readonly root: Uint8Array;
 }
 
+/** How a reader that folds the log reads over its beginning. */
+export interface OverTheCut {
+  /**
+   * True: what truncation has removed is passed over, but for the events that it carried over its cut, which is all that a fold
+   * needs. Positions and revisions then have holes. Otherwise whoever asks for what was removed is answered `LogTruncatedError`.
+   */
+  readonly carried?: boolean;
+}
+
 /**
  * One site's append-only log: all of its epochs, one after the other. Every adapter passes the same conformance suite (`site-log.conformance.ts`).
  * `after` is exclusive everywhere: `after: LOG_START` reads from the first event, `afterRevision: null` from revision 0.
@@ -107,23 +116,29 @@ export interface SiteLog {
    * only an empty one says that there is no more. `without`: types that the caller does nothing with. A log may leave out
    * all, some or none of them, as it is quicker.
    */
-  read(options: {
-    readonly after: LogPlace;
-    readonly limit: number;
-    readonly without?: readonly string[];
-  }): Promise<readonly RecordedEvent[]>;
-  readStream(options: {
-    readonly stream: string;
-    readonly afterRevision: number | null;
-    readonly limit: number;
-  }): Promise<readonly RecordedEvent[]>;
+  read(
+    options: {
+      readonly after: LogPlace;
+      readonly limit: number;
+      readonly without?: readonly string[];
+    } & OverTheCut,
+  ): Promise<readonly RecordedEvent[]>;
+  readStream(
+    options: {
+      readonly stream: string;
+      readonly afterRevision: number | null;
+      readonly limit: number;
+    } & OverTheCut,
+  ): Promise<readonly RecordedEvent[]>;
   /**
    * Every event after the place, then every new one, in batches and in order. Ends, without an error, when the
    * signal is aborted or the log is disposed of.
    */
-  subscribe(options: {
-    readonly after: LogPlace;
-    readonly signal: AbortSignal;
-  }): AsyncIterable<readonly RecordedEvent[]>;
+  subscribe(
+    options: {
+      readonly after: LogPlace;
+      readonly signal: AbortSignal;
+    } & OverTheCut,
+  ): AsyncIterable<readonly RecordedEvent[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -211,6 +211,7 @@ class LogLinkKeeper implements LinkKeeper {
         stream,
         afterRevision: link.revision,
         limit: PAGE_EVENTS,
+        carried: true,
       });
       if (page.length === 0) return;
       for (const event of page) this.#fold(site, link, event);

@@ -64,7 +64,7 @@ export class WishServer {
   async #isAnswered(revision: number): Promise<boolean> {
     const afterRevision = revision === 0 ? null : revision - 1;
     const stream = wishStreamOf(this.#child);
-    const [answered] = await this.#log.readStream({ stream, afterRevision, limit: 1 });
+    const [answered] = await this.#log.readStream({ stream, afterRevision, limit: 1, carried: true });
     if (answered !== undefined) return true;
     this.#isAhead = true;
     this.#onAhead(revision);
@@ -79,7 +79,12 @@ export class WishServer {
         this.#isDirty = false;
         const afterRevision = this.#after;
         const stream = wishStreamOf(this.#child);
-        const wishes = await this.#log.readStream({ stream, afterRevision, limit: WISHES_PER_READ });
+        const wishes = await this.#log.readStream({
+          stream,
+          afterRevision,
+          limit: WISHES_PER_READ,
+          carried: true,
+        });
         if (wishes.length === 0 && afterRevision !== null && !(await this.#isAnswered(afterRevision))) return;
         if (wishes.length === 0 || this.#after === undefined) continue;
         this.#after = undefined;

@@ -132,6 +132,7 @@ export class RetrievalProcess {
         stream: retrievalStream(this.retrievalId),
         afterRevision: this.#revision,
         limit: READ_LIMIT,
+        carried: true,
       });
       for (const recorded of events) {
         const event = readEventData(recorded);

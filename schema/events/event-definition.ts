@@ -8,6 +8,8 @@ export interface EventDefinition<Type extends string = string, Data extends z.Zo
   readonly data: Data;
   /** Versions 1, 2, … as they were once written: logs hold them for ever. */
   readonly earlier: readonly EarlierVersion[];
+  /** `passing`. */
+  readonly passes?: true;
 }
 
 /** A version that is written no more. */
@@ -31,6 +33,16 @@ export function defineEvent<const Type extends string, Data extends z.ZodType>(
     throw new TypeError(`${type} version ${version}: ${earlier.length} earlier versions are given`);
   }
   return { type, version, data, earlier };
+}
+
+/**
+ * An event that tells of a moment: no state that a site decides on is made of it. Whatever is not passing is carried over the cut
+ * when the beginning of a log is truncated, so that forgetting to mark an event costs room and nothing else.
+ */
+export function passing<Definition extends EventDefinition>(
+  definition: Definition,
+): Definition & { readonly passes: true } {
+  return { ...definition, passes: true };
 }
 
 /** A version as it was, and the step to the next one. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, HardwareId, RecordingServerId } from '../ids.js';
-import { defineEvent, type EventOf, Name, raised, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, Name, passing, raised, UnixMs } from './event-definition.js';
 import { DeviceRecordingPolicySet, MotionDetectionConfigured } from './recording-policy.js';
 
 export const DeviceType = z.enum(['CAMERA', 'MICROPHONE', 'SPEAKER', 'METADATA', 'INPUT', 'OUTPUT']);
@@ -106,22 +106,26 @@ export const ConnectionLossCause = z.enum([
 export type ConnectionLossCause = z.infer<typeof ConnectionLossCause>;
 
 /** Stream of the connection events: `hardware-connection-<id>`, written by the recording server that holds the hardware. */
-export const HardwareConnected = defineEvent(
-  'HardwareConnected',
-  1,
-  z.object({ hardwareId: HardwareId, recordingServerId: RecordingServerId, atMs: UnixMs }),
+export const HardwareConnected = passing(
+  defineEvent(
+    'HardwareConnected',
+    1,
+    z.object({ hardwareId: HardwareId, recordingServerId: RecordingServerId, atMs: UnixMs }),
+  ),
 );
 
-export const HardwareConnectionLost = defineEvent(
-  'HardwareConnectionLost',
-  1,
-  z.object({
-    hardwareId: HardwareId,
-    recordingServerId: RecordingServerId,
-    atMs: UnixMs,
-    cause: ConnectionLossCause,
-    detail: z.string().max(1000),
-  }),
+export const HardwareConnectionLost = passing(
+  defineEvent(
+    'HardwareConnectionLost',
+    1,
+    z.object({
+      hardwareId: HardwareId,
+      recordingServerId: RecordingServerId,
+      atMs: UnixMs,
+      cause: ConnectionLossCause,
+      detail: z.string().max(1000),
+    }),
+  ),
 );
 
 export const hardwareConnectionEvents = [HardwareConnected, HardwareConnectionLost] as const;

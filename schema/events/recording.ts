@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, RecordingServerId, SegmentId } from '../ids.js';
-import { defineEvent, type EventOf, raised, Sha256Hex, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, passing, raised, Sha256Hex, UnixMs } from './event-definition.js';
 
 const causesOfVersion1 = [
   'RECORDING_CONTINUED',
@@ -62,30 +62,42 @@ export const RecordingStopped = defineEvent('RecordingStopped', 2, runChangeWith
 ]);
 
 /** What was recorded, batched per minute and device, and the gaps that ended within it, each with its cause. */
-export const RecordingSealed = defineEvent('RecordingSealed', 2, sealedWith(SealedSegment, RecordingGap), [
-  raised(sealedWith(segmentWith(RecordingCauseVersion1), gapWith(RecordingCauseVersion1)), data => data),
-]);
+export const RecordingSealed = passing(
+  defineEvent('RecordingSealed', 2, sealedWith(SealedSegment, RecordingGap), [
+    raised(sealedWith(segmentWith(RecordingCauseVersion1), gapWith(RecordingCauseVersion1)), data => data),
+  ]),
+);
 
 export const DeletionPolicy = z.enum(['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL']);
 export type DeletionPolicy = z.infer<typeof DeletionPolicy>;
 
-export const RecordingDeleted = defineEvent(
-  'RecordingDeleted',
-  1,
-  z.object({
-    ...ofDevice,
-    segmentIds: z.array(SegmentId).min(1).max(1000),
-    fromMs: UnixMs,
-    toMs: UnixMs,
-    policy: DeletionPolicy,
-  }),
+export const RecordingDeleted = passing(
+  defineEvent(
+    'RecordingDeleted',
+    1,
+    z.object({
+      ...ofDevice,
+      segmentIds: z.array(SegmentId).min(1).max(1000),
+      fromMs: UnixMs,
+      toMs: UnixMs,
+      policy: DeletionPolicy,
+    }),
+  ),
 );
 
 /** A segment was found not to match its digest, or its file is gone: it can no longer be proven or played. */
-export const RecordingDamaged = defineEvent(
-  'RecordingDamaged',
-  1,
-  z.object({ ...ofDevice, segmentId: SegmentId, fromMs: UnixMs, toMs: UnixMs, detail: z.string().max(1000) }),
+export const RecordingDamaged = passing(
+  defineEvent(
+    'RecordingDamaged',
+    1,
+    z.object({
+      ...ofDevice,
+      segmentId: SegmentId,
+      fromMs: UnixMs,
+      toMs: UnixMs,
+      detail: z.string().max(1000),
+    }),
+  ),
 );
 
 export const recordingEvents = [

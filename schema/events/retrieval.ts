@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, RetrievalId, SegmentId, SiteId } from '../ids.js';
-import { defineEvent, type EventOf, Sha256Hex, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, passing, Sha256Hex, UnixMs } from './event-definition.js';
 
 export const RetrievalTrigger = z.enum([
   'ALARM',
@@ -46,15 +46,17 @@ export const RetrievedSegment = z.object({
 export type RetrievedSegment = z.infer<typeof RetrievedSegment>;
 
 /** These segments are complete, verified against the digests in the source's log, and held here. */
-export const RetrievalProgressed = defineEvent(
-  'RetrievalProgressed',
-  1,
-  z.object({
-    retrievalId: RetrievalId,
-    deviceId: DeviceId,
-    segments: z.array(RetrievedSegment).min(1).max(500),
-    transferredBytes: z.int().nonnegative(),
-  }),
+export const RetrievalProgressed = passing(
+  defineEvent(
+    'RetrievalProgressed',
+    1,
+    z.object({
+      retrievalId: RetrievalId,
+      deviceId: DeviceId,
+      segments: z.array(RetrievedSegment).min(1).max(500),
+      transferredBytes: z.int().nonnegative(),
+    }),
+  ),
 );
 
 export const RetrievalInterrupted = defineEvent(

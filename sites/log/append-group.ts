@@ -36,7 +36,12 @@ export function prepareEventStatements(db: DatabaseSync): EventStatements {
     insert: db.prepare(
       'INSERT INTO event (key, id, stream, revision, header, data, leaf_hash) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
-    find: db.prepare('SELECT key, stream FROM event WHERE id = ?'),
+    find: db.prepare(
+      `SELECT key, stream FROM event WHERE id = ?1
+       UNION ALL
+       SELECT key, truncated_stream.stream FROM truncated_id
+       JOIN truncated_stream ON number = truncated_id.stream WHERE id = ?1`,
+    ),
   };
 }
 
@@ -82,7 +87,7 @@ export class AppendGroup {
     return this.leafHashes.length >= GROUP_EVENTS_MAX || this.#byteLength >= GROUP_BYTES_MAX;
   }
 
-  /** Writes an append, leaving it to the unique index to find an id that is there already. */
+  /** Writes an append, leaving it to the database to refuse an id that is there already, or was before it was truncated. */
   write(frame: AppendFrame): void {
     const plan = planRevisions(plannable(frame), this.#lastRevisionOf);
     // A repeated append expects what was true the first time, so a wrong revision may well be a replay.

@@ -1,18 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  comparePlaces,
-  type FoldSnapshot,
-  type FoldStore,
-  type LoadedFold,
-  type LogPlace,
-} from '@holdfast/core';
+import { type FoldSnapshot, type FoldStore, type LogPlace } from '@holdfast/core';
 import type { Logger } from 'pino';
-
-const SUFFIX = '.fold';
 
 interface FoldHeader extends LogPlace {
   /** Hash of the code that made the state. */
@@ -34,7 +26,7 @@ export class FoldFiles implements FoldStore {
     this.#code = options.code ?? foldCode();
   }
 
-  async load(name: string): Promise<LoadedFold | null> {
+  async load(name: string): Promise<FoldSnapshot | null> {
     let content: string;
     try {
       content = await readFile(this.#fileOf(name), 'utf8');
@@ -42,7 +34,7 @@ export class FoldFiles implements FoldStore {
       return null;
     }
     const snapshot = this.#read(content);
-    if (snapshot?.isOfThisCode !== true) {
+    if (snapshot === null) {
       this.#logger.info({ fold: name }, 'the snapshot of a fold was made by other code, or is torn');
     }
     return snapshot;
@@ -69,35 +61,19 @@ export class FoldFiles implements FoldStore {
     }
   }
 
-  /**
-   * The place of the snapshot that is furthest behind, null when one cannot be read or there is none: a log must not be truncated
-   * beyond it. For `planTruncation`: what other code has saved is still taken where the beginning of a log is gone.
-   */
-  async oldestPlace(): Promise<LogPlace | null> {
-    const files = await readdir(this.#directory).catch(() => []);
-    let oldest: LogPlace | null = null;
-    for (const file of files) {
-      if (!file.endsWith(SUFFIX)) continue;
-      const snapshot = await this.load(file.slice(0, -SUFFIX.length));
-      if (snapshot === null) return null;
-      if (oldest === null || comparePlaces(snapshot.place, oldest) < 0) oldest = snapshot.place;
-    }
-    return oldest;
-  }
-
   #fileOf(name: string): string {
-    return path.join(this.#directory, `${name}${SUFFIX}`);
+    return path.join(this.#directory, `${name}.fold`);
   }
 
-  #read(content: string): LoadedFold | null {
+  #read(content: string): FoldSnapshot | null {
     const end = content.indexOf('\n');
     const state = content.slice(end + 1);
     try {
       const header = JSON.parse(content.slice(0, end)) as FoldHeader;
       const { epoch, position, leafHash } = header;
       if (header.digest !== digestOf(state)) return null;
-      const isOfThisCode = header.code === this.#code;
-      return { place: { epoch, position }, leafHash: Buffer.from(leafHash, 'hex'), state, isOfThisCode };
+      if (header.code !== this.#code) return null;
+      return { place: { epoch, position }, leafHash: Buffer.from(leafHash, 'hex'), state };
     } catch {
       return null;
     }

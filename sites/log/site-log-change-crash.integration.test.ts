@@ -38,9 +38,11 @@ async function append(file: string, count: number): Promise<string> {
   return (await log.signedCheckpoint()).note;
 }
 
-function newEvent(): NewEvent {
+/** One in ten is carried over the cut of a truncation. */
+function newEvent(_: unknown = null, index = 0): NewEvent {
+  const type = index % 10 === 0 ? 'AlarmRaised' : 'RecordingSealed';
   return {
-    ...{ id: v7() as EventId, type: 'AlarmRaised', version: 1, actor: 'user:anna' },
+    ...{ id: v7() as EventId, type, version: 1, actor: 'user:anna' },
     data: Buffer.from(`{"text":"${'x'.repeat(300)}"}`),
     ...{ occurredAtMs: 1_756_000_000_000, clockQuality: 'NTP', causationId: null, correlationId: null },
   };
@@ -129,6 +131,9 @@ test('is proved at every length that a truncation was cut off at, and has all of
     assert.ok(isBegun || (head?.size === size && eventCount === size));
     await using log = await open(file);
     while (isBegun && (await keptCount(file)) > 501) await delay(10);
+    // Besides the first event of the log.
+    const carried = isBegun ? (size - 501) / 10 + 1 : 0;
+    assert.is((await verifySiteLog({ file, key: signingKey })).carriedCount, carried);
     assert.ok((await log.append([{ stream: 'after', expected: 'none', events: [newEvent()] }])).appended);
   }
 });
@@ -149,7 +154,11 @@ test('has been brought to today’s layout wholly or not at all', async () => {
     ALTER TABLE log_1 RENAME TO log;
     DROP TABLE epoch;
     DROP TABLE receipt;
+    DROP TRIGGER truncated_id_is_taken;
     DROP TABLE truncated_stream;
+    DROP TABLE truncated_id;
+    DROP TABLE truncated_leaves;
+    DROP TABLE carried_event;
     CREATE TABLE checkpoint_1 AS SELECT size, note, signed_at_ms FROM checkpoint;
     DROP TABLE checkpoint;
     ALTER TABLE checkpoint_1 RENAME TO checkpoint;

@@ -7,15 +7,17 @@ export const SITE_LOG_FILE_NAME = 'site-log.sqlite';
 /** `HFSL`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
 export const SITE_LOG_APPLICATION_ID = 0x4846_534c;
 /** The layout of the tables below. Earlier ones are brought to it by `migrateSiteLog`, one step at a time. */
-export const SITE_LOG_USER_VERSION = 2;
+export const SITE_LOG_USER_VERSION = 3;
 
 /**
  * One file holds all epochs of a log. `header` and `data` are the event; the other columns of `event` repeat what the header
  * says so that it can be found, and `holdfast verify` compares them. `key` is the place: epoch × 2⁴⁰ + position.
  *
  * `epoch` has the tree over positions 1..`size`. Those up to `kept_after` are not in the file any more, and `kept_edge` is the
- * tree over them: from there on everything is proved. `truncated_stream` has the last revision that was removed of each
- * stream. `receipt` has what witnesses cosigned. The epoch with the greatest number is the one that grows.
+ * tree over them. Of what was removed there stay: `truncated_leaves`, the leaf hashes, one after the other, so that every tree
+ * over the log can still be computed; `truncated_id`, so that an append of an old event is still known as one; `truncated_stream`,
+ * the last revision that was removed of each stream; and `carried_event`, whole as they were, the events of which folds are made.
+ * `receipt` has what witnesses cosigned. The epoch with the greatest number is the one that grows.
  */
 export const siteLogTables = `
   CREATE TABLE event (
@@ -55,9 +57,34 @@ export const siteLogTables = `
     PRIMARY KEY (epoch, size, witness)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE truncated_stream (
-    stream TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL UNIQUE,
     revision INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE truncated_id (
+    id BLOB PRIMARY KEY,
+    key INTEGER NOT NULL,
+    stream INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE truncated_leaves (
+    first_key INTEGER PRIMARY KEY,
+    hashes BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE carried_event (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    stream TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    header BLOB NOT NULL,
+    data BLOB NOT NULL,
+    leaf_hash BLOB NOT NULL,
+    UNIQUE (stream, revision)
+  ) STRICT;
+  CREATE TRIGGER truncated_id_is_taken BEFORE INSERT ON event
+  WHEN EXISTS (SELECT 1 FROM truncated_id WHERE id = NEW.id)
+  BEGIN
+    SELECT RAISE(ABORT, 'the id is that of an event that was truncated');
+  END;
 `;
 
 export type SiteLogFileFault =

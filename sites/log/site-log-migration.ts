@@ -57,4 +57,37 @@ const stepsFrom: Readonly<Record<number, string>> = {
     ALTER TABLE log DROP COLUMN size;
     ALTER TABLE log DROP COLUMN tree_edge;
   `,
+  // No software ever truncated a log of layout 2.
+  2: `
+    DROP TABLE truncated_stream;
+    CREATE TABLE truncated_stream (
+      number INTEGER PRIMARY KEY,
+      stream TEXT NOT NULL UNIQUE,
+      revision INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE truncated_id (
+      id BLOB PRIMARY KEY,
+      key INTEGER NOT NULL,
+      stream INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE truncated_leaves (
+      first_key INTEGER PRIMARY KEY,
+      hashes BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE carried_event (
+      key INTEGER PRIMARY KEY,
+      id BLOB NOT NULL,
+      stream TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      header BLOB NOT NULL,
+      data BLOB NOT NULL,
+      leaf_hash BLOB NOT NULL,
+      UNIQUE (stream, revision)
+    ) STRICT;
+    CREATE TRIGGER truncated_id_is_taken BEFORE INSERT ON event
+    WHEN EXISTS (SELECT 1 FROM truncated_id WHERE id = NEW.id)
+    BEGIN
+      SELECT RAISE(ABORT, 'the id is that of an event that was truncated');
+    END;
+  `,
 };

@@ -13,7 +13,6 @@ import {
   leafHashOf,
   MerkleProofBuilder,
   mergeNotes,
-  placeKey,
   placeOfKey,
   UUID_BYTES,
   verifyConsistency,
@@ -30,6 +29,7 @@ import {
   SiteLogFileError,
 } from './site-log-file.js';
 import { openForReading } from './site-log-reader.js';
+import { leafHashesAfter } from './site-log-truncation.js';
 
 /** Leaf hashes read at once: a million of them pass through this much memory. */
 const PAGE_LEAVES = 1000;
@@ -37,7 +37,7 @@ const PAGE_LEAVES = 1000;
 const SIGNED = 'SELECT epoch, size, note FROM checkpoint UNION ALL SELECT epoch, size, note FROM receipt';
 
 export type ProofRefusal =
-  /** No event with this id is in the log (any more: the beginning of a log may be truncated). */
+  /** No event with this id is in the log (any more: of a beginning that was truncated, only some events are carried). */
   | { readonly code: 'EVENT_NOT_FOUND'; readonly eventId: string }
   /** The site has signed nothing since: it does so at least once a minute while it runs. */
   | { readonly code: 'NOT_SIGNED_YET'; readonly place: LogPlace; readonly signedSize: number }
@@ -158,7 +158,12 @@ class ProofSource implements Disposable {
   event(eventId: string): { place: LogPlace; header: Uint8Array; data: Uint8Array } | null {
     const id = new Uint8Array(UUID_BYTES);
     if (!writeUuid(eventId, id, 0)) return null;
-    const row = this.#db.prepare('SELECT key, header, data FROM event WHERE id = ?').get(id);
+    const columns = 'SELECT key, header, data FROM';
+    const row =
+      this.#db.prepare(`${columns} event WHERE id = ?`).get(id) ??
+      this.#db
+        .prepare(`${columns} carried_event WHERE key = (SELECT key FROM truncated_id WHERE id = ?)`)
+        .get(id);
     if (row === undefined) return null;
     const { key, header, data } = row as { key: number; header: Uint8Array; data: Uint8Array };
     return { place: placeOfKey(key), header, data };
@@ -205,19 +210,13 @@ class ProofSource implements Disposable {
     { epoch, size }: { readonly epoch: number; readonly size: number },
     { signal, onProgress }: ProofOptions,
   ): Promise<readonly Uint8Array[]> {
-    const state = this.#epochs.find(known => known.epoch === epoch);
-    const base = { size: state?.keptAfter ?? 0, edge: state?.keptEdge ?? [] };
-    const builder = new MerkleProofBuilder(ranges, base, sha256);
-    const page = this.#db.prepare(
-      `SELECT key, leaf_hash FROM event WHERE key > ? AND key <= ? ORDER BY key LIMIT ${PAGE_LEAVES}`,
-    );
-    const end = placeKey({ epoch, position: size });
+    const builder = new MerkleProofBuilder(ranges, sha256);
     for (let next = builder.next; next !== null; next = builder.next) {
       signal.throwIfAborted();
-      const after = placeKey({ epoch, position: next });
-      const rows = page.all(after, end) as unknown as readonly { key: number; leaf_hash: Uint8Array }[];
-      if (rows.length === 0 || rows.at(-1)!.key !== after + rows.length) throw this.#missing(next + 1);
-      builder.take(rows.map(row => row.leaf_hash));
+      const limit = Math.min(PAGE_LEAVES, size - next);
+      const leaves = leafHashesAfter(this.#db, { epoch, position: next }, limit);
+      if (leaves.length === 0) throw this.#missing(next + 1);
+      builder.take(leaves.slice(0, size - next));
       onProgress?.(builder.next ?? size, size);
       await new Promise(resolve => setImmediate(resolve));
     }

@@ -12,6 +12,7 @@ import {
   type LogHead,
   type LogPlace,
   LogTruncatedError,
+  type OverTheCut,
   placeKey,
   placeOfKey,
   READ_BYTES_MAX,
@@ -41,6 +42,17 @@ const SQLITE_IO_ERROR = 10;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOT_A_DATABASE = 26;
 
+type ReadOptions = {
+  readonly after: LogPlace;
+  readonly limit: number;
+  readonly without?: readonly string[];
+} & OverTheCut;
+type ReadStreamOptions = {
+  readonly stream: string;
+  readonly afterRevision: number | null;
+  readonly limit: number;
+} & OverTheCut;
+
 /**
  * A reading connection. Each page is a query of its own that is finished before it is returned: an open one would keep
  * the write-ahead log from being cut back.
@@ -48,12 +60,12 @@ const SQLITE_NOT_A_DATABASE = 26;
 export class SiteLogReader implements Disposable {
   readonly #file: string;
   readonly #db: DatabaseSync;
-  readonly #page: StatementSync;
   readonly #streamPage: StatementSync;
+  readonly #foldStreamPage: StatementSync;
   readonly #leafHashes: StatementSync;
   readonly #truncatedRevision: StatementSync;
-  /** By the number of types that are left out. */
-  readonly #pagesWithout = new Map<number, StatementSync>();
+  /** By the number of types that are left out, and whether carried events are read too. */
+  readonly #pages = new Map<string, StatementSync>();
 
   constructor(file: string) {
     this.#file = file;
@@ -61,11 +73,14 @@ export class SiteLogReader implements Disposable {
     try {
       assertSiteLogFile(this.#db, file);
       const columns = 'SELECT key, header, data, leaf_hash FROM event';
-      this.#page = this.#db.prepare(`${columns} WHERE key > ? ORDER BY key LIMIT ?`);
       this.#leafHashes = this.#db.prepare('SELECT leaf_hash FROM event WHERE key > ? ORDER BY key LIMIT ?');
       this.#truncatedRevision = this.#db.prepare('SELECT revision FROM truncated_stream WHERE stream = ?');
-      this.#streamPage = this.#db.prepare(
-        `${columns} WHERE stream = ? AND revision > ? ORDER BY revision LIMIT ?`,
+      const ofStream = 'WHERE stream = ?1 AND revision > ?2';
+      this.#streamPage = this.#db.prepare(`${columns} ${ofStream} ORDER BY revision LIMIT ?3`);
+      const withRevision = (table: string) =>
+        `SELECT key, header, data, leaf_hash, revision FROM ${table} ${ofStream}`;
+      this.#foldStreamPage = this.#db.prepare(
+        `${withRevision('carried_event')} UNION ALL ${withRevision('event')} ORDER BY revision LIMIT ?3`,
       );
     } catch (error) {
       this.#db.close();
@@ -90,28 +105,25 @@ export class SiteLogReader implements Disposable {
     return row === undefined ? this.keptAfter() : placeOfKey(row.key as number);
   }
 
-  read({ after, limit, without = [] }: ReadOptions): readonly RecordedEvent[] {
+  read({ after, limit, without = [], carried = false }: ReadOptions): readonly RecordedEvent[] {
     checkReadLimit(limit);
     const key = placeKey(after);
-    const rows =
-      without.length === 0
-        ? this.#page.iterate(key, limit)
-        : this.#pageWithout(without.length).iterate(key, ...without.map(typeInHeader), limit);
-    const events = this.#events(rows);
+    const page = this.#page(without.length, carried);
+    const events = this.#events(page.iterate(key, ...without.map(typeInHeader), limit));
+    if (carried) return events;
     const [first] = events;
     // Positions are dense: the next one is elsewhere only at the end of an epoch, or when it was removed.
     if (first !== undefined && placeKey(first) !== key + 1) this.#assertNotTruncated(after);
     return events;
   }
 
-  readStream(options: {
-    readonly stream: string;
-    readonly afterRevision: number | null;
-    readonly limit: number;
-  }): readonly RecordedEvent[] {
+  readStream(options: ReadStreamOptions): readonly RecordedEvent[] {
     checkReadLimit(options.limit);
     const { stream, limit } = options;
     const revision = (options.afterRevision ?? -1) + 1;
+    if (options.carried === true) {
+      return this.#events(this.#foldStreamPage.iterate(stream, revision - 1, limit));
+    }
     const events = this.#events(this.#streamPage.iterate(stream, revision - 1, limit));
     if (events[0]?.revision !== revision) this.#assertStreamNotTruncated(stream, revision);
     return events;
@@ -167,8 +179,9 @@ export class SiteLogReader implements Disposable {
   }
 
   /** SQLite leaves the rows out itself: making objects of them would cost ten times as much as passing them. */
-  #pageWithout(typeCount: number): StatementSync {
-    const known = this.#pagesWithout.get(typeCount);
+  #page(typeCount: number, carried: boolean): StatementSync {
+    const name = `${typeCount} ${carried}`;
+    const known = this.#pages.get(name);
     if (known !== undefined) return known;
     // The type stands behind the stream, each behind two bytes of length: ENVELOPE.md. SQLite counts from 1.
     const start = `${headerOffsets.stream + 3} + octet_length(stream)`;
@@ -176,11 +189,13 @@ export class SiteLogReader implements Disposable {
       { length: typeCount },
       (_, index) => `AND substr(header, ${start}, length(?${index + 2})) <> ?${index + 2}`,
     );
-    const statement = this.#db.prepare(
-      `SELECT key, header, data, leaf_hash FROM event
-       WHERE key > ?1 ${conditions.join(' ')} ORDER BY key LIMIT ?${typeCount + 2}`,
+    // One statement reads one state of the file, also while a slice is truncated.
+    const tables = carried ? ['carried_event', 'event'] : ['event'];
+    const selects = tables.map(
+      table => `SELECT key, header, data, leaf_hash FROM ${table} WHERE key > ?1 ${conditions.join(' ')}`,
     );
-    this.#pagesWithout.set(typeCount, statement);
+    const statement = this.#db.prepare(`${selects.join(' UNION ALL ')} ORDER BY key LIMIT ?${typeCount + 2}`);
+    this.#pages.set(name, statement);
     return statement;
   }
 
@@ -244,12 +259,6 @@ function isDamage(error: unknown): boolean {
   return code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE || code === SQLITE_IO_ERROR;
 }
 
-interface ReadOptions {
-  readonly after: LogPlace;
-  readonly limit: number;
-  readonly without?: readonly string[];
-}
-
 /** A type as it stands in a header. */
 function typeInHeader(type: string): Uint8Array {
   const bytes = Buffer.from(type);
@@ -259,12 +268,8 @@ function typeInHeader(type: string): Uint8Array {
 /** A log file opened for reading only, also while a site writes it: for the command line. */
 export interface SiteLogFile extends Disposable {
   head(): LogHead;
-  read(options: { readonly after: LogPlace; readonly limit: number }): readonly RecordedEvent[];
-  readStream(options: {
-    readonly stream: string;
-    readonly afterRevision: number | null;
-    readonly limit: number;
-  }): readonly RecordedEvent[];
+  read(options: ReadOptions): readonly RecordedEvent[];
+  readStream(options: ReadStreamOptions): readonly RecordedEvent[];
   /** Reading after it gives the last `count` events. */
   placeBeforeLast(count: number): LogPlace;
   /** Where the events begin that are in the file: `LOG_START` unless some were removed. */

@@ -8,8 +8,10 @@ import {
   endOf,
   hexOf,
   LOG_START,
+  type LogPlace,
   type LogTruncatedError,
   type NewEvent,
+  placeOf,
   type RecordedEvent,
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
@@ -35,9 +37,9 @@ const at = (position: number, epoch = 1) => ({
   ...{ acknowledgedBy: 'PARENT' as const, recordedBeforeMs: 1_756_000_000_000 },
 });
 
-function newEvent(): NewEvent {
+function newEvent(type = 'RecordingSealed'): NewEvent {
   return {
-    ...{ id: v7() as EventId, type: 'AlarmRaised', version: 1, actor: 'user:anna' },
+    ...{ id: v7() as EventId, type, version: 1, actor: 'user:anna' },
     data: Buffer.from(`{"text":"${'x'.repeat(300)}"}`),
     ...{ occurredAtMs: 1_756_000_000_000, clockQuality: 'NTP', causationId: null, correlationId: null },
   };
@@ -45,7 +47,7 @@ function newEvent(): NewEvent {
 
 async function grow(log: SqliteSiteLog, count: number, stream: string): Promise<void> {
   for (let left = count; left > 0; left -= 250) {
-    const events = Array.from({ length: Math.min(250, left) }, newEvent);
+    const events = Array.from({ length: Math.min(250, left) }, () => newEvent());
     await log.append([{ stream, expected: 'any', events }]);
   }
 }
@@ -172,6 +174,98 @@ test('goes on when the log is opened again after it was cut off', async () => {
   assert.is(log.head().size, 9002);
 });
 
+test('carries over its cut what folds need, each event proved and in its place', async () => {
+  const file = inDirectory('carried');
+  const log = await open(file);
+  const ids: EventId[] = [];
+  for (let count = 0; count < 10; count += 1) {
+    await grow(log, 249, 'facts');
+    // Also an event that this software has never heard of.
+    const event = newEvent(count % 2 === 0 ? 'DeviceRenamed' : 'OfTomorrow');
+    ids.push(event.id);
+    await log.append([{ stream: 'both', expected: 'any', events: [event, newEvent()] }]);
+  }
+  const all = await readAll(after => log.read({ after, limit: 1000 }));
+  const stream = await log.readStream({ stream: 'both', afterRevision: null, limit: 100 });
+  await log.truncate(at(2000), never);
+  const fold = await readAll(after => log.read({ after, limit: 7, carried: true }));
+  const isNeeded = (event: RecordedEvent) => event.position > 2000 || event.type !== 'RecordingSealed';
+  const last = fold.pop()!;
+  assert.is(last.type, 'LogTruncated');
+  assert.equal(fold.map(bytesOf), all.filter(isNeeded).map(bytesOf));
+  assert.equal(
+    (await log.readStream({ stream: 'both', afterRevision: null, limit: 100, carried: true })).map(bytesOf),
+    stream.filter(isNeeded).map(bytesOf),
+  );
+  const subscribed: RecordedEvent[] = [];
+  const enough = new AbortController();
+  for await (const page of log.subscribe({ after: LOG_START, signal: enough.signal, carried: true })) {
+    subscribed.push(...page);
+    if (subscribed.at(-1)?.type === 'LogTruncated') enough.abort();
+  }
+  assert.equal(subscribed.map(bytesOf), [...fold, last].map(bytesOf));
+  assert.equal(await truncatedAt(log.readStream({ stream: 'both', afterRevision: null, limit: 1 })), [
+    ...['LOG_TRUNCATED', 1, 2000],
+  ]);
+  await log[Symbol.asyncDispose]();
+  const proof = await proveEvent({ file, eventId: ids[0]!, signal: never });
+  assert.ok(proof.proven);
+  const verification = await verifySiteLog({ file, key: signingKey });
+  // The first event of the log, and one in every 251 after it.
+  assert.equal([verification.damages, verification.carriedCount], [[], 8]);
+});
+
+test('knows an event again that it has removed, carried or not', async () => {
+  const file = inDirectory('replayed');
+  await using log = await open(file);
+  for (const type of ['RecordingSealed', 'DeviceRenamed']) {
+    const append = { stream: type, expected: 'any' as const, events: [newEvent(type), newEvent(type)] };
+    const first = await log.append([append]);
+    assert.ok(first.appended);
+    await grow(log, 10, 'more');
+    const { epoch, size } = log.head();
+    await log.truncate(at(size, epoch), never);
+    const again = await log.append([append]);
+    assert.equal(again, { ...first, replayed: true });
+    const conflicting = await log.append([{ ...append, stream: 'another' }]);
+    assert.is(conflicting.appended || conflicting.refusal.code, 'ID_CONFLICT');
+  }
+});
+
+test('is not proved when a carried event or a leaf hash is another one', async () => {
+  const file = inDirectory('carried-damaged');
+  {
+    await using log = await open(file);
+    await log.append([{ stream: 'a', expected: 'any', events: [newEvent('DeviceRenamed')] }]);
+    await grow(log, 1000, 'b');
+    await log.truncate(at(640), never);
+  }
+  for (const [sql, expected] of [
+    [
+      'UPDATE carried_event SET data = CAST(\'{"text":"forged"}\' AS BLOB) WHERE revision = 0',
+      'LEAF_HASH_MISMATCH',
+    ],
+    ["UPDATE carried_event SET key = key + 5 WHERE stream = 'a'", 'CARRIED_EVENT_UNPROVEN'],
+    [
+      'INSERT INTO carried_event SELECT key, id, stream, revision, header, data, leaf_hash FROM event',
+      'CARRIED_EVENT_UNPROVEN',
+    ],
+    ['UPDATE truncated_leaves SET hashes = zeroblob(length(hashes))', 'TRUNCATED_LEAVES_MISMATCH'],
+    ['DELETE FROM truncated_leaves', 'TRUNCATED_LEAVES_MISMATCH'],
+  ] as const) {
+    const copy = inDirectory(`damaged-${v7()}`);
+    new DatabaseSync(file).exec(`VACUUM INTO '${copy}'`);
+    const db = new DatabaseSync(copy);
+    db.exec(sql);
+    db.close();
+    const { damages } = await verifySiteLog({ file: copy, key: signingKey });
+    assert.ok(
+      damages.some(({ code }) => code === expected),
+      `${sql}: ${JSON.stringify(damages[0])}`,
+    );
+  }
+});
+
 test('is not proved when the edge that stands for the beginning is another one', async () => {
   const file = inDirectory('edge');
   {
@@ -185,6 +279,21 @@ test('is not proved when the edge that stands for the beginning is another one',
   const { damages } = await verifySiteLog({ file, key: signingKey });
   assert.ok(damages.some(({ code }) => code === 'CHECKPOINT_ROOT_MISMATCH'));
 });
+
+async function readAll(
+  read: (after: LogPlace) => Promise<readonly RecordedEvent[]>,
+): Promise<RecordedEvent[]> {
+  const events: RecordedEvent[] = [];
+  for (;;) {
+    const last = events.at(-1);
+    const page = await read(last === undefined ? LOG_START : placeOf(last));
+    if (page.length === 0) return events;
+    events.push(...page);
+  }
+}
+
+const bytesOf = ({ epoch, position, header, data }: RecordedEvent) =>
+  `${epoch}/${position} ${hexOf(header)} ${hexOf(data)}`;
 
 function readKeptAfter(file: string): number {
   using log = readSiteLogFile(file);

@@ -18,6 +18,7 @@ import {
   type LogTruncation,
   logStreamEvent,
   type NoteSigner,
+  type OverTheCut,
   type PulledHistory,
   type ReceiptStore,
   type RecordedEvent,
@@ -55,7 +56,7 @@ export interface SqliteSiteLog extends ReopenableLog, CheckpointSource, ReceiptS
   /**
    * Removes every event up to a place, as `planTruncation` names it, in slices between the appends. `LogTruncated` is recorded
    * first; a truncation that was cut off goes on when the log is opened again. Resolves when it is done. Whoever reads what
-   * was removed is answered `LogTruncatedError`.
+   * was removed is answered `LogTruncatedError`, unless he folds: `OverTheCut`.
    */
   truncate(plan: LogTruncation, signal: AbortSignal): Promise<void>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>>;
@@ -175,30 +176,39 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     return this.#epochs;
   }
 
-  async read(options: {
-    readonly after: LogPlace;
-    readonly limit: number;
-    readonly without?: readonly string[];
-  }): Promise<readonly RecordedEvent[]> {
+  async read(
+    options: {
+      readonly after: LogPlace;
+      readonly limit: number;
+      readonly without?: readonly string[];
+    } & OverTheCut,
+  ): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
     return this.#reader.read(options);
   }
 
-  async readStream(options: {
-    readonly stream: string;
-    readonly afterRevision: number | null;
-    readonly limit: number;
-  }): Promise<readonly RecordedEvent[]> {
+  async readStream(
+    options: {
+      readonly stream: string;
+      readonly afterRevision: number | null;
+      readonly limit: number;
+    } & OverTheCut,
+  ): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
     return this.#reader.readStream(options);
   }
 
-  subscribe(options: {
-    readonly after: LogPlace;
-    readonly signal: AbortSignal;
-  }): AsyncIterable<readonly RecordedEvent[]> {
+  subscribe(
+    options: {
+      readonly after: LogPlace;
+      readonly signal: AbortSignal;
+    } & OverTheCut,
+  ): AsyncIterable<readonly RecordedEvent[]> {
     this.#assertOpen();
-    return followLog({ ...options, read: async page => this.#reader.read(page), growth: this.#growth });
+    const { carried = false } = options;
+    const read = async (page: { readonly after: LogPlace; readonly limit: number }) =>
+      this.#reader.read({ ...page, carried });
+    return followLog({ ...options, read, growth: this.#growth });
   }
 
   async signedCheckpoint(): Promise<SignedCheckpoint> {

@@ -29,6 +29,7 @@ import {
 } from './site-log-file.js';
 import { openForReading } from './site-log-reader.js';
 import { EVENT_COLUMNS, type EventRow, examineRow, type RowDamage } from './site-log-row.js';
+import { leafHashesAfter } from './site-log-truncation.js';
 import { checkCosignatures, type ReceiptDamage } from './verify-receipts.js';
 
 /** Rows read at once: the file is proved page by page, whatever its size. */
@@ -48,6 +49,10 @@ export type SiteLogDamageCode =
   | 'EVENT_BEYOND_SIZE'
   /** There is an event in front of the place from which on the log keeps them. */
   | 'EVENT_TRUNCATED'
+  /** The leaf hashes of what was removed are not those of the tree that was kept. */
+  | 'TRUNCATED_LEAVES_MISMATCH'
+  /** An event that was carried over the cut is not the one that stood there, or is none of what was removed. */
+  | 'CARRIED_EVENT_UNPROVEN'
   /** An epoch does not begin with a `LogEpochOpened` that names the end of the one before. */
   | 'EPOCH_NOT_LINKED'
   /** `recordedAt` does not grow. */
@@ -80,6 +85,8 @@ export interface SiteLogVerification {
   readonly eventCount: number;
   /** Those of them behind which the site's signature stands: up to the largest checkpoint of their epoch that was proved. */
   readonly signedCount: number;
+  /** Events that truncation has carried over its cut, beside them. */
+  readonly carriedCount: number;
   /** Receipts included. */
   readonly checkpointCount: number;
   /** Empty when everything is proved. At most `DAMAGES_NAMED_MAX`. */
@@ -89,8 +96,9 @@ export interface SiteLogVerification {
 /**
  * Proves a log file: every leaf, every column against its header, dense positions and revisions, the tree of every epoch, that
  * each epoch opens behind the very end of the one before, and every stored checkpoint and receipt, with its signature when the
- * site's public key is given, and with the cosignature when the log has pinned the key of the witness. Where the beginning of the log was removed, the stored edge stands for it, and the signed roots behind
- * it prove that edge. Reads only, and works beside a site that writes the file: it proves what was committed when it began.
+ * site's public key is given, and with the cosignature when the log has pinned the key of the witness. Where the beginning of the
+ * log was removed, its leaf hashes are still there: the tree over them is proved by the signed roots behind it, and each carried
+ * event by its leaf. Reads only, and works beside a site that writes the file: it proves what was committed when it began.
  * Throws only when the signal is aborted.
  */
 export async function verifySiteLog(options: {
@@ -113,16 +121,18 @@ export async function verifySiteLog(options: {
       const checkpoints = readCheckpoints(db, site, options.key, damages);
       checkCosignatures(db, damages);
       const log = { site, epochs: readEpochs(db, file), checkpoints };
+      for (const epoch of log.epochs) proveTruncatedLeaves(db, epoch, damages);
+      const carriedCount = proveCarriedEvents(db, log, damages);
       const proved = await proveEvents(db, log, damages, options);
       checkRevisions(db, damages);
-      return { file, ...proved, checkpointCount: checkpoints.length, damages: damages.named };
+      return { file, ...proved, carriedCount, checkpointCount: checkpoints.length, damages: damages.named };
     } finally {
       db.close();
     }
   } catch (error) {
     if (options.signal?.aborted || !isFileFault(error)) throw error;
     damages.add('FILE_UNREADABLE', null, error.message);
-    const nothing = { head: null, eventCount: 0, signedCount: 0, checkpointCount: 0 };
+    const nothing = { head: null, eventCount: 0, signedCount: 0, carriedCount: 0, checkpointCount: 0 };
     return { file, ...nothing, damages: damages.named };
   }
 }
@@ -206,6 +216,50 @@ async function proveEvents(
     await new Promise(resolve => setImmediate(resolve));
   }
   return proof.finish();
+}
+
+/** That the leaf hashes of what was removed of an epoch make up the tree that stands for it. */
+function proveTruncatedLeaves(
+  db: DatabaseSync,
+  { epoch, keptAfter, keptEdge }: EpochState,
+  damages: DamageList,
+): void {
+  let edge: TreeEdge = [];
+  for (let size = 0; size < keptAfter; ) {
+    const leaves = leafHashesAfter(db, { epoch, position: size }, 0);
+    if (leaves.length === 0 || size + leaves.length > keptAfter) {
+      const at = { epoch, position: size + 1 };
+      damages.add('TRUNCATED_LEAVES_MISMATCH', at, 'the leaf hashes do not go on, or beyond the cut');
+      return;
+    }
+    edge = extendEdge(edge, size, leaves, sha256);
+    size += leaves.length;
+  }
+  if (isSameEdge(edge, keptEdge)) return;
+  const detail = 'the leaf hashes of what was removed are not those of the tree that was kept';
+  damages.add('TRUNCATED_LEAVES_MISMATCH', { epoch, position: keptAfter }, detail);
+}
+
+/** That every event that was carried over the cut is the very one whose leaf stands in its place. Returns how many there are. */
+function proveCarriedEvents(db: DatabaseSync, { site, epochs }: LogToProve, damages: DamageList): number {
+  const rows = db
+    .prepare(
+      `SELECT carried_event.*, truncated_id.key AS known FROM carried_event
+       LEFT JOIN truncated_id ON truncated_id.id = carried_event.id ORDER BY carried_event.key`,
+    )
+    .iterate() as Iterable<EventRow & { readonly known: number | null }>;
+  let count = 0;
+  for (const row of rows) {
+    count += 1;
+    const place = placeOfKey(row.key);
+    for (const { code, detail } of examineRow(row, site).damages) damages.add(code, place, detail);
+    const keptAfter = epochs.find(({ epoch }) => epoch === place.epoch)?.keptAfter ?? 0;
+    const before = { epoch: place.epoch, position: place.position - 1 };
+    const [leaf] = place.position > keptAfter ? [] : leafHashesAfter(db, before, 0);
+    if (leaf !== undefined && equalBytes(leaf, row.leaf_hash) && row.known === row.key) continue;
+    damages.add('CARRIED_EVENT_UNPROVEN', place, 'it is not the event that was removed from there');
+  }
+  return count;
 }
 
 interface LogToProve {

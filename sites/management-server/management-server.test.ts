@@ -284,7 +284,7 @@ test('a restart goes on from the kept fold, and knows the same as if it had fold
   await server.execute(addHardware(second), context);
   let kept: FoldSnapshot | null = null;
   const folds: FoldStore = {
-    load: async () => kept && { ...(kept as FoldSnapshot), isOfThisCode: true },
+    load: async () => kept as FoldSnapshot | null,
     save: async (_, snapshot) => {
       kept = snapshot;
     },

@@ -8,7 +8,6 @@ import {
   type ExpectedRevision,
   FoldKeeper,
   type FoldStore,
-  LogTruncatedError,
   newEvent,
   notReadable,
   type RecordedEvent,
@@ -347,14 +346,7 @@ async function readAggregate(log: SiteLog, stream: string): Promise<StreamAggreg
   const aggregate = StreamAggregate.of(stream)!;
   for (;;) {
     const afterRevision = aggregate.revision;
-    let page: readonly RecordedEvent[];
-    try {
-      page = await log.readStream({ stream, afterRevision, limit: READ_PAGE_EVENTS });
-    } catch (error) {
-      if (!(error instanceof LogTruncatedError)) throw error;
-      aggregate.aside = { stream, ...error.keptAfter, reason: 'the beginning of the stream was truncated' };
-      return aggregate;
-    }
+    const page = await log.readStream({ stream, afterRevision, limit: READ_PAGE_EVENTS, carried: true });
     for (const recorded of page) aggregate.read(recorded);
     if (page.length === 0) return aggregate;
   }

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  beginningOf,
   type ClockReading,
   FoldKeeper,
   type FoldStore,
+  LOG_START,
+  type LogPlace,
   type MediaItem,
   type MediaPriority,
   MediaRefusedError,
@@ -301,11 +302,11 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     if (this.#view.halted) await this.database.halt();
   }
 
-  /** What the index knew beside the files, from every fact that is in the log. */
+  /** What the index knew beside the files, from every fact that is in the log: it is never cut behind a recording that is kept. */
   async #restoreIndex(): Promise<void> {
-    let after = await beginningOf(this.#options.log);
+    let after: LogPlace = LOG_START;
     for (;;) {
-      const page = await this.#options.log.read({ after, limit: readPageEvents });
+      const page = await this.#options.log.read({ after, limit: readPageEvents, carried: true });
       for (const recorded of page) await this.#restoreInIndex(recorded);
       const last = page.at(-1);
       if (last === undefined) return;
@@ -345,7 +346,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     const { log, logger, random } = this.#options;
     while (!signal.aborted) {
       try {
-        for await (const batch of log.subscribe({ after: this.#keeper.place, signal })) {
+        for await (const batch of log.subscribe({ after: this.#keeper.place, signal, carried: true })) {
           for (const recorded of batch) {
             const event = this.#view.read(recorded);
             this.#keeper.passed(recorded);
