@@ -5,10 +5,12 @@ import {
   currentVersion,
   type DeviceId,
   type EventId,
+  type HardwareId,
   type HoldfastEvent,
   type RecordingServerId,
   type SealedSegment,
   type SegmentId,
+  type SiteId,
 } from '@holdfast/schema';
 import { newUuid } from '@holdfast/sites';
 
@@ -52,6 +54,31 @@ export class BenchFacts {
     const data = { deviceId, recordingServerId: this.#recordingServerId, segments: [segment], gaps: [] };
     const fact: HoldfastEvent = { type: 'RecordingSealed', data };
     return { stream: `recording-${deviceId}`, event: this.#eventOf(fact) };
+  }
+
+  /** What a site says of itself before anything else: who it is, what records, which cameras there are. */
+  beginning(siteId: SiteId, name: string): readonly BenchFact[] {
+    const recordingServerId = this.#recordingServerId;
+    const established = { siteId, name, sealingPublicKey: 'AAAA' };
+    const facts: readonly (readonly [stream: string, HoldfastEvent])[] = [
+      ['site', { type: 'SiteEstablished', data: established }],
+      [
+        `recording-server-${recordingServerId}`,
+        { type: 'RecordingServerRegistered', data: { recordingServerId, name: 'Recorder' } },
+      ],
+      ...this.#deviceIds.map((deviceId, index) => {
+        const hardwareId = newUuid<HardwareId>();
+        const where = {
+          driver: 'rtsp',
+          address: `rtsp://192.0.2.${index}/`,
+          sealedCredentials: null,
+        } as const;
+        const devices = [{ deviceId, type: 'CAMERA' as const, name: `Camera ${index}` }];
+        const data = { hardwareId, name: `Camera ${index}`, ...where, recordingServerId, devices };
+        return [`hardware-${hardwareId}`, { type: 'HardwareAdded' as const, data }] as const;
+      }),
+    ];
+    return facts.map(([stream, fact]) => ({ stream, event: this.#eventOf(fact) }));
   }
 
   /** Its raising time is now; its message tells one from another. */

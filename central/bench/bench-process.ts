@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 
 const ANSWER_MS_MAX = 60_000;
+const END_MS_MAX = 5_000;
 
 /** The next message of a process. */
 export async function messageOf<Message>(child: ChildProcess): Promise<Message> {
@@ -20,12 +21,14 @@ export async function messageOf<Message>(child: ChildProcess): Promise<Message> 
   }
 }
 
-/** Ends a process by force. */
+/** Those of the benchmarks end when they are left alone; by force when they do not. */
 export async function endOfProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
-  child.kill('SIGKILL');
+  if (child.connected) child.disconnect();
+  const timer = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX);
   await ended;
+  clearTimeout(timer);
 }
 
 /** Microseconds that all threads of a process have run, from the scheduler itself: ticks count too little. Linux. */

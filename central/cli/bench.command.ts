@@ -1,4 +1,5 @@
 import { benchAppend, benchIngest, benchRestart } from '@holdfast/sites';
+import { benchFanIn } from '../bench/fan-in.bench.js';
 import { benchRebuild } from '../bench/rebuild.bench.js';
 import { benchReplicate } from '../bench/replicate.bench.js';
 import { benchRetrieve } from '../bench/retrieve.bench.js';
@@ -12,6 +13,7 @@ export interface BenchCommandOptions {
 
 const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise<object>>> = {
   append: benchAppend,
+  'fan-in': benchFanIn,
   ingest: benchIngest,
   rebuild: benchRebuild,
   replicate: benchReplicate,

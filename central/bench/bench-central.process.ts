@@ -1,0 +1,27 @@
+import { runCentral } from '../central.js';
+import { CentralConfiguration } from '../configuration/central-configuration.js';
+import { benchLogger } from './bench-identity.js';
+
+/** When a central serves. */
+export interface BenchCentralReport {
+  readonly httpPort: number;
+  readonly listenPort: number;
+}
+
+/** The central of a benchmark, as `holdfast run` runs it. Ends with its parent. */
+const [directory = '', configuration = ''] = process.argv.slice(2);
+const stopped = new AbortController();
+process.on('SIGTERM', () => stopped.abort());
+process.once('disconnect', () => process.exit());
+await runCentral(
+  {
+    configuration: CentralConfiguration.parse(JSON.parse(configuration)),
+    baseDirectory: directory,
+    logger: benchLogger,
+    onReady: (report: BenchCentralReport) => process.send?.(report),
+    onChildKnown: () => undefined,
+    onEnding: () => undefined,
+  },
+  stopped.signal,
+);
+process.exit();
