@@ -1,5 +1,6 @@
 import { type LogPlace, placeOf, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
 import { acceptBatch, type BatchVerdict } from './acceptance.js';
+import type { AcceptanceTurns } from './acceptance-turns.js';
 import type { GrantedCredit } from './credit-window.js';
 import { faultOfFrame } from './event-frame.js';
 import { checkCheckpoint, type OriginKey } from './origin-checkpoint.js';
@@ -31,6 +32,8 @@ export interface BatchIntakeOptions {
   readonly intake: ReplicaIntake;
   /** Of the whole session. */
   readonly credit: GrantedCredit;
+  /** Of all sessions. */
+  readonly turns: AcceptanceTurns;
   /** After the commit. */
   readonly onStored: (stored: StoredBatches) => void;
   readonly onRefusal: (refusal: ReplicationRefusal) => void;
@@ -112,6 +115,8 @@ export class BatchIntake {
         this.#isRunning = false;
         return;
       }
+      await this.#options.turns.take();
+      if (this.#isClosed) return;
       const group = this.#acceptSome();
       await storing;
       if (this.#isClosed) return;
@@ -129,6 +134,7 @@ export class BatchIntake {
     const events: RecordedEvent[] = [];
     let reached: SignedCheckpoint | null = null;
     let rawByteLength = 0;
+    let spokenForCount = this.#checkNewest();
     for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
       if (events.length > 0 && events.length + batch.count > COMMIT_EVENTS_MAX) break;
       // One transaction moves the cursor within one epoch.
@@ -136,7 +142,7 @@ export class BatchIntake {
       this.#waiting.shift();
       this.#waitingEventCount -= batch.count;
       rawByteLength += batch.rawByteLength;
-      const verdict = this.#accept(batch);
+      const verdict = this.#accept(batch, spokenForCount-- > 0);
       if (!verdict.accepted) {
         return { events, rawByteLength, after: this.#tip, reached, refusal: verdict.refusal };
       }
@@ -148,9 +154,29 @@ export class BatchIntake {
     return { events, rawByteLength, after: this.#tip, reached, refusal: null };
   }
 
-  #accept(batch: BatchFrame): BatchVerdict {
+  /**
+   * The newest checkpoint of what is accepted together speaks for all before it: one signature to check instead of many.
+   * Returns for how many of the batches that wait; none when it is false, so that each is judged by its own.
+   */
+  #checkNewest(): number {
+    const { epoch } = this.#tip;
+    let eventCount = 0;
+    let newest: { readonly note: string; readonly count: number } | null = null;
+    for (const [index, batch] of this.#waiting.entries()) {
+      eventCount += batch.count;
+      if (batch.epoch !== epoch || eventCount > COMMIT_EVENTS_MAX) break;
+      if (batch.checkpoint !== null) newest = { note: batch.checkpoint, count: index + 1 };
+    }
+    if (newest === null || newest.count === 1) return 0;
+    const verdict = checkCheckpoint(newest.note, this.#options.key);
+    if (!verdict.accepted) return 0;
+    this.#signed = verdict.signed;
+    return newest.count;
+  }
+
+  #accept(batch: BatchFrame, isSpokenFor: boolean): BatchVerdict {
     const { key } = this.#options;
-    if (batch.checkpoint !== null && batch.checkpoint !== this.#signed.note) {
+    if (!isSpokenFor && batch.checkpoint !== null && batch.checkpoint !== this.#signed.note) {
       const verdict = checkCheckpoint(batch.checkpoint, key);
       if (!verdict.accepted) return verdict;
       this.#signed = verdict.signed;

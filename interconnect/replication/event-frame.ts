@@ -28,8 +28,8 @@ const EVENT_OVERHEAD_BYTES = 2 * LENGTH_BYTES;
 export const EVENT_RAW_BYTES_MIN = EVENT_OVERHEAD_BYTES + HEADER_BYTES_MIN;
 /** A compressed frame is never much larger than a raw one: RFC 8878 adds some bytes for each block of 128 KiB. */
 const COMPRESSION_OVERHEAD_BYTES_MAX = 1024;
-/** Below this, a live event is not worth a compressor's start. */
-const COMPRESSION_BYTES_MIN = 512;
+/** Below this, some live events are not worth the start of a compressor here and of another one there. */
+const COMPRESSION_BYTES_MIN = 2048;
 /** Level 1: events are repetitive JSON, higher levels cost several times as much for a tenth. */
 const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 

@@ -15,6 +15,7 @@ import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { Timers } from '../transport/timers.js';
 import { answerOffer } from './acceptance.js';
+import type { AcceptanceTurns } from './acceptance-turns.js';
 import type { Acknowledgements } from './acknowledgements.js';
 import { BatchIntake, type StoredBatches } from './batch-intake.js';
 import { ClockFilter } from './clock-filter.js';
@@ -65,6 +66,7 @@ export interface SessionSurroundings {
   readonly sha256: Sha256;
   readonly now: () => number;
   readonly timers: Timers;
+  readonly turns: AcceptanceTurns;
   readonly software: string;
   readonly heartbeatMs: number;
   /** Makes this the one session of its site; an older one is ended before this returns. */
@@ -357,6 +359,7 @@ export class ParentSession {
     const { origin, publicKey, fence, cursor: durable, signed } = opening;
     return new BatchIntake({
       ...{ fence, durable, signed, intake: this.#around.intake, credit: this.#credit },
+      turns: this.#around.turns,
       key: this.#originKey(origin, publicKey),
       onStored: stored => this.#stored(origin, stored),
       onRefusal: refusal => this.#refuseLog(origin, refusal),

@@ -4,6 +4,7 @@ import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { GrpcServer } from '../transport/grpc-server.js';
 import type { Timers } from '../transport/timers.js';
+import { AcceptanceTurns } from './acceptance-turns.js';
 import type { Acknowledgements } from './acknowledgements.js';
 import { sessionCreditBytes } from './credit-window.js';
 import { type ChildCall, duplexOfChild } from './grpc-replication-duplex.js';
@@ -66,6 +67,7 @@ export function createReplicationService(options: ReplicationServiceOptions): Re
     above: options.above ?? null,
     parent: log.head().site,
     wishFeed,
+    turns: new AcceptanceTurns(options.timers),
     heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
     takeOver: session => {
       sessions.get(session.site)?.fence();

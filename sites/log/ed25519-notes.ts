@@ -24,11 +24,20 @@ export function rawPublicKey(key: KeyObject): Uint8Array {
   return new Uint8Array(spki.subarray(SPKI_PREFIX.length));
 }
 
-export const verifyNote: NoteVerifier = (bytes, signature, publicKey) => {
-  const key = createPublicKey({
-    key: Buffer.concat([SPKI_PREFIX, publicKey]),
-    format: 'der',
-    type: 'spki',
-  });
-  return verify(null, bytes, key, signature);
-};
+export const verifyNote: NoteVerifier = (bytes, signature, publicKey) =>
+  verify(null, bytes, readyKeyOf(publicKey), signature);
+
+/** Of as many sites as a central takes in: to read a key costs a third of what a signature does. The oldest is forgotten. */
+const READY_KEYS_MAX = 10_000;
+const readyKeys = new Map<string, KeyObject>();
+
+function readyKeyOf(publicKey: Uint8Array): KeyObject {
+  const bytes = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength);
+  const name = bytes.toString('latin1');
+  const known = readyKeys.get(name);
+  if (known !== undefined) return known;
+  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, bytes]), format: 'der', type: 'spki' });
+  readyKeys.set(name, key);
+  if (readyKeys.size > READY_KEYS_MAX) readyKeys.delete(readyKeys.keys().next().value!);
+  return key;
+}
