@@ -13,15 +13,20 @@ const [directory = '', configuration = ''] = process.argv.slice(2);
 const stopped = new AbortController();
 process.on('SIGTERM', () => stopped.abort());
 process.once('disconnect', () => process.exit());
-await runCentral(
-  {
-    configuration: CentralConfiguration.parse(JSON.parse(configuration)),
-    baseDirectory: directory,
-    logger: benchLogger,
-    onReady: (report: BenchCentralReport) => process.send?.(report),
-    onChildKnown: () => undefined,
-    onEnding: () => undefined,
-  },
-  stopped.signal,
-);
+try {
+  await runCentral(
+    {
+      configuration: CentralConfiguration.parse(JSON.parse(configuration)),
+      baseDirectory: directory,
+      logger: benchLogger,
+      onReady: (report: BenchCentralReport) => process.send?.(report),
+      onChildKnown: () => undefined,
+      onEnding: () => undefined,
+    },
+    stopped.signal,
+  );
+} catch (error) {
+  benchLogger.fatal({ err: error }, 'the central ends');
+  process.exit(1);
+}
 process.exit();

@@ -48,11 +48,17 @@ export interface StartedCentral extends BenchCentralReport {
   readonly process: ChildProcess;
 }
 
-/** Starts a central as a process of its own, and waits until it serves. */
-export async function startCentral(directory: string, configuration: object): Promise<StartedCentral> {
+/** Starts a central as a process of its own. */
+export function forkCentral(directory: string, configuration: object) {
   const program = path.join(import.meta.dirname, 'bench-central.process.js');
   const child = fork(program, [directory, JSON.stringify(configuration)]);
-  return { ...(await messageOf<BenchCentralReport>(child)), process: child };
+  return { child, serves: messageOf<BenchCentralReport>(child) };
+}
+
+/** Starts a central, and waits until it serves. */
+export async function startCentral(directory: string, configuration: object): Promise<StartedCentral> {
+  const { child, serves } = forkCentral(directory, configuration);
+  return { ...(await serves), process: child };
 }
 
 /** Signs in as the administrator whose password the central has written down. */

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 
-const ANSWER_MS_MAX = 60_000;
+const ANSWER_MS_MAX = 180_000;
 const END_MS_MAX = 5_000;
 
 /** The next message of a process. */

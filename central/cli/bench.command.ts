@@ -1,6 +1,7 @@
 import { benchAppend, benchIngest, benchRestart } from '@holdfast/sites';
 import { benchFanIn } from '../bench/fan-in.bench.js';
 import { benchRebuild } from '../bench/rebuild.bench.js';
+import { benchRecover } from '../bench/recover.bench.js';
 import { benchReplicate } from '../bench/replicate.bench.js';
 import { benchRetrieve } from '../bench/retrieve.bench.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise
   'fan-in': benchFanIn,
   ingest: benchIngest,
   rebuild: benchRebuild,
+  recover: benchRecover,
   replicate: benchReplicate,
   restart: benchRestart,
   retrieve: ({ trace }) => benchRetrieve({ traceFile: trace ?? null }),
