@@ -70,6 +70,7 @@ export class BenchFacts {
         const hardwareId = newUuid<HardwareId>();
         const where = {
           driver: 'rtsp',
+          transport: 'AUTO',
           address: `rtsp://192.0.2.${index}/`,
           sealedCredentials: null,
         } as const;
