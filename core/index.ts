@@ -276,6 +276,23 @@ export {
   StreamAssembler,
   type VideoStream,
 } from './media/stream-assembler.js';
+export {
+  encodeHeatMap,
+  HEAT_MAP_ROW_MS,
+  type HeatMapPicture,
+  type HeatMapQuery,
+  type HeatMapRow,
+  heatMapRowOf,
+  searchHeatMap,
+} from './motion/heat-map.js';
+export {
+  type KeyPictureCodec,
+  type KeyPictureSource,
+  keyPicture,
+  keyPictureSource,
+} from './motion/key-picture.js';
+export { type MotionState, STILL, withPicture } from './motion/motion.machine.js';
+export { MOTION_PICTURE_SIDE, measureMotion } from './motion/motion-grid.js';
 export type { EraseSubjectRefusal } from './personal/erase-subject.js';
 export {
   actorOfUser,
@@ -302,7 +319,7 @@ export {
   ManifestMalformedError,
   manifestDigest,
 } from './recording/segment-manifest.js';
-export { MOTION_DETECTION, RECORDING_POLICY } from './recording-policy/recording-policy.js';
+export { MOTION_DETECTION, RECORDING_POLICY, wantsMotion } from './recording-policy/recording-policy.js';
 export {
   BOOKMARK_POST_MS,
   BOOKMARK_PRE_MS,

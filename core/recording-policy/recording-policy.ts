@@ -9,12 +9,17 @@ export const RECORDING_POLICY: RecordingPolicy = {
   recordRelated: [],
 };
 
-/** Of a device that nobody has configured it for. It runs only where something needs it: see `wantsMotion`. */
+/** Of a device that nobody has configured it for. */
 export const MOTION_DETECTION: MotionDetection = {
-  enabled: true,
+  enabled: false,
   gridSide: 16,
   sensitivity: 50,
   thresholdPermille: 8,
   exclusionMask: '',
   intervalMs: 500,
 };
+
+/** Whether the pictures of a device are looked at: because of its mode, or so that they can be searched. */
+export function wantsMotion(policy: RecordingPolicy, { enabled }: MotionDetection): boolean {
+  return enabled || policy.mode === 'MOTION';
+}

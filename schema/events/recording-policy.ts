@@ -35,6 +35,7 @@ export const MOTION_GRID_SIDE_MAX = 64;
 
 export const MotionDetection = z
   .object({
+    /** In the mode `MOTION` pictures are looked at in any case. */
     enabled: z.boolean(),
     /** The picture is looked at in this many cells across, and as many down. */
     gridSide: z.int().min(MOTION_GRID_SIDE_MIN).max(MOTION_GRID_SIDE_MAX),

@@ -19,7 +19,7 @@ export class RecordingPolicySettings {
 @ObjectType()
 @InputType('MotionDetectionInput')
 export class MotionDetectionSettings {
-  @Field(() => Boolean)
+  @Field(() => Boolean, { description: 'In the mode MOTION pictures are looked at in any case.' })
   enabled!: boolean;
   @Field(() => Int, { description: 'Cells across, and down: 8 to 64.' })
   gridSide!: number;

@@ -3,6 +3,7 @@ import {
   type ClockReading,
   FoldKeeper,
   type FoldStore,
+  type HeatMapQuery,
   LOG_START,
   type LogPlace,
   type MediaItem,
@@ -35,15 +36,16 @@ import {
   type MediaDamage,
   type MediaDatabase,
   type MediaDatabaseLimits,
-  type MediaRecovery,
   type OutgoingFact,
   type SealReport,
   type StoredSegment,
 } from './media-database/media-database.js';
 import { MediaDirectory } from './media-database/media-directory.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
+import { RecordedMotion } from './motion/recorded-motion.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
+import { logRecovery } from './recorder/log-recovery.js';
 import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
 import { triggerOfEvent } from './recorder/trigger-events.js';
@@ -109,6 +111,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #keeper: FoldKeeper;
   readonly #outbox: FactOutbox;
   readonly #supervisor: CameraSupervisor;
+  readonly #motion: RecordedMotion;
   readonly #snapshots: SnapshotMaker;
   #wakeRetention: (() => void) | null = null;
   #writesFail = false;
@@ -135,8 +138,11 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       newId: () => options.newId() as EventId,
       actor: `server:${recordingServerId}`,
     });
+    const trigger = this.trigger.bind(this);
+    this.#motion = new RecordedMotion({ ...options, database, trigger });
     this.#supervisor = new CameraSupervisor({
       ...options,
+      motion: this.#motion.detector,
       database,
       view: this.#view,
       report: (stream, event) => this.#report(stream, event),
@@ -198,6 +204,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#supervisor.stop();
+    await this.#motion[Symbol.asyncDispose]();
     await this.database[Symbol.asyncDispose]();
   }
 
@@ -233,6 +240,11 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   /** Something in this process wants a device recorded, or does so no longer. */
   trigger(deviceId: DeviceId, change: TriggerChange): void {
     this.#supervisor.trigger(deviceId, change);
+  }
+
+  /** When something moved in a region of the picture, of what is recorded here. Nothing is decoded. */
+  searchMotion(deviceId: DeviceId, query: HeatMapQuery): readonly number[] {
+    return this.#motion.search(this.#recordingDevice(deviceId), query);
   }
 
   /** What the server goes by at this moment; null: it does not have the device. */
@@ -434,7 +446,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
           nowMs,
           protection: () => this.#view.protection(nowMs, pins()),
           isHalted: () => this.#view.halted,
-          composeDeletion: (policy, segments) => this.#deletionFacts(policy, segments),
+          composeDeletion: (policy, segments) => {
+            this.#motion.forget(segments);
+            return this.#deletionFacts(policy, segments);
+          },
           freeBytes: this.#options.freeBytes ?? freeBytesOf,
         },
         { writesFail },
@@ -574,18 +589,4 @@ function newestRecordingMs(database: MediaDatabase): number | null {
       deviceId => database.spans({ deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }).at(-1)?.toMs ?? 0,
     );
   return ends.length === 0 ? null : Math.max(...ends);
-}
-
-/** Says nothing of an orderly start, be it the first. */
-function logRecovery(logger: Logger, recovery: MediaRecovery): void {
-  const { recovered, tornBytes, problems, reindexedCount } = recovery;
-  if (reindexedCount > 0) {
-    logger.warn({ reindexedCount }, 'the index of the recordings was missing: made again from the files');
-  }
-  if (recovered.length + problems.length > 0) {
-    logger.warn(
-      { recovered: recovered.length, tornBytes, problems },
-      'recordings were recovered after a crash',
-    );
-  }
 }

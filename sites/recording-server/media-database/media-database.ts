@@ -184,6 +184,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly fromMs: number;
     readonly toMs: number;
   }): readonly MediaSpan[];
+  /** Of the segment that is being recorded: it is in no index yet. */
+  openSpan(deviceId: DeviceId): MediaSpan | null;
   /** Sealed segments that touch [fromMs, toMs), in order of time: at most `limit`, behind `after`. */
   segments(options: {
     readonly deviceId: DeviceId;

@@ -6,6 +6,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
  * Where the files of a media database are:
  *
  *   index.sqlite                                       rebuilt from the files when it is lost
+ *   heat-map.sqlite                                    what moved where; lost with the file, and no evidence
  *   ballast                                            room for the moment in which the disk is full
  *   retention-clock                                    the time by which recordings were judged last
  *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
@@ -16,6 +17,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
 export class MediaDirectory {
   readonly root: string;
   readonly indexFile: string;
+  readonly heatMapFile: string;
   readonly ballastFile: string;
   readonly retentionClockFile: string;
   readonly openFolder: string;
@@ -26,6 +28,7 @@ export class MediaDirectory {
   constructor(root: string) {
     this.root = root;
     this.indexFile = path.join(root, 'index.sqlite');
+    this.heatMapFile = path.join(root, 'heat-map.sqlite');
     this.ballastFile = path.join(root, 'ballast');
     this.retentionClockFile = path.join(root, 'retention-clock');
     this.openFolder = path.join(root, 'open');

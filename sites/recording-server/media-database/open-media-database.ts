@@ -5,7 +5,7 @@ import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest }
 import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { RecordingCause } from '@holdfast/schema';
 import { Ballast } from '../../ballast.js';
-import { DeviceWriter } from './device-writer.js';
+import { DeviceWriter, endOf } from './device-writer.js';
 import type {
   MediaDamage,
   MediaDatabase,
@@ -173,6 +173,11 @@ class OpenMediaDatabase implements MediaDatabase {
 
   spans(options: Parameters<MediaDatabase['spans']>[0]): readonly MediaSpan[] {
     return this.#index.spans(options);
+  }
+
+  openSpan(deviceId: DeviceId): MediaSpan | null {
+    const entries = this.#writers.get(deviceId)?.openSegment()?.entries ?? [];
+    return entries.length === 0 ? null : { fromMs: entries[0]!.fromMs, toMs: endOf(entries) };
   }
 
   segments(options: Parameters<MediaDatabase['segments']>[0]): readonly StoredSegment[] {

@@ -26,6 +26,7 @@ import type { Logger } from 'pino';
 import type { LiveFanOut } from '../camera/live-fan-out.js';
 import type { CameraSink } from '../drivers/driver.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
+import type { MotionWatch } from '../motion/motion-detector.js';
 import { arrivalSpan, PreBuffer } from '../pre-buffer/pre-buffer.js';
 import type { RecordingStop } from './site-view.js';
 
@@ -38,6 +39,7 @@ export interface CameraRecorderOptions {
   /** Why the first run begins. */
   readonly firstCause: RecordingCause;
   readonly fanOut: LiveFanOut;
+  readonly motion: MotionWatch;
   readonly database: MediaDatabase;
   readonly report: (stream: string, event: HoldfastEvent) => void;
   readonly lastStop: () => RecordingStop | null;
@@ -130,6 +132,7 @@ export class CameraRecorder implements CameraSink {
   }
 
   liveFragment(fragment: Fragment): void {
+    if (fragment.beginsWithKeyFrame && this.#init) this.#options.motion.keyFrame(this.#init, fragment);
     this.#options.fanOut.push(fragment);
   }
 
@@ -177,6 +180,7 @@ export class CameraRecorder implements CameraSink {
 
   runEnded(cause: RecordingCause, atMs: number): void {
     this.#init = null;
+    this.#options.motion.runEnded();
     this.#preBuffer.clear();
     this.#options.fanOut.runEnded();
     this.#nextCause = causeBehind(cause);

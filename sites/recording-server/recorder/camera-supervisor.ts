@@ -4,6 +4,7 @@ import type { DeviceId, HardwareId, RecordingCause, RecordingPolicy } from '@hol
 import { LiveFanOut } from '../camera/live-fan-out.js';
 import type { CameraCredentials, RunCameraSession } from '../drivers/driver.js';
 import { driverOf } from '../drivers/driver-registry.js';
+import type { MotionDetector, MotionWatch } from '../motion/motion-detector.js';
 import { CameraRecorder, type CameraRecorderOptions } from './camera-recorder.js';
 import { recordingDeviceOf, type SiteView } from './site-view.js';
 import { manualTrigger } from './trigger-events.js';
@@ -15,6 +16,7 @@ export type CameraSupervisorOptions = Pick<
   CameraRecorderOptions,
   'recordingServerId' | 'database' | 'report' | 'now' | 'logger'
 > & {
+  readonly motion: MotionDetector;
   readonly view: SiteView;
   readonly random: () => number;
   readonly openCredentials: (sealed: string) => CameraCredentials;
@@ -27,6 +29,7 @@ interface RunningCamera {
   readonly key: string;
   readonly deviceId: DeviceId;
   readonly recorder: CameraRecorder;
+  readonly motion: MotionWatch;
   readonly fanOut: LiveFanOut;
   readonly controller: AbortController;
   readonly done: Promise<void>;
@@ -80,8 +83,9 @@ export class CameraSupervisor {
       if (key === null) continue;
       const running = this.#cameras.get(hardware.hardwareId);
       if (running) {
-        const { recordingEnabled, recordingPolicy } = recordingDeviceOf(hardware);
+        const { recordingEnabled, recordingPolicy, motionDetection } = recordingDeviceOf(hardware);
         running.recorder.setPolicy(recordingPolicy);
+        running.motion.configure(recordingPolicy, motionDetection);
         running.recorder.setRecording(recordingEnabled);
       } else this.#begin(hardware, key, firstCause);
     }
@@ -133,6 +137,8 @@ export class CameraSupervisor {
     const device = recordingDeviceOf(hardware);
     const { deviceId } = device;
     const fanOut = new LiveFanOut();
+    const motion = this.#options.motion.watch(deviceId);
+    motion.configure(device.recordingPolicy, device.motionDetection);
     const recorder = new CameraRecorder({
       ...this.#options,
       hardwareId,
@@ -141,12 +147,13 @@ export class CameraSupervisor {
       policy: device.recordingPolicy,
       firstCause,
       fanOut,
+      motion,
       lastStop: () => this.#options.view.lastStop.get(deviceId) ?? null,
     });
     const controller = new AbortController();
     const before = this.#ending.get(hardwareId) ?? Promise.resolve();
     const done = before.then(() => this.#runSession(hardware, recorder, controller.signal));
-    this.#cameras.set(hardwareId, { key, deviceId, recorder, fanOut, controller, done });
+    this.#cameras.set(hardwareId, { key, deviceId, recorder, motion, fanOut, controller, done });
     const manual = this.#options.view.manual.get(deviceId);
     if (manual && manual.untilMs > this.#options.now()) this.trigger(deviceId, manualTrigger(manual));
   }
