@@ -82,6 +82,8 @@ export {
   openOperationsServer,
 } from './operations/operations-server.js';
 export { LIVE_LAG_MS_MAX, LiveFanOut } from './recording-server/camera/live-fan-out.js';
+export type { CameraSink } from './recording-server/drivers/driver.js';
+export { rtspDriver } from './recording-server/drivers/rtsp/rtsp-driver.js';
 export {
   checkMedia,
   type MediaCheck,

@@ -1,5 +1,6 @@
 import { benchAppend, benchIngest, benchRestart } from '@holdfast/sites';
 import { benchFanIn } from '../bench/fan-in.bench.js';
+import { benchLive } from '../bench/live.bench.js';
 import { benchRebuild } from '../bench/rebuild.bench.js';
 import { benchRecover } from '../bench/recover.bench.js';
 import { benchReplicate } from '../bench/replicate.bench.js';
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise
   append: benchAppend,
   'fan-in': benchFanIn,
   ingest: benchIngest,
+  live: benchLive,
   rebuild: benchRebuild,
   recover: benchRecover,
   replicate: benchReplicate,
