@@ -20,14 +20,17 @@ import {
 } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
 import {
+  alarmOfUnrepairedLog,
   ffmpegCandidates,
   foldCode,
+  type LogLife,
   newUuid,
   noteSigner,
   openSiteServers,
   type RecordingServer,
   reportToParent,
   requiredCredentials,
+  runOverResets,
   runTogether,
   type SiteServers,
   SnapshotMaker,
@@ -39,6 +42,7 @@ import {
 import type { Logger } from 'pino';
 import { alarmsByCause } from './alarm-by-cause.js';
 import { openBackboneRoles } from './backbone/backbone-roles.js';
+import { openFeedLog } from './backbone/feed-log.js';
 import { SESSION_CHANNEL } from './backbone/session-reports.js';
 import { SessionWatch } from './backbone/session-watch.js';
 import { AnswerWatch } from './command/answer-watch.js';
@@ -50,6 +54,7 @@ import { AccessTokens } from './identity/access-tokens.js';
 import { Administrator } from './identity/administrator.js';
 import { signInReporter } from './identity/sign-in-reporter.js';
 import { runOwnLogIntake } from './intake/own-log-intake.js';
+import { repairOwnLog } from './intake/own-log-repair.js';
 import {
   createPostgresReplicaIntake,
   FEED_CHANNEL,
@@ -94,10 +99,33 @@ export class RecordingServerMissingError extends Error {
 
 const newId = newUuid<EventId>;
 
-/** A central as one process: composition root. Runs until the signal is aborted. */
+/**
+ * A central as one process: composition root. Runs until the signal is aborted. When its own log was restored from an old copy,
+ * it is repaired: out of the own database before anything else, and out of the parent, which ends this life and begins another.
+ */
 export async function runCentral(options: RunCentralOptions, signal: AbortSignal): Promise<void> {
+  const { configuration, baseDirectory, logger } = options;
+  const reported = new Set<SiteId>();
+  let isFirst = true;
+  const told: RunCentralOptions = {
+    ...options,
+    onReady: address => {
+      if (isFirst) options.onReady(address);
+      isFirst = false;
+    },
+    onChildKnown: site => {
+      if (!reported.has(site)) options.onChildKnown(site);
+      reported.add(site);
+    },
+  };
+  const dataDirectory = path.resolve(baseDirectory, configuration.data);
+  await runOverResets({ configuration, dataDirectory, logger }, life => runLife(told, life), signal);
+}
+
+async function runLife(options: RunCentralOptions, life: LogLife): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const parts = await openParts(options, stack);
+  if (life.unrepairedBecause !== null) await alarmOfUnrepairedLog(parts.servers, life.unrepairedBecause);
   const { servers, links, retrievals, projections, pins, facts, projected, intake, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
@@ -132,12 +160,12 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
         running => pins.run(projected, running, retry),
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
         running => retrievals.run(running),
-        ...reportTasks(options, parts),
+        ...reportTasks(options, parts, life),
         ...backboneTasks,
         announce,
       ],
-      signal,
-      options.onEnding,
+      life.signal,
+      () => life.isReset() || options.onEnding(),
     );
   } finally {
     await links.settled();
@@ -145,23 +173,27 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
 }
 
 /** A central below another one is a site too: its own log goes up, and those of its children with it. */
-function reportTasks({ configuration, logger }: RunCentralOptions, parts: CentralParts) {
+function reportTasks(
+  { configuration, logger }: RunCentralOptions,
+  parts: CentralParts,
+  { onLostHistory }: Pick<LogLife, 'onLostHistory'>,
+) {
   const { above: acknowledgements, credentials, relayed, servers } = parts;
   const { parent } = configuration;
   if (parent === undefined || acknowledgements === null) return [];
-  return reportToParent({ parent, credentials, servers, acknowledgements, relayed, logger });
+  return reportToParent({
+    ...{ parent, credentials, servers, acknowledgements, relayed, logger },
+    ...(onLostHistory === undefined ? {} : { onLostHistory }),
+  });
 }
 
 function childReporter(
   { onChildKnown }: RunCentralOptions,
   { facts, links, servers }: Pick<CentralParts, 'facts' | 'links' | 'servers'>,
 ): () => void {
-  const reported = new Set<SiteId>();
   return () => {
     for (const site of servers.management.state.site.children.keys()) {
-      if (reported.has(site) || facts.linkState(site, links.view(site)) !== 'UP') continue;
-      reported.add(site);
-      onChildKnown(site);
+      if (facts.linkState(site, links.view(site)) === 'UP') onChildKnown(site);
     }
   };
 }
@@ -207,6 +239,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
     }),
   );
   const { sql } = database;
+  await repairOwnLog({ configuration, dataDirectory, sql, logger });
   const pins = new EvidenceLockPins({ sql, now: Date.now });
   await pins.refresh();
   const servers = stack.use(await openSiteServers({ ...options, pins: () => pins.spans() }));
@@ -313,10 +346,13 @@ async function takeInChildren(
   const heartbeatMs = configuration.listen.heartbeatSeconds * 1000;
   const enrolled = (site: SiteId) => servers.management.state.site.children.has(site);
   registerSubjectKeyService(grpc, { sink: servers.subjectKeys, logger, enrolled });
+  const feedGrown = await listenFor(sql, FEED_CHANNEL);
   if (!backbone) {
+    // Out of the feed: a wish that a child can answer must not be lost with the log's file alone.
+    const wishes = await openFeedLog({ sql, site: servers.siteId, sha256, feedGrown, onFailure });
     const replication = stack.use(
       createReplicationService({
-        ...{ intake, replicas: parts.replicas, log: servers.log, logger, sha256 },
+        ...{ intake, replicas: parts.replicas, log: wishes, logger, sha256 },
         links: alarmingLinks(links, {
           nameOf: site => nameOfSite(sql, site),
           raiseAlarm: alarmsByCause(servers, logger),
@@ -333,7 +369,6 @@ async function takeInChildren(
   const roles = { ...configuration, backbone };
   const watch = new SessionWatch({ sql, links, heartbeatMs });
   const reported = await listenFor(sql, SESSION_CHANNEL);
-  const feedGrown = await listenFor(sql, FEED_CHANNEL);
   return [
     ...(await openBackboneRoles(
       {

@@ -33,6 +33,7 @@ export { noteSigner, rawPublicKey, verifyNote } from './log/ed25519-notes.js';
 export { lockFile } from './log/file-lock.js';
 export { foldCode } from './log/fold-files.js';
 export { KurrentLogError, type KurrentLogFault } from './log/kurrent/kurrent-log-error.js';
+export { type LogLife, type LogOfSite, openLogOf, runOverResets } from './log/repair-site-log.js';
 export { sha256 } from './log/sha256.js';
 export {
   SITE_LOG_FILE_NAME,
@@ -154,7 +155,7 @@ export {
   type SimulatedCamera,
   type SimulatedCamerasOptions,
 } from './simulated-cameras/simulated-cameras.js';
-export { type RunSiteOptions, runSite } from './site.js';
+export { alarmOfUnrepairedLog, type RunSiteOptions, runSite } from './site.js';
 export { mediaDirectoryOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';

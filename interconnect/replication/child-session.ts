@@ -306,7 +306,8 @@ class ChildSession {
     const { log, logger, onLostHistory, signer, site, sha256, verify } = this.#options;
     logger.error({ ...refusal }, 'the parent holds history that this log has lost: it is pulled back');
     const history = await findLostHistory({
-      ...{ site, log, sha256, verify, publicKey: signer.publicKey, parent: this.#parent! },
+      ...{ site, log, sha256, verify, publicKey: signer.publicKey },
+      holder: `the parent ${this.#parent}`,
       ask: (after, limit) => this.#askForHistory({ kind: 'wantHistory', after, limit }),
     });
     await onLostHistory!(history);

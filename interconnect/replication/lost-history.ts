@@ -35,23 +35,24 @@ export interface LostHistoryOptions {
   readonly publicKey: Uint8Array;
   readonly verify: NoteVerifier;
   readonly sha256: Sha256;
-  readonly parent: SiteId;
-  /** Asks the parent; one question at a time. */
+  /** Who gives it back, for people. */
+  readonly holder: string;
+  /** Asks the holder; one question at a time. */
   readonly ask: (after: LogPlace, limit: number) => Promise<HistoryFrame>;
 }
 
 /**
- * What the parent holds of this site's log and the log itself does not, from where the two part up to the newest checkpoint that
+ * What a parent, or this site's own database, holds of this site's log and the log itself does not, from where the two part up to the newest checkpoint that
  * this site has signed. Events are pulled when they are read. Throws `HistoryNotOursError`.
  */
 export async function findLostHistory(options: LostHistoryOptions): Promise<PulledHistory> {
-  const { ask, parent } = options;
+  const { ask, holder } = options;
   const { checkpoint: note } = await ask(LOG_START, 1);
-  if (note === null) throw new HistoryNotOursError('the parent holds no checkpoint of this log');
+  if (note === null) throw new HistoryNotOursError(`${holder} holds no checkpoint of this log`);
   const checkpoint = ownCheckpoint(note, options);
   const common = await findCommonPlace(options);
   const end = endOf(checkpoint.head);
-  const reason = `the parent ${parent} held the log up to ${end.epoch}/${end.position}; this copy had only the events up to ${common.epoch}/${common.position} in common with it`;
+  const reason = `${holder} held the log up to ${end.epoch}/${end.position}; this copy had only the events up to ${common.epoch}/${common.position} in common with it`;
   return { common, checkpoint, reason, events: eventsBetween(common, end, ask) };
 }
 
@@ -134,7 +135,7 @@ async function* eventsBetween(
     const { events } = await ask(after, limit);
     if (events === null) {
       const place = `${after.epoch}/${after.position}`;
-      throw new HistoryNotOursError(`the parent's history ends at ${place}, before its own checkpoint`);
+      throw new HistoryNotOursError(`the history ends at ${place}, before its own checkpoint`);
     }
     const page = unpacked(events);
     const left = events.epoch === end.epoch ? end.position - events.firstPosition + 1 : page.length;

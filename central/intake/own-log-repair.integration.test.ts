@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { LOG_START, newEvent, type RecordedEvent } from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { type DurableSiteLog, openLogOf } from '@holdfast/sites';
+import { pino } from 'pino';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Database, openDatabase } from '../postgres/database.js';
+import { Projections } from '../read-models/projections.js';
+import { readModels } from '../read-models/read-models.js';
+import { Wakeup } from '../read-models/wakeup.js';
+import { OwnLogBehindReplicaError, runOwnLogIntake } from './own-log-intake.js';
+import { repairOwnLog } from './own-log-repair.js';
+import { createPostgresReplicaIntake, readReplicaCursor } from './postgres-replica-intake.js';
+
+const test = suite("a central's own log and what its database holds of it");
+const logger = pino({ level: 'silent' });
+let directory = '';
+let database: Database;
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-own-repair-'));
+  database = await openDatabase({ directory: path.join(directory, 'postgres'), databaseUrl: null });
+});
+test.after(async () => {
+  await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** The data directory of a central, without the central. */
+class Central {
+  readonly site = randomUUID() as SiteId;
+  readonly dataDirectory = path.join(directory, this.site);
+  readonly configuration = { site: { id: this.site, name: 'North' } };
+  readonly #logDirectory = path.join(this.dataDirectory, 'log');
+  readonly #copy = path.join(this.dataDirectory, 'old-copy');
+
+  async work<Result>(task: (log: DurableSiteLog) => Promise<Result>): Promise<Result> {
+    await using log = await openLogOf({ ...this, logger });
+    return await task(log);
+  }
+
+  /** Appends facts and takes them in, as a central does that runs. */
+  record(...names: readonly string[]): Promise<void> {
+    return this.work(async log => {
+      for (const name of names) {
+        const fact = { type: 'SiteRenamed', data: { name } } as const;
+        const event = newEvent(fact, {
+          ...{ id: randomUUID() as EventId, actor: 'user:admin', occurredAtMs: Date.now() },
+          clockQuality: 'NTP',
+        });
+        assert.ok((await log.append([{ stream: 'site', expected: 'any', events: [event] }])).appended);
+      }
+      await this.takeIn(log);
+    });
+  }
+
+  async takeIn(log: DurableSiteLog): Promise<void> {
+    const stopped = new AbortController();
+    const running = runOwnLogIntake({
+      ...{ log, intake: createPostgresReplicaIntake(database.sql), signal: stopped.signal },
+      ...{ checkpoint: () => log.signedCheckpoint(), random: () => 0 },
+      onRetry: error => {
+        throw error;
+      },
+    });
+    const { site, epoch, size } = log.head();
+    for (;;) {
+      const cursor = await readReplicaCursor(database.sql, site);
+      if (cursor?.epoch === epoch && cursor.position === size) break;
+      await Promise.race([running, new Promise(resolve => setTimeout(resolve, 5))]);
+    }
+    stopped.abort();
+    await running;
+  }
+
+  keepCopy(): Promise<void> {
+    return cp(this.#logDirectory, this.#copy, { recursive: true });
+  }
+
+  async restoreCopy(): Promise<void> {
+    await rm(this.#logDirectory, { recursive: true });
+    await cp(this.#copy, this.#logDirectory, { recursive: true });
+  }
+
+  repair(): Promise<void> {
+    return repairOwnLog({ ...this, sql: database.sql, logger });
+  }
+
+  events(): Promise<readonly RecordedEvent[]> {
+    return this.work(log => log.read({ after: LOG_START, limit: 5000 }));
+  }
+
+  async held(): Promise<readonly { readonly seq: number; readonly leafHash: Buffer }[]> {
+    return database.sql`
+      select seq, leaf_hash from replica_event where site = ${this.site} order by epoch, position`;
+  }
+}
+
+const hex = (events: readonly { readonly leafHash: Uint8Array }[]) =>
+  events.map(({ leafHash }) => Buffer.from(leafHash).toString('hex'));
+const namesIn = (events: readonly RecordedEvent[]) =>
+  events
+    .filter(({ type }) => type === 'SiteRenamed')
+    .map(({ epoch, data }) => `${epoch} ${JSON.parse(Buffer.from(data).toString()).name}`);
+
+async function assertDenseFeed(): Promise<void> {
+  const [feed] = await database.sql`
+    select count(*) as count, coalesce(max(seq), 0) as last, (select seq from feed_head) as head from replica_event`;
+  assert.equal([feed!.count, feed!.last], [feed!.head, feed!.head]);
+}
+
+test('a log that was restored from an old copy takes its history back out of the own database', async () => {
+  const central = new Central();
+  await central.record('one', 'two');
+  await central.keepCopy();
+  await central.record('three', 'four');
+  const before = await central.events();
+  await central.repair();
+  assert.equal(hex(await central.events()), hex(before), 'nothing is wrong: nothing is done');
+  await central.restoreCopy();
+  await central.repair();
+  const events = await central.events();
+  assert.equal(hex(events.slice(0, before.length)), hex(before), 'byte for byte');
+  assert.equal(
+    events.slice(before.length).map(({ epoch, type }) => `${epoch} ${type}`),
+    ['2 LogEpochOpened', '2 LogHistoryRecovered'],
+  );
+  await central.record('five');
+  assert.equal(hex(await central.held()), hex(await central.events()));
+  await assertDenseFeed();
+});
+
+test('a log whose file is gone altogether comes back whole', async () => {
+  const central = new Central();
+  await central.work(async () => undefined);
+  await central.keepCopy();
+  await central.record('one', 'two', 'three');
+  await central.repair();
+  await rm(path.join(central.dataDirectory, 'log'), { recursive: true });
+  await central.repair();
+  await central.record('four');
+  assert.equal(namesIn(await central.events()), ['1 one', '1 two', '1 three', '2 four']);
+  assert.equal(hex(await central.held()), hex(await central.events()));
+});
+
+test('what the database took in before the parent gave the history back is replaced by what became of it', async () => {
+  const central = new Central();
+  await central.record('one');
+  await central.keepCopy();
+  await central.record('two', 'three');
+  // The whole machine is restored: log and database. What the parent holds is what they were.
+  const parents = await central.events();
+  const checkpoint = await central.work(log => log.signedCheckpoint());
+  const held = await central.held();
+  const common = { epoch: 1, position: parents.length - 2 };
+  await database.sql.begin(async tx => {
+    await tx`delete from replica_event where site = ${central.site} and position > ${common.position}`;
+    await tx`update feed_head set seq = seq - 2`;
+    await tx`update replica_cursor set position = ${common.position} where site = ${central.site}`;
+    await tx`delete from replica_checkpoint where site = ${central.site}`;
+  });
+  await central.restoreCopy();
+  await central.record('alone 1', 'alone 2', 'alone 3', 'alone 4');
+  const projections = projectionsOf(central.site);
+  await projections.settle();
+  await projections.projector.catchUp();
+  await central.work(async log => {
+    const events = parents.slice(common.position);
+    const outcome = await log.reopenAs({ common, checkpoint, events: [events], reason: 'a test' });
+    assert.ok(outcome.reopened);
+    await outcome.log[Symbol.asyncDispose]();
+  });
+  await central.repair();
+  const replaced = await central.held();
+  assert.equal(hex(replaced), hex((await central.events()).slice(0, replaced.length)));
+  assert.is(replaced.length, held.length + 2, 'as many as before: the feed stays dense');
+  await assertDenseFeed();
+  await central.repair();
+  await central.record('five');
+  const events = await central.events();
+  assert.equal(hex(await central.held()), hex(events));
+  assert.equal(namesIn(events), [
+    '1 one',
+    '1 two',
+    '1 three',
+    '2 alone 1',
+    '2 alone 2',
+    '2 alone 3',
+    '2 alone 4',
+    '2 five',
+  ]);
+  await assertDenseFeed();
+  const [build] = await database.sql`select projections, seq from projection_build`;
+  assert.equal([build!.projections.length, build!.seq], [readModels.length, 0], 'all are built anew');
+});
+
+test('what the site has not signed is not taken back, and is named', async () => {
+  const central = new Central();
+  await central.record('one');
+  await central.keepCopy();
+  await central.record('two', 'three');
+  await database.sql`delete from replica_checkpoint where site = ${central.site}`;
+  await central.restoreCopy();
+  const before = await central.events();
+  const refused = await central.repair().catch((error: unknown) => error);
+  assert.instance(refused, OwnLogBehindReplicaError);
+  assert.equal(hex(await central.events()), hex(before));
+});
+
+function projectionsOf(ownSite: SiteId): Projections {
+  const fails = (error: unknown) => {
+    throw error;
+  };
+  return new Projections({
+    ...{ sql: database.sql, ownSite, models: readModels, feedGrown: new Wakeup() },
+    ...{ now: Date.now, random: Math.random },
+    reports: {
+      ...{ onHalted: fails, onGivenUp: fails, onRetry: fails, onDifference: fails, onQuarantined: fails },
+      onReleased: () => undefined,
+    },
+  });
+}
+
+test.run();

@@ -1,0 +1,191 @@
+import {
+  comparePlaces,
+  decodeEventData,
+  endOf,
+  equalBytes,
+  type LogPlace,
+  LogTruncatedError,
+  type PulledHistory,
+  placeOf,
+  type RecordedEvent,
+  readStreamEnd,
+  type SiteLog,
+} from '@holdfast/core';
+import { findLostHistory, HistoryNotOursError, HistoryServer } from '@holdfast/interconnect';
+import { EventDecodeError, type SiteId } from '@holdfast/schema';
+import {
+  type DurableSiteLog,
+  type LogOfSite,
+  loadSiteKeys,
+  openLogOf,
+  rawPublicKey,
+  sha256,
+  verifyNote,
+} from '@holdfast/sites';
+import { copyInto } from '../postgres/copy-into.js';
+import type { Sql, TransactionSql } from '../postgres/sql.js';
+import { BuildSchema } from '../read-models/build-schema.js';
+import { ProjectionBuilder } from '../read-models/projection-builder.js';
+import { readModels } from '../read-models/read-models.js';
+import { OwnLogBehindReplicaError } from './own-log-intake.js';
+import { FEED_CHANNEL, readReplicaCursor } from './postgres-replica-intake.js';
+import { createPostgresReplicaReader } from './postgres-replica-reader.js';
+import { encodeReplicaEvents, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
+
+/** Events that are read, and stored again, at once. */
+const PAGE_EVENTS = 500;
+/** `LogEpochOpened` and `LogHistoryRecovered` of resets; more of them than anybody has seen. */
+const LOG_EVENTS_MAX = 1_000;
+
+const logStream = 'log';
+
+export interface OwnLogRepairOptions extends LogOfSite {
+  readonly sql: Sql;
+}
+
+/**
+ * Makes a central's own log and what its database holds of it one history again, before anything works on either.
+ *
+ * The log was restored from an old copy: what it lost is taken back out of the database, as far as this site has signed it, and
+ * the log goes on in a new epoch. The database took in what the log recorded before its parent gave it its history back: that is
+ * replaced by what the log holds now, which has all of it. Throws `OwnLogBehindReplicaError` when neither is possible.
+ */
+export async function repairOwnLog(options: OwnLogRepairOptions): Promise<void> {
+  const { sql, logger } = options;
+  const { id: site } = options.configuration.site;
+  const cursor = await readReplicaCursor(sql, site);
+  if (cursor === null || cursor.epoch === 0) return;
+  let log = await openLogOf(options);
+  try {
+    if (await hasAll(log, sql, cursor)) return;
+    const history = await heldHistory(log, options);
+    const isLonger = comparePlaces(endOf(history.checkpoint.head), history.common) > 0;
+    if (isLonger && !(await hasReplaced(log, history.common))) {
+      log = await reopened(log, history);
+      const { epoch } = log.head();
+      logger.warn({ epoch, common: history.common, reason: history.reason }, 'the log has its history back');
+      if (await hasAll(log, sql, cursor)) return;
+    }
+    const { common } = await heldHistory(log, options);
+    await askForBuilds(sql, site);
+    const count = await sql.begin(tx => replaceTail(tx, log, { site, common }));
+    logger.warn({ common, count }, 'the feed held events that are not history any more: they are replaced');
+  } finally {
+    await log[Symbol.asyncDispose]();
+  }
+}
+
+/** Whether the log has the last event that the database holds of it; then it has all before. */
+async function hasAll(log: SiteLog, sql: Sql, place: LogPlace): Promise<boolean> {
+  const { site } = log.head();
+  const [held] = await sql<{ leafHash: Buffer }[]>`
+    select leaf_hash from replica_event where site = ${site} and epoch = ${place.epoch} and position = ${place.position}`;
+  try {
+    const [own] = await log.read({ after: { ...place, position: place.position - 1 }, limit: 1 });
+    return own !== undefined && held !== undefined && equalBytes(own.leafHash, held.leafHash);
+  } catch (error) {
+    // What it holds no longer was removed because others hold it.
+    if (error instanceof LogTruncatedError) return true;
+    throw error;
+  }
+}
+
+/** What the database holds behind the last event that both have, as far as this site has signed it. */
+async function heldHistory(
+  log: SiteLog,
+  { sql, configuration, dataDirectory }: OwnLogRepairOptions,
+): Promise<PulledHistory> {
+  const { id: site } = configuration.site;
+  const server = new HistoryServer(site, createPostgresReplicaReader(sql));
+  try {
+    return await findLostHistory({
+      ...{ site, log, verify: verifyNote, sha256, holder: 'the own database' },
+      publicKey: rawPublicKey(loadSiteKeys(dataDirectory).logKey),
+      ask: (after, limit) => server.answer({ kind: 'wantHistory', after, limit }, false),
+    });
+  } catch (error) {
+    if (error instanceof HistoryNotOursError)
+      throw new OwnLogBehindReplicaError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Whether the log once had another tail behind this place, and has it again in a later epoch. */
+async function hasReplaced(log: SiteLog, common: LogPlace): Promise<boolean> {
+  const events = await readStreamEnd(log, { stream: logStream, count: LOG_EVENTS_MAX });
+  return events.some(recorded => {
+    const event = readable(recorded);
+    return (
+      event?.type === 'LogHistoryRecovered' &&
+      event.data.commonEpoch === common.epoch &&
+      event.data.commonPosition === common.position
+    );
+  });
+}
+
+function readable(recorded: RecordedEvent) {
+  try {
+    return decodeEventData(recorded);
+  } catch (error) {
+    if (error instanceof EventDecodeError) return null;
+    throw error;
+  }
+}
+
+async function reopened(log: DurableSiteLog, history: PulledHistory): Promise<DurableSiteLog> {
+  const outcome = await log.reopenAs(history);
+  if (outcome.reopened) return outcome.log;
+  await outcome.log[Symbol.asyncDispose]();
+  const { code, detail } = outcome.refusal;
+  throw new OwnLogBehindReplicaError(
+    `the own database holds more of this log, which cannot be taken back: ${code}: ${detail}`,
+  );
+}
+
+/** Of all projections: they have folded what is about to be replaced. What is served meanwhile is that. */
+async function askForBuilds(sql: Sql, ownSite: SiteId): Promise<void> {
+  const unused = () => undefined;
+  const builder = new ProjectionBuilder({
+    ...{ sql, ownSite, models: readModels, now: Date.now, random: Math.random },
+    ...{ onQuarantined: unused, onGivenUp: unused, onRetry: unused },
+  });
+  await builder.settle();
+  await builder.request(readModels.map(({ name }) => name));
+}
+
+/** The feed stays dense: under the positions of what goes stand the next events of the log, which are at least as many. */
+async function replaceTail(
+  tx: TransactionSql,
+  log: SiteLog,
+  { site, common }: { readonly site: SiteId; readonly common: LogPlace },
+): Promise<number> {
+  const { epoch, position } = common;
+  const freed = await tx<{ seq: number }[]>`
+    delete from replica_event where site = ${site} and (epoch, position) > (${epoch}, ${position}) returning seq`;
+  const seqs = freed.map(({ seq }) => seq).sort((one, other) => one - other);
+  let place = common;
+  for (let index = 0; index < seqs.length; ) {
+    const limit = Math.min(PAGE_EVENTS, seqs.length - index);
+    const events = await log.read({ after: place, limit });
+    const last = events.at(-1);
+    if (last === undefined) {
+      const detail = `the database holds ${seqs.length} events of this log behind ${epoch}/${position}, the log has ${index} there`;
+      throw new OwnLogBehindReplicaError(`${detail}, and the others are not signed`);
+    }
+    const rows = events.map((event, at) => encodeReplicaEvents([event], seqs[index + at]!));
+    await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, rows);
+    index += events.length;
+    place = placeOf(last);
+  }
+  await tx`
+    delete from replica_checkpoint where site = ${site} and (epoch, size) > (${epoch}::int, ${position}::bigint)`;
+  await tx`
+    update replica_cursor set epoch = ${place.epoch}, position = ${place.position}, tree_edge = '', fence = fence + 1
+    where site = ${site}`;
+  // What is folded of them already comes out of new builds; one under way has read them.
+  for (const { id } of await tx<{ id: number }[]>`update projection_build set seq = 0 returning id`) {
+    await BuildSchema.ofBuild(id).empty(tx);
+  }
+  await tx`select pg_notify(${FEED_CHANNEL}, '')`;
+  return seqs.length;
+}
