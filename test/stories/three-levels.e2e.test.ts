@@ -1,76 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { eventually } from '../network/demonstration-network.js';
-import { freePort, holdfast, program, signIn } from '../network/installation-by-hand.js';
+import { edit, enrol, holdfast, query, Server, setPorts, signIn } from '../network/installation-by-hand.js';
 
 const test = suite('a bus below a region below a centre');
-
-/** One `holdfast run`, which can be killed and started again. */
-class Server implements AsyncDisposable {
-  readonly #file: string;
-  #child: ChildProcess | null = null;
-
-  constructor(file: string) {
-    this.#file = file;
-    this.start();
-  }
-
-  start(): void {
-    this.#child = spawn(process.execPath, [program, 'run', this.#file], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, HOLDFAST_LOG_LEVEL: 'error' },
-    });
-  }
-
-  async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
-    if (child === null || child.exitCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill(signal);
-    await gone;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.end('SIGTERM');
-  }
-}
-
-async function edit(file: string, change: (text: string) => string): Promise<void> {
-  await writeFile(file, change(await readFile(file, 'utf8')));
-}
-
-/** A central on ports of its own. */
-async function setPorts(file: string): Promise<number> {
-  const [httpPort, listenPort] = [await freePort(), await freePort()];
-  await edit(file, text =>
-    text
-      .replace('port: 8080', `port: ${httpPort}`)
-      .replace(/(listen:\n.*\n {2}port:) 9000/, `$1 ${listenPort}`),
-  );
-  return httpPort;
-}
-
-/** What `init` prints for the parent's configuration is put there. */
-async function enrol(parentFile: string, printed: string): Promise<void> {
-  const child = printed.match(/( {2}- id: [\s\S]*?\.pem)\n/)?.[1];
-  assert.ok(child, printed);
-  await edit(parentFile, text => text.replace('children: []', `children:\n${child}`));
-}
-
-async function query<Data>(httpPort: number, token: string, document: string): Promise<Data> {
-  const response = await fetch(`http://127.0.0.1:${httpPort}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({ query: document }),
-  });
-  return ((await response.json()) as { data: Data }).data;
-}
 
 interface SiteNode {
   readonly id: string;
