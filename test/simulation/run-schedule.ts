@@ -62,6 +62,8 @@ export async function runSchedule(seed: number): Promise<ScheduleOutcome> {
     return await world.run();
   } catch (error) {
     throw new ScheduleFailedError(seed, world.elapsedMs, error);
+  } finally {
+    world.end();
   }
 }
 
@@ -111,6 +113,11 @@ class World {
       frameFaultCount: this.#links.reduce((sum, each) => sum + each.faultCount, 0),
       digest: this.#digest.digest('hex'),
     };
+  }
+
+  /** What still waits for something would keep all of this world in memory. */
+  end(): void {
+    for (const node of this.#nodes) node.kill();
   }
 
   #node(parent: SimulatedNode | null): SimulatedNode {
