@@ -37,6 +37,9 @@ export interface AppendBenchmark {
   readonly ratio: number;
   /** The middle half of those ratios: how far the machine was quiet. */
   readonly ratioQuartiles: readonly [number, number];
+  /** Processor time of all threads for one event: it depends less on what else the machine does than the rates. */
+  readonly cpuUsPerEvent: number;
+  readonly floorCpuUsPerEvent: number;
   /** From the call to the acknowledgement over all rounds. */
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -52,6 +55,8 @@ export async function benchAppend(): Promise<AppendBenchmark> {
     await log.measure(WARM_UP_MS);
     floor.measure(WARM_UP_MS);
     log.latenciesMs.length = 0;
+    log.cpu.reset();
+    floor.cpu.reset();
     const ours: number[] = [];
     const floors: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -66,6 +71,8 @@ export async function benchAppend(): Promise<AppendBenchmark> {
       floorEventsPerSecond: Math.round(percentile(floors, 0.5)),
       ratio: roundedToMilli(percentile(ratios, 0.5)),
       ratioQuartiles: [roundedToMilli(percentile(ratios, 0.25)), roundedToMilli(percentile(ratios, 0.75))],
+      cpuUsPerEvent: roundedToMilli(log.cpu.usPerEvent),
+      floorCpuUsPerEvent: roundedToMilli(floor.cpu.usPerEvent),
       p50Ms: roundedToMilli(percentile(log.latenciesMs, 0.5)),
       p99Ms: roundedToMilli(percentile(log.latenciesMs, 0.99)),
     };
@@ -74,8 +81,29 @@ export async function benchAppend(): Promise<AppendBenchmark> {
   }
 }
 
+/** Sums up what the process spent in the rounds of one side. */
+class CpuTime {
+  #us = 0;
+  #events = 0;
+
+  get usPerEvent(): number {
+    return this.#us / this.#events;
+  }
+
+  reset(): void {
+    this.#us = 0;
+    this.#events = 0;
+  }
+
+  add(sinceBegin: NodeJS.CpuUsage, events: number): void {
+    this.#us += sinceBegin.user + sinceBegin.system;
+    this.#events += events;
+  }
+}
+
 class MeasuredLog implements AsyncDisposable {
   readonly latenciesMs: number[] = [];
+  readonly cpu = new CpuTime();
   readonly #log: SqliteSiteLog;
   #count = 0;
 
@@ -93,9 +121,12 @@ class MeasuredLog implements AsyncDisposable {
   /** Events per second. */
   async measure(durationMs: number): Promise<number> {
     const firstCount = this.#count;
+    const beganCpu = process.cpuUsage();
     const beganMs = performance.now();
     await Promise.all(Array.from({ length: CALLERS }, () => this.#callUntil(beganMs + durationMs)));
-    return ((this.#count - firstCount) / (performance.now() - beganMs)) * 1000;
+    const eventsPerSecond = ((this.#count - firstCount) / (performance.now() - beganMs)) * 1000;
+    this.cpu.add(process.cpuUsage(beganCpu), this.#count - firstCount);
+    return eventsPerSecond;
   }
 
   async #callUntil(untilMs: number): Promise<void> {
@@ -115,6 +146,7 @@ class MeasuredLog implements AsyncDisposable {
 }
 
 class MeasuredFloor implements Disposable {
+  readonly cpu = new CpuTime();
   readonly #db: DatabaseSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -143,6 +175,7 @@ class MeasuredFloor implements Disposable {
   /** Events per second. */
   measure(durationMs: number): number {
     const firstCount = this.#count;
+    const beganCpu = process.cpuUsage();
     const beganMs = performance.now();
     const untilMs = beganMs + durationMs;
     while (performance.now() < untilMs) {
@@ -150,7 +183,9 @@ class MeasuredFloor implements Disposable {
       for (let index = 0; index < CALLERS; index += 1) this.#insertNext();
       this.#commit.run();
     }
-    return ((this.#count - firstCount) / (performance.now() - beganMs)) * 1000;
+    const eventsPerSecond = ((this.#count - firstCount) / (performance.now() - beganMs)) * 1000;
+    this.cpu.add(process.cpuUsage(beganCpu), this.#count - firstCount);
+    return eventsPerSecond;
   }
 
   #insertNext(): void {
