@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { LinkState } from '@holdfast/core';
 import type { LinkView } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
@@ -13,6 +14,8 @@ import { readSiteProgress, type SiteProgress } from '../read-models/site-progres
 import type { Wakeup } from '../read-models/wakeup.js';
 
 const LOOK_MS = 2000;
+/** Each look reads a row for every site: a thousand busy ones move the read models dozens of times a second. */
+const LOOK_PAUSE_MS = 100;
 
 /** Of these the timeline is made, and with it what is retrieved. */
 export const timelineProjections: readonly string[] = [
@@ -79,6 +82,7 @@ export class FactsWatch {
       const seen = projected.count;
       await this.look().then(onMoved, onFailure);
       await projected.after(seen, LOOK_MS, signal);
+      await delay(LOOK_PAUSE_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 

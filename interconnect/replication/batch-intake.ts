@@ -159,7 +159,7 @@ export class BatchIntake {
    * Returns for how many of the batches that wait; none when it is false, so that each is judged by its own.
    */
   #checkNewest(): number {
-    const { epoch } = this.#tip;
+    const epoch = this.#waiting[0]?.epoch;
     let eventCount = 0;
     let newest: { readonly note: string; readonly count: number } | null = null;
     for (const [index, batch] of this.#waiting.entries()) {

@@ -1,0 +1,97 @@
+import { LOG_START, type NoteVerifier, type SiteLog, signCheckpoint } from '@holdfast/core';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { processTimers } from '../transport/timers.js';
+import { AcceptanceTurns } from './acceptance-turns.js';
+import { BatchIntake, type StoredBatches } from './batch-intake.js';
+import { GrantedCredit } from './credit-window.js';
+import { packEvents } from './event-frame.js';
+import { createMemoryReplicaIntake } from './memory-replica-intake.js';
+import {
+  fill,
+  newMemoryLog,
+  newSigner,
+  newSiteId,
+  sha256,
+  signerOf,
+  until,
+  verifyNote,
+} from './replication.fixture.js';
+import type { BatchFrame, ReplicationRefusal } from './replication-frame.js';
+
+const test = suite('batch intake');
+
+/** A log of one event a batch, each with a checkpoint of its own, as a live log is sent. */
+async function liveLog(count: number, signer = signerOf) {
+  const site = newSiteId();
+  const log = newMemoryLog(site);
+  const batches: BatchFrame[] = [];
+  for (let position = 1; position <= count; position += 1) {
+    if (position > 1) await fill(log, 1);
+    batches.push(await batchOf(log, position, signCheckpoint(log.head(), signer(site), sha256)));
+  }
+  return { site, log, batches };
+}
+
+async function batchOf(log: SiteLog, position: number, checkpoint: string): Promise<BatchFrame> {
+  const { site: origin, epoch, root } = log.head();
+  const events = await log.read({ after: { epoch, position: position - 1 }, limit: 1 });
+  return {
+    kind: 'batch',
+    origin,
+    epoch,
+    firstPosition: position,
+    root,
+    checkpoint,
+    ...packEvents(events, false),
+  };
+}
+
+async function intakeOf({ site, log }: Awaited<ReturnType<typeof liveLog>>) {
+  let verified = 0;
+  const verify: NoteVerifier = (...arguments_) => {
+    verified += 1;
+    return verifyNote(...arguments_);
+  };
+  const intake = createMemoryReplicaIntake();
+  const { fence } = await intake.openSession(site);
+  const credit = new GrantedCredit();
+  credit.grant(1_000_000);
+  const stored: StoredBatches[] = [];
+  const refusals: ReplicationRefusal[] = [];
+  const batches = new BatchIntake({
+    ...{ fence, intake, credit, durable: { ...LOG_START, treeEdge: [] } },
+    key: { origin: site, publicKey: signerOf(site).publicKey, verify, sha256 },
+    signed: { head: { ...log.head(), size: 0 }, note: '' },
+    turns: new AcceptanceTurns(processTimers),
+    onStored: batch => stored.push(batch),
+    onRefusal: refusal => refusals.push(refusal),
+    onFault: error => {
+      throw error;
+    },
+  });
+  return { batches, intake, stored, refusals, verified: () => verified };
+}
+
+test('checks one signature for all batches that it accepts together', async () => {
+  const live = await liveLog(20);
+  const { batches, intake, stored, verified } = await intakeOf(live);
+  for (const batch of live.batches) batches.push(batch);
+  await until(() => stored.at(-1)?.place.position === 20, 'everything is stored');
+  assert.is(intake.events(live.site).length, 20);
+  assert.ok(verified() <= 2, `${verified()} signatures for 20 batches`);
+  assert.is(stored.at(-1)!.reached?.head.size, 20);
+});
+
+test('takes what is signed when a later batch is not, and refuses that one by name', async () => {
+  const live = await liveLog(5);
+  const { batches, intake, refusals } = await intakeOf(live);
+  const forged = signCheckpoint(live.log.head(), newSigner(), sha256);
+  for (const batch of live.batches.slice(0, 4)) batches.push(batch);
+  batches.push({ ...live.batches[4]!, checkpoint: forged });
+  await until(() => refusals.length > 0, 'the forged one is refused');
+  assert.is(refusals[0]!.code, 'BAD_SIGNATURE');
+  assert.is(intake.events(live.site).length, 4);
+});
+
+test.run();
