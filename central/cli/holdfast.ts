@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { type BenchCommandOptions, benchCommand, benchNames } from './bench.command.js';
 import { checkCommand } from './check.command.js';
 import { demonstrationCommand } from './demonstration.command.js';
+import { type DiscoverCommandOptions, discoverCommand } from './discover.command.js';
 import { type InitCommandOptions, initCommand } from './init.command.js';
 import { linkCommand } from './link.command.js';
 import { logShowCommand, logTailCommand } from './log.command.js';
@@ -227,6 +228,14 @@ program
   .option('--sites <n>', 'number of remote sites', '2')
   .option('--json', 'print one line of JSON when ready', false)
   .action(ends(demonstrationCommand));
+
+program
+  .command('discover')
+  .description("find the ONVIF cameras of this server's network")
+  .option('--seconds <count>', 'how long answers are waited for', wholeNumber, 3)
+  .option('--from <address>', 'ask from the interface that has this address')
+  .option('--json', 'one line of JSON')
+  .action(ends((options: DiscoverCommandOptions) => discoverCommand(options)));
 
 program
   .command('simulated-cameras', { hidden: true })

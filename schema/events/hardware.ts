@@ -9,7 +9,7 @@ export type DeviceType = z.infer<typeof DeviceType>;
 export const HardwareDevice = z.object({ deviceId: DeviceId, type: DeviceType, name: Name });
 
 /** How a camera is spoken to. `mjpeg`: pictures over HTTP. */
-export const DriverName = z.enum(['rtsp', 'mjpeg']);
+export const DriverName = z.enum(['rtsp', 'onvif', 'mjpeg']);
 export type DriverName = z.infer<typeof DriverName>;
 
 /** A URL without user name and password: `rtsp:` or `rtsps:` for the driver rtsp, else `http:` or `https:`. */

@@ -32,6 +32,17 @@ export interface CameraSink {
    * that is unplugged for a week is one call, not one per attempt. `detail`: one sentence for a person.
    */
   connectionLost(cause: ConnectionLossCause, detail: string, atMs: number): void;
+  /** The camera itself has noticed something, or notices it no longer. At any time, also while no run is open. */
+  deviceSignal?(signal: DeviceSignal, atMs: number): void;
+}
+
+export interface DeviceSignal {
+  readonly kind: 'MOTION' | 'INPUT';
+  /** Which of the camera's detectors or inputs, as it calls them. */
+  readonly source: string;
+  readonly active: boolean;
+  /** By the camera's clock; `null`: it does not say. */
+  readonly atMs: number | null;
 }
 
 export interface CameraCredentials {

@@ -24,7 +24,7 @@ import type {
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { LiveFanOut } from '../camera/live-fan-out.js';
-import type { CameraSink } from '../drivers/driver.js';
+import type { CameraSink, DeviceSignal } from '../drivers/driver.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
 import type { MotionWatch } from '../motion/motion-detector.js';
 import { arrivalSpan, PreBuffer } from '../pre-buffer/pre-buffer.js';
@@ -40,6 +40,8 @@ export interface CameraRecorderOptions {
   readonly firstCause: RecordingCause;
   readonly fanOut: LiveFanOut;
   readonly motion: MotionWatch;
+  /** What the camera itself notices. */
+  readonly noticed: (change: TriggerChange) => void;
   readonly database: MediaDatabase;
   readonly report: (stream: string, event: HoldfastEvent) => void;
   readonly lastStop: () => RecordingStop | null;
@@ -113,6 +115,14 @@ export class CameraRecorder implements CameraSink {
     if (this.#recording !== null || held === null) return;
     const trigger = triggerOf(this.#triggers, held);
     if (trigger !== null) this.#beginTriggered(trigger);
+  }
+
+  deviceSignal({ kind, source, active }: DeviceSignal, atMs: number): void {
+    const key = `camera ${kind} ${source}`;
+    const cause = kind === 'MOTION' ? 'MOTION' : 'EVENT';
+    this.#options.noticed(
+      active ? { change: 'BEGAN', key, kind: cause, atMs, untilMs: null } : { change: 'ENDED', key, atMs },
+    );
   }
 
   connected(atMs: number): void {

@@ -148,6 +148,7 @@ export class CameraSupervisor {
       firstCause,
       fanOut,
       motion,
+      noticed: change => this.trigger(deviceId, change),
       lastStop: () => this.#options.view.lastStop.get(deviceId) ?? null,
     });
     const controller = new AbortController();

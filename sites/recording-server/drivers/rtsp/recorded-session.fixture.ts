@@ -5,6 +5,7 @@ import {
   CAMERA_LIMITS,
   type CameraCredentials,
   type CameraLimits,
+  type DeviceSignal,
   type RunCameraSession,
 } from '../driver.js';
 import { runCameraSession } from './camera-session.js';
@@ -24,6 +25,7 @@ export class RecordedSession implements AsyncDisposable {
   readonly calls: string[] = [];
   readonly runs: RecordedRun[] = [];
   readonly losses: { readonly cause: string; readonly detail: string }[] = [];
+  readonly signals: DeviceSignal[] = [];
   connectedCount = 0;
   lostAccessUnits = 0;
   readonly #controller = new AbortController();
@@ -66,6 +68,7 @@ export class RecordedSession implements AsyncDisposable {
           accessUnitsLost: count => {
             this.lostAccessUnits += count;
           },
+          deviceSignal: found => this.signals.push(found),
           connectionLost: (cause, detail) => {
             this.calls.push(cause);
             this.losses.push({ cause, detail });

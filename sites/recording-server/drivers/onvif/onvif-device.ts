@@ -1,0 +1,271 @@
+import { RtspClientError } from '../rtsp/rtsp-client-error.js';
+import { PullPoint } from './pull-point.js';
+import {
+  callSoap,
+  child,
+  children,
+  escapeXml,
+  namespaceOf,
+  type OnvifService,
+  type SoapCall,
+  type SoapOptions,
+  textOf,
+  type XmlElement,
+  type XmlNode,
+} from './soap.js';
+
+export interface OnvifProfile {
+  readonly token: string;
+  readonly name: string;
+  /** As the camera calls it: `H264`, `H265`, `JPEG`. */
+  readonly encoding: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface DeviceInformation {
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly firmwareVersion: string;
+  readonly serialNumber: string;
+}
+
+/** Directions from -1 to 1; what is left out does not move. */
+export interface PtzVelocity {
+  readonly pan?: number;
+  readonly tilt?: number;
+  readonly zoom?: number;
+}
+
+export type OnvifDeviceOptions = Omit<SoapOptions, 'now'> & {
+  /** Of its device service: `http://host/onvif/device_service`. */
+  readonly address: string;
+  readonly now: () => number;
+};
+
+/** What a camera of ONVIF Profile S or T is asked. Every call throws `RtspClientError`, or the signal's reason. */
+export class OnvifDevice {
+  readonly #options: OnvifDeviceOptions;
+  /** The camera's clock minus ours, in milliseconds. */
+  readonly #clockOffsetMs: number;
+  readonly #addresses: ReadonlyMap<string, string>;
+
+  private constructor(
+    options: OnvifDeviceOptions,
+    known: { readonly clockOffsetMs: number; readonly addresses: ReadonlyMap<string, string> },
+  ) {
+    this.#options = options;
+    this.#clockOffsetMs = known.clockOffsetMs;
+    this.#addresses = known.addresses;
+  }
+
+  /** Asks for its clock, which signatures need, and for its services. */
+  static async open(options: OnvifDeviceOptions, signal: AbortSignal): Promise<OnvifDevice> {
+    const { address, now } = options;
+    const clock = await callSoap(
+      { url: address, body: '<tds:GetSystemDateAndTime/>', unsigned: true },
+      { ...options, now },
+      signal,
+    ).catch((fault: unknown) => {
+      // Some sign even this; then the clocks have to agree.
+      if (fault instanceof RtspClientError && fault.lossCause === 'UNAUTHORIZED') return {};
+      throw fault;
+    });
+    const cameraMs = utcOf(child(clock, 'GetSystemDateAndTimeResponse', 'SystemDateAndTime', 'UTCDateTime'));
+    const clockOffsetMs = cameraMs === null ? 0 : cameraMs - now();
+    const services = await callSoap(
+      {
+        url: address,
+        body: '<tds:GetServices><tds:IncludeCapability>false</tds:IncludeCapability></tds:GetServices>',
+      },
+      { ...options, now: () => now() + clockOffsetMs },
+      signal,
+    );
+    const found = children(child(services, 'GetServicesResponse'), 'Service').map(
+      service => [textOf(service, 'Namespace'), sameHost(textOf(service, 'XAddr'), address)] as const,
+    );
+    return new OnvifDevice(options, { clockOffsetMs, addresses: new Map(found) });
+  }
+
+  get clockOffsetMs(): number {
+    return this.#clockOffsetMs;
+  }
+
+  has(service: OnvifService): boolean {
+    return this.#addresses.has(namespaceOf(service));
+  }
+
+  async information(signal: AbortSignal): Promise<DeviceInformation> {
+    const answer = await this.#call('tds', '<tds:GetDeviceInformation/>', signal);
+    const information = child(answer, 'GetDeviceInformationResponse');
+    return {
+      manufacturer: textOf(information, 'Manufacturer'),
+      model: textOf(information, 'Model'),
+      firmwareVersion: textOf(information, 'FirmwareVersion'),
+      serialNumber: textOf(information, 'SerialNumber'),
+    };
+  }
+
+  /** With video, in the camera's order. Media2 (Profile T) knows H.265, media (Profile S) does not. */
+  async profiles(signal: AbortSignal): Promise<readonly OnvifProfile[]> {
+    const isMedia2 = this.has('tr2');
+    const body = isMedia2
+      ? '<tr2:GetProfiles><tr2:Type>VideoEncoder</tr2:Type></tr2:GetProfiles>'
+      : '<trt:GetProfiles/>';
+    const answer = await this.#call(isMedia2 ? 'tr2' : 'trt', body, signal);
+    return children(child(answer, 'GetProfilesResponse'), 'Profiles').flatMap(profile => {
+      const encoder = isMedia2
+        ? child(profile, 'Configurations', 'VideoEncoder')
+        : child(profile, 'VideoEncoderConfiguration');
+      if (encoder === undefined) return [];
+      return {
+        token: textOf(profile, '@token'),
+        name: textOf(profile, 'Name'),
+        encoding: textOf(encoder, 'Encoding'),
+        width: Number(textOf(encoder, 'Resolution', 'Width')),
+        height: Number(textOf(encoder, 'Resolution', 'Height')),
+      };
+    });
+  }
+
+  /** Without user name and password. */
+  async streamUri(profileToken: string, signal: AbortSignal): Promise<string> {
+    const token = escapeXml(profileToken);
+    const answer = this.has('tr2')
+      ? await this.#call(
+          'tr2',
+          `<tr2:GetStreamUri><tr2:Protocol>RTSP</tr2:Protocol><tr2:ProfileToken>${token}</tr2:ProfileToken></tr2:GetStreamUri>`,
+          signal,
+        )
+      : await this.#call(
+          'trt',
+          '<trt:GetStreamUri><trt:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream><tt:Transport><tt:Protocol>RTSP</tt:Protocol>' +
+            `</tt:Transport></trt:StreamSetup><trt:ProfileToken>${token}</trt:ProfileToken></trt:GetStreamUri>`,
+          signal,
+        );
+    return this.#uriOf(answer, 'GetStreamUriResponse');
+  }
+
+  async snapshotUri(profileToken: string, signal: AbortSignal): Promise<string> {
+    const service = this.has('tr2') ? 'tr2' : 'trt';
+    const asked = `<${service}:ProfileToken>${escapeXml(profileToken)}</${service}:ProfileToken>`;
+    const body = `<${service}:GetSnapshotUri>${asked}</${service}:GetSnapshotUri>`;
+    return this.#uriOf(await this.#call(service, body, signal), 'GetSnapshotUriResponse');
+  }
+
+  /** Until `stop`, or for as long as the camera moves by itself. */
+  async move(profileToken: string, { pan, tilt, zoom }: PtzVelocity, signal: AbortSignal): Promise<void> {
+    const turning = pan !== undefined || tilt !== undefined;
+    const velocity =
+      (turning ? `<tt:PanTilt x="${pan ?? 0}" y="${tilt ?? 0}"/>` : '') +
+      (zoom === undefined ? '' : `<tt:Zoom x="${zoom}"/>`);
+    const body = `${ptzProfile(profileToken)}<tptz:Velocity>${velocity}</tptz:Velocity>`;
+    await this.#call('tptz', `<tptz:ContinuousMove>${body}</tptz:ContinuousMove>`, signal);
+  }
+
+  async stop(profileToken: string, signal: AbortSignal): Promise<void> {
+    const body = `${ptzProfile(profileToken)}<tptz:PanTilt>true</tptz:PanTilt><tptz:Zoom>true</tptz:Zoom>`;
+    await this.#call('tptz', `<tptz:Stop>${body}</tptz:Stop>`, signal);
+  }
+
+  async presets(
+    profileToken: string,
+    signal: AbortSignal,
+  ): Promise<readonly { readonly token: string; readonly name: string }[]> {
+    const body = `<tptz:GetPresets>${ptzProfile(profileToken)}</tptz:GetPresets>`;
+    const answer = await this.#call('tptz', body, signal);
+    return children(child(answer, 'GetPresetsResponse'), 'Preset').map(preset => ({
+      token: textOf(preset, '@token'),
+      name: textOf(preset, 'Name'),
+    }));
+  }
+
+  async goToPreset(profileToken: string, presetToken: string, signal: AbortSignal): Promise<void> {
+    const preset = `<tptz:PresetToken>${escapeXml(presetToken)}</tptz:PresetToken>`;
+    const body = `<tptz:GotoPreset>${ptzProfile(profileToken)}${preset}</tptz:GotoPreset>`;
+    await this.#call('tptz', body, signal);
+  }
+
+  async relayOutputs(signal: AbortSignal): Promise<readonly string[]> {
+    const answer = await this.#call('tds', '<tds:GetRelayOutputs/>', signal);
+    const outputs = children(child(answer, 'GetRelayOutputsResponse'), 'RelayOutputs');
+    return outputs.map(output => textOf(output, '@token'));
+  }
+
+  async setRelayOutput(token: string, active: boolean, signal: AbortSignal): Promise<void> {
+    const body =
+      `<tds:RelayOutputToken>${escapeXml(token)}</tds:RelayOutputToken>` +
+      `<tds:LogicalState>${active ? 'active' : 'inactive'}</tds:LogicalState>`;
+    await this.#call('tds', `<tds:SetRelayOutputState>${body}</tds:SetRelayOutputState>`, signal);
+  }
+
+  /** Subscribes to what the camera notices. */
+  openPullPoint(signal: AbortSignal): Promise<PullPoint> {
+    const { address } = this.#options;
+    return PullPoint.open(
+      {
+        eventsAddress: this.#addressOf('tev'),
+        resolve: found => sameHost(found, address),
+        call: (call, within) => this.#send(call, within),
+      },
+      signal,
+    );
+  }
+
+  #uriOf(answer: XmlNode, response: string): string {
+    // Media2 gives the URI itself, media a structure around it.
+    const uri = textOf(answer, response, 'Uri') || textOf(answer, response, 'MediaUri', 'Uri');
+    if (!URL.canParse(uri))
+      throw new RtspClientError(
+        'STREAM_UNREADABLE',
+        'PROTOCOL_ERROR',
+        'the camera gives no address of its stream',
+      );
+    return withoutUser(uri);
+  }
+
+  #addressOf(service: OnvifService): string {
+    const address = service === 'tds' ? this.#options.address : this.#addresses.get(namespaceOf(service));
+    if (address !== undefined) return address;
+    const words = `the camera has no service ${namespaceOf(service)}`;
+    throw new RtspClientError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
+  }
+
+  #call(service: OnvifService, body: string, signal: AbortSignal): Promise<XmlElement> {
+    return this.#send({ url: this.#addressOf(service), body }, signal);
+  }
+
+  #send(call: SoapCall, signal: AbortSignal): Promise<XmlElement> {
+    const now = () => this.#options.now() + this.#clockOffsetMs;
+    return callSoap(call, { ...this.#options, now }, signal);
+  }
+}
+
+function ptzProfile(token: string): string {
+  return `<tptz:ProfileToken>${escapeXml(token)}</tptz:ProfileToken>`;
+}
+
+/** A camera behind address translation names addresses of its own network: it is spoken to where it was found. */
+function sameHost(found: string, address: string): string {
+  if (!URL.canParse(found)) return address;
+  const url = new URL(found);
+  const { hostname, port, protocol } = new URL(address);
+  url.hostname = hostname;
+  if (url.protocol === protocol) url.port = port;
+  return url.href;
+}
+
+function withoutUser(uri: string): string {
+  return uri.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1');
+}
+
+function utcOf(node: XmlNode): number | null {
+  const field = (...path: readonly string[]) => Number(textOf(node, ...path) || Number.NaN);
+  const ms = Date.UTC(
+    field('Date', 'Year'),
+    field('Date', 'Month') - 1,
+    field('Date', 'Day'),
+    ...([field('Time', 'Hour'), field('Time', 'Minute'), field('Time', 'Second')] as const),
+  );
+  return Number.isNaN(ms) ? null : ms;
+}

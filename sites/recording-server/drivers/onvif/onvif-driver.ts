@@ -1,0 +1,112 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { CameraLoss, CameraSessionOptions, DeviceSignal, Driver, RunCameraSession } from '../driver.js';
+import { keepConnected } from '../keep-connected.js';
+import { streamOnce } from '../rtsp/camera-connection.js';
+import { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
+import { RtspClientError } from '../rtsp/rtsp-client-error.js';
+import { OnvifDevice } from './onvif-device.js';
+
+/** Events are worth less than pictures: a camera that refuses them is asked again after this. */
+const EVENTS_RETRY_MS = 60_000;
+/** A camera has a handful of detectors and inputs. */
+const ACTIVE_MAX = 256;
+/** A good-bye that the camera does not answer must not hold up a stop. */
+const GOODBYE_MS = 500;
+
+/**
+ * Asks the camera for its stream, records that by RTSP, and hands on what the camera notices. `?profile=TOKEN` behind the
+ * address of the device service names a profile; else it is the camera's first one with video.
+ */
+const run: RunCameraSession = (options, signal) => {
+  const forHttp = new RtspAuthorisation(options);
+  const forRtsp = new RtspAuthorisation(options);
+  return keepConnected(options, signal, async attempt => {
+    const found = await openStream(options, forHttp, signal);
+    if (found === null || 'lossCause' in found) return found;
+    const over = new AbortController();
+    const within = AbortSignal.any([signal, over.signal]);
+    const events = watchEvents(found.device, options, within);
+    try {
+      const { tlsAuthorities, transport = 'AUTO', now, random } = options;
+      const stream = { address: found.uri, authorisation: forRtsp, tlsAuthorities, transport, now, random };
+      return await streamOnce({ ...stream, ...attempt }, signal);
+    } finally {
+      over.abort();
+      await events;
+    }
+  });
+};
+
+async function openStream(
+  options: CameraSessionOptions,
+  authorisation: RtspAuthorisation,
+  signal: AbortSignal,
+): Promise<{ readonly device: OnvifDevice; readonly uri: string } | CameraLoss | null> {
+  const { credentials, tlsAuthorities = [], now } = options;
+  const url = new URL(options.address);
+  const wanted = url.searchParams.get('profile');
+  url.searchParams.delete('profile');
+  try {
+    const access = { address: url.href, credentials, authorisation, tlsAuthorities, now };
+    const device = await OnvifDevice.open(access, signal);
+    const profiles = await device.profiles(signal);
+    const profile = wanted === null ? profiles[0] : profiles.find(({ token }) => token === wanted);
+    if (profile === undefined) {
+      const offered = profiles.map(({ token }) => token).join(', ') || 'none with video';
+      const words = `the camera has no profile ${wanted ?? 'with video'}; it has ${offered}`;
+      return new RtspClientError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
+    }
+    return { device, uri: await device.streamUri(profile.token, signal) };
+  } catch (fault) {
+    if (signal.aborted) return null;
+    if (fault instanceof RtspClientError) return fault;
+    throw fault;
+  }
+}
+
+/** Until the signal aborts. Never rejects. */
+async function watchEvents(
+  device: OnvifDevice,
+  options: CameraSessionOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { sink, random } = options;
+  if (sink.deviceSignal === undefined || !device.has('tev')) return;
+  while (!signal.aborted) {
+    await pullUntilLost(device, options, signal);
+    await wait(EVENTS_RETRY_MS * (0.5 + random() / 2), undefined, { signal }).catch(() => {});
+  }
+}
+
+async function pullUntilLost(
+  device: OnvifDevice,
+  { sink, now }: CameraSessionOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const active = new Map<string, DeviceSignal>();
+  try {
+    const point = await device.openPullPoint(signal);
+    try {
+      for (;;)
+        for (const found of await point.pull(signal)) {
+          const key = `${found.kind} ${found.source}`;
+          if (found.active && active.size < ACTIVE_MAX) active.set(key, found);
+          else active.delete(key);
+          sink.deviceSignal?.(found, now());
+        }
+    } finally {
+      await point.close(AbortSignal.timeout(GOODBYE_MS)).catch(() => {});
+    }
+  } catch {
+    // The stream tells whether the camera is there; without events it is recorded all the same.
+  } finally {
+    // Nobody will say any more that it is over.
+    for (const found of active.values()) sink.deviceSignal?.({ ...found, active: false, atMs: null }, now());
+  }
+}
+
+export const onvifDriver: Driver = {
+  name: 'onvif',
+  capabilities: { sound: true, transports: true },
+  run,
+};
