@@ -84,12 +84,12 @@ export {
 } from './operations/operations-server.js';
 export { LIVE_LAG_MS_MAX, LiveFanOut } from './recording-server/camera/live-fan-out.js';
 export type { CameraSink } from './recording-server/drivers/driver.js';
-export { rtspDriver } from './recording-server/drivers/rtsp/rtsp-driver.js';
 export {
   type DiscoveredDevice,
   type DiscoveryOptions,
   discoverDevices,
 } from './recording-server/drivers/onvif/ws-discovery.js';
+export { rtspDriver } from './recording-server/drivers/rtsp/rtsp-driver.js';
 export {
   checkMedia,
   type MediaCheck,
