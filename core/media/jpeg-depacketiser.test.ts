@@ -83,6 +83,9 @@ test('takes the size out of the SDP when it has no room in the packet', () => {
   const large = harness({ width: 2560, height: 1440 });
   large.send(payload({ offset: 0, blocks: 0 }, 1), 0, true);
   assert.is(jpegSize(fileOf(large.pictures[0]!))?.width, 2560);
+  const odd = harness({ width: 318, height: 172 });
+  odd.send(payload({ offset: 0 }, 1), 0, true);
+  assert.equal(jpegSize(fileOf(odd.pictures[0]!)), { width: 318, height: 172 });
   const unknown = harness();
   unknown.send(payload({ offset: 0, blocks: 0 }, 1), 0, true);
   assert.equal([unknown.pictures.length, unknown.state.lost], [0, 1]);

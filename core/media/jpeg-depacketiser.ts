@@ -33,7 +33,7 @@ export class JpegDepacketiser implements VideoDepacketiser {
   #scanByteLength = 0;
   #endsAsImage = false;
 
-  /** `sizeInSdp`: pictures above 2040 pixels have no room for their size in a packet. */
+  /** `sizeInSdp`: a packet has room for multiples of 8 pixels up to 2040. */
   constructor(sizeInSdp: PictureSize | null, receiver: PictureReceiver) {
     this.#sizeInSdp = sizeInSdp;
     this.#receiver = receiver;
@@ -98,8 +98,8 @@ export class JpegDepacketiser implements VideoDepacketiser {
     const { start, end, restartInterval } = packet;
     const sampling = ({ 0: '4:2:2', 1: '4:2:0' } as const)[bytes[start + 4]! & 0x3f];
     const quality = bytes[start + 5]!;
-    const width = bytes[start + 6]! * 8 || this.#sizeInSdp?.width;
-    const height = bytes[start + 7]! * 8 || this.#sizeInSdp?.height;
+    const width = exactLength(bytes[start + 6]!, this.#sizeInSdp?.width);
+    const height = exactLength(bytes[start + 7]!, this.#sizeInSdp?.height);
     if (sampling === undefined || bytes[start + 4]! >= 128 || !width || !height) return null;
     let { dataStart } = packet;
     if (quality >= 128) {
@@ -174,4 +174,10 @@ export class JpegDepacketiser implements VideoDepacketiser {
     this.#scanByteLength = 0;
     this.#endsAsImage = false;
   }
+}
+
+/** What the SDP says, where the packet has nothing else to say. 0: neither knows. */
+function exactLength(blockCount: number, said: number | undefined): number {
+  if (said !== undefined && (blockCount === 0 || Math.ceil(said / 8) === blockCount)) return said;
+  return blockCount * 8;
 }
