@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import type { HeatMapQuery } from '@holdfast/core';
 import {
   Acknowledgements,
   createGrpcServer,
@@ -18,7 +19,7 @@ import {
   RetrievalService,
   registerSubjectKeyService,
 } from '@holdfast/interconnect';
-import type { EventId, SiteId } from '@holdfast/schema';
+import type { DeviceId, EventId, SiteId } from '@holdfast/schema';
 import {
   alarmOfUnrepairedLog,
   ffmpegCandidates,
@@ -407,6 +408,7 @@ function openHttp(
         isUp: site => links.view(site).state === 'UP',
       }),
       retrievals: createRetrievalRequests(retrievals),
+      searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),
       personal,
       links: {
         view: site => {
@@ -442,6 +444,16 @@ function openHttp(
     notReadyBecause: () => (readiness.isShown ? null : 'the read models do not show the own log yet'),
     onFault: error => logger.error({ err: error }, 'a request failed'),
   });
+}
+
+/** A camera may have been moved: then parts of its recordings lie at several recording servers. */
+function searchMotion(
+  servers: Iterable<RecordingServer>,
+  deviceId: DeviceId,
+  query: HeatMapQuery,
+): readonly number[] {
+  const found = [...servers].flatMap(server => server.searchMotion(deviceId, query));
+  return [...new Set(found)].sort((one, other) => one - other);
 }
 
 /** Null while the site's log, which carries its public key, has not arrived. */

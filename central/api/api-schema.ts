@@ -19,6 +19,7 @@ import { RecordingServerResolver } from './recording-server/recording-server.res
 import { requireSignIn } from './require-sign-in.js';
 import { RetrievalResolver } from './retrieval/retrieval.resolver.js';
 import { SiteResolver } from './site/site.resolver.js';
+import { SmartSearchResolver } from './smart-search/smart-search.resolver.js';
 import { SubscriptionResolver } from './subscription/subscription.resolver.js';
 import { SystemStatusResolver } from './system-status/system-status.resolver.js';
 import { TimelineResolver } from './timeline/timeline.resolver.js';
@@ -47,6 +48,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new EventResolver(sql),
     new AuditResolver(sql, ports),
     new SubjectResolver(commands, ports),
+    new SmartSearchResolver(ports),
     new TimelineResolver(sql, ports),
     new SystemStatusResolver(sql, ports),
     new SubscriptionResolver(),

@@ -22,6 +22,7 @@ type EdgeCode =
   | 'SITES_DIFFER'
   | 'SITE_KEY_UNKNOWN'
   | 'LINK_NOT_EMULATED'
+  | 'NOT_SEARCHABLE_HERE'
   | 'COMMAND_EXPIRED'
   | 'GRAPHQL_PARSE_FAILED'
   | 'GRAPHQL_VALIDATION_FAILED'
@@ -60,6 +61,8 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   SITES_DIFFER: 'The devices belong to several sites; the message names them. Ask for each site by itself.',
   SITE_KEY_UNKNOWN: 'The log of the site has not arrived yet, so a password cannot be sealed for it.',
   LINK_NOT_EMULATED: 'The link of this site is a real one: it cannot be cut from here.',
+  NOT_SEARCHABLE_HERE:
+    'The camera is recorded at another site, and so are its heat maps: they are not sent over links.',
   COMMAND_EXPIRED: 'The site received the command after its time.',
   GRAPHQL_PARSE_FAILED: 'The query is not GraphQL.',
   GRAPHQL_VALIDATION_FAILED: 'The query does not fit the schema.',

@@ -1,4 +1,4 @@
-import { benchAppend, benchIngest, benchRestart } from '@holdfast/sites';
+import { benchAppend, benchIngest, benchMotion, benchRestart } from '@holdfast/sites';
 import { benchFanIn } from '../bench/fan-in.bench.js';
 import { benchLive } from '../bench/live.bench.js';
 import { benchRebuild } from '../bench/rebuild.bench.js';
@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise
   'fan-in': benchFanIn,
   ingest: benchIngest,
   live: benchLive,
+  motion: benchMotion,
   rebuild: benchRebuild,
   recover: benchRecover,
   replicate: benchReplicate,

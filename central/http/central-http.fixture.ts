@@ -139,6 +139,7 @@ function fixturePorts(
         return { cancelled: true };
       },
     },
+    searchMotion: (_, { fromMs }) => [fromMs + 1000, fromMs + 5000],
     personal,
     links: { view: siteId => site.links.get(siteId) ?? null },
     linkControl: null,

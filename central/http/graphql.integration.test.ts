@@ -252,6 +252,22 @@ test('a device is given a recording policy, recorded by hand and bookmarked', as
   assert.equal(listed.data.bookmarks.edges, [{ node: { id: bookmark.id } }]);
 });
 
+test('motion is searched at this site, and at no other', async () => {
+  const query = `query ($id: ID!, $mask: String!) { smartSearch(deviceId: $id, mask: $mask, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z") { moments complete } }`;
+  const { data, errors } = await ask(query, { id: ownCamera.id, mask: '1'.repeat(64) });
+  assert.is(errors, undefined);
+  assert.equal(data.smartSearch, {
+    moments: ['2026-11-20T12:00:01.000Z', '2026-11-20T12:00:05.000Z'],
+    complete: true,
+  });
+  for (const mask of ['1'.repeat(63), '1'.repeat(49), '0'.repeat(64), '2'.repeat(64)]) {
+    assert.is(codeOf(await ask(query, { id: ownCamera.id, mask })), 'BAD_USER_INPUT', mask);
+  }
+  const elsewhere = await ask(query, { id: cameras[0]!.id, mask: '1'.repeat(64) });
+  assert.is(codeOf(elsewhere), 'NOT_SEARCHABLE_HERE');
+  assert.match(elsewhere.errors![0]!.message, 'Bus 7');
+});
+
 test('a retrieval is requested, listed and cancelled', async () => {
   const { data, errors } = await ask(
     `mutation ($ids: [ID!]!) { requestRetrieval(deviceIds: $ids, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z") { id state progress requestedBy device { name } } }`,

@@ -44,5 +44,6 @@ export { RecordingServer, RecordingServerConnection } from './recording-server.j
 export { Retrieval, RetrievalChange, RetrievalConnection, RetrievalFilter } from './retrieval.js';
 export { Cursor, DateTime } from './scalars.js';
 export { Link, LinkChange, Site, SiteConnection, SiteLogHead } from './site.js';
+export { SmartSearch } from './smart-search.js';
 export { ProjectionStatus, ServerStatus, SystemStatus, User } from './system-status.js';
 export { DeviceTimeline, TimelineSpan } from './timeline.js';

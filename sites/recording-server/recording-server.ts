@@ -244,7 +244,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
 
   /** When something moved in a region of the picture, of what is recorded here. Nothing is decoded. */
   searchMotion(deviceId: DeviceId, query: HeatMapQuery): readonly number[] {
-    return this.#motion.search(this.#recordingDevice(deviceId), query);
+    return this.#motion.search(this.#view.ownerOf(deviceId) ?? deviceId, query);
   }
 
   /** What the server goes by at this moment; null: it does not have the device. */

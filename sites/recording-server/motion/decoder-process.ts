@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
 import { MOTION_PICTURE_SIDE } from '@holdfast/core';
 
-/** Bytes on their way into the process; beyond it pictures are not looked at. */
-const INPUT_BYTES_MAX = 16 * 1024 * 1024;
+/** Bytes on their way into the process, as much as two hundred cameras send at one moment; beyond it pictures are not looked at. */
+const INPUT_BYTES_MAX = 64 * 1024 * 1024;
 const OUTSTANDING_MAX = 256;
 const SAID_CHARACTERS_MAX = 64 * 1024;
 /** Below everything else on the machine: recordings come first. */
@@ -68,6 +68,10 @@ export class DecoderProcess {
       this.#child.on('close', exit);
     });
     stdin!.write(init);
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   get hasEnded(): boolean {

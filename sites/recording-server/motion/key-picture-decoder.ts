@@ -25,6 +25,10 @@ export class KeyPictureDecoder implements AsyncDisposable {
     this.#logger = options.logger;
   }
 
+  get processIds(): readonly number[] {
+    return [...this.#alive].flatMap(process => process.pid ?? []);
+  }
+
   /** The fragment is read before this returns. Null: the picture could not be decoded, or there are too many. */
   async decode(source: KeyPictureSource, fragment: Fragment): Promise<DecodedPicture> {
     const process = this.#processFor(source);

@@ -19,7 +19,7 @@ export interface KeyPictures {
 type Codec = 'H264' | 'H265' | 'MJPEG';
 
 const encoders: Readonly<Record<Codec, readonly string[]>> = {
-  H264: ['-c:v', 'libx264', '-preset', 'veryfast', '-x264-params', 'keyint=1', '-f', 'h264'],
+  H264: ['-c:v', 'libx264', '-preset', 'veryfast', '-x264-params', 'keyint=1:bframes=0', '-f', 'h264'],
   H265: ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'keyint=1:log-level=none', '-f', 'hevc'],
   MJPEG: ['-c:v', 'mjpeg', '-f', 'mjpeg'],
 };

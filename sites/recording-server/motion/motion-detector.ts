@@ -46,6 +46,11 @@ export class MotionDetector implements AsyncDisposable {
     return this.#probe !== null;
   }
 
+  /** Of the decoders that run. */
+  get processIds(): readonly number[] {
+    return this.#decoder?.processIds ?? [];
+  }
+
   /** What is missing, in words. Null: nothing, as far as is known. */
   get missing(): string | null {
     return this.#probe?.found === false ? this.#probe.detail : null;
@@ -97,6 +102,7 @@ export class MotionWatch {
   #before: Uint8Array | null = null;
   #state = STILL;
   #underWay = 0;
+  #unjudgedTotal = 0;
   /** What was asked before does not belong to the pictures of now. */
   #epoch = 0;
 
@@ -127,6 +133,11 @@ export class MotionWatch {
       this.#underWay -= 1;
       if (epoch === this.#epoch) this.#judge(picture, { arrivalMs, fromMs });
     });
+  }
+
+  /** Pictures that could not be judged, since the watch began. */
+  get unjudgedTotal(): number {
+    return this.#unjudgedTotal;
   }
 
   /** Pictures that are being decoded. */
@@ -168,7 +179,8 @@ export class MotionWatch {
     const { heatMaps, trigger } = this.#detector.options;
     const detection = this.#detection!;
     const before = this.#before;
-    if (picture !== null) this.#before = picture;
+    if (picture === null) this.#unjudgedTotal += 1;
+    else this.#before = picture;
     if (picture !== null && before === null) return;
     const measure = picture && before && measureMotion(before, picture, detection);
     if (measure && measure.permille > 0) {
