@@ -101,6 +101,8 @@ class Carnage {
   #size = 0;
   #listenPort = 0;
   #onAcknowledged: () => void = () => undefined;
+  /** While a central that serves waits for a batch, a site that has recovered is let live: else its death is what is measured. */
+  #spared: Promise<void> = Promise.resolve();
 
   constructor(directory: string, site: BenchIdentity, configuration: object) {
     this.#directory = directory;
@@ -145,6 +147,7 @@ class Carnage {
       else {
         await within(appended, 'the site appends');
         this.#siteMs.push(performance.now() - beganMs);
+        await this.#spared;
         await wait(Math.random() * SITE_LIFE_MS_MAX);
       }
       await killed(child);
@@ -167,10 +170,8 @@ class Carnage {
       } else {
         const { process: child, listenPort } = await within(starting.serves, 'the central serves');
         this.#port.resolve(listenPort);
-        await within(
-          Promise.race([this.#nextAcknowledgement(), this.#enough.promise]),
-          'the central acknowledges',
-        );
+        this.#spared = Promise.race([this.#nextAcknowledgement(), this.#enough.promise]);
+        await within(this.#spared, 'the central acknowledges');
         if (!this.#goesOn()) return killed(child);
         this.#centralMs.push(performance.now() - beganMs);
         await wait(Math.random() * CENTRAL_LIFE_MS_MAX);
