@@ -22,6 +22,7 @@ import {
 import type { DeviceId, EventId, SiteId } from '@holdfast/schema';
 import {
   alarmOfUnrepairedLog,
+  defineLogMetrics,
   ffmpegCandidates,
   foldCode,
   type LogLife,
@@ -38,6 +39,7 @@ import {
   SOFTWARE,
   sealCredentials,
   sha256,
+  truncateLog,
   verifyNote,
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
@@ -55,6 +57,7 @@ import { AccessTokens } from './identity/access-tokens.js';
 import { Administrator } from './identity/administrator.js';
 import { signInReporter } from './identity/sign-in-reporter.js';
 import { runOwnLogIntake } from './intake/own-log-intake.js';
+import { ownLogReadThrough } from './intake/own-log-read-through.js';
 import { repairOwnLog } from './intake/own-log-repair.js';
 import {
   createPostgresReplicaIntake,
@@ -182,10 +185,14 @@ function reportTasks(
   const { above: acknowledgements, credentials, relayed, servers } = parts;
   const { parent } = configuration;
   if (parent === undefined || acknowledgements === null) return [];
-  return reportToParent({
-    ...{ parent, credentials, servers, acknowledgements, relayed, logger },
-    ...(onLostHistory === undefined ? {} : { onLostHistory }),
-  });
+  const readThrough = () => ownLogReadThrough(parts);
+  return [
+    ...reportToParent({
+      ...{ parent, credentials, servers, acknowledgements, relayed, logger },
+      ...(onLostHistory === undefined ? {} : { onLostHistory }),
+    }),
+    ...truncateLog({ configuration, servers, acknowledgements, readThrough, logger }),
+  ];
 }
 
 function childReporter(
@@ -400,6 +407,7 @@ function openHttp(
   const { emulatedLinks } = configuration;
   return createCentralHttp({
     ...{ ...configuration.http, sql, projected: parts.projected },
+    defineMetrics: registry => defineLogMetrics(registry, () => servers),
     api: {
       ...{ ownSite, ownHead: () => log.head(), softwareVersion: SOFTWARE, now: Date.now, newId },
       foldCode: foldCode(),

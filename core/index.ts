@@ -187,6 +187,7 @@ export {
 export {
   type LogTruncation,
   planTruncation,
+  type TruncatableLog,
   type TruncationFacts,
   type TruncationPolicy,
 } from './log/truncation.plan.js';

@@ -12,6 +12,7 @@ export {
 export {
   CameraConfiguration,
   checkRecording,
+  checkTruncation,
   LogPublicKey,
   OperationsConfiguration,
   ParentConfiguration,
@@ -55,6 +56,7 @@ export {
   type SqliteSiteLog,
   type SqliteSiteLogOptions,
 } from './log/sqlite-site-log.js';
+export { TRUNCATION_RETRY_MS } from './log/truncation-schedule.js';
 export { pinnedKeyIn, readTrustedKeys, TrustedKeyError } from './log/trusted-keys.js';
 export {
   DAMAGES_NAMED_MAX,
@@ -168,6 +170,7 @@ export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } f
 export { SOFTWARE } from './software.js';
 export { type ErasedSubject, eraseSubject } from './subject-keys/erase-subject.js';
 export { ERASED_TEXT, FOREIGN_TEXT, SubjectKeys } from './subject-keys/subject-keys.js';
+export { defineLogMetrics, type LogTruncationTask, truncateLog } from './truncate-log.js';
 export {
   findSiteDirectories,
   type SiteDirectoryDamage,

@@ -9,6 +9,7 @@ import { openOperationsServer } from './operations/operations-server.js';
 import { reportToParent } from './report-to-parent.js';
 import { runTogether } from './run-together.js';
 import { newUuid, openSiteServers, type SiteServers } from './site-servers.js';
+import { defineLogMetrics, truncateLog } from './truncate-log.js';
 
 export interface RunSiteOptions {
   readonly configuration: SiteConfiguration;
@@ -27,10 +28,11 @@ export interface RunSiteOptions {
 export async function runSite(options: RunSiteOptions, signal: AbortSignal): Promise<void> {
   const { configuration, logger } = options;
   const credentials = await credentialsOf(options);
-  let isOpen = false;
+  let open: SiteServers | null = null;
   await using operations = await openOperationsServer({
     ...configuration.operations,
-    notReadyBecause: () => (isOpen ? null : 'the log is being opened'),
+    notReadyBecause: () => (open === null ? 'the log is being opened' : null),
+    defineMetrics: registry => defineLogMetrics(registry, () => open),
   });
   let onOpen = () => {
     options.onReady({ operationsPort: operations.port });
@@ -41,10 +43,10 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
     { configuration, dataDirectory: dataDirectoryOf(options), logger },
     async life => {
       await using servers = await openSiteServers({ ...options, pins: () => [] });
-      isOpen = true;
+      open = servers;
       onOpen();
       await runOnLog({ ...options, credentials }, servers, life);
-      isOpen = false;
+      open = null;
     },
     signal,
   );
@@ -58,15 +60,17 @@ async function runOnLog(
   const { configuration, credentials, logger, onEnding } = options;
   const { parent } = configuration;
   if (unrepairedBecause !== null) await alarmOfUnrepairedLog(servers, unrepairedBecause);
+  const acknowledgements = new Acknowledgements();
   const reports =
     parent === undefined || credentials === null
       ? []
       : reportToParent({
-          ...{ parent, credentials, servers, logger },
-          acknowledgements: new Acknowledgements(),
+          ...{ parent, credentials, servers, acknowledgements, logger },
           ...(onLostHistory === undefined ? {} : { onLostHistory }),
         });
-  await runTogether([running => servers.run(running), ...reports], signal, () => isReset() || onEnding());
+  const truncation = truncateLog({ configuration, servers, acknowledgements, logger });
+  const tasks = [(running: AbortSignal) => servers.run(running), ...reports, ...truncation];
+  await runTogether(tasks, signal, () => isReset() || onEnding());
 }
 
 /** For who operates it: the log and its parent's replica remain apart. */

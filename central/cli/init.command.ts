@@ -174,6 +174,7 @@ credentials: ./credentials
 
 # The central that this site reports to, as seen from here. Without it the site stands alone.
 ${parentBlock(parent)}
+${LOG_BLOCK}
 recordingServers:
   - id: ${recordingServerId}
     name: Recording server
@@ -190,6 +191,13 @@ cameras: []
 #    recordingServer: ${recordingServerId}
 `;
 }
+
+const LOG_BLOCK = `# How much of its log is kept here. Left out: everything. What is removed is older than keepDays, held by the parent, or with
+# "until: top" by the topmost central, and not about recordings that are still kept or locked here.
+# log:
+#   keepDays: 90
+#   until: top
+`;
 
 function parentBlock({ configuration: { site, listen }, logPublicKey }: Parent): string {
   return `parent:
@@ -213,6 +221,7 @@ function centralConfiguration(central: {
       ? ''
       : `# The central that this one reports to: its own log, and those of all sites below it.
 ${parentBlock(parent)}
+${LOG_BLOCK}
 `;
   return `# A Holdfast central. Paths start at this file's folder. Check it with: holdfast check FILE
 role: central

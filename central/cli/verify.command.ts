@@ -30,7 +30,7 @@ export async function verifyCommand(directory: string, options: { readonly json:
     configuration === null
       ? findSiteDirectories(directory)
       : [path.resolve(path.dirname(directory), configuration.data)];
-  const connectionString = configuration?.log?.kurrent.connectionString;
+  const connectionString = configuration?.log?.kurrent?.connectionString;
   const onServer = connectionString && { connectionString, site: configuration!.site.id };
   if (directories.length === 0) {
     process.stderr.write(`holdfast: ${directory}: no data directory of a site at or below it\n`);

@@ -1,5 +1,11 @@
 import { Name, SiteId } from '@holdfast/schema';
-import { checkRecording, LogPublicKey, SiteConfiguration, SiteSettings } from '@holdfast/sites';
+import {
+  checkRecording,
+  checkTruncation,
+  LogPublicKey,
+  SiteConfiguration,
+  SiteSettings,
+} from '@holdfast/sites';
 import { z } from 'zod';
 
 const Port = z.int('expected a port number').min(0).max(65535);
@@ -95,7 +101,9 @@ const CentralSettings = SiteSettings.omit({
 });
 type CentralSettings = z.infer<typeof CentralSettings>;
 
-export const CentralConfiguration = CentralSettings.superRefine(checkRecording).superRefine(checkRoles);
+export const CentralConfiguration = CentralSettings.superRefine(checkRecording)
+  .superRefine(checkTruncation)
+  .superRefine(checkRoles);
 export type CentralConfiguration = z.infer<typeof CentralConfiguration>;
 
 export const AnyConfiguration = z.discriminatedUnion('role', [SiteConfiguration, CentralConfiguration], {

@@ -16,13 +16,10 @@ export interface TruncationFacts {
   readonly keptAfter: LogPlace;
   /** Everything up to here is held by the level that the policy names. */
   readonly acknowledged: LogPlace | null;
-  /**
-   * Every reader that folds the log has a state as of this place or later that outlives an upgrade of the software. State is a
-   * fold of the log: without it, what goes takes the configuration with it.
-   */
-  readonly folded: LogPlace | null;
-  /** Of each active evidence lock, open alarm and other aggregate that has not ended: its first event. */
-  readonly needed: readonly LogPlace[];
+  /** How far each reader has come that reads every event: what follows he has yet to read. */
+  readonly readThrough: readonly LogPlace[];
+  /** Since when recordings are kept or locked: what the log has said since then is about them. */
+  readonly recordingsSinceMs: readonly number[];
   /** The last event that was recorded before this moment; null when there is none. */
   readonly lastRecordedBefore: (ms: number) => LogPlace | null;
 }
@@ -34,14 +31,30 @@ export interface LogTruncation {
   readonly recordedBeforeMs: number;
 }
 
+/** A log whose beginning can be removed in one place. */
+export interface TruncatableLog {
+  /** Events up to here are removed. */
+  keptAfter(): LogPlace;
+  /** The last event that was recorded before this moment; null when none that is there was. */
+  lastRecordedBefore(ms: number): LogPlace | null;
+  /**
+   * Removes every event up to a place, as `planTruncation` names it, in slices between the appends. `LogTruncated` is recorded
+   * first; a truncation that was cut off goes on when the log is opened again. Resolves when it is done. Whoever reads what
+   * was removed is answered `LogTruncatedError`, unless he folds: `OverTheCut`.
+   */
+  truncate(plan: LogTruncation, signal: AbortSignal): Promise<void>;
+}
+
+/** Facts about a recording may be recorded so long before the time that its camera claims for it. */
+export const CAMERA_CLOCK_AHEAD_MS = 24 * 3600 * 1000;
+
 /** How far the beginning of a log may go; null when nothing may. A log is cut at one place, whatever stream an event is of. */
 export function planTruncation(policy: TruncationPolicy, facts: TruncationFacts): LogTruncation | null {
-  const recordedBeforeMs = Math.max(0, Math.floor(facts.nowMs - policy.keepMs));
-  const { acknowledged, folded } = facts;
+  const recordings = Math.min(...facts.recordingsSinceMs) - CAMERA_CLOCK_AHEAD_MS;
+  const recordedBeforeMs = Math.max(0, Math.floor(Math.min(facts.nowMs - policy.keepMs, recordings)));
   const old = facts.lastRecordedBefore(recordedBeforeMs);
-  if (acknowledged === null || folded === null || old === null) return null;
-  const beforeNeeded = facts.needed.map(({ epoch, position }) => ({ epoch, position: position - 1 }));
-  const [keptAfter] = [acknowledged, folded, old, ...beforeNeeded].sort(comparePlaces);
+  if (facts.acknowledged === null || old === null) return null;
+  const [keptAfter] = [facts.acknowledged, old, ...facts.readThrough].sort(comparePlaces);
   if (keptAfter!.position < 1 || comparePlaces(keptAfter!, facts.keptAfter) <= 0) return null;
   return { keptAfter: keptAfter!, acknowledgedBy: policy.acknowledgedBy, recordedBeforeMs };
 }

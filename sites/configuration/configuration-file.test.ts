@@ -113,6 +113,26 @@ test('a log on a server is spoken to with TLS, or on this machine, and no passwo
   }
 });
 
+test('a log is truncated only where others hold it', () => {
+  const parent = `credentials: c\nparent: { siteId: 018f0000-0000-7000-8000-000000000002, port: 1, serverName: central }\n`;
+  assert.equal(faultsOf(`${valid}${parent}log: { keepDays: 90, until: top }\n`), []);
+  assert.equal(faultsOf(`${valid}${parent}log: { keepDays: 0.5 }\n`), []);
+  const kurrent = 'kurrent: { connectionString: "esdb://localhost?tls=false" }';
+  for (const [bad, path] of [
+    ['log: { keepDays: 90 }', 'log.keepDays'],
+    [`${parent}log: { until: top }`, 'log.until'],
+    [`${parent}log: { keepDays: 0 }`, 'log.keepDays'],
+    [`${parent}log: { keepDays: 9, until: region }`, 'log.until'],
+    [`${parent}log: { keepDays: 9, ${kurrent} }`, 'log.keepDays'],
+  ] as const) {
+    assert.equal(
+      faultsOf(`${valid}${bad}\n`).map(fault => fault.path),
+      [path],
+      bad,
+    );
+  }
+});
+
 test('a log is served off the loopback with TLS only', () => {
   const [fault] = faultsOf(`${valid}kurrentServer: { host: 0.0.0.0 }\n`);
   assert.equal([fault?.path, fault?.line], ['kurrentServer.tls', 6]);

@@ -86,7 +86,15 @@ export const SiteSettings = z.strictObject({
   /** Where everything of this site is kept; relative to this file. */
   data: Path,
   /** Where the log is kept when not in `data`: on a server of EventStoreDB or KurrentDB. What it holds stays with it. */
-  log: z.strictObject({ kurrent: z.strictObject({ connectionString: KurrentConnectionString }) }).optional(),
+  log: z
+    .strictObject({
+      kurrent: z.strictObject({ connectionString: KurrentConnectionString }).optional(),
+      /** Events older than this are removed once others hold them. Left out: everything is kept. */
+      keepDays: z.number().positive().max(36_500).optional(),
+      /** Who must hold them: the parent (unless it says otherwise), or the topmost central. */
+      until: z.enum(['parent', 'top']).optional(),
+    })
+    .optional(),
   /** Lets clients of EventStoreDB and KurrentDB read this site's log. Off when left out. */
   kurrentServer: KurrentServerConfiguration.optional(),
   /**
@@ -126,5 +134,23 @@ export function checkRecording(
   }
 }
 
-export const SiteConfiguration = SiteSettings.superRefine(checkRecording);
+/** A log is truncated only where others hold it, and not where others keep it. */
+export function checkTruncation(
+  { log, parent }: Pick<z.infer<typeof SiteSettings>, 'log' | 'parent'>,
+  context: z.RefinementCtx,
+): void {
+  const fault = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+  if (log?.until !== undefined && log.keepDays === undefined) {
+    fault(['log', 'until'], 'expected keepDays beside it: without it nothing is removed');
+  }
+  if (log?.keepDays === undefined) return;
+  if (parent === undefined) {
+    fault(['log', 'keepDays'], 'expected a parent that holds what is removed here');
+  }
+  if (log.kurrent !== undefined) {
+    fault(['log', 'keepDays'], 'expected a log in a file: on a server of others nothing is removed');
+  }
+}
+
+export const SiteConfiguration = SiteSettings.superRefine(checkRecording).superRefine(checkTruncation);
 export type SiteConfiguration = z.infer<typeof SiteConfiguration>;

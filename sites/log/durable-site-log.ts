@@ -4,12 +4,16 @@ import type {
   ReceiptStore,
   ReopenableLog,
   ReopenOutcome,
+  TruncatableLog,
 } from '@holdfast/core';
 
 /**
  * What a site keeps its log in: what it has acknowledged is kept, it signs where it stands, and takes lost history back. A log
- * on a server of others keeps no receipts.
+ * on a server of others keeps no receipts, and is not truncated.
  */
-export interface DurableSiteLog extends ReopenableLog, CheckpointSource, Partial<ReceiptStore> {
+export interface DurableSiteLog
+  extends ReopenableLog,
+    CheckpointSource,
+    Partial<ReceiptStore & TruncatableLog> {
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>>;
 }

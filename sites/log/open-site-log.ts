@@ -17,12 +17,13 @@ export function openSiteLog(options: {
 }): Promise<DurableSiteLog> {
   const { configuration, dataDirectory, site, signingKey, logger } = options;
   const opening = { site, now: Date.now, signingKey };
-  if (configuration.log === undefined) {
+  const kurrent = configuration.log?.kurrent;
+  if (kurrent === undefined) {
     return openSqliteSiteLog({ ...opening, file: siteLogFileOf(dataDirectory) });
   }
   return openKurrentSiteLog({
     ...opening,
-    connectionString: configuration.log.kurrent.connectionString,
+    connectionString: kurrent.connectionString,
     indexFile: kurrentIndexFileOf(dataDirectory),
     random: Math.random,
     onTrouble: detail => logger.warn({ detail }, 'the server that keeps the log does not answer'),

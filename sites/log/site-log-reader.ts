@@ -3,6 +3,7 @@ import {
   checkReadLimit,
   comparePlaces,
   decodeEventData,
+  decodeHeader,
   decodeRecordedEvent,
   EnvelopeError,
   equalBytes,
@@ -136,6 +137,29 @@ export class SiteLogReader implements Disposable {
   /** Where the events begin that are in the file. */
   keptAfter(): LogPlace {
     return keptAfterOf(readEpochs(this.#db, this.#file));
+  }
+
+  /** The last event that was recorded before this moment; null when none that is in the file was. */
+  lastRecordedBefore(ms: number): LogPlace | null {
+    const lastUpTo = this.#db.prepare(
+      'SELECT key, header FROM event WHERE key <= ? ORDER BY key DESC LIMIT 1',
+    );
+    const bounds = this.#db.prepare('SELECT min(key) AS first, max(key) AS last FROM event').get();
+    let low = ((bounds?.first ?? 1) as number) - 1;
+    let high = (bounds?.last ?? 0) as number;
+    let found: LogPlace | null = null;
+    // `recordedAt` grows with the places: halving finds it, also over the holes between epochs.
+    while (low < high) {
+      const middle = low + Math.ceil((high - low) / 2);
+      const row = lastUpTo.get(middle) as { key: number; header: Uint8Array };
+      if (Number(decodeHeader(row.header).recordedAt >> 16n) < ms) {
+        found = placeOfKey(row.key);
+        low = middle;
+      } else {
+        high = row.key - 1;
+      }
+    }
+    return found;
   }
 
   /** Up to where the last `LogTruncated` says that events are removed; null when there is none. */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   decodeEventData,
   endOf,
@@ -230,6 +231,45 @@ test('knows an event again that it has removed, carried or not', async () => {
     const conflicting = await log.append([{ ...append, stream: 'another' }]);
     assert.is(conflicting.appended || conflicting.refusal.code, 'ID_CONFLICT');
   }
+});
+
+test('takes back what others hold of it when an old copy of it is restored, and is truncated as before', async () => {
+  const [file, restored] = [inDirectory('lost'), inDirectory('restored')];
+  await using log = await open(file);
+  const rename = () =>
+    log.append([{ stream: 'hardware', expected: 'any', events: [newEvent('DeviceRenamed')] }]);
+  await rename();
+  await grow(log, 2000, 'facts');
+  await log.truncate(at(1000), never);
+  await rename();
+  new DatabaseSync(file).exec(`VACUUM INTO '${restored}'`);
+  const common = endOf(log.head());
+  await grow(log, 1000, 'facts');
+  await rename();
+  const held = await readAll(after => log.read({ after: after.epoch === 0 ? common : after, limit: 1000 }));
+  await log.truncate(at(2500), never);
+  const [truncated] = await log.read({ after: placeOf(held.at(-1)!), limit: 1 });
+  const checkpoint = await log.signedCheckpoint();
+  const old = await open(restored);
+  const event = newEvent('DeviceRenamed');
+  await old.append([{ stream: 'hardware', expected: 'any', events: [event] }]);
+  const events = [[...held, truncated!]];
+  const outcome = await old.reopenAs({ common, events, checkpoint, reason: 'a test' });
+  assert.ok(outcome.reopened, JSON.stringify(outcome));
+  await using healed = outcome.log;
+  while (readKeptAfter(restored) < 2500) await delay(5);
+  const fold = await readAll(after => healed.read({ after, limit: 1000, carried: true }));
+  const before = await readAll(after => log.read({ after, limit: 1000, carried: true }));
+  assert.equal(fold.slice(0, before.length).map(bytesOf), before.map(bytesOf));
+  assert.equal(
+    fold.slice(before.length).map(({ type, epoch }) => [type, epoch]),
+    [
+      ['LogEpochOpened', 2],
+      ['DeviceRenamed', 2],
+      ['LogHistoryRecovered', 2],
+    ],
+  );
+  assert.equal((await verifySiteLog({ file: restored, key: signingKey })).damages, []);
 });
 
 test('is not proved when a carried event or a leaf hash is another one', async () => {

@@ -30,6 +30,7 @@ import {
   SiteLogClosedError,
   type StoredReceipt,
   type StreamAppend,
+  type TruncatableLog,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { CHECKPOINT_INTERVAL_MS, CheckpointKeeper } from './checkpoint-keeper.js';
@@ -52,13 +53,7 @@ export interface SqliteSiteLogOptions {
 }
 
 /** A durable site log: what it has acknowledged survives a power cut. */
-export interface SqliteSiteLog extends ReopenableLog, CheckpointSource, ReceiptStore {
-  /**
-   * Removes every event up to a place, as `planTruncation` names it, in slices between the appends. `LogTruncated` is recorded
-   * first; a truncation that was cut off goes on when the log is opened again. Resolves when it is done. Whoever reads what
-   * was removed is answered `LogTruncatedError`, unless he folds: `OverTheCut`.
-   */
-  truncate(plan: LogTruncation, signal: AbortSignal): Promise<void>;
+export interface SqliteSiteLog extends ReopenableLog, CheckpointSource, ReceiptStore, TruncatableLog {
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>>;
 }
 
@@ -231,6 +226,16 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   async receipts(): Promise<readonly StoredReceipt[]> {
     this.#assertOpen();
     return this.#reader.receipts();
+  }
+
+  keptAfter(): LogPlace {
+    this.#assertOpen();
+    return this.#reader.keptAfter();
+  }
+
+  lastRecordedBefore(ms: number): LogPlace | null {
+    this.#assertOpen();
+    return this.#reader.lastRecordedBefore(ms);
   }
 
   async truncate(plan: LogTruncation, signal: AbortSignal): Promise<void> {

@@ -4,25 +4,20 @@ import {
   FoldKeeper,
   type FoldStore,
   type HeatMapQuery,
-  LOG_START,
-  type LogPlace,
   type MediaItem,
   type MediaPriority,
   MediaRefusedError,
   type MediaRequest,
   type MediaSource,
   type ProtectedSpan,
-  placeOf,
   type RecordedEvent,
   type RetentionLimits,
-  readEventData,
   type SiteLog,
   type TriggerChange,
 } from '@holdfast/core';
 import {
   type DeletionPolicy,
   type DeviceId,
-  EventDecodeError,
   type EventId,
   type HoldfastEvent,
   type RecordingPolicy,
@@ -50,12 +45,13 @@ import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
 import { triggerOfEvent } from './recorder/trigger-events.js';
 import { KeptRetentionClock } from './retention/kept-retention-clock.js';
+import { neededSince } from './retention/needed-since.js';
+import { restoreIndex } from './retention/restore-index.js';
 import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
 const retentionIntervalMsDefault = 60_000;
-const readPageEvents = 1000;
 /** A subscription that fails is begun again after this, with jitter: the log is in this process. */
 const subscribePauseMs = 1_000;
 /** At the end the facts are durable here already; the log has this long to take them before the next start. */
@@ -256,6 +252,12 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     return this.#view.halted;
   }
 
+  /** Since when recordings are kept or locked here; 0 when locks cannot be read. Throws when others' pins cannot be known. */
+  neededSinceMs(): number {
+    const { now, pins } = this.#options;
+    return neededSince(this.database, this.#view.protection(now(), pins()));
+  }
+
   /** For metrics. Counts are since the start. */
   status(): {
     readonly usageBytes: number;
@@ -300,7 +302,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   async #catchUp(): Promise<void> {
     await this.#outbox.send();
     if (this.database.recovery.indexRebuilt) {
-      await this.#restoreIndex();
+      await restoreIndex(this.database, this.#options.log);
       this.database.confirmIndex();
     }
     const fold = await this.#keeper.restore<SiteViewFold>();
@@ -312,31 +314,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     });
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
     if (this.#view.halted) await this.database.halt();
-  }
-
-  /** What the index knew beside the files, from every fact that is in the log: it is never cut behind a recording that is kept. */
-  async #restoreIndex(): Promise<void> {
-    let after: LogPlace = LOG_START;
-    for (;;) {
-      const page = await this.#options.log.read({ after, limit: readPageEvents, carried: true });
-      for (const recorded of page) await this.#restoreInIndex(recorded);
-      const last = page.at(-1);
-      if (last === undefined) return;
-      after = placeOf(last);
-    }
-  }
-
-  async #restoreInIndex(recorded: RecordedEvent): Promise<void> {
-    if (recorded.type !== 'RecordingSealed' && recorded.type !== 'RecordingDeleted') return;
-    const event = readEventData(recorded);
-    if (event instanceof EventDecodeError) return;
-    if (event.type === 'RecordingSealed' && event.data.recordingServerId === this.recordingServerId) {
-      this.database.markReported(event.data.segments.map(segment => segment.segmentId));
-    }
-    if (event.type === 'RecordingDeleted' && event.data.recordingServerId === this.recordingServerId) {
-      const { segmentIds, policy } = event.data;
-      await this.database.markDeleted({ segmentIds, policy, compose: () => [] });
-    }
   }
 
   /** The log says that it is being recorded: nobody said otherwise before the end. */

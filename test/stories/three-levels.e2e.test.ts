@@ -1,6 +1,8 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { TRUNCATION_RETRY_MS } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { eventually } from '../network/demonstration-network.js';
@@ -37,7 +39,7 @@ test('facts of the bus reach the centre through the region, past a kill and a re
     for (const file of Object.values(files)) assert.is((await holdfast('check', file)).code, 0, file);
 
     {
-      await using _centreServer = new Server(files.centre);
+      await using centreServer = new Server(files.centre);
       await using regionServer = new Server(files.region);
       await using busServer = new Server(files.bus);
       const token = await eventually('the centre signs in', () => signIn(centre, centrePort));
@@ -103,6 +105,30 @@ test('facts of the bus reach the centre through the region, past a kill and a re
           alarms.edges.filter(({ node }) => /^The log of Bus \d was reset$/.test(node.name)).length === 2
         );
       });
+
+      // By its policy the bus keeps next to nothing that the centre holds: but as long as it does not know that, all of it.
+      for (const server of [busServer, regionServer, centreServer]) await server.end('SIGTERM');
+      await edit(files.bus, text => `${text}\nlog: { keepDays: 0.00001, until: top }\n`);
+      assert.is((await holdfast('check', files.bus)).code, 0);
+      regionServer.start();
+      busServer.start();
+      const isTruncated = async () =>
+        (await holdfast('log', 'tail', path.join(bus, 'data'), '--lines', '1000')).output.includes(
+          'LogTruncated',
+        );
+      await delay(2 * TRUNCATION_RETRY_MS);
+      assert.not(await isTruncated());
+      centreServer.start();
+      await eventually('the centre signs in again', () => signIn(centre, centrePort));
+      await eventually('the beginning of the log of the bus is removed', isTruncated);
+
+      // What it is made of is still known after a restart; without its folds, as after an upgrade, too.
+      await busServer.end('SIGTERM');
+      await rm(path.join(bus, 'data', 'folds'), { recursive: true });
+      await rename('Bus 9', 'Bus 10');
+      busServer.start();
+      await known('Bus 10');
+      assert.is((await eventsOfBus()).filter(type => type === 'SiteEstablished').length, 1);
     }
 
     const verified = await holdfast('verify', folder, '--json');
