@@ -71,6 +71,7 @@ import { createEmulatedLinkControl } from './link/emulated-link-control.js';
 import { FactsWatch } from './link/facts-watch.js';
 import { createOriginKeys } from './link/origin-keys.js';
 import { OutageWatch } from './link/outage-watch.js';
+import { watchResets } from './link/reset-watch.js';
 import { createCentralMediaDirectory } from './media-gateway/central-media-directory.js';
 import { destroyErasedKeys, destroyingErasedKeys } from './personal/erased-keys.js';
 import { type Database, openDatabase } from './postgres/database.js';
@@ -138,6 +139,11 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
   const listenPort = (await grpc.listen(options.configuration.listen)).port;
   const readiness = { isShown: false };
   const http = stack.use(await openHttp(options, parts, readiness));
+  const resets = {
+    ...{ sql: parts.sql, feedGrown: await listenFor(parts.sql, FEED_CHANNEL) },
+    nameOf: (site: SiteId) => nameOfSite(parts.sql, site),
+    raiseAlarm: alarmsByCause(servers, logger),
+  };
   const reportKnown = childReporter(options, parts);
   const onMoved = () => {
     parts.factsMoved();
@@ -163,6 +169,7 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
         running => projections.run(running),
         running => pins.run(projected, running, retry),
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
+        running => watchResets({ ...resets, onFailure: retry }, running),
         running => retrievals.run(running),
         ...reportTasks(options, parts, life),
         ...backboneTasks,

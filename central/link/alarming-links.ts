@@ -21,7 +21,7 @@ interface RefusedLog {
 
 /**
  * The observer of links, with an alarm where a person must look: a log that is refused, once for each site and cause until the
- * log goes on, and a log that was reset.
+ * log goes on.
  */
 export function alarmingLinks(
   links: LinkObserver,
@@ -53,14 +53,6 @@ export function alarmingLinks(
       refused.set(site, { code, count });
       const dueAt = alarmingAtOnce.has(code) ? 1 : REFUSALS_IN_A_ROW;
       if (count === dueAt) raise(site, name => refusalAlarm(site, name, refusal));
-    },
-    epochOpened(site, sealed) {
-      links.epochOpened?.(site, sealed);
-      raise(site, name => ({
-        cause: `epoch of ${site} behind ${sealed.epoch}/${sealed.position}`,
-        name: `The log of ${name} was reset`,
-        message: `It goes on behind ${sealed.epoch}/${sealed.position} in a new epoch: the site was restored from an old copy. LogHistoryRecovered in its log says what was lost and what was recorded twice.`,
-      }));
     },
   };
 }

@@ -1,4 +1,3 @@
-import type { LogPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { ReplicationRefusal } from './replication-frame.js';
 
@@ -29,6 +28,4 @@ export interface LinkObserver {
   measured(site: SiteId, measurement: LinkMeasurement): void;
   /** The log of this site was refused here, or whatever its certificate was shown with. Again at every attempt. */
   refused?(site: SiteId, refusal: ReplicationRefusal): void;
-  /** The log of this site goes on behind `sealed` in a new epoch, and that is durable here. */
-  epochOpened?(site: SiteId, sealed: LogPlace): void;
 }

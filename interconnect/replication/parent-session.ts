@@ -386,8 +386,7 @@ export class ParentSession {
     this.#send({ kind: 'ack', origin, creditBytes: this.#grant(), ...nothingNew });
   }
 
-  #stored(origin: SiteId, { before, place, eventCount, reached }: StoredBatches): void {
-    if (before.epoch > 0 && place.epoch > before.epoch) this.#around.links.epochOpened?.(origin, before);
+  #stored(origin: SiteId, { place, eventCount, reached }: StoredBatches): void {
     this.#around.logger.debug({ site: this.site, origin, ...place, eventCount }, 'events taken in');
     this.#acknowledge(origin, reached);
   }
