@@ -197,11 +197,15 @@ class World {
     });
   }
 
-  /** Only of sites without others below: what is wished of those stands in the log. */
+  /**
+   * Not of the centre: it has nobody who could give its history back. With all wishes that a region has handed out: it does that out
+   * of its database, from which its log gets them back before its parent is asked (`own-log-repair`), and that is not simulated.
+   */
   #restoreCopy(node: SimulatedNode): void {
-    if (this.#nodes.some(other => other.parent?.node === node)) return;
+    if (node.parent === null) return;
     const events = this.#invariants.eventsOf(node.site);
-    const copied = events.slice(0, 1 + this.#random.below(events.length));
+    const least = Math.max(1, events.findLastIndex(({ stream }) => stream.startsWith('wishes-')) + 1);
+    const copied = events.slice(0, least + this.#random.below(events.length - least + 1));
     this.#counts.restores += 1;
     this.#invariants.excuse(node, copied);
     node.restoreCopy(copied);
