@@ -7,6 +7,7 @@ const alarmingAtOnce: ReadonlySet<ReplicationRefusalCode> = new Set([
   'BAD_SIGNATURE',
   'FORK',
   'NOT_ENROLLED',
+  'TRUNCATED',
   'UNKNOWN_EPOCH',
 ]);
 /** What says that a session was ended on purpose, or that this central is at fault, which it logs itself. */

@@ -242,7 +242,8 @@ class ChildSession {
     const refusal = await sender.want(want);
     if (this.#over.signal.aborted) return;
     if (refusal !== null) {
-      const mayRecover = origin === site && onLostHistory !== undefined;
+      const isLost = refusal.code === 'AHEAD' || refusal.code === 'FORK';
+      const mayRecover = origin === site && isLost && onLostHistory !== undefined;
       return mayRecover ? this.#recover(refusal) : this.#refuseLog(origin, refusal);
     }
     this.#credit.add(want.creditBytes);

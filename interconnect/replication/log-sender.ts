@@ -1,4 +1,11 @@
-import { extendEdge, type LogPlace, type RecordedEvent, rootOf, type Sha256 } from '@holdfast/core';
+import {
+  extendEdge,
+  type LogPlace,
+  LogTruncatedError,
+  type RecordedEvent,
+  rootOf,
+  type Sha256,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
@@ -61,8 +68,14 @@ export class LogSender {
       const detail = `asked for what follows ${theirs} of ${offered.epoch}/${offered.size}`;
       return { code: 'AHEAD', detail };
     }
-    if (!(await roots.agrees({ origin, want, head: offered, log, sha256 }))) {
-      return { code: 'FORK', detail: `the parent holds another history up to ${theirs}` };
+    try {
+      if (!(await roots.agrees({ origin, want, head: offered, log, sha256 }))) {
+        return { code: 'FORK', detail: `the parent holds another history up to ${theirs}` };
+      }
+      await log.read({ after: { epoch: want.epoch, position: want.after }, limit: 1 });
+    } catch (error) {
+      if (!(error instanceof LogTruncatedError)) throw error;
+      return { code: 'TRUNCATED', detail: `asked for what follows ${theirs}: ${error.message}` };
     }
     this.#epoch = want.epoch;
     this.#position = want.after;

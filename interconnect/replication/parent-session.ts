@@ -180,6 +180,7 @@ export class ParentSession {
     }
     if (frame.kind === 'refused') {
       const isRelayed = frame.origin !== null && frame.origin !== this.site;
+      if (frame.code === 'TRUNCATED') this.#around.links.refused?.(frame.origin ?? this.site, frame);
       if (isRelayed) this.#dropLog(frame.origin);
       else this.end('PROTOCOL_ERROR', `refused by the child: ${frame.code}: ${frame.detail}`);
       return;

@@ -14,6 +14,7 @@ export const replicationRefusalCodes = [
   'NOT_ENROLLED',
   'PROTOCOL_VIOLATION',
   'UNAVAILABLE',
+  'TRUNCATED',
 ] as const;
 export type ReplicationRefusalCode = (typeof replicationRefusalCodes)[number];
 

@@ -1,4 +1,4 @@
-import type { RecordedEvent, SiteLog } from '@holdfast/core';
+import { comparePlaces, LogTruncatedError, type RecordedEvent, type SiteLog } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createCertificateAuthority, issuePeerCredentials } from '../certificates/certificate-authority.js';
@@ -309,6 +309,36 @@ test('a parent whose log was restored to an older state says so, sends no wishes
   assert.equal(accepted, []);
   assert.is(parent.lines.filter(line => line.code === 'WISHES_AHEAD').length, 1);
   assert.equal(parent.links.calls, ['established 1']);
+});
+
+test('a parent that asks for what was truncated is told so by name, and what it holds stays', async () => {
+  await using parent = await TestParent.start();
+  const { site, log, credentials } = await newChild();
+  await fill(log, 20);
+  // Truncation of a file is a matter of `sites`: here only what it answers.
+  const kept = { epoch: 1, position: 10 };
+  const truncated: SiteLog = {
+    ...{ append: appends => log.append(appends), head: () => log.head(), epochs: () => log.epochs() },
+    read: async page => {
+      if (comparePlaces(page.after, kept) < 0) throw new LogTruncatedError(kept);
+      return log.read(page);
+    },
+    ...{ readStream: page => log.readStream(page), subscribe: options => log.subscribe(options) },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  {
+    await using _child = new TestChild({ log: truncated, credentials, port: parent.port });
+    await until(() => parent.refusals.length > 1, 'refused, and refused again');
+  }
+  assert.equal(parent.refusals[0], [site, 'TRUNCATED']);
+  assert.is(parent.held(site).length, 0);
+  {
+    await using _child = new TestChild({ log, credentials, port: parent.port });
+    await assertIdentical(parent, log);
+  }
+  await fill(log, 5);
+  await using _child = new TestChild({ log: truncated, credentials, port: parent.port });
+  await assertIdentical(parent, log);
 });
 
 test('a wish that could not be answered comes again', async () => {

@@ -205,7 +205,8 @@ class World {
     if (node.parent === null) return;
     const events = this.#invariants.eventsOf(node.site);
     const least = Math.max(1, events.findLastIndex(({ stream }) => stream.startsWith('wishes-')) + 1);
-    const copied = events.slice(0, least + this.#random.below(events.length - least + 1));
+    const count = least + this.#random.below(events.length - least + 1);
+    const copied = node.wholeAppends(events.slice(0, count));
     this.#counts.restores += 1;
     this.#invariants.excuse(node, copied);
     node.restoreCopy(copied);

@@ -155,6 +155,13 @@ export class SimulatedNode {
     this.#service = null;
   }
 
+  /** Without the beginning of an append that is asked for again: a disk has all of it or nothing. */
+  wholeAppends(events: readonly RecordedEvent[]): readonly RecordedEvent[] {
+    const ids = new Set(this.#wanted[0]?.events.map(({ id }) => id));
+    const without = events.filter(({ id }) => !ids.has(id));
+    return events.length - without.length === ids.size ? events : without;
+  }
+
   /** Somebody puts back a copy of the disk, as it was when the log had only these events. */
   restoreCopy(copied: readonly RecordedEvent[]): void {
     this.kill();
