@@ -66,7 +66,7 @@ const up = (headPosition: number | null): LinkView => ({
   ...{ roundTripMs: headPosition === null ? null : 5, headRoot: null },
 });
 
-/** As a projection is that stood still and was set going again. */
+/** As a projection is that stood still and was set going again: of those that have folded nothing here, so that nothing is there twice. */
 const setBack = (name: string, seq: number) =>
   database.sql`update projection set seq = ${seq} where name = ${name}`;
 
@@ -110,9 +110,9 @@ test('one projection that is behind holds back what is told of all of them', asy
   await projections.projector.catchUp();
   await facts.look();
   assert.is(facts.linkState(child.site, up(3)), 'UP');
-  await setBack('alarms', 0);
+  await setBack('bookmarks', 0);
   await facts.look();
-  assert.is(facts.linkState(child.site, up(3)), 'UP', 'alarms are no part of a timeline');
+  assert.is(facts.linkState(child.site, up(3)), 'UP', 'bookmarks are no part of a timeline');
   await projections.projector.catchUp();
 });
 
@@ -123,7 +123,7 @@ test('who waits for his own change waits for every projection, but for none that
   const ownHead = () => ({ site: own.site, epoch: 1, size: own.position, root: new Uint8Array(32) });
   const freshness = new Freshness({ sql: database.sql, ownHead, projected });
   await freshness.untilOwnLog();
-  await setBack('alarms', 1);
+  await setBack('bookmarks', 1);
   let isFresh = false;
   const waiting = freshness.untilOwnLog().then(() => {
     isFresh = true;
@@ -134,7 +134,7 @@ test('who waits for his own change waits for every projection, but for none that
   await projections.projector.catchUp();
   projected.fire();
   await waiting;
-  await database.sql`update projection set seq = 1, halted_because = 'a test' where name = 'alarms'`;
+  await database.sql`update projection set seq = 1, halted_because = 'a test' where name = 'bookmarks'`;
   await freshness.untilOwnLog(AbortSignal.timeout(60_000));
 });
 
