@@ -156,6 +156,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     loud.connect({
       damaged: damage => this.#reportDamage(damage),
       writeFailed: code => this.#onWriteFailed(code),
+      diskSlow: medianMs => this.#alarmSlowDisk(medianMs),
     });
   }
 
@@ -532,6 +533,12 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       type: 'RecordingDamaged',
       data: { deviceId, recordingServerId, segmentId, fromMs, toMs, detail: detail.slice(0, 1000) },
     });
+  }
+
+  #alarmSlowDisk(medianMs: number): void {
+    const message = `The disk of the recordings needs ${Math.round(medianMs)} ms for a write. What it does not keep up with is lost.`;
+    this.#alarmsNotRaised.push({ name: 'Disk slow', message });
+    this.#wakeRetention?.();
   }
 
   #onWriteFailed(code: string): void {

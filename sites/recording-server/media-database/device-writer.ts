@@ -233,8 +233,10 @@ export class DeviceWriter {
       this.#began = split;
     }
     this.#segment ??= await this.#create(fragment);
+    const beganAtMs = performance.now();
     await this.#segment.append(entryOf(fragment), fragment.pieces);
     await this.#segment.sync();
+    this.#context.observer.wrote?.(performance.now() - beganAtMs);
   }
 
   async #create(fragment: PendingFragment): Promise<SegmentWriter> {

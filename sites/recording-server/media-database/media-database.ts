@@ -117,6 +117,8 @@ export interface MediaDatabaseObserver {
     readonly message: string;
   }): void;
   damageFound(damage: MediaDamage): void;
+  /** How long it took until a group of pictures was durable. */
+  wrote?(durationMs: number): void;
 }
 
 /** What opening the database had to repair. */

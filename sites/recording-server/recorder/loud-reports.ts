@@ -1,5 +1,6 @@
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import { DiskWatch } from '../health/disk-watch.js';
 import type { MediaDamage, MediaDatabaseObserver } from '../media-database/media-database.js';
 
 /** A failing disk fails for each fragment: one line for each device in this time, with the count. */
@@ -7,22 +8,29 @@ const quietMs = 10_000;
 /** Damage is a fact once; a disk that loses more than this has a larger problem than repeated facts. */
 const damagesRemembered = 10_000;
 
+interface LoudListener {
+  damaged(damage: MediaDamage): void;
+  writeFailed(code: string): void;
+  diskSlow(medianMs: number): void;
+}
+
 /** Where the media database's bad news goes: to the log file at once, and to whom it may concern. */
 export class LoudReports implements MediaDatabaseObserver {
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #quiet = new Map<string, { untilMs: number; count: number }>();
   readonly #damaged = new Set<SegmentId>();
-  #listener: { damaged(damage: MediaDamage): void; writeFailed(code: string): void } | null = null;
+  #listener: LoudListener | null = null;
   droppedFragmentCount = 0;
   writeFailureCount = 0;
+  readonly disk = new DiskWatch();
 
   constructor(options: { readonly logger: Logger; readonly now: () => number }) {
     this.#logger = options.logger;
     this.#now = options.now;
   }
 
-  connect(listener: { damaged(damage: MediaDamage): void; writeFailed(code: string): void }): void {
+  connect(listener: LoudListener): void {
     this.#listener = listener;
   }
 
@@ -43,6 +51,17 @@ export class LoudReports implements MediaDatabaseObserver {
     this.#damaged.add(damage.segmentId);
     this.#logger.error({ damage }, 'a recording is damaged');
     this.#listener?.damaged(damage);
+  }
+
+  wrote(durationMs: number): void {
+    const change = this.disk.wrote(durationMs);
+    if (change === null) return;
+    const { medianMs } = this.disk;
+    if (change === 'FAST_AGAIN') this.#logger.info({ medianMs }, 'the disk of the recordings is fast again');
+    else {
+      this.#logger.warn({ medianMs }, 'the disk of the recordings is slow');
+      this.#listener?.diskSlow(medianMs);
+    }
   }
 
   #loudly(deviceId: DeviceId, kind: string, facts: object, message: string): void {
