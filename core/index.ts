@@ -336,6 +336,7 @@ export {
   withTrigger,
 } from './recording-policy/recording-triggers.js';
 export {
+  type RecordingServerCommand,
   type RecordingServerState,
   type RegisterRecordingServer,
   recordingServerDecider,
@@ -345,6 +346,7 @@ export {
   type Deletion,
   freeSpaceLimits,
   isProtected,
+  type NextStage,
   type ProtectedSpan,
   type Protection,
   planRetention,
@@ -356,6 +358,14 @@ export {
   type RetentionSegment,
 } from './retention/retention.plan.js';
 export { type ClockReading, RetentionClock, type RetentionTime } from './retention/retention-clock.js';
+export {
+  chainOf,
+  isArchivingDue,
+  type Storage,
+  type StorageArchive,
+  type StorageStage,
+  totalRetentionMs,
+} from './retention/storage.js';
 export type {
   CancelRetrieval,
   CompleteRetrieval,

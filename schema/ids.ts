@@ -16,6 +16,7 @@ export const BookmarkId = id<'BookmarkId'>();
 export const RetrievalId = id<'RetrievalId'>();
 export const CommandId = id<'CommandId'>();
 export const SegmentId = id<'SegmentId'>();
+export const StorageId = id<'StorageId'>();
 /** UUIDv7. Unique, and never used for order. */
 export const EventId = id<'EventId'>();
 
@@ -29,4 +30,5 @@ export type BookmarkId = z.infer<typeof BookmarkId>;
 export type RetrievalId = z.infer<typeof RetrievalId>;
 export type CommandId = z.infer<typeof CommandId>;
 export type SegmentId = z.infer<typeof SegmentId>;
+export type StorageId = z.infer<typeof StorageId>;
 export type EventId = z.infer<typeof EventId>;

@@ -130,6 +130,8 @@ export {
   RecordingPolicy,
 } from './events/recording-policy.js';
 export {
+  ArchiveSchedule,
+  DeviceStorageAssigned,
   RecordingHalted,
   type RecordingServerEvent,
   RecordingServerRegistered,
@@ -137,6 +139,7 @@ export {
   RecordingServerStarted,
   RecordingUnhalted,
   recordingServerEvents,
+  StorageConfigured,
 } from './events/recording-server.js';
 export {
   RetrievalCancelled,
@@ -180,4 +183,5 @@ export {
   RetrievalId,
   SegmentId,
   SiteId,
+  StorageId,
 } from './ids.js';

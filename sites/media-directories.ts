@@ -6,6 +6,7 @@ import {
   EventDecodeError,
   type EventId,
   type HardwareId,
+  type HoldfastEvent,
   hardwareEvents,
   RecordingServerId,
   type SegmentId,
@@ -34,21 +35,27 @@ export interface MediaDirectoryOfServer {
   readonly dir: string;
   /** Null when neither the name of the directory nor its index says it. */
   readonly recordingServerId: RecordingServerId | null;
+  /** Other live databases and archives, as the log beside it says. */
+  readonly stages: readonly string[];
 }
 
 /** The directory itself when it is one of a recording server, else those of the sites at or below it. */
-export function findMediaDirectories(directory: string): readonly MediaDirectoryOfServer[] {
+export async function findMediaDirectories(directory: string): Promise<readonly MediaDirectoryOfServer[]> {
   if (isMediaDirectory(directory)) {
-    return [{ dir: directory, recordingServerId: serverOf(directory) }];
+    return [{ dir: directory, recordingServerId: serverOf(directory), stages: [] }];
   }
-  return findSiteDirectories(directory).flatMap(site => {
+  const found: MediaDirectoryOfServer[] = [];
+  for (const site of findSiteDirectories(directory)) {
     const folder = path.join(site, 'media');
-    if (!existsSync(folder)) return [];
-    return readdirSync(folder)
-      .map(name => path.join(folder, name))
-      .filter(isMediaDirectory)
-      .map(dir => ({ dir, recordingServerId: serverOf(dir) }));
-  });
+    const dirs = existsSync(folder) ? readdirSync(folder).map(name => path.join(folder, name)) : [];
+    const stages = await stagesIn(siteLogFileOf(site));
+    for (const dir of dirs.filter(isMediaDirectory)) {
+      const recordingServerId = serverOf(dir);
+      const own = [...stages].filter(([, server]) => server === recordingServerId).map(([stage]) => stage);
+      found.push({ dir, recordingServerId, stages: own });
+    }
+  }
+  return found;
 }
 
 function isMediaDirectory(dir: string): boolean {
@@ -91,21 +98,40 @@ export async function deviceNamed(directory: string, idOrName: string): Promise<
 /** Also hardware that was removed: its recordings are still there. */
 async function hardwareIn(logFile: string): Promise<Iterable<NonNullable<Hardware>>> {
   const hardware = new Map<HardwareId, NonNullable<Hardware>>();
-  if (!existsSync(logFile)) return hardware.values();
   const types = new Set<string>(hardwareEvents.map(({ type }) => type));
+  for await (const event of eventsIn(logFile, types)) {
+    const known = event as Parameters<typeof hardwareDecider.evolve>[1];
+    const { hardwareId } = known.data;
+    const evolved = hardwareDecider.evolve(hardware.get(hardwareId) ?? null, known);
+    if (evolved !== null) hardware.set(hardwareId, evolved);
+  }
+  return hardware.values();
+}
+
+/** Every folder that ever was configured for a live database or archive, with the recording server it is of. */
+async function stagesIn(logFile: string): Promise<ReadonlyMap<string, RecordingServerId>> {
+  const stages = new Map<string, RecordingServerId>();
+  for await (const event of eventsIn(logFile, new Set(['StorageConfigured']))) {
+    if (event.type !== 'StorageConfigured') continue;
+    const { recordingServerId, live, archives } = event.data;
+    for (const { path: folder } of [live, ...archives]) {
+      if (folder !== null) stages.set(folder, recordingServerId);
+    }
+  }
+  return stages;
+}
+
+/** Those that this software can read. None when there is no log file: it may be on a server. */
+async function* eventsIn(logFile: string, types: ReadonlySet<string>): AsyncGenerator<HoldfastEvent> {
+  if (!existsSync(logFile)) return;
   using log = readSiteLogFile(logFile);
   for (let after = log.keptAfter(); ; ) {
     const page: readonly RecordedEvent[] = await log.read({ after, limit: pageEvents });
     for (const recorded of page) {
-      if (!types.has(recorded.type)) continue;
-      const event = readEventData(recorded);
-      if (event instanceof EventDecodeError) continue;
-      const known = event as Parameters<typeof hardwareDecider.evolve>[1];
-      const { hardwareId } = known.data;
-      const evolved = hardwareDecider.evolve(hardware.get(hardwareId) ?? null, known);
-      if (evolved !== null) hardware.set(hardwareId, evolved);
+      const event = types.has(recorded.type) ? readEventData(recorded) : null;
+      if (event !== null && !(event instanceof EventDecodeError)) yield event;
     }
-    if (page.length === 0) return hardware.values();
+    if (page.length === 0) return;
     after = placeOf(page.at(-1)!);
   }
 }
@@ -121,13 +147,14 @@ export interface RepairedMediaDirectory {
 export async function repairMediaDirectory(options: {
   readonly dir: string;
   readonly recordingServerId: RecordingServerId;
+  readonly stages: readonly string[];
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }): Promise<RepairedMediaDirectory> {
-  const { dir, recordingServerId, signal } = options;
+  const { dir, recordingServerId, stages, signal } = options;
   const ignored = () => undefined;
   await using database = await openMediaDatabase({
-    ...{ dir, recordingServerId, now: Date.now, limits: MEDIA_DATABASE_LIMITS },
+    ...{ dir, recordingServerId, stages, now: Date.now, limits: MEDIA_DATABASE_LIMITS },
     newSegmentId: () => v7() as SegmentId,
     observer: { fragmentsDropped: ignored, writeFailed: ignored, damageFound: ignored },
   });

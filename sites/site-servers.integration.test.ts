@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { LOG_START } from '@holdfast/core';
-import type { HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
+import type { HardwareId, RecordingServerId, SiteId, StorageId } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -13,7 +13,7 @@ const test = suite('site servers');
 const site = { id: v7() as SiteId, name: 'Branch' };
 const serverOf = (name: string): SiteServersConfiguration['recordingServers'][number] => ({
   ...{ id: v7() as RecordingServerId, name, retentionDays: 1, freeGigabytesLow: 0.01 },
-  ...{ segmentSecondsMax: 60, reportSeconds: 60 },
+  ...{ segmentSecondsMax: 60, reportSeconds: 60, storages: [] },
 });
 const first = serverOf('First');
 const second = serverOf('Second');
@@ -117,6 +117,51 @@ test('a site id that is not that of the data is refused by name', async () => {
   const other = { id: v7() as SiteId, name: 'Other' };
   const fault = await opened(folder.path, { site: other }).catch((error: Error) => error);
   assert.match((fault as Error).message, /WRONG_SITE/);
+});
+
+test('storages and what is assigned to them are facts once, and again when the configuration differs', async () => {
+  await using folder = await temporaryFolder();
+  const storageOf = (name: string, retentionDays: number, live?: string) => ({
+    ...{ id: v7() as StorageId, name },
+    live: { retentionDays, freeGigabytesLow: 0.01, ...(live === undefined ? {} : { path: live }) },
+    archives: [
+      {
+        ...{ path: `${name} archive`, retentionDays: retentionDays * 10, freeGigabytesLow: 0.01 },
+        schedule: { dailyAt: '02:30' },
+      },
+    ],
+  });
+  const vault = storageOf('Vault', 7);
+  const park = storageOf('Park', 3, 'park live');
+  const cameras = [cameraOf('Door'), { ...cameraOf('Park'), storage: park.id }];
+  const types: string[][] = [];
+  for (const storages of [
+    [vault, park],
+    [vault, park],
+    [storageOf('Vault', 8), park],
+  ]) {
+    storages[0] = { ...storages[0]!, id: vault.id };
+    await using servers = await opened(folder.path, {
+      ...{ recordingServers: [{ ...first, storages }], cameras },
+    });
+    const events = await servers.log.read({ after: LOG_START, limit: 100 });
+    types.push(
+      events
+        .map(({ type }) => type)
+        .filter(type => type.includes('Storage') || type.endsWith('RetentionSet')),
+    );
+    const { retention, storages: known } = servers.management.state.recordingServers.get(first.id)!;
+    assert.equal(retention, { retentionDays: 30, byteLengthMax: null });
+    assert.is(known.get(park.id)!.live.path, path.join(folder.path, 'site', 'park live'));
+    assert.equal(known.get(vault.id)!.archives[0]!.schedule, { kind: 'DAILY', minuteOfDay: 150 });
+  }
+  const once = [
+    'RecordingServerRetentionSet',
+    'StorageConfigured',
+    'StorageConfigured',
+    'DeviceStorageAssigned',
+  ];
+  assert.equal(types, [once, once, [...once, 'StorageConfigured']]);
 });
 
 test.run();

@@ -15,6 +15,13 @@ import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
 import { foldDirectoryOf, mediaDirectoryOf, subjectKeyFileOf } from './site-directory.js';
 import { loadSiteKeys, type SiteKeys } from './site-keys.js';
+import {
+  assignStorages,
+  establishStorages,
+  shortestRetentionOf,
+  storageConfigurationsOf,
+  storageOf,
+} from './site-storages.js';
 import { SOFTWARE } from './software.js';
 import { SubjectKeys } from './subject-keys/subject-keys.js';
 
@@ -77,7 +84,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     folds,
     subjectKeys,
   });
-  await establish(management, configuration, keys);
+  await establish(management, configuration, { keys, baseDirectory: options.baseDirectory });
   await reportDifferences(management, configuration, logger);
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
   for (const server of configuration.recordingServers) {
@@ -86,6 +93,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
       stack.use(
         await openServer(server, {
           dataDirectory,
+          baseDirectory: options.baseDirectory,
           siteId,
           log,
           management,
@@ -119,6 +127,7 @@ function openServer(
   server: SiteServersConfiguration['recordingServers'][number],
   site: {
     readonly dataDirectory: string;
+    readonly baseDirectory: string;
     readonly siteId: SiteId;
     readonly log: SiteLog;
     readonly management: ManagementServer;
@@ -143,6 +152,7 @@ function openServer(
       retentionMs: server.retentionDays * DAY_MS,
       usageBytesMax: usageBytesMaxOf(server),
     },
+    storages: storageConfigurationsOf(server, site.baseDirectory).map(storageOf),
     mediaLimits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: server.segmentSecondsMax * 1000 },
     sealReportIntervalMs: server.reportSeconds * 1000,
   });
@@ -159,7 +169,7 @@ function usageBytesMaxOf({
 async function establish(
   management: ManagementServer,
   configuration: SiteServersConfiguration,
-  keys: SiteKeys,
+  { keys, baseDirectory }: { readonly keys: SiteKeys; readonly baseDirectory: string },
 ): Promise<void> {
   const { site } = configuration;
   const context = { actor: `site:${site.id}` };
@@ -181,17 +191,20 @@ async function establish(
     await management.administer(
       {
         kind: 'SetRecordingServerRetention',
-        ...{ recordingServerId, retentionDays, byteLengthMax: usageBytesMaxOf(server) },
+        ...(shortestRetentionOf(server) ?? { retentionDays, byteLengthMax: usageBytesMaxOf(server) }),
+        recordingServerId,
       },
       context,
     );
   }
+  await establishStorages(management, configuration, { context, baseDirectory });
   for (const camera of configuration.cameras) {
     const { hardware, removedHardware } = management.state;
     if (hardware.has(camera.hardwareId) || removedHardware.has(camera.hardwareId)) continue;
     const outcome = await management.execute(addHardwareOf(camera, sealingPublicKey), context);
     if (!outcome.accepted) throw new CameraConfigurationError(camera.name, outcome.message);
   }
+  await assignStorages(management, configuration, context);
 }
 
 /** The log counts, not the file: where they differ somebody may believe what is not so. Cameras without a server are an alarm. */

@@ -93,7 +93,7 @@ export async function verifySiteDirectory(
     onServer === undefined ? logInFile(directory, key, options) : logOnServer(onServer, key, signal);
   const log = await source.verify();
   const damages: SiteDirectoryDamage[] = [...log.damages];
-  const facts: MediaFacts = { byServer: new Map(), read: LOG_START };
+  const facts: MediaFacts = { byServer: new Map(), stages: new Map(), read: LOG_START };
   await readMediaFacts(source, facts, damages);
   const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
   let segmentCount = 0;
@@ -104,7 +104,8 @@ export async function verifySiteDirectory(
       options.onProgress?.('segments', done, segmentTotal),
     );
     const dir = mediaDirectoryOf(directory, recordingServerId);
-    const media = await verifyMedia({ dir, sealedFacts: counted, deleted: new Set(), signal });
+    const stages = [...(facts.stages.get(recordingServerId) ?? [])];
+    const media = await verifyMedia({ dir, stages, sealedFacts: counted, deleted: new Set(), signal });
     segmentCount += media.checkedSegmentCount;
     mediaBytes += media.checkedBytes;
     for (const damage of media.damages) found.push({ ...damage, recordingServerId });
@@ -144,6 +145,8 @@ function* counting<Item>(
 /** What must be there. Memory is that of what is held now, not of all that ever was. */
 interface MediaFacts {
   readonly byServer: Map<RecordingServerId, Map<SegmentId, SealedFact>>;
+  /** Folders of live databases and archives that ever were configured, beside the media directories. */
+  readonly stages: Map<RecordingServerId, Set<string>>;
   /** Read up to here. */
   read: LogPlace;
 }
@@ -223,16 +226,24 @@ function logOnServer(server: LogOnServer, key: KeyObject | null, signal: AbortSi
 
 const typesRead: ReadonlySet<string> = new Set([
   'RecordingServerRegistered',
+  'StorageConfigured',
   'RecordingSealed',
   'RetrievalProgressed',
   'RecordingDeleted',
 ] satisfies HoldfastEvent['type'][]);
 
-function collect(event: HoldfastEvent, { byServer }: MediaFacts): void {
+function collect(event: HoldfastEvent, { byServer, stages }: MediaFacts): void {
   switch (event.type) {
     case 'RecordingServerRegistered':
       byServer.set(event.data.recordingServerId, new Map());
       break;
+    case 'StorageConfigured': {
+      const { recordingServerId, live, archives } = event.data;
+      const known = stages.get(recordingServerId) ?? new Set<string>();
+      stages.set(recordingServerId, known);
+      for (const { path: folder } of [live, ...archives]) if (folder !== null) known.add(folder);
+      break;
+    }
     case 'RecordingSealed': {
       const { deviceId, recordingServerId, segments } = event.data;
       const known = byServer.get(recordingServerId) ?? new Map<SegmentId, SealedFact>();

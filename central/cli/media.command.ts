@@ -19,14 +19,14 @@ interface JsonOption {
 
 /** `holdfast media check DIR`: reads all recordings and changes nothing. Returns the exit code. */
 export async function mediaCheckCommand(directory: string, { json }: JsonOption): Promise<number> {
-  const found = mediaDirectoriesOrReport(directory);
+  const found = await mediaDirectoriesOrReport(directory);
   if (found === null) return EXIT_WRONG_USE;
   const signal = processLifetime();
   const checks = [];
-  for (const { dir } of found) {
+  for (const { dir, stages } of found) {
     using progress = new ProgressLine();
     const onProgress = (done: number, total: number) => progress.show(dir, done, total);
-    checks.push({ dir, ...(await checkMedia({ dir, signal, onProgress })) });
+    checks.push({ dir, ...(await checkMedia({ dir, stages, signal, onProgress })) });
   }
   if (json) process.stdout.write(`${JSON.stringify(checks)}\n`);
   else
@@ -40,7 +40,7 @@ export async function mediaCheckCommand(directory: string, { json }: JsonOption)
 
 /** `holdfast media repair DIR`: for recording servers that do not run. Exit 1 when something could not be saved. */
 export async function mediaRepairCommand(directory: string, { json }: JsonOption): Promise<number> {
-  const found = mediaDirectoriesOrReport(directory);
+  const found = await mediaDirectoriesOrReport(directory);
   if (found === null) return EXIT_WRONG_USE;
   const signal = processLifetime();
   const repaired = [];
@@ -53,8 +53,9 @@ export async function mediaRepairCommand(directory: string, { json }: JsonOption
     using progress = new ProgressLine();
     const onProgress = (done: number, total: number) => progress.show(server.dir, done, total);
     try {
-      const { dir, recordingServerId } = server;
-      repaired.push({ dir, ...(await repairMediaDirectory({ dir, recordingServerId, signal, onProgress })) });
+      const { dir, recordingServerId, stages } = server;
+      const options = { dir, recordingServerId, stages, signal, onProgress };
+      repaired.push({ dir, ...(await repairMediaDirectory(options)) });
     } catch (error) {
       if (!(error instanceof MediaDatabaseInUseError)) throw error;
       return refuse(`${error.message}; end it first`);
@@ -87,13 +88,13 @@ export async function mediaExportCommand(directory: string, options: MediaExport
   if (!(fromMs < toMs)) {
     return refuse('--from and --to: expected two times in order, e.g. 2026-11-20T12:00:00Z');
   }
-  const found = mediaDirectoriesOrReport(directory);
+  const found = await mediaDirectoriesOrReport(directory);
   if (found === null) return EXIT_WRONG_USE;
   const device = await deviceNamed(directory, options.device);
   if (device === null) {
     return refuse(`--device ${options.device}: no such device, or several of this name: give its id`);
   }
-  const dirs = found.map(({ dir }) => dir);
+  const dirs = found.flatMap(({ dir, stages }) => [dir, ...stages]);
   const { out } = options;
   using progress = new ProgressLine();
   const onProgress = (done: number, total: number) => progress.show(out, done, total);
@@ -122,8 +123,10 @@ function linesOf(list: Awaited<ReturnType<typeof exportMedia>>, folder: string):
   return [...files, ...list.damages.map(({ file, detail }) => `  DAMAGED ${file}: ${detail}`)];
 }
 
-function mediaDirectoriesOrReport(directory: string): readonly MediaDirectoryOfServer[] | null {
-  const found = existsSync(directory) ? findMediaDirectories(directory) : [];
+async function mediaDirectoriesOrReport(
+  directory: string,
+): Promise<readonly MediaDirectoryOfServer[] | null> {
+  const found = existsSync(directory) ? await findMediaDirectories(directory) : [];
   if (found.length > 0) return found;
   refuse(`${directory}: no media directory, and no data directory with recordings at or below it`);
   return null;

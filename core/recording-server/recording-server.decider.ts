@@ -1,4 +1,10 @@
-import type { RecordingServerEvent, RecordingServerId } from '@holdfast/schema';
+import type {
+  DeviceId,
+  HoldfastEvent,
+  RecordingServerEvent,
+  RecordingServerId,
+  StorageId,
+} from '@holdfast/schema';
 import { accept, type Decider, type Decision, refuse } from '../decider/decider.js';
 
 /** Null before the server was registered. */
@@ -8,7 +14,12 @@ export type RecordingServerState = {
   readonly haltedBecause: string | null;
   /** Null in logs of before retention was written into them. */
   readonly retention: Retention | null;
+  readonly storages: ReadonlyMap<StorageId, ConfiguredStorage>;
+  /** Devices that are not in the default storage. */
+  readonly storageOfDevice: ReadonlyMap<DeviceId, StorageId>;
 } | null;
+
+export type ConfiguredStorage = Extract<HoldfastEvent, { type: 'StorageConfigured' }>['data'];
 
 export interface Retention {
   readonly retentionDays: number;
@@ -26,35 +37,74 @@ export interface SetRecordingServerRetention extends Retention {
   readonly recordingServerId: RecordingServerId;
 }
 
+export type ConfigureStorage = ConfiguredStorage & { readonly kind: 'ConfigureStorage' };
+
+export interface AssignDeviceStorage {
+  readonly kind: 'AssignDeviceStorage';
+  readonly recordingServerId: RecordingServerId;
+  readonly deviceId: DeviceId;
+  readonly storageId: StorageId;
+}
+
+export type RecordingServerCommand =
+  | RegisterRecordingServer
+  | SetRecordingServerRetention
+  | ConfigureStorage
+  | AssignDeviceStorage;
+
 export interface RecordingServerRefusal {
-  readonly code: 'RECORDING_SERVER_EXISTS' | 'RECORDING_SERVER_NOT_FOUND' | 'NOTHING_ASKED';
+  readonly code:
+    | 'RECORDING_SERVER_EXISTS'
+    | 'RECORDING_SERVER_NOT_FOUND'
+    | 'NOTHING_ASKED'
+    | 'STORAGE_NOT_FOUND'
+    | 'STORAGE_PATH_TAKEN'
+    | 'ARCHIVE_RETENTION_TOO_SHORT';
   readonly message: string;
 }
 
 export const recordingServerDecider: Decider<
   RecordingServerState,
-  RegisterRecordingServer | SetRecordingServerRetention,
+  RecordingServerCommand,
   RecordingServerEvent,
   RecordingServerRefusal
 > = {
   initialState: null,
   decide(command, server) {
-    if (command.kind === 'SetRecordingServerRetention') return decideRetention(command, server);
-    const { recordingServerId, name } = command;
-    return server === null
-      ? accept({ type: 'RecordingServerRegistered', data: { recordingServerId, name } })
-      : refuse({
-          code: 'RECORDING_SERVER_EXISTS',
-          message: `recording server ${recordingServerId} is registered`,
-        });
+    switch (command.kind) {
+      case 'RegisterRecordingServer':
+        return decideRegistration(command, server);
+      case 'SetRecordingServerRetention':
+        return server === null ? notFound(command) : decideRetention(command, server);
+      case 'ConfigureStorage':
+        return server === null ? notFound(command) : decideStorage(command, server);
+      case 'AssignDeviceStorage':
+        return server === null ? notFound(command) : decideAssignment(command, server);
+    }
   },
   evolve(server, event) {
     switch (event.type) {
       case 'RecordingServerRegistered':
-        return { ...event.data, haltedBecause: null, retention: null };
+        return {
+          ...{ ...event.data, haltedBecause: null, retention: null },
+          ...{ storages: new Map(), storageOfDevice: new Map() },
+        };
       case 'RecordingServerRetentionSet': {
         const { retentionDays, byteLengthMax } = event.data;
         return server && { ...server, retention: { retentionDays, byteLengthMax } };
+      }
+      case 'StorageConfigured': {
+        const { storageId } = event.data;
+        return server && { ...server, storages: new Map([...server.storages, [storageId, event.data]]) };
+      }
+      case 'DeviceStorageAssigned': {
+        const { deviceId, storageId } = event.data;
+        return (
+          server && {
+            ...server,
+            storageOfDevice: new Map([...server.storageOfDevice, [deviceId, storageId]]),
+          }
+        );
       }
       case 'RecordingServerStarted':
         // A server that was halted stays so over a restart, until it says otherwise.
@@ -67,17 +117,32 @@ export const recordingServerDecider: Decider<
   },
 };
 
+type Registered = NonNullable<RecordingServerState>;
+type ServerDecision = Decision<RecordingServerEvent, RecordingServerRefusal>;
+
+function notFound({ recordingServerId }: { readonly recordingServerId: RecordingServerId }): ServerDecision {
+  return refuse({
+    code: 'RECORDING_SERVER_NOT_FOUND',
+    message: `no recording server ${recordingServerId} is registered`,
+  });
+}
+
+function decideRegistration(
+  { recordingServerId, name }: RegisterRecordingServer,
+  server: RecordingServerState,
+): ServerDecision {
+  return server === null
+    ? accept({ type: 'RecordingServerRegistered', data: { recordingServerId, name } })
+    : refuse({
+        code: 'RECORDING_SERVER_EXISTS',
+        message: `recording server ${recordingServerId} is registered`,
+      });
+}
+
 function decideRetention(
   { recordingServerId, retentionDays, byteLengthMax }: SetRecordingServerRetention,
-  server: RecordingServerState,
-): Decision<RecordingServerEvent, RecordingServerRefusal> {
-  if (server === null) {
-    return refuse({
-      code: 'RECORDING_SERVER_NOT_FOUND',
-      message: `no recording server ${recordingServerId} is registered`,
-    });
-  }
-  const { retention } = server;
+  { retention }: Registered,
+): ServerDecision {
   if (retention?.retentionDays === retentionDays && retention.byteLengthMax === byteLengthMax) {
     return refuse({ code: 'NOTHING_ASKED', message: 'the retention is so already' });
   }
@@ -85,4 +150,56 @@ function decideRetention(
     type: 'RecordingServerRetentionSet',
     data: { recordingServerId, retentionDays, byteLengthMax },
   });
+}
+
+/** Stages of a chain grow older, and no folder belongs to two of them. */
+function decideStorage({ kind: _, ...storage }: ConfigureStorage, server: Registered): ServerDecision {
+  const stages = [storage.live, ...storage.archives];
+  for (const [index, { retentionDays, path }] of stages.entries()) {
+    const before = stages[index - 1];
+    if (before && retentionDays <= before.retentionDays) {
+      const message = `storage ${storage.name}: ${path} keeps ${retentionDays} days, which must be more than the ${before.retentionDays} of the stage before it, for age counts from the recording`;
+      return refuse({ code: 'ARCHIVE_RETENTION_TOO_SHORT', message });
+    }
+  }
+  const others = [...server.storages.values()].filter(({ storageId }) => storageId !== storage.storageId);
+  const taken = others.flatMap(other => [other.live, ...other.archives].map(({ path }) => path));
+  for (const [index, { path }] of stages.entries()) {
+    if (!taken.includes(path) && stages.findIndex(stage => stage.path === path) === index) continue;
+    const message = `storage ${storage.name}: ${path ?? 'the media directory'} belongs to another live database or archive: name another folder`;
+    return refuse({ code: 'STORAGE_PATH_TAKEN', message });
+  }
+  const known = server.storages.get(storage.storageId);
+  if (known !== undefined && isSame(known, storage)) {
+    return refuse({ code: 'NOTHING_ASKED', message: 'the storage is so already' });
+  }
+  return accept({ type: 'StorageConfigured', data: storage });
+}
+
+/** Both are data of the same event, whose schema fixes the order of the keys. */
+function isSame(one: ConfiguredStorage, other: ConfiguredStorage): boolean {
+  const text = ({ recordingServerId, storageId, name, isDefault, live, archives }: ConfiguredStorage) =>
+    JSON.stringify([recordingServerId, storageId, name, isDefault, stageKey(live), archives.map(stageKey)]);
+  return text(one) === text(other);
+}
+
+function stageKey(stage: ConfiguredStorage['live'] | ConfiguredStorage['archives'][number]): unknown {
+  const { path, retentionDays, byteLengthMax, freeBytesLow } = stage;
+  const schedule = 'schedule' in stage ? Object.entries(stage.schedule).toSorted() : null;
+  return [path, retentionDays, byteLengthMax, freeBytesLow, schedule];
+}
+
+function decideAssignment(
+  { recordingServerId, deviceId, storageId }: AssignDeviceStorage,
+  { storages, storageOfDevice }: Registered,
+): ServerDecision {
+  const storage = storages.get(storageId);
+  if (storage === undefined) {
+    return refuse({ code: 'STORAGE_NOT_FOUND', message: `the recording server has no storage ${storageId}` });
+  }
+  const current = storageOfDevice.get(deviceId);
+  if (current === storageId || (current === undefined && storage.isDefault)) {
+    return refuse({ code: 'NOTHING_ASKED', message: `the device is in storage ${storage.name} already` });
+  }
+  return accept({ type: 'DeviceStorageAssigned', data: { recordingServerId, deviceId, storageId } });
 }

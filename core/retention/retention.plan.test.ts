@@ -18,6 +18,7 @@ const limits: RetentionLimits = {
   retentionMs: 1000,
   usageBytesMax: null,
   freeBytesLow: 500,
+  freeBytesCritical: 0,
   freeBytesStop: 100,
   freeBytesResume: 200,
 };
@@ -42,7 +43,11 @@ const brief = (plan: ReturnType<typeof planRetention>) =>
   plan.deletions.map(({ segment: { fromMs }, policy }) => [fromMs / 100, policy]);
 
 test('keeps everything while it is young and there is room', () => {
-  assert.equal(planRetention(facts({}), limits), { deletions: [], recording: { action: 'RECORD' } });
+  assert.equal(planRetention(facts({}), limits), {
+    deletions: [],
+    moves: [],
+    recording: { action: 'RECORD' },
+  });
 });
 
 test('deletes what is older than the retention, and only that', () => {
@@ -123,6 +128,7 @@ test('while locks cannot be read nothing is deleted, and a full disk stops recor
   const protection = { readable: false, reason: 'version 9' } as const;
   assert.equal(planRetention(facts({ nowMs: 9999, protection }), limits), {
     deletions: [],
+    moves: [],
     recording: { action: 'RECORD' },
   });
   const full = planRetention(facts({ nowMs: 9999, freeBytes: 50, protection }), limits);

@@ -9,13 +9,15 @@ export interface RetentionLimits {
   readonly usageBytesMax: number | null;
   /** Below this much free space the oldest unlocked recordings go. */
   readonly freeBytesLow: number;
+  /** Below this much free space they are deleted even where an archive would take them. */
+  readonly freeBytesCritical: number;
   /** Below this much free space writing stops: the rest belongs to the log and the system. */
   readonly freeBytesStop: number;
   /** Writing goes on again above this: more than `freeBytesStop`, or it would stop and go every minute. */
   readonly freeBytesResume: number;
 }
 
-/** What administrators of such systems know: 5 GB, and never less than 250 MB. */
+/** What administrators of such systems know: 5 GB, 1 GB, and never less than 250 MB. */
 export const RETENTION_LIMITS: RetentionLimits = {
   retentionMs: 30 * 24 * 3600_000,
   usageBytesMax: null,
@@ -25,9 +27,10 @@ export const RETENTION_LIMITS: RetentionLimits = {
 /** The limits of free space that belong together: room is made before writing stops, also on a small disk. */
 export function freeSpaceLimits(
   freeBytesLow: number,
-): Pick<RetentionLimits, 'freeBytesLow' | 'freeBytesStop' | 'freeBytesResume'> {
+): Pick<RetentionLimits, 'freeBytesLow' | 'freeBytesCritical' | 'freeBytesStop' | 'freeBytesResume'> {
   return {
     freeBytesLow,
+    freeBytesCritical: Math.min(gigabyte, freeBytesLow / 2),
     freeBytesStop: Math.min(gigabyte / 4, freeBytesLow / 4),
     freeBytesResume: Math.min(gigabyte / 2, freeBytesLow / 2),
   };
@@ -62,6 +65,20 @@ export interface RetentionFacts {
   readonly candidatesComplete: boolean;
   readonly protection: Protection;
   readonly halted: boolean;
+  /** Where recordings go from here; null: they are deleted. Left out: null. */
+  readonly next?: NextStage | null;
+}
+
+/** The archive behind the stage that is planned for. */
+export interface NextStage {
+  /** It can take recordings now. */
+  readonly isAvailable: boolean;
+  /** Its schedule lets what is old enough move now; what must make room moves at any time. */
+  readonly isDue: boolean;
+  /** What is older than this in all is deleted instead of moved. */
+  readonly totalRetentionMs: number;
+  /** The oldest locked segments of every device: they move like others, and are never deleted. */
+  readonly locked: readonly RetentionSegment[];
 }
 
 export interface Deletion {
@@ -76,6 +93,8 @@ export type RecordingVerdict =
 export interface RetentionPlan {
   /** In the order in which they are to be deleted. Never holds anything protected. */
   readonly deletions: readonly Deletion[];
+  /** To be moved to the next stage, in this order. */
+  readonly moves: readonly RetentionSegment[];
   readonly recording: RecordingVerdict;
 }
 
@@ -89,49 +108,75 @@ export function isProtected(
 }
 
 /**
- * What is to be deleted, and whether there is room to record. Too old goes first, then the oldest until size and free
- * space are met. While locks cannot be read nothing is deleted, and recording goes on as long as there is room.
+ * What is to be deleted or moved on, and whether there is room to record. Too old goes first, then the oldest until size and
+ * free space are met. With an archive behind it a stage is left by moving; only when the disk runs full, and the archive takes
+ * nothing or not fast enough, is anything deleted before its time. While locks cannot be read nothing is.
  */
 export function planRetention(facts: RetentionFacts, limits: RetentionLimits): RetentionPlan {
   const { protection } = facts;
+  const next = facts.next ?? null;
+  const unlocked = protection.readable
+    ? facts.candidates.filter(segment => !isProtected(segment, protection.spans))
+    : [];
+  const locked = protection.readable ? (next?.locked ?? []) : facts.candidates;
+  const movable = next?.isAvailable ? new Set(locked) : new Set<RetentionSegment>();
+  const deletions: Deletion[] = [];
+  const moves: RetentionSegment[] = [];
+  let freedBytes = 0;
+  for (const segment of [...unlocked, ...movable].toSorted(byAge)) {
+    const action = actionFor(segment, movable.has(segment), freedBytes, facts, limits);
+    if (action === null) continue;
+    if (action === 'MOVE') moves.push(segment);
+    else deletions.push({ segment, policy: action });
+    freedBytes += segment.fileByteLength;
+  }
   if (!protection.readable) {
     const recording = verdict(facts.freeBytes, facts, limits, {
       cause: 'LOCKS_UNREADABLE',
       detail: `evidence locks cannot be read (${protection.reason}), so nothing may be deleted`,
     });
-    return { deletions: [], recording };
-  }
-  const unlocked = facts.candidates
-    .filter(segment => !isProtected(segment, protection.spans))
-    .toSorted((one, other) => one.fromMs - other.fromMs || (one.segmentId < other.segmentId ? -1 : 1));
-  const deletions: Deletion[] = [];
-  let freedBytes = 0;
-  for (const segment of unlocked) {
-    const policy = policyFor(segment, freedBytes, facts, limits);
-    if (policy === null) continue;
-    deletions.push({ segment, policy });
-    freedBytes += segment.fileByteLength;
+    return { deletions, moves, recording };
   }
   const exhausted = facts.candidatesComplete && deletions.length === unlocked.length;
-  if (!exhausted && deletions.length > 0) return { deletions, recording: stay(facts) };
-  const recording = verdict(facts.freeBytes + freedBytes, facts, limits, {
+  if (!exhausted && deletions.length > 0) return { deletions, moves, recording: stay(facts) };
+  const deletedBytes = deletions.reduce((sum, { segment }) => sum + segment.fileByteLength, 0);
+  const recording = verdict(facts.freeBytes + deletedBytes, facts, limits, {
     cause: 'DISK_FULL',
     detail: 'nothing that is not locked is left to delete',
   });
-  return { deletions, recording };
+  return { deletions, moves, recording };
 }
 
-function policyFor(
+function byAge(one: RetentionSegment, other: RetentionSegment): number {
+  return one.fromMs - other.fromMs || (one.segmentId < other.segmentId ? -1 : 1);
+}
+
+/** What is locked is never answered a policy of deletion. */
+function actionFor(
   segment: RetentionSegment,
+  isLocked: boolean,
   freedBytes: number,
   facts: RetentionFacts,
   limits: RetentionLimits,
-): DeletionPolicy | null {
-  if (segment.toMs <= facts.nowMs - limits.retentionMs) return 'RETENTION_AGE';
-  if (limits.usageBytesMax !== null && facts.usageBytes - freedBytes > limits.usageBytesMax) {
-    return 'RETENTION_SIZE';
+): DeletionPolicy | 'MOVE' | null {
+  const next = facts.next ?? null;
+  const isOlderThan = (ageMs: number) => segment.toMs <= facts.nowMs - ageMs;
+  const isTooLarge = limits.usageBytesMax !== null && facts.usageBytes - freedBytes > limits.usageBytesMax;
+  const freeBytes = facts.freeBytes + freedBytes;
+  if (next === null) {
+    if (isOlderThan(limits.retentionMs)) return 'RETENTION_AGE';
+    if (isTooLarge) return 'RETENTION_SIZE';
+    return freeBytes < limits.freeBytesLow ? 'DISK_FULL' : null;
   }
-  return facts.freeBytes + freedBytes < limits.freeBytesLow ? 'DISK_FULL' : null;
+  if (!isLocked && isOlderThan(next.totalRetentionMs)) return 'RETENTION_AGE';
+  // Moving is slower than recording may be: what is left of the disk is made free at once.
+  if (!isLocked && freeBytes < (next.isAvailable ? limits.freeBytesCritical : limits.freeBytesLow)) {
+    return 'DISK_FULL';
+  }
+  if (!next.isAvailable) return null;
+  const leaves =
+    (next.isDue && isOlderThan(limits.retentionMs)) || isTooLarge || freeBytes < limits.freeBytesLow;
+  return leaves ? 'MOVE' : null;
 }
 
 /** More can be deleted: what was decided last holds until it is. */

@@ -72,6 +72,8 @@ export class SiteState {
         break;
       case 'RecordingServerRegistered':
       case 'RecordingServerRetentionSet':
+      case 'StorageConfigured':
+      case 'DeviceStorageAssigned':
       case 'RecordingServerStarted':
       case 'RecordingHalted':
       case 'RecordingUnhalted':

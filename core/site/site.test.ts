@@ -1,7 +1,10 @@
-import type { RecordingServerId, SiteEvent, SiteId } from '@holdfast/schema';
+import type { DeviceId, RecordingServerId, SiteEvent, SiteId, StorageId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import { given } from '../decider/decider-specification.js';
-import { recordingServerDecider } from '../recording-server/recording-server.decider.js';
+import {
+  type ConfiguredStorage,
+  recordingServerDecider,
+} from '../recording-server/recording-server.decider.js';
 import { siteDecider } from './site.decider.js';
 
 const test = suite('site and recording server');
@@ -82,6 +85,65 @@ test('the retention of a recording server is a fact when it differs from the las
   given(recordingServerDecider, registered, fact)
     .when({ ...set, retentionDays: 7 })
     .then({ type: 'RecordingServerRetentionSet', data: { ...retention, retentionDays: 7 } });
+});
+
+const configuredStorage: ConfiguredStorage = {
+  recordingServerId: '018f0000-0000-7000-8000-000000000003' as RecordingServerId,
+  ...{ storageId: '018f0000-0000-7000-8000-0000000000d1' as StorageId, name: 'Vault', isDefault: true },
+  live: { path: null, retentionDays: 7, byteLengthMax: null, freeBytesLow: 5e9 },
+  archives: [
+    {
+      ...{ path: '/mnt/archive', retentionDays: 90, byteLengthMax: null, freeBytesLow: 5e9 },
+      schedule: { kind: 'DAILY', minuteOfDay: 120 },
+    },
+  ],
+};
+const { recordingServerId: ofServer } = configuredStorage;
+const serverRegistered = {
+  type: 'RecordingServerRegistered',
+  data: { recordingServerId: ofServer, name: 'RS 1' },
+} as const;
+const storageFact = { type: 'StorageConfigured', data: configuredStorage } as const;
+
+test('a storage is a fact when it differs from the last one, and its stages grow older', () => {
+  const configure = { kind: 'ConfigureStorage', ...configuredStorage } as const;
+  given(recordingServerDecider).when(configure).thenRefused('RECORDING_SERVER_NOT_FOUND');
+  given(recordingServerDecider, serverRegistered).when(configure).then(storageFact);
+  given(recordingServerDecider, serverRegistered, storageFact).when(configure).thenRefused('NOTHING_ASKED');
+  const [archive] = configuredStorage.archives;
+  given(recordingServerDecider, serverRegistered)
+    .when({ ...configure, archives: [{ ...archive!, retentionDays: 7 }] })
+    .thenRefused('ARCHIVE_RETENTION_TOO_SHORT');
+  given(recordingServerDecider, serverRegistered)
+    .when({ ...configure, archives: [archive!, { ...archive!, retentionDays: 365 }] })
+    .thenRefused('STORAGE_PATH_TAKEN');
+  given(recordingServerDecider, serverRegistered, storageFact)
+    .when({ ...configure, storageId: '018f0000-0000-7000-8000-0000000000d2' as StorageId })
+    .thenRefused('STORAGE_PATH_TAKEN');
+});
+
+test('a device is assigned to a storage that there is, once', () => {
+  const deviceId = '018f0000-0000-7000-8000-0000000000c1' as DeviceId;
+  const secondId = '018f0000-0000-7000-8000-0000000000d2' as StorageId;
+  const second = {
+    type: 'StorageConfigured',
+    data: {
+      ...{ ...configuredStorage, storageId: secondId, isDefault: false, archives: [] },
+      live: { ...configuredStorage.live, path: '/mnt/second' },
+    },
+  } as const;
+  const data = { recordingServerId: ofServer, deviceId, storageId: secondId };
+  const assign = { kind: 'AssignDeviceStorage', ...data } as const;
+  const assigned = { type: 'DeviceStorageAssigned', data } as const;
+  given(recordingServerDecider, serverRegistered, storageFact).when(assign).thenRefused('STORAGE_NOT_FOUND');
+  given(recordingServerDecider, serverRegistered, storageFact, second).when(assign).then(assigned);
+  given(recordingServerDecider, serverRegistered, storageFact, second, assigned)
+    .when(assign)
+    .thenRefused('NOTHING_ASKED');
+  // Everything is in the default storage that is in no other.
+  given(recordingServerDecider, serverRegistered, storageFact)
+    .when({ ...assign, storageId: configuredStorage.storageId })
+    .thenRefused('NOTHING_ASKED');
 });
 
 test.run();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RecordingServerId } from '../ids.js';
+import { DeviceId, RecordingServerId, StorageId } from '../ids.js';
 import { defineEvent, type EventOf, Name, UnixMs } from './event-definition.js';
 
 /** Stream of this file: `recording-server-<id>`. */
@@ -27,7 +27,53 @@ export const RecordingServerRetentionSet = defineEvent(
   }),
 );
 
-/** No recording can be written any more, for every device of the server: the disk is full of locked media, or gone. */
+const stage = {
+  /** Absolute. Null: the media directory of the recording server itself. */
+  path: z.string().min(1).max(1000).nullable(),
+  /** The age since recording at which recordings leave: for the next archive, or for good. */
+  retentionDays: z.number().positive().max(365_000),
+  /** Beyond it the oldest leave before their days are over. Null: no limit but the disk. */
+  byteLengthMax: z.number().positive().nullable(),
+  /** The same for the free space of the volume. */
+  freeBytesLow: z.number().nonnegative(),
+};
+
+/** When recordings may be moved into an archive: every so many minutes, or once a day at a minute of the day in UTC. */
+export const ArchiveSchedule = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('EVERY'), minutes: z.int().min(1).max(525_600) }),
+  z.object({ kind: z.literal('DAILY'), minuteOfDay: z.int().min(0).max(1439) }),
+]);
+export type ArchiveSchedule = z.infer<typeof ArchiveSchedule>;
+
+/** Where a recording server keeps recordings, as its configuration says since this event: one live database, then archives. */
+export const StorageConfigured = defineEvent(
+  'StorageConfigured',
+  1,
+  z.object({
+    recordingServerId: RecordingServerId,
+    storageId: StorageId,
+    name: Name,
+    /** Holds the devices that are assigned to no storage. */
+    isDefault: z.boolean(),
+    live: z.object(stage),
+    /** From near to far, each with a longer age than the one before. */
+    archives: z
+      .array(z.object({ ...stage, path: z.string().min(1).max(1000), schedule: ArchiveSchedule }))
+      .max(8),
+  }),
+);
+
+/** What is recorded of the device from now on is kept in this storage; what was, stays where it is. */
+export const DeviceStorageAssigned = defineEvent(
+  'DeviceStorageAssigned',
+  1,
+  z.object({ recordingServerId: RecordingServerId, deviceId: DeviceId, storageId: StorageId }),
+);
+
+/**
+ * Nothing can be recorded any more: the disk of a live database is full of locked media, or gone. With several storages the
+ * devices of the others are recorded still; `detail` says which disk it is.
+ */
 export const RecordingHalted = defineEvent(
   'RecordingHalted',
   1,
@@ -48,6 +94,8 @@ export const RecordingUnhalted = defineEvent(
 export const recordingServerEvents = [
   RecordingServerRegistered,
   RecordingServerRetentionSet,
+  StorageConfigured,
+  DeviceStorageAssigned,
   RecordingServerStarted,
   RecordingHalted,
   RecordingUnhalted,

@@ -7,6 +7,7 @@ import {
   Name,
   RecordingServerId,
   SiteId,
+  StorageId,
 } from '@holdfast/schema';
 import { z } from 'zod';
 import { KurrentConnectionString, KurrentServerConfiguration } from './kurrent-configuration.js';
@@ -19,6 +20,50 @@ export const LogPublicKey = z
 const Port = z.int('expected a port number').min(0).max(65535);
 const Host = z.string().min(1).default('127.0.0.1');
 const Path = z.string().min(1, 'expected a path');
+
+const stageLimits = {
+  /** Recordings older than this leave for the next archive, or are deleted; unless locked. */
+  retentionDays: z.number().positive().max(365_000),
+  sizeGigabytesMax: z.number().positive().optional(),
+  freeGigabytesLow: z
+    .number()
+    .min(0.01)
+    .max(100_000)
+    .default(RETENTION_LIMITS.freeBytesLow / 1e9),
+};
+
+/** A live database and the archives that its recordings move on to as they grow old. */
+export const StorageConfiguration = z.strictObject({
+  id: StorageId,
+  name: Name,
+  live: z.strictObject({
+    ...stageLimits,
+    /** Relative to this file. Left out: the media directory of the recording server, for one storage at the most. */
+    path: Path.optional(),
+  }),
+  /** From near to far. `retentionDays` counts from the recording, so each archive's is more than that of the stage before it. */
+  archives: z
+    .array(
+      z.strictObject({
+        ...stageLimits,
+        /** A folder on another disk or of the network; its parent folder must be there. */
+        path: Path,
+        /** Left out: as soon as recordings are old enough. */
+        schedule: z
+          .union([
+            z.strictObject({ everyMinutes: z.int().min(1).max(525_600) }),
+            z.strictObject({
+              /** UTC. */
+              dailyAt: z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'expected HH:MM'),
+            }),
+          ])
+          .default({ everyMinutes: 1 }),
+      }),
+    )
+    .max(8)
+    .default([]),
+});
+export type StorageConfiguration = z.infer<typeof StorageConfiguration>;
 
 export const RecordingServerConfiguration = z.strictObject({
   id: RecordingServerId,
@@ -37,6 +82,11 @@ export const RecordingServerConfiguration = z.strictObject({
   segmentSecondsMax: z.number().min(1).max(3600).default(64),
   /** How often what was sealed is told to the log. */
   reportSeconds: z.number().min(1).max(3600).default(60),
+  /**
+   * Where recordings are kept. The first is that of all cameras that name no other. Left out: one live database in the media
+   * directory, with `retentionDays`, `sizeGigabytesMax` and `freeGigabytesLow` of above, which count for it alone.
+   */
+  storages: z.array(StorageConfiguration).max(64).default([]),
 });
 
 /** A camera that is added when the site never had it; later changes, also its removal, are made through the API. */
@@ -49,6 +99,8 @@ export const CameraConfiguration = z.strictObject({
   userName: z.string().optional(),
   password: z.string().optional(),
   recordingServer: RecordingServerId,
+  /** One of the `storages` of the recording server; left out: the first. */
+  storage: StorageId.optional(),
   microphone: z.boolean().default(false),
 });
 
@@ -124,12 +176,14 @@ export function checkRecording(
       );
     }
   }
-  for (const [index, { hardwareId, recordingServer }] of cameras.entries()) {
+  for (const [index, { hardwareId, recordingServer, storage }] of cameras.entries()) {
     if (cameras.findIndex(camera => camera.hardwareId === hardwareId) < index) {
       fault(['cameras', index, 'hardwareId'], 'expected an id of its own: another camera has this one');
     }
-    if (!recordingServers.some(server => server.id === recordingServer)) {
-      fault(['cameras', index, 'recordingServer'], 'expected the id of one of recordingServers');
+    const server = recordingServers.find(({ id }) => id === recordingServer);
+    if (!server) fault(['cameras', index, 'recordingServer'], 'expected the id of one of recordingServers');
+    else if (storage !== undefined && !server.storages.some(({ id }) => id === storage)) {
+      fault(['cameras', index, 'storage'], 'expected the id of one of the storages of its recording server');
     }
   }
 }

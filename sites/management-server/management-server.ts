@@ -11,10 +11,9 @@ import {
   newEvent,
   notReadable,
   type RecordedEvent,
-  type RegisterRecordingServer,
+  type RecordingServerCommand,
   readEventData,
   recordingServerDecider,
-  type SetRecordingServerRetention,
   type SiteAdministrationCommand,
   type SiteCommandDecision,
   type SiteLog,
@@ -47,8 +46,6 @@ const READ_ALONG_MS = 30_000;
 
 /** Most of a log, and no configuration. */
 const typesLeftOut = recordingEvents.map(({ type }) => type);
-
-type RecordingServerAdministration = RegisterRecordingServer | SetRecordingServerRetention;
 
 export interface ManagementServerOptions {
   readonly log: SiteLog;
@@ -116,7 +113,7 @@ export class ManagementServer {
   }
 
   administer(
-    command: SiteAdministrationCommand | RecordingServerAdministration,
+    command: SiteAdministrationCommand | RecordingServerCommand,
     context: CommandContext,
   ): Promise<CommandOutcome> {
     return this.#inTurn(() =>
@@ -174,10 +171,8 @@ export class ManagementServer {
     return { ...decided, expected: this.state.revisions.get(decided.stream) ?? 'none' };
   }
 
-  #decideAdministration(
-    command: SiteAdministrationCommand | RecordingServerAdministration,
-  ): DecisionAtRevision {
-    if (command.kind === 'RegisterRecordingServer' || command.kind === 'SetRecordingServerRetention') {
+  #decideAdministration(command: SiteAdministrationCommand | RecordingServerCommand): DecisionAtRevision {
+    if ('recordingServerId' in command) {
       const server = this.state.recordingServers.get(command.recordingServerId) ?? null;
       return this.#atRevision({
         stream: `recording-server-${command.recordingServerId}`,

@@ -13,6 +13,7 @@ import {
   type RecordedEvent,
   type RetentionLimits,
   type SiteLog,
+  type Storage,
   type TriggerChange,
 } from '@holdfast/core';
 import {
@@ -44,10 +45,13 @@ import { logRecovery } from './recorder/log-recovery.js';
 import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
 import { triggerOfEvent } from './recorder/trigger-events.js';
+import { deletionEvents } from './retention/deletion-facts.js';
 import { KeptRetentionClock } from './retention/kept-retention-clock.js';
 import { neededSince } from './retention/needed-since.js';
 import { restoreIndex } from './retention/restore-index.js';
-import { executeRetention, freeBytesOf, type RetentionVerdict } from './retention/retention-executor.js';
+import { freeBytesOf, type Halt } from './retention/retention-executor.js';
+import { liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
+import { StorageKeeper } from './retention/storage-keeper.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
@@ -56,7 +60,6 @@ const retentionIntervalMsDefault = 60_000;
 const subscribePauseMs = 1_000;
 /** At the end the facts are durable here already; the log has this long to take them before the next start. */
 const farewellMs = 5_000;
-const deletedSegmentsMax = 1000;
 /** Halts and unhalts, and alarms, that wait for room to be told: more than a few in one full disk say nothing new. */
 const untoldMax = 16;
 
@@ -81,7 +84,10 @@ export interface RecordingServerOptions {
   readonly logger: Logger;
   /** Where what was read of the log is kept, so that a restart reads only what came after. */
   readonly folds: FoldStore;
+  /** Of the one storage that there is when `storages` is left out: the media directory alone. */
   readonly limits: RetentionLimits;
+  /** The first holds what is assigned to no other. */
+  readonly storages?: readonly Storage[];
   readonly mediaLimits: MediaDatabaseLimits;
   /** How often what was sealed is told to the log. */
   readonly sealReportIntervalMs: number;
@@ -115,15 +121,20 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #untold: HoldfastEvent[] = [];
   readonly #alarmsNotRaised: { readonly name: string; readonly message: string }[] = [];
   readonly #retentionClock: KeptRetentionClock;
+  readonly #storages: StorageKeeper;
+  readonly #ending = new AbortController();
   #clockIsDoubted = false;
 
-  private constructor(options: RecordingServerOptions, database: MediaDatabase, loud: LoudReports) {
+  private constructor(
+    options: RecordingServerOptions,
+    { database, loud, view }: { database: MediaDatabase; loud: LoudReports; view: SiteView },
+  ) {
     const { recordingServerId } = options;
     this.recordingServerId = recordingServerId;
     this.#options = options;
     this.database = database;
     this.#loud = loud;
-    this.#view = new SiteView(recordingServerId);
+    this.#view = view;
     this.#keeper = new FoldKeeper({
       ...{ log: options.log, store: options.folds },
       name: `recording-server-${recordingServerId}`,
@@ -149,6 +160,16 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       reading,
       newestRecordingMs: () => newestRecordingMs(database),
     });
+    this.#storages = new StorageKeeper({
+      ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
+      protection: nowMs => view.protection(nowMs, options.pins()),
+      composeDeletion: (policy, segments) => {
+        this.#motion.forget(segments);
+        return this.#deletionFacts(policy, segments);
+      },
+      freeBytes: options.freeBytes ?? freeBytesOf,
+      alarm: alarm => this.#alarmsNotRaised.push(alarm),
+    });
     this.#snapshots = new SnapshotMaker({
       read: window => database.read(window),
       ffmpeg: ffmpegCandidates(options.ffmpegBin),
@@ -164,6 +185,8 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   static async open(options: RecordingServerOptions): Promise<RecordingServer> {
     const { dir, recordingServerId, now, newId, logger } = options;
     const loud = new LoudReports({ logger, now });
+    const view = new SiteView(recordingServerId);
+    const storages = storagesOf(options);
     const database = await openMediaDatabase({
       dir,
       recordingServerId,
@@ -171,10 +194,11 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       newSegmentId: () => newId() as SegmentId,
       limits: options.mediaLimits,
       observer: loud,
+      ...{ liveStageOf: deviceId => liveStageIn(storages, view, deviceId), stages: stagesOf(storages) },
     });
     try {
       logRecovery(logger, database.recovery);
-      const server = new RecordingServer(options, database, loud);
+      const server = new RecordingServer(options, { database, loud, view });
       await server.#catchUp();
       return server;
     } catch (error) {
@@ -200,8 +224,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
     await this.#supervisor.stop();
     await this.#motion[Symbol.asyncDispose]();
+    await this.#storages.settled();
     await this.database[Symbol.asyncDispose]();
   }
 
@@ -314,7 +340,8 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       state: () => this.#view.toFold(),
     });
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
-    if (this.#view.halted) await this.database.halt();
+    this.#storages.assumeHalted(this.#view.halted);
+    if (this.#view.halted) await this.database.halt(this.#storages.liveStages());
   }
 
   /** The log says that it is being recorded: nobody said otherwise before the end. */
@@ -414,25 +441,8 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     try {
       // The log hears that something is there before it hears that it is gone.
       this.#composeSealed();
-      const { dir, pins } = this.#options;
-      const nowMs = this.#retentionNowMs();
-      const verdict = await executeRetention(
-        {
-          database: this.database,
-          dir,
-          limits: this.#options.limits,
-          nowMs,
-          protection: () => this.#view.protection(nowMs, pins()),
-          isHalted: () => this.#view.halted,
-          composeDeletion: (policy, segments) => {
-            this.#motion.forget(segments);
-            return this.#deletionFacts(policy, segments);
-          },
-          freeBytes: this.#options.freeBytes ?? freeBytesOf,
-        },
-        { writesFail },
-      );
-      await this.#obey(verdict);
+      const { signal } = this.#ending;
+      await this.#obey(await this.#storages.apply(this.#retentionNowMs(), { writesFail, signal }));
     } catch (error) {
       this.#options.logger.error({ err: error }, 'retention failed');
     }
@@ -461,18 +471,20 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     return time.nowMs;
   }
 
-  async #obey(verdict: RetentionVerdict): Promise<void> {
-    const isHalted = verdict.action === 'HALT';
-    if (!isHalted) this.database.retryWrites();
-    if (isHalted !== this.#view.halted) {
-      this.#view.halted = isHalted;
-      if (isHalted) this.#halt(verdict);
+  async #obey(halts: ReadonlyMap<string, Halt>): Promise<void> {
+    const [halt] = halts.values();
+    if (halts.size < this.#storages.liveStages().size) this.database.retryWrites();
+    // Not awaited: what cannot be sealed now is sealed when there is room.
+    if (halt !== undefined) void this.database.halt(new Set(halts.keys()));
+    if ((halt !== undefined) !== this.#view.halted) {
+      this.#view.halted = halt !== undefined;
+      if (halt !== undefined) this.#reportHalt(halt);
       else this.#unhalt();
     }
     await this.#tell();
   }
 
-  #halt({ cause, detail }: Extract<RetentionVerdict, { readonly action: 'HALT' }>): void {
+  #reportHalt({ cause, detail }: Halt): void {
     const { recordingServerId } = this;
     this.#options.logger.error({ cause, detail }, 'recording is halted');
     this.#untold.push({
@@ -480,8 +492,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       data: { recordingServerId, atMs: this.#options.now(), cause, detail: detail.slice(0, 1000) },
     });
     this.#alarmsNotRaised.push({ name: 'Recording halted', message: `${cause}: ${detail}` });
-    // Not awaited: what cannot be sealed now is sealed when there is room.
-    void this.database.halt();
   }
 
   #unhalt(): void {
@@ -505,26 +515,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     }
   }
 
-  /** At most 1,000 segments each, one list per device. */
   #deletionFacts(policy: DeletionPolicy, segments: readonly StoredSegment[]): readonly OutgoingFact[] {
-    const { recordingServerId } = this;
-    const facts: OutgoingFact[] = [];
-    for (const [deviceId, group] of Map.groupBy(segments, segment => segment.deviceId)) {
-      for (let at = 0; at < group.length; at += deletedSegmentsMax) {
-        const part = group.slice(at, at + deletedSegmentsMax).map(stored => stored.segment);
-        const data = {
-          deviceId,
-          recordingServerId,
-          segmentIds: part.map(segment => segment.segmentId),
-          fromMs: Math.min(...part.map(segment => segment.fromMs)),
-          toMs: Math.max(...part.map(segment => segment.toMs)),
-          policy,
-        };
-        facts.push(this.#outbox.fact(`recording-${deviceId}`, { type: 'RecordingDeleted', data }));
-      }
-    }
-    this.#outbox.added(facts.length);
-    return facts;
+    const events = deletionEvents(this.recordingServerId, policy, segments);
+    this.#outbox.added(events.length);
+    return events.map(({ deviceId, event }) => this.#outbox.fact(`recording-${deviceId}`, event));
   }
 
   #reportDamage({ deviceId, segmentId, fromMs, toMs, detail }: MediaDamage): void {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
-import { MediaDirectory } from './media-directory.js';
+import type { MediaDirectory } from './media-directory.js';
 import { indexedFrom, listFolder } from './recovery.js';
 import { devicesWithFiles, sealedFilesOf } from './sealed-files.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
@@ -13,6 +13,7 @@ import {
   SegmentIndex,
   SegmentIndexUnusableError,
 } from './segment-index.js';
+import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 export interface MediaFault {
   readonly file: string;
@@ -25,6 +26,8 @@ export interface MediaFault {
     | 'INDEX_DIFFERS'
     | 'INDEX_MISSING'
     | 'INDEX_UNUSABLE'
+    /** A live database or archive whose folder is not there: nothing in it was checked. */
+    | 'STAGE_UNAVAILABLE'
     /** A crash left it; the next start, or a repair, seals it. */
     | 'NOT_SEALED';
   readonly detail: string;
@@ -40,54 +43,91 @@ export interface MediaCheck {
 
 interface CheckOptions {
   readonly dir: string;
+  /** Other live databases and archives, as far as they are known; the index knows those that hold something. */
+  readonly stages: readonly string[];
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** Reads everything in a media directory and changes nothing. Works beside a running recording server. */
+interface FileInStage {
+  readonly file: string;
+  readonly stage: string;
+}
+
+/** Reads everything in a media directory and its archives and changes nothing. Works beside a running recording server. */
 export async function checkMedia(options: CheckOptions): Promise<MediaCheck> {
-  const directory = new MediaDirectory(options.dir);
-  const { index, faults } = await indexStateOf(directory);
-  const filesByDevice = new Map<DeviceId, readonly string[]>();
-  for (const deviceId of await devicesWithFiles(directory)) {
-    filesByDevice.set(deviceId, await sealedFilesOf(directory, deviceId));
+  const stages = new StageDirectories(options.dir, null);
+  const { index, faults } = await indexStateOf(stages.own);
+  const reads = index === 'COMPARED';
+  const indexedStages = reads ? readIndex(stages.own, reader => reader.stages()) : [];
+  const available = new Set<string>();
+  for (const stage of new Set([OWN_STAGE, ...options.stages, ...indexedStages])) {
+    const detail = await stages.whyUnavailable(stage);
+    if (detail === null) available.add(stage);
+    else faults.push({ file: stage, code: 'STAGE_UNAVAILABLE', detail });
   }
-  const indexed = index === 'COMPARED' ? readIndex(directory, reader => reader.devices()) : [];
+  const filesByDevice = await filesIn(stages, available);
+  const indexed = reads ? readIndex(stages.own, reader => reader.devices()) : [];
   const total = [...filesByDevice.values()].reduce((sum, files) => sum + files.length, 0);
   let segmentCount = 0;
   let byteLength = 0;
   for (const deviceId of new Set([...filesByDevice.keys(), ...indexed])) {
     // A reader of the index keeps a recording server from starting: it is open for one device's rows only.
-    const rows = index === 'COMPARED' ? rowsOf(directory, deviceId) : null;
-    for (const file of filesByDevice.get(deviceId) ?? []) {
+    const rows = reads ? rowsOf(stages.own, deviceId) : null;
+    for (const found of filesByDevice.get(deviceId) ?? []) {
       options.signal.throwIfAborted();
-      byteLength += await checkFile(directory, file, { rows, faults, signal: options.signal });
+      byteLength += await checkFile(stages, found, { rows, faults, signal: options.signal });
       segmentCount += 1;
       options.onProgress(segmentCount, total);
     }
     for (const row of rows?.unseen() ?? []) {
-      faults.push({ file: placeOf(directory, row), code: 'FILE_MISSING', detail: 'the index knows it' });
+      if (!available.has(row.stage)) continue;
+      faults.push({ file: stages.placeOf(row), code: 'FILE_MISSING', detail: 'the index knows it' });
     }
   }
-  if (index !== 'IN_USE') faults.push(...(await unsealedFaults(directory)));
+  if (index !== 'IN_USE') faults.push(...(await unsealedFaults(stages, available)));
   return { segmentCount, byteLength, index, faults };
+}
+
+async function filesIn(
+  stages: StageDirectories,
+  names: ReadonlySet<string>,
+): Promise<ReadonlyMap<DeviceId, readonly FileInStage[]>> {
+  const files = new Map<DeviceId, FileInStage[]>();
+  for (const stage of names) {
+    const directory = stages.of(stage);
+    for (const deviceId of await devicesWithFiles(directory)) {
+      const found = await sealedFilesOf(directory, deviceId);
+      const known = files.get(deviceId) ?? [];
+      known.push(...found.map(file => ({ file, stage })));
+      files.set(deviceId, known);
+    }
+  }
+  return files;
 }
 
 /** The rows of one device, crossed off as their files are seen. */
 class DeviceRows {
   readonly #rows: Map<SegmentId, IndexedSegment>;
   readonly #deleted: ReadonlySet<SegmentId>;
+  readonly #seen = new Set<SegmentId>();
 
   constructor(rows: Iterable<IndexedSegment>, deleted: ReadonlySet<SegmentId>) {
     this.#rows = new Map([...rows].map(row => [row.segment.segmentId, row]));
     this.#deleted = deleted;
   }
 
-  /** Null: unknown. `DELETED`: its file is about to go. */
-  take(segmentId: SegmentId): IndexedSegment | 'DELETED' | null {
-    const row = this.#rows.get(segmentId) ?? null;
+  /** Null: unknown. `DELETED`: its file is about to go. `ELSEWHERE`: left over from a move, and about to go as well. */
+  take(segmentId: SegmentId, stage: string): IndexedSegment | 'DELETED' | 'ELSEWHERE' | null {
+    const row = this.#rows.get(segmentId);
+    if (row === undefined) {
+      if (this.#deleted.has(segmentId)) return 'DELETED';
+      return this.#seen.has(segmentId) ? 'ELSEWHERE' : null;
+    }
+    if (row.stage !== stage) return 'ELSEWHERE';
     this.#rows.delete(segmentId);
-    return row ?? (this.#deleted.has(segmentId) ? 'DELETED' : null);
+    this.#seen.add(segmentId);
+    return row;
   }
 
   unseen(): Iterable<IndexedSegment> {
@@ -133,8 +173,8 @@ async function indexStateOf(
 }
 
 async function checkFile(
-  directory: MediaDirectory,
-  file: string,
+  stages: StageDirectories,
+  { file, stage }: FileInStage,
   {
     rows,
     faults,
@@ -144,21 +184,22 @@ async function checkFile(
   const segmentId = path.basename(file, '.mp4') as SegmentId;
   try {
     await using sealed = await SealedFile.open(file);
-    const actual = indexedFrom(sealed.head, sealed, sealed.fileByteLength);
-    const row = rows?.take(actual.segment.segmentId);
+    const actual = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
+    const row = rows?.take(actual.segment.segmentId, stage);
+    if (row === 'ELSEWHERE') return 0;
     if (row === null) faults.push({ file, code: 'NOT_INDEXED', detail: 'the index does not know it' });
     else if (row !== undefined && row !== 'DELETED' && row.segment.digest !== actual.segment.digest) {
       const detail = `the index says digest ${row.segment.digest}, the file ${actual.segment.digest}`;
       faults.push({ file, code: 'INDEX_DIFFERS', detail });
     }
-    const place = placeOf(directory, actual);
+    const place = path.resolve(stages.placeOf(actual));
     if (place !== path.resolve(file)) {
       faults.push({ file, code: 'FILE_MISPLACED', detail: `it belongs to ${place}` });
     }
     await sealed.checkFragments(signal);
     return sealed.fileByteLength;
   } catch (error) {
-    rows?.take(segmentId);
+    rows?.take(segmentId, stage);
     const { code, message } = error as NodeJS.ErrnoException;
     // Retention deletes beside this.
     if (code === 'ENOENT') return 0;
@@ -168,15 +209,16 @@ async function checkFile(
   }
 }
 
-async function unsealedFaults(directory: MediaDirectory): Promise<readonly MediaFault[]> {
-  const files = await listFolder(directory.openFolder).catch(absentAsNull);
-  return (files ?? []).map(file => ({
-    ...{ file, code: 'NOT_SEALED' },
-    detail: 'no recording server runs here, and it was being recorded',
-  }));
-}
-
-function placeOf(directory: MediaDirectory, { deviceId, segment }: IndexedSegment): string {
-  const { segmentId, fromMs } = segment;
-  return path.resolve(directory.sealedFile({ deviceId, segmentId, fromMs }));
+async function unsealedFaults(
+  stages: StageDirectories,
+  available: ReadonlySet<string>,
+): Promise<readonly MediaFault[]> {
+  const faults: MediaFault[] = [];
+  for (const stage of available) {
+    for (const file of (await listFolder(stages.of(stage).openFolder).catch(absentAsNull)) ?? []) {
+      const detail = 'no recording server runs here, and it was being recorded';
+      faults.push({ file, code: 'NOT_SEALED', detail });
+    }
+  }
+  return faults;
 }

@@ -16,7 +16,8 @@ const retryMsMin = 500;
 const retryMsMax = 10_000;
 
 export interface DeviceWriterContext {
-  readonly directory: MediaDirectory;
+  /** Where the device is recorded now. */
+  readonly directory: () => MediaDirectory;
   readonly limits: MediaDatabaseLimits;
   readonly observer: MediaDatabaseObserver;
   readonly newSegmentId: () => SegmentId;
@@ -240,7 +241,8 @@ export class DeviceWriter {
   }
 
   async #create(fragment: PendingFragment): Promise<SegmentWriter> {
-    const { directory, newSegmentId } = this.#context;
+    const { newSegmentId } = this.#context;
+    const directory = this.#context.directory();
     const { init } = this.#run!;
     const segmentId = newSegmentId();
     const writer = await SegmentWriter.create(

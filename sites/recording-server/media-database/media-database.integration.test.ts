@@ -266,7 +266,7 @@ test('while halted it refuses, and afterwards the run goes on behind a gap for a
   await using database = await openTestDatabase(folder.path);
   database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
   database.append(camera1, testFragment(0));
-  await database.halt();
+  await database.halt(new Set(['']));
   assert.equal(database.append(camera1, testFragment(1)), { accepted: false, refusal: 'HALTED' });
   database.unhalt();
   database.append(camera1, testFragment(2));
@@ -441,7 +441,11 @@ test('an index of the first layout is brought on, with what the log was not told
     index.exec(`
       DROP TRIGGER segment_added;
       DROP TRIGGER segment_removed;
-      ALTER TABLE meta DROP COLUMN file_byte_length;
+      DROP TRIGGER segment_moved;
+      DROP INDEX segment_by_stage;
+      ALTER TABLE segment DROP COLUMN stage_key;
+      DROP TABLE stage;
+      DROP TABLE unneeded_file;
       ALTER TABLE meta DROP COLUMN agrees_with_log;
       ALTER TABLE device DROP COLUMN duration_ms_max;
       UPDATE meta SET index_version = 1;

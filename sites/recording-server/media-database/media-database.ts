@@ -20,7 +20,15 @@ export interface StoredSegment {
   readonly origin: SegmentOrigin;
   /** Bytes on the disk: init, fragments, and what describes them. */
   readonly fileByteLength: number;
+  /** The folder of the live database or archive that it is in; empty for the media directory itself. */
+  readonly stage: string;
 }
+
+/** What came of moving a segment to another stage. */
+export type MoveOutcome =
+  | { readonly moved: true; readonly byteLength: number }
+  /** `UNAVAILABLE`: the stage can take nothing now. `DAMAGED`: the segment stays where it is. `GONE`: it was deleted. */
+  | { readonly moved: false; readonly cause: 'UNAVAILABLE' | 'DAMAGED' | 'GONE'; readonly detail: string };
 
 /** Something held, without a break longer than `gapMsMin`. */
 export interface MediaSpan {
@@ -157,8 +165,11 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   append(deviceId: DeviceId, fragment: Fragment): RecordOutcome;
   /** Resolves when everything accepted before is durable and sealed. Without a run it does nothing. */
   endRun(options: { readonly deviceId: DeviceId; readonly cause: RecordingCause }): Promise<void>;
-  /** Refuses every append from now on and ends all runs (`DISK_FULL`), or accepts again. */
-  halt(): Promise<void>;
+  /**
+   * Refuses every append to these live stages from now on and ends their runs (`DISK_FULL`); accepts those to all others.
+   * `unhalt`: accepts all.
+   */
+  halt(stages: ReadonlySet<string>): Promise<void>;
   unhalt(): void;
   /** Tries failed writes again now: there is room. */
   retryWrites(): void;
@@ -199,8 +210,29 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   segment(segmentId: SegmentId): StoredSegment | null;
   manifest(segmentId: SegmentId): Promise<SegmentManifest | null>;
   devices(): readonly DeviceId[];
-  /** Bytes of all files, sealed or not. */
-  usageBytes(): number;
+  /** Bytes of all files, sealed or not; of one stage when it is named. */
+  usageBytes(stage?: string): number;
+  /** The oldest sealed segments of a device in one stage, behind `after`. */
+  oldestIn(options: {
+    readonly stage: string;
+    readonly deviceId: DeviceId;
+    readonly after: StoredSegment | null;
+    readonly limit: number;
+  }): readonly StoredSegment[];
+  /** Every stage that ever held a segment. */
+  stages(): readonly string[];
+  /** Null when a stage can be written to, else why not. A stage that held nothing yet is made. */
+  prepareStage(stage: string): Promise<string | null>;
+  /**
+   * Copies a segment to another stage, reads the copy back against its manifest, switches over in one transaction and removes
+   * what it was copied from. Whatever stops it at any point, the segment is whole in one of both, and what is left over in the
+   * other goes with `collectGarbage`.
+   */
+  moveSegment(options: {
+    readonly segmentId: SegmentId;
+    readonly toStage: string;
+    readonly signal: AbortSignal;
+  }): Promise<MoveOutcome>;
 
   /**
    * Hands what was sealed since to `compose`, device by device, and keeps the facts that it answers in the same transaction:

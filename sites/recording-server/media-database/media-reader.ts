@@ -2,16 +2,16 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Fragment, FragmentEntry, MediaItem, SegmentManifest } from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDamage } from './media-database.js';
-import type { MediaDirectory } from './media-directory.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { fragmentOffsets, readFragment, SealedFile, type SegmentWriter } from './segment-file.js';
 import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+import type { StageDirectories } from './stage-directories.js';
 
 /** Index rows fetched at a time while reading: about one hour. */
 const pageSize = 64;
 
 export interface MediaReaderContext {
-  readonly directory: MediaDirectory;
+  readonly stages: StageDirectories;
   readonly index: SegmentIndex;
   readonly openSegment: (deviceId: DeviceId) => SegmentWriter | null;
   readonly damageFound: (damage: MediaDamage) => void;
@@ -169,7 +169,12 @@ export class MediaReader {
   async #openFileOf(writer: SegmentWriter): Promise<FileHandle | null> {
     const { segmentId, deviceId } = writer.head;
     const fromMs = writer.entries[0]!.fromMs;
-    const sealed = this.#context.directory.sealedFile({ segmentId, deviceId, fromMs });
+    const { stages } = this.#context;
+    const sealed = stages.placeOf({
+      deviceId,
+      stage: stages.stageOf(writer.path),
+      segment: { segmentId, fromMs },
+    });
     for (const path of [writer.path, sealed]) {
       try {
         return await open(path, 'r');
@@ -180,16 +185,28 @@ export class MediaReader {
     return null;
   }
 
-  #open(indexed: IndexedSegment): Promise<SealedFile> {
-    return openSealed(this.#context.directory, indexed);
+  /** It may be moved to another stage at this very moment: then it is looked up once more. */
+  async #open(indexed: IndexedSegment): Promise<SealedFile> {
+    const { stages, index } = this.#context;
+    try {
+      return await openSealed(stages, indexed);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      const now = index.get(indexed.segment.segmentId);
+      if (now !== null && now.stage !== indexed.stage) return await openSealed(stages, now);
+      throw error;
+    }
   }
 
   async #openOrNull(indexed: IndexedSegment): Promise<SealedFile | null> {
     try {
       return await this.#open(indexed);
     } catch (error) {
-      // Deleted between the look-up and the opening is not damage.
-      if (this.#context.index.get(indexed.segment.segmentId)) this.#report(damageOf(indexed, error));
+      // Neither what was deleted between the look-up and the opening nor what is on a stage that is away is damage.
+      const now = this.#context.index.get(indexed.segment.segmentId);
+      if (now && (await this.#context.stages.whyUnavailable(now.stage)) === null) {
+        this.#report(damageOf(indexed, error));
+      }
       return null;
     }
   }
@@ -218,9 +235,9 @@ interface Piece {
   readonly fragmentBytes: (index: number) => Promise<Buffer>;
 }
 
-async function openSealed(directory: MediaDirectory, indexed: IndexedSegment): Promise<SealedFile> {
-  const { deviceId, segment } = indexed;
-  const path = directory.sealedFile({ deviceId, segmentId: segment.segmentId, fromMs: segment.fromMs });
+async function openSealed(stages: StageDirectories, indexed: IndexedSegment): Promise<SealedFile> {
+  const { segment } = indexed;
+  const path = stages.placeOf(indexed);
   const file = await SealedFile.open(path);
   if (file.manifest.segmentId === segment.segmentId) return file;
   await file[Symbol.asyncDispose]();

@@ -14,6 +14,7 @@ import type {
   MediaRecovery,
   MediaRepair,
   MediaSpan,
+  MoveOutcome,
   OutgoingFact,
   RecordOutcome,
   SealReport,
@@ -31,6 +32,8 @@ import {
   SegmentIndex,
   SegmentIndexUnusableError,
 } from './segment-index.js';
+import { SegmentMover } from './segment-mover.js';
+import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 /** Files removed in one transaction with their index rows. */
 const garbageBatchSize = 200;
@@ -44,6 +47,10 @@ export interface MediaDatabaseOptions {
   readonly newSegmentId: () => SegmentId;
   readonly limits: MediaDatabaseLimits;
   readonly observer: MediaDatabaseObserver;
+  /** In which stage a device is recorded; it must be one of `stages`. Left out: all in `dir`. */
+  readonly liveStageOf?: (deviceId: DeviceId) => string;
+  /** Absolute paths of other live databases, then of the archives from near to far. */
+  readonly stages?: readonly string[];
 }
 
 /**
@@ -54,7 +61,7 @@ export async function openMediaDatabase(options: MediaDatabaseOptions): Promise<
   const directory = new MediaDirectory(options.dir);
   await directory.create();
   const index = await openIndex(options, directory);
-  const database = new OpenMediaDatabase(options, directory, index);
+  const database = new OpenMediaDatabase(options, index);
   try {
     await database.recover(!index.agreesWithLog());
     return database;
@@ -85,7 +92,7 @@ async function openIndex(options: MediaDatabaseOptions, directory: MediaDirector
 class OpenMediaDatabase implements MediaDatabase {
   readonly recordingServerId: RecordingServerId;
   readonly #options: MediaDatabaseOptions;
-  readonly #directory: MediaDirectory;
+  readonly #stages: StageDirectories;
   readonly #index: SegmentIndex;
   readonly #writers = new Map<DeviceId, DeviceWriter>();
   readonly #ballast: Ballast;
@@ -93,23 +100,28 @@ class OpenMediaDatabase implements MediaDatabase {
   readonly #reader: MediaReader;
   readonly #stranded = new Set<string>();
   #recovery: MediaRecovery | null = null;
-  #halted = false;
+  readonly #mover: SegmentMover;
+  #halted: ReadonlySet<string> = new Set();
   #closed = false;
 
-  constructor(options: MediaDatabaseOptions, directory: MediaDirectory, index: SegmentIndex) {
+  constructor(options: MediaDatabaseOptions, index: SegmentIndex) {
     this.recordingServerId = options.recordingServerId;
     this.#options = options;
-    this.#directory = directory;
+    this.#stages = new StageDirectories(options.dir, options.recordingServerId);
     this.#index = index;
-    this.#ballast = new Ballast(directory.ballastFile);
+    this.#ballast = new Ballast(this.#stages.own.ballastFile);
+    this.#mover = new SegmentMover({
+      ...{ stages: this.#stages, index },
+      transaction: work => this.#withRoom(work),
+    });
     this.#importer = new SegmentImporter({
-      directory,
+      directory: this.#stages.own,
       isHeld: segmentId => index.get(segmentId) !== null,
-      isHalted: () => this.#halted,
+      isHalted: () => this.#halted.has(OWN_STAGE),
       seal: async writer => (await this.#seal(writer, 'RECORDING_CONTINUED')).segment.byteLength,
     });
     this.#reader = new MediaReader({
-      directory,
+      stages: this.#stages,
       index,
       openSegment: deviceId => this.#writers.get(deviceId)?.openSegment() ?? null,
       damageFound: damage => options.observer.damageFound(damage),
@@ -122,6 +134,7 @@ class OpenMediaDatabase implements MediaDatabase {
 
   async recover(rebuildIndex: boolean): Promise<void> {
     const context = this.#recoveryContext();
+    for (const stage of this.#options.stages ?? []) await this.prepareStage(stage);
     const recovery = await recoverMedia(context, { rebuildIndex });
     for (const file of recovery.postponed) this.#stranded.add(file);
     this.#recovery = recovery;
@@ -145,13 +158,16 @@ class OpenMediaDatabase implements MediaDatabase {
     await this.#writers.get(options.deviceId)?.endRun(options.cause);
   }
 
-  async halt(): Promise<void> {
-    this.#halted = true;
-    await Promise.all([...this.#writers.values()].map(writer => writer.halt('DISK_FULL')));
+  async halt(stages: ReadonlySet<string>): Promise<void> {
+    this.#halted = stages;
+    const halting = [...this.#writers].map(([deviceId, writer]) =>
+      stages.has(this.#liveStageOf(deviceId)) ? writer.halt('DISK_FULL') : writer.unhalt(),
+    );
+    await Promise.all(halting);
   }
 
   unhalt(): void {
-    this.#halted = false;
+    this.#halted = new Set();
     for (const writer of this.#writers.values()) writer.unhalt();
   }
 
@@ -197,10 +213,28 @@ class OpenMediaDatabase implements MediaDatabase {
     return this.#index.devices();
   }
 
-  usageBytes(): number {
-    let bytes = this.#index.fileBytes();
-    for (const writer of this.#writers.values()) bytes += writer.openBytes;
+  usageBytes(stage?: string): number {
+    let bytes = stage === undefined ? this.#index.fileBytes() : this.#index.fileBytesIn(stage);
+    for (const [deviceId, writer] of this.#writers) {
+      if (stage === undefined || stage === this.#liveStageOf(deviceId)) bytes += writer.openBytes;
+    }
     return bytes;
+  }
+
+  oldestIn(options: Parameters<MediaDatabase['oldestIn']>[0]): readonly StoredSegment[] {
+    return this.#index.oldestIn(options);
+  }
+
+  stages(): readonly string[] {
+    return this.#index.stages();
+  }
+
+  prepareStage(stage: string): Promise<string | null> {
+    return this.#stages.prepare(stage, this.#index.fileBytesIn(stage) === 0);
+  }
+
+  moveSegment(options: Parameters<MediaDatabase['moveSegment']>[0]): Promise<MoveOutcome> {
+    return this.#mover.move(options);
   }
 
   reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number {
@@ -269,10 +303,15 @@ class OpenMediaDatabase implements MediaDatabase {
         byteLength += indexed.fileByteLength;
       }
       this.#index.transaction(() => {
-        for (const indexed of batch) this.#index.forgetGarbage(indexed);
+        for (const indexed of batch) {
+          // A stage that is away still has the file: it goes when the stage is back.
+          if (indexed.stage !== OWN_STAGE) this.#index.putUnneeded(indexed.stage, this.#sealedPath(indexed));
+          this.#index.forgetGarbage(indexed);
+        }
       });
       segmentCount += batch.length;
     }
+    await this.#mover.collect();
     this.#ballast.take();
     return { segmentCount, byteLength };
   }
@@ -307,7 +346,7 @@ class OpenMediaDatabase implements MediaDatabase {
     if (!writer) {
       writer = new DeviceWriter(
         {
-          directory: this.#directory,
+          directory: () => this.#stages.of(this.#liveStageOf(deviceId)),
           limits: this.#options.limits,
           observer: this.#options.observer,
           newSegmentId: this.#options.newSegmentId,
@@ -321,14 +360,15 @@ class OpenMediaDatabase implements MediaDatabase {
         deviceId,
       );
       this.#writers.set(deviceId, writer);
-      if (this.#halted) void writer.halt('DISK_FULL');
+      if (this.#halted.has(this.#liveStageOf(deviceId))) void writer.halt('DISK_FULL');
     }
     return writer;
   }
 
   async #seal(writer: SegmentWriter, endedBecause: RecordingCause): Promise<IndexedSegment> {
     const { seal, fileByteLength } = await writer.seal(endedBecause);
-    const indexed = indexedFrom(writer.head, seal, fileByteLength);
+    const stage = this.#stages.stageOf(writer.path);
+    const indexed = indexedFrom(writer.head, seal, { fileByteLength, stage });
     await mkdir(path.dirname(this.#sealedPath(indexed)), { recursive: true });
     this.#index.insert(indexed);
     // In the same turn as the row: nobody can look a segment up and not find its file. After a crash in between, the
@@ -338,13 +378,18 @@ class OpenMediaDatabase implements MediaDatabase {
     return indexed;
   }
 
-  #sealedPath({ deviceId, segment }: StoredSegment): string {
-    return this.#directory.sealedFile({ deviceId, segmentId: segment.segmentId, fromMs: segment.fromMs });
+  #sealedPath(segment: StoredSegment): string {
+    return this.#stages.placeOf(segment);
+  }
+
+  #liveStageOf(deviceId: DeviceId): string {
+    return this.#options.liveStageOf?.(deviceId) ?? OWN_STAGE;
   }
 
   #recoveryContext(): RecoveryContext {
     return {
-      directory: this.#directory,
+      stages: this.#stages,
+      stageNames: [...new Set([OWN_STAGE, ...(this.#options.stages ?? []), ...this.#index.stages()])],
       index: this.#index,
       seal: (writer, endedBecause) => this.#seal(writer, endedBecause),
       settle: async (file, indexed) => {
@@ -358,7 +403,7 @@ class OpenMediaDatabase implements MediaDatabase {
     for (const file of this.#stranded) {
       const findings = newFindings();
       try {
-        await recoverFile(this.#recoveryContext(), file, findings);
+        await recoverFile(this.#recoveryContext(), { file, stage: this.#stages.stageOf(file) }, findings);
         this.#stranded.delete(file);
       } catch {
         // The disk still refuses it: the next round tries again, and so does the next start.
@@ -368,9 +413,9 @@ class OpenMediaDatabase implements MediaDatabase {
 
   async #removeAbandonedImports(): Promise<void> {
     const before = this.#options.now() - this.#options.limits.importAbandonedMs;
-    for (const name of await readdir(this.#directory.importFolder)) {
+    for (const name of await readdir(this.#stages.own.importFolder)) {
       const segmentId = path.basename(name, '.mp4') as SegmentId;
-      const file = path.join(this.#directory.importFolder, name);
+      const file = path.join(this.#stages.own.importFolder, name);
       const { mtimeMs } = await stat(file);
       if (mtimeMs < before && !this.#importer.isOpen(segmentId)) await unlink(file);
     }

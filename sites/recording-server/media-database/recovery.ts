@@ -3,13 +3,16 @@ import path from 'node:path';
 import type { DeviceId } from '@holdfast/schema';
 import { endOf } from './device-writer.js';
 import type { MediaRecovery, StoredSegment } from './media-database.js';
-import type { MediaDirectory } from './media-directory.js';
+import { devicesWithFiles, sealedFilesOf } from './sealed-files.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex, SealedFile, SegmentWriter, walkSegmentFile } from './segment-file.js';
 import { type IndexedSegment, isDiskFull, type SegmentIndex } from './segment-index.js';
+import { OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
 export interface RecoveryContext {
-  readonly directory: MediaDirectory;
+  readonly stages: StageDirectories;
+  /** Stages in which recordings are written, and those that hold any. */
+  readonly stageNames: readonly string[];
   readonly index: SegmentIndex;
   readonly seal: (writer: SegmentWriter, endedBecause: 'SERVER_CRASHED') => Promise<IndexedSegment>;
   /** Moves a sealed file to its place. */
@@ -36,15 +39,23 @@ export async function recoverMedia(
   options: { readonly rebuildIndex: boolean },
 ): Promise<MediaRecovery & { readonly postponed: readonly string[] }> {
   const findings = newFindings();
-  if (options.rebuildIndex) await indexSealedFiles(context, findings);
   const postponed: string[] = [];
-  for (const file of await listFolder(context.directory.openFolder)) {
-    try {
-      await recoverFile(context, file, findings);
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      findings.problems.push(`${file}: cannot be sealed before there is room on the disk`);
-      postponed.push(file);
+  // Farthest archive first: of a segment that a crash left in two places the copy that was checked last counts.
+  for (const stage of context.stageNames.toReversed()) {
+    const why = await context.stages.whyUnavailable(stage);
+    if (why !== null) {
+      if (options.rebuildIndex) findings.problems.push(`${why}; what is in it is not indexed`);
+      continue;
+    }
+    if (options.rebuildIndex) await indexSealedFiles(context, stage, findings);
+    for (const file of await listFolder(context.stages.of(stage).openFolder)) {
+      try {
+        await recoverFile(context, { file, stage }, findings);
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        findings.problems.push(`${file}: cannot be sealed before there is room on the disk`);
+        postponed.push(file);
+      }
     }
   }
   await finishImports(context, findings);
@@ -52,7 +63,11 @@ export async function recoverMedia(
 }
 
 /** One file of `open/`: cut behind its last complete fragment, sealed, indexed, moved. */
-export async function recoverFile(context: RecoveryContext, file: string, findings: Findings): Promise<void> {
+export async function recoverFile(
+  context: RecoveryContext,
+  { file, stage }: { readonly file: string; readonly stage: string },
+  findings: Findings,
+): Promise<void> {
   const walked = await walkSegmentFile(file);
   if (walked === null) {
     // The crash came before the head was written, so there is no fragment in it; or its head is damaged: kept for a person.
@@ -62,7 +77,7 @@ export async function recoverFile(context: RecoveryContext, file: string, findin
     return;
   }
   if (walked.seal !== null) {
-    const indexed = indexedFrom(walked.head, walked.seal, walked.fileByteLength);
+    const indexed = indexedFrom(walked.head, walked.seal, { fileByteLength: walked.fileByteLength, stage });
     context.index.insert(indexed);
     await context.settle(file, indexed);
     return;
@@ -79,10 +94,13 @@ export async function recoverFile(context: RecoveryContext, file: string, findin
 
 /** An import that was sealed but not moved is complete; every other half stays for the next try. */
 async function finishImports(context: RecoveryContext, findings: Findings): Promise<void> {
-  for (const file of await listFolder(context.directory.importFolder)) {
+  for (const file of await listFolder(context.stages.own.importFolder)) {
     try {
       await using sealed = await SealedFile.open(file);
-      const indexed = indexedFrom(sealed.head, sealed, sealed.fileByteLength);
+      const indexed = indexedFrom(sealed.head, sealed, {
+        fileByteLength: sealed.fileByteLength,
+        stage: OWN_STAGE,
+      });
       context.index.insert(indexed);
       await context.settle(file, indexed);
     } catch (error) {
@@ -91,17 +109,19 @@ async function finishImports(context: RecoveryContext, findings: Findings): Prom
   }
 }
 
-async function indexSealedFiles(context: RecoveryContext, findings: Findings): Promise<void> {
-  for (const device of await listFolder(context.directory.segmentsFolder)) {
-    for (const day of await listFolder(device)) {
-      for (const file of await listFolder(day)) {
-        try {
-          await using sealed = await SealedFile.open(file);
-          const isNew = context.index.insert(indexedFrom(sealed.head, sealed, sealed.fileByteLength));
-          if (isNew) findings.reindexedCount += 1;
-        } catch (error) {
-          findings.problems.push(`${file}: ${error instanceof Error ? error.message : error}`);
+async function indexSealedFiles(context: RecoveryContext, stage: string, findings: Findings): Promise<void> {
+  const directory = context.stages.of(stage);
+  for (const deviceId of await devicesWithFiles(directory)) {
+    for (const file of await sealedFilesOf(directory, deviceId)) {
+      try {
+        await using sealed = await SealedFile.open(file);
+        const indexed = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
+        if (context.index.insert(indexed)) findings.reindexedCount += 1;
+        else if (context.index.get(indexed.segment.segmentId)?.stage !== stage) {
+          context.index.putUnneeded(stage, file);
         }
+      } catch (error) {
+        findings.problems.push(`${file}: ${error instanceof Error ? error.message : error}`);
       }
     }
   }
@@ -111,13 +131,14 @@ async function indexSealedFiles(context: RecoveryContext, findings: Findings): P
 export function indexedFrom(
   head: SegmentWriter['head'],
   seal: Pick<SealedFile, 'manifest' | 'endedBecause'>,
-  fileByteLength: number,
+  place: { readonly fileByteLength: number; readonly stage: string },
 ): IndexedSegment {
   const { fragments, initByteLength, segmentId } = seal.manifest;
   return {
     deviceId: head.deviceId as DeviceId,
     origin: head.origin,
-    fileByteLength,
+    fileByteLength: place.fileByteLength,
+    stage: place.stage,
     gapBefore: head.gapBefore,
     // What was copied from another site is a fact of that site's log.
     reported: head.origin === 'IMPORTED',

@@ -20,23 +20,27 @@ export async function repairMedia(
   context: RepairContext,
   options: RepairOptions,
 ): Promise<readonly MediaRepair[]> {
-  const { directory, index } = context;
+  const { stages, index } = context;
   const repairs: MediaRepair[] = [];
   const found = new Set<SegmentId>();
-  const files: string[] = [];
-  for (const deviceId of await devicesWithFiles(directory)) {
-    files.push(...(await sealedFilesOf(directory, deviceId)));
+  const files: { readonly file: string; readonly stage: string }[] = [];
+  const available = new Set<string>();
+  for (const stage of context.stageNames) {
+    if ((await stages.whyUnavailable(stage)) !== null) continue;
+    available.add(stage);
+    for (const deviceId of await devicesWithFiles(stages.of(stage))) {
+      for (const file of await sealedFilesOf(stages.of(stage), deviceId)) files.push({ file, stage });
+    }
   }
   const repair = new FileRepair(context, options, repairs);
-  for (const [done, file] of files.entries()) {
+  for (const [done, { file, stage }] of files.entries()) {
     options.signal.throwIfAborted();
     options.onProgress(done, files.length);
-    const segmentId = await repair.repairFile(file);
+    const segmentId = await repair.repairFile(file, stage);
     if (segmentId !== null) found.add(segmentId);
   }
   for (const row of [...index.all()]) {
-    if (found.has(row.segment.segmentId)) continue;
-    repair.forget(row);
+    if (!found.has(row.segment.segmentId) && available.has(row.stage)) repair.forget(row);
   }
   return repairs;
 }
@@ -54,10 +58,10 @@ class FileRepair {
   }
 
   /** The segment that is there afterwards; null when nothing of it is. */
-  async repairFile(file: string): Promise<SegmentId | null> {
+  async repairFile(file: string, stage: string): Promise<SegmentId | null> {
     try {
       await using sealed = await SealedFile.open(file);
-      const indexed = indexedFrom(sealed.head, sealed, sealed.fileByteLength);
+      const indexed = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
       const { segmentId } = indexed.segment;
       // Deleted by retention, and about to go.
       if (this.#context.index.has(segmentId) && !this.#context.index.get(segmentId)) return segmentId;
@@ -66,7 +70,7 @@ class FileRepair {
       return segmentId;
     } catch (error) {
       if (!(error instanceof SegmentFileDamagedError)) throw error;
-      return await this.#cut(file, error.message);
+      return await this.#cut(file, stage, error.message);
     }
   }
 
@@ -81,6 +85,8 @@ class FileRepair {
     const { index } = this.#context;
     const { segmentId } = indexed.segment;
     const row = index.get(segmentId);
+    // Left over from a move that was stopped: the other is the one that counts, and this goes by itself.
+    if (row !== null && row.stage !== indexed.stage) return;
     if (row === null || row.segment.digest !== indexed.segment.digest) {
       this.#reindex(indexed);
       const detail =
@@ -104,13 +110,13 @@ class FileRepair {
     }
   }
 
-  async #cut(file: string, cause: string): Promise<SegmentId | null> {
+  async #cut(file: string, stage: string, cause: string): Promise<SegmentId | null> {
     const walked = await walkSegmentFile(file);
-    if (walked === null || walked.entries.length === 0) return await this.#moveAside(file, cause);
+    if (walked === null || walked.entries.length === 0) return await this.#moveAside(file, stage, cause);
     const writer = await SegmentWriter.resume(file, walked);
     const { seal, fileByteLength } = await writer.seal('SERVER_CRASHED');
     await writer.close();
-    const indexed = indexedFrom(walked.head, seal, fileByteLength);
+    const indexed = indexedFrom(walked.head, seal, { fileByteLength, stage });
     const { segmentId } = indexed.segment;
     const detail = `${walked.entries.length} whole fragments are left; ${cause}`;
     this.#tell(indexed, 'FILE_DAMAGED', detail, () => this.#reindexWithin(indexed));
@@ -118,8 +124,8 @@ class FileRepair {
     return segmentId;
   }
 
-  async #moveAside(file: string, cause: string): Promise<null> {
-    const { directory } = this.#context;
+  async #moveAside(file: string, stage: string, cause: string): Promise<null> {
+    const directory = this.#context.stages.of(stage);
     const target = path.join(directory.damagedFolder, path.relative(directory.segmentsFolder, file));
     await mkdir(path.dirname(target), { recursive: true });
     await rename(file, target);
@@ -153,8 +159,7 @@ class FileRepair {
     });
   }
 
-  #placeOf({ deviceId, segment }: IndexedSegment): string {
-    const { segmentId, fromMs } = segment;
-    return path.resolve(this.#context.directory.sealedFile({ deviceId, segmentId, fromMs }));
+  #placeOf(indexed: IndexedSegment): string {
+    return path.resolve(this.#context.stages.placeOf(indexed));
   }
 }

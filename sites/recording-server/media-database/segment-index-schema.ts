@@ -5,24 +5,43 @@ import type { RecordingServerId } from '@holdfast/schema';
  * Raised when the layout changes. An index of an earlier version is brought to this one; one that cannot be is rebuilt from
  * the files.
  */
-export const INDEX_VERSION = 2;
+export const INDEX_VERSION = 3;
 
 /** What is kept summed, so that opening reads no row of a segment: the sums move in the transaction of what they sum. */
 const sums = `
   CREATE TRIGGER segment_added AFTER INSERT ON segment BEGIN
-    UPDATE meta SET file_byte_length = file_byte_length + new.file_byte_length;
+    UPDATE stage SET total_byte_length = total_byte_length + new.file_byte_length WHERE stage_key = new.stage_key;
     UPDATE device SET duration_ms_max = max(duration_ms_max, new.to_ms - new.from_ms) WHERE device_key = new.device_key;
   END;
   CREATE TRIGGER segment_removed AFTER DELETE ON segment BEGIN
-    UPDATE meta SET file_byte_length = file_byte_length - old.file_byte_length;
+    UPDATE stage SET total_byte_length = total_byte_length - old.file_byte_length WHERE stage_key = old.stage_key;
   END;
+  CREATE TRIGGER segment_moved AFTER UPDATE OF stage_key ON segment BEGIN
+    UPDATE stage SET total_byte_length = total_byte_length - old.file_byte_length WHERE stage_key = old.stage_key;
+    UPDATE stage SET total_byte_length = total_byte_length + new.file_byte_length WHERE stage_key = new.stage_key;
+  END;
+`;
+
+const stages = `
+  -- Folders over which the files are spread. The first is the media directory itself.
+  CREATE TABLE stage (
+    stage_key INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    total_byte_length INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  INSERT INTO stage (stage_key, path) VALUES (0, '');
+  -- Files that a move or a reduction leaves behind wherever it ends: to be removed.
+  CREATE TABLE unneeded_file (stage_key INTEGER NOT NULL, path TEXT NOT NULL PRIMARY KEY) STRICT;
+`;
+
+const stageIndex = `
+  CREATE INDEX segment_by_stage ON segment (stage_key, device_key, from_ms, segment_id) WHERE deleted_by IS NULL;
 `;
 
 const schema = `
   CREATE TABLE meta (
     recording_server_id TEXT NOT NULL,
     index_version INTEGER NOT NULL,
-    file_byte_length INTEGER NOT NULL,
     -- 0: rows were made from files, which do not say what the log was told of them.
     agrees_with_log INTEGER NOT NULL
   ) STRICT;
@@ -48,7 +67,8 @@ const schema = `
     gap_to_ms INTEGER,
     gap_cause TEXT,
     reported INTEGER NOT NULL,
-    deleted_by TEXT
+    deleted_by TEXT,
+    stage_key INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   -- Answers every question about time by itself.
   CREATE INDEX segment_by_time ON segment (device_key, deleted_by, from_ms, segment_id, to_ms, file_byte_length);
@@ -62,26 +82,36 @@ const schema = `
     occurred_at_ms INTEGER NOT NULL,
     data TEXT NOT NULL
   ) STRICT;
-  ${sums}
+  ${stages} ${stageIndex} ${sums}
 `;
 
 export function createIndex(database: DatabaseSync, recordingServerId: RecordingServerId): void {
   database.exec(schema);
-  database.prepare('INSERT INTO meta VALUES (?, ?, 0, 0)').run(recordingServerId, INDEX_VERSION);
+  database.prepare('INSERT INTO meta VALUES (?, ?, 0)').run(recordingServerId, INDEX_VERSION);
 }
 
 /** Facts that the log was not told yet are in the index alone: it is brought on, not made again. */
 export function migrateIndex(database: DatabaseSync, fromVersion: number): void {
+  if (fromVersion !== 1 && fromVersion !== 2) return;
   if (fromVersion === 1) {
     database.exec(`
-      ALTER TABLE meta ADD COLUMN file_byte_length INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE meta ADD COLUMN agrees_with_log INTEGER NOT NULL DEFAULT 1;
       ALTER TABLE device ADD COLUMN duration_ms_max INTEGER NOT NULL DEFAULT 0;
-      UPDATE meta SET index_version = 2,
-        file_byte_length = (SELECT coalesce(sum(file_byte_length), 0) FROM segment);
       UPDATE device SET duration_ms_max = (
         SELECT coalesce(max(to_ms - from_ms), 0) FROM segment WHERE segment.device_key = device.device_key);
-      ${sums}
+    `);
+  } else {
+    database.exec(`
+      DROP TRIGGER segment_added;
+      DROP TRIGGER segment_removed;
+      ALTER TABLE meta DROP COLUMN file_byte_length;
     `);
   }
+  database.exec(`
+    ALTER TABLE segment ADD COLUMN stage_key INTEGER NOT NULL DEFAULT 0;
+    ${stages} ${stageIndex}
+    UPDATE stage SET total_byte_length = (SELECT coalesce(sum(file_byte_length), 0) FROM segment);
+    UPDATE meta SET index_version = ${INDEX_VERSION};
+    ${sums}
+  `);
 }

@@ -46,7 +46,7 @@ export interface RecordingEnd {
 type Row = Record<string, SQLInputValue>;
 
 const columns = `segment_id, device_id, from_ms, to_ms, fragment_count, byte_length, file_byte_length, digest,
-  time_source, began_because, ended_because, origin, gap_from_ms, gap_to_ms, gap_cause, reported`;
+  time_source, began_because, ended_because, origin, gap_from_ms, gap_to_ms, gap_cause, reported, path AS stage`;
 
 /** The one index over all segments. Synchronous: each call is a few pages of SQLite. Durable when a write returns. */
 export class SegmentIndex {
@@ -91,7 +91,7 @@ export class SegmentIndex {
   insert(indexed: IndexedSegment): boolean {
     const { segment, deviceId, gapBefore } = indexed;
     const { changes } = this.#statement(
-      `INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING`,
+      `INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO NOTHING`,
     ).run(
       blobOf(segment.segmentId),
       this.#deviceKey(deviceId),
@@ -109,6 +109,7 @@ export class SegmentIndex {
       gapBefore?.toMs ?? null,
       gapBefore?.cause ?? null,
       indexed.reported ? 1 : 0,
+      this.#stageKey(indexed.stage),
     );
     if (changes === 0) return false;
     this.#durationMsMax.set(
@@ -120,7 +121,7 @@ export class SegmentIndex {
 
   get(segmentId: SegmentId): IndexedSegment | null {
     const row = this.#statement(
-      `SELECT ${columns} FROM segment JOIN device USING (device_key) WHERE segment_id = ? AND deleted_by IS NULL`,
+      `SELECT ${columns} FROM segment JOIN device USING (device_key) JOIN stage USING (stage_key) WHERE segment_id = ? AND deleted_by IS NULL`,
     ).get(blobOf(segmentId));
     return row ? indexedOf(row as Row) : null;
   }
@@ -140,7 +141,7 @@ export class SegmentIndex {
   }): readonly IndexedSegment[] {
     const { deviceId, fromMs, toMs, after, limit } = options;
     const rows = this.#statement(
-      `SELECT ${columns} FROM segment JOIN device USING (device_key)
+      `SELECT ${columns} FROM segment JOIN device USING (device_key) JOIN stage USING (stage_key)
        WHERE device_key = ? AND deleted_by IS NULL AND from_ms >= ? AND from_ms < ? AND to_ms > ?
          AND (from_ms, segment_id) > (?, ?)
        ORDER BY from_ms, segment_id LIMIT ?`,
@@ -203,7 +204,70 @@ export class SegmentIndex {
 
   /** Bytes of the files of every segment, marked as deleted or not. */
   fileBytes(): number {
-    return Number(this.#statement('SELECT file_byte_length FROM meta').get()!.file_byte_length);
+    return Number(this.#statement('SELECT sum(total_byte_length) AS bytes FROM stage').get()!.bytes);
+  }
+
+  /** As `fileBytes`, of the files in one stage. */
+  fileBytesIn(stage: string): number {
+    const row = this.#statement('SELECT total_byte_length FROM stage WHERE path = ?').get(stage);
+    return Number(row?.total_byte_length ?? 0);
+  }
+
+  /** Every stage that ever held a segment. */
+  stages(): readonly string[] {
+    return this.#statement('SELECT path FROM stage ORDER BY stage_key')
+      .all()
+      .map(row => String(row.path));
+  }
+
+  /** The oldest of a device in one stage, behind `after`. */
+  oldestIn(options: {
+    readonly stage: string;
+    readonly deviceId: DeviceId;
+    readonly after: StoredSegment | null;
+    readonly limit: number;
+  }): readonly IndexedSegment[] {
+    const { stage, deviceId, after, limit } = options;
+    const rows = this.#statement(
+      `SELECT ${columns} FROM segment INDEXED BY segment_by_stage
+         JOIN device USING (device_key) JOIN stage USING (stage_key)
+       WHERE segment.stage_key = (SELECT stage_key FROM stage WHERE path = ?) AND segment.device_key = ?
+         AND deleted_by IS NULL AND (from_ms, segment_id) > (?, ?)
+       ORDER BY from_ms, segment_id LIMIT ?`,
+    ).all(
+      stage,
+      this.#deviceKeys.get(deviceId) ?? -1,
+      after?.segment.fromMs ?? -1,
+      after ? blobOf(after.segment.segmentId) : Buffer.alloc(0),
+      limit,
+    );
+    return rows.map(row => indexedOf(row as Row));
+  }
+
+  setStage(segmentId: SegmentId, stage: string): void {
+    this.#statement('UPDATE segment SET stage_key = ? WHERE segment_id = ?').run(
+      this.#stageKey(stage),
+      blobOf(segmentId),
+    );
+  }
+
+  putUnneeded(stage: string, path: string): void {
+    this.#statement('INSERT INTO unneeded_file VALUES (?, ?) ON CONFLICT DO NOTHING').run(
+      this.#stageKey(stage),
+      path,
+    );
+  }
+
+  removeUnneeded(path: string): void {
+    this.#statement('DELETE FROM unneeded_file WHERE path = ?').run(path);
+  }
+
+  unneeded(): readonly { readonly stage: string; readonly path: string }[] {
+    return this.#statement(
+      'SELECT stage.path AS stage, unneeded_file.path FROM unneeded_file JOIN stage USING (stage_key)',
+    )
+      .all()
+      .map(row => ({ stage: String(row.stage), path: String(row.path) }));
   }
 
   /** False: rows were made from files, and what the log was told of them must be read there. */
@@ -217,7 +281,7 @@ export class SegmentIndex {
 
   unreported(deviceId: DeviceId): SealReport {
     const rows = this.#statement(
-      `SELECT ${columns} FROM segment JOIN device USING (device_key)
+      `SELECT ${columns} FROM segment JOIN device USING (device_key) JOIN stage USING (stage_key)
        WHERE device_key = ? AND reported = 0 ORDER BY from_ms LIMIT ${reportSegmentsMax}`,
     ).all(this.#deviceKeys.get(deviceId) ?? -1);
     const segments = rows.map(row => indexedOf(row as Row));
@@ -245,7 +309,7 @@ export class SegmentIndex {
   /** Marked as deleted, their files not yet known to be gone. */
   garbage(limit: number): readonly IndexedSegment[] {
     const rows = this.#statement(
-      `SELECT ${columns} FROM segment JOIN device USING (device_key) WHERE deleted_by IS NOT NULL LIMIT ?`,
+      `SELECT ${columns} FROM segment JOIN device USING (device_key) JOIN stage USING (stage_key) WHERE deleted_by IS NOT NULL LIMIT ?`,
     ).all(limit);
     return rows.map(row => indexedOf(row as Row));
   }
@@ -338,6 +402,11 @@ export class SegmentIndex {
     return Number(lastInsertRowid);
   }
 
+  #stageKey(path: string): number {
+    this.#statement('INSERT INTO stage (path) VALUES (?) ON CONFLICT DO NOTHING').run(path);
+    return Number(this.#statement('SELECT stage_key FROM stage WHERE path = ?').get(path)!.stage_key);
+  }
+
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
     if (!statement) {
@@ -353,6 +422,7 @@ function indexedOf(row: Row): IndexedSegment {
     deviceId: DeviceId.parse(row.device_id),
     origin: row.origin as SegmentOrigin,
     fileByteLength: Number(row.file_byte_length),
+    stage: String(row.stage),
     reported: row.reported === 1,
     gapBefore:
       row.gap_cause === null

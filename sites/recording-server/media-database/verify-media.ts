@@ -1,8 +1,8 @@
 import type { DeviceId, SealedSegment, SegmentId } from '@holdfast/schema';
 import type { MediaDamage } from './media-database.js';
-import { MediaDirectory } from './media-directory.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex, SealedFile } from './segment-file.js';
+import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 /** A segment that must be there, as the log says it: sealed here, or retrieved from another site. */
 export interface SealedFact {
@@ -23,11 +23,14 @@ export interface MediaVerification {
  */
 export async function verifyMedia(options: {
   readonly dir: string;
+  /** Other live databases and archives. */
+  readonly stages?: readonly string[];
   readonly sealedFacts: Iterable<SealedFact> | AsyncIterable<SealedFact>;
   readonly deleted: ReadonlySet<SegmentId>;
   readonly signal: AbortSignal;
 }): Promise<MediaVerification> {
-  const directory = new MediaDirectory(options.dir);
+  const stages = new StageDirectories(options.dir, null);
+  const names = [OWN_STAGE, ...(options.stages ?? [])];
   const damages: MediaDamage[] = [];
   let checkedSegmentCount = 0;
   let checkedBytes = 0;
@@ -36,7 +39,7 @@ export async function verifyMedia(options: {
     if (options.deleted.has(fact.segment.segmentId)) continue;
     checkedSegmentCount += 1;
     try {
-      checkedBytes += await checkSegment(directory, fact, options.signal);
+      checkedBytes += await checkSegment(placesOf(stages, names, fact), fact, options.signal);
     } catch (error) {
       damages.push(damageOf(fact, error));
     }
@@ -44,19 +47,26 @@ export async function verifyMedia(options: {
   return { checkedSegmentCount, checkedBytes, damages };
 }
 
+function placesOf(
+  stages: StageDirectories,
+  names: readonly string[],
+  { deviceId, segment }: SealedFact,
+): readonly string[] {
+  return [
+    ...names.map(stage => stages.placeOf({ deviceId, stage, segment })),
+    // A crash between sealing and moving; the recording server moves it when it starts.
+    ...names.map(stage => stages.of(stage).openFile(segment.segmentId)),
+    stages.own.importFile(segment.segmentId),
+  ];
+}
+
 /** Throws what is wrong with it. */
 async function checkSegment(
-  directory: MediaDirectory,
-  { deviceId, segment }: SealedFact,
+  places: readonly string[],
+  { segment }: SealedFact,
   signal: AbortSignal,
 ): Promise<number> {
-  const { segmentId, fromMs } = segment;
-  await using file = await openAnywhere([
-    directory.sealedFile({ deviceId, segmentId, fromMs }),
-    // A crash between sealing and moving; the recording server moves it when it starts.
-    directory.openFile(segmentId),
-    directory.importFile(segmentId),
-  ]);
+  await using file = await openAnywhere(places);
   const actual = digestHex(file.manifest);
   if (actual !== segment.digest) {
     throw new SegmentFileDamagedError(`its manifest has digest ${actual}, the log says ${segment.digest}`);

@@ -15,6 +15,7 @@ import {
   AlarmRaised,
   BookmarkCreated,
   type DeviceId,
+  DeviceStorageAssigned,
   EventDecodeError,
   type EvidenceLockId,
   evidenceLockEvents,
@@ -32,13 +33,21 @@ import {
   RecordingStarted,
   RecordingStopped,
   RecordingUnhalted,
+  type StorageId,
 } from '@holdfast/schema';
 
 /** Most of a log is sealed recordings: those are left undecoded. */
 const typesRead = new Set<string>(
   [
     ...[...hardwareEvents, ...evidenceLockEvents, RecordingStarted, RecordingStopped],
-    ...[RecordingHalted, RecordingUnhalted, ...manualRecordingEvents, AlarmRaised, BookmarkCreated],
+    ...[
+      RecordingHalted,
+      RecordingUnhalted,
+      DeviceStorageAssigned,
+      ...manualRecordingEvents,
+      AlarmRaised,
+      BookmarkCreated,
+    ],
   ].map(definition => definition.type),
 );
 
@@ -60,6 +69,7 @@ export interface SiteViewFold {
   readonly manual: ReadonlyMap<DeviceId, NonNullable<ManualRecording>>;
   readonly locks: ReadonlyMap<EvidenceLockId, NonNullable<EvidenceLock>>;
   readonly owners: ReadonlyMap<DeviceId, DeviceId>;
+  readonly storages: ReadonlyMap<DeviceId, StorageId>;
   readonly unreadable: string | null;
 }
 
@@ -77,6 +87,7 @@ export class SiteView {
   readonly #locks = new Map<EvidenceLockId, NonNullable<EvidenceLock>>();
   /** Every device that ever was, by the device that owns its recordings. */
   readonly #owners = new Map<DeviceId, DeviceId>();
+  readonly #storages = new Map<DeviceId, StorageId>();
   #unreadable: string | null = null;
 
   constructor(recordingServerId: RecordingServerId) {
@@ -94,6 +105,7 @@ export class SiteView {
       manual,
       locks: this.#locks,
       owners: this.#owners,
+      storages: this.#storages,
       unreadable: this.#unreadable,
     };
   }
@@ -106,6 +118,7 @@ export class SiteView {
     copyInto(this.manual, fold.manual);
     copyInto(this.#locks, fold.locks);
     copyInto(this.#owners, fold.owners);
+    copyInto(this.#storages, fold.storages);
     this.halted = fold.halted;
     this.#unreadable = fold.unreadable;
   }
@@ -167,6 +180,11 @@ export class SiteView {
         if (recordingServerId === this.#recordingServerId) this.running.delete(deviceId);
         return;
       }
+      case 'DeviceStorageAssigned':
+        if (event.data.recordingServerId === this.#recordingServerId) {
+          this.#storages.set(event.data.deviceId, event.data.storageId);
+        }
+        return;
       case 'RecordingHalted':
       case 'RecordingUnhalted':
         if (event.data.recordingServerId === this.#recordingServerId) {
@@ -182,6 +200,11 @@ export class SiteView {
   /** Camera and microphone of one hardware share one recording, which belongs to the camera. */
   ownerOf(deviceId: DeviceId): DeviceId | null {
     return this.#owners.get(deviceId) ?? null;
+  }
+
+  /** Where recordings of a device are kept; null: in the default storage. */
+  storageOf(deviceId: DeviceId): StorageId | null {
+    return this.#storages.get(deviceId) ?? null;
   }
 
   protection(nowMs: number, pins: readonly ProtectedSpan[]): Protection {

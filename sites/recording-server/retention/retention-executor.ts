@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import {
   isProtected,
+  type NextStage,
   type ProtectedSpan,
   type Protection,
   planRetention,
@@ -19,7 +20,11 @@ const plansMax = 50;
 
 export interface RetentionExecutorOptions {
   readonly database: MediaDatabase;
+  readonly stage: string;
+  /** On whose volume the stage is. */
   readonly dir: string;
+  /** The archive behind it; null: what leaves is deleted. */
+  readonly next: Omit<NextStage, 'locked'> | null;
   readonly limits: RetentionLimits;
   /** Of the retention clock. */
   readonly nowMs: number;
@@ -33,9 +38,15 @@ export interface RetentionExecutorOptions {
   readonly freeBytes: (dir: string) => Promise<number>;
 }
 
-export type RetentionVerdict =
-  | RecordingVerdict
+export type Halt =
+  | Extract<RecordingVerdict, { readonly action: 'HALT' }>
   | { readonly action: 'HALT'; readonly cause: 'DISK_UNAVAILABLE'; readonly detail: string };
+
+export interface RetentionOutcome {
+  readonly verdict: { readonly action: 'RECORD' } | Halt;
+  /** What is to be moved to the archive behind it, in this order. */
+  readonly moves: readonly RetentionSegment[];
+}
 
 export async function freeBytesOf(dir: string): Promise<number> {
   const { bavail, bsize } = await statfs(dir);
@@ -49,31 +60,33 @@ export async function freeBytesOf(dir: string): Promise<number> {
 export async function executeRetention(
   options: RetentionExecutorOptions,
   { writesFail }: { readonly writesFail: boolean },
-): Promise<RetentionVerdict> {
-  const { database, limits } = options;
-  let verdict: RetentionVerdict = { action: 'RECORD' };
+): Promise<RetentionOutcome> {
+  const { database, stage, limits, next } = options;
+  let outcome: RetentionOutcome = { verdict: { action: 'RECORD' }, moves: [] };
   for (let round = 0; round < plansMax; round += 1) {
     let freeBytes: number;
     try {
       freeBytes = await options.freeBytes(options.dir);
     } catch (error) {
-      return { action: 'HALT', cause: 'DISK_UNAVAILABLE', detail: String((error as Error).message) };
+      const detail = String((error as Error).message);
+      return { verdict: { action: 'HALT', cause: 'DISK_UNAVAILABLE', detail }, moves: [] };
     }
     const protection = options.protection();
-    const { candidates, complete } = oldestUnlocked(database, protection);
+    const { unlocked, locked, complete } = oldestIn(database, stage, protection);
     const plan = planRetention(
       {
         nowMs: options.nowMs,
-        usageBytes: database.usageBytes(),
+        usageBytes: database.usageBytes(stage),
         freeBytes: writesFail && round === 0 ? Math.min(freeBytes, 0) : freeBytes,
-        candidates,
+        candidates: unlocked,
         candidatesComplete: complete,
         protection,
         halted: options.isHalted(),
+        next: next && { ...next, locked },
       },
       limits,
     );
-    verdict = plan.recording;
+    outcome = { verdict: plan.recording, moves: plan.moves };
     for (const policy of ['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL'] as const) {
       const segmentIds = plan.deletions
         .filter(deletion => deletion.policy === policy)
@@ -88,48 +101,48 @@ export async function executeRetention(
     await database.collectGarbage();
     if (plan.deletions.length === 0) break;
   }
-  return verdict;
+  return outcome;
+}
+
+interface Oldest {
+  readonly unlocked: readonly RetentionSegment[];
+  readonly locked: readonly RetentionSegment[];
+  /** There are no more unlocked ones than these. */
+  readonly complete: boolean;
 }
 
 /** Steps over what is locked: a month of evidence at the beginning must not hide what may be deleted behind it. */
-function oldestUnlocked(
-  database: MediaDatabase,
-  protection: Protection,
-): { readonly candidates: readonly RetentionSegment[]; readonly complete: boolean } {
+function oldestIn(database: MediaDatabase, stage: string, protection: Protection): Oldest {
   const spans: readonly ProtectedSpan[] = protection.readable ? protection.spans : [];
-  const candidates: RetentionSegment[] = [];
-  let complete = true;
-  for (const deviceId of database.devices()) {
+  const devices = database.devices().map(deviceId => {
     const own = spans.filter(span => span.deviceId === deviceId);
-    const found = oldestOf(database, deviceId, own);
-    complete &&= found.complete;
-    candidates.push(...found.segments);
-  }
-  return { candidates, complete };
+    return oldestOf(database, { stage, deviceId }, own);
+  });
+  return {
+    unlocked: devices.flatMap(({ unlocked }) => unlocked),
+    locked: devices.flatMap(({ locked }) => locked),
+    complete: devices.every(({ complete }) => complete),
+  };
 }
 
 function oldestOf(
   database: MediaDatabase,
-  deviceId: DeviceId,
+  where: { readonly stage: string; readonly deviceId: DeviceId },
   spans: readonly ProtectedSpan[],
-): { readonly segments: readonly RetentionSegment[]; readonly complete: boolean } {
-  const segments: RetentionSegment[] = [];
+): Oldest {
+  const unlocked: RetentionSegment[] = [];
+  const locked: RetentionSegment[] = [];
   let after: StoredSegment | null = null;
   for (;;) {
-    const page: readonly StoredSegment[] = database.segments({
-      deviceId,
-      fromMs: 0,
-      toMs: Number.MAX_SAFE_INTEGER,
-      after,
-      limit: pageSize,
-    });
-    for (const { segment, fileByteLength } of page) {
+    const page: readonly StoredSegment[] = database.oldestIn({ ...where, after, limit: pageSize });
+    for (const { deviceId, segment, fileByteLength } of page) {
       const { segmentId, fromMs, toMs } = segment;
       const candidate = { segmentId, deviceId, fromMs, toMs, fileByteLength };
-      if (!isProtected(candidate, spans)) segments.push(candidate);
-      if (segments.length >= candidatesMax) return { segments, complete: false };
+      if (!isProtected(candidate, spans)) unlocked.push(candidate);
+      else if (locked.length < candidatesMax) locked.push(candidate);
+      if (unlocked.length >= candidatesMax) return { unlocked, locked, complete: false };
     }
-    if (page.length < pageSize) return { segments, complete: true };
+    if (page.length < pageSize) return { unlocked, locked, complete: true };
     after = page.at(-1)!;
   }
 }

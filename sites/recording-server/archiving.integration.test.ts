@@ -1,0 +1,151 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { RETENTION_LIMITS, type Storage } from '@holdfast/core';
+import type { EvidenceLockId, StorageId } from '@holdfast/schema';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  collect,
+  fragmentsOf,
+  never,
+  temporaryFolder,
+  testFragment,
+} from './media-database/media-fixture.js';
+import {
+  addHardware,
+  cameraId,
+  eventsOf,
+  openLog,
+  ScriptedCamera,
+  say,
+  serverA,
+  start,
+  until,
+} from './recording-server.fixture.js';
+
+const test = suite('archiving');
+
+const hourMs = 3600_000;
+const recordedMs = testFragment(0).fromMs;
+const limits = {
+  ...RETENTION_LIMITS,
+  freeBytesLow: 0,
+  freeBytesCritical: 0,
+  freeBytesStop: 0,
+  freeBytesResume: 0,
+};
+
+function storageIn(folder: string, name: string, live: string): Storage {
+  return {
+    ...{ storageId: v7(), name },
+    live: { stage: live, limits: { ...limits, retentionMs: hourMs } },
+    archives: [
+      {
+        ...{ stage: path.join(folder, 'mount', `${name} 1`), schedule: { kind: 'EVERY', minutes: 1 } },
+        limits: { ...limits, retentionMs: 2 * hourMs },
+      },
+      {
+        ...{ stage: path.join(folder, 'far mount', `${name} 2`), schedule: { kind: 'EVERY', minutes: 1 } },
+        limits: { ...limits, retentionMs: 3 * hourMs },
+      },
+    ],
+  };
+}
+
+async function filesIn(stage: string): Promise<number> {
+  const names = await readdir(path.join(stage, 'segments'), { recursive: true }).catch(() => []);
+  return names.filter(name => name.endsWith('.mp4')).length;
+}
+
+test('recordings grow old from stage to stage; an archive that is away stops archiving, not recording', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  let nowMs = recordedMs + 10_000;
+  const begunMs = performance.now();
+  const storage = storageIn(folder.path, 'vault', '');
+  const [near, far] = storage.archives.map(({ stage }) => stage) as [string, string];
+  await mkdir(path.dirname(near));
+  await mkdir(path.dirname(far));
+  await using running = await start(log, folder.path, {
+    ...{ runCameraSession: camera.run, storages: [storage], retentionIntervalMs: 30 },
+    // The clock of the server and the one that is never set go on together: nothing of it is doubted.
+    ...{ now: () => nowMs, monotonicMs: () => begunMs + nowMs },
+  });
+  const { database } = running.server;
+  const own = path.join(folder.path, 'media', serverA);
+  await until(() => camera.sinks.length === 1, 'the session runs');
+  camera.begin(testFragment(0), testFragment(1));
+  camera.end();
+  camera.begin(testFragment(10), testFragment(11));
+  camera.end();
+  await until(async () => (await filesIn(own)) === 2, 'two segments are sealed');
+  const evidenceLockId = v7() as EvidenceLockId;
+  await say(log, `evidence-lock-${evidenceLockId}`, {
+    type: 'EvidenceLockCreated',
+    data: {
+      ...{ evidenceLockId, headline: 'Held', description: '', deviceIds: [cameraId] },
+      ...{ fromMs: recordedMs, toMs: recordedMs + 1, expiresAtMs: null },
+    },
+  });
+
+  nowMs = recordedMs + hourMs + 60_000;
+  await until(
+    async () => (await filesIn(near)) === 2 && (await filesIn(own)) === 0,
+    'both are in the near archive',
+  );
+
+  await rename(path.dirname(far), `${path.dirname(far)} away`);
+  nowMs = recordedMs + 2 * hourMs + 120_000;
+  await until(() => running.alarms.some(message => /vault 2/.test(message)), 'the alarm is raised');
+  camera.begin(testFragment(4000), testFragment(4001));
+  camera.end();
+  await until(async () => (await filesIn(own)) === 1, 'recording goes on');
+  assert.is(await filesIn(near), 2);
+  assert.is(running.server.isHalted, false);
+  await rename(`${path.dirname(far)} away`, path.dirname(far));
+  await until(async () => (await filesIn(far)) === 2, 'the far archive has taken both');
+
+  nowMs = recordedMs + 3 * hourMs + 180_000;
+  await until(async () => (await filesIn(far)) === 1, 'what is not locked is deleted in the end');
+  const window = { deviceId: cameraId, fromMs: 0, toMs: recordedMs + hourMs, signal: never };
+  assert.is(fragmentsOf(await collect(database.read(window))).length, 2);
+  await until(async () => (await eventsOf(log, 'RecordingDeleted')).length > 0, 'the log is told');
+  assert.equal(
+    (await eventsOf(log, 'RecordingDeleted')).map(({ policy, fromMs }) => [policy, fromMs - recordedMs]),
+    [['RETENTION_AGE', 20_000]],
+  );
+  assert.equal(await eventsOf(log, 'RecordingDamaged'), []);
+});
+
+test('a device is recorded into the storage that it is assigned to, and one disk that is gone stops no other', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const other = path.join(folder.path, 'other');
+  const first = storageIn(folder.path, 'first', '');
+  const second = { ...storageIn(folder.path, 'second', other), archives: [] };
+  await say(log, `recording-server-${serverA}`, {
+    type: 'DeviceStorageAssigned',
+    data: { recordingServerId: serverA, deviceId: cameraId, storageId: second.storageId as StorageId },
+  });
+  const camera = new ScriptedCamera();
+  const options = {
+    ...{ runCameraSession: camera.run, storages: [{ ...first, archives: [] }, second] },
+    ...{ retentionIntervalMs: 30, now: () => recordedMs + 10_000 },
+  };
+  await using running = await start(log, folder.path, options);
+  await until(() => camera.sinks.length === 1, 'the session runs');
+  camera.begin(testFragment(0), testFragment(1));
+  camera.end();
+  await until(async () => (await filesIn(other)) === 1, 'it is in the second storage');
+  await rm(path.join(other, 'holdfast-stage'));
+  await until(() => running.alarms.length === 1, 'the disk that is gone is told of');
+  await until(async () => (await eventsOf(log, 'RecordingHalted')).length === 1, 'the log is told');
+  const [halted] = await eventsOf(log, 'RecordingHalted');
+  assert.equal([halted!.cause, halted!.detail.includes(other)], ['DISK_UNAVAILABLE', true]);
+});
+
+test.run();

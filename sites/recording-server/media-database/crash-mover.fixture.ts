@@ -1,0 +1,20 @@
+// Moves every segment to an archive and back until it is killed: `node crash-mover.fixture.js DIR ARCHIVE`. Prints a line per move.
+import { setTimeout as delay } from 'node:timers/promises';
+import { camera1, never, openTestDatabase } from './media-fixture.js';
+import { OWN_STAGE } from './stage-directories.js';
+
+const [dir, archive] = process.argv.slice(2);
+const database = await openTestDatabase(dir!, { stages: [archive!] });
+for (;;) {
+  for (const [from, toStage] of [
+    [OWN_STAGE, archive!],
+    [archive!, OWN_STAGE],
+  ] as const) {
+    const segments = database.oldestIn({ stage: from, deviceId: camera1, after: null, limit: 100 });
+    for (const { segment } of segments) {
+      const { moved } = await database.moveSegment({ segmentId: segment.segmentId, toStage, signal: never });
+      process.stdout.write(`${moved}\n`);
+    }
+  }
+  await delay(0);
+}

@@ -1,0 +1,187 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  chainOf,
+  isArchivingDue,
+  type Protection,
+  type Storage,
+  type StorageArchive,
+  type StorageStage,
+  totalRetentionMs,
+} from '@holdfast/core';
+import type { DeletionPolicy } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import type { MediaDatabase, OutgoingFact, StoredSegment } from '../media-database/media-database.js';
+import { OWN_STAGE } from '../media-database/stage-directories.js';
+import { Archiver, type ArchiveWork } from './archiver.js';
+import { executeRetention, type Halt, type RetentionOutcome } from './retention-executor.js';
+
+/** An archive that says nothing for so long takes nothing now: a network folder may hang for minutes. */
+const stageAnswerMs = 5_000;
+
+export interface StorageKeeperOptions {
+  readonly database: MediaDatabase;
+  /** The directory of the media database. */
+  readonly dir: string;
+  /** The first holds what is assigned to no other, and what lies in stages that are in none any more. */
+  readonly storages: readonly Storage[];
+  readonly protection: (nowMs: number) => Protection;
+  readonly composeDeletion: (
+    policy: DeletionPolicy,
+    segments: readonly StoredSegment[],
+  ) => readonly OutgoingFact[];
+  readonly freeBytes: (dir: string) => Promise<number>;
+  readonly alarm: (alarm: { readonly name: string; readonly message: string }) => void;
+  readonly logger: Logger;
+}
+
+interface ArchiveRun {
+  lastMs: number | null;
+  /** When the run that goes on began. */
+  sinceMs: number | null;
+}
+
+/** Keeps the storages of a recording server within their limits: deletes, moves on, and says where nothing can be written. */
+export class StorageKeeper {
+  readonly #options: StorageKeeperOptions;
+  readonly #archiver: Archiver;
+  readonly #runs = new Map<StorageArchive, ArchiveRun>();
+  #halts: ReadonlyMap<string, Halt> = new Map();
+
+  constructor(options: StorageKeeperOptions) {
+    this.#options = options;
+    this.#archiver = new Archiver(options);
+  }
+
+  liveStages(): ReadonlySet<string> {
+    return new Set(this.#options.storages.map(({ live }) => live.stage));
+  }
+
+  /** `wasHalted`: as the log says, from before a start. */
+  assumeHalted(wasHalted: boolean): void {
+    const halt = { action: 'HALT', cause: 'DISK_FULL', detail: 'as before the start' } as const;
+    this.#halts = new Map(wasHalted ? [...this.liveStages()].map(stage => [stage, halt]) : []);
+  }
+
+  /** One round. Answers in which live stages nothing may be written. */
+  async apply(
+    nowMs: number,
+    { writesFail, signal }: { readonly writesFail: boolean; readonly signal: AbortSignal },
+  ): Promise<ReadonlyMap<string, Halt>> {
+    const halts = new Map<string, Halt>();
+    const work: ArchiveWork[] = [];
+    for (const storage of this.#options.storages) {
+      // From far to near: what the last archive deletes makes room for what comes next.
+      for (const { here, next } of chainOf(storage).toReversed()) {
+        const isLive = here === storage.live;
+        const run = next && this.#runOf(next, nowMs);
+        const outcome = await this.#applyTo(storage, { here, next, isLive, writesFail, nowMs });
+        if (isLive && outcome.verdict.action === 'HALT') halts.set(here.stage, outcome.verdict);
+        if (next === null || run === null) continue;
+        const name = `archive ${next.stage} of storage ${storage.name}`;
+        work.push({ toStage: next.stage, name, segments: outcome.moves });
+        // A run that the archive could not take anything in goes on when it is back.
+        if (outcome.nextIsAvailable && outcome.moves.length === 0 && !this.#archiver.isWorking) {
+          run.lastMs = run.sinceMs ?? run.lastMs;
+          run.sinceMs = null;
+        }
+      }
+    }
+    await this.#applyToForgotten(nowMs);
+    this.#archiver.begin(work, signal);
+    this.#halts = halts;
+    return halts;
+  }
+
+  /** Resolves when nothing is being moved any more: after the signal given to `apply` was aborted. */
+  settled(): Promise<void> {
+    return this.#archiver.settled();
+  }
+
+  async #applyTo(
+    storage: Storage,
+    stage: {
+      readonly here: StorageStage;
+      readonly next: StorageArchive | null;
+      readonly isLive: boolean;
+      readonly writesFail: boolean;
+      readonly nowMs: number;
+    },
+  ): Promise<RetentionOutcome & { readonly nextIsAvailable: boolean }> {
+    const { here, next, isLive, nowMs } = stage;
+    const why = await this.#whyUnavailable(here.stage);
+    if (why !== null) {
+      const verdict = { action: 'HALT', cause: 'DISK_UNAVAILABLE', detail: why } as const;
+      return { verdict, moves: [], nextIsAvailable: false };
+    }
+    const nextWhy = next && (await this.#whyUnavailable(next.stage));
+    if (next !== null) {
+      const name = `archive ${next.stage} of storage ${storage.name}`;
+      if (nextWhy !== null) this.#archiver.reportState(name, nextWhy);
+    }
+    const outcome = await executeRetention(
+      {
+        ...this.#options,
+        ...{ stage: here.stage, dir: this.#dirOf(here.stage), limits: here.limits, nowMs },
+        protection: () => this.#options.protection(nowMs),
+        isHalted: () => isLive && this.#halts.has(here.stage),
+        next: next && {
+          isAvailable: nextWhy === null,
+          isDue: this.#runs.get(next)?.sinceMs !== null,
+          totalRetentionMs: totalRetentionMs(storage),
+        },
+      },
+      { writesFail: isLive && stage.writesFail },
+    );
+    return { ...outcome, nextIsAvailable: nextWhy === null };
+  }
+
+  /** Stages that the configuration no longer names: what is there is kept as long as the first storage keeps anything. */
+  async #applyToForgotten(nowMs: number): Promise<void> {
+    const { storages, database } = this.#options;
+    const [first] = storages;
+    const named = new Set(storages.flatMap(storage => chainOf(storage).map(({ here }) => here.stage)));
+    for (const stage of database.stages()) {
+      if (named.has(stage) || first === undefined) continue;
+      if ((await this.#whyUnavailable(stage)) !== null) continue;
+      const limits = {
+        ...{ retentionMs: totalRetentionMs(first), usageBytesMax: null },
+        ...{ freeBytesLow: 0, freeBytesCritical: 0, freeBytesStop: 0, freeBytesResume: 0 },
+      };
+      const dir = this.#dirOf(stage);
+      await executeRetention(
+        {
+          ...{ ...this.#options, stage, dir, limits, nowMs, next: null, isHalted: () => false },
+          protection: () => this.#options.protection(nowMs),
+        },
+        { writesFail: false },
+      );
+    }
+  }
+
+  #runOf(archive: StorageArchive, nowMs: number): ArchiveRun {
+    let run = this.#runs.get(archive);
+    if (run === undefined) {
+      run = { lastMs: null, sinceMs: null };
+      this.#runs.set(archive, run);
+    }
+    if (run.sinceMs === null && isArchivingDue(archive.schedule, run.lastMs, nowMs)) run.sinceMs = nowMs;
+    return run;
+  }
+
+  async #whyUnavailable(stage: string): Promise<string | null> {
+    if (stage === OWN_STAGE) return null;
+    const tooSlow = new AbortController();
+    const late = delay(stageAnswerMs, `${stage} does not answer`, { signal: tooSlow.signal }).catch(
+      () => null,
+    );
+    try {
+      return await Promise.race([this.#options.database.prepareStage(stage), late]);
+    } finally {
+      tooSlow.abort();
+    }
+  }
+
+  #dirOf(stage: string): string {
+    return stage === OWN_STAGE ? this.#options.dir : stage;
+  }
+}
