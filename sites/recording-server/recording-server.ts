@@ -346,14 +346,14 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
 
   /** The log says that it is being recorded: nobody said otherwise before the end. */
   #reportCrash(deviceId: DeviceId): void {
-    const [last] = this.database.spans({ deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }).slice(-1);
+    const newestEndMs = this.database.newestEndMs(deviceId);
     const stop = this.#view.lastStop.get(deviceId);
     this.#report(`recording-${deviceId}`, {
       type: 'RecordingStopped',
       data: {
         deviceId,
         recordingServerId: this.recordingServerId,
-        atMs: last?.toMs ?? stop?.toMs ?? this.#options.now(),
+        atMs: newestEndMs ?? stop?.toMs ?? this.#options.now(),
         cause: 'SERVER_CRASHED',
       },
     });
@@ -561,10 +561,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
 
 /** The end of the newest recording, whatever device; null when there is none. */
 function newestRecordingMs(database: MediaDatabase): number | null {
-  const ends = database
-    .devices()
-    .map(
-      deviceId => database.spans({ deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }).at(-1)?.toMs ?? 0,
-    );
+  const ends = database.devices().map(deviceId => database.newestEndMs(deviceId) ?? 0);
   return ends.length === 0 ? null : Math.max(...ends);
 }

@@ -208,6 +208,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly limit: number;
   }): readonly StoredSegment[];
   segment(segmentId: SegmentId): StoredSegment | null;
+  /** Where the newest sealed recording of a device ends; null when there is none. */
+  newestEndMs(deviceId: DeviceId): number | null;
   manifest(segmentId: SegmentId): Promise<SegmentManifest | null>;
   devices(): readonly DeviceId[];
   /** Bytes of all files, sealed or not; of one stage when it is named. */

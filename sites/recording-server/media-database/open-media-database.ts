@@ -204,6 +204,10 @@ class OpenMediaDatabase implements MediaDatabase {
     return this.#index.get(segmentId);
   }
 
+  newestEndMs(deviceId: DeviceId): number | null {
+    return this.#index.newestEndMs(deviceId);
+  }
+
   async manifest(segmentId: SegmentId): Promise<SegmentManifest | null> {
     const indexed = this.#index.get(segmentId);
     return indexed && (await this.#reader.manifest(indexed));

@@ -202,6 +202,14 @@ export class SegmentIndex {
     return row ? { toMs: Number(row.to_ms), cause: RecordingCause.parse(row.ended_because) } : null;
   }
 
+  /** Where the newest recording of a device ends, wherever it was recorded; null when there is none. */
+  newestEndMs(deviceId: DeviceId): number | null {
+    const row = this.#statement(
+      `SELECT to_ms FROM segment WHERE device_key = ? AND deleted_by IS NULL ORDER BY from_ms DESC LIMIT 1`,
+    ).get(this.#deviceKeys.get(deviceId) ?? -1);
+    return row ? Number(row.to_ms) : null;
+  }
+
   /** Bytes of the files of every segment, marked as deleted or not. */
   fileBytes(): number {
     return Number(this.#statement('SELECT sum(total_byte_length) AS bytes FROM stage').get()!.bytes);
