@@ -221,9 +221,9 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly after: StoredSegment | null;
     readonly limit: number;
   }): readonly StoredSegment[];
-  /** Every stage that ever held a segment. */
+  /** Every stage that ever was ready. */
   stages(): readonly string[];
-  /** Null when a stage can be written to, else why not. A stage that held nothing yet is made. */
+  /** Null when a stage can be written to, else why not. A stage that was never used before is made. */
   prepareStage(stage: string): Promise<string | null>;
   /**
    * Copies a segment to another stage, reads the copy back against its manifest, switches over in one transaction and removes

@@ -233,8 +233,11 @@ class OpenMediaDatabase implements MediaDatabase {
     return this.#index.stages();
   }
 
-  prepareStage(stage: string): Promise<string | null> {
-    return this.#stages.prepare(stage, this.#index.fileBytesIn(stage) === 0);
+  async prepareStage(stage: string): Promise<string | null> {
+    const isNew = !this.#index.stages().includes(stage);
+    const why = await this.#stages.prepare(stage, isNew);
+    if (isNew && why === null) this.#withRoom(() => this.#index.putStage(stage));
+    return why;
   }
 
   moveSegment(options: Parameters<MediaDatabase['moveSegment']>[0]): Promise<MoveOutcome> {

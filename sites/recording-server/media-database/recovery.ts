@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { DeviceId } from '@holdfast/schema';
 import { endOf } from './device-writer.js';
 import type { MediaRecovery, StoredSegment } from './media-database.js';
-import { devicesWithFiles, sealedFilesOf } from './sealed-files.js';
+import { devicesWithFiles, sealedFilesOf, unfinishedFilesOf } from './sealed-files.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex, SealedFile, SegmentWriter, walkSegmentFile } from './segment-file.js';
 import { type IndexedSegment, isDiskFull, type SegmentIndex } from './segment-index.js';
@@ -112,6 +112,7 @@ async function finishImports(context: RecoveryContext, findings: Findings): Prom
 async function indexSealedFiles(context: RecoveryContext, stage: string, findings: Findings): Promise<void> {
   const directory = context.stages.of(stage);
   for (const deviceId of await devicesWithFiles(directory)) {
+    for (const file of await unfinishedFilesOf(directory, deviceId)) context.index.putUnneeded(stage, file);
     for (const file of await sealedFilesOf(directory, deviceId)) {
       try {
         await using sealed = await SealedFile.open(file);

@@ -4,6 +4,9 @@ import { DeviceId } from '@holdfast/schema';
 import type { MediaDirectory } from './media-directory.js';
 import { absentAsNull } from './segment-importer.js';
 
+/** Behind the name of a copy that is being written. */
+export const UNFINISHED = '.part';
+
 /** The devices of which there are sealed files, whatever an index says. */
 export async function devicesWithFiles(directory: MediaDirectory): Promise<readonly DeviceId[]> {
   const names = await namesIn(directory.segmentsFolder);
@@ -20,7 +23,24 @@ export async function sealedFilesOf(
   const files: string[] = [];
   for (const day of await namesIn(folder)) {
     if (days !== null && (day < days.from || day > days.to)) continue;
-    for (const name of await namesIn(path.join(folder, day))) files.push(path.join(folder, day, name));
+    for (const name of await namesIn(path.join(folder, day))) {
+      if (!name.endsWith(UNFINISHED)) files.push(path.join(folder, day, name));
+    }
+  }
+  return files;
+}
+
+/** Copies that a move did not come to the end of, which only an index that is lost knows of otherwise. */
+export async function unfinishedFilesOf(
+  directory: MediaDirectory,
+  deviceId: DeviceId,
+): Promise<readonly string[]> {
+  const folder = path.join(directory.segmentsFolder, deviceId);
+  const files: string[] = [];
+  for (const day of await namesIn(folder)) {
+    for (const name of await namesIn(path.join(folder, day))) {
+      if (name.endsWith(UNFINISHED)) files.push(path.join(folder, day, name));
+    }
   }
   return files;
 }

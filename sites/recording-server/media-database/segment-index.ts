@@ -221,7 +221,7 @@ export class SegmentIndex {
     return Number(row?.total_byte_length ?? 0);
   }
 
-  /** Every stage that ever held a segment. */
+  /** Every stage that ever was ready or held a segment. */
   stages(): readonly string[] {
     return this.#statement('SELECT path FROM stage ORDER BY stage_key')
       .all()
@@ -410,8 +410,12 @@ export class SegmentIndex {
     return Number(lastInsertRowid);
   }
 
-  #stageKey(path: string): number {
+  putStage(path: string): void {
     this.#statement('INSERT INTO stage (path) VALUES (?) ON CONFLICT DO NOTHING').run(path);
+  }
+
+  #stageKey(path: string): number {
+    this.putStage(path);
     return Number(this.#statement('SELECT stage_key FROM stage WHERE path = ?').get(path)!.stage_key);
   }
 

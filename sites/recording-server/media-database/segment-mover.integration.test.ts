@@ -86,6 +86,12 @@ test('an archive that is not mounted takes nothing, loses nothing, and is no dam
     await record(database, 64);
     await mkdir(path.dirname(archive));
     assert.is(await database.prepareStage(archive), null);
+    // Also one that holds nothing is missed when it is away.
+    await rename(archive, `${archive}-away`);
+    await mkdir(archive);
+    assert.match((await database.prepareStage(archive))!, /not mounted/);
+    await rm(archive, { recursive: true });
+    await rename(`${archive}-away`, archive);
     const [segmentId] = idsIn(database, OWN_STAGE);
     await database.moveSegment({ segmentId: segmentId!, toStage: archive, signal: never });
     database.confirmIndex();
@@ -183,12 +189,14 @@ test('an index that is lost is made again from all stages, a copy that a crash l
   const [moved] = await filesBelow(archive);
   await mkdir(path.dirname(path.join(dir, moved!)), { recursive: true });
   await writeFile(path.join(dir, moved!), await readFile(path.join(archive, moved!)));
+  await writeFile(path.join(archive, `${moved}.part`), 'half a copy');
   await rm(path.join(dir, 'index.sqlite'));
   await using database = await openTestDatabase(dir, { stages: [archive], newSegmentId: segmentIds(100) });
   assert.is(database.recovery.reindexedCount, 2);
   assert.is(idsIn(database, archive).length, 1);
   assert.is(fragmentsOf(await collect(database.read({ ...window, signal: never }))).length, 64);
   assert.not.ok(existsSync(path.join(dir, moved!)));
+  assert.equal(await filesBelow(archive), [moved]);
 });
 
 test.run();

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { SegmentId } from '@holdfast/schema';
 import type { MediaDatabase, MoveOutcome } from './media-database.js';
 import { syncFolder } from './media-directory.js';
+import { UNFINISHED } from './sealed-files.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex, SealedFile } from './segment-file.js';
 import { absentAsNull } from './segment-importer.js';
@@ -40,7 +41,7 @@ export class SegmentMover {
     const why = await stages.whyUnavailable(toStage);
     if (why !== null) return { moved: false, cause: 'UNAVAILABLE', detail: why };
     const target = stages.placeOf({ ...source, stage: toStage });
-    const files = [`${target}.part`, target];
+    const files = [`${target}${UNFINISHED}`, target];
     for (const file of files) this.#busy.add(file);
     try {
       this.#context.transaction(() => {
@@ -74,11 +75,11 @@ export class SegmentMover {
   async #copy(source: IndexedSegment, target: string, signal: AbortSignal): Promise<void> {
     await mkdir(path.dirname(target), { recursive: true });
     await using from = await open(this.#context.stages.placeOf(source), 'r');
-    await using to = await open(`${target}.part`, 'w');
+    await using to = await open(`${target}${UNFINISHED}`, 'w');
     await copyBytes(from, to, signal);
     await to.sync();
-    await requireSame(`${target}.part`, source, signal);
-    await rename(`${target}.part`, target);
+    await requireSame(`${target}${UNFINISHED}`, source, signal);
+    await rename(`${target}${UNFINISHED}`, target);
     await syncFolder(path.dirname(target));
   }
 

@@ -56,7 +56,9 @@ export class StageDirectories {
     if (stage === OWN_STAGE) return null;
     try {
       const owner = await readFile(markerOf(stage), 'utf8').catch(absentAsNull);
-      if (owner === null) return `${stage} is not the folder that it was: its disk is not mounted`;
+      if (owner === null) {
+        return `${stage} is not the folder that it was: its disk is not mounted. On a new disk, write ${this.#recordingServerId} into ${markerOf(stage)}`;
+      }
       return this.#recordingServerId === null || owner.trim() === this.#recordingServerId
         ? null
         : `${stage} belongs to recording server ${owner.trim()}`;
@@ -66,13 +68,13 @@ export class StageDirectories {
   }
 
   /**
-   * Makes a stage ready that holds nothing yet. Its parent must be there: a folder that is made on the wrong disk fills it.
-   * Answers as `whyUnavailable`.
+   * Makes a stage ready that was never used before (`isNew`). Its parent must be there: a folder that is made on the wrong disk
+   * fills it. Answers as `whyUnavailable`.
    */
-  async prepare(stage: string, isEmpty: boolean): Promise<string | null> {
+  async prepare(stage: string, isNew: boolean): Promise<string | null> {
     if (stage === OWN_STAGE) return null;
     try {
-      if (isEmpty && (await access(markerOf(stage)).catch(absentAsNull)) === null) {
+      if (isNew && (await access(markerOf(stage)).catch(absentAsNull)) === null) {
         await mkdir(stage).catch(existingAsUndefined);
         await writeFile(markerOf(stage), `${this.#recordingServerId}\n`, { flag: 'wx' });
       }

@@ -3,6 +3,7 @@ import {
   createMemorySiteLog,
   decodeFold,
   encodeFold,
+  isProtected,
   LOG_START,
   type NewEvent,
   newEvent,
@@ -97,6 +98,29 @@ test('a view that was kept as data knows the same', async () => {
   assert.equal(again.toFold(), view.toFold());
   assert.equal(again.protection(1, []), view.protection(1, []));
   assert.is(again.ownerOf(deviceId), deviceId);
+});
+
+test('what two locks cover is protected until the last of them is gone, by release or by its time', () => {
+  const view = new SiteView(recordingServerId);
+  const lock = (fromMs: number, toMs: number, expiresAtMs: number | null) => {
+    const evidenceLockId = v7() as EvidenceLockId;
+    const text = { headline: 'Theft', description: '' };
+    view.apply({
+      type: 'EvidenceLockCreated',
+      data: { evidenceLockId, ...text, deviceIds: [deviceId], fromMs, toMs, expiresAtMs },
+    });
+    return () => view.apply({ type: 'EvidenceLockReleased', data: { evidenceLockId, reason: 'closed' } });
+  };
+  const isProtectedAt = (nowMs: number) => {
+    const protection = view.protection(nowMs, []);
+    return protection.readable && isProtected({ deviceId, fromMs: 140, toMs: 160 }, protection.spans);
+  };
+  const release = lock(0, 150, null);
+  lock(100, 300, 1000);
+  assert.is(isProtectedAt(500), true);
+  release();
+  assert.is(isProtectedAt(500), true);
+  assert.is(isProtectedAt(1001), false);
 });
 
 test.run();
