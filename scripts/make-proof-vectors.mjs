@@ -78,7 +78,7 @@ const cosignatureOf = (note, { name = witnessName(parent), signer = signers.pare
 const cosigned = size => noteAt(size) + cosignatureOf(noteAt(size), { seconds: size });
 
 function hashesOf(ranges, of = leaves) {
-  const builder = new MerkleProofBuilder(ranges, { size: 0, edge: [] }, sha256);
+  const builder = new MerkleProofBuilder(ranges, sha256);
   if (builder.next !== null) builder.take(of.slice(builder.next));
   return builder.finish();
 }
