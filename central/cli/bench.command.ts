@@ -5,6 +5,7 @@ import { benchRebuild } from '../bench/rebuild.bench.js';
 import { benchRecover } from '../bench/recover.bench.js';
 import { benchReplicate } from '../bench/replicate.bench.js';
 import { benchRetrieve } from '../bench/retrieve.bench.js';
+import { benchTimeline } from '../bench/timeline.bench.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
 export interface BenchCommandOptions {
@@ -23,6 +24,7 @@ const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise
   recover: benchRecover,
   replicate: benchReplicate,
   restart: benchRestart,
+  timeline: benchTimeline,
   retrieve: ({ trace }) => benchRetrieve({ traceFile: trace ?? null }),
 };
 export const benchNames = Object.keys(benches);
