@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  type ClockReading,
   FoldKeeper,
   type FoldStore,
   type HeatMapQuery,
@@ -36,7 +35,6 @@ import {
   type SealReport,
   type StoredSegment,
 } from './media-database/media-database.js';
-import { MediaDirectory } from './media-database/media-directory.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
 import { RecordedMotion } from './motion/recorded-motion.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
@@ -46,22 +44,19 @@ import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
 import { triggerOfEvent } from './recorder/trigger-events.js';
 import { deletionEvents } from './retention/deletion-facts.js';
-import { KeptRetentionClock } from './retention/kept-retention-clock.js';
 import { neededSince } from './retention/needed-since.js';
 import { restoreIndex } from './retention/restore-index.js';
-import { freeBytesOf, type Halt } from './retention/retention-executor.js';
+import { freeBytesOf } from './retention/retention-executor.js';
+import { RetentionLoop } from './retention/retention-loop.js';
 import { liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
 import { StorageKeeper } from './retention/storage-keeper.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
-const retentionIntervalMsDefault = 60_000;
 /** A subscription that fails is begun again after this, with jitter: the log is in this process. */
 const subscribePauseMs = 1_000;
 /** At the end the facts are durable here already; the log has this long to take them before the next start. */
 const farewellMs = 5_000;
-/** Halts and unhalts, and alarms, that wait for room to be told: more than a few in one full disk say nothing new. */
-const untoldMax = 16;
 
 export interface RecordingServerOptions {
   readonly recordingServerId: RecordingServerId;
@@ -115,15 +110,8 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #supervisor: CameraSupervisor;
   readonly #motion: RecordedMotion;
   readonly #snapshots: SnapshotMaker;
-  #wakeRetention: (() => void) | null = null;
-  #writesFail = false;
-  /** On a full disk a halt can be told only when there is room again; then it still is. */
-  readonly #untold: HoldfastEvent[] = [];
-  readonly #alarmsNotRaised: { readonly name: string; readonly message: string }[] = [];
-  readonly #retentionClock: KeptRetentionClock;
   readonly #storages: StorageKeeper;
-  readonly #ending = new AbortController();
-  #clockIsDoubted = false;
+  readonly #retention: RetentionLoop;
 
   private constructor(
     options: RecordingServerOptions,
@@ -154,12 +142,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       view: this.#view,
       report: (stream, event) => this.#report(stream, event),
     });
-    const reading = (): ClockReading => ({ wallMs: options.now(), monotonicMs: options.monotonicMs() });
-    this.#retentionClock = new KeptRetentionClock({
-      file: new MediaDirectory(options.dir).retentionClockFile,
-      reading,
-      newestRecordingMs: () => newestRecordingMs(database),
-    });
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
       protection: nowMs => view.protection(nowMs, options.pins()),
@@ -168,7 +150,16 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
         return this.#deletionFacts(policy, segments);
       },
       freeBytes: options.freeBytes ?? freeBytesOf,
-      alarm: alarm => this.#alarmsNotRaised.push(alarm),
+      alarm: alarm => this.#retention.alarm(alarm),
+    });
+    this.#retention = new RetentionLoop({
+      ...options,
+      database,
+      view,
+      storages: this.#storages,
+      composeSealed: () => this.#composeSealed(),
+      sendSoon: () => this.#sendSoon(),
+      report: (stream, event) => this.#report(stream, event),
     });
     this.#snapshots = new SnapshotMaker({
       read: window => database.read(window),
@@ -176,8 +167,8 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     });
     loud.connect({
       damaged: damage => this.#reportDamage(damage),
-      writeFailed: code => this.#onWriteFailed(code),
-      diskSlow: medianMs => this.#alarmSlowDisk(medianMs),
+      writeFailed: code => this.#retention.onWriteFailed(code),
+      diskSlow: medianMs => this.#retention.onDiskSlow(medianMs),
     });
   }
 
@@ -214,9 +205,9 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       type: 'RecordingServerStarted',
       data: { recordingServerId, atMs: now(), softwareVersion },
     });
-    await this.#applyRetention();
+    await this.#retention.apply();
     this.#supervisor.reconcile('SERVER_STARTED');
-    await Promise.all([this.#follow(signal), this.#reportSealed(signal), this.#keepRetention(signal)]);
+    await Promise.all([this.#follow(signal), this.#reportSealed(signal), this.#retention.run(signal)]);
     await this.#supervisor.stop();
     this.#composeSealed();
     await this.#outbox.drain(AbortSignal.timeout(farewellMs));
@@ -224,7 +215,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ending.abort();
+    this.#retention.end();
     await this.#supervisor.stop();
     await this.#motion[Symbol.asyncDispose]();
     await this.#storages.settled();
@@ -421,100 +412,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     });
   }
 
-  async #keepRetention(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const wake = new AbortController();
-      this.#wakeRetention = () => wake.abort();
-      if (!this.#writesFail) {
-        const either = AbortSignal.any([signal, wake.signal]);
-        await delay(this.#options.retentionIntervalMs ?? retentionIntervalMsDefault, undefined, {
-          signal: either,
-        }).catch(() => undefined);
-      }
-      if (!signal.aborted) await this.#applyRetention();
-    }
-  }
-
-  async #applyRetention(): Promise<void> {
-    const writesFail = this.#writesFail;
-    this.#writesFail = false;
-    try {
-      // The log hears that something is there before it hears that it is gone.
-      this.#composeSealed();
-      const { signal } = this.#ending;
-      await this.#obey(await this.#storages.apply(this.#retentionNowMs(), { writesFail, signal }));
-    } catch (error) {
-      this.#options.logger.error({ err: error }, 'retention failed');
-    }
-    this.#sendSoon();
-  }
-
-  /** Says once that the clock has jumped ahead, and keeps what time it is. */
-  #retentionNowMs(): number {
-    const time = this.#retentionClock.read();
-    const isDoubted = time.aheadMs > 0;
-    if (isDoubted !== this.#clockIsDoubted) {
-      this.#clockIsDoubted = isDoubted;
-      const { nowMs, aheadMs } = time;
-      if (!isDoubted) this.#options.logger.info({ nowMs }, 'the clock is believed again');
-      else {
-        const message = `The clock of this server is ${Math.round(aheadMs / 60_000)} minutes ahead of what it should be. Until it is right, or has gone on evenly for a day, recordings and evidence locks are judged by ${new Date(nowMs).toISOString()}.`;
-        this.#options.logger.error({ nowMs, aheadMs }, message);
-        this.#alarmsNotRaised.push({ name: 'Clock jumped ahead', message });
-      }
-    }
-    try {
-      this.#retentionClock.keep(time);
-    } catch (error) {
-      this.#options.logger.debug({ err: error }, 'the time of retention could not be kept');
-    }
-    return time.nowMs;
-  }
-
-  async #obey(halts: ReadonlyMap<string, Halt>): Promise<void> {
-    const [halt] = halts.values();
-    if (halts.size < this.#storages.liveStages().size) this.database.retryWrites();
-    // Not awaited: what cannot be sealed now is sealed when there is room.
-    if (halt !== undefined) void this.database.halt(new Set(halts.keys()));
-    if ((halt !== undefined) !== this.#view.halted) {
-      this.#view.halted = halt !== undefined;
-      if (halt !== undefined) this.#reportHalt(halt);
-      else this.#unhalt();
-    }
-    await this.#tell();
-  }
-
-  #reportHalt({ cause, detail }: Halt): void {
-    const { recordingServerId } = this;
-    this.#options.logger.error({ cause, detail }, 'recording is halted');
-    this.#untold.push({
-      type: 'RecordingHalted',
-      data: { recordingServerId, atMs: this.#options.now(), cause, detail: detail.slice(0, 1000) },
-    });
-    this.#alarmsNotRaised.push({ name: 'Recording halted', message: `${cause}: ${detail}` });
-  }
-
-  #unhalt(): void {
-    const { recordingServerId } = this;
-    this.database.unhalt();
-    this.#untold.push({ type: 'RecordingUnhalted', data: { recordingServerId, atMs: this.#options.now() } });
-  }
-
-  async #tell(): Promise<void> {
-    const stream = `recording-server-${this.recordingServerId}`;
-    while (this.#untold[0] && this.#report(stream, this.#untold[0])) this.#untold.shift();
-    this.#untold.splice(untoldMax);
-    this.#alarmsNotRaised.splice(untoldMax);
-    try {
-      for (let alarm = this.#alarmsNotRaised[0]; alarm; alarm = this.#alarmsNotRaised[0]) {
-        await this.#options.raiseAlarm(alarm);
-        this.#alarmsNotRaised.shift();
-      }
-    } catch (error) {
-      this.#options.logger.error({ err: error }, 'an alarm could not be raised yet');
-    }
-  }
-
   #deletionFacts(policy: DeletionPolicy, segments: readonly StoredSegment[]): readonly OutgoingFact[] {
     const events = deletionEvents(this.recordingServerId, policy, segments);
     this.#outbox.added(events.length);
@@ -527,17 +424,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       type: 'RecordingDamaged',
       data: { deviceId, recordingServerId, segmentId, fromMs, toMs, detail: detail.slice(0, 1000) },
     });
-  }
-
-  #alarmSlowDisk(medianMs: number): void {
-    const message = `The disk of the recordings needs ${Math.round(medianMs)} ms for a write. What it does not keep up with is lost.`;
-    this.#alarmsNotRaised.push({ name: 'Disk slow', message });
-    this.#wakeRetention?.();
-  }
-
-  #onWriteFailed(code: string): void {
-    if (code === 'ENOSPC' || code === 'EDQUOT') this.#writesFail = true;
-    this.#wakeRetention?.();
   }
 
   /** False when the fact could not be kept. */
@@ -557,10 +443,4 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   #sendSoon(): void {
     this.#outbox.send().catch(() => undefined);
   }
-}
-
-/** The end of the newest recording, whatever device; null when there is none. */
-function newestRecordingMs(database: MediaDatabase): number | null {
-  const ends = database.devices().map(deviceId => database.newestEndMs(deviceId) ?? 0);
-  return ends.length === 0 ? null : Math.max(...ends);
 }

@@ -1,0 +1,189 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ClockReading } from '@holdfast/core';
+import { type HoldfastEvent, type RecordingServerId } from '@holdfast/schema';
+import type { Logger } from 'pino';
+import type { MediaDatabase } from '../media-database/media-database.js';
+import { MediaDirectory } from '../media-database/media-directory.js';
+import type { SiteView } from '../recorder/site-view.js';
+import { KeptRetentionClock } from './kept-retention-clock.js';
+import type { Halt } from './retention-executor.js';
+import type { StorageKeeper } from './storage-keeper.js';
+
+const intervalMsDefault = 60_000;
+/** Halts and unhalts, and alarms, that wait for room to be told: more than a few in one full disk say nothing new. */
+const untoldMax = 16;
+
+interface Alarm {
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface RetentionLoopOptions {
+  readonly recordingServerId: RecordingServerId;
+  /** The directory of the media database, where the time of retention is kept. */
+  readonly dir: string;
+  readonly database: MediaDatabase;
+  readonly view: SiteView;
+  readonly storages: StorageKeeper;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonicMs: () => number;
+  /** The log hears that something is there before it hears that it is gone. */
+  readonly composeSealed: () => void;
+  /** False when the fact could not be kept. */
+  readonly report: (stream: string, event: HoldfastEvent) => boolean;
+  /** What retention has put into the index goes to the log. */
+  readonly sendSoon: () => void;
+  readonly raiseAlarm: (alarm: Alarm) => Promise<void>;
+  readonly logger: Logger;
+  readonly retentionIntervalMs?: number;
+}
+
+/**
+ * Applies retention at intervals and as soon as a write fails, halts the recordings of a storage that has no room and lets them
+ * go on when it has, and tells the log and the operators of it.
+ */
+export class RetentionLoop {
+  readonly #options: RetentionLoopOptions;
+  readonly #clock: KeptRetentionClock;
+  readonly #ending = new AbortController();
+  /** On a full disk a halt can be told only when there is room again; then it still is. */
+  readonly #untold: HoldfastEvent[] = [];
+  readonly #alarmsNotRaised: Alarm[] = [];
+  #wake: (() => void) | null = null;
+  #writesFail = false;
+  #clockIsDoubted = false;
+
+  constructor(options: RetentionLoopOptions) {
+    this.#options = options;
+    const { database, dir, now, monotonicMs } = options;
+    this.#clock = new KeptRetentionClock({
+      file: new MediaDirectory(dir).retentionClockFile,
+      reading: (): ClockReading => ({ wallMs: now(), monotonicMs: monotonicMs() }),
+      newestRecordingMs: () => newestRecordingMs(database),
+    });
+  }
+
+  /** Is raised with the next round. */
+  alarm(alarm: Alarm): void {
+    this.#alarmsNotRaised.push(alarm);
+  }
+
+  onDiskSlow(medianMs: number): void {
+    const message = `The disk of the recordings needs ${Math.round(medianMs)} ms for a write. What it does not keep up with is lost.`;
+    this.#alarmsNotRaised.push({ name: 'Disk slow', message });
+    this.#wake?.();
+  }
+
+  onWriteFailed(code: string): void {
+    if (code === 'ENOSPC' || code === 'EDQUOT') this.#writesFail = true;
+    this.#wake?.();
+  }
+
+  /** Nothing is begun any more. */
+  end(): void {
+    this.#ending.abort();
+  }
+
+  /** Rounds at intervals, until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const wake = new AbortController();
+      this.#wake = () => wake.abort();
+      if (!this.#writesFail) {
+        const either = AbortSignal.any([signal, wake.signal]);
+        await delay(this.#options.retentionIntervalMs ?? intervalMsDefault, undefined, {
+          signal: either,
+        }).catch(() => undefined);
+      }
+      if (!signal.aborted) await this.apply();
+    }
+  }
+
+  /** One round. What fails is logged: the next round tries again. */
+  async apply(): Promise<void> {
+    const writesFail = this.#writesFail;
+    this.#writesFail = false;
+    try {
+      this.#options.composeSealed();
+      const { signal } = this.#ending;
+      await this.#obey(await this.#options.storages.apply(this.#nowMs(), { writesFail, signal }));
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'retention failed');
+    }
+    this.#options.sendSoon();
+  }
+
+  /** Says once that the clock has jumped ahead, and keeps what time it is. */
+  #nowMs(): number {
+    const time = this.#clock.read();
+    const isDoubted = time.aheadMs > 0;
+    if (isDoubted !== this.#clockIsDoubted) {
+      this.#clockIsDoubted = isDoubted;
+      const { nowMs, aheadMs } = time;
+      if (!isDoubted) this.#options.logger.info({ nowMs }, 'the clock is believed again');
+      else {
+        const message = `The clock of this server is ${Math.round(aheadMs / 60_000)} minutes ahead of what it should be. Until it is right, or has gone on evenly for a day, recordings and evidence locks are judged by ${new Date(nowMs).toISOString()}.`;
+        this.#options.logger.error({ nowMs, aheadMs }, message);
+        this.#alarmsNotRaised.push({ name: 'Clock jumped ahead', message });
+      }
+    }
+    try {
+      this.#clock.keep(time);
+    } catch (error) {
+      this.#options.logger.debug({ err: error }, 'the time of retention could not be kept');
+    }
+    return time.nowMs;
+  }
+
+  async #obey(halts: ReadonlyMap<string, Halt>): Promise<void> {
+    const [halt] = halts.values();
+    if (halts.size < this.#options.storages.liveStages().size) this.#options.database.retryWrites();
+    // Not awaited: what cannot be sealed now is sealed when there is room.
+    if (halt !== undefined) void this.#options.database.halt(new Set(halts.keys()));
+    if ((halt !== undefined) !== this.#options.view.halted) {
+      this.#options.view.halted = halt !== undefined;
+      if (halt !== undefined) this.#reportHalt(halt);
+      else this.#unhalt();
+    }
+    await this.#tell();
+  }
+
+  #reportHalt({ cause, detail }: Halt): void {
+    const { recordingServerId } = this.#options;
+    this.#options.logger.error({ cause, detail }, 'recording is halted');
+    this.#untold.push({
+      type: 'RecordingHalted',
+      data: { recordingServerId, atMs: this.#options.now(), cause, detail: detail.slice(0, 1000) },
+    });
+    this.#alarmsNotRaised.push({ name: 'Recording halted', message: `${cause}: ${detail}` });
+  }
+
+  #unhalt(): void {
+    const { recordingServerId } = this.#options;
+    this.#options.database.unhalt();
+    this.#untold.push({ type: 'RecordingUnhalted', data: { recordingServerId, atMs: this.#options.now() } });
+  }
+
+  async #tell(): Promise<void> {
+    const stream = `recording-server-${this.#options.recordingServerId}`;
+    while (this.#untold[0] && this.#options.report(stream, this.#untold[0])) this.#untold.shift();
+    this.#untold.splice(untoldMax);
+    this.#alarmsNotRaised.splice(untoldMax);
+    try {
+      for (let alarm = this.#alarmsNotRaised[0]; alarm; alarm = this.#alarmsNotRaised[0]) {
+        await this.#options.raiseAlarm(alarm);
+        this.#alarmsNotRaised.shift();
+      }
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'an alarm could not be raised yet');
+    }
+  }
+}
+
+/** The end of the newest recording, whatever device; null when there is none. */
+function newestRecordingMs(database: MediaDatabase): number | null {
+  const ends = database.devices().map(deviceId => database.newestEndMs(deviceId) ?? 0);
+  return ends.length === 0 ? null : Math.max(...ends);
+}
