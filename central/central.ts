@@ -362,16 +362,17 @@ async function takeInChildren(
   const enrolled = (site: SiteId) => servers.management.state.site.children.has(site);
   registerSubjectKeyService(grpc, { sink: servers.subjectKeys, logger, enrolled });
   const feedGrown = await listenFor(sql, FEED_CHANNEL);
+  const alarming = alarmingLinks(links, {
+    nameOf: site => nameOfSite(sql, site),
+    raiseAlarm: alarmsByCause(servers, logger),
+  });
   if (!backbone) {
     // Out of the feed: a wish that a child can answer must not be lost with the log's file alone.
     const wishes = await openFeedLog({ sql, site: servers.siteId, sha256, feedGrown, onFailure });
     const replication = stack.use(
       createReplicationService({
         ...{ intake, replicas: parts.replicas, log: wishes, logger, sha256 },
-        links: alarmingLinks(links, {
-          nameOf: site => nameOfSite(sql, site),
-          raiseAlarm: alarmsByCause(servers, logger),
-        }),
+        links: alarming,
         ...(parts.above === null ? {} : { above: parts.above }),
         ...{ now: Date.now, timers: processTimers, software: SOFTWARE, enrolled, heartbeatMs },
         ...{ verify: verifyNote, signer: noteSigner(servers.keys.logKey) },
@@ -382,7 +383,7 @@ async function takeInChildren(
     return [];
   }
   const roles = { ...configuration, backbone };
-  const watch = new SessionWatch({ sql, links, heartbeatMs });
+  const watch = new SessionWatch({ sql, links: alarming, heartbeatMs });
   const reported = await listenFor(sql, SESSION_CHANNEL);
   return [
     ...(await openBackboneRoles(

@@ -1,9 +1,17 @@
-import type { LinkLossCause, LinkMeasurement, LinkObserver } from '@holdfast/interconnect';
+import type {
+  LinkLossCause,
+  LinkMeasurement,
+  LinkObserver,
+  ReplicationRefusal,
+} from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 
 /** Wakes the process that makes facts of it. */
 export const SESSION_CHANNEL = 'holdfast_session';
+
+/** Refusals that wait for the database: more sites than this are not refused in one write's time, and each tries again. */
+const REFUSALS_PENDING_MAX = 1_000;
 
 interface SessionReport {
   readonly session: number;
@@ -12,8 +20,9 @@ interface SessionReport {
 }
 
 /**
- * Tells the process with the own log, through the database, which sessions an intake node has. What is told is how it stands,
- * not what happened: a report that is lost, or one that comes twice, is made good by the next heartbeat.
+ * Tells the process with the own log, through the database, which sessions an intake node has and what it refuses. What is told is
+ * how it stands, not what happened: a report that is lost, or one that comes twice, is made good by the next heartbeat, and by the
+ * next attempt of a site that is refused.
  */
 export class SessionReports implements LinkObserver {
   readonly #sql: Sql;
@@ -21,6 +30,8 @@ export class SessionReports implements LinkObserver {
   readonly #sessions = new Map<SiteId, number>();
   /** The newest for each site: older ones are not worth writing. */
   readonly #pending = new Map<SiteId, SessionReport>();
+  /** Each is written: several in a row mean more than one. */
+  readonly #refusals: { readonly site: SiteId; readonly refusal: ReplicationRefusal }[] = [];
   #writing: Promise<void> | null = null;
 
   constructor(options: { readonly sql: Sql; readonly onFailure: (error: unknown) => void }) {
@@ -44,6 +55,12 @@ export class SessionReports implements LinkObserver {
     if (session !== undefined) this.#report(site, { session, lossCause: null, measurement });
   }
 
+  refused(site: SiteId, refusal: ReplicationRefusal): void {
+    if (this.#refusals.length === REFUSALS_PENDING_MAX) this.#refusals.shift();
+    this.#refusals.push({ site, refusal });
+    this.#writeSoon();
+  }
+
   /** Resolves when everything that was observed until now is written, or could not be. */
   async settled(): Promise<void> {
     await this.#writing;
@@ -51,6 +68,10 @@ export class SessionReports implements LinkObserver {
 
   #report(site: SiteId, report: SessionReport): void {
     this.#pending.set(site, report);
+    this.#writeSoon();
+  }
+
+  #writeSoon(): void {
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = null;
     });
@@ -61,6 +82,9 @@ export class SessionReports implements LinkObserver {
       const [site, report] = next;
       this.#pending.delete(site);
       await this.#write(site, report).catch(this.#onFailure);
+    }
+    for (let next = this.#refusals.shift(); next !== undefined; next = this.#refusals.shift()) {
+      await this.#writeRefusal(next.site, next.refusal).catch(this.#onFailure);
     }
   }
 
@@ -81,6 +105,16 @@ export class SessionReports implements LinkObserver {
         head_position = coalesce(excluded.head_position, known.head_position),
         head_root = coalesce(excluded.head_root, known.head_root)
       where excluded.session > known.session or (excluded.session = known.session and known.loss_cause is null)`;
+    await this.#sql.notify(SESSION_CHANNEL, site);
+  }
+
+  async #writeRefusal(site: SiteId, { code, detail }: ReplicationRefusal): Promise<void> {
+    await this.#sql`
+      insert into child_refusal as known (site, code, detail, repeated, refused_at)
+      values (${site}, ${code}, ${detail}, 1, now())
+      on conflict (site) do update set
+        code = excluded.code, detail = excluded.detail, refused_at = excluded.refused_at,
+        repeated = case when known.code = excluded.code then known.repeated + 1 else 1 end`;
     await this.#sql.notify(SESSION_CHANNEL, site);
   }
 }

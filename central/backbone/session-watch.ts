@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LinkLossCause, LinkObserver } from '@holdfast/interconnect';
+import type { LinkLossCause, LinkObserver, ReplicationRefusalCode } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
@@ -35,13 +35,24 @@ interface KnownSession {
   readonly heardAtMs: number;
 }
 
-/** Makes one observer see the sessions of all intake nodes, as if they were here; also that a node fell silent. */
+interface RefusalRow {
+  readonly site: SiteId;
+  readonly code: ReplicationRefusalCode;
+  readonly detail: string;
+  readonly repeated: number;
+  readonly refusedAtMs: number;
+}
+
+/** Makes one observer see the sessions and refusals of all intake nodes, as if they were here; also that a node fell silent. */
 export class SessionWatch {
   readonly #sql: Sql;
   readonly #links: LinkObserver;
   readonly #silentSeconds: number;
   readonly #known = new Map<SiteId, KnownSession>();
+  /** Of what was refused last: what came with it is told once. */
+  readonly #refused = new Map<SiteId, RefusalRow>();
   #changedAtMs = 0;
+  #refusedAtMs = 0;
 
   constructor(options: { readonly sql: Sql; readonly links: LinkObserver; readonly heartbeatMs: number }) {
     this.#sql = options.sql;
@@ -76,6 +87,22 @@ export class SessionWatch {
     for (const row of rows) {
       this.#changedAtMs = Math.max(this.#changedAtMs, row.changedAtMs);
       this.#observe(row);
+    }
+    await this.#lookAtRefusals();
+  }
+
+  /** One that was refused before this process began counts once: had it been an alarm, it would be one already. */
+  async #lookAtRefusals(): Promise<void> {
+    const rows = await this.#sql<RefusalRow[]>`
+      select site, code, detail, repeated, extract(epoch from refused_at)::float8 * 1000 as refused_at_ms
+      from child_refusal where refused_at >= to_timestamp(${this.#refusedAtMs / 1000 - CHANGED_OVERLAP_SECONDS})`;
+    for (const row of rows) {
+      this.#refusedAtMs = Math.max(this.#refusedAtMs, row.refusedAtMs);
+      const known = this.#refused.get(row.site);
+      this.#refused.set(row.site, row);
+      const { site, code, detail, repeated } = row;
+      const before = known === undefined ? repeated - 1 : known.code === code ? known.repeated : 0;
+      for (let count = before; count < repeated; count += 1) this.#links.refused?.(site, { code, detail });
     }
   }
 

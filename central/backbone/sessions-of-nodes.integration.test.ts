@@ -25,6 +25,7 @@ test.after(async () => {
 });
 test.before.each(async () => {
   await database.sql`delete from child_session`;
+  await database.sql`delete from child_refusal`;
 });
 
 const measurement: LinkMeasurement = {
@@ -47,6 +48,7 @@ function newWatch() {
     established: (_site, session) => calls.push(`established ${session}`),
     lost: (_site, cause) => calls.push(`lost ${cause}`),
     measured: (_site, { roundTripMs, headPosition }) => calls.push(`measured ${roundTripMs} ${headPosition}`),
+    refused: (_site, { code, detail }) => calls.push(`refused ${code} ${detail}`),
   };
   const watch = new SessionWatch({ sql: database.sql, links, heartbeatMs: HEARTBEAT_MS });
   return {
@@ -109,6 +111,28 @@ test('a process with the own log that was restarted sees what lasts, and not wha
   node.lost(over, 'CLOSED');
   await node.settled();
   assert.equal(await newWatch().look(), ['established 1']);
+});
+
+test('what any node refuses is seen as often as it is refused, once each', async () => {
+  const [one, other, watch, site] = [newNode(), newNode(), newWatch(), SiteId.parse(v7())];
+  one.refused(site, { code: 'GAP', detail: 'begins at 5' });
+  await one.settled();
+  assert.equal(await watch.look(), ['refused GAP begins at 5']);
+  assert.equal(await watch.look(), []);
+  one.refused(site, { code: 'GAP', detail: 'begins at 6' });
+  other.refused(site, { code: 'GAP', detail: 'begins at 7' });
+  await Promise.all([one.settled(), other.settled()]);
+  assert.is((await watch.look()).length, 2);
+  other.refused(site, { code: 'FORK', detail: 'another history' });
+  await other.settled();
+  assert.equal(await watch.look(), ['refused FORK another history']);
+});
+
+test('what was refused before a restart counts once', async () => {
+  const [node, site] = [newNode(), SiteId.parse(v7())];
+  for (let count = 0; count < 5; count += 1) node.refused(site, { code: 'BAD_HASH', detail: 'another root' });
+  await node.settled();
+  assert.equal(await newWatch().look(), ['refused BAD_HASH another root']);
 });
 
 test.run();
