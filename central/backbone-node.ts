@@ -61,13 +61,13 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
       'a node without the role api shares the database of the one with it: expected DATABASE_URL',
     );
   }
+  const logKey = readLogKey(siteLogKeyFileOf(path.resolve(baseDirectory, configuration.data)));
   const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials);
   const credentials = await loadPeerCredentials(credentialsDirectory);
   if (credentials === null) throw new CredentialsMissingError(credentialsDirectory);
   await using stack = new AsyncDisposableStack();
   const database = stack.use(await openDatabase({ directory: baseDirectory, databaseUrl }));
   const { sql } = database;
-  const keyFile = siteLogKeyFileOf(path.resolve(baseDirectory, configuration.data));
   const site = configuration.site.id;
   const wishes = await openFeedLog({
     ...{ sql, site, sha256, feedGrown: await listenFor(sql, FEED_CHANNEL) },
@@ -76,7 +76,7 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
   const grpc = stack.use(createGrpcServer({ credentials, logger }));
   const tasks = await openBackboneRoles(
     {
-      ...{ configuration, baseDirectory, sql, wishes, grpc, logger, logKey: readLogKey(keyFile) },
+      ...{ configuration, baseDirectory, sql, wishes, grpc, logger, logKey },
       enrolled: async (child: SiteId) => {
         const rows = await sql<{ id: SiteId; parentId: SiteId | null }[]>`
           select id, parent_id from site where id in (${child}, ${site})`;

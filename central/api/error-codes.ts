@@ -28,7 +28,6 @@ type EdgeCode =
   | 'GRAPHQL_VALIDATION_FAILED'
   | 'OPERATION_RESOLUTION_FAILURE'
   | 'BAD_REQUEST'
-  | 'PERSISTED_QUERY_NOT_FOUND'
   | 'PERSISTED_QUERY_NOT_SUPPORTED'
   | 'INTERNAL_SERVER_ERROR';
 
@@ -68,7 +67,6 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   GRAPHQL_VALIDATION_FAILED: 'The query does not fit the schema.',
   OPERATION_RESOLUTION_FAILURE: 'The named operation is not in the document.',
   BAD_REQUEST: 'The HTTP request is not a GraphQL request.',
-  PERSISTED_QUERY_NOT_FOUND: 'Persisted queries are not kept here: send the query.',
   PERSISTED_QUERY_NOT_SUPPORTED: 'Persisted queries are not kept here: send the query.',
   INTERNAL_SERVER_ERROR: 'A fault of this server; its log has the details.',
   ALARM_EXISTS: 'An alarm with this id was raised before.',

@@ -61,7 +61,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   });
   const stopped = new AbortController();
   const running = projections.run(stopped.signal);
-  const site: FixtureSite = { silent: false, links: new Map() };
+  const site: FixtureSite = { silent: false, late: false, keyUnknown: false, links: new Map() };
   const personal = SubjectKeys.open({
     file: path.join(directory, 'subject-keys.sqlite'),
     ...{ site: own.site, sealingKeyPem: generateSealingKey().privateKeyPem },
@@ -93,6 +93,10 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
 interface FixtureSite {
   /** Does not answer: its link is down. */
   silent: boolean;
+  /** Its link came back after the time of the command. */
+  late: boolean;
+  /** Nothing of its log has arrived. */
+  keyUnknown: boolean;
   readonly links: Map<string, LinkView>;
 }
 
@@ -114,6 +118,7 @@ function fixturePorts(
         const issued = { commandId, targetSiteId: siteId, command, notAfterMs: null };
         await takeIn(own.event(`wishes-${siteId}`, { type: 'CommandIssued', data: issued }, { actor }));
         if (site.silent) return { commandId, state: 'PENDING' };
+        if (site.late) return { commandId, state: 'EXPIRED' };
         const facts = factsOf(command, personal, own.site);
         if (facts === null) {
           return { commandId, state: 'REJECTED', code: 'NOTHING_ASKED', message: 'so already' };
@@ -143,7 +148,7 @@ function fixturePorts(
     personal,
     links: { view: siteId => site.links.get(siteId) ?? null },
     linkControl: null,
-    sealCredentials: async () => 'AAAA',
+    sealCredentials: async () => (site.keyUnknown ? null : 'AAAA'),
     servers: () => [],
     softwareVersion: 'test',
     foldCode: 'test',

@@ -144,6 +144,19 @@ test('bad pages, cursors, ids and times are named', async () => {
   assert.is(codeOf(await ask('{')), 'GRAPHQL_PARSE_FAILED');
 });
 
+test('a request that is none, and an operation that is not there, are named', async () => {
+  const post = async (body: object): Promise<Answer> => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${central.token}` };
+    const request = { method: 'POST', headers, body: JSON.stringify(body) };
+    return (await (await fetch(`http://${central.origin}/graphql`, request)).json()) as Answer;
+  };
+  assert.is(codeOf(await post({})), 'BAD_REQUEST');
+  const named = { query: 'query A { me { name } }', operationName: 'B' };
+  assert.is(codeOf(await post(named)), 'OPERATION_RESOLUTION_FAILURE');
+  const persistedQuery = { version: 1, sha256Hash: 'ab'.repeat(32) };
+  assert.is(codeOf(await post({ extensions: { persistedQuery } })), 'PERSISTED_QUERY_NOT_SUPPORTED');
+});
+
 test('queries that nest too deep or ask for too much are refused before anything is read', async () => {
   const deep = `{ sites { edges { node ${'{ children '.repeat(15)} { id } ${'}'.repeat(15)} } } }`;
   assert.is(codeOf(await ask(deep)), 'QUERY_TOO_DEEP');
@@ -194,6 +207,27 @@ test('a refusal of a site keeps its code, and a silent site leaves the command p
   );
   central.site.silent = false;
   assert.equal(pending.data.raiseAlarm, { command: { state: 'PENDING' }, alarm: null });
+  central.site.late = true;
+  const late = await ask('mutation { raiseAlarm(name: "Late") { command { state } } }');
+  central.site.late = false;
+  assert.is(codeOf(late), 'COMMAND_EXPIRED');
+});
+
+test('what is not known here, and what cannot be done from here, is named', async () => {
+  const site = central.child.site;
+  const cut = await ask('mutation ($site: ID!) { cutLink(siteId: $site) { id } }', { site });
+  assert.is(codeOf(cut), 'LINK_NOT_EMULATED');
+  const cancelled = await ask('mutation ($id: ID!) { cancelRetrieval(id: $id) { id } }', {
+    id: randomUUID(),
+  });
+  assert.is(codeOf(cancelled), 'RETRIEVAL_NOT_FOUND');
+  const camera = { name: 'Yard', address: 'rtsp://192.0.2.1/', userName: 'a', password: 'b' };
+  const add = `mutation ($camera: CameraInput!, $server: ID!, $site: ID!) {
+    addHardware(camera: $camera, recordingServerId: $server, siteId: $site) { command { state } } }`;
+  central.site.keyUnknown = true;
+  const added = await ask(add, { camera, site, server: randomUUID() });
+  central.site.keyUnknown = false;
+  assert.is(codeOf(added), 'SITE_KEY_UNKNOWN');
 });
 
 test('a lock over devices of two sites is refused, naming them', async () => {
@@ -337,6 +371,20 @@ test('a subscription that resumes gets every change once, whatever happened in b
     ['IN_PROGRESS', 'ON_HOLD'],
   );
   await second.dispose();
+});
+
+test('a subscription from a cursor that is no longer kept is told to read anew', async () => {
+  const { sql } = central.database;
+  const [{ kept } = { kept: 0 }] = await sql<{ kept: number }[]>`
+    select changes_after_seq as kept from read_model_checkpoint`;
+  await sql`update read_model_checkpoint set changes_after_seq = ${kept + 5}`;
+  const client = connect(central.token);
+  const since = Buffer.from(JSON.stringify([kept + 1])).toString('base64url');
+  const query = 'subscription ($since: Cursor) { alarmChanged(since: $since) { cursor } }';
+  const refused = await take(client, query, { since }, 1).catch((errors: unknown) => errors);
+  await sql`update read_model_checkpoint set changes_after_seq = ${kept}`;
+  await client.dispose();
+  assert.match(JSON.stringify(refused), 'CURSOR_EXPIRED');
 });
 
 test('a socket without a token is closed', async () => {
