@@ -24,6 +24,14 @@ export {
   evidenceLockDecider,
   isEvidenceLockActive,
 } from './evidence-lock/evidence-lock.decider.js';
+export {
+  type DeviceLockReport,
+  type DeviceLockResult,
+  deviceLockResult,
+  type LockCoverage,
+  lockCoverage,
+  lockOutcome,
+} from './evidence-lock/lock-coverage.js';
 export type { HardwareCommand, HardwareRefusal } from './hardware/hardware.commands.js';
 export { type Device, type Hardware, hardwareDecider } from './hardware/hardware.decider.js';
 export type { Sha256 } from './hash.js';

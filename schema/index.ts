@@ -48,9 +48,11 @@ export {
   UnixMs,
 } from './events/event-definition.js';
 export {
+  EvidenceLockApplied,
   EvidenceLockCreated,
   type EvidenceLockEvent,
   EvidenceLockExtended,
+  EvidenceLockOutcome,
   EvidenceLockReleased,
   evidenceLockEvents,
 } from './events/evidence-lock.js';

@@ -1,5 +1,9 @@
 import { actorOfUser, type PersonalTexts } from '@holdfast/core';
 import type { Sql } from '../postgres/sql.js';
+import {
+  type EvidenceLockReports,
+  readEvidenceLockReports,
+} from '../read-models/evidence-lock/evidence-locks.query.js';
 import { readDevicesById, readHardwareById } from '../read-models/hardware/devices.query.js';
 import type { DeviceRow, HardwareRow } from '../read-models/hardware/hardware.read-model.js';
 import { readRecordingServersById } from '../read-models/recording-server/recording-servers.query.js';
@@ -27,6 +31,7 @@ export interface EntityLoaders {
   readonly recordingServer: BatchLoader<RecordingServerRow>;
   readonly hardware: BatchLoader<HardwareRow>;
   readonly device: BatchLoader<DeviceRow>;
+  readonly evidenceLockReports: BatchLoader<EvidenceLockReports>;
 }
 
 export function createApiContext(
@@ -42,6 +47,7 @@ export function createApiContext(
       recordingServer: new BatchLoader(ids => readRecordingServersById(sql, ids)),
       hardware: new BatchLoader(ids => readHardwareById(sql, ids)),
       device: new BatchLoader(ids => readDevicesById(sql, ids)),
+      evidenceLockReports: new BatchLoader(ids => readEvidenceLockReports(sql, ids)),
     },
   };
 }

@@ -10,7 +10,7 @@ import { BookmarkResolver } from './bookmark/bookmark.resolver.js';
 import { CommandSender } from './command-sender.js';
 import { ConfigurationResolver } from './configuration/configuration.resolver.js';
 import { EventResolver } from './event/event.resolver.js';
-import { EvidenceLockResolver } from './evidence-lock/evidence-lock.resolver.js';
+import { EvidenceLockDeviceResolver, EvidenceLockResolver } from './evidence-lock/evidence-lock.resolver.js';
 import { DeviceResolver } from './hardware/device.resolver.js';
 import { HardwareResolver } from './hardware/hardware.resolver.js';
 import { revealPersonal } from './personal/reveal-personal.js';
@@ -43,6 +43,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new HardwareResolver(commands, ports),
     new AlarmResolver(sql, commands, ports),
     new EvidenceLockResolver(sql, commands, ports),
+    new EvidenceLockDeviceResolver(),
     new BookmarkResolver(sql, commands, ports),
     new RetrievalResolver(sql, ports, freshness),
     new EventResolver(sql),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
-import type { AlarmId } from '@holdfast/schema';
+import type { AlarmId, RecordingServerId } from '@holdfast/schema';
 import { type Client, createClient } from 'graphql-ws';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -239,13 +239,40 @@ test('a lock over devices of two sites is refused, naming them', async () => {
   assert.match(answer.errors![0]!.message, 'Camera 1 at Bus 7');
   const { data } = await ask(
     `mutation ($ids: [ID!]!) { createEvidenceLock(deviceIds: $ids, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z", headline: "Theft") {
-      evidenceLock { state devices { name } expiresAt } } }`,
+      evidenceLock { id state outcome devices { name } expiresAt } } }`,
     { ids: [cameras[1]!.id, cameras[0]!.id] },
   );
-  assert.equal(data.createEvidenceLock.evidenceLock, {
-    state: 'ACTIVE',
+  const { id, ...lock } = data.createEvidenceLock.evidenceLock;
+  assert.equal(lock, {
+    ...{ state: 'ACTIVE', outcome: 'PENDING' },
     devices: [{ name: 'Camera 2' }, { name: 'Camera 1' }],
     expiresAt: null,
+  });
+  const [fromMs, toMs] = [Date.UTC(2026, 10, 20, 12), Date.UTC(2026, 10, 20, 13)];
+  const recordingServerId = randomUUID() as RecordingServerId;
+  const missing = [{ fromMs, toMs: fromMs + 60_000 }];
+  await central.takeIn(
+    central.child.event(`lock-reports-${recordingServerId}`, {
+      type: 'EvidenceLockApplied',
+      data: {
+        ...{ evidenceLockId: id, recordingServerId, atMs: toMs, fromMs, toMs, judgedToMs: toMs },
+        devices: [{ deviceId: cameras[1]!.id, outcome: 'PARTLY', heldMs: 1, byteLength: 5e9, missing }],
+      },
+    }),
+  );
+  await central.projections.projector.catchUp();
+  const applied = await ask(`{ evidenceLocks(first: 1) { edges { node {
+    outcome deviceResults { device { name } outcome byteLength judgedTo missing { from to } } } } } }`);
+  assert.equal(applied.data.evidenceLocks.edges[0].node, {
+    outcome: 'PENDING',
+    deviceResults: [
+      {
+        ...{ device: { name: 'Camera 2' }, outcome: 'PARTLY', byteLength: 5e9 },
+        judgedTo: '2026-11-20T13:00:00.000Z',
+        missing: [{ from: '2026-11-20T12:00:00.000Z', to: '2026-11-20T12:01:00.000Z' }],
+      },
+      { device: { name: 'Camera 1' }, outcome: 'PENDING', byteLength: null, judgedTo: null, missing: [] },
+    ],
   });
 });
 

@@ -3,7 +3,7 @@ import { alarmEvents } from './alarm.js';
 import { bookmarkEvents } from './bookmark.js';
 import { commandEvents } from './command.js';
 import type { EventDefinition, EventOf } from './event-definition.js';
-import { evidenceLockEvents } from './evidence-lock.js';
+import { EvidenceLockApplied, evidenceLockEvents } from './evidence-lock.js';
 import { hardwareConnectionEvents, hardwareEvents } from './hardware.js';
 import { linkEvents } from './link.js';
 import { logEvents } from './log.js';
@@ -27,6 +27,7 @@ export const eventCatalogue = [
   ...bookmarkEvents,
   ...alarmEvents,
   ...evidenceLockEvents,
+  EvidenceLockApplied,
   ...retrievalEvents,
   ...linkEvents,
   ...commandEvents,

@@ -44,6 +44,13 @@ export const RetrievalTriggerEnum = enumeration(
 );
 export const CommandStateEnum = enumeration('CommandState', 'PENDING', 'APPLIED', 'REJECTED', 'EXPIRED');
 export const EvidenceLockStateEnum = enumeration('EvidenceLockState', 'ACTIVE', 'EXPIRED', 'RELEASED');
+export const EvidenceLockOutcomeEnum = enumeration(
+  'EvidenceLockOutcome',
+  'PENDING',
+  'APPLIED',
+  'PARTLY',
+  'NOTHING_HELD',
+);
 export const HardwareConnectionStateEnum = enumeration(
   'HardwareConnectionState',
   'CONNECTED',

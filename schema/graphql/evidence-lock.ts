@@ -1,5 +1,5 @@
-import { Field, ID, InputType, ObjectType } from 'type-graphql';
-import { EvidenceLockStateEnum, type ValueOf } from './enumerations.js';
+import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
+import { EvidenceLockOutcomeEnum, EvidenceLockStateEnum, type ValueOf } from './enumerations.js';
 import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 
@@ -28,6 +28,37 @@ export class EvidenceLock {
   /** Keys of `site` and `devices`. */
   siteId!: string;
   deviceIds!: readonly string[];
+}
+
+@ObjectType()
+export class MissingSpan {
+  @Field(() => DateTime, { name: 'from' })
+  fromMs!: number;
+  @Field(() => DateTime, { name: 'to' })
+  toMs!: number;
+}
+
+@ObjectType({ description: 'What a lock holds of one device.' })
+export class EvidenceLockDevice {
+  @Field(() => EvidenceLockOutcomeEnum)
+  outcome!: ValueOf<typeof EvidenceLockOutcomeEnum>;
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Bytes that cannot be deleted because of the lock. Null while pending.',
+  })
+  byteLength!: number | null;
+  @Field(() => DateTime, {
+    name: 'judgedTo',
+    nullable: true,
+    description: 'What of the span is later than this was not over when the recording server looked.',
+  })
+  judgedToMs!: number | null;
+  @Field(() => [MissingSpan], {
+    description: 'What was not recorded, or gone before the lock: the first 20 spans.',
+  })
+  missing!: readonly MissingSpan[];
+  /** Key of `device`. */
+  deviceId!: string;
 }
 
 export const EvidenceLockConnection = connectionOf('EvidenceLock', EvidenceLock);

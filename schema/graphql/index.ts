@@ -26,6 +26,7 @@ export {
   ConfigurationChangeEnum,
   ConfiguredKindEnum,
   DeviceTypeEnum,
+  EvidenceLockOutcomeEnum,
   EvidenceLockStateEnum,
   HardwareConnectionStateEnum,
   LinkStateEnum,
@@ -36,7 +37,12 @@ export {
   type ValueOf,
 } from './enumerations.js';
 export { EventAppended, EventConnection, EventFilter, LogEvent } from './event.js';
-export { EvidenceLock, EvidenceLockConnection, EvidenceLockFilter } from './evidence-lock.js';
+export {
+  EvidenceLock,
+  EvidenceLockConnection,
+  EvidenceLockDevice,
+  EvidenceLockFilter,
+} from './evidence-lock.js';
 export { CameraInput, Device, DeviceConnection, Hardware } from './hardware.js';
 export { type Connection, type Edge, PageArguments, PageInfo } from './page.js';
 export { MotionDetectionSettings, RecordingPolicySettings } from './recording-policy.js';

@@ -44,6 +44,7 @@ import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
 import { triggerOfEvent } from './recorder/trigger-events.js';
 import { deletionEvents } from './retention/deletion-facts.js';
+import { LockReports } from './retention/lock-reports.js';
 import { neededSince } from './retention/needed-since.js';
 import { restoreIndex } from './retention/restore-index.js';
 import { freeBytesOf } from './retention/retention-executor.js';
@@ -112,6 +113,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #snapshots: SnapshotMaker;
   readonly #storages: StorageKeeper;
   readonly #retention: RetentionLoop;
+  readonly #lockReports: LockReports;
 
   private constructor(
     options: RecordingServerOptions,
@@ -134,13 +136,14 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       actor: `server:${recordingServerId}`,
     });
     const trigger = this.trigger.bind(this);
+    const report = (stream: string, event: HoldfastEvent) => this.#report(stream, event);
     this.#motion = new RecordedMotion({ ...options, database, trigger });
     this.#supervisor = new CameraSupervisor({
       ...options,
       motion: this.#motion.detector,
       database,
       view: this.#view,
-      report: (stream, event) => this.#report(stream, event),
+      report,
     });
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
@@ -152,14 +155,16 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       freeBytes: options.freeBytes ?? freeBytesOf,
       alarm: alarm => this.#retention.alarm(alarm),
     });
+    this.#lockReports = new LockReports({ ...options, database, view, report });
     this.#retention = new RetentionLoop({
       ...options,
       database,
       view,
+      tellOfLocks: () => this.#lockReports.tell(),
       storages: this.#storages,
       composeSealed: () => this.#composeSealed(),
       sendSoon: () => this.#sendSoon(),
-      report: (stream, event) => this.#report(stream, event),
+      report,
     });
     this.#snapshots = new SnapshotMaker({
       read: window => database.read(window),
@@ -374,6 +379,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   #heed(event: HoldfastEvent, recorded: RecordedEvent): void {
     const trigger = triggerOfEvent(event, recorded.occurredAtMs);
     if (trigger !== null) this.#supervisor.trigger(trigger.deviceId, trigger.change);
+    else if (event.type.startsWith('EvidenceLock')) this.#lockReports.tell();
     else if (event.type === 'HardwareMoved') this.#supervisor.reconcile('HARDWARE_MOVED');
     else if (/^(Hardware|Device|MotionDetection)/.test(event.type)) {
       this.#supervisor.reconcile('RECORDING_ENABLED');

@@ -1,3 +1,4 @@
+import { deviceLockResult, lockOutcome } from '@holdfast/core';
 import { DeviceId, EvidenceLockId, SiteId } from '@holdfast/schema';
 import {
   type Connection,
@@ -5,7 +6,9 @@ import {
   Device,
   EvidenceLock,
   EvidenceLockConnection,
+  EvidenceLockDevice,
   EvidenceLockFilter,
+  EvidenceLockOutcomeEnum,
   EvidenceLockPayload,
   EvidenceLockStateEnum,
   PageArguments,
@@ -60,6 +63,26 @@ export class EvidenceLockResolver {
   @FieldResolver(() => [Device])
   async devices(@Root() lock: EvidenceLock, @Ctx() { load }: ApiContext): Promise<readonly Device[]> {
     return load.device.loadMany(lock.deviceIds);
+  }
+
+  @FieldResolver(() => [EvidenceLockDevice], { description: 'In the order of `devices`.' })
+  async deviceResults(
+    @Root() lock: EvidenceLock,
+    @Ctx() { load }: ApiContext,
+  ): Promise<readonly EvidenceLockDevice[]> {
+    const reports = (await load.evidenceLockReports.load(lock.id))?.reports ?? [];
+    return lock.deviceIds.map(deviceId => {
+      const own = reports.filter(report => report.deviceId === deviceId);
+      return { deviceId, ...deviceLockResult(lock, own) };
+    });
+  }
+
+  @FieldResolver(() => EvidenceLockOutcomeEnum, { description: 'Of all devices together.' })
+  async outcome(
+    @Root() lock: EvidenceLock,
+    @Ctx() context: ApiContext,
+  ): Promise<ValueOf<typeof EvidenceLockOutcomeEnum>> {
+    return lockOutcome(await this.deviceResults(lock, context));
   }
 
   @FieldResolver(() => EvidenceLockStateEnum)
@@ -144,5 +167,13 @@ export class EvidenceLockResolver {
   async #read(evidenceLockId: EvidenceLockId): Promise<EvidenceLock | null> {
     const [row] = await readEvidenceLocksById(this.#sql, [evidenceLockId]);
     return row ?? null;
+  }
+}
+
+@Resolver(() => EvidenceLockDevice)
+export class EvidenceLockDeviceResolver {
+  @FieldResolver(() => Device, { nullable: true, description: 'Null when it is known here no more.' })
+  async device(@Root() result: EvidenceLockDevice, @Ctx() { load }: ApiContext): Promise<Device | null> {
+    return load.device.load(result.deviceId);
   }
 }

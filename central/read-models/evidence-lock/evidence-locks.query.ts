@@ -1,7 +1,11 @@
+import type { DeviceLockReport } from '@holdfast/core';
+import { z } from 'zod';
 import type { Sql } from '../../postgres/sql.js';
 import { type Page, type PageRequest, readPage } from '../page.query.js';
 import { containsText } from '../text-search.js';
-import type { EvidenceLockRow } from './evidence-locks.read-model.js';
+import type { EvidenceLockReportRow, EvidenceLockRow } from './evidence-locks.read-model.js';
+
+const missingSpans = z.array(z.object({ fromMs: z.number(), toMs: z.number() }));
 
 export type EvidenceLockState = 'ACTIVE' | 'EXPIRED' | 'RELEASED';
 
@@ -48,4 +52,25 @@ export async function readEvidenceLocksById(
   ids: readonly string[],
 ): Promise<readonly EvidenceLockRow[]> {
   return sql<EvidenceLockRow[]>`select * from evidence_lock where id = any(${ids as string[]}::uuid[])`;
+}
+
+export interface EvidenceLockReports {
+  /** Of the lock. */
+  readonly id: string;
+  readonly reports: readonly (DeviceLockReport & { readonly deviceId: string })[];
+}
+
+export async function readEvidenceLockReports(
+  sql: Sql,
+  lockIds: readonly string[],
+): Promise<readonly EvidenceLockReports[]> {
+  const rows = await sql<EvidenceLockReportRow[]>`
+    select * from evidence_lock_report where lock_id = any(${lockIds as string[]}::uuid[])`;
+  return [...Map.groupBy(rows, row => row.lockId)].map(([id, reports]) => ({
+    id,
+    reports: reports.map(({ missing, ...row }) => ({
+      ...row,
+      missing: missingSpans.parse(JSON.parse(missing)),
+    })),
+  }));
 }

@@ -1,4 +1,4 @@
-import type { HoldfastEvent } from '@holdfast/schema';
+import type { EvidenceLockOutcome, HoldfastEvent } from '@holdfast/schema';
 import { ModelTable, mustBelongTo } from '../model-table.js';
 import { defineReadModel, IndigestibleEventError } from '../read-model.js';
 
@@ -18,36 +18,81 @@ export interface EvidenceLockRow {
   readonly deviceIds: readonly string[];
 }
 
+export interface EvidenceLockReportRow {
+  readonly lockId: string;
+  readonly deviceId: string;
+  readonly recordingServerId: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly judgedToMs: number;
+  readonly outcome: EvidenceLockOutcome;
+  readonly heldMs: number;
+  readonly byteLength: number;
+  /** JSON. */
+  readonly missing: string;
+}
+
+const reports = new ModelTable<EvidenceLockReportRow>('evidence_lock_report', [
+  'lockId',
+  'deviceId',
+  'recordingServerId',
+]);
 const locks = new ModelTable<EvidenceLockRow>('evidence_lock', ['id']);
 
 type LockEvent = Extract<HoldfastEvent, { type: `EvidenceLock${string}` }>;
 
 export const evidenceLocksReadModel = defineReadModel({
   name: 'evidence-locks',
-  version: 3,
+  version: 4,
   poison: 'stall-stream',
   checked: 'BY_SITE',
-  tables: ['evidence_lock'],
-  eventTypes: ['EvidenceLockCreated', 'EvidenceLockExtended', 'EvidenceLockReleased'],
+  tables: ['evidence_lock', 'evidence_lock_report'],
+  eventTypes: ['EvidenceLockCreated', 'EvidenceLockExtended', 'EvidenceLockReleased', 'EvidenceLockApplied'],
   async fold(events, { tx }) {
     const rows = await locks.load(
       tx,
       'id',
       events.map(({ event }) => event.data.evidenceLockId),
     );
+    const reported = new Map<string, EvidenceLockReportRow>();
     for (const { site, actor, recordedAtMs, event } of events) {
       const id = event.data.evidenceLockId;
       const known = rows.get(id);
       if (known) mustBelongTo(site, known, `evidence lock ${id}`);
+      if (event.type === 'EvidenceLockApplied') {
+        for (const row of reportRows(event.data)) reported.set(reportKey(row), row);
+        continue;
+      }
       rows.set(id, evolve(known, event, { siteId: site, actor, atMs: recordedAtMs }));
     }
     await locks.save(tx, rows.values());
+    await reports.save(tx, reported.values());
   },
 });
 
+function reportRows({
+  evidenceLockId: lockId,
+  recordingServerId,
+  fromMs,
+  toMs,
+  judgedToMs,
+  devices,
+}: Extract<LockEvent, { type: 'EvidenceLockApplied' }>['data']): readonly EvidenceLockReportRow[] {
+  const facts = { lockId, recordingServerId, fromMs, toMs, judgedToMs };
+  return devices.map(({ missing, ...device }) => ({
+    ...facts,
+    ...device,
+    missing: JSON.stringify(missing),
+  }));
+}
+
+function reportKey({ lockId, deviceId, recordingServerId }: EvidenceLockReportRow): string {
+  return `${lockId} ${deviceId} ${recordingServerId}`;
+}
+
 function evolve(
   lock: EvidenceLockRow | undefined,
-  event: LockEvent,
+  event: Exclude<LockEvent, { type: 'EvidenceLockApplied' }>,
   by: { readonly siteId: string; readonly actor: string; readonly atMs: number },
 ): EvidenceLockRow {
   if (event.type === 'EvidenceLockCreated') {

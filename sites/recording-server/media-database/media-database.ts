@@ -214,6 +214,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   devices(): readonly DeviceId[];
   /** Bytes of all files, sealed or not; of one stage when it is named. */
   usageBytes(stage?: string): number;
+  /** Bytes of the sealed files that touch [fromMs, toMs): what a lock over it keeps. */
+  heldBytes(options: { readonly deviceId: DeviceId; readonly fromMs: number; readonly toMs: number }): number;
   /** The oldest sealed segments of a device in one stage, behind `after`. */
   oldestIn(options: {
     readonly stage: string;

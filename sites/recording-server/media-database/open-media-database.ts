@@ -225,6 +225,10 @@ class OpenMediaDatabase implements MediaDatabase {
     return bytes;
   }
 
+  heldBytes(options: Parameters<MediaDatabase['heldBytes']>[0]): number {
+    return this.#index.fileBytesTouching(options);
+  }
+
   oldestIn(options: Parameters<MediaDatabase['oldestIn']>[0]): readonly StoredSegment[] {
     return this.#index.oldestIn(options);
   }

@@ -174,6 +174,19 @@ export class SegmentIndex {
     return spans;
   }
 
+  /** Bytes of the files that touch a window. */
+  fileBytesTouching(window: {
+    readonly deviceId: DeviceId;
+    readonly fromMs: number;
+    readonly toMs: number;
+  }): number {
+    const row = this.#statement(
+      `SELECT coalesce(sum(file_byte_length), 0) AS bytes FROM segment
+       WHERE device_key = ? AND deleted_by IS NULL AND from_ms >= ? AND from_ms < ? AND to_ms > ?`,
+    ).get(...this.#window(window.deviceId, window.fromMs, window.toMs));
+    return Number(row!.bytes);
+  }
+
   /** Every segment, device by device and in order of time, in pages: the index may change in between. */
   *all(): Generator<IndexedSegment> {
     for (const deviceId of this.devices()) yield* this.allOf(deviceId);

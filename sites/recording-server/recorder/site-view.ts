@@ -17,6 +17,7 @@ import {
   type DeviceId,
   DeviceStorageAssigned,
   EventDecodeError,
+  EvidenceLockApplied,
   type EvidenceLockId,
   evidenceLockEvents,
   type HardwareId,
@@ -39,7 +40,7 @@ import {
 /** Most of a log is sealed recordings: those are left undecoded. */
 const typesRead = new Set<string>(
   [
-    ...[...hardwareEvents, ...evidenceLockEvents, RecordingStarted, RecordingStopped],
+    ...[...hardwareEvents, ...evidenceLockEvents, EvidenceLockApplied, RecordingStarted, RecordingStopped],
     ...[
       RecordingHalted,
       RecordingUnhalted,
@@ -61,6 +62,13 @@ export interface RecordingStop {
   readonly cause: RecordingCause;
 }
 
+/** What this server said of a lock and a device last. */
+export interface LockReport {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly judgedToMs: number;
+}
+
 export interface SiteViewFold {
   readonly hardware: ReadonlyMap<HardwareId, NonNullable<Hardware>>;
   readonly running: ReadonlySet<DeviceId>;
@@ -68,6 +76,7 @@ export interface SiteViewFold {
   readonly halted: boolean;
   readonly manual: ReadonlyMap<DeviceId, NonNullable<ManualRecording>>;
   readonly locks: ReadonlyMap<EvidenceLockId, NonNullable<EvidenceLock>>;
+  readonly lockReports: ReadonlyMap<EvidenceLockId, ReadonlyMap<DeviceId, LockReport>>;
   readonly owners: ReadonlyMap<DeviceId, DeviceId>;
   readonly storages: ReadonlyMap<DeviceId, StorageId>;
   readonly unreadable: string | null;
@@ -85,6 +94,7 @@ export class SiteView {
   readonly manual = new Map<DeviceId, NonNullable<ManualRecording>>();
   readonly #recordingServerId: RecordingServerId;
   readonly #locks = new Map<EvidenceLockId, NonNullable<EvidenceLock>>();
+  readonly #lockReports = new Map<EvidenceLockId, Map<DeviceId, LockReport>>();
   /** Every device that ever was, by the device that owns its recordings. */
   readonly #owners = new Map<DeviceId, DeviceId>();
   readonly #storages = new Map<DeviceId, StorageId>();
@@ -104,6 +114,7 @@ export class SiteView {
       halted,
       manual,
       locks: this.#locks,
+      lockReports: this.#lockReports,
       owners: this.#owners,
       storages: this.#storages,
       unreadable: this.#unreadable,
@@ -117,6 +128,7 @@ export class SiteView {
     copyInto(this.lastStop, fold.lastStop);
     copyInto(this.manual, fold.manual);
     copyInto(this.#locks, fold.locks);
+    for (const [lockId, reports] of fold.lockReports) this.#lockReports.set(lockId, new Map(reports));
     copyInto(this.#owners, fold.owners);
     copyInto(this.#storages, fold.storages);
     this.halted = fold.halted;
@@ -159,10 +171,16 @@ export class SiteView {
       case 'EvidenceLockReleased': {
         const lockId = event.data.evidenceLockId;
         const lock = evidenceLockDecider.evolve(this.#locks.get(lockId) ?? null, event);
-        if (lock === null || lock.released) this.#locks.delete(lockId);
-        else this.#locks.set(lockId, lock);
+        if (lock !== null && !lock.released) this.#locks.set(lockId, lock);
+        else {
+          this.#locks.delete(lockId);
+          this.#lockReports.delete(lockId);
+        }
         return;
       }
+      case 'EvidenceLockApplied':
+        this.#applyLockReport(event.data);
+        return;
       case 'ManualRecordingStarted':
       case 'ManualRecordingStopped': {
         const owner = this.ownerOf(event.data.deviceId) ?? event.data.deviceId;
@@ -207,6 +225,24 @@ export class SiteView {
     return this.#storages.get(deviceId) ?? null;
   }
 
+  /** Those that protect anything now; none while there is one that cannot be read. */
+  locks(nowMs: number): readonly NonNullable<EvidenceLock>[] {
+    if (this.#unreadable !== null) return [];
+    return [...this.#locks.values()].filter(lock => isEvidenceLockActive(lock, nowMs));
+  }
+
+  lockReport(lockId: EvidenceLockId, deviceId: DeviceId): LockReport | null {
+    return this.#lockReports.get(lockId)?.get(deviceId) ?? null;
+  }
+
+  /** Whether the device belongs to this server now. */
+  isRecordedHere(deviceId: DeviceId): boolean {
+    return [...this.hardware.values()].some(
+      ({ recordingServerId, devices }) =>
+        recordingServerId === this.#recordingServerId && devices.some(device => device.deviceId === deviceId),
+    );
+  }
+
   protection(nowMs: number, pins: readonly ProtectedSpan[]): Protection {
     if (this.#unreadable !== null) return { readable: false, reason: this.#unreadable };
     const spans = pins.map(pin => ({ ...pin, deviceId: this.ownerOf(pin.deviceId) ?? pin.deviceId }));
@@ -218,6 +254,14 @@ export class SiteView {
       }
     }
     return { readable: true, spans };
+  }
+
+  #applyLockReport(report: Extract<HoldfastEvent, { type: 'EvidenceLockApplied' }>['data']): void {
+    const { evidenceLockId, recordingServerId, fromMs, toMs, judgedToMs } = report;
+    if (recordingServerId !== this.#recordingServerId || !this.#locks.has(evidenceLockId)) return;
+    const reports = this.#lockReports.get(evidenceLockId) ?? new Map<DeviceId, LockReport>();
+    for (const { deviceId } of report.devices) reports.set(deviceId, { fromMs, toMs, judgedToMs });
+    this.#lockReports.set(evidenceLockId, reports);
   }
 
   #applyHardware(event: Parameters<typeof hardwareDecider.evolve>[1]): void {

@@ -31,6 +31,8 @@ export interface RetentionLoopOptions {
   readonly monotonicMs: () => number;
   /** The log hears that something is there before it hears that it is gone. */
   readonly composeSealed: () => void;
+  /** What is held for evidence locks, as far as it is due. */
+  readonly tellOfLocks: () => void;
   /** False when the fact could not be kept. */
   readonly report: (stream: string, event: HoldfastEvent) => boolean;
   /** What retention has put into the index goes to the log. */
@@ -109,6 +111,7 @@ export class RetentionLoop {
       this.#options.composeSealed();
       const { signal } = this.#ending;
       await this.#obey(await this.#options.storages.apply(this.#nowMs(), { writesFail, signal }));
+      this.#options.tellOfLocks();
     } catch (error) {
       this.#options.logger.error({ err: error }, 'retention failed');
     }

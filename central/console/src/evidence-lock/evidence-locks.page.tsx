@@ -12,6 +12,7 @@ import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { duration, fromLocalInput, shortTime, toLocalInput, useNow, zoneAt } from '../ui/time';
 import { CreateEvidenceLockDialog } from './create-evidence-lock.dialog';
 import { expiryOf, LOCK_LIFETIMES } from './lock-lifetime';
+import { type DeviceResult, type EvidenceLockOutcome, LockOutcome } from './lock-outcome';
 
 type EvidenceLockState = 'ACTIVE' | 'EXPIRED' | 'RELEASED';
 interface EvidenceLock {
@@ -28,10 +29,13 @@ interface EvidenceLock {
   readonly createdBy: string;
   readonly releasedAt: string | null;
   readonly releasedReason: string | null;
+  readonly outcome: EvidenceLockOutcome;
+  readonly deviceResults: readonly DeviceResult[];
 }
 
 const LOCKS = `query EvidenceLocks($filter: EvidenceLockFilter, $first: Int) { evidenceLocks(filter: $filter, first: $first) {
-  edges { cursor node { id headline description site { id name } devices { id name } from to expiresAt state createdAt createdBy releasedAt releasedReason } }
+  edges { cursor node { id headline description site { id name } devices { id name } from to expiresAt state createdAt createdBy releasedAt releasedReason outcome
+    deviceResults { device { name } outcome byteLength judgedTo missing { from to } } } }
   pageInfo { hasNextPage endCursor } totalCount
 } }`;
 const EXTEND = `mutation ExtendEvidenceLock($id: ID!, $from: DateTime, $to: DateTime, $expiresAt: DateTime) {
@@ -193,6 +197,9 @@ function LockLine({
         {devices}
         <div className="dim">{lock.site.name}</div>
       </td>
+      <td>
+        <LockOutcome outcome={lock.outcome} results={lock.deviceResults} />
+      </td>
       <td className="nowrap">
         {shortTime(lock.from, nowMs)}
         <div className="dim">{duration(Date.parse(lock.to) - Date.parse(lock.from))}</div>
@@ -301,6 +308,7 @@ export function EvidenceLocksPage() {
               <th>State</th>
               <th>Headline</th>
               <th>Devices</th>
+              <th>Held</th>
               <th>From ({zoneAt(nowMs)})</th>
               <th>Kept until</th>
               <th>Created by</th>
