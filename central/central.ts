@@ -40,7 +40,7 @@ import {
   sealCredentials,
   sha256,
   truncateLog,
-  verifyNote,
+  verifyNoteOffThread,
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { alarmsByCause } from './alarm-by-cause.js';
@@ -375,7 +375,7 @@ async function takeInChildren(
         links: alarming,
         ...(parts.above === null ? {} : { above: parts.above }),
         ...{ now: Date.now, timers: processTimers, software: SOFTWARE, enrolled, heartbeatMs },
-        ...{ verify: verifyNote, signer: noteSigner(servers.keys.logKey) },
+        ...{ verify: verifyNoteOffThread, signer: noteSigner(servers.keys.logKey) },
         keys: createOriginKeys({ sql, management: servers.management, ownSite: servers.siteId }),
       }),
     );

@@ -50,12 +50,15 @@ export {
 export { decodeBase64, encodeBase64 } from './log/base64.js';
 export {
   type CheckpointSource,
+  type ClaimedCheckpoint,
   checkpointHead,
   checkpointKey,
   checkpointOrigin,
   encodeCheckpoint,
+  falseCheckpoint,
   openCheckpoint,
   parseCheckpoint,
+  readClaimedCheckpoint,
   type SignedCheckpoint,
   signCheckpoint,
 } from './log/checkpoint.js';

@@ -31,7 +31,7 @@ export {
 } from './credentials/sealed-credentials.js';
 export { CHECKPOINT_INTERVAL_MS } from './log/checkpoint-keeper.js';
 export type { DurableSiteLog } from './log/durable-site-log.js';
-export { noteSigner, rawPublicKey, verifyNote } from './log/ed25519-notes.js';
+export { noteSigner, rawPublicKey, verifyNote, verifyNoteOffThread } from './log/ed25519-notes.js';
 export { lockFile } from './log/file-lock.js';
 export { foldCode } from './log/fold-files.js';
 export { KurrentLogError, type KurrentLogFault } from './log/kurrent/kurrent-log-error.js';

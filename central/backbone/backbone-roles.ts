@@ -10,7 +10,7 @@ import {
   type WishLog,
 } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
-import { noteSigner, SOFTWARE, sha256, verifyNote } from '@holdfast/sites';
+import { noteSigner, SOFTWARE, sha256, verifyNoteOffThread } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import type { BackboneConfiguration, CentralConfiguration } from '../configuration/central-configuration.js';
 import { createFeedOriginKeys } from '../link/origin-keys.js';
@@ -100,7 +100,7 @@ async function openIntake(
     createReplicationService({
       ...{ intake: createPublishingIntake({ sql, backbone, sha256 }), log: wishes, enrolled, links, logger },
       ...{ sha256, now: Date.now, timers: processTimers, software: SOFTWARE },
-      ...{ replicas: createSettledReplicas(sql), verify: verifyNote, signer: noteSigner(logKey) },
+      ...{ replicas: createSettledReplicas(sql), verify: verifyNoteOffThread, signer: noteSigner(logKey) },
       keys: createFeedOriginKeys({ sql, ownSite: configuration.site.id }),
       heartbeatMs: configuration.listen.heartbeatSeconds * 1000,
     }),

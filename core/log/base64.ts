@@ -1,16 +1,17 @@
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-const valueOfCharacter = new Map([...alphabet].map((character, value) => [character, value]));
+const NO_DIGIT = 0xff;
+const valueOfCode = new Uint8Array(128).fill(NO_DIGIT);
+for (let value = 0; value < alphabet.length; value += 1) valueOfCode[alphabet.charCodeAt(value)] = value;
 
 /** Standard base64 with padding: RFC 4648 §4. */
 export function encodeBase64(bytes: Uint8Array): string {
+  const { length } = bytes;
   let text = '';
-  for (let offset = 0; offset < bytes.length; offset += 3) {
-    const [first, second = 0, third = 0] = bytes.subarray(offset, offset + 3);
-    const group = first! * 0x10000 + second * 0x100 + third;
-    for (let digit = 0; digit < 4; digit += 1) {
-      const isPadding = offset + digit > bytes.length;
-      text += isPadding ? '=' : alphabet[(group >> (18 - 6 * digit)) & 0x3f];
-    }
+  for (let offset = 0; offset < length; offset += 3) {
+    const group = bytes[offset]! * 0x10000 + (bytes[offset + 1] ?? 0) * 0x100 + (bytes[offset + 2] ?? 0);
+    text += alphabet[group >> 18]! + alphabet[(group >> 12) & 0x3f]!;
+    text += offset + 1 < length ? alphabet[(group >> 6) & 0x3f]! : '=';
+    text += offset + 2 < length ? alphabet[group & 0x3f]! : '=';
   }
   return text;
 }
@@ -23,9 +24,9 @@ export function decodeBase64(text: string): Uint8Array | null {
   let buffer = 0;
   let bits = 0;
   let length = 0;
-  for (const character of text.slice(0, text.length - padding)) {
-    const value = valueOfCharacter.get(character);
-    if (value === undefined) return null;
+  for (let index = 0; index < text.length - padding; index += 1) {
+    const value = valueOfCode[text.charCodeAt(index)] ?? NO_DIGIT;
+    if (value === NO_DIGIT) return null;
     buffer = ((buffer << 6) | value) & 0xffff;
     bits += 6;
     if (bits < 8) continue;

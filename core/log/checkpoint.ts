@@ -72,24 +72,43 @@ export function signCheckpoint(head: LogHead, signer: NoteSigner, sha256: Sha256
   return `${text}\n${formatSignatureLine(checkpointKey(head, signer.publicKey), signature, sha256)}`;
 }
 
+/** What a signed note says, and the signatures by one key that have to be right for it to be believed. */
+export interface ClaimedCheckpoint {
+  readonly head: LogHead;
+  /** What is signed. */
+  readonly bytes: Uint8Array;
+  /** At least one. */
+  readonly signatures: readonly Uint8Array[];
+}
+
+/** Reads a signed note; signatures by other keys are ignored. Nothing is verified. Throws `CheckpointError`. */
+export function readClaimedCheckpoint(
+  note: string,
+  publicKey: Uint8Array,
+  sha256: Sha256,
+): ClaimedCheckpoint {
+  const signed = splitNote(note);
+  const head = parseCheckpoint(signed.text);
+  const signatures = signaturesBy(signed, checkpointKey(head, publicKey), sha256);
+  if (signatures.some(({ signature }) => signature.length !== SIGNATURE_BYTES)) throw falseCheckpoint(head);
+  const bytes = new TextEncoder().encode(signed.text);
+  return { head, bytes, signatures: signatures.map(({ signature }) => signature) };
+}
+
 /** Reads a signed note and checks the signature by this key; others are ignored. Throws `CheckpointError`. */
 export function openCheckpoint(
   note: string,
-  key: { readonly publicKey: Uint8Array; readonly verify: NoteVerifier },
+  { publicKey, verify }: { readonly publicKey: Uint8Array; readonly verify: NoteVerifier },
   sha256: Sha256,
 ): LogHead {
-  const signed = splitNote(note);
-  const head = parseCheckpoint(signed.text);
-  const noteKey = checkpointKey(head, key.publicKey);
-  const bytes = new TextEncoder().encode(signed.text);
-  for (const { signature } of signaturesBy(signed, noteKey, sha256)) {
-    if (signature.length === SIGNATURE_BYTES && key.verify(bytes, signature, key.publicKey)) continue;
-    throw new CheckpointError(
-      'BAD_SIGNATURE',
-      `the signature of ${noteKey.keyName} over size ${head.size} is wrong`,
-    );
-  }
-  return head;
+  const { head, bytes, signatures } = readClaimedCheckpoint(note, publicKey, sha256);
+  if (signatures.every(signature => verify(bytes, signature, publicKey))) return head;
+  throw falseCheckpoint(head);
+}
+
+export function falseCheckpoint(head: LogHead): CheckpointError {
+  const keyName = checkpointOrigin(head);
+  return new CheckpointError('BAD_SIGNATURE', `the signature of ${keyName} over size ${head.size} is wrong`);
 }
 
 /** The head that a signed note speaks of, whoever signed it. Throws `CheckpointError`. */

@@ -123,7 +123,10 @@ export function parseVerifierKey(text: string, sha256: Sha256): NoteKey | null {
 }
 
 function formatLine({ keyName, keyId, signature }: NoteSignature): string {
-  return `${EM_DASH} ${keyName} ${encodeBase64(Uint8Array.of(...keyId, ...signature))}\n`;
+  const bytes = new Uint8Array(keyId.length + signature.length);
+  bytes.set(keyId);
+  bytes.set(signature, keyId.length);
+  return `${EM_DASH} ${keyName} ${encodeBase64(bytes)}\n`;
 }
 
 function parseSignatureLine(line: string): NoteSignature {
@@ -132,7 +135,7 @@ function parseSignatureLine(line: string): NoteSignature {
   if (keyName === undefined || bytes === null || bytes.length <= KEY_ID_BYTES) {
     throw new CheckpointError('MALFORMED_NOTE', `not a signature line: '${line}'`);
   }
-  return { keyName, keyId: bytes.slice(0, KEY_ID_BYTES), signature: bytes.slice(KEY_ID_BYTES) };
+  return { keyName, keyId: bytes.subarray(0, KEY_ID_BYTES), signature: bytes.subarray(KEY_ID_BYTES) };
 }
 
 function hex(bytes: Uint8Array): string {

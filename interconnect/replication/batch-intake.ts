@@ -1,5 +1,5 @@
 import { type LogPlace, placeOf, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
-import { acceptBatch, type BatchVerdict } from './acceptance.js';
+import { acceptBatch } from './acceptance.js';
 import type { AcceptanceTurns } from './acceptance-turns.js';
 import type { GrantedCredit } from './credit-window.js';
 import { faultOfFrame } from './event-frame.js';
@@ -117,9 +117,9 @@ export class BatchIntake {
       }
       await this.#options.turns.take();
       if (this.#isClosed) return;
-      const group = this.#acceptSome();
+      const group = await this.#accept(this.#takeSome());
       await storing;
-      if (this.#isClosed) return;
+      if (this.#isClosed) return this.#options.credit.release(group.rawByteLength);
       storing = this.#store(group);
       // Its failure is noticed where it is awaited: in the next round, which there always is.
       storing.catch(() => undefined);
@@ -130,59 +130,62 @@ export class BatchIntake {
     if (!this.#isClosed) this.#options.onFault(error);
   }
 
-  #acceptSome(): AcceptedGroup {
+  /** What is accepted together: of one epoch, because one transaction moves the cursor within one. */
+  #takeSome(): readonly BatchFrame[] {
+    const { epoch } = this.#waiting[0]!;
+    let eventCount = 0;
+    let length = 0;
+    for (const batch of this.#waiting) {
+      const fits = batch.epoch === epoch && eventCount + batch.count <= COMMIT_EVENTS_MAX;
+      if (length > 0 && !fits) break;
+      eventCount += batch.count;
+      length += 1;
+    }
+    this.#waitingEventCount -= eventCount;
+    return this.#waiting.splice(0, length);
+  }
+
+  async #accept(batches: readonly BatchFrame[]): Promise<AcceptedGroup> {
+    const { origin: site, sha256 } = this.#options.key;
     const events: RecordedEvent[] = [];
+    const rawByteLength = batches.reduce((sum, batch) => sum + batch.rawByteLength, 0);
     let reached: SignedCheckpoint | null = null;
-    let rawByteLength = 0;
-    let spokenForCount = this.#checkNewest();
-    for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
-      if (events.length > 0 && events.length + batch.count > COMMIT_EVENTS_MAX) break;
-      // One transaction moves the cursor within one epoch.
-      if (events.length > 0 && batch.epoch !== this.#tip.epoch) break;
-      this.#waiting.shift();
-      this.#waitingEventCount -= batch.count;
-      rawByteLength += batch.rawByteLength;
-      const verdict = this.#accept(batch, spokenForCount-- > 0);
-      if (!verdict.accepted) {
-        return { events, rawByteLength, after: this.#tip, reached, refusal: verdict.refusal };
-      }
+    const group = (refusal: ReplicationRefusal | null) => ({
+      ...{ events, rawByteLength, after: this.#tip, reached, refusal },
+    });
+    const spokenForCount = await this.#checkNewest(batches);
+    for (const [index, batch] of batches.entries()) {
+      const fault = index < spokenForCount ? null : await this.#checkOwn(batch);
+      if (fault !== null) return group(fault);
+      const verdict = acceptBatch({ site, cursor: this.#tip, batch, signed: this.#signed.head, sha256 });
+      if (!verdict.accepted) return group(verdict.refusal);
       for (const event of verdict.events) events.push(event);
       this.#tip = verdict.cursor;
       const { epoch, size } = this.#signed.head;
       if (epoch === this.#tip.epoch && size === this.#tip.position) reached = this.#signed;
     }
-    return { events, rawByteLength, after: this.#tip, reached, refusal: null };
+    return group(null);
   }
 
   /**
    * The newest checkpoint of what is accepted together speaks for all before it: one signature to check instead of many.
-   * Returns for how many of the batches that wait; none when it is false, so that each is judged by its own.
+   * Returns for how many of the batches; none when it is false, so that each is judged by its own.
    */
-  #checkNewest(): number {
-    const epoch = this.#waiting[0]?.epoch;
-    let eventCount = 0;
-    let newest: { readonly note: string; readonly count: number } | null = null;
-    for (const [index, batch] of this.#waiting.entries()) {
-      eventCount += batch.count;
-      if (batch.epoch !== epoch || eventCount > COMMIT_EVENTS_MAX) break;
-      if (batch.checkpoint !== null) newest = { note: batch.checkpoint, count: index + 1 };
-    }
-    if (newest === null || newest.count === 1) return 0;
-    const verdict = checkCheckpoint(newest.note, this.#options.key);
+  async #checkNewest(batches: readonly BatchFrame[]): Promise<number> {
+    const last = batches.findLastIndex(({ checkpoint }) => checkpoint !== null);
+    if (last < 1) return 0;
+    const verdict = await checkCheckpoint(batches[last]!.checkpoint!, this.#options.key);
     if (!verdict.accepted) return 0;
     this.#signed = verdict.signed;
-    return newest.count;
+    return last + 1;
   }
 
-  #accept(batch: BatchFrame, isSpokenFor: boolean): BatchVerdict {
-    const { key } = this.#options;
-    if (!isSpokenFor && batch.checkpoint !== null && batch.checkpoint !== this.#signed.note) {
-      const verdict = checkCheckpoint(batch.checkpoint, key);
-      if (!verdict.accepted) return verdict;
-      this.#signed = verdict.signed;
-    }
-    const { origin: site, sha256 } = key;
-    return acceptBatch({ site, cursor: this.#tip, batch, signed: this.#signed.head, sha256 });
+  async #checkOwn({ checkpoint }: BatchFrame): Promise<ReplicationRefusal | null> {
+    if (checkpoint === null || checkpoint === this.#signed.note) return null;
+    const verdict = await checkCheckpoint(checkpoint, this.#options.key);
+    if (!verdict.accepted) return verdict.refusal;
+    this.#signed = verdict.signed;
+    return null;
   }
 
   async #store({ events, rawByteLength, after, reached, refusal }: AcceptedGroup): Promise<void> {

@@ -49,16 +49,16 @@ export async function findLostHistory(options: LostHistoryOptions): Promise<Pull
   const { ask, holder } = options;
   const { checkpoint: note } = await ask(LOG_START, 1);
   if (note === null) throw new HistoryNotOursError(`${holder} holds no checkpoint of this log`);
-  const checkpoint = ownCheckpoint(note, options);
+  const checkpoint = await ownCheckpoint(note, options);
   const common = await findCommonPlace(options);
   const end = endOf(checkpoint.head);
   const reason = `${holder} held the log up to ${end.epoch}/${end.position}; this copy had only the events up to ${common.epoch}/${common.position} in common with it`;
   return { common, checkpoint, reason, events: eventsBetween(common, end, ask) };
 }
 
-function ownCheckpoint(note: string, options: LostHistoryOptions): SignedCheckpoint {
+async function ownCheckpoint(note: string, options: LostHistoryOptions): Promise<SignedCheckpoint> {
   const { site, publicKey, verify, sha256 } = options;
-  const verdict = checkCheckpoint(note, { origin: site, publicKey, verify, sha256 });
+  const verdict = await checkCheckpoint(note, { origin: site, publicKey, verify, sha256 });
   if (!verdict.accepted) throw new HistoryNotOursError(verdict.refusal.detail);
   return verdict.signed;
 }

@@ -5,7 +5,6 @@ import {
   endOf,
   type LogPlace,
   type NoteSigner,
-  type NoteVerifier,
   placeOf,
   type Sha256,
   type SignedCheckpoint,
@@ -23,7 +22,7 @@ import { GrantedCredit } from './credit-window.js';
 import { HEARTBEATS_MISSED_MAX } from './heartbeat.js';
 import { HistoryServer } from './history-server.js';
 import type { LinkLossCause, LinkObserver } from './link-observer.js';
-import { checkCheckpoint } from './origin-checkpoint.js';
+import { checkCheckpoint, type EventualNoteVerifier } from './origin-checkpoint.js';
 import type { OriginKeys } from './origin-keys.js';
 import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
 import type { ChildDuplex } from './replication-duplex.js';
@@ -56,7 +55,7 @@ export interface SessionSurroundings {
   readonly wishFeed: WishFeed;
   readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
   readonly keys: OriginKeys;
-  readonly verify: NoteVerifier;
+  readonly verify: EventualNoteVerifier;
   /** The parent's own key: it cosigns what is durable here. */
   readonly signer: NoteSigner;
   /** What this parent's own parent has acknowledged. Null: this is the topmost. */
@@ -211,7 +210,8 @@ export class ParentSession {
     links.connecting?.(this.site);
     const publicKey = await this.#keyOfChild(hello);
     if (this.#isOver) return;
-    const verdict = checkCheckpoint(hello.checkpoint, this.#originKey(this.site, publicKey));
+    const verdict = await checkCheckpoint(hello.checkpoint, this.#originKey(this.site, publicKey));
+    if (this.#isOver) return;
     if (!verdict.accepted) return this.#refuse(verdict.refusal);
     await this.#open(this.site, publicKey, verdict.signed, fence => this.#welcome(hello, fence));
   }
@@ -222,7 +222,7 @@ export class ParentSession {
     const known = await keys.keyOf(this.site, this.site);
     if (known !== null) return known;
     // What is not even signed by the key that it comes with must not become the key for ever.
-    const verdict = checkCheckpoint(hello.checkpoint, this.#originKey(this.site, hello.publicKey));
+    const verdict = await checkCheckpoint(hello.checkpoint, this.#originKey(this.site, hello.publicKey));
     if (verdict.accepted) {
       logger.warn({ site: this.site }, 'the log key of a child is trusted on first use');
       await keys.pin(this.site, hello.publicKey);
@@ -261,7 +261,8 @@ export class ParentSession {
       const detail = `the log of ${this.site} says of no site ${origin} below it with a key`;
       return this.#refuseLog(origin, { code: 'NOT_ENROLLED', detail });
     }
-    const verdict = checkCheckpoint(checkpoint, this.#originKey(origin, publicKey));
+    const verdict = await checkCheckpoint(checkpoint, this.#originKey(origin, publicKey));
+    if (this.#isOver) return;
     if (!verdict.accepted) return this.#refuseLog(origin, verdict.refusal);
     await this.#open(origin, publicKey, verdict.signed, () => undefined);
   }

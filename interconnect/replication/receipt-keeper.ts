@@ -12,8 +12,8 @@ import type { Timers } from '../transport/timers.js';
 import { checkCheckpoint, type OriginKey } from './origin-checkpoint.js';
 import { type AckFrame, ReplicationProtocolError } from './replication-frame.js';
 
-/** A busy log is acknowledged many times a second; one receipt covers all that came before it. */
-const RECEIPT_INTERVAL_MS = 1_000;
+/** A busy log is acknowledged many times a second; one receipt covers all that came before it, and costs two signatures. */
+const RECEIPT_INTERVAL_MS = 5_000;
 
 export interface ReceiptKeeperOptions {
   /** Of the site's own log. */
@@ -26,7 +26,7 @@ export interface ReceiptKeeperOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-/** What the parent has cosigned is checked and kept: the newest one every second, and the last one at the end. */
+/** What the parent has cosigned is checked and kept: the newest one every few seconds, and the last one at the end. */
 export class ReceiptKeeper {
   readonly #options: ReceiptKeeperOptions;
   #newest: AckFrame | null = null;
@@ -57,13 +57,13 @@ export class ReceiptKeeper {
     this.#newest = null;
     if (ack === null) return;
     this.#storing = this.#storing
-      .then(() => this.#options.store(this.#check(ack)))
+      .then(async () => this.#options.store(await this.#check(ack)))
       .catch(error => this.#options.onFault(error));
   }
 
-  #check({ checkpoint, upTo }: AckFrame): SignedCheckpoint {
+  async #check({ checkpoint, upTo }: AckFrame): Promise<SignedCheckpoint> {
     const { own, parent } = this.#options;
-    const verdict = checkCheckpoint(checkpoint!, own);
+    const verdict = await checkCheckpoint(checkpoint!, own);
     if (!verdict.accepted) throw new FalseReceiptError(verdict.refusal.detail);
     const { head } = verdict.signed;
     if (upTo === null || comparePlaces(endOf(head), upTo) !== 0) {

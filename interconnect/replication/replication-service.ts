@@ -1,4 +1,4 @@
-import type { NoteSigner, NoteVerifier, Sha256 } from '@holdfast/core';
+import type { NoteSigner, Sha256 } from '@holdfast/core';
 import { ReplicationClient } from '@holdfast/protos';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -10,6 +10,7 @@ import { sessionCreditBytes } from './credit-window.js';
 import { type ChildCall, duplexOfChild } from './grpc-replication-duplex.js';
 import { HEARTBEAT_MS } from './heartbeat.js';
 import type { LinkObserver } from './link-observer.js';
+import type { EventualNoteVerifier } from './origin-checkpoint.js';
 import type { OriginKeys } from './origin-keys.js';
 import { ParentSession, type SessionSurroundings } from './parent-session.js';
 import type { ReplicaIntake, ReplicaReader } from './replica-intake.js';
@@ -25,7 +26,7 @@ export interface ReplicationServiceOptions {
   readonly log: WishLog;
   readonly enrolled: (site: SiteId) => boolean | Promise<boolean>;
   readonly keys: OriginKeys;
-  readonly verify: NoteVerifier;
+  readonly verify: EventualNoteVerifier;
   /** The parent's log key: it cosigns what is durable here. */
   readonly signer: NoteSigner;
   /** What this parent's own parent has acknowledged. Left out: there is none above. */
