@@ -22,7 +22,7 @@ export {
   eventCatalogue,
   type HoldfastEvent,
   isKnownEvent,
-  isPassingEvent,
+  passingEventTypes,
 } from './events/catalogue.js';
 export {
   AlarmState,

@@ -99,10 +99,10 @@ export function currentVersion(type: EventType): number {
   return byType.get(type)!.version;
 }
 
-/** Whether events of this type are `passing`. What this software does not know is not. */
-export function isPassingEvent(type: string): boolean {
-  return byType.get(type)?.passes === true;
-}
+/** The types whose events are `passing`. What this software does not know is none of them. */
+export const passingEventTypes: readonly string[] = [...byType.values()]
+  .filter(definition => definition.passes === true)
+  .map(definition => definition.type);
 
 /** Whether this software can read events of this type and version; their data may still be wrong. */
 export function isKnownEvent(type: string, version: number): boolean {

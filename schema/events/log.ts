@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf, Sha256Hex, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, raised, Sha256Hex, UnixMs } from './event-definition.js';
 
 /**
  * A restored or re-imaged site took its own history back from its parent. Stream: `log`, in the epoch that was opened for
@@ -30,21 +30,35 @@ export const LogHistoryRecovered = defineEvent(
 export const AcknowledgementLevel = z.enum(['PARENT', 'TOP']);
 export type AcknowledgementLevel = z.infer<typeof AcknowledgementLevel>;
 
+const truncation = {
+  epoch: z.int().min(1),
+  firstKeptPosition: z.int().min(2),
+  root: Sha256Hex,
+  acknowledgedBy: AcknowledgementLevel,
+  /** What was recorded before was older than the site is to keep it. */
+  recordedBeforeMs: UnixMs,
+};
+
+/** What is kept of all that was ever removed: the events of other types than these, and the tree over them in their order. */
+const CarriedEvents = z.object({
+  passingTypes: z.array(z.string().min(1).max(200)).max(1000),
+  count: z.int().nonnegative(),
+  root: Sha256Hex,
+});
+
 /**
  * The events of an epoch before a position are removed from this file, because others hold them. Stream: `log`. `root` is the
  * tree over what was removed: what stays is proved from there on.
  */
 export const LogTruncated = defineEvent(
   'LogTruncated',
-  1,
+  2,
   z.object({
-    epoch: z.int().min(1),
-    firstKeptPosition: z.int().min(2),
-    root: Sha256Hex,
-    acknowledgedBy: AcknowledgementLevel,
-    /** What was recorded before was older than the site is to keep it. */
-    recordedBeforeMs: UnixMs,
+    ...truncation,
+    /** Null: recorded by software that did not say what it carried over the cut. */
+    carried: CarriedEvents.nullable(),
   }),
+  [raised(z.object(truncation), before => ({ ...before, carried: null }))],
 );
 
 export const logEvents = [LogHistoryRecovered, LogTruncated] as const;

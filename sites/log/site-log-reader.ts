@@ -24,6 +24,7 @@ import {
   type StoredReceipt,
   type TreeEdge,
 } from '@holdfast/core';
+import type { EventOf, LogTruncated } from '@holdfast/schema';
 import { primaryCodeOf } from './file-lock.js';
 import { sha256 } from './sha256.js';
 import {
@@ -35,6 +36,7 @@ import {
   type SiteLogState,
 } from './site-log-file.js';
 import { readReceipts } from './site-log-receipts.js';
+import { type CarriedTree, type Cut, carriedTreeAhead } from './site-log-truncation.js';
 
 /** A writer may hold the file for the blink of a WAL reset. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -162,18 +164,22 @@ export class SiteLogReader implements Disposable {
     return found;
   }
 
-  /** Up to where the last `LogTruncated` says that events are removed; null when there is none. */
-  truncatedTo(): LogPlace | null {
+  /** What the last `LogTruncated` says; null when there is none. */
+  lastTruncation(): EventOf<typeof LogTruncated>['data'] | null {
     const columns = 'SELECT key, header, data, leaf_hash FROM event';
     for (const row of this.#db
       .prepare(`${columns} WHERE stream = ? ORDER BY revision DESC`)
       .iterate(LOG_STREAM)) {
       const event = this.#event(row);
       const truncated = event.type === 'LogTruncated' ? decodeEventData(event) : null;
-      if (truncated?.type !== 'LogTruncated') continue;
-      return { epoch: truncated.data.epoch, position: truncated.data.firstKeptPosition - 1 };
+      if (truncated?.type === 'LogTruncated') return truncated.data;
     }
     return null;
+  }
+
+  /** What a cut that has yet to be made will carry over it. */
+  carriedTreeAhead(cut: Cut, signal: AbortSignal): Promise<CarriedTree> {
+    return carriedTreeAhead(this.#db, cut, signal);
   }
 
   /** The tree over the first events of an epoch, page by page. */

@@ -8,8 +8,9 @@ import {
   HASH_BYTES,
   type LogPlace,
   placeKey,
+  rootOf,
+  type TreeEdge,
 } from '@holdfast/core';
-import { isPassingEvent } from '@holdfast/schema';
 import { sha256 } from './sha256.js';
 import { type EpochState, keptAfterOf, readEpochs } from './site-log-file.js';
 
@@ -17,6 +18,13 @@ import { type EpochState, keptAfterOf, readEpochs } from './site-log-file.js';
 export const TRUNCATION_SLICE_EVENTS = 1000;
 /** Pages given back to the file system behind each slice: more than it has freed, so that it never falls behind. */
 const VACUUM_PAGES = 2000;
+
+/** What is removed: every event up to a place, and what is kept of it. */
+export interface Cut {
+  readonly to: LogPlace;
+  /** Events of these types leave nothing but their leaf hashes; others are carried over the cut. */
+  readonly passingTypes: readonly string[];
+}
 
 /** The last revision of a stream, also of one whose events were all removed. */
 export const LAST_REVISION = `
@@ -27,10 +35,10 @@ export const LAST_REVISION = `
 
 /**
  * Removes the first events of the file that stand up to `to`: at most one slice, in one transaction, so that a kill leaves a log
- * that is shorter and proved. Of each event its leaf hash and its id stay; an event that is not passing is carried over the cut.
+ * that is shorter and proved. Of each event its leaf hash and its id stay; an event that is not of a passing type is carried over the cut.
  * False when there is nothing left to remove.
  */
-export function truncateSlice(db: DatabaseSync, to: LogPlace): boolean {
+export function truncateSlice(db: DatabaseSync, { to, passingTypes }: Cut): boolean {
   const epochs = readEpochs(db, '');
   const state = epochs.find(({ epoch, keptAfter, size }) => epoch <= to.epoch && keptAfter < size);
   if (state === undefined) return false;
@@ -39,7 +47,7 @@ export function truncateSlice(db: DatabaseSync, to: LogPlace): boolean {
   if (end <= keptAfter) return false;
   db.exec('BEGIN IMMEDIATE');
   try {
-    removeSlice(db, state, end);
+    removeSlice(db, state, { end, passingTypes: new Set(passingTypes) });
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
@@ -49,7 +57,11 @@ export function truncateSlice(db: DatabaseSync, to: LogPlace): boolean {
   return comparePlaces(keptAfterOf(readEpochs(db, '')), to) < 0;
 }
 
-function removeSlice(db: DatabaseSync, { epoch, keptAfter, keptEdge }: EpochState, end: number): void {
+function removeSlice(
+  db: DatabaseSync,
+  { epoch, keptAfter, keptEdge }: EpochState,
+  { end, passingTypes }: { readonly end: number; readonly passingTypes: ReadonlySet<string> },
+): void {
   const keys = [placeKey({ epoch, position: keptAfter }), placeKey({ epoch, position: end })] as const;
   const rows = db
     .prepare('SELECT key, header, leaf_hash FROM event WHERE key > ? AND key <= ? ORDER BY key')
@@ -71,7 +83,7 @@ function removeSlice(db: DatabaseSync, { epoch, keptAfter, keptEdge }: EpochStat
     `INSERT INTO carried_event (key, id, stream, revision, header, data, leaf_hash)
      SELECT key, id, stream, revision, header, data, leaf_hash FROM event WHERE key = ?`,
   );
-  for (const { key, header } of rows) if (!isPassing(header)) carry.run(key);
+  for (const { key, header } of rows) if (!isOfType(passingTypes, header)) carry.run(key);
   const leafHashes = rows.map(row => row.leaf_hash);
   db.prepare('INSERT INTO truncated_leaves (first_key, hashes) VALUES (?, ?)').run(
     ...[keys[0] + 1, Buffer.concat(leafHashes, rows.length * HASH_BYTES)],
@@ -85,12 +97,70 @@ function removeSlice(db: DatabaseSync, { epoch, keptAfter, keptEdge }: EpochStat
   }
 }
 
-function isPassing(header: Uint8Array): boolean {
+function isOfType(types: ReadonlySet<string>, header: Uint8Array): boolean {
   try {
-    return isPassingEvent(decodeHeader(header).type);
+    return types.has(decodeHeader(header).type);
   } catch (error) {
     if (!(error instanceof EnvelopeError)) throw error;
     return false;
+  }
+}
+
+export interface CarriedTree {
+  readonly count: number;
+  readonly root: Uint8Array;
+}
+
+/** The tree over what a cut has carried over it, in the order of the log. */
+export function carriedTree(db: DatabaseSync, to: LogPlace): CarriedTree {
+  const rows = db
+    .prepare('SELECT leaf_hash FROM carried_event WHERE key <= ? ORDER BY key')
+    .iterate(placeKey(to)) as Iterable<{ leaf_hash: Uint8Array }>;
+  const tree = new GrowingTree();
+  for (const { leaf_hash } of rows) tree.add([leaf_hash]);
+  return tree.grown();
+}
+
+/** The same of a cut that has yet to be made, page by page. */
+export async function carriedTreeAhead(
+  db: DatabaseSync,
+  { to, passingTypes }: Cut,
+  signal: AbortSignal,
+): Promise<CarriedTree> {
+  const page = db.prepare(
+    `SELECT key, NULL AS header, leaf_hash FROM carried_event WHERE key > ?1 AND key <= ?2
+     UNION ALL SELECT key, header, leaf_hash FROM event WHERE key > ?1 AND key <= ?2
+     ORDER BY key LIMIT ${TRUNCATION_SLICE_EVENTS}`,
+  );
+  const passing = new Set(passingTypes);
+  const tree = new GrowingTree();
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    signal.throwIfAborted();
+    const rows = page.all(after, placeKey(to)) as unknown as readonly {
+      readonly key: number;
+      readonly header: Uint8Array | null;
+      readonly leaf_hash: Uint8Array;
+    }[];
+    tree.add(
+      rows.filter(({ header }) => header === null || !isOfType(passing, header)).map(row => row.leaf_hash),
+    );
+    after = rows.at(-1)?.key;
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  return tree.grown();
+}
+
+class GrowingTree {
+  #edge: TreeEdge = [];
+  #size = 0;
+
+  add(leafHashes: readonly Uint8Array[]): void {
+    this.#edge = extendEdge(this.#edge, this.#size, leafHashes, sha256);
+    this.#size += leafHashes.length;
+  }
+
+  grown(): CarriedTree {
+    return { count: this.#size, root: rootOf(this.#edge, this.#size, sha256) };
   }
 }
 

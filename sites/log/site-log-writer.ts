@@ -1,14 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import {
-  encodeEdge,
-  extendEdge,
-  firstEventOf,
-  type LogPlace,
-  type StoredReceipt,
-  type TreeEdge,
-} from '@holdfast/core';
+import { encodeEdge, extendEdge, firstEventOf, type StoredReceipt, type TreeEdge } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { type AppendFrame, decodeAppendFrame, encodeAppendFrame, frameBytesBound } from './append-frame.js';
@@ -23,7 +16,7 @@ import { sha256 } from './sha256.js';
 import type { SiteLogState } from './site-log-file.js';
 import { openSiteLogForWriting, type SiteLogForWriting } from './site-log-opening.js';
 import { storeReceipt } from './site-log-receipts.js';
-import { LAST_REVISION, truncateSlice } from './site-log-truncation.js';
+import { type Cut, LAST_REVISION, truncateSlice } from './site-log-truncation.js';
 
 /** The first append of a group waits at most this long for the commit to begin. */
 export const GROUP_MS_MAX = 2;
@@ -203,8 +196,8 @@ export class SiteLogWriter implements Disposable {
   }
 
   /** True when there is more to remove. */
-  truncateSlice(to: LogPlace): boolean {
-    return truncateSlice(this.#db, to);
+  truncateSlice(cut: Cut): boolean {
+    return truncateSlice(this.#db, cut);
   }
 
   [Symbol.dispose](): void {

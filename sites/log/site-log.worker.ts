@@ -51,7 +51,7 @@ class WriterLoop {
         if (message?.kind === 'CLOSE') return;
         if (message?.kind === 'CHECKPOINT') this.#storeCheckpoint(message);
         if (message?.kind === 'RECEIPT') this.#do(() => this.#writer.storeReceipt(message.receipt));
-        if (message?.kind === 'TRUNCATE') this.#do(() => this.#writer.truncateSlice(message.to));
+        if (message?.kind === 'TRUNCATE') this.#do(() => this.#writer.truncateSlice(message.cut));
         if (message?.kind === 'LARGE_APPEND') this.#commitAlone(message.frame);
       } else if (this.#ring.waitingCount > 0) {
         this.#commitGathered();

@@ -32,13 +32,14 @@ import {
   type StreamAppend,
   type TruncatableLog,
 } from '@holdfast/core';
-import type { SiteId } from '@holdfast/schema';
+import { passingEventTypes, type SiteId } from '@holdfast/schema';
 import { CHECKPOINT_INTERVAL_MS, CheckpointKeeper } from './checkpoint-keeper.js';
 import { noteSigner } from './ed25519-notes.js';
 import { reopenSiteLogFile } from './reopen-site-log.js';
 import { sha256 } from './sha256.js';
 import { SiteLogFileError } from './site-log-file.js';
 import { SiteLogReader } from './site-log-reader.js';
+import type { Cut } from './site-log-truncation.js';
 import { WriterThread, type WrittenEnd } from './writer-thread.js';
 
 export interface SqliteSiteLogOptions {
@@ -245,31 +246,41 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     const edge = await this.#reader.edgeAt(keptAfter, signal);
     const root = hexOf(rootOf(edge, keptAfter.position, sha256));
     const { epoch, position } = keptAfter;
-    const data = { epoch, firstKeptPosition: position + 1, root, acknowledgedBy, recordedBeforeMs };
+    const cut = { to: keptAfter, passingTypes: passingEventTypes };
+    const { count, root: carriedRoot } = await this.#reader.carriedTreeAhead(cut, signal);
+    const carried = { passingTypes: [...passingEventTypes], count, root: hexOf(carriedRoot) };
+    const data = {
+      ...{ epoch, firstKeptPosition: position + 1, root },
+      ...{ acknowledgedBy, recordedBeforeMs, carried },
+    };
     const context = { site: this.#site, nowMs: this.#now(), sha256 };
     const event = logStreamEvent({ type: 'LogTruncated', data }, `${epoch} ${position}`, context);
     const outcome = await this.append([{ stream: LOG_STREAM, expected: 'any', events: [event] }]);
     if (!outcome.appended) throw new Error(`LogTruncated was refused: ${outcome.refusal.code}`);
-    await this.#cutTo(keptAfter, signal);
+    await this.#make(cut, signal);
   }
 
   /** Goes on with what was cut off by a kill. */
   resumeTruncation(): void {
-    let to: LogPlace | null;
+    let truncation: ReturnType<SiteLogReader['lastTruncation']>;
     try {
-      to = this.#reader.truncatedTo();
+      truncation = this.#reader.lastTruncation();
     } catch (error) {
       // Whoever reads the damaged event is told of it; it is no reason to take no more facts.
       if (!(error instanceof SiteLogFileError)) throw error;
       return;
     }
-    if (to === null || comparePlaces(this.#reader.keptAfter(), to) >= 0) return;
+    if (truncation === null) return;
+    const to = { epoch: truncation.epoch, position: truncation.firstKeptPosition - 1 };
+    if (comparePlaces(this.#reader.keptAfter(), to) >= 0) return;
+    // What was said to be carried is carried, also by software that judges otherwise.
+    const cut = { to, passingTypes: truncation.carried?.passingTypes ?? passingEventTypes };
     // It fails only together with the log, or for want of room: then the next opening goes on.
-    this.#resuming = this.#cutTo(to, this.#stop.signal).catch(() => undefined);
+    this.#resuming = this.#make(cut, this.#stop.signal).catch(() => undefined);
   }
 
-  async #cutTo(to: LogPlace, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !this.#stop.signal.aborted && (await this.#thread.truncateSlice(to)));
+  async #make(cut: Cut, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#stop.signal.aborted && (await this.#thread.truncateSlice(cut)));
   }
 
   async reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>> {

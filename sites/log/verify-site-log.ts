@@ -9,6 +9,8 @@ import {
   equalBytes,
   extendEdge,
   HASH_BYTES,
+  hexOf,
+  LOG_STREAM,
   type LogHead,
   type LogPlace,
   openCheckpoint,
@@ -17,19 +19,20 @@ import {
   rootOf,
   type TreeEdge,
 } from '@holdfast/core';
-import type { SiteId } from '@holdfast/schema';
+import { decodeEvent, EventDecodeError, type HoldfastEvent, type SiteId } from '@holdfast/schema';
 import { rawPublicKey, verifyNote } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
 import {
   assertSiteLogFile,
   type EpochState,
+  keptAfterOf,
   readEpochs,
   readSiteLogState,
   SiteLogFileError,
 } from './site-log-file.js';
 import { openForReading } from './site-log-reader.js';
 import { EVENT_COLUMNS, type EventRow, examineRow, type RowDamage } from './site-log-row.js';
-import { leafHashesAfter } from './site-log-truncation.js';
+import { carriedTree, leafHashesAfter } from './site-log-truncation.js';
 import { checkCosignatures, type ReceiptDamage } from './verify-receipts.js';
 
 /** Rows read at once: the file is proved page by page, whatever its size. */
@@ -53,6 +56,8 @@ export type SiteLogDamageCode =
   | 'TRUNCATED_LEAVES_MISMATCH'
   /** An event that was carried over the cut is not the one that stood there, or is none of what was removed. */
   | 'CARRIED_EVENT_UNPROVEN'
+  /** Not all that the log said it would carry over the cut is there, or more. */
+  | 'CARRIED_EVENTS_MISMATCH'
   /** An epoch does not begin with a `LogEpochOpened` that names the end of the one before. */
   | 'EPOCH_NOT_LINKED'
   /** `recordedAt` does not grow. */
@@ -123,6 +128,7 @@ export async function verifySiteLog(options: {
       const log = { site, epochs: readEpochs(db, file), checkpoints };
       for (const epoch of log.epochs) proveTruncatedLeaves(db, epoch, damages);
       const carriedCount = proveCarriedEvents(db, log, damages);
+      proveCarriedTree(db, log, damages);
       const proved = await proveEvents(db, log, damages, options);
       checkRevisions(db, damages);
       return { file, ...proved, carriedCount, checkpointCount: checkpoints.length, damages: damages.named };
@@ -260,6 +266,34 @@ function proveCarriedEvents(db: DatabaseSync, { site, epochs }: LogToProve, dama
     damages.add('CARRIED_EVENT_UNPROVEN', place, 'it is not the event that was removed from there');
   }
   return count;
+}
+
+/** That what was carried over the last cut, once it is made, is all that the log said it would carry, and no more. */
+function proveCarriedTree(db: DatabaseSync, { site, epochs }: LogToProve, damages: DamageList): void {
+  const rows = db
+    .prepare(`SELECT ${EVENT_COLUMNS} FROM event WHERE stream = ? ORDER BY revision DESC`)
+    .iterate(LOG_STREAM) as Iterable<EventRow>;
+  for (const row of rows) {
+    const { header } = examineRow(row, site);
+    if (header?.type !== 'LogTruncated') continue;
+    let truncation: HoldfastEvent;
+    try {
+      truncation = decodeEvent(header.type, header.version, JSON.parse(Buffer.from(row.data).toString()));
+    } catch (error) {
+      // A damaged one is named with the other events; what newer software says is not for this one to judge.
+      if (error instanceof EventDecodeError || error instanceof SyntaxError) return;
+      throw error;
+    }
+    if (truncation.type !== 'LogTruncated' || truncation.data.carried === null) return;
+    const { epoch, firstKeptPosition, carried } = truncation.data;
+    const to = { epoch, position: firstKeptPosition - 1 };
+    if (comparePlaces(keptAfterOf(epochs), to) !== 0) return;
+    const { count, root } = carriedTree(db, to);
+    if (count === carried.count && hexOf(root) === carried.root) return;
+    const detail = `${count} events are carried over the cut, with root ${hexOf(root)}: the log says ${carried.count}, ${carried.root}`;
+    damages.add('CARRIED_EVENTS_MISMATCH', to, detail);
+    return;
+  }
 }
 
 interface LogToProve {

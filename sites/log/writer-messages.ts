@@ -1,8 +1,9 @@
-import type { LogPlace, StoredReceipt } from '@holdfast/core';
+import type { StoredReceipt } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { WrittenAppend } from './append-group.js';
 import type { AppendRingMemory } from './append-ring.js';
 import type { SiteLogFileFault } from './site-log-file.js';
+import type { Cut } from './site-log-truncation.js';
 
 /** What a writer thread is started with. */
 export interface WriterOptions {
@@ -29,8 +30,8 @@ export type ToWriter =
   | { readonly kind: 'RECEIPT'; readonly receipt: StoredReceipt }
   | {
       readonly kind: 'TRUNCATE';
-      /** One slice of what stands up to here is removed. */
-      readonly to: LogPlace;
+      /** One slice of it is made. */
+      readonly cut: Cut;
     }
   | { readonly kind: 'CLOSE' };
 

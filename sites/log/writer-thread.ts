@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import {
   type AppendOutcome,
-  type LogPlace,
   SiteLogClosedError,
   type StoredReceipt,
   type StreamAppend,
@@ -11,6 +10,7 @@ import { encodeAppendFrame, frameBytesBound } from './append-frame.js';
 import type { WrittenAppend } from './append-group.js';
 import { AppendRingSender, IN_FLIGHT_BYTES_MAX, newAppendRingMemory } from './append-ring.js';
 import { SiteLogFileError } from './site-log-file.js';
+import type { Cut } from './site-log-truncation.js';
 import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js';
 
 /** Events that the writer has been sent and not answered: one group being committed and one behind it. */
@@ -166,9 +166,9 @@ export class WriterThread {
     await this.#ask({ kind: 'RECEIPT', receipt });
   }
 
-  /** Removes one slice of what stands up to a place. True when there is more of it. */
-  truncateSlice(to: LogPlace): Promise<boolean> {
-    return this.#ask({ kind: 'TRUNCATE', to });
+  /** Makes one slice of a cut. True when there is more of it. */
+  truncateSlice(cut: Cut): Promise<boolean> {
+    return this.#ask({ kind: 'TRUNCATE', cut });
   }
 
   /** Resolves when every append that was taken has its outcome. */
