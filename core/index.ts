@@ -452,6 +452,7 @@ export {
   type RtspStreamReceiver,
 } from './rtsp/rtsp-stream-parser.js';
 export { parseSdp, type SdpMedia, type SessionDescription } from './rtsp/sdp.js';
+export { type AnsweredWish, unansweredWishes, type WishPlace } from './site/answered-wish.js';
 export {
   type ChildSite,
   type Site,

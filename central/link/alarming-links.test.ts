@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LinkObserver } from '@holdfast/interconnect';
-import type { SiteId } from '@holdfast/schema';
+import type { EventId, SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { alarmingLinks } from './alarming-links.js';
@@ -47,6 +47,12 @@ test('damage on the way is an alarm only when it comes again and again', async (
   assert.equal(await alarms(), []);
   links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
   assert.equal(await alarms(), ['The log of Bus 7 is refused: BAD_HASH']);
+});
+
+test('a command that was answered and is missing here is an alarm', async () => {
+  const { links, alarms } = watched();
+  links.wishLost!(site, { revision: 4, wishId: randomUUID() as EventId });
+  assert.equal(await alarms(), ['A command to Bus 7 is missing in this log']);
 });
 
 test('a newer session and a database that is away are no alarm', async () => {

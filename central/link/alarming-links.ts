@@ -1,3 +1,4 @@
+import type { WishPlace } from '@holdfast/core';
 import type { LinkObserver, ReplicationRefusal, ReplicationRefusalCode } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { CausedAlarm } from '../alarm-by-cause.js';
@@ -22,7 +23,7 @@ interface RefusedLog {
 
 /**
  * The observer of links, with an alarm where a person must look: a log that is refused, once for each site and cause until the
- * log goes on.
+ * log goes on, and a command that was answered and is lost.
  */
 export function alarmingLinks(
   links: LinkObserver,
@@ -55,6 +56,18 @@ export function alarmingLinks(
       const dueAt = alarmingAtOnce.has(code) ? 1 : REFUSALS_IN_A_ROW;
       if (count === dueAt) raise(site, name => refusalAlarm(site, name, refusal));
     },
+    wishLost(site, wish) {
+      links.wishLost?.(site, wish);
+      raise(site, name => lostWishAlarm(site, name, wish));
+    },
+  };
+}
+
+function lostWishAlarm(site: SiteId, name: string, { revision, wishId }: WishPlace): CausedAlarm {
+  return {
+    cause: `wish ${wishId ?? revision} of ${site} lost`,
+    name: `A command to ${name} is missing in this log`,
+    message: `${name} has answered a command (number ${revision}, event ${wishId ?? 'unknown'}) that the log of this site does not hold: it was restored from an older copy. What was asked since that copy may be done and not be known here, unless its history comes back from the parent. Commands that the log holds and ${name} has not answered are handed out again.`,
   };
 }
 

@@ -22,6 +22,7 @@ import {
   type RecordingServerState,
   recordingServerDecider,
 } from '../recording-server/recording-server.decider.js';
+import type { AnsweredWish } from './answered-wish.js';
 import { type Site, siteDecider } from './site.decider.js';
 
 /**
@@ -35,8 +36,8 @@ export class SiteState {
   readonly hardware = new Map<HardwareId, NonNullable<Hardware>>();
   /** Hardware that was there once: a configuration file that still names it does not bring it back. */
   readonly removedHardware = new Set<HardwareId>();
-  /** The revision of the last wish that was answered, by parent. */
-  readonly answeredWishes = new Map<SiteId, number>();
+  /** By parent. */
+  readonly answeredWishes = new Map<SiteId, AnsweredWish>();
   alarmCount = 0;
   /** Of its own configuration, by stream, the first event that could not be read: what the stream is about is as before. */
   readonly aside = new Map<string, AsideEvent>();
@@ -59,6 +60,16 @@ export class SiteState {
     const event = readEventData(recorded);
     if (event instanceof EventDecodeError) this.#putAside(asideEvent(recorded, event), type);
     else if (!this.aside.has(stream)) this.apply(event);
+    if (stream.startsWith(ANSWERS)) this.#answered(recorded, event);
+  }
+
+  /** Also by what cannot be read: it must not be given twice. */
+  #answered({ stream, causationId: wishId }: RecordedEvent, answer: HoldfastEvent | EventDecodeError): void {
+    const parent = stream.slice(ANSWERS.length) as SiteId;
+    const before = this.answeredWishes.get(parent);
+    const isRead = !(answer instanceof EventDecodeError) && 'wishRevision' in answer.data;
+    const revision = isRead ? answer.data.wishRevision : (before?.revision ?? -1) + 1;
+    this.answeredWishes.set(parent, { revision, wishId, answerCount: (before?.answerCount ?? 0) + 1 });
   }
 
   apply(event: HoldfastEvent): void {
@@ -98,11 +109,6 @@ export class SiteState {
       case 'AlarmRaised':
         this.alarmCount += 1;
         break;
-      case 'CommandApplied':
-      case 'CommandRejected':
-      case 'CommandExpired':
-        this.answeredWishes.set(event.data.parentSiteId, event.data.wishRevision);
-        break;
     }
   }
 
@@ -111,13 +117,8 @@ export class SiteState {
     this.lastAside = aside;
     // Each alarm has its number, whatever else there is to read about it.
     if (type === AlarmRaised.type) this.alarmCount += 1;
-    if (aside.stream.startsWith(ANSWERS)) {
-      // Exactly one answer to each wish, in their order: also one that cannot be read must not be given twice.
-      const parent = aside.stream.slice(ANSWERS.length) as SiteId;
-      this.answeredWishes.set(parent, (this.answeredWishes.get(parent) ?? -1) + 1);
-    } else if (isConfigurationStream(aside.stream) && !this.aside.has(aside.stream)) {
-      this.aside.set(aside.stream, aside);
-    }
+    const isOfConfiguration = isConfigurationStream(aside.stream) && !aside.stream.startsWith(ANSWERS);
+    if (isOfConfiguration && !this.aside.has(aside.stream)) this.aside.set(aside.stream, aside);
   }
 
   /** The name of one of the site's devices, or null when it has no such device. */

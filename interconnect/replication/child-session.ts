@@ -1,4 +1,4 @@
-import { comparePlaces, endOf, equalBytes, LOG_START, TreeEdgeError } from '@holdfast/core';
+import { comparePlaces, endOf, equalBytes, LOG_START, TreeEdgeError, type WishPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { ReceivedCredit } from './credit-window.js';
 import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, HEARTBEATS_MISSED_MAX } from './heartbeat.js';
@@ -20,6 +20,7 @@ import {
   type WantFrame,
   type WantHistoryFrame,
   type WelcomeFrame,
+  type WishesFrame,
 } from './replication-frame.js';
 import type { ReplicationOptions } from './replication-options.js';
 import type { RootMemory } from './root-memory.js';
@@ -29,6 +30,9 @@ import { readWishes, WishGapError } from './wish-frame.js';
 const REFUSED_LOG_RETRY_MS_MAX = 60_000;
 /** Longer than any commit takes: what was sent until then is lost, or its receiver hangs. */
 const UNACKNOWLEDGED_BEATS_MAX = 10;
+
+/** Levels above may rise while the histories of many logs are compared; far more than that is a fault. */
+const EARLY_ACKS_MAX = 10_000;
 
 export interface ChildSessionEnd {
   readonly reason: string;
@@ -62,8 +66,10 @@ class ChildSession {
   #parentReadsZstd = false;
   #receipts: ReceiptKeeper | null = null;
   #wasEstablished = false;
-  #asksForWishes = false;
+  /** Undefined while wishes are not asked for. */
+  #wishesAfter: WishPlace | null | undefined;
   #asksForHistory: ((frame: HistoryFrame) => void) | null = null;
+  #earlyAckCount = 0;
   #silentBeats = 0;
   #unacknowledgedBeats = 0;
   #stopDialling: () => void = () => undefined;
@@ -163,9 +169,7 @@ class ChildSession {
         return;
       }
       case 'wishes':
-        if (!this.#asksForWishes) throw new ReplicationProtocolError('wishes that were not asked for');
-        this.#asksForWishes = false;
-        this.#answering = this.#answering.then(() => this.#guard(() => this.#answerWishes(frame)));
+        this.#takeWishes(frame);
         return;
       case 'want':
         // From here on heartbeats watch the link: to compare long histories may take longer than to dial.
@@ -233,7 +237,7 @@ class ChildSession {
 
   /** Sends what the parent wants of a log, and then every new event as soon as it is appended. */
   async #replicate(want: WantFrame): Promise<void> {
-    const { site, logger, onLink, onLostHistory } = this.#options;
+    const { site, logger, onLink, onLostHistory, wishes } = this.#options;
     const { origin, epoch, after } = want;
     const sender = this.#senders.get(origin);
     if (sender === undefined || sender.isWanted) {
@@ -254,7 +258,7 @@ class ChildSession {
     if (origin !== site) return sender.run();
     this.#wasEstablished = true;
     onLink?.({ state: 'UP', parent: this.#parent!, session: this.#session });
-    await this.#askForWishes();
+    this.#askForWishes(await wishes.cursor());
     void this.#guard(() => this.#offerRelayed());
     await sender.run();
     if (!this.#over.signal.aborted) this.#end('the log was closed');
@@ -341,6 +345,15 @@ class ChildSession {
     const { origin, upTo, top } = ack;
     const sender = this.#senders.get(origin);
     if (sender === undefined) throw new ReplicationProtocolError(`an acknowledgement of ${origin}`);
+    if (sender.isWanted && !sender.isCompared) {
+      this.#takeLater(ack, sender);
+      return;
+    }
+    if (sender.isStopped) {
+      // Of a log that turned out to be another, or was refused meanwhile.
+      this.#credit.add(ack.creditBytes);
+      return;
+    }
     if (upTo !== null && comparePlaces(upTo, sender.place) > 0) {
       throw new ReplicationProtocolError(`acknowledged ${upTo.epoch}/${upTo.position} before it was sent`);
     }
@@ -348,6 +361,20 @@ class ChildSession {
     this.#credit.add(ack.creditBytes);
     acknowledgements.rise(origin, { parent: upTo, top });
     if (origin === site && ack.checkpoint !== null) this.#receipts!.take(ack);
+  }
+
+  /** What the parent holds already it acknowledges at once, while histories are still compared here. */
+  #takeLater(ack: AckFrame, sender: LogSender): void {
+    this.#earlyAckCount += 1;
+    if (this.#earlyAckCount > EARLY_ACKS_MAX) {
+      throw new ReplicationProtocolError(
+        `more than ${EARLY_ACKS_MAX} acknowledgements before anything was sent`,
+      );
+    }
+    void sender.compared.then(() => {
+      this.#earlyAckCount -= 1;
+      this.#receive(() => this.#takeAck(ack));
+    });
   }
 
   #takeRefusal(frame: RefusedFrame): void {
@@ -366,20 +393,28 @@ class ChildSession {
     this.#offerAgain(origin);
   }
 
-  async #askForWishes(): Promise<void> {
-    const afterRevision = await this.#options.wishes.cursor();
-    this.#asksForWishes = true;
-    this.#send({ kind: 'wantWishes', afterRevision });
+  #askForWishes(after: WishPlace | null): void {
+    this.#wishesAfter = after;
+    this.#send({ kind: 'wantWishes', after });
   }
 
-  async #answerWishes(frame: Extract<ParentFrame, { kind: 'wishes' }>): Promise<void> {
+  #takeWishes(frame: WishesFrame): void {
+    const after = this.#wishesAfter;
+    if (after === undefined) throw new ReplicationProtocolError('wishes that were not asked for');
+    this.#wishesAfter = undefined;
+    this.#answering = this.#answering.then(() => this.#guard(() => this.#answerWishes(frame, after)));
+  }
+
+  async #answerWishes(frame: WishesFrame, after: WishPlace | null): Promise<void> {
     const { wishes, site, sha256 } = this.#options;
     if (this.#over.signal.aborted) return;
-    const cursor = await wishes.cursor();
-    const stream = `wishes-${site}`;
-    const events = readWishes({ frame, parent: this.#parent!, stream, after: cursor, sha256 });
-    if (events.length > 0) await wishes.accept(events);
-    if (!this.#over.signal.aborted) await this.#askForWishes();
+    const asked = { stream: `wishes-${site}`, after: after?.revision ?? null };
+    const events = readWishes({ ...asked, frame, parent: this.#parent!, sha256 });
+    const last = events.at(-1);
+    if (last === undefined) return this.#askForWishes(after);
+    await wishes.accept(events);
+    // Not what was answered last: that may not be in the parent's log, and these may all have been answered before.
+    this.#askForWishes({ revision: last.revision, wishId: last.id });
   }
 
   /** Whatever goes wrong in a task of this session ends the session, never the process. */

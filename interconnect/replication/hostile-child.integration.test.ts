@@ -125,7 +125,10 @@ test('frames out of turn, unknown ones and impossible ones are refused by name, 
     ({ hello }) => ({ first: [hello], afterWant: [{ offer: { checkpoint: 'nothing\n' } }] }),
     ({ hello }) => ({ first: [hello], afterWant: [{ offer: hello.hello! }] }),
     ({ hello }) => ({ first: [hello], afterWant: [{ pong }, { pong }] }),
-    ({ hello }) => ({ first: [hello], afterWant: [{ wantWishes: {} }, { wantWishes: {} }] }),
+    ({ hello }) => ({
+      first: [hello],
+      afterWant: [{ wantWishes: { afterId: '' } }, { wantWishes: { afterId: '' } }],
+    }),
     ({ hello, batch }) => ({ first: [hello], afterWant: [{ batch: { ...batch.batch!, count: 0 } }] }),
     ({ hello, batch }) => ({
       first: [hello],

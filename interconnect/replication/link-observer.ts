@@ -1,3 +1,4 @@
+import type { WishPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { ReplicationRefusal } from './replication-frame.js';
 
@@ -28,4 +29,6 @@ export interface LinkObserver {
   measured(site: SiteId, measurement: LinkMeasurement): void;
   /** The log of this site was refused here, or whatever its certificate was shown with. Again at every attempt. */
   refused?(site: SiteId, refusal: ReplicationRefusal): void;
+  /** This site has answered a wish that its parent's log does not hold (any more). Again in every session until it has answered another. */
+  wishLost?(site: SiteId, wish: WishPlace): void;
 }

@@ -37,6 +37,8 @@ export class LogSender {
   /** The newest checkpoint that was sent; no frame crosses it. */
   #stated: EpochHead | null = null;
   #isWanted = false;
+  readonly #compared = Promise.withResolvers<void>();
+  #isCompared = false;
 
   constructor(options: LogSenderOptions) {
     this.#options = options;
@@ -54,6 +56,15 @@ export class LogSender {
     return this.#isWanted;
   }
 
+  get isCompared(): boolean {
+    return this.#isCompared;
+  }
+
+  /** Resolves when it is known whether the parent holds the same history. */
+  get compared(): Promise<void> {
+    return this.#compared.promise;
+  }
+
   /** What has been sent. */
   get place(): LogPlace {
     return { epoch: this.#epoch, position: this.#position };
@@ -61,8 +72,19 @@ export class LogSender {
 
   /** Why the parent cannot have what it asks for; null when it can. Throws `TreeEdgeError`. */
   async want(want: WantFrame): Promise<ReplicationRefusal | null> {
-    const { log, offered, origin, roots, sha256 } = this.#options;
     this.#isWanted = true;
+    try {
+      const refusal = await this.#compare(want);
+      if (refusal !== null) this.stop();
+      return refusal;
+    } finally {
+      this.#isCompared = true;
+      this.#compared.resolve();
+    }
+  }
+
+  async #compare(want: WantFrame): Promise<ReplicationRefusal | null> {
+    const { log, offered, origin, roots, sha256 } = this.#options;
     const theirs = `${want.epoch}/${want.after}`;
     if (want.epoch > offered.epoch || (want.epoch === offered.epoch && want.after > offered.size)) {
       const detail = `asked for what follows ${theirs} of ${offered.epoch}/${offered.size}`;

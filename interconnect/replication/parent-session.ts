@@ -191,7 +191,7 @@ export class ParentSession {
     else if (frame.kind === 'batch') this.#push(frame);
     else if (frame.kind === 'offer') void this.#guard(() => this.#takeOffer(frame.checkpoint));
     else if (this.#wishes!.isAsked) throw new ReplicationProtocolError('asked for wishes twice');
-    else this.#wishes!.ask(frame.afterRevision);
+    else this.#wishes!.ask(frame.after);
   }
 
   async #greet(hello: HelloFrame): Promise<void> {
@@ -311,11 +311,14 @@ export class ParentSession {
       mayCompress: hello.readsZstd,
       send: frame => void this.#send(frame),
       onFault: error => this.#fail('wishes cannot be read', error),
-      onAhead: answeredRevision =>
+      onLost: wish => {
+        const facts = { site: this.site, session, code: 'WISH_LOST', ...wish };
         logger.error(
-          { site: this.site, session, code: 'WISHES_AHEAD', answeredRevision },
-          'a child has answered a wish that is not in this log: was it restored to an older state? It gets no wishes',
-        ),
+          facts,
+          'a child has answered a wish that is not in this log: was it restored from an older copy?',
+        );
+        links.wishLost?.(this.site, wish);
+      },
     });
     links.established(this.site, session);
     logger.info({ site: this.site, session, software: hello.software }, 'link to a child up');

@@ -1,4 +1,4 @@
-import type { LogHead, LogPlace } from '@holdfast/core';
+import type { LogHead, LogPlace, WishPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { PackedEvents } from './event-frame.js';
 
@@ -66,7 +66,7 @@ export type ChildFrame =
   | HelloFrame
   | { readonly kind: 'offer'; readonly checkpoint: string }
   | BatchFrame
-  | { readonly kind: 'wantWishes'; readonly afterRevision: number | null }
+  | { readonly kind: 'wantWishes'; readonly after: WishPlace | null }
   | WantHistoryFrame
   | {
       readonly kind: 'pong';
@@ -82,6 +82,8 @@ export interface WishesFrame extends PackedEvents {
   /** Of the parent's own log. */
   readonly epoch: number;
   readonly firstRevision: number;
+  /** The wish after which was asked is not in the parent's log: these begin with the first. */
+  readonly fromStart: boolean;
 }
 
 export interface HistoryFrame {

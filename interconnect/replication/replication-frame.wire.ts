@@ -1,6 +1,6 @@
-import { type LogPlace, NOTE_CHARACTERS_MAX } from '@holdfast/core';
+import { type LogPlace, NOTE_CHARACTERS_MAX, type WishPlace } from '@holdfast/core';
 import type { WireChildFrame, WireHead, WireParentFrame, WirePlace, WireRefused } from '@holdfast/protos';
-import { SiteId } from '@holdfast/schema';
+import { EventId, SiteId } from '@holdfast/schema';
 import type { FrameCodec, PackedEvents } from './event-frame.js';
 import {
   type AckFrame,
@@ -39,7 +39,7 @@ export function childFrameToWire(frame: ChildFrame): WireChildFrame {
       return { batch: { ...batch, ...packedToWire(frame) } };
     }
     case 'wantWishes':
-      return { wantWishes: frame.afterRevision === null ? {} : { afterRevision: frame.afterRevision } };
+      return { wantWishes: wishPlaceToWire(frame.after) };
     case 'wantHistory':
       return { wantHistory: { after: frame.after, limit: frame.limit } };
     case 'pong': {
@@ -75,14 +75,7 @@ export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
       head: headFromWire(head),
     };
   }
-  if (wire.wantWishes) {
-    const { afterRevision } = wire.wantWishes;
-    const isAbsent = afterRevision === undefined || afterRevision === null;
-    return {
-      kind: 'wantWishes',
-      afterRevision: isAbsent ? null : atLeast(0, afterRevision, 'after_revision'),
-    };
-  }
+  if (wire.wantWishes) return { kind: 'wantWishes', after: wishPlaceFromWire(wire.wantWishes) };
   if (wire.hello) {
     const { site, software, checkpoint, publicKey, codecs } = wire.hello;
     return {
@@ -122,8 +115,8 @@ export function parentFrameToWire(frame: ParentFrame): WireParentFrame {
       return { ack: { origin, epoch, position, creditBytes, checkpoint: checkpoint ?? '', top } };
     }
     case 'wishes': {
-      const { epoch, firstRevision } = frame;
-      return { wishes: { epoch, firstRevision, ...packedToWire(frame) } };
+      const { epoch, firstRevision, fromStart } = frame;
+      return { wishes: { epoch, firstRevision, fromStart, ...packedToWire(frame) } };
     }
     case 'history':
       return { history: historyToWire(frame) };
@@ -139,11 +132,12 @@ export function parentFrameFromWire(wire: WireParentFrame): ParentFrame {
   if (wire.ack) return ackFromWire(wire.ack);
   if (wire.ping) return { kind: 'ping', sentAtMs: finite(wire.ping.sentAtMs) };
   if (wire.wishes) {
-    const { epoch, firstRevision } = wire.wishes;
+    const { epoch, firstRevision, fromStart } = wire.wishes;
     return {
       kind: 'wishes',
       epoch: atLeast(1, epoch, 'epoch'),
       firstRevision: atLeast(0, firstRevision, 'first_revision'),
+      fromStart,
       ...packedFromWire(wire.wishes),
     };
   }
@@ -202,6 +196,20 @@ function historyFromWire(wire: NonNullable<WireParentFrame['history']>): History
   const epoch = atLeast(1, wire.epoch, 'epoch');
   const firstPosition = atLeast(1, wire.firstPosition, 'first_position');
   return { kind: 'history', events: { epoch, firstPosition, ...packedFromWire(wire) }, checkpoint };
+}
+
+function wishPlaceToWire(after: WishPlace | null): NonNullable<WireChildFrame['wantWishes']> {
+  return after === null ? { afterId: '' } : { afterRevision: after.revision, afterId: after.wishId ?? '' };
+}
+
+function wishPlaceFromWire({
+  afterRevision,
+  afterId,
+}: NonNullable<WireChildFrame['wantWishes']>): WishPlace | null {
+  if (afterRevision === undefined || afterRevision === null) return null;
+  const wishId = afterId === '' ? null : EventId.safeParse(afterId);
+  if (wishId?.success === false) throw new ReplicationProtocolError(`'${text(afterId)}' is no event`);
+  return { revision: atLeast(0, afterRevision, 'after_revision'), wishId: wishId?.data ?? null };
 }
 
 function codecsToWire(readsZstd: boolean): readonly string[] {

@@ -6,6 +6,7 @@ import type {
   Sha256,
   SignedCheckpoint,
   SiteLog,
+  WishPlace,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -14,11 +15,11 @@ import type { Acknowledgements } from './acknowledgements.js';
 import type { OfferedLog } from './offered-log.js';
 import type { ParentDuplex } from './replication-duplex.js';
 
-/** Where a parent's wishes go. They come in order, from `cursor() + 1` on, and each exactly once. */
+/** Where a parent's wishes go: in order, and what was answered may come again when the parent's log has lost its end. */
 export interface WishSink {
-  /** Revision of the last wish of this parent that was answered; null when none was. */
-  cursor(): Promise<number | null>;
-  /** Resolves when all of them are answered durably. Rejecting ends the session; they come again. */
+  /** The last wish of this parent that was answered; null when none was. */
+  cursor(): Promise<WishPlace | null>;
+  /** Resolves when each of them is answered durably, those not again that are. Rejecting ends the session; they come again. */
   accept(wishes: readonly RecordedEvent[]): Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import {
   type Sha256,
   type SignedCheckpoint,
   type SiteLog,
+  type WishPlace,
 } from '@holdfast/core';
 import { EventId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
@@ -136,6 +137,10 @@ export class RecordingObserver implements LinkObserver {
   measured(_site: SiteId, measurement: LinkMeasurement): void {
     this.measurements.push(measurement);
   }
+
+  wishLost(_site: SiteId, { revision }: WishPlace): void {
+    this.calls.push(`wish ${revision} lost`);
+  }
 }
 
 /** A parent on a real port. Its log and its replicas outlive it, as a disk does: see `restart`. */
@@ -186,6 +191,7 @@ export class TestParent implements AsyncDisposable {
         lost: (site, ...how) => this.links.lost(site, ...how),
         measured: (site, measurement) => this.links.measured(site, measurement),
         refused: (site, { code }) => void this.refusals.push([site, code]),
+        wishLost: (site, wish) => this.links.wishLost(site, wish),
       },
       logger,
       sha256,
@@ -215,16 +221,18 @@ export class TestParent implements AsyncDisposable {
   }
 }
 
-/** A sink that answers at once and remembers. */
+/** A sink that answers each wish once, at once, and remembers. */
 export class MemoryWishSink implements WishSink {
   readonly accepted: RecordedEvent[] = [];
 
-  async cursor(): Promise<number | null> {
-    return this.accepted.at(-1)?.revision ?? null;
+  async cursor(): Promise<WishPlace | null> {
+    const last = this.accepted.at(-1);
+    return last === undefined ? null : { revision: last.revision, wishId: last.id };
   }
 
   async accept(wishes: readonly RecordedEvent[]): Promise<void> {
-    this.accepted.push(...wishes);
+    const answered = new Set(this.accepted.map(wish => wish.id));
+    this.accepted.push(...wishes.filter(wish => !answered.has(wish.id)));
   }
 }
 

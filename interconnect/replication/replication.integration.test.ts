@@ -1,11 +1,14 @@
 import { comparePlaces, LogTruncatedError, type RecordedEvent, type SiteLog } from '@holdfast/core';
+import { EventId } from '@holdfast/schema';
+import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createCertificateAuthority, issuePeerCredentials } from '../certificates/certificate-authority.js';
+import { Acknowledgements } from './acknowledgements.js';
 import {
   credentialsOf,
   fill,
-  type MemoryWishSink,
+  MemoryWishSink,
   newMemoryLog,
   newSiteId,
   TestChild,
@@ -16,6 +19,7 @@ import {
 
 const test = suite('replication');
 
+const newEventId = () => EventId.parse(v7());
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const bytesOf = (events: readonly RecordedEvent[]) =>
   events.map(({ header, data, leafHash }) => [header, data, leafHash].map(hex).join(' '));
@@ -290,25 +294,85 @@ test('wishes come down in order and exactly once, over a link that is cut', asyn
   );
 });
 
-test('a parent whose log was restored to an older state says so, sends no wishes, and takes in facts', async () => {
+test('a parent that has lost the end of its wishes hands out each new one, and no answered one counts twice', async () => {
   await using parent = await TestParent.start();
   const { site, log, credentials } = await newChild();
   const stream = `wishes-${site}`;
   await fill(parent.log, 3, { stream });
+  const sink = new MemoryWishSink();
+  const held = await parent.log.readStream({ stream, afterRevision: null, limit: 10 });
+  // Answered: those three, and three that the parent had before it was restored.
+  sink.accepted.push(
+    ...held,
+    ...held.map(wish => ({ ...wish, id: newEventId(), revision: wish.revision + 3 })),
+  );
+  await using _child = new TestChild({ log, credentials, port: parent.port, wishes: sink });
+  await until(() => parent.lines.some(line => line.code === 'WISH_LOST'), 'WISH_LOST');
+  await fill(parent.log, 300, { stream });
+  await until(() => sink.accepted.length >= 306, 'the new wishes');
+  await fill(log, 20);
+  await assertIdentical(parent, log);
+  assert.equal(
+    sink.accepted.slice(6).map(wish => wish.revision),
+    Array.from({ length: 300 }, (_, index) => 3 + index),
+  );
+  assert.is(parent.lines.filter(line => line.code === 'WISH_LOST').length, 1);
+  assert.equal(parent.links.calls, ['established 1', 'wish 5 lost']);
+});
+
+test('a child of older software, which does not say which wish it answered, gets none that it would take for answered', async () => {
+  await using parent = await TestParent.start();
+  const { site, log, credentials } = await newChild();
+  const stream = `wishes-${site}`;
   const accepted: number[] = [];
   const wishes = {
-    cursor: async () => 9,
+    cursor: async () => ({ revision: 9, wishId: null }),
     accept: async (events: readonly RecordedEvent[]) =>
       void accepted.push(...events.map(wish => wish.revision)),
   };
   await using _child = new TestChild({ log, credentials, port: parent.port, wishes });
-  await until(() => parent.lines.some(line => line.code === 'WISHES_AHEAD'), 'WISHES_AHEAD');
+  await until(() => parent.lines.some(line => line.code === 'WISH_LOST'), 'WISH_LOST');
   await fill(parent.log, 3, { stream });
   await fill(log, 20);
   await assertIdentical(parent, log);
   assert.equal(accepted, []);
-  assert.is(parent.lines.filter(line => line.code === 'WISHES_AHEAD').length, 1);
-  assert.equal(parent.links.calls, ['established 1']);
+});
+
+test('what the parent acknowledges while the child still compares their histories ends no session', async () => {
+  await using parent = await TestParent.start(made => {
+    made.heartbeatMs = 200;
+  });
+  const { log, credentials } = await newChild();
+  await fill(log, 20);
+  {
+    await using _child = new TestChild({ log, credentials, port: parent.port });
+    await assertIdentical(parent, log);
+  }
+  const acknowledgements = new Acknowledgements();
+  const mayRead = Promise.withResolvers<void>();
+  const slow: SiteLog = {
+    ...{ append: appends => log.append(appends), head: () => log.head(), epochs: () => log.epochs() },
+    read: async page => {
+      await mayRead.promise;
+      return log.read(page);
+    },
+    ...{ readStream: page => log.readStream(page), subscribe: options => log.subscribe(options) },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  await using child = new TestChild({ log: slow, credentials, port: parent.port, acknowledgements });
+  const sessions = () => parent.lines.filter(line => line.msg === 'a log is taken in').length;
+  await until(() => sessions() === 2, 'Want');
+  // They are behind the acknowledgement on the same stream.
+  const measuredCount = parent.links.measurements.length;
+  await until(() => parent.links.measurements.length >= measuredCount + 2, 'the answers to two pings');
+  assert.is(acknowledgements.of(log.head().site).parent, null);
+  mayRead.resolve();
+  await until(
+    () => acknowledgements.of(log.head().site).parent?.position === log.head().size,
+    'the acknowledgement',
+  );
+  assert.ok(child.isUp);
+  assert.is(sessions(), 2);
 });
 
 test('a parent that asks for what was truncated is told so by name, and what it holds stays', async () => {
@@ -345,19 +409,21 @@ test('a wish that could not be answered comes again', async () => {
   await using parent = await TestParent.start();
   const { site, log, credentials } = await newChild();
   await fill(parent.log, 3, { stream: `wishes-${site}` });
-  const accepted: number[] = [];
   let failures = 0;
-  const wishes = {
-    cursor: async () => accepted.at(-1) ?? null,
-    accept: async (events: readonly RecordedEvent[]) => {
+  class FullDisk extends MemoryWishSink {
+    override async accept(events: readonly RecordedEvent[]): Promise<void> {
       failures += 1;
       if (failures <= 2) throw new Error('disk full');
-      accepted.push(...events.map(event => event.revision));
-    },
-  };
+      await super.accept(events);
+    }
+  }
+  const wishes = new FullDisk();
   await using _child = new TestChild({ log, credentials, port: parent.port, wishes });
-  await until(() => accepted.length === 3, 'the wishes');
-  assert.equal(accepted, [0, 1, 2]);
+  await until(() => wishes.accepted.length === 3, 'the wishes');
+  assert.equal(
+    wishes.accepted.map(wish => wish.revision),
+    [0, 1, 2],
+  );
 });
 
 test('a slow intake holds the child back: what waits at the parent is bounded by the credit', async () => {

@@ -16,32 +16,36 @@ export class WishGapError extends Error {
 }
 
 /** As many of these wishes (at least one, in order) as go into one frame. */
-export function packWishes(wishes: readonly RecordedEvent[], mayCompress: boolean): WishesFrame {
+export function packWishes(
+  wishes: readonly RecordedEvent[],
+  { fromStart, mayCompress }: { readonly fromStart: boolean; readonly mayCompress: boolean },
+): WishesFrame {
   const events = cutIntoFrames(wishes).next().value as readonly RecordedEvent[];
   const [first] = events;
   return {
     kind: 'wishes',
     epoch: first!.epoch,
     firstRevision: first!.revision,
+    fromStart,
     ...packEvents(events, mayCompress),
   };
 }
 
 /**
- * The wishes behind the cursor: known ones are dropped by revision, the rest must follow without a gap. Throws
+ * The wishes behind the one after which was asked: what lies before is dropped, the rest must follow without a gap. Throws
  * `WishGapError`.
  */
 export function readWishes(options: {
   readonly frame: WishesFrame;
   readonly parent: SiteId;
   readonly stream: string;
-  /** Revision of the last wish that was answered. */
+  /** Revision of the wish after which was asked. */
   readonly after: number | null;
   readonly sha256: Sha256;
 }): readonly RecordedEvent[] {
   const { frame, after } = options;
   const events = decodeWishes(options);
-  const next = after === null ? 0 : after + 1;
+  const next = after === null || frame.fromStart ? 0 : after + 1;
   if (frame.firstRevision > next) {
     throw new WishGapError('GAP', `wishes begin at revision ${frame.firstRevision}, the next is ${next}`);
   }

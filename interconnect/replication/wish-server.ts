@@ -1,3 +1,4 @@
+import type { RecordedEvent, WishPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { WishesFrame } from './replication-frame.js';
 import { type WishFeed, type WishLog, wishStreamOf } from './wish-feed.js';
@@ -6,47 +7,41 @@ import { packWishes } from './wish-frame.js';
 /** Wishes in one read: they are small and rare, and one frame takes at most 512 KiB of them. */
 const WISHES_PER_READ = 256;
 
-/** Answers one child's question for wishes as soon as there are some. One question is open at a time. */
+export interface WishServerOptions {
+  readonly log: WishLog;
+  readonly feed: WishFeed;
+  readonly child: SiteId;
+  readonly mayCompress: boolean;
+  readonly send: (frame: WishesFrame) => void;
+  readonly onFault: (error: unknown) => void;
+  /** The child has answered a wish that is not in this log, which must have lost its end. Called once. */
+  readonly onLost: (wish: WishPlace) => void;
+}
+
+/**
+ * Answers one child's question for wishes as soon as there are some. One question is open at a time. A child that has answered a
+ * wish that is not in this log gets all wishes from the first on: it knows best which of them it has not answered.
+ */
 export class WishServer {
-  readonly #log: WishLog;
-  readonly #child: SiteId;
-  readonly #send: (frame: WishesFrame) => void;
-  readonly #mayCompress: boolean;
+  readonly #options: WishServerOptions;
   readonly #stopListening: () => void;
   /** Undefined when nothing is asked. */
-  #after: number | null | undefined;
+  #after: WishPlace | null | undefined;
   #isReading = false;
   #isDirty = false;
+  #isToldOfLoss = false;
 
-  constructor(options: {
-    readonly log: WishLog;
-    readonly feed: WishFeed;
-    readonly child: SiteId;
-    readonly mayCompress: boolean;
-    readonly send: (frame: WishesFrame) => void;
-    readonly onFault: (error: unknown) => void;
-    /** The child has answered a wish that is not in this log, which must be older than it was. */
-    readonly onAhead: (answeredRevision: number) => void;
-  }) {
-    this.#log = options.log;
-    this.#child = options.child;
-    this.#send = options.send;
-    this.#mayCompress = options.mayCompress;
-    this.#onFault = options.onFault;
-    this.#onAhead = options.onAhead;
+  constructor(options: WishServerOptions) {
+    this.#options = options;
     this.#stopListening = options.feed.listen(options.child, () => this.#look());
   }
-
-  readonly #onFault: (error: unknown) => void;
-  readonly #onAhead: (answeredRevision: number) => void;
-  #isAhead = false;
 
   get isAsked(): boolean {
     return this.#after !== undefined;
   }
 
-  ask(afterRevision: number | null): void {
-    this.#after = afterRevision;
+  ask(after: WishPlace | null): void {
+    this.#after = after;
     this.#look();
   }
 
@@ -57,41 +52,45 @@ export class WishServer {
 
   #look(): void {
     this.#isDirty = true;
-    if (!this.#isReading) this.#read().catch(this.#onFault);
-  }
-
-  /** Wishes under revisions that the child answered long ago would pass it by unseen: then none is sent at all. */
-  async #isAnswered(revision: number): Promise<boolean> {
-    const afterRevision = revision === 0 ? null : revision - 1;
-    const stream = wishStreamOf(this.#child);
-    const [answered] = await this.#log.readStream({ stream, afterRevision, limit: 1, carried: true });
-    if (answered !== undefined) return true;
-    this.#isAhead = true;
-    this.#onAhead(revision);
-    return false;
+    if (!this.#isReading) this.#read().catch(this.#options.onFault);
   }
 
   /** Reads again when something was appended meanwhile, so that no wish falls between reading and waiting. */
   async #read(): Promise<void> {
+    const { mayCompress, send } = this.#options;
     this.#isReading = true;
     try {
-      while (this.#isDirty && this.#after !== undefined && !this.#isAhead) {
+      while (this.#isDirty && this.#after !== undefined) {
         this.#isDirty = false;
-        const afterRevision = this.#after;
-        const stream = wishStreamOf(this.#child);
-        const wishes = await this.#log.readStream({
-          stream,
-          afterRevision,
-          limit: WISHES_PER_READ,
-          carried: true,
-        });
-        if (wishes.length === 0 && afterRevision !== null && !(await this.#isAnswered(afterRevision))) return;
+        const { wishes, fromStart } = await this.#wishesAfter(this.#after);
         if (wishes.length === 0 || this.#after === undefined) continue;
         this.#after = undefined;
-        this.#send(packWishes(wishes, this.#mayCompress));
+        send(packWishes(wishes, { fromStart, mayCompress }));
       }
     } finally {
       this.#isReading = false;
     }
+  }
+
+  async #wishesAfter(
+    after: WishPlace | null,
+  ): Promise<{ readonly wishes: readonly RecordedEvent[]; readonly fromStart: boolean }> {
+    if (after === null) return { wishes: await this.#wishesFrom(0), fromStart: false };
+    const [answered, ...wishes] = await this.#wishesFrom(after.revision);
+    const isHeld = answered !== undefined && (after.wishId === null || after.wishId === answered.id);
+    if (isHeld) return { wishes, fromStart: false };
+    if (!this.#isToldOfLoss) this.#options.onLost(after);
+    this.#isToldOfLoss = true;
+    // Older software does not say which wish it was, and would pass over all that it finds under numbers that it has answered.
+    return after.wishId === null
+      ? { wishes: [], fromStart: false }
+      : { wishes: await this.#wishesFrom(0), fromStart: true };
+  }
+
+  #wishesFrom(revision: number): Promise<readonly RecordedEvent[]> {
+    const { child, log } = this.#options;
+    const afterRevision = revision === 0 ? null : revision - 1;
+    const stream = wishStreamOf(child);
+    return log.readStream({ stream, afterRevision, limit: WISHES_PER_READ, carried: true });
   }
 }

@@ -164,7 +164,7 @@ test('wishes are answered once and in order, also when they come again and after
   await server.wishSink(parent).accept(sent.slice(0, 2));
   await server.wishSink(parent).accept(sent);
   const restarted = await reopen();
-  assert.is(await restarted.wishSink(parent).cursor(), 2);
+  assert.is((await restarted.wishSink(parent).cursor())?.revision, 2);
   await restarted.wishSink(parent).accept(sent);
   const answers = await answersOf(log);
   assert.equal(
@@ -172,6 +172,28 @@ test('wishes are answered once and in order, also when they come again and after
     ['CommandApplied', 'CommandRejected', 'CommandExpired'],
   );
   assert.is((await types()).filter(type => type === 'HardwareAdded').length, 1);
+});
+
+test('a parent that lost wishes and numbers new ones anew gets an answer to each, and none that is answered is done again', async () => {
+  const { server, siteId, first, log, types, reopen } = await openSite();
+  const [one, two, three] = await wishes(
+    siteId,
+    [addHardware(first)],
+    [addHardware(first)],
+    [addHardware(first)],
+  );
+  await server.wishSink(parent).accept([one!, two!, three!]);
+  const [fourth] = await wishes(siteId, [addHardware(first)]);
+  // Its log has the first one and, where the second was, another, then the third, as what was recorded in between was repeated.
+  const anew = [one!, { ...fourth!, revision: 1 }, { ...three!, revision: 2 }];
+  await server.wishSink(parent).accept(anew);
+  await server.wishSink(parent).accept(anew);
+  const restarted = await reopen();
+  const cursor = await restarted.wishSink(parent).cursor();
+  assert.equal([cursor?.revision, cursor?.wishId, cursor?.answerCount], [1, fourth!.id, 4]);
+  await restarted.wishSink(parent).accept(anew.slice(2));
+  assert.is((await answersOf(log)).length, 4);
+  assert.is((await types()).filter(type => type === 'HardwareAdded').length, 4);
 });
 
 test('a wish is answered in the same append as what it brought about, and names its cause', async () => {
@@ -205,18 +227,24 @@ test('a wish that cannot be read at all is rejected, and the one behind it is ap
     answers.map(answer => answer.type),
     ['CommandRejected', 'CommandApplied'],
   );
-  assert.is(await server.wishSink(parent).cursor(), 1);
+  assert.is((await server.wishSink(parent).cursor())?.revision, 1);
 });
 
 /** As if newer software had written it. */
-async function appendNewer(log: SiteLog, stream: string, type: string, version: number): Promise<void> {
+async function appendNewer(
+  log: SiteLog,
+  stream: string,
+  type: string,
+  version: number,
+  causationId: EventId | null = null,
+): Promise<void> {
   const event: NewEvent = {
     ...{ id: id<EventId>(), type, version, data: Buffer.from('{"what":"this software cannot know"}') },
     ...{
       actor: 'user:ann',
       occurredAtMs: 1,
       clockQuality: 'UNKNOWN',
-      causationId: null,
+      causationId,
       correlationId: null,
     },
   } as const;
@@ -267,9 +295,9 @@ test('a wish that newer software answered is not answered again', async () => {
   const { siteId, first, server, log, reopen } = await openSite();
   const sent = await wishes(siteId, [addHardware(first)], [addHardware(first)], [addHardware(first)]);
   await server.wishSink(parent).accept(sent.slice(0, 1));
-  await appendNewer(log, `answers-${parent}`, 'CommandApplied', 200);
+  await appendNewer(log, `answers-${parent}`, 'CommandApplied', 200, sent[1]!.id);
   const downgraded = await reopen();
-  assert.is(await downgraded.wishSink(parent).cursor(), 1);
+  assert.is((await downgraded.wishSink(parent).cursor())?.revision, 1);
   await downgraded.wishSink(parent).accept(sent);
   const types = (await log.readStream({ stream: `answers-${parent}`, afterRevision: null, limit: 10 })).map(
     event => `${event.type} ${event.version}`,

@@ -21,6 +21,7 @@ import {
   StreamAggregate,
   type SubjectKeyRing,
   siteDecider,
+  unansweredWishes,
 } from '@holdfast/core';
 import {
   type AlarmId,
@@ -143,7 +144,10 @@ export class ManagementServer {
       cursor: async () => this.state.answeredWishes.get(parentSiteId) ?? null,
       accept: (wishes: readonly RecordedEvent[]) =>
         this.#inTurn(async () => {
-          for (const wish of wishes) await this.#answer(wish, parentSiteId);
+          const stream = `answers-${parentSiteId}`;
+          const last = this.state.answeredWishes.get(parentSiteId) ?? null;
+          const unanswered = await unansweredWishes(this.#options.log, { stream, last, wishes });
+          for (const wish of unanswered) await this.#answer(wish, parentSiteId);
         }),
     };
   }
@@ -184,8 +188,6 @@ export class ManagementServer {
   }
 
   async #answer(wish: RecordedEvent, parentSiteId: SiteId): Promise<void> {
-    const answered = this.state.answeredWishes.get(parentSiteId) ?? -1;
-    if (wish.revision <= answered) return;
     const context = { actor: wish.actor, causationId: wish.id };
     const issued = readWish(wish);
     const answer = { commandId: issued.commandId, parentSiteId, wishRevision: wish.revision };

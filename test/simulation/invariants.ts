@@ -12,6 +12,8 @@ export class InvariantBrokenError extends Error {
 class Truth {
   /** By place: after a copy was restored, another event may stand where one stood before. */
   readonly ever = new Map<string, RecordedEvent[]>();
+  /** Ever, for whichever child. */
+  readonly wishes = new Set<EventId | null>();
   generation = 0;
   readonly byId = new Map<EventId, RecordedEvent>();
   readonly streams = new Map<string, RecordedEvent[]>();
@@ -96,21 +98,29 @@ export class Invariants {
       }
       for (const id of acknowledged)
         if (!byId.has(id)) return `${node.site} has lost the acknowledged event ${id}`;
+      const answered = this.#answeredBy(node.site, holder.site);
       const wishes = this.#streamOf(holder.site, `wishes-${node.site}`);
-      const answers = this.#streamOf(node.site, `answers-${holder.site}`);
-      if (answers.length < wishes.length)
-        return `${node.site} has answered ${answers.length} of ${wishes.length} wishes`;
+      for (const { id } of wishes)
+        if (!answered.has(id)) return `${node.site} has not answered the wish ${id}`;
     }
     return null;
   }
 
-  /** Every wish is answered once, in order. */
+  /** No wish is answered twice, and none that the parent never had; those that it has not lost are answered in their order. */
   #checkAnswers({ site, parent }: SimulatedNode): void {
     if (parent === null) return;
-    const wishes = this.#streamOf(parent.node.site, `wishes-${site}`);
+    const truth = this.#truths.get(parent.node.site)!;
     const answers = this.#streamOf(site, `answers-${parent.node.site}`);
-    const isRight = answers.every(({ causationId }, index) => wishes[index]?.id === causationId);
-    if (!isRight) fail(`${site} has answered other wishes than ${parent.node.site} had, or in another order`);
+    const answered = this.#answeredBy(site, parent.node.site);
+    if (answered.size !== answers.length) fail(`${site} has answered a wish twice`);
+    for (const id of answered) {
+      if (!truth.wishes.has(id))
+        fail(`${site} has answered the wish ${id}, which ${parent.node.site} never had`);
+    }
+  }
+
+  #answeredBy(site: SiteId, parent: SiteId): ReadonlySet<EventId | null> {
+    return new Set(this.#streamOf(site, `answers-${parent}`).map(({ causationId }) => causationId));
   }
 
   #streamOf(site: SiteId, stream: string): readonly RecordedEvent[] {
@@ -135,6 +145,7 @@ export class Invariants {
       const ever = truth.ever.get(keyOf(event)) ?? [];
       if (!ever.some(known => isSame(known, event))) truth.ever.set(keyOf(event), [...ever, event]);
       truth.byId.set(event.id, event);
+      if (event.stream.startsWith('wishes-')) truth.wishes.add(event.id);
       stream.push(event);
       truth.streams.set(event.stream, stream);
       truth.recordedAt = event.recordedAt;

@@ -21,6 +21,7 @@ const troubles = [
   'SET_CLOCK',
   'DIAL_AGAIN',
   'WISH',
+  'FORGET_WISH',
   'RESTORE_COPY',
 ] as const;
 
@@ -183,9 +184,28 @@ class World {
       case 'WISH':
         node.parent?.node.wish(node.site);
         return;
+      case 'FORGET_WISH':
+        this.#forgetWish(node);
+        return;
       case 'RESTORE_COPY':
-        this.#restoreCopy(node);
+        this.#restoreCopy(node, this.#random.next());
     }
+  }
+
+  /** A region wishes something of a site and is then restored from a copy from before, while the centre hears nothing of it. */
+  #forgetWish({ site, parent }: SimulatedNode): void {
+    if (!parent?.node.parent) return;
+    const region = parent.node;
+    const uplink = region.parent!.link;
+    this.#counts.cuts += 1;
+    uplink.cut();
+    const copied = this.#invariants.eventsOf(region.site).length;
+    region.wish(site);
+    this.#later(() => {
+      this.#restoreCopy(region, copied / (this.#invariants.eventsOf(region.site).length + 1));
+      region.wish(site);
+      this.#later(() => uplink.restore());
+    });
   }
 
   #kill(node: SimulatedNode): void {
@@ -198,14 +218,14 @@ class World {
   }
 
   /**
-   * Not of the centre: it has nobody who could give its history back. With all wishes that a region has handed out: it does that out
-   * of its database, from which its log gets them back before its parent is asked (`own-log-repair`), and that is not simulated.
+   * Not of the centre: it has nobody who could give its history back. Wishes that a region has handed out may be lost for ever: it
+   * does that out of its database, from which its log gets them back before its parent is asked (`own-log-repair`), so that this is
+   * a restored database as well.
    */
-  #restoreCopy(node: SimulatedNode): void {
+  #restoreCopy(node: SimulatedNode, part: number): void {
     if (node.parent === null) return;
     const events = this.#invariants.eventsOf(node.site);
-    const least = Math.max(1, events.findLastIndex(({ stream }) => stream.startsWith('wishes-')) + 1);
-    const count = least + this.#random.below(events.length - least + 1);
+    const count = Math.floor(part * (events.length + 1));
     const copied = node.wholeAppends(events.slice(0, count));
     this.#counts.restores += 1;
     this.#invariants.excuse(node, copied);

@@ -1,4 +1,5 @@
 import {
+  type AnsweredWish,
   createMemorySiteLog,
   equalBytes,
   type NewEvent,
@@ -8,6 +9,7 @@ import {
   type RecordedEvent,
   type ReopenableLog,
   type SiteLog,
+  unansweredWishes,
 } from '@holdfast/core';
 import {
   Acknowledgements,
@@ -245,18 +247,27 @@ export class SimulatedNode {
     );
   }
 
-  /** Answers each wish with one event that names it, as the management server does. */
+  /** Answers each wish with one event that names it and its number, as the management server does. */
   #wishSink(log: SiteLog, parent: SiteId): WishSink {
     const stream = `answers-${parent}`;
-    const cursor = async () => {
+    const cursor = async (): Promise<AnsweredWish | null> => {
       const answers = await log.readStream({ stream, afterRevision: null, limit: 5000 });
-      return answers.length === 0 ? null : answers.length - 1;
+      const last = answers.at(-1);
+      if (last === undefined) return null;
+      const revision = Number(Buffer.from(last.data).toString());
+      return { revision, wishId: last.causationId, answerCount: answers.length };
     };
     return {
       cursor,
       accept: async wishes => {
-        const expected = (await cursor()) ?? 'none';
-        const events = wishes.map(wish => ({ ...this.#newEvent('CommandApplied'), causationId: wish.id }));
+        const last = await cursor();
+        const unanswered = await unansweredWishes(log, { stream, last, wishes });
+        if (unanswered.length === 0) return;
+        const expected = last === null ? 'none' : last.answerCount - 1;
+        const events = unanswered.map(wish => ({
+          ...this.#newEvent('CommandApplied'),
+          ...{ causationId: wish.id, data: utf8.encode(String(wish.revision)) },
+        }));
         const outcome = await log.append([{ stream, expected, events }]);
         if (!outcome.appended) throw new Error(outcome.refusal.code);
       },

@@ -5,6 +5,9 @@ import type { SimulatedTime } from './simulated-time.js';
 /** How long a write may take until it is durable: a disk that is idle, to one that is busy. */
 const WRITE_MS_MIN = 0.2;
 const WRITE_MS_MAX = 20;
+/** How long a read may take: out of memory, to one of much that waits for its turn. */
+const READ_MS_MIN = 0.1;
+const READ_MS_MAX = 300;
 
 /** A database may still be at work on what a client asked of it before it was killed. */
 const LATE_MS_MAX = 3_000;
@@ -62,6 +65,14 @@ export class SimulatedProcess {
       return () => stop();
     },
   };
+
+  /** Reads from a disk: seldom at once, and now and then slower than the link is. */
+  read<Result>(look: () => Promise<Result>): Promise<Result> {
+    const delayMs = this.random.chance(0.1) ? this.random.between(0, READ_MS_MAX) : READ_MS_MIN;
+    return new Promise((resolve, reject) => {
+      this.timers.after(delayMs, () => look().then(resolve, reject));
+    });
+  }
 
   /** Carries out what makes something durable, a moment from now, and tells the result. */
   write<Result>(kind: WriteKind, carryOut: () => Result | Promise<Result>): Promise<Awaited<Result>> {

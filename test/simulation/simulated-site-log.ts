@@ -13,8 +13,8 @@ export function siteLogOfProcess(disk: SiteLog, process: SimulatedProcess): Site
       process.write('FILE', () => disk.append(appends)),
     head: (): LogHead => disk.head(),
     epochs: () => disk.epochs(),
-    read: options => disk.read(options),
-    readStream: options => disk.readStream(options),
+    read: options => process.read(() => disk.read(options)),
+    readStream: options => process.read(() => disk.readStream(options)),
     subscribe: ({ after, signal }): AsyncIterable<readonly RecordedEvent[]> =>
       disk.subscribe({ after, signal: AbortSignal.any([signal, dead.signal]) }),
     [Symbol.asyncDispose]: async () => undefined,

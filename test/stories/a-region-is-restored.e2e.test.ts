@@ -114,7 +114,7 @@ test('its log comes back out of its database, then out of its parent, and its si
         async () => (await recoveries()) >= 2,
       );
       await known('North again');
-      // New wishes are not asserted here: one that only the bus knows of, because log and database were both restored, can hold them back.
+      await busAnswers('after everything was restored');
     }
     const verified = await holdfast('verify', folder, '--json');
     assert.ok((JSON.parse(verified.output) as { readonly proven: boolean }).proven, verified.output);

@@ -6,7 +6,7 @@ import { loadSync } from '@grpc/proto-loader';
 export interface WireChildFrame {
   readonly hello?: WireHello | null;
   readonly batch?: WireBatch | null;
-  readonly wantWishes?: { readonly afterRevision?: number | null } | null;
+  readonly wantWishes?: { readonly afterRevision?: number | null; readonly afterId: string } | null;
   readonly pong?: WirePong | null;
   readonly refused?: WireRefused | null;
   readonly offer?: { readonly checkpoint: string } | null;
@@ -92,6 +92,7 @@ export interface WireHistory extends WireEvents {
 export interface WireWishes extends WireEvents {
   readonly epoch: number;
   readonly firstRevision: number;
+  readonly fromStart: boolean;
 }
 
 export interface WirePong {
