@@ -142,6 +142,7 @@ export {
   RecordingUnhalted,
   recordingServerEvents,
   StorageConfigured,
+  StorageEncryption,
 } from './events/recording-server.js';
 export {
   RetrievalCancelled,

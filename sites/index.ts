@@ -119,10 +119,12 @@ export {
   type SegmentOrigin,
   type StoredSegment,
 } from './recording-server/media-database/media-database.js';
+export { MediaPasswordError } from './recording-server/media-database/media-keyring.js';
 export {
   type MediaDatabaseOptions,
   openMediaDatabase,
 } from './recording-server/media-database/open-media-database.js';
+export { mediaKeysOf, readMediaPassword } from './recording-server/media-database/open-media-keyring.js';
 export {
   MediaDatabaseForeignError,
   MediaDatabaseInUseError,

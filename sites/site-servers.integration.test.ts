@@ -122,7 +122,7 @@ test('a site id that is not that of the data is refused by name', async () => {
 test('storages and what is assigned to them are facts once, and again when the configuration differs', async () => {
   await using folder = await temporaryFolder();
   const storageOf = (name: string, retentionDays: number, live?: string) => ({
-    ...{ id: v7() as StorageId, name },
+    ...{ id: v7() as StorageId, name, encryption: 'none' as const },
     live: { retentionDays, freeGigabytesLow: 0.01, ...(live === undefined ? {} : { path: live }) },
     archives: [
       {

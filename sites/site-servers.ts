@@ -11,6 +11,7 @@ import { FoldFiles } from './log/fold-files.js';
 import { openSiteLog } from './log/open-site-log.js';
 import { ManagementServer } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
+import { readMediaPassword } from './recording-server/media-database/open-media-keyring.js';
 import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
 import { foldDirectoryOf, mediaDirectoryOf, subjectKeyFileOf } from './site-directory.js';
@@ -153,6 +154,11 @@ function openServer(
       usageBytesMax: usageBytesMaxOf(server),
     },
     storages: storageConfigurationsOf(server, site.baseDirectory).map(storageOf),
+    mediaPassword: readMediaPassword(
+      server.mediaPasswordFile === undefined
+        ? null
+        : path.resolve(site.baseDirectory, server.mediaPasswordFile),
+    ),
     mediaLimits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: server.segmentSecondsMax * 1000 },
     sealReportIntervalMs: server.reportSeconds * 1000,
   });

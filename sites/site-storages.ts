@@ -21,8 +21,9 @@ export function storageConfigurationsOf(
   { id, storages }: Pick<RecordingServerSettings, 'id' | 'storages'>,
   baseDirectory: string,
 ): readonly ConfiguredStorage[] {
-  return storages.map(({ id: storageId, name, live, archives }, index) => ({
+  return storages.map(({ id: storageId, name, encryption, live, archives }, index) => ({
     ...{ recordingServerId: id, storageId, name, isDefault: index === 0 },
+    encryption: encryption === 'strong' ? 'STRONG' : 'NONE',
     live: {
       ...limitsOf(live),
       path: live.path === undefined ? null : path.resolve(baseDirectory, live.path),
@@ -62,9 +63,9 @@ function scheduleOf(schedule: StorageConfiguration['archives'][number]['schedule
 }
 
 /** What the recording server works by. */
-export function storageOf({ storageId, name, live, archives }: ConfiguredStorage): Storage {
+export function storageOf({ storageId, name, encryption, live, archives }: ConfiguredStorage): Storage {
   return {
-    ...{ storageId, name, live: stageOf(live) },
+    ...{ storageId, name, isEncrypted: encryption !== 'NONE', live: stageOf(live) },
     archives: archives.map(archive => ({ ...stageOf(archive), schedule: archive.schedule })),
   };
 }

@@ -17,6 +17,7 @@ import { SiteLogFileError } from './log/site-log-file.js';
 import { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 import { verifySiteLog } from './log/verify-site-log.js';
 import type { MediaDamage } from './recording-server/media-database/media-database.js';
+import { mediaKeysOf } from './recording-server/media-database/open-media-keyring.js';
 import { type SealedFact, verifyMedia } from './recording-server/media-database/verify-media.js';
 import { kurrentIndexFileOf, mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { siteLogKeyFileOf } from './site-keys.js';
@@ -43,6 +44,8 @@ export interface SiteDirectoryVerification {
   /** Up to here the site's signature stands behind the log. */
   readonly signedEventCount: number;
   readonly segmentCount: number;
+  /** Of those, encrypted with a key that is not here: their manifests are proved, and they are stored as they were written. */
+  readonly closedSegmentCount: number;
   readonly mediaBytes: number;
   readonly damages: readonly SiteDirectoryDamage[];
 }
@@ -65,6 +68,8 @@ export interface LogOnServer {
 export interface VerifySiteOptions {
   readonly signal: AbortSignal;
   readonly onServer?: LogOnServer | undefined;
+  /** Of encrypted recordings. Throws `MediaPasswordError` when it is wrong. */
+  readonly mediaPassword?: string | null;
   /** How far it is with what may take long: the events of the log, and then the segments. */
   readonly onProgress?: (what: 'events' | 'segments', done: number, total: number) => void;
 }
@@ -97,6 +102,7 @@ export async function verifySiteDirectory(
   await readMediaFacts(source, facts, damages);
   const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
   let segmentCount = 0;
+  let closedSegmentCount = 0;
   let mediaBytes = 0;
   const segmentTotal = [...facts.byServer.values()].reduce((sum, { size }) => sum + size, 0);
   for (const [recordingServerId, sealed] of facts.byServer) {
@@ -105,7 +111,9 @@ export async function verifySiteDirectory(
     );
     const dir = mediaDirectoryOf(directory, recordingServerId);
     const stages = [...(facts.stages.get(recordingServerId) ?? [])];
-    const media = await verifyMedia({ dir, stages, sealedFacts: counted, deleted: new Set(), signal });
+    const keys = await mediaKeysOf({ dir, stages }, options.mediaPassword ?? null);
+    const media = await verifyMedia({ dir, stages, keys, sealedFacts: counted, deleted: new Set(), signal });
+    closedSegmentCount += media.closedSegmentCount;
     segmentCount += media.checkedSegmentCount;
     mediaBytes += media.checkedBytes;
     for (const damage of media.damages) found.push({ ...damage, recordingServerId });
@@ -125,7 +133,7 @@ export async function verifySiteDirectory(
   }
   return {
     ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
-    ...{ signedEventCount: log.signedCount, segmentCount, mediaBytes, damages },
+    ...{ signedEventCount: log.signedCount, segmentCount, closedSegmentCount, mediaBytes, damages },
   };
 }
 

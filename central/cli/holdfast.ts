@@ -65,12 +65,21 @@ program
   .description('validate a configuration without starting it')
   .action(ends((file: string) => checkCommand(file)));
 
+/** Of `verify`, `media check` and `media export`. */
+const passwordFile = [
+  '--password-file <file>',
+  'its first line is the password of encrypted recordings; else HOLDFAST_MEDIA_PASSWORD',
+] as const;
+
 program
   .command('verify')
   .argument('<dir>', 'data directory, or the configuration file of a site whose log is on a server')
   .option('--json', 'print one line of JSON', false)
+  .option(...passwordFile)
   .description('prove a data directory; exit 1 and name what is damaged')
-  .action(ends((dir: string, options: { json: boolean }) => verifyCommand(dir, options)));
+  .action(
+    ends((dir: string, options: { json: boolean; passwordFile?: string }) => verifyCommand(dir, options)),
+  );
 
 const log = program.command('log').description('read a log as JSON lines, and prove what is in it');
 log
@@ -124,8 +133,11 @@ media
   .command('check')
   .argument('<dir>', 'media directory of a recording server, or data directory')
   .option('--json', 'print one line of JSON', false)
+  .option(...passwordFile)
   .description('read every recording, compare it with manifest and index; exit 1 and name what is damaged')
-  .action(ends((dir: string, options: { json: boolean }) => mediaCheckCommand(dir, options)));
+  .action(
+    ends((dir: string, options: { json: boolean; passwordFile?: string }) => mediaCheckCommand(dir, options)),
+  );
 media
   .command('repair')
   .argument('<dir>', 'media directory of a recording server that does not run, or data directory')
@@ -140,6 +152,7 @@ media
   .requiredOption('--to <time>', 'exclusive')
   .requiredOption('--out <file>', 'a new file.mp4')
   .option('--json', 'print the list of digests as one line of JSON', false)
+  .option(...passwordFile)
   .description('write a span as MP4, and beside it the digests that prove it')
   .action(ends((dir: string, options: MediaExportOptions) => mediaExportCommand(dir, options)));
 

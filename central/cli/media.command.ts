@@ -8,6 +8,9 @@ import {
   findMediaDirectories,
   MediaDatabaseInUseError,
   type MediaDirectoryOfServer,
+  MediaPasswordError,
+  mediaKeysOf,
+  readMediaPassword,
   repairMediaDirectory,
 } from '@holdfast/sites';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
@@ -17,22 +20,33 @@ interface JsonOption {
   readonly json: boolean;
 }
 
+/** Of encrypted recordings. Left out: `HOLDFAST_MEDIA_PASSWORD` of the environment. */
+interface PasswordOption {
+  readonly passwordFile?: string;
+}
+
 /** `holdfast media check DIR`: reads all recordings and changes nothing. Returns the exit code. */
-export async function mediaCheckCommand(directory: string, { json }: JsonOption): Promise<number> {
+export async function mediaCheckCommand(
+  directory: string,
+  { json, passwordFile }: JsonOption & PasswordOption,
+): Promise<number> {
   const found = await mediaDirectoriesOrReport(directory);
   if (found === null) return EXIT_WRONG_USE;
   const signal = processLifetime();
   const checks = [];
-  for (const { dir, stages } of found) {
+  const opened = await withKeysOrReport(found, passwordFile);
+  if (opened === null) return EXIT_WRONG_USE;
+  for (const { dir, stages, keys } of opened) {
     using progress = new ProgressLine();
     const onProgress = (done: number, total: number) => progress.show(dir, done, total);
-    checks.push({ dir, ...(await checkMedia({ dir, stages, signal, onProgress })) });
+    checks.push({ dir, ...(await checkMedia({ dir, stages, keys, signal, onProgress })) });
   }
   if (json) process.stdout.write(`${JSON.stringify(checks)}\n`);
   else
-    for (const { dir, segmentCount, byteLength, index, faults } of checks) {
+    for (const { dir, segmentCount, closedSegmentCount, byteLength, index, faults } of checks) {
       const beside = index === 'IN_USE' ? '; its index is in use and was not compared' : '';
       say(`${dir}: ${segmentCount} segments (${(byteLength / 1e6).toFixed(1)} MB) read${beside}`);
+      if (closedSegmentCount > 0) say(`  ${closedInWords(closedSegmentCount)}`);
       for (const { file, code, detail } of faults) say(`  DAMAGED ${code} ${file}: ${detail}`);
     }
   return checks.every(({ faults }) => faults.length === 0) ? 0 : EXIT_NO;
@@ -79,6 +93,7 @@ export interface MediaExportOptions {
   readonly to: string;
   readonly out: string;
   readonly json: boolean;
+  readonly passwordFile?: string;
 }
 
 /** `holdfast media export DIR`: MP4 files and the list of their digests. Returns the exit code. */
@@ -94,13 +109,14 @@ export async function mediaExportCommand(directory: string, options: MediaExport
   if (device === null) {
     return refuse(`--device ${options.device}: no such device, or several of this name: give its id`);
   }
-  const dirs = found.flatMap(({ dir, stages }) => [dir, ...stages]);
+  const directories = await withKeysOrReport(found, options.passwordFile);
+  if (directories === null) return EXIT_WRONG_USE;
   const { out } = options;
   using progress = new ProgressLine();
   const onProgress = (done: number, total: number) => progress.show(out, done, total);
   try {
     const list = await exportMedia({
-      ...{ dirs, deviceId: device, fromMs, toMs, out, onProgress },
+      ...{ directories, deviceId: device, fromMs, toMs, out, onProgress },
       signal: processLifetime(),
     });
     progress.clear();
@@ -121,6 +137,29 @@ function linesOf(list: Awaited<ReturnType<typeof exportMedia>>, folder: string):
     return `${path.join(folder, file)}: ${span.join(' to ')}, ${codecs}, ${megabytes} MB`;
   });
   return [...files, ...list.damages.map(({ file, detail }) => `  DAMAGED ${file}: ${detail}`)];
+}
+
+export function closedInWords(segmentCount: number): string {
+  return `${segmentCount} of them are encrypted and were compared as they are stored: with their password they are read`;
+}
+
+type WithKeys = MediaDirectoryOfServer & { readonly keys: Awaited<ReturnType<typeof mediaKeysOf>> };
+
+async function withKeysOrReport(
+  found: readonly MediaDirectoryOfServer[],
+  passwordFile: string | undefined,
+): Promise<readonly WithKeys[] | null> {
+  try {
+    const password = readMediaPassword(passwordFile ?? null);
+    return await Promise.all(
+      found.map(async directory => ({ ...directory, keys: await mediaKeysOf(directory, password) })),
+    );
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!(error instanceof MediaPasswordError) && code !== 'ENOENT') throw error;
+    refuse(message);
+    return null;
+  }
 }
 
 async function mediaDirectoriesOrReport(

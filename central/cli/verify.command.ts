@@ -3,6 +3,8 @@ import path from 'node:path';
 import { encodeBase64, type LogHead } from '@holdfast/core';
 import {
   findSiteDirectories,
+  MediaPasswordError,
+  readMediaPassword,
   type SiteDirectoryVerification,
   siteLogFileOf,
   siteLogRootAt,
@@ -14,6 +16,7 @@ import { EmbeddedPostgresError } from '../postgres/embedded-postgres-error.js';
 import { compareHoldings, type Holding, type HoldingsComparison } from '../verification/compare-holdings.js';
 import { type ReplicasVerification, replicaRootAt, verifyReplicas } from '../verification/verify-replicas.js';
 import { readConfigurationOrReport } from './check.command.js';
+import { closedInWords } from './media.command.js';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 import { ProgressLine } from './progress-line.js';
 
@@ -22,7 +25,10 @@ import { ProgressLine } from './progress-line.js';
  * what each central there has taken in, and that every log is the same wherever it is kept; names what is damaged. Returns the
  * exit code.
  */
-export async function verifyCommand(directory: string, options: { readonly json: boolean }): Promise<number> {
+export async function verifyCommand(
+  directory: string,
+  options: { readonly json: boolean; readonly passwordFile?: string },
+): Promise<number> {
   const configured = existsSync(directory) && statSync(directory).isFile();
   const configuration = configured ? readConfigurationOrReport(directory) : null;
   if (configured && configuration === null) return EXIT_WRONG_USE;
@@ -40,9 +46,13 @@ export async function verifyCommand(directory: string, options: { readonly json:
     if (!options.json) process.stdout.write(text);
   };
   const signal = processLifetime();
+  const mediaPassword = readMediaPassword(options.passwordFile ?? null);
   const sites: SiteDirectoryVerification[] = [];
   for (const siteDirectory of directories) {
-    const site = await verifySite(siteDirectory, { signal, onServer: onServer || undefined });
+    const site = await verifySite(siteDirectory, {
+      ...{ signal, mediaPassword, onServer: onServer || undefined },
+    }).catch(passwordErrorAsNull);
+    if (site === null) return EXIT_WRONG_USE;
     sites.push(site);
     say(describeSite(site));
   }
@@ -72,9 +82,15 @@ export async function verifyCommand(directory: string, options: { readonly json:
   return proven ? 0 : EXIT_NO;
 }
 
+function passwordErrorAsNull(error: unknown): null {
+  if (!(error instanceof MediaPasswordError)) throw error;
+  process.stderr.write(`holdfast: ${error.message}\n`);
+  return null;
+}
+
 async function verifySite(
   directory: string,
-  options: Pick<VerifySiteOptions, 'signal' | 'onServer'>,
+  options: Pick<VerifySiteOptions, 'signal' | 'onServer' | 'mediaPassword'>,
 ): Promise<SiteDirectoryVerification> {
   using progress = new ProgressLine();
   const onProgress: VerifySiteOptions['onProgress'] = (what, done, total) =>
@@ -142,8 +158,9 @@ function replicaHoldings(databases: readonly VerifiedDatabase[]): readonly Holdi
 
 function describeSite(site: SiteDirectoryVerification): string {
   const megabytes = (site.mediaBytes / 1e6).toFixed(1);
+  const closed = site.closedSegmentCount > 0 ? `; ${closedInWords(site.closedSegmentCount)}` : '';
   return linesOf(
-    `${site.directory}: ${site.eventCount} events (${site.signedEventCount} signed), ${site.segmentCount} segments (${megabytes} MB)`,
+    `${site.directory}: ${site.eventCount} events (${site.signedEventCount} signed), ${site.segmentCount} segments (${megabytes} MB)${closed}`,
     site.damages,
   );
 }

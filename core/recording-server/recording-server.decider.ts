@@ -178,8 +178,11 @@ function decideStorage({ kind: _, ...storage }: ConfigureStorage, server: Regist
 
 /** Both are data of the same event, whose schema fixes the order of the keys. */
 function isSame(one: ConfiguredStorage, other: ConfiguredStorage): boolean {
-  const text = ({ recordingServerId, storageId, name, isDefault, live, archives }: ConfiguredStorage) =>
-    JSON.stringify([recordingServerId, storageId, name, isDefault, stageKey(live), archives.map(stageKey)]);
+  const text = ({ live, archives, ...storage }: ConfiguredStorage) => {
+    const { recordingServerId, storageId, name, isDefault, encryption } = storage;
+    const facts = [recordingServerId, storageId, name, isDefault, encryption];
+    return JSON.stringify([...facts, stageKey(live), archives.map(stageKey)]);
+  };
   return text(one) === text(other);
 }
 

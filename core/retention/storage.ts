@@ -16,6 +16,8 @@ export interface StorageArchive extends StorageStage {
 export interface Storage {
   readonly storageId: string;
   readonly name: string;
+  /** Whether what is recorded into it is encrypted: it stays so in its archives. */
+  readonly isEncrypted: boolean;
   readonly live: StorageStage;
   readonly archives: readonly StorageArchive[];
 }

@@ -88,6 +88,7 @@ test('the retention of a recording server is a fact when it differs from the las
 });
 
 const configuredStorage: ConfiguredStorage = {
+  encryption: 'NONE',
   recordingServerId: '018f0000-0000-7000-8000-000000000003' as RecordingServerId,
   ...{ storageId: '018f0000-0000-7000-8000-0000000000d1' as StorageId, name: 'Vault', isDefault: true },
   live: { path: null, retentionDays: 7, byteLengthMax: null, freeBytesLow: 5e9 },

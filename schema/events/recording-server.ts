@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, RecordingServerId, StorageId } from '../ids.js';
-import { defineEvent, type EventOf, Name, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, Name, raised, UnixMs } from './event-definition.js';
 
 /** Stream of this file: `recording-server-<id>`. */
 export const RecordingServerRegistered = defineEvent(
@@ -45,22 +45,29 @@ export const ArchiveSchedule = z.discriminatedUnion('kind', [
 ]);
 export type ArchiveSchedule = z.infer<typeof ArchiveSchedule>;
 
+const storage = {
+  recordingServerId: RecordingServerId,
+  storageId: StorageId,
+  name: Name,
+  /** Holds the devices that are assigned to no storage. */
+  isDefault: z.boolean(),
+  live: z.object(stage),
+  /** From near to far, each with a longer age than the one before. */
+  archives: z
+    .array(z.object({ ...stage, path: z.string().min(1).max(1000), schedule: ArchiveSchedule }))
+    .max(8),
+};
+
+/** STRONG: what is recorded from now on is encrypted with AES-256-GCM; its key is in no log. */
+export const StorageEncryption = z.enum(['NONE', 'STRONG']);
+export type StorageEncryption = z.infer<typeof StorageEncryption>;
+
 /** Where a recording server keeps recordings, as its configuration says since this event: one live database, then archives. */
 export const StorageConfigured = defineEvent(
   'StorageConfigured',
-  1,
-  z.object({
-    recordingServerId: RecordingServerId,
-    storageId: StorageId,
-    name: Name,
-    /** Holds the devices that are assigned to no storage. */
-    isDefault: z.boolean(),
-    live: z.object(stage),
-    /** From near to far, each with a longer age than the one before. */
-    archives: z
-      .array(z.object({ ...stage, path: z.string().min(1).max(1000), schedule: ArchiveSchedule }))
-      .max(8),
-  }),
+  2,
+  z.object({ ...storage, encryption: StorageEncryption }),
+  [raised(z.object(storage), data => ({ ...data, encryption: 'NONE' }))],
 );
 
 /** What is recorded of the device from now on is kept in this storage; what was, stays where it is. */

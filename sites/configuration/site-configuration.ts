@@ -36,6 +36,8 @@ const stageLimits = {
 export const StorageConfiguration = z.strictObject({
   id: StorageId,
   name: Name,
+  /** `strong`: what is recorded is encrypted with AES-256-GCM; the recording server then needs `mediaPasswordFile`. */
+  encryption: z.enum(['none', 'strong']).default('none'),
   live: z.strictObject({
     ...stageLimits,
     /** Relative to this file. Left out: the media directory of the recording server, for one storage at the most. */
@@ -87,6 +89,8 @@ export const RecordingServerConfiguration = z.strictObject({
    * directory, with `retentionDays`, `sizeGigabytesMax` and `freeGigabytesLow` of above, which count for it alone.
    */
   storages: z.array(StorageConfiguration).max(64).default([]),
+  /** Its first line is the password of encrypted storages. Left out: `HOLDFAST_MEDIA_PASSWORD` of the environment. */
+  mediaPasswordFile: Path.optional(),
 });
 
 /** A camera that is added when the site never had it; later changes, also its removal, are made through the API. */

@@ -38,7 +38,7 @@ const limits = {
 
 function storageIn(folder: string, name: string, live: string): Storage {
   return {
-    ...{ storageId: v7(), name },
+    ...{ storageId: v7(), name, isEncrypted: false },
     live: { stage: live, limits: { ...limits, retentionMs: hourMs } },
     archives: [
       {
@@ -146,6 +146,32 @@ test('a device is recorded into the storage that it is assigned to, and one disk
   await until(async () => (await eventsOf(log, 'RecordingHalted')).length === 1, 'the log is told');
   const [halted] = await eventsOf(log, 'RecordingHalted');
   assert.equal([halted!.cause, halted!.detail.includes(other)], ['DISK_UNAVAILABLE', true]);
+});
+
+test('an encrypted storage is recorded and played with its password, and with no other', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  const storage = { ...storageIn(folder.path, 'vault', ''), isEncrypted: true, archives: [] };
+  const options = { runCameraSession: camera.run, storages: [storage], now: () => recordedMs + 10_000 };
+  const codeOf = (mediaPassword: string | null) =>
+    start(log, folder.path, { ...options, mediaPassword }).then(
+      () => null,
+      error => error.code,
+    );
+  assert.is(await codeOf(null), 'MEDIA_PASSWORD_MISSING');
+  {
+    await using _running = await start(log, folder.path, { ...options, mediaPassword: 'vault' });
+    await until(() => camera.sinks.length === 1, 'the session runs');
+    camera.begin(testFragment(0));
+    camera.end();
+  }
+  assert.is(await codeOf('other'), 'MEDIA_PASSWORD_WRONG');
+  await using running = await start(log, folder.path, { ...options, mediaPassword: 'vault' });
+  const window = { deviceId: cameraId, fromMs: 0, toMs: recordedMs + hourMs, signal: never };
+  const [fragment] = fragmentsOf(await collect(running.server.database.read(window)));
+  assert.equal(Buffer.from(fragment!.bytes), Buffer.from(testFragment(0).bytes));
 });
 
 test.run();

@@ -49,7 +49,7 @@ import { neededSince } from './retention/needed-since.js';
 import { restoreIndex } from './retention/restore-index.js';
 import { freeBytesOf } from './retention/retention-executor.js';
 import { RetentionLoop } from './retention/retention-loop.js';
-import { liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
+import { isEncryptedIn, keyringOf, liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
 import { StorageKeeper } from './retention/storage-keeper.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
@@ -84,6 +84,8 @@ export interface RecordingServerOptions {
   readonly limits: RetentionLimits;
   /** The first holds what is assigned to no other. */
   readonly storages?: readonly Storage[];
+  /** Opens what storages have encrypted. */
+  readonly mediaPassword?: string | null;
   readonly mediaLimits: MediaDatabaseLimits;
   /** How often what was sealed is told to the log. */
   readonly sealReportIntervalMs: number;
@@ -191,11 +193,14 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       limits: options.mediaLimits,
       observer: loud,
       ...{ liveStageOf: deviceId => liveStageIn(storages, view, deviceId), stages: stagesOf(storages) },
+      keyring: await keyringOf(storages, options),
+      isEncrypted: stage => isEncryptedIn(storages, stage),
     });
     try {
       logRecovery(logger, database.recovery);
       const server = new RecordingServer(options, { database, loud, view });
       await server.#catchUp();
+      await server.#reportMissingKeys();
       return server;
     } catch (error) {
       await database[Symbol.asyncDispose]();
@@ -338,6 +343,15 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
     this.#storages.assumeHalted(this.#view.halted);
     if (this.#view.halted) await this.database.halt(this.#storages.liveStages());
+  }
+
+  /** A key that is lost must be known of before somebody needs what it opens. */
+  async #reportMissingKeys(): Promise<void> {
+    for (const keyId of await this.database.keyMissingFor()) {
+      const message = `Recordings are encrypted with media key ${keyId}, which neither the media directory nor an archive has. They cannot be played until media-keys.json is put back from a copy, with its password.`;
+      this.#options.logger.error({ keyId }, message);
+      this.#retention.alarm({ name: 'Media key missing', message });
+    }
   }
 
   /** The log says that it is being recorded: nobody said otherwise before the end. */

@@ -2,10 +2,9 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDirectory } from './media-directory.js';
+import type { MediaKeys } from './media-keyring.js';
 import { indexedFrom, listFolder } from './recovery.js';
-import { devicesWithFiles, sealedFilesOf } from './sealed-files.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
-import { SealedFile } from './segment-file.js';
 import { absentAsNull } from './segment-importer.js';
 import {
   type IndexedSegment,
@@ -13,7 +12,7 @@ import {
   SegmentIndex,
   SegmentIndexUnusableError,
 } from './segment-index.js';
-import { OWN_STAGE, StageDirectories } from './stage-directories.js';
+import { type FileInStage, OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 export interface MediaFault {
   readonly file: string;
@@ -36,6 +35,8 @@ export interface MediaFault {
 export interface MediaCheck {
   readonly segmentCount: number;
   readonly byteLength: number;
+  /** Encrypted, with a key that is not here: compared as they are stored. */
+  readonly closedSegmentCount: number;
   /** `IN_USE`: a recording server runs here, so files were compared with their manifests only. */
   readonly index: 'COMPARED' | 'IN_USE' | 'UNUSABLE';
   readonly faults: readonly MediaFault[];
@@ -45,18 +46,15 @@ interface CheckOptions {
   readonly dir: string;
   /** Other live databases and archives, as far as they are known; the index knows those that hold something. */
   readonly stages: readonly string[];
+  /** Left out: what is encrypted is compared as it is stored. */
+  readonly keys?: MediaKeys | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
 
-interface FileInStage {
-  readonly file: string;
-  readonly stage: string;
-}
-
 /** Reads everything in a media directory and its archives and changes nothing. Works beside a running recording server. */
 export async function checkMedia(options: CheckOptions): Promise<MediaCheck> {
-  const stages = new StageDirectories(options.dir, null);
+  const stages = new StageDirectories({ root: options.dir, recordingServerId: null, keys: options.keys });
   const { index, faults } = await indexStateOf(stages.own);
   const reads = index === 'COMPARED';
   const indexedStages = reads ? readIndex(stages.own, reader => reader.stages()) : [];
@@ -70,13 +68,16 @@ export async function checkMedia(options: CheckOptions): Promise<MediaCheck> {
   const indexed = reads ? readIndex(stages.own, reader => reader.devices()) : [];
   const total = [...filesByDevice.values()].reduce((sum, files) => sum + files.length, 0);
   let segmentCount = 0;
+  let closedSegmentCount = 0;
   let byteLength = 0;
   for (const deviceId of new Set([...filesByDevice.keys(), ...indexed])) {
     // A reader of the index keeps a recording server from starting: it is open for one device's rows only.
     const rows = reads ? rowsOf(stages.own, deviceId) : null;
     for (const found of filesByDevice.get(deviceId) ?? []) {
       options.signal.throwIfAborted();
-      byteLength += await checkFile(stages, found, { rows, faults, signal: options.signal });
+      const checked = await checkFile(stages, found, { rows, faults, signal: options.signal });
+      byteLength += checked.byteLength;
+      if (checked.isClosed) closedSegmentCount += 1;
       segmentCount += 1;
       options.onProgress(segmentCount, total);
     }
@@ -86,7 +87,7 @@ export async function checkMedia(options: CheckOptions): Promise<MediaCheck> {
     }
   }
   if (index !== 'IN_USE') faults.push(...(await unsealedFaults(stages, available)));
-  return { segmentCount, byteLength, index, faults };
+  return { segmentCount, closedSegmentCount, byteLength, index, faults };
 }
 
 async function filesIn(
@@ -95,9 +96,9 @@ async function filesIn(
 ): Promise<ReadonlyMap<DeviceId, readonly FileInStage[]>> {
   const files = new Map<DeviceId, FileInStage[]>();
   for (const stage of names) {
-    const directory = stages.of(stage);
-    for (const deviceId of await devicesWithFiles(directory)) {
-      const found = await sealedFilesOf(directory, deviceId);
+    const inStage = stages.files(stage);
+    for (const deviceId of await inStage.devices()) {
+      const found = await inStage.sealedFilesOf(deviceId, null);
       const known = files.get(deviceId) ?? [];
       known.push(...found.map(file => ({ file, stage })));
       files.set(deviceId, known);
@@ -172,6 +173,8 @@ async function indexStateOf(
   }
 }
 
+const NOTHING_CHECKED = { byteLength: 0, isClosed: false };
+
 async function checkFile(
   stages: StageDirectories,
   { file, stage }: FileInStage,
@@ -180,13 +183,13 @@ async function checkFile(
     faults,
     signal,
   }: { readonly rows: DeviceRows | null; readonly faults: MediaFault[]; readonly signal: AbortSignal },
-): Promise<number> {
+): Promise<typeof NOTHING_CHECKED> {
   const segmentId = path.basename(file, '.mp4') as SegmentId;
   try {
-    await using sealed = await SealedFile.open(file);
+    await using sealed = await stages.open({ file, stage });
     const actual = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
     const row = rows?.take(actual.segment.segmentId, stage);
-    if (row === 'ELSEWHERE') return 0;
+    if (row === 'ELSEWHERE') return NOTHING_CHECKED;
     if (row === null) faults.push({ file, code: 'NOT_INDEXED', detail: 'the index does not know it' });
     else if (row !== undefined && row !== 'DELETED' && row.segment.digest !== actual.segment.digest) {
       const detail = `the index says digest ${row.segment.digest}, the file ${actual.segment.digest}`;
@@ -197,15 +200,15 @@ async function checkFile(
       faults.push({ file, code: 'FILE_MISPLACED', detail: `it belongs to ${place}` });
     }
     await sealed.checkFragments(signal);
-    return sealed.fileByteLength;
+    return { byteLength: sealed.fileByteLength, isClosed: sealed.isClosed };
   } catch (error) {
     rows?.take(segmentId, stage);
     const { code, message } = error as NodeJS.ErrnoException;
     // Retention deletes beside this.
-    if (code === 'ENOENT') return 0;
+    if (code === 'ENOENT') return NOTHING_CHECKED;
     if (!(error instanceof SegmentFileDamagedError) && code !== 'EIO') throw error;
     faults.push({ file, code: 'FILE_DAMAGED', detail: message });
-    return 0;
+    return NOTHING_CHECKED;
   }
 }
 

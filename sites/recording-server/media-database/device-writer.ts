@@ -6,6 +6,7 @@ import {
   SEAM_MS_MAX,
 } from '@holdfast/core';
 import type { DeviceId, RecordingCause, RecordingGap, SegmentId } from '@holdfast/schema';
+import type { MediaKey } from './fragment-cipher.js';
 import type { MediaDatabaseLimits, MediaDatabaseObserver, RecordOutcome } from './media-database.js';
 import { type MediaDirectory, syncFolder } from './media-directory.js';
 import { SegmentWriter, sha256 } from './segment-file.js';
@@ -18,6 +19,8 @@ const retryMsMax = 10_000;
 export interface DeviceWriterContext {
   /** Where the device is recorded now. */
   readonly directory: () => MediaDirectory;
+  /** Null: what is recorded now is not encrypted. */
+  readonly encryption: () => MediaKey | null;
   readonly limits: MediaDatabaseLimits;
   readonly observer: MediaDatabaseObserver;
   readonly newSegmentId: () => SegmentId;
@@ -245,19 +248,15 @@ export class DeviceWriter {
     const directory = this.#context.directory();
     const { init } = this.#run!;
     const segmentId = newSegmentId();
-    const writer = await SegmentWriter.create(
-      directory.openFile(segmentId),
-      {
-        segmentId,
-        deviceId: this.#deviceId,
-        codecs: init.codecs,
+    const writer = await SegmentWriter.create(directory.openFile(segmentId), {
+      head: {
+        ...{ segmentId, deviceId: this.#deviceId, codecs: init.codecs, origin: 'RECORDED' },
         initByteLength: init.bytes.length,
-        origin: 'RECORDED',
         beganBecause: this.#began,
         gapBefore: gapBefore(fragment, this.#lastEnd),
       },
-      init.bytes,
-    );
+      ...{ initBytes: init.bytes, encryption: this.#context.encryption() },
+    });
     await syncFolder(directory.openFolder);
     return writer;
   }

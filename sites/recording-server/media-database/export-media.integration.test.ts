@@ -73,7 +73,14 @@ test('an export begins at 0, keeps gaps, and every fragment of it can be proved'
   await using folder = await temporaryFolder();
   const { fromMs, toMs } = await recordedCamera(folder.path);
   const out = path.join(folder.path, 'export.mp4');
-  const options = { dirs: [folder.path], deviceId: camera1, fromMs, toMs, out, signal: never };
+  const options = {
+    directories: [{ dir: folder.path, stages: [] }],
+    deviceId: camera1,
+    fromMs,
+    toMs,
+    out,
+    signal: never,
+  };
   let told = 0;
   const list = await exportMedia({ ...options, onProgress: done => (told = done) });
   assert.ok(told > 0);
@@ -110,7 +117,7 @@ test('what is cancelled or was never recorded leaves nothing behind', async () =
   const { fromMs, toMs } = await recordedCamera(folder.path);
   const out = path.join(folder.path, 'export.mp4');
   const stop = new AbortController();
-  const options = { dirs: [folder.path], fromMs, toMs, out };
+  const options = { directories: [{ dir: folder.path, stages: [] }], fromMs, toMs, out };
   const cancelled = exportMedia({
     ...{ ...options, deviceId: camera1, signal: stop.signal },
     onProgress: () => stop.abort(),

@@ -12,11 +12,12 @@ import {
 } from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { ExportedFragment, ExportedSegment, ExportList } from './export-list.js';
-import { MediaDirectory } from './media-directory.js';
-import { sealedFilesOf } from './sealed-files.js';
+import type { MediaKeys } from './media-keyring.js';
+import type { SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
-import { digestHex, SealedFile } from './segment-file.js';
+import { digestHex } from './segment-file.js';
 import { absentAsNull } from './segment-importer.js';
+import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 const dayMs = 24 * 3600_000;
 /** Eleven days in groups of 2 s: what is known of them fits into 200 MB. */
@@ -24,7 +25,7 @@ const fragmentsMax = 500_000;
 
 export class ExportError extends Error {
   override readonly name = 'ExportError';
-  readonly code: 'NOTHING_RECORDED' | 'EXPORT_EXISTS' | 'EXPORT_TOO_LONG';
+  readonly code: 'NOTHING_RECORDED' | 'EXPORT_EXISTS' | 'EXPORT_TOO_LONG' | 'MEDIA_KEY_MISSING';
 
   constructor(code: ExportError['code'], message: string) {
     super(message);
@@ -33,8 +34,13 @@ export class ExportError extends Error {
 }
 
 export interface ExportOptions {
-  /** Media directories in which recordings of the device may be. */
-  readonly dirs: readonly string[];
+  /** Media directories in which recordings of the device may be, each with its other live databases and archives. */
+  readonly directories: readonly {
+    readonly dir: string;
+    readonly stages: readonly string[];
+    /** Left out: what is encrypted cannot be exported. */
+    readonly keys?: MediaKeys | undefined;
+  }[];
   readonly deviceId: DeviceId;
   readonly fromMs: number;
   /** Exclusive. */
@@ -48,6 +54,7 @@ export interface ExportOptions {
 /** A fragment that is to be exported, and where it is. */
 interface Source {
   readonly file: string;
+  readonly open: () => Promise<SealedFile>;
   readonly segmentId: SegmentId;
   readonly manifestDigest: string;
   readonly index: number;
@@ -102,18 +109,21 @@ async function collectParts(
   // A segment is in the folder of the day of its first picture: it may have begun the day before.
   const day = (ms: number) => new Date(ms).toISOString().slice(0, 10);
   const days = { from: day(options.fromMs - dayMs), to: day(options.toMs) };
-  for (const dir of options.dirs) {
-    for (const file of await sealedFilesOf(new MediaDirectory(dir), options.deviceId, days)) {
-      options.signal.throwIfAborted();
-      try {
-        await using sealed = await SealedFile.open(file);
-        const { segmentId, fragments } = sealed.manifest;
-        found.set(segmentId, { fromMs: fragments[0]!.fromMs, sealed: foundIn(file, sealed, options) });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-        if (!(error instanceof SegmentFileDamagedError)) throw error;
-        damages.push({ file, detail: error.message });
+  for await (const { file, open } of filesIn(options, days)) {
+    options.signal.throwIfAborted();
+    try {
+      await using sealed = await open();
+      const { segmentId, fragments } = sealed.manifest;
+      const segment = foundIn({ file, open }, sealed, options);
+      if (sealed.isClosed && segment.sources.length > 0) {
+        const message = `${file} is encrypted, and its key is not here: give the password of the media`;
+        throw new ExportError('MEDIA_KEY_MISSING', message);
       }
+      found.set(segmentId, { fromMs: fragments[0]!.fromMs, sealed: segment });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      if (!(error instanceof SegmentFileDamagedError)) throw error;
+      damages.push({ file, detail: error.message });
     }
   }
   const fragmentCount = [...found.values()].reduce((sum, { sealed }) => sum + sealed.sources.length, 0);
@@ -128,15 +138,31 @@ async function collectParts(
   return { parts, damages };
 }
 
+type SourceFile = Pick<Source, 'file' | 'open'>;
+
+async function* filesIn(
+  { directories, deviceId }: ExportOptions,
+  days: { readonly from: string; readonly to: string },
+): AsyncGenerator<SourceFile> {
+  for (const { dir, stages: others, keys } of directories) {
+    const stages = new StageDirectories({ root: dir, recordingServerId: null, keys });
+    for (const stage of [OWN_STAGE, ...others]) {
+      for (const file of await stages.files(stage).sealedFilesOf(deviceId, days)) {
+        yield { file, open: () => stages.open({ file, stage }) };
+      }
+    }
+  }
+}
+
 type FoundSegment = Part;
 
-function foundIn(file: string, sealed: SealedFile, { fromMs, toMs }: ExportOptions): FoundSegment {
+function foundIn(source: SourceFile, sealed: SealedFile, { fromMs, toMs }: ExportOptions): FoundSegment {
   const { manifest, initBytes } = sealed;
   const manifestDigest = digestHex(manifest);
   const sources = manifest.fragments.flatMap((entry, index) => {
     if (entry.toMs <= fromMs || entry.fromMs >= toMs) return [];
     const digest = Buffer.from(entry.digest).toString('hex');
-    return [{ ...entry, file, segmentId: manifest.segmentId, manifestDigest, index, digest }];
+    return [{ ...entry, ...source, segmentId: manifest.segmentId, manifestDigest, index, digest }];
   });
   return { init: initBytes, codecs: manifest.codecs, sources };
 }
@@ -192,9 +218,9 @@ async function writeFragments(
   let earlierTicks: ReadonlyMap<number, number> | null = null;
   const segments: ExportedSegment[] = [];
   const fragments: ExportedFragment[] = [];
-  for (const [file, group] of Map.groupBy(sources, source => source.file)) {
-    await using sealed = await SealedFile.open(file);
-    const { segmentId, manifestDigest } = group[0]!;
+  for (const group of Map.groupBy(sources, source => source.file).values()) {
+    const { open, segmentId, manifestDigest } = group[0]!;
+    await using sealed = await open();
     segments.push({ segmentId, digest: manifestDigest });
     for (const { index, fromMs, toMs, digest } of group) {
       signal.throwIfAborted();

@@ -225,6 +225,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   }): readonly StoredSegment[];
   /** Every stage that ever was ready. */
   stages(): readonly string[];
+  /** The ids of keys that are not here and that the newest recording of a device is encrypted with. */
+  keyMissingFor(): Promise<readonly string[]>;
   /** Null when a stage can be written to, else why not. A stage that was never used before is made. */
   prepareStage(stage: string): Promise<string | null>;
   /**

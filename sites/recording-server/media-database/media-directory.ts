@@ -7,6 +7,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
  *
  *   index.sqlite                                       rebuilt from the files when it is lost
  *   heat-map.sqlite                                    what moved where; lost with the file, and no evidence
+ *   media-keys.json                                    keys of what is encrypted, sealed by a password
  *   ballast                                            room for the moment in which the disk is full
  *   retention-clock                                    the time by which recordings were judged last
  *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
@@ -37,10 +38,13 @@ export class MediaDirectory {
     this.damagedFolder = path.join(root, 'damaged');
   }
 
+  /** What must be there before anything is written. */
+  get folders(): readonly string[] {
+    return [this.openFolder, this.importFolder, this.segmentsFolder];
+  }
+
   async create(): Promise<void> {
-    for (const folder of [this.openFolder, this.importFolder, this.segmentsFolder]) {
-      await mkdir(folder, { recursive: true });
-    }
+    for (const folder of this.folders) await mkdir(folder, { recursive: true });
   }
 
   openFile(segmentId: SegmentId): string {

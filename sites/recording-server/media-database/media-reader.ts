@@ -1,9 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import type { Fragment, FragmentEntry, MediaItem, SegmentManifest } from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDamage } from './media-database.js';
+import { openReadableFile, type ReadableFile } from './readable-file.js';
+import { FragmentReader, type SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
-import { fragmentOffsets, readFragment, SealedFile, type SegmentWriter } from './segment-file.js';
+import type { SegmentWriter } from './segment-file.js';
 import type { IndexedSegment, SegmentIndex } from './segment-index.js';
 import type { StageDirectories } from './stage-directories.js';
 
@@ -73,6 +74,12 @@ export class MediaReader {
     return file?.manifest ?? null;
   }
 
+  /** The id of the key that a segment is encrypted with, when that key is not here. */
+  async closedBy(indexed: IndexedSegment): Promise<string | null> {
+    await using file = await this.#openOrNull(indexed);
+    return file?.isClosed ? file.head.encryption!.keyId : null;
+  }
+
   /** Reads all of a segment. Null when it is what the index says, else what is wrong with it. */
   async check(indexed: IndexedSegment, signal: AbortSignal): Promise<MediaDamage | null> {
     try {
@@ -92,6 +99,14 @@ export class MediaReader {
   ): AsyncGenerator<MediaItem> {
     const { segmentId } = indexed.segment;
     await using file = await this.#openOrNull(indexed);
+    if (file?.isClosed) {
+      yield {
+        kind: 'missing',
+        segmentId,
+        cause: 'MEDIA_KEY_MISSING: it is encrypted, and its key is not here',
+      };
+      return;
+    }
     const damage = file === null ? null : await this.#firstDamage(indexed, file, firstFragment, signal);
     if (file === null || damage !== null) {
       yield { kind: 'missing', segmentId, cause: `DAMAGED: ${damage?.detail ?? 'the file cannot be read'}` };
@@ -150,23 +165,16 @@ export class MediaReader {
 
   async *#openPiece(writer: SegmentWriter): AsyncGenerator<Piece> {
     const manifest = writer.manifest();
-    const handle = await this.#openFileOf(writer);
-    if (!handle) return;
-    try {
-      const offsets = fragmentOffsets(writer.fragmentsAt, manifest.fragments);
-      yield {
-        indexed: null,
-        manifest,
-        initBytes: writer.initBytes,
-        fragmentBytes: index => readFragment(handle, offsets[index]!, manifest.fragments[index]!),
-      };
-    } finally {
-      await handle.close();
-    }
+    const { head, fragmentsAt, initBytes } = writer;
+    await using file = await this.#openFileOf(writer);
+    if (!file) return;
+    const content = { head, fragmentsAt, entries: manifest.fragments };
+    const fragments = new FragmentReader(file, content, this.#context.stages.keys);
+    yield { indexed: null, manifest, initBytes, fragmentBytes: index => fragments.bytes(index) };
   }
 
   /** It may be sealed, and so moved, at this very moment. */
-  async #openFileOf(writer: SegmentWriter): Promise<FileHandle | null> {
+  async #openFileOf(writer: SegmentWriter): Promise<ReadableFile | null> {
     const { segmentId, deviceId } = writer.head;
     const fromMs = writer.entries[0]!.fromMs;
     const { stages } = this.#context;
@@ -177,7 +185,7 @@ export class MediaReader {
     });
     for (const path of [writer.path, sealed]) {
       try {
-        return await open(path, 'r');
+        return await openReadableFile(path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
@@ -238,7 +246,7 @@ interface Piece {
 async function openSealed(stages: StageDirectories, indexed: IndexedSegment): Promise<SealedFile> {
   const { segment } = indexed;
   const path = stages.placeOf(indexed);
-  const file = await SealedFile.open(path);
+  const file = await stages.open({ file: path, stage: indexed.stage });
   if (file.manifest.segmentId === segment.segmentId) return file;
   await file[Symbol.asyncDispose]();
   throw new SegmentFileDamagedError(`${path} holds segment ${file.manifest.segmentId}`);

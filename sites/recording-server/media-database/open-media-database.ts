@@ -6,6 +6,7 @@ import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/
 import { RecordingCause } from '@holdfast/schema';
 import { Ballast } from '../../ballast.js';
 import { DeviceWriter, endOf } from './device-writer.js';
+import type { MediaKey } from './fragment-cipher.js';
 import type {
   MediaDamage,
   MediaDatabase,
@@ -21,6 +22,7 @@ import type {
   StoredSegment,
 } from './media-database.js';
 import { MediaDirectory } from './media-directory.js';
+import type { MediaKeyring } from './media-keyring.js';
 import { MediaReader } from './media-reader.js';
 import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
 import { repairMedia } from './repair-media.js';
@@ -51,6 +53,10 @@ export interface MediaDatabaseOptions {
   readonly liveStageOf?: (deviceId: DeviceId) => string;
   /** Absolute paths of other live databases, then of the archives from near to far. */
   readonly stages?: readonly string[];
+  /** Opens what is encrypted; a copy of it is kept in each stage. */
+  readonly keyring?: MediaKeyring | null;
+  /** Whether what is recorded into a live stage is encrypted. Only with a `keyring`. */
+  readonly isEncrypted?: (stage: string) => boolean;
 }
 
 /**
@@ -107,7 +113,11 @@ class OpenMediaDatabase implements MediaDatabase {
   constructor(options: MediaDatabaseOptions, index: SegmentIndex) {
     this.recordingServerId = options.recordingServerId;
     this.#options = options;
-    this.#stages = new StageDirectories(options.dir, options.recordingServerId);
+    this.#stages = new StageDirectories({
+      root: options.dir,
+      recordingServerId: options.recordingServerId,
+      keys: options.keyring ?? undefined,
+    });
     this.#index = index;
     this.#ballast = new Ballast(this.#stages.own.ballastFile);
     this.#mover = new SegmentMover({
@@ -115,7 +125,8 @@ class OpenMediaDatabase implements MediaDatabase {
       transaction: work => this.#withRoom(work),
     });
     this.#importer = new SegmentImporter({
-      directory: this.#stages.own,
+      ...{ directory: this.#stages.own, keys: this.#stages.keys },
+      encryption: () => this.#encryptionOf(OWN_STAGE),
       isHeld: segmentId => index.get(segmentId) !== null,
       isHalted: () => this.#halted.has(OWN_STAGE),
       seal: async writer => (await this.#seal(writer, 'RECORDING_CONTINUED')).segment.byteLength,
@@ -134,7 +145,7 @@ class OpenMediaDatabase implements MediaDatabase {
 
   async recover(rebuildIndex: boolean): Promise<void> {
     const context = this.#recoveryContext();
-    for (const stage of this.#options.stages ?? []) await this.prepareStage(stage);
+    for (const stage of [OWN_STAGE, ...(this.#options.stages ?? [])]) await this.prepareStage(stage);
     const recovery = await recoverMedia(context, { rebuildIndex });
     for (const file of recovery.postponed) this.#stranded.add(file);
     this.#recovery = recovery;
@@ -241,7 +252,18 @@ class OpenMediaDatabase implements MediaDatabase {
     const isNew = !this.#index.stages().includes(stage);
     const why = await this.#stages.prepare(stage, isNew);
     if (isNew && why === null) this.#withRoom(() => this.#index.putStage(stage));
-    return why;
+    const { keyring } = this.#options;
+    if (why !== null || !keyring) return why;
+    try {
+      await this.#stages.copyKeys(stage, keyring);
+      // It may have had one that only this stage had.
+      if (stage !== OWN_STAGE) await this.#stages.copyKeys(OWN_STAGE, keyring);
+      return null;
+    } catch (error) {
+      // Nothing may be encrypted with a key that is nowhere.
+      if (stage === OWN_STAGE) throw error;
+      return (error as Error).message;
+    }
   }
 
   moveSegment(options: Parameters<MediaDatabase['moveSegment']>[0]): Promise<MoveOutcome> {
@@ -310,7 +332,7 @@ class OpenMediaDatabase implements MediaDatabase {
       const batch = this.#index.garbage(garbageBatchSize);
       if (batch.length === 0) break;
       for (const indexed of batch) {
-        await unlink(this.#sealedPath(indexed)).catch(absentAsNull);
+        await this.#stages.files(indexed.stage).remove(this.#sealedPath(indexed));
         byteLength += indexed.fileByteLength;
       }
       this.#index.transaction(() => {
@@ -358,6 +380,7 @@ class OpenMediaDatabase implements MediaDatabase {
       writer = new DeviceWriter(
         {
           directory: () => this.#stages.of(this.#liveStageOf(deviceId)),
+          encryption: () => this.#encryptionOf(this.#liveStageOf(deviceId)),
           limits: this.#options.limits,
           observer: this.#options.observer,
           newSegmentId: this.#options.newSegmentId,
@@ -389,12 +412,28 @@ class OpenMediaDatabase implements MediaDatabase {
     return indexed;
   }
 
+  async keyMissingFor(): Promise<readonly string[]> {
+    const missing = new Set<string>();
+    for (const deviceId of this.#index.devices()) {
+      const newest = this.#index.newest(deviceId);
+      if (newest === null || (await this.#stages.whyUnavailable(newest.stage)) !== null) continue;
+      const keyId = await this.#reader.closedBy(newest);
+      if (keyId !== null) missing.add(keyId);
+    }
+    return [...missing];
+  }
+
   #sealedPath(segment: StoredSegment): string {
     return this.#stages.placeOf(segment);
   }
 
   #liveStageOf(deviceId: DeviceId): string {
     return this.#options.liveStageOf?.(deviceId) ?? OWN_STAGE;
+  }
+
+  #encryptionOf(stage: string): MediaKey | null {
+    const { keyring, isEncrypted } = this.#options;
+    return keyring && isEncrypted?.(stage) ? keyring.current : null;
   }
 
   #recoveryContext(): RecoveryContext {

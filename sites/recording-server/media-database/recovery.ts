@@ -3,9 +3,9 @@ import path from 'node:path';
 import type { DeviceId } from '@holdfast/schema';
 import { endOf } from './device-writer.js';
 import type { MediaRecovery, StoredSegment } from './media-database.js';
-import { devicesWithFiles, sealedFilesOf, unfinishedFilesOf } from './sealed-files.js';
+import { type SealedFile, walkSegmentFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
-import { digestHex, SealedFile, SegmentWriter, walkSegmentFile } from './segment-file.js';
+import { digestHex, SegmentWriter } from './segment-file.js';
 import { type IndexedSegment, isDiskFull, type SegmentIndex } from './segment-index.js';
 import { OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
@@ -88,7 +88,7 @@ export async function recoverFile(
     await unlink(file);
     return;
   }
-  const writer = await SegmentWriter.resume(file, walked);
+  const writer = await SegmentWriter.resume(file, walked, context.stages.keys);
   findings.recovered.push(await context.seal(writer, 'SERVER_CRASHED'));
 }
 
@@ -96,7 +96,7 @@ export async function recoverFile(
 async function finishImports(context: RecoveryContext, findings: Findings): Promise<void> {
   for (const file of await listFolder(context.stages.own.importFolder)) {
     try {
-      await using sealed = await SealedFile.open(file);
+      await using sealed = await context.stages.open({ file, stage: OWN_STAGE });
       const indexed = indexedFrom(sealed.head, sealed, {
         fileByteLength: sealed.fileByteLength,
         stage: OWN_STAGE,
@@ -110,12 +110,12 @@ async function finishImports(context: RecoveryContext, findings: Findings): Prom
 }
 
 async function indexSealedFiles(context: RecoveryContext, stage: string, findings: Findings): Promise<void> {
-  const directory = context.stages.of(stage);
-  for (const deviceId of await devicesWithFiles(directory)) {
-    for (const file of await unfinishedFilesOf(directory, deviceId)) context.index.putUnneeded(stage, file);
-    for (const file of await sealedFilesOf(directory, deviceId)) {
+  const files = context.stages.files(stage);
+  for (const deviceId of await files.devices()) {
+    for (const file of await files.unfinishedFilesOf(deviceId)) context.index.putUnneeded(stage, file);
+    for (const file of await files.sealedFilesOf(deviceId, null)) {
       try {
-        await using sealed = await SealedFile.open(file);
+        await using sealed = await context.stages.open({ file, stage });
         const indexed = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
         if (context.index.insert(indexed)) findings.reindexedCount += 1;
         else if (context.index.get(indexed.segment.segmentId)?.stage !== stage) {

@@ -3,9 +3,9 @@ import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDamage, MediaDatabase, MediaRepair } from './media-database.js';
 import { indexedFrom, type RecoveryContext } from './recovery.js';
-import { devicesWithFiles, sealedFilesOf } from './sealed-files.js';
+import { type SealedFile, walkSegmentFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
-import { SealedFile, SegmentWriter, walkSegmentFile } from './segment-file.js';
+import { SegmentWriter } from './segment-file.js';
 import type { IndexedSegment } from './segment-index.js';
 
 type RepairOptions = Parameters<MediaDatabase['repair']>[0];
@@ -28,8 +28,8 @@ export async function repairMedia(
   for (const stage of context.stageNames) {
     if ((await stages.whyUnavailable(stage)) !== null) continue;
     available.add(stage);
-    for (const deviceId of await devicesWithFiles(stages.of(stage))) {
-      for (const file of await sealedFilesOf(stages.of(stage), deviceId)) files.push({ file, stage });
+    for (const deviceId of await stages.files(stage).devices()) {
+      for (const file of await stages.files(stage).sealedFilesOf(deviceId, null)) files.push({ file, stage });
     }
   }
   const repair = new FileRepair(context, options, repairs);
@@ -60,7 +60,7 @@ class FileRepair {
   /** The segment that is there afterwards; null when nothing of it is. */
   async repairFile(file: string, stage: string): Promise<SegmentId | null> {
     try {
-      await using sealed = await SealedFile.open(file);
+      await using sealed = await this.#context.stages.open({ file, stage });
       const indexed = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
       const { segmentId } = indexed.segment;
       // Deleted by retention, and about to go.
@@ -113,7 +113,7 @@ class FileRepair {
   async #cut(file: string, stage: string, cause: string): Promise<SegmentId | null> {
     const walked = await walkSegmentFile(file);
     if (walked === null || walked.entries.length === 0) return await this.#moveAside(file, stage, cause);
-    const writer = await SegmentWriter.resume(file, walked);
+    const writer = await SegmentWriter.resume(file, walked, this.#context.stages.keys);
     const { seal, fileByteLength } = await writer.seal('SERVER_CRASHED');
     await writer.close();
     const indexed = indexedFrom(walked.head, seal, { fileByteLength, stage });

@@ -17,12 +17,14 @@ import { z } from 'zod';
  *   ftyp moov | head | (entry moof mdat)… | seal
  *
  * It says by itself all that the index knows. Each entry holds the digest of the fragment behind it, so that after a
- * crash the last complete fragment is found without understanding the media. `seal` is there once, and last.
+ * crash the last complete fragment is found without understanding the media. `seal` is there once, and last. Where the storage
+ * is encrypted, each fragment stands in a box instead: `ftyp moov | head | (entry cipher)… | seal`. A player then finds nothing.
  */
 const boxTypes = {
   head: Buffer.from('484f4c44464153548000000000000001', 'hex'),
   entry: Buffer.from('484f4c44464153548000000000000002', 'hex'),
   seal: Buffer.from('484f4c44464153548000000000000003', 'hex'),
+  cipher: Buffer.from('484f4c44464153548000000000000004', 'hex'),
 } as const;
 export type SegmentBoxKind = keyof typeof boxTypes;
 
@@ -45,6 +47,8 @@ export const SegmentHead = z.object({
   beganBecause: RecordingCause,
   /** The gap that ended with this segment's first picture. */
   gapBefore: RecordingGap.nullable(),
+  /** Left out: not encrypted. */
+  encryption: z.object({ keyId: z.uuid() }).optional(),
 });
 export type SegmentHead = z.infer<typeof SegmentHead>;
 
@@ -119,13 +123,22 @@ export function readSealBox(bytes: Buffer): Seal {
   }, 'seal');
 }
 
+/** What stands before an encrypted fragment; `byteLength`: of what is in the box. */
+export function cipherBoxHead(byteLength: number): Buffer {
+  return boxHead('cipher', BOX_HEAD_BYTE_LENGTH + byteLength);
+}
+
 function box(kind: SegmentBoxKind, parts: readonly Uint8Array[]): Buffer {
-  const head = Buffer.alloc(BOX_HEAD_BYTE_LENGTH);
   const byteLength = parts.reduce((sum, part) => sum + part.length, BOX_HEAD_BYTE_LENGTH);
+  return Buffer.concat([boxHead(kind, byteLength), ...parts], byteLength);
+}
+
+function boxHead(kind: SegmentBoxKind, byteLength: number): Buffer {
+  const head = Buffer.alloc(BOX_HEAD_BYTE_LENGTH);
   head.writeUInt32BE(byteLength, 0);
   head.writeUInt32BE(uuidType, 4);
   boxTypes[kind].copy(head, 8);
-  return Buffer.concat([head, ...parts], byteLength);
+  return head;
 }
 
 function payload(kind: SegmentBoxKind, bytes: Buffer): Buffer {

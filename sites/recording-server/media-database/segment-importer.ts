@@ -8,11 +8,17 @@ import {
   type SegmentManifest,
 } from '@holdfast/core';
 import type { SegmentId } from '@holdfast/schema';
+import type { MediaKey } from './fragment-cipher.js';
 import type { MediaDirectory } from './media-directory.js';
-import { digestHex, SegmentWriter, sha256, type WalkedFile, walkSegmentFile } from './segment-file.js';
+import type { MediaKeys } from './media-keyring.js';
+import { walkSegmentFile } from './sealed-file.js';
+import { digestHex, SegmentWriter, sha256, type WalkedFile } from './segment-file.js';
 
 export interface SegmentImporterContext {
   readonly directory: MediaDirectory;
+  readonly keys: MediaKeys;
+  /** Null: what is taken in now is not encrypted. */
+  readonly encryption: () => MediaKey | null;
   readonly isHeld: (segmentId: SegmentId) => boolean;
   readonly isHalted: () => boolean;
   /** Seals, indexes and moves the file, and closes the writer. Answers the segment's bytes. */
@@ -61,21 +67,20 @@ export class SegmentImporter {
     const path = this.#context.directory.importFile(segmentId);
     const earlier = await walkSegmentFile(path).catch(absentAsNull);
     const held = earlier && heldPart(earlier, manifest);
-    if (held) return SegmentWriter.resume(path, held);
-    return SegmentWriter.create(
-      path,
-      {
-        segmentId,
-        deviceId,
-        codecs,
-        initByteLength: initBytes.length,
-        origin: 'IMPORTED',
+    if (held && this.#canGoOn(held)) return SegmentWriter.resume(path, held, this.#context.keys);
+    return SegmentWriter.create(path, {
+      head: {
+        ...{ segmentId, deviceId, codecs, initByteLength: initBytes.length, origin: 'IMPORTED' },
         // The causes are facts of the other site's log; here the segment stands by itself.
-        beganBecause: 'RECORDING_CONTINUED',
-        gapBefore: null,
+        ...{ beganBecause: 'RECORDING_CONTINUED', gapBefore: null },
       },
-      initBytes,
-    );
+      ...{ initBytes, encryption: this.#context.encryption() },
+    });
+  }
+
+  /** With a key that is lost nothing can be added. */
+  #canGoOn({ head }: WalkedFile): boolean {
+    return head.encryption === undefined || this.#context.keys.get(head.encryption.keyId) !== null;
   }
 }
 

@@ -223,6 +223,15 @@ export class SegmentIndex {
     return row ? Number(row.to_ms) : null;
   }
 
+  /** The newest sealed recording of a device, wherever it was recorded. */
+  newest(deviceId: DeviceId): IndexedSegment | null {
+    const row = this.#statement(
+      `SELECT ${columns} FROM segment JOIN device USING (device_key) JOIN stage USING (stage_key)
+       WHERE device_key = ? AND deleted_by IS NULL ORDER BY from_ms DESC LIMIT 1`,
+    ).get(this.#deviceKeys.get(deviceId) ?? -1);
+    return row ? indexedOf(row as Row) : null;
+  }
+
   /** Bytes of the files of every segment, marked as deleted or not. */
   fileBytes(): number {
     return Number(this.#statement('SELECT sum(total_byte_length) AS bytes FROM stage').get()!.bytes);

@@ -1,17 +1,11 @@
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
-import path from 'node:path';
 import type { SegmentId } from '@holdfast/schema';
 import type { MediaDatabase, MoveOutcome } from './media-database.js';
-import { syncFolder } from './media-directory.js';
-import { UNFINISHED } from './sealed-files.js';
+import type { ReadableFile } from './readable-file.js';
+import { SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
-import { digestHex, SealedFile } from './segment-file.js';
-import { absentAsNull } from './segment-importer.js';
+import { digestHex } from './segment-file.js';
 import { type IndexedSegment, isDiskFull, type SegmentIndex } from './segment-index.js';
-import type { StageDirectories } from './stage-directories.js';
-
-/** Read and written at a time. */
-const chunkBytes = 1024 * 1024;
+import type { FileInStage, StageDirectories } from './stage-directories.js';
 
 export interface SegmentMoverContext {
   readonly stages: StageDirectories;
@@ -41,15 +35,17 @@ export class SegmentMover {
     const why = await stages.whyUnavailable(toStage);
     if (why !== null) return { moved: false, cause: 'UNAVAILABLE', detail: why };
     const target = stages.placeOf({ ...source, stage: toStage });
-    const files = [`${target}${UNFINISHED}`, target];
+    const files = stages.files(toStage).leftoversOf(target);
     for (const file of files) this.#busy.add(file);
     try {
       this.#context.transaction(() => {
         for (const file of files) index.putUnneeded(toStage, file);
       });
-      await this.#copy(source, target, signal);
+      await this.#copy(source, { file: target, stage: toStage }, signal);
       const switched = this.#switch(source, { toStage, files });
-      await this.#remove(switched ? stages.placeOf(source) : target);
+      await this.#remove(
+        switched ? { file: stages.placeOf(source), stage: source.stage } : { file: target, stage: toStage },
+      );
       return switched ? { moved: true, byteLength: source.fileByteLength } : gone(segmentId);
     } catch (error) {
       signal.throwIfAborted();
@@ -63,24 +59,32 @@ export class SegmentMover {
   async collect(): Promise<void> {
     for (const { stage, path: file } of this.#context.index.unneeded()) {
       if (this.#busy.has(file) || (await this.#context.stages.whyUnavailable(stage)) !== null) continue;
-      await this.#remove(file);
+      await this.#remove({ file, stage });
     }
   }
 
-  async #remove(file: string): Promise<void> {
-    await unlink(file).catch(absentAsNull);
+  async #remove({ file, stage }: FileInStage): Promise<void> {
+    await this.#context.stages.files(stage).remove(file);
     this.#context.index.removeUnneeded(file);
   }
 
-  async #copy(source: IndexedSegment, target: string, signal: AbortSignal): Promise<void> {
-    await mkdir(path.dirname(target), { recursive: true });
-    await using from = await open(this.#context.stages.placeOf(source), 'r');
-    await using to = await open(`${target}${UNFINISHED}`, 'w');
-    await copyBytes(from, to, signal);
-    await to.sync();
-    await requireSame(`${target}${UNFINISHED}`, source, signal);
-    await rename(`${target}${UNFINISHED}`, target);
-    await syncFolder(path.dirname(target));
+  async #copy(from: IndexedSegment, to: FileInStage, signal: AbortSignal): Promise<void> {
+    const { stages } = this.#context;
+    await using source = await stages.files(from.stage).open(stages.placeOf(from));
+    const check = (copy: ReadableFile) => this.#requireSame(copy, from, signal);
+    await stages.files(to.stage).copyIn({ file: to.file, source, check, signal });
+  }
+
+  /** What was written is read again: the disk must have it, and it must be what the index and the log speak of. */
+  async #requireSame(written: ReadableFile, { segment }: IndexedSegment, signal: AbortSignal): Promise<void> {
+    await using copy = await SealedFile.open(written, this.#context.stages.keys);
+    const digest = digestHex(copy.manifest);
+    if (digest !== segment.digest) {
+      throw new SegmentFileDamagedError(
+        `${written.name}: its manifest has digest ${digest}, the index says ${segment.digest}`,
+      );
+    }
+    await copy.checkFragments(signal);
   }
 
   /** False: it was deleted meanwhile. */
@@ -107,7 +111,7 @@ export class SegmentMover {
     const { code } = error as NodeJS.ErrnoException;
     if (!(error instanceof SegmentFileDamagedError) && code === undefined && !isDiskFull(error)) throw error;
     try {
-      await using file = await SealedFile.open(stages.placeOf(source));
+      await using file = await stages.open({ file: stages.placeOf(source), stage: source.stage });
       await file.checkFragments(AbortSignal.any([]));
       return { moved: false, cause: 'UNAVAILABLE', detail };
     } catch (damage) {
@@ -118,27 +122,4 @@ export class SegmentMover {
 
 function gone(segmentId: SegmentId): MoveOutcome {
   return { moved: false, cause: 'GONE', detail: `segment ${segmentId} is not there any more` };
-}
-
-async function copyBytes(from: FileHandle, to: FileHandle, signal: AbortSignal): Promise<void> {
-  const chunk = Buffer.allocUnsafe(chunkBytes);
-  for (let at = 0; ; ) {
-    signal.throwIfAborted();
-    const { bytesRead } = await from.read(chunk, 0, chunk.length, at);
-    if (bytesRead === 0) return;
-    await to.writeFile(chunk.subarray(0, bytesRead));
-    at += bytesRead;
-  }
-}
-
-/** What was written is read again: the disk must have it, and it must be what the index and the log speak of. */
-async function requireSame(file: string, { segment }: IndexedSegment, signal: AbortSignal): Promise<void> {
-  await using copy = await SealedFile.open(file);
-  const digest = digestHex(copy.manifest);
-  if (digest !== segment.digest) {
-    throw new SegmentFileDamagedError(
-      `${file}: its manifest has digest ${digest}, the index says ${segment.digest}`,
-    );
-  }
-  await copy.checkFragments(signal);
 }

@@ -1,17 +1,36 @@
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { MediaDirectory } from './media-directory.js';
-import { absentAsNull } from './segment-importer.js';
+import { MEDIA_KEYS_FILE, type MediaKeyring, type MediaKeys, NO_MEDIA_KEYS } from './media-keyring.js';
+import { SealedFile } from './sealed-file.js';
+import { FolderFiles, type StageFiles } from './stage-files.js';
 
 /** The stage that every media database has: its own directory. */
 export const OWN_STAGE = '';
+
+/** Says whose a stage is: its one line is the id of a recording server. */
+const OWNER_NOTE = 'holdfast-stage';
 
 /** Where a segment is: its stage is `OWN_STAGE` or the absolute path of another live database's or archive's folder. */
 export interface Placed {
   readonly deviceId: DeviceId;
   readonly stage: string;
   readonly segment: { readonly segmentId: SegmentId; readonly fromMs: number };
+}
+
+/** A file and the stage that it is in. */
+export interface FileInStage {
+  readonly file: string;
+  readonly stage: string;
+}
+
+export interface StageDirectoriesOptions {
+  /** The media directory. */
+  readonly root: string;
+  /** Null: whosever the stages are, for reading only. */
+  readonly recordingServerId: RecordingServerId | null;
+  /** Left out: what is encrypted cannot be read. */
+  readonly keys?: MediaKeys | undefined;
 }
 
 /**
@@ -21,23 +40,29 @@ export interface Placed {
  */
 export class StageDirectories {
   readonly own: MediaDirectory;
+  readonly keys: MediaKeys;
   readonly #recordingServerId: RecordingServerId | null;
-  readonly #others = new Map<string, MediaDirectory>();
+  readonly #files = new Map<string, StageFiles>();
+  readonly #keysCopied = new Map<string, string>();
 
-  /** `recordingServerId` null: whosever the stages are, for reading only. */
-  constructor(root: string, recordingServerId: RecordingServerId | null) {
+  constructor({ root, recordingServerId, keys }: StageDirectoriesOptions) {
     this.own = new MediaDirectory(root);
+    this.keys = keys ?? NO_MEDIA_KEYS;
     this.#recordingServerId = recordingServerId;
   }
 
+  /** Of a live database, which always is a folder. */
   of(stage: string): MediaDirectory {
-    if (stage === OWN_STAGE) return this.own;
-    let directory = this.#others.get(stage);
-    if (!directory) {
-      directory = new MediaDirectory(stage);
-      this.#others.set(stage, directory);
+    return stage === OWN_STAGE ? this.own : new MediaDirectory(stage);
+  }
+
+  files(stage: string): StageFiles {
+    let files = this.#files.get(stage);
+    if (!files) {
+      files = new FolderFiles(this.of(stage));
+      this.#files.set(stage, files);
     }
-    return directory;
+    return files;
   }
 
   /** Of a file in `open/` or `import/`. */
@@ -48,16 +73,21 @@ export class StageDirectories {
 
   placeOf({ deviceId, stage, segment }: Placed): string {
     const { segmentId, fromMs } = segment;
-    return this.of(stage).sealedFile({ deviceId, segmentId, fromMs });
+    return this.files(stage).placeOf({ deviceId, segmentId, fromMs });
+  }
+
+  /** Throws as `SealedFile.open`, and with the code `ENOENT` when there is no such file. */
+  async open({ file, stage }: FileInStage): Promise<SealedFile> {
+    return SealedFile.open(await this.files(stage).open(file), this.keys);
   }
 
   /** Null when the stage can be read and written, else why not. */
   async whyUnavailable(stage: string): Promise<string | null> {
     if (stage === OWN_STAGE) return null;
     try {
-      const owner = await readFile(markerOf(stage), 'utf8').catch(absentAsNull);
+      const owner = await this.files(stage).readNote(OWNER_NOTE);
       if (owner === null) {
-        return `${stage} is not the folder that it was: its disk is not mounted. On a new disk, write ${this.#recordingServerId} into ${markerOf(stage)}`;
+        return `${stage} is not the folder that it was: its disk is not mounted. On a new disk, write ${this.#recordingServerId} into ${path.join(stage, OWNER_NOTE)}`;
       }
       return this.#recordingServerId === null || owner.trim() === this.#recordingServerId
         ? null
@@ -67,30 +97,29 @@ export class StageDirectories {
     }
   }
 
-  /**
-   * Makes a stage ready that was never used before (`isNew`). Its parent must be there: a folder that is made on the wrong disk
-   * fills it. Answers as `whyUnavailable`.
-   */
+  /** Makes a stage ready that was never used before (`isNew`). Answers as `whyUnavailable`. */
   async prepare(stage: string, isNew: boolean): Promise<string | null> {
     if (stage === OWN_STAGE) return null;
     try {
-      if (isNew && (await access(markerOf(stage)).catch(absentAsNull)) === null) {
-        await mkdir(stage).catch(existingAsUndefined);
-        await writeFile(markerOf(stage), `${this.#recordingServerId}\n`, { flag: 'wx' });
+      const files = this.files(stage);
+      if (isNew && (await files.readNote(OWNER_NOTE)) === null) {
+        await files.writeNote(OWNER_NOTE, `${this.#recordingServerId}\n`, { onlyNew: true });
       }
       const why = await this.whyUnavailable(stage);
-      if (why === null) await this.of(stage).create();
+      if (why === null) await files.create();
       return why;
     } catch (error) {
       return (error as Error).message;
     }
   }
-}
 
-function markerOf(stage: string): string {
-  return path.join(stage, 'holdfast-stage');
-}
-
-function existingAsUndefined(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  /** What is left of the recordings when a disk dies must not be lost with the key that was on it. */
+  async copyKeys(stage: string, keyring: MediaKeyring): Promise<void> {
+    if (this.#keysCopied.get(stage) === keyring.toText()) return;
+    const there = await this.files(stage).readNote(MEDIA_KEYS_FILE);
+    if (there !== null) await keyring.absorb(there);
+    const text = keyring.toText();
+    if (there !== text) await this.files(stage).writeNote(MEDIA_KEYS_FILE, text, { onlyNew: false });
+    this.#keysCopied.set(stage, text);
+  }
 }

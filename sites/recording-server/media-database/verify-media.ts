@@ -1,8 +1,10 @@
 import type { DeviceId, SealedSegment, SegmentId } from '@holdfast/schema';
 import type { MediaDamage } from './media-database.js';
+import type { MediaKeys } from './media-keyring.js';
+import type { SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
-import { digestHex, SealedFile } from './segment-file.js';
-import { OWN_STAGE, StageDirectories } from './stage-directories.js';
+import { digestHex } from './segment-file.js';
+import { type FileInStage, OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 /** A segment that must be there, as the log says it: sealed here, or retrieved from another site. */
 export interface SealedFact {
@@ -12,6 +14,8 @@ export interface SealedFact {
 
 export interface MediaVerification {
   readonly checkedSegmentCount: number;
+  /** Of those, encrypted with a key that is not here: their manifests are proved, and they are stored as they were written. */
+  readonly closedSegmentCount: number;
   readonly checkedBytes: number;
   readonly damages: readonly MediaDamage[];
 }
@@ -25,61 +29,67 @@ export async function verifyMedia(options: {
   readonly dir: string;
   /** Other live databases and archives. */
   readonly stages?: readonly string[];
+  /** Left out: what is encrypted is compared as it is stored. */
+  readonly keys?: MediaKeys | undefined;
   readonly sealedFacts: Iterable<SealedFact> | AsyncIterable<SealedFact>;
   readonly deleted: ReadonlySet<SegmentId>;
   readonly signal: AbortSignal;
 }): Promise<MediaVerification> {
-  const stages = new StageDirectories(options.dir, null);
+  const stages = new StageDirectories({ root: options.dir, recordingServerId: null, keys: options.keys });
   const names = [OWN_STAGE, ...(options.stages ?? [])];
   const damages: MediaDamage[] = [];
   let checkedSegmentCount = 0;
   let checkedBytes = 0;
+  let closedSegmentCount = 0;
   for await (const fact of options.sealedFacts) {
     options.signal.throwIfAborted();
     if (options.deleted.has(fact.segment.segmentId)) continue;
     checkedSegmentCount += 1;
     try {
-      checkedBytes += await checkSegment(placesOf(stages, names, fact), fact, options.signal);
+      const checked = await checkSegment({ stages, names }, fact, options.signal);
+      checkedBytes += checked.byteLength;
+      if (checked.isClosed) closedSegmentCount += 1;
     } catch (error) {
       damages.push(damageOf(fact, error));
     }
   }
-  return { checkedSegmentCount, checkedBytes, damages };
+  return { checkedSegmentCount, closedSegmentCount, checkedBytes, damages };
 }
 
 function placesOf(
   stages: StageDirectories,
   names: readonly string[],
   { deviceId, segment }: SealedFact,
-): readonly string[] {
+): readonly FileInStage[] {
   return [
-    ...names.map(stage => stages.placeOf({ deviceId, stage, segment })),
+    ...names.map(stage => ({ stage, file: stages.placeOf({ deviceId, stage, segment }) })),
     // A crash between sealing and moving; the recording server moves it when it starts.
-    ...names.map(stage => stages.of(stage).openFile(segment.segmentId)),
-    stages.own.importFile(segment.segmentId),
+    ...names.map(stage => ({ stage, file: stages.of(stage).openFile(segment.segmentId) })),
+    { stage: OWN_STAGE, file: stages.own.importFile(segment.segmentId) },
   ];
 }
 
 /** Throws what is wrong with it. */
 async function checkSegment(
-  places: readonly string[],
-  { segment }: SealedFact,
+  { stages, names }: { readonly stages: StageDirectories; readonly names: readonly string[] },
+  fact: SealedFact,
   signal: AbortSignal,
-): Promise<number> {
-  await using file = await openAnywhere(places);
+): Promise<{ readonly byteLength: number; readonly isClosed: boolean }> {
+  const { segment } = fact;
+  await using file = await openAnywhere(stages, placesOf(stages, names, fact));
   const actual = digestHex(file.manifest);
   if (actual !== segment.digest) {
     throw new SegmentFileDamagedError(`its manifest has digest ${actual}, the log says ${segment.digest}`);
   }
   await file.checkFragments(signal);
-  return file.fileByteLength;
+  return { byteLength: file.fileByteLength, isClosed: file.isClosed };
 }
 
-async function openAnywhere(paths: readonly string[]): Promise<SealedFile> {
+async function openAnywhere(stages: StageDirectories, places: readonly FileInStage[]): Promise<SealedFile> {
   let absence: unknown;
-  for (const path of paths) {
+  for (const place of places) {
     try {
-      return await SealedFile.open(path);
+      return await stages.open(place);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       absence ??= error;

@@ -1,5 +1,7 @@
 import { chainOf, type RetentionLimits, type Storage } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, StorageId } from '@holdfast/schema';
+import { type MediaKeyring, MediaPasswordError } from '../media-database/media-keyring.js';
+import { openMediaKeyring } from '../media-database/open-media-keyring.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
 
 /** The storages of a recording server; one without archives in the media directory when none are configured. */
@@ -10,7 +12,8 @@ export function storagesOf(server: {
 }): readonly Storage[] {
   if (server.storages !== undefined && server.storages.length > 0) return server.storages;
   const live = { stage: OWN_STAGE, limits: server.limits };
-  return [{ storageId: server.recordingServerId, name: 'Default', live, archives: [] }];
+  const isEncrypted = false;
+  return [{ storageId: server.recordingServerId, name: 'Default', isEncrypted, live, archives: [] }];
 }
 
 /** Every stage but the media directory, live databases first, archives from near to far. */
@@ -29,4 +32,25 @@ export function liveStageIn(
   const storageId = assignments.storageOf(deviceId);
   const assigned = storages.find(storage => storage.storageId === storageId);
   return (assigned ?? storages[0]!).live.stage;
+}
+
+/** Opens the keys that the storages need; null: nothing is, or was, encrypted. Throws `MediaPasswordError`. */
+export async function keyringOf(
+  storages: readonly Storage[],
+  { dir, mediaPassword }: { readonly dir: string; readonly mediaPassword?: string | null },
+): Promise<MediaKeyring | null> {
+  const create = storages.some(({ isEncrypted }) => isEncrypted);
+  if (mediaPassword) {
+    return openMediaKeyring({ ...{ dir, password: mediaPassword, create }, stages: stagesOf(storages) });
+  }
+  if (!create) return null;
+  throw new MediaPasswordError(
+    'MEDIA_PASSWORD_MISSING',
+    'a storage is encrypted: give its password as mediaPasswordFile, or as HOLDFAST_MEDIA_PASSWORD in the environment',
+  );
+}
+
+/** Whether what is recorded into a live stage is encrypted. */
+export function isEncryptedIn(storages: readonly Storage[], stage: string): boolean {
+  return storages.some(({ live, isEncrypted }) => isEncrypted && live.stage === stage);
 }

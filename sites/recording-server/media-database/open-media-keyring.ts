@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { MEDIA_KEYS_FILE, MediaKeyring, type MediaKeys } from './media-keyring.js';
+import { OWN_STAGE, StageDirectories } from './stage-directories.js';
+
+/**
+ * Opens the keys of a media directory with its password. Where its own file is lost, a copy in a live database or an archive
+ * counts; where there is none a key is made, or, unless `create`, the answer is null. Throws `MediaPasswordError`.
+ */
+export async function openMediaKeyring(options: {
+  readonly dir: string;
+  readonly stages: readonly string[];
+  readonly password: string;
+  readonly create: boolean;
+}): Promise<MediaKeyring | null> {
+  const stages = new StageDirectories({ root: options.dir, recordingServerId: null });
+  let text: string | null = null;
+  for (const stage of [OWN_STAGE, ...options.stages]) {
+    // A stage that is away is asked again when it is back.
+    text ??= await stages
+      .files(stage)
+      .readNote(MEDIA_KEYS_FILE)
+      .catch(() => null);
+  }
+  return text === null && !options.create ? null : MediaKeyring.open(text, options.password);
+}
+
+/** The first line of a file, or `HOLDFAST_MEDIA_PASSWORD` of the environment; null when there is neither. */
+export function readMediaPassword(file: string | null): string | null {
+  const text = file === null ? process.env.HOLDFAST_MEDIA_PASSWORD : readFileSync(file, 'utf8');
+  const [line = ''] = text?.split(/\r?\n/) ?? [];
+  return line === '' ? null : line;
+}
+
+/** To read what is encrypted; undefined where there is no password, or no key. Throws `MediaPasswordError`. */
+export async function mediaKeysOf(
+  { dir, stages }: { readonly dir: string; readonly stages: readonly string[] },
+  password: string | null,
+): Promise<MediaKeys | undefined> {
+  if (password === null) return undefined;
+  return (await openMediaKeyring({ dir, stages, password, create: false })) ?? undefined;
+}
