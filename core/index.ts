@@ -270,6 +270,7 @@ export { ImageAssembler } from './media/image-assembler.js';
 export { jpegSize } from './media/jpeg-header.js';
 export { keyFrameFragment } from './media/key-frame-fragment.js';
 export {
+  type LiveReduction,
   type MediaItem,
   type MediaPriority,
   type MediaRefusalCode,

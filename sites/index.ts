@@ -80,12 +80,15 @@ export {
   type RepairedMediaDirectory,
   repairMediaDirectory,
 } from './media-directories.js';
+export { defineLiveMetrics } from './operations/live-metrics.js';
 export {
   type OperationsServer,
   type OperationsServerOptions,
   openOperationsServer,
 } from './operations/operations-server.js';
-export { LIVE_LAG_MS_MAX, LiveFanOut } from './recording-server/camera/live-fan-out.js';
+export { LIVE_LAG_MS_MAX, LIVE_RECOVERY_MS } from './recording-server/camera/live-consumer.js';
+export { LiveFanOut } from './recording-server/camera/live-fan-out.js';
+export { type LiveCounts, LiveViewers, type Shedding } from './recording-server/camera/live-viewers.js';
 export type { CameraSink } from './recording-server/drivers/driver.js';
 export {
   type DiscoveredDevice,

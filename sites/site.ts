@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { requiredCredentials } from './credentials/required-credentials.js';
 import { type LogLife, runOverResets } from './log/repair-site-log.js';
+import { defineLiveMetrics } from './operations/live-metrics.js';
 import { openOperationsServer } from './operations/operations-server.js';
 import { reportToParent } from './report-to-parent.js';
 import { runTogether } from './run-together.js';
@@ -32,7 +33,11 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
   await using operations = await openOperationsServer({
     ...configuration.operations,
     notReadyBecause: () => (open === null ? 'the log is being opened' : null),
-    defineMetrics: registry => defineLogMetrics(registry, () => open),
+    defineMetrics: registry => {
+      defineLogMetrics(registry, () => open);
+      const servers = () => [...(open?.recordingServers.values() ?? [])];
+      defineLiveMetrics(registry, () => servers().map(server => server.liveViewers));
+    },
   });
   let onOpen = () => {
     options.onReady({ operationsPort: operations.port });

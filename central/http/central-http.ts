@@ -152,7 +152,7 @@ function registerOperations(
   { sql, notReadyBecause, defineMetrics }: CentralHttpOptions,
   hub: LiveHub,
 ): void {
-  const metrics = createCentralMetrics({ sql, liveViewerCount: () => hub.viewerCount, defineMetrics });
+  const metrics = createCentralMetrics({ sql, live: hub.viewers, defineMetrics });
   server.get('/healthz', async () => ({ status: 'ok' }));
   server.get('/readyz', async (_request, reply) => {
     const reason =

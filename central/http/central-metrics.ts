@@ -1,3 +1,4 @@
+import { defineLiveMetrics, type LiveViewers } from '@holdfast/sites';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Sql } from '../postgres/sql.js';
 import { readProjectionState } from '../read-models/projection-state.query.js';
@@ -5,17 +6,13 @@ import { readLinkCounts } from '../read-models/site/sites.query.js';
 
 export interface CentralMetricsOptions {
   readonly sql: Sql;
-  readonly liveViewerCount: () => number;
+  readonly live: LiveViewers;
   /** Adds what other parts of this process measure. Labels have few values: never an id. */
   readonly defineMetrics?: ((registry: Registry) => void) | undefined;
 }
 
 /** What `/metrics` tells, read when it is asked for. */
-export function createCentralMetrics({
-  sql,
-  liveViewerCount,
-  defineMetrics,
-}: CentralMetricsOptions): Registry {
+export function createCentralMetrics({ sql, live, defineMetrics }: CentralMetricsOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -56,12 +53,7 @@ export function createCentralMetrics({
       for (const { state, count } of await readLinkCounts(sql)) links.set({ state }, count);
     },
   });
-  const viewers: Gauge = new Gauge({
-    ...{ name: 'holdfast_live_viewers', help: 'Open live streams.', registers },
-    collect() {
-      viewers.set(liveViewerCount());
-    },
-  });
+  defineLiveMetrics(registry, () => [live]);
   defineMetrics?.(registry);
   return registry;
 }

@@ -1,24 +1,27 @@
-import { type MediaItem, MediaRefusedError, type MediaSource } from '@holdfast/core';
+import { type LiveReduction, type MediaItem, MediaRefusedError, type MediaSource } from '@holdfast/core';
 import type { DeviceId } from '@holdfast/schema';
-import { LiveFanOut } from '@holdfast/sites';
+import { LiveFanOut, LiveViewers } from '@holdfast/sites';
 
 /** Devices watched at once: every one costs a stream over a link. */
 const DEVICES_MAX = 1000;
+/** Viewers at once: every one costs a socket, and up to `VIEWER_WINDOW_BYTES_MAX` in it. */
+const VIEWERS_MAX = 2000;
 
 /** One live stream per device, however many look at it. */
 export class LiveHub implements AsyncDisposable {
   readonly #streams = new Map<DeviceId, LiveStream>();
+  /** Where all of them are counted, and shed when this central is overloaded. */
+  readonly viewers = new LiveViewers();
   #viewerCount = 0;
-
-  get viewerCount(): number {
-    return this.#viewerCount;
-  }
 
   /**
    * The pictures of the device until the signal is aborted or the stream ends. Throws what the source throws. A viewer
-   * that does not keep up skips to a key frame; it never slows down the others.
+   * that does not keep up is reduced to key frames; it never slows down the others, nor the link.
    */
   async *watch(deviceId: DeviceId, source: MediaSource, signal: AbortSignal): AsyncGenerator<MediaItem> {
+    if (this.#viewerCount >= VIEWERS_MAX) {
+      throw new MediaRefusedError('SOURCE_BUSY', `${VIEWERS_MAX} live pictures are watched already`);
+    }
     const stream = this.#stream(deviceId, source);
     stream.viewerCount += 1;
     this.#viewerCount += 1;
@@ -45,7 +48,7 @@ export class LiveHub implements AsyncDisposable {
     if (this.#streams.size >= DEVICES_MAX) {
       throw new MediaRefusedError('SOURCE_BUSY', `${DEVICES_MAX} devices are watched already`);
     }
-    const stream = new LiveStream(deviceId, source);
+    const stream = new LiveStream(deviceId, source, this.viewers);
     this.#streams.set(deviceId, stream);
     return stream;
   }
@@ -57,14 +60,15 @@ export class LiveHub implements AsyncDisposable {
 }
 
 class LiveStream {
-  readonly fanOut = new LiveFanOut();
+  readonly fanOut: LiveFanOut;
   viewerCount = 0;
   /** Why the source ended; null while it runs. */
   fault: unknown = null;
   readonly ended: Promise<void>;
   readonly #stopped = new AbortController();
 
-  constructor(deviceId: DeviceId, source: MediaSource) {
+  constructor(deviceId: DeviceId, source: MediaSource, viewers: LiveViewers) {
+    this.fanOut = new LiveFanOut({ viewers });
     this.ended = this.#run(deviceId, source);
   }
 
@@ -79,7 +83,7 @@ class LiveStream {
       const items = source.open({ kind: 'LIVE', deviceId }, { signal, priority: 'LIVE' });
       for await (const item of items) {
         if (item.kind === 'init') this.fanOut.format(item.init);
-        else if (item.kind === 'fragment') this.fanOut.push(item.fragment);
+        else if (item.kind === 'fragment') this.fanOut.push(item.fragment, atHub(item.reducedBecause));
       }
       this.fault = new MediaRefusedError('NO_LIVE_STREAM', 'the live stream of the device has ended');
     } catch (error) {
@@ -88,4 +92,9 @@ class LiveStream {
       this.fanOut[Symbol.dispose]();
     }
   }
+}
+
+/** For the recording server the central is a viewer, and what lies between them is the link. */
+function atHub(reducedBecause: LiveReduction | undefined): LiveReduction | null {
+  return reducedBecause === 'SLOW_VIEWER' ? 'SLOW_LINK' : (reducedBecause ?? null);
 }

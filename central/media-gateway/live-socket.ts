@@ -1,34 +1,46 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { AUDIO_TRACK_ID, browserCodecs, hideTrack, type MediaItem, MediaRefusedError } from '@holdfast/core';
+import {
+  AUDIO_TRACK_ID,
+  browserCodecs,
+  type Fragment,
+  hideTrack,
+  type LiveReduction,
+  type MediaItem,
+  MediaRefusedError,
+} from '@holdfast/core';
 import type { DeviceId } from '@holdfast/schema';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { LiveHub } from './live-hub.js';
 import { isRefusal, type MediaDirectory } from './media-directory.js';
+import { ViewerWindow, type ViewerWindowLimits } from './viewer-window.js';
 
 export const MEDIA_PROTOCOL = 'holdfast.media.v1';
 /** Viewers have nothing to say. */
 const MESSAGE_BYTES_MAX = 1024;
-/** A viewer that does not answer a ping by the next one is gone: a laptop that was shut, a bus that left the network. */
-const PING_INTERVAL_MS = 15_000;
 /** RFC 6455 §7.4.1: going away, not allowed, a fault; and, of the IANA registry: try again later. */
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_NOT_ALLOWED = 1008;
 const CLOSE_FAULT = 1011;
 const CLOSE_TRY_LATER = 1013;
+/** How long a viewer that was closed as too slow has to read why. */
+const STALLED_CLOSE_MS = 10_000;
 /** RFC 6455 §5.5: 125 bytes with the code. */
 const CLOSE_REASON_BYTES_MAX = 123;
 
 export interface LiveSocketOptions {
   readonly directory: MediaDirectory;
   readonly hub: LiveHub;
+  /** Others for tests only. */
+  readonly limits?: ViewerWindowLimits | undefined;
   readonly onFault: (error: unknown) => void;
 }
 
 /**
  * Live pictures as fragmented MP4: a JSON text message `{"type":"init","codecs":"…"}`, the init segment, then fragments
- * as binary messages; again from the init on when the format changes. Closes with the reason in words. Sound that browsers do
- * not play (G.711) is hidden and named: `"withheld":["ulaw"]`.
+ * as binary messages; again from the init on when the format changes. `{"type":"pace","reducedBecause":…}` says that only key frames
+ * follow, and why; null: all pictures again. Closes with the reason in words. Sound that browsers do not play (G.711) is hidden and
+ * named: `"withheld":["ulaw"]`.
  */
 export class LiveSocket {
   readonly #options: LiveSocketOptions;
@@ -58,22 +70,25 @@ export class LiveSocket {
   }
 
   async #serve(deviceId: DeviceId, webSocket: WebSocket): Promise<void> {
-    const { directory, hub, onFault } = this.#options;
+    const { directory, hub, limits, onFault } = this.#options;
     const left = new AbortController();
     webSocket.on('close', () => left.abort());
-    const stopPinging = pingUntilGone(webSocket);
+    using window = new ViewerWindow(webSocket, limits);
+    const viewer = new Viewer(window);
     try {
       const source = await directory.liveSource(deviceId);
       if (isRefusal(source)) {
         webSocket.close(closeCodeOf(source.refused), reasonOf(source.refused, source.message));
         return;
       }
-      let hides = false;
       for await (const item of hub.watch(deviceId, source, left.signal)) {
-        if (webSocket.readyState !== webSocket.OPEN) break;
-        if (item.kind === 'init') hides = browserCodecs(item.init.codecs).withheld.length > 0;
-        // Resolves when the bytes left for the network: behind a slow one, the hub skips to the next key frame.
-        await sendItem(webSocket, item, hides);
+        viewer.show(item);
+        // Behind a slow network the hub reduces to key frames meanwhile.
+        if ((await window.room(left.signal)) === 'STALLED') {
+          hub.viewers.closedCount += 1;
+          closeStalled(webSocket);
+          return;
+        }
       }
       webSocket.close(CLOSE_GOING_AWAY);
     } catch (error) {
@@ -83,42 +98,56 @@ export class LiveSocket {
         if (!left.signal.aborted) onFault(error);
         webSocket.close(CLOSE_FAULT, 'a fault of this server; its log has the details');
       }
-    } finally {
-      stopPinging();
     }
   }
 }
 
-function pingUntilGone(webSocket: WebSocket): () => void {
-  let answered = true;
-  webSocket.on('pong', () => {
-    answered = true;
-  });
-  const timer = setInterval(() => {
-    if (!answered) {
-      webSocket.terminate();
-      return;
-    }
-    answered = false;
-    webSocket.ping();
-  }, PING_INTERVAL_MS);
-  return () => clearInterval(timer);
-}
+/** What one viewer is told about the items that it gets. */
+class Viewer {
+  readonly #window: ViewerWindow;
+  #hides = false;
+  #reducedBecause: LiveReduction | null = null;
 
-async function sendItem(webSocket: WebSocket, item: MediaItem, hides: boolean): Promise<void> {
-  const shown = (bytes: Uint8Array) => (hides ? hideTrack(bytes, AUDIO_TRACK_ID) : bytes);
-  if (item.kind === 'init') {
-    const { codecs, withheld } = browserCodecs(item.init.codecs);
-    await send(webSocket, JSON.stringify({ type: 'init', codecs, ...(hides ? { withheld } : {}) }));
-    await send(webSocket, shown(item.init.bytes));
-  } else if (item.kind === 'fragment') {
-    await send(webSocket, shown(item.fragment.bytes));
+  constructor(window: ViewerWindow) {
+    this.#window = window;
+  }
+
+  show(item: MediaItem): void {
+    if (item.kind === 'init') {
+      const { codecs, withheld } = browserCodecs(item.init.codecs);
+      this.#hides = withheld.length > 0;
+      this.#tell({ type: 'init', codecs, ...(this.#hides ? { withheld } : {}) });
+      this.#window.send(this.#hides ? hideTrack(item.init.bytes, AUDIO_TRACK_ID) : item.init.bytes);
+    } else if (item.kind === 'fragment') {
+      const { fragment, reducedBecause = null } = item;
+      if (reducedBecause !== this.#reducedBecause) this.#tell({ type: 'pace', reducedBecause });
+      this.#reducedBecause = reducedBecause;
+      this.#window.send(this.#hides ? withoutSound(fragment) : fragment.bytes);
+    }
+  }
+
+  #tell(message: object): void {
+    this.#window.send(JSON.stringify(message));
   }
 }
 
-/** Also resolves when the socket is gone: the loop around sees that by itself. */
-function send(webSocket: WebSocket, message: string | Uint8Array): Promise<void> {
-  return new Promise(resolve => webSocket.send(message, () => resolve()));
+const silent = new WeakMap<Fragment, Uint8Array>();
+
+/** One copy for all viewers. */
+function withoutSound(fragment: Fragment): Uint8Array {
+  let bytes = silent.get(fragment);
+  if (bytes === undefined) {
+    bytes = hideTrack(fragment.bytes, AUDIO_TRACK_ID);
+    silent.set(fragment, bytes);
+  }
+  return bytes;
+}
+
+/** The reason stands behind all that the viewer has not taken; one that never gets there is not waited for. */
+function closeStalled(webSocket: WebSocket): void {
+  webSocket.close(CLOSE_TRY_LATER, reasonOf('TOO_SLOW', 'your connection took no picture for too long'));
+  const timer = setTimeout(() => webSocket.terminate(), STALLED_CLOSE_MS);
+  webSocket.on('close', () => clearTimeout(timer));
 }
 
 function closeCodeOf(refused: string): number {

@@ -18,10 +18,14 @@ export type MediaRequest =
       readonly resumeAtFragment: number;
     };
 
+/** Why live pictures are reduced to key frames: what is between source and viewer does not carry more, or may not. */
+export type LiveReduction = 'SLOW_VIEWER' | 'SLOW_LINK' | 'OVERLOAD';
+
 /** `init` comes before the first fragment and again whenever the stream format changes. */
 export type MediaItem =
   | { readonly kind: 'init'; readonly init: InitSegment }
-  | { readonly kind: 'fragment'; readonly fragment: Fragment }
+  /** `reducedBecause`, LIVE only: what lies between this key frame and the one before was left out. */
+  | { readonly kind: 'fragment'; readonly fragment: Fragment; readonly reducedBecause?: LiveReduction }
   /** RETRIEVE only: begins a segment. */
   | { readonly kind: 'manifest'; readonly manifest: SegmentManifest }
   /** RETRIEVE only: this segment is not (or no longer) here. */

@@ -1,4 +1,10 @@
-import type { InitSegment, MediaPriority, MediaRefusalCode, MediaRequest } from '@holdfast/core';
+import type {
+  InitSegment,
+  LiveReduction,
+  MediaPriority,
+  MediaRefusalCode,
+  MediaRequest,
+} from '@holdfast/core';
 import type { RecordingServerId, SegmentId, SiteId, TimeSource } from '@holdfast/schema';
 
 /** Raised when a peer must know the difference; both sides must say the same. */
@@ -16,6 +22,7 @@ export type ItemHead =
       readonly arrivalMs: number;
       readonly beginsWithKeyFrame: boolean;
       readonly timeSource: TimeSource;
+      readonly reducedBecause: LiveReduction | null;
     }
   | { readonly kind: 'manifest' }
   | { readonly kind: 'missing'; readonly segmentId: SegmentId; readonly cause: string };

@@ -1,4 +1,4 @@
-import type { MediaPriority, MediaRequest } from '@holdfast/core';
+import type { LiveReduction, MediaPriority, MediaRequest } from '@holdfast/core';
 import type { WireChannelFrame, WireOpen, WirePiece } from '@holdfast/protos';
 import { DeviceId, RecordingServerId, SegmentId, SiteId, TimeSource } from '@holdfast/schema';
 import {
@@ -36,6 +36,8 @@ const closeCodes: ReadonlySet<string> = new Set<CloseCode>([
   'NOT_ALLOWED',
   'FAULT',
 ]);
+const NOT_REDUCED = 'NOT_REDUCED';
+const reductions: ReadonlySet<string> = new Set<LiveReduction>(['SLOW_VIEWER', 'SLOW_LINK', 'OVERLOAD']);
 
 export function toWire(frame: MediaFrame): WireChannelFrame {
   switch (frame.kind) {
@@ -141,7 +143,8 @@ function pieceToWire({ channel, head, itemByteLength, data, last }: PieceFrame):
       break;
     case 'fragment': {
       const { fromMs, toMs, arrivalMs, beginsWithKeyFrame, timeSource } = head;
-      piece.fragment = { fromMs, toMs, arrivalMs, beginsWithKeyFrame, timeSource };
+      const reducedBecause = head.reducedBecause ?? NOT_REDUCED;
+      piece.fragment = { fromMs, toMs, arrivalMs, beginsWithKeyFrame, timeSource, reducedBecause };
       break;
     }
     case 'manifest':
@@ -169,7 +172,8 @@ function headFromWire(wire: WirePiece): ItemHead | null {
     requireTime(toMs, 'toMs');
     requireTime(arrivalMs, 'arrivalMs');
     const timeSource = checked(TimeSource, wire.fragment.timeSource, 'timeSource');
-    return { kind: 'fragment', fromMs, toMs, arrivalMs, beginsWithKeyFrame, timeSource };
+    const reducedBecause = reductionFromWire(wire.fragment.reducedBecause);
+    return { kind: 'fragment', fromMs, toMs, arrivalMs, beginsWithKeyFrame, timeSource, reducedBecause };
   }
   if (wire.init) return { kind: 'init', codecs: wire.init.codecs.slice(0, TEXT_LENGTH_MAX) };
   if (wire.manifest) return { kind: 'manifest' };
@@ -178,6 +182,12 @@ function headFromWire(wire: WirePiece): ItemHead | null {
     return { kind: 'missing', segmentId, cause: wire.missing.cause.slice(0, TEXT_LENGTH_MAX) };
   }
   return null;
+}
+
+function reductionFromWire(reduction: string | undefined): LiveReduction | null {
+  if (reduction === undefined || reduction === NOT_REDUCED) return null;
+  if (reductions.has(reduction)) return reduction as LiveReduction;
+  throw new MediaProtocolError(`reducedBecause: ${reduction} is not known`);
 }
 
 function helloFromWire(wire: NonNullable<WireChannelFrame['hello']>): HelloFrame {

@@ -310,8 +310,10 @@ function headAndData(item: MediaItem): { readonly head: ItemHead; readonly data:
     case 'init':
       return { head: { kind: 'init', codecs: item.init.codecs }, data: item.init.bytes };
     case 'fragment': {
-      const { bytes, ...head } = item.fragment;
-      return { head: { kind: 'fragment', ...head }, data: bytes };
+      const { fromMs, toMs, arrivalMs, beginsWithKeyFrame, timeSource, bytes } = item.fragment;
+      const reducedBecause = item.reducedBecause ?? null;
+      const facts = { fromMs, toMs, arrivalMs, beginsWithKeyFrame, timeSource, reducedBecause };
+      return { head: { kind: 'fragment', ...facts }, data: bytes };
     }
     case 'manifest':
       return { head: { kind: 'manifest' }, data: encodeManifest(item.manifest) };

@@ -205,8 +205,8 @@ function itemOf({ head, parts }: Assembly): MediaItem {
     case 'init':
       return { kind: 'init', init: { bytes, codecs: head.codecs } };
     case 'fragment': {
-      const { kind, ...fragment } = head;
-      return { kind, fragment: { ...fragment, bytes } };
+      const { kind, reducedBecause, ...fragment } = head;
+      return { kind, fragment: { ...fragment, bytes }, ...(reducedBecause && { reducedBecause }) };
     }
     case 'manifest':
       return { kind: 'manifest', manifest: decodeManifest(bytes) };

@@ -26,6 +26,7 @@ import {
   type SiteId,
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import type { LiveViewers } from './camera/live-viewers.js';
 import type { CameraCredentials, RunCameraSession } from './drivers/driver.js';
 import {
   type MediaDamage,
@@ -274,6 +275,11 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   /** What the server goes by at this moment; null: it does not have the device. */
   policyOf(deviceId: DeviceId): RecordingPolicy | null {
     return this.#supervisor.policyOf(deviceId);
+  }
+
+  /** All who watch its cameras live: counted there, and shed when the server is overloaded. */
+  get liveViewers(): LiveViewers {
+    return this.#supervisor.viewers;
   }
 
   get isHalted(): boolean {

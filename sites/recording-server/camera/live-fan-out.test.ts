@@ -1,7 +1,11 @@
-import type { Fragment, InitSegment, MediaItem } from '@holdfast/core';
+import { setImmediate } from 'node:timers/promises';
+import { type Fragment, type InitSegment, type MediaItem, MediaRefusedError } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { LIVE_FRAGMENTS_MAX, LiveFanOut } from './live-fan-out.js';
+import { LIVE_LAG_MS_MAX, LIVE_RECOVERY_MS } from './live-consumer.js';
+import { LiveFanOut } from './live-fan-out.js';
+import { LIVE_FRAGMENTS_MAX, LIVE_RING_BYTES_MAX } from './live-ring.js';
+import { LiveViewers } from './live-viewers.js';
 
 const test = suite('live fan-out');
 
@@ -60,20 +64,137 @@ test('serves every consumer all pictures', async () => {
     assert.equal(names, ['a', ...Array.from({ length: 30 }, (_, index) => `${index}`)]);
 });
 
-test('moves a consumer that does not pull forward to a key frame, and stays bounded', async () => {
-  using fanOut = new LiveFanOut();
-  fanOut.format(init('a'));
-  fanOut.push(picture(0));
-  const items = fanOut.open(new AbortController().signal);
-  assert.equal(await take(items, 2), ['a', '0']);
-  push(fanOut, 1, 25 * 60 + 5);
-  const names = await take(items, 4);
-  assert.is(Number(names[0]) % 25, 0);
-  assert.ok(Number(names[0]) >= 25 * 56);
+/** A camera whose pictures arrive 40 ms after one another, and consumers that say what they got. */
+class Scene implements Disposable {
+  readonly viewers = new LiveViewers();
+  readonly fanOut = new LiveFanOut({ viewers: this.viewers, monotonicMs: () => this.#index * 40 });
+  #index = 0;
+
+  constructor() {
+    this.fanOut.format(init('a'));
+  }
+
+  run(pictures: number): void {
+    for (const end = this.#index + pictures; this.#index < end; this.#index += 1)
+      this.fanOut.push(picture(this.#index));
+  }
+
+  /** Every consumer that waits takes what there is. */
+  async runSlowly(pictures: number): Promise<void> {
+    for (let index = 0; index < pictures; index += 1) {
+      this.run(1);
+      await setImmediate();
+    }
+  }
+
+  async view(): Promise<{ readonly seen: string[]; go(): void; stop(): void }> {
+    const items = this.fanOut.open(new AbortController().signal);
+    const seen: string[] = [];
+    let gate: Promise<void> = Promise.resolve();
+    let go = () => {};
+    const read = async () => {
+      for await (const item of items) {
+        if (item.kind === 'fragment') seen.push(`${nameOf(item)}${item.reducedBecause ? '!' : ''}`);
+        await gate;
+      }
+    };
+    void read().catch((error: MediaRefusedError) => seen.push(error.code));
+    await Promise.resolve();
+    const stop = () => {
+      gate = new Promise(resolve => {
+        go = resolve;
+      });
+    };
+    return { seen, stop, go: () => go() };
+  }
+
+  [Symbol.dispose](): void {
+    this.fanOut[Symbol.dispose]();
+  }
+}
+
+const second = 25;
+
+test('a consumer that does not keep up is reduced to key frames, the newest each time, and others lose nothing', async () => {
+  using scene = new Scene();
+  const slow = await scene.view();
+  const quick = await scene.view();
+  await scene.runSlowly(second);
+  slow.stop();
+  await scene.runSlowly(10 * second);
+  assert.is(quick.seen.length, 11 * second);
+  assert.is(quick.seen.at(-1), `${11 * second - 1}`);
+  assert.equal(scene.viewers.counts().reducedViewerCount, 1);
+  slow.go();
+  await setImmediate();
+  await scene.runSlowly(3 * second);
+  const last = slow.seen.slice(second + 1);
   assert.equal(
-    names.map(name => Number(name) - Number(names[0])),
-    [0, 1, 2, 3],
+    last,
+    [10, 11, 12, 13].map(at => `${at * second}!`),
   );
+  assert.equal(
+    [scene.viewers.counts().reductionCount, quick.seen.some(name => name.endsWith('!'))],
+    [1, false],
+  );
+});
+
+test('who keeps up again gets all pictures again, later after each relapse', async () => {
+  using scene = new Scene();
+  const viewer = await scene.view();
+  const secondsReduced: number[] = [];
+  for (let lapse = 0; lapse < 3; lapse += 1) {
+    viewer.stop();
+    await scene.runSlowly((LIVE_LAG_MS_MAX / 40) * 2);
+    viewer.go();
+    viewer.seen.length = 0;
+    await scene.runSlowly((LIVE_RECOVERY_MS.least / 40) * 5);
+    secondsReduced.push(viewer.seen.filter(name => name.endsWith('!')).length);
+    assert.not.ok(viewer.seen.at(-1)!.endsWith('!'));
+  }
+  const [first, relapse, again] = secondsReduced as [number, number, number];
+  assert.ok(first >= 9 && first <= 14, `${first}`);
+  assert.ok(relapse - first >= 9 && again - relapse >= 19, `${secondsReduced}`);
+});
+
+test('an overloaded server takes pictures from its viewers, then the viewers, and gives all back', async () => {
+  using scene = new Scene();
+  const viewer = await scene.view();
+  await scene.runSlowly(second);
+  scene.viewers.shed('KEY_FRAMES');
+  await scene.runSlowly(2 * second);
+  assert.equal(viewer.seen.slice(second), [`${second}!`, `${2 * second}!`]);
+  scene.viewers.shed('NONE');
+  await scene.runSlowly(second);
+  assert.is(viewer.seen.at(-1), `${4 * second - 1}`);
+  scene.viewers.shed('CLOSED');
+  await scene.runSlowly(1);
+  assert.is(viewer.seen.at(-1), 'SOURCE_BUSY');
+  assert.is(scene.fanOut.consumerCount, 0);
+  const late = await scene.view();
+  await scene.runSlowly(1);
+  assert.equal(late.seen, ['SOURCE_BUSY']);
+  scene.viewers.shed('NONE');
+  const next = await scene.view();
+  await scene.runSlowly(1);
+  assert.is(next.seen[0], `${4 * second}`);
+});
+
+test('consumers share one ring, however many and however slow, and it has an end', async () => {
+  using scene = new Scene();
+  const bytes = new Uint8Array(LIVE_RING_BYTES_MAX / 40);
+  const views = await Promise.all(Array.from({ length: 200 }, () => scene.view()));
+  for (const [index, view] of views.entries()) if (index % 2 === 0) view.stop();
+  for (let index = 0; index < 100; index += 1) {
+    scene.fanOut.push({ ...picture(index, index % 60 === 0), bytes });
+    await setImmediate();
+    assert.ok(scene.viewers.counts().ringByteLength <= LIVE_RING_BYTES_MAX);
+  }
+  assert.is(scene.viewers.counts().viewerCount, 200);
+  // 0 to 39; the next did not fit before the key frame 60.
+  const seen = [...Array.from({ length: 40 }, (_, index) => `${index}`)];
+  seen.push(...Array.from({ length: 40 }, (_, index) => `${60 + index}`));
+  assert.equal(views[1]!.seen, seen);
 });
 
 test('keeps nothing without end when key frames stay away', async () => {

@@ -1,127 +1,94 @@
-import type { Fragment, InitSegment, MediaItem } from '@holdfast/core';
+import type { Fragment, InitSegment, LiveReduction, MediaItem } from '@holdfast/core';
+import { LiveConsumer, shedError } from './live-consumer.js';
+import { type LiveEntry, LiveRing } from './live-ring.js';
+import { type LiveCounts, LiveViewers } from './live-viewers.js';
 
-/** A consumer that is further behind at a key frame skips to it: live means now. */
-export const LIVE_LAG_MS_MAX = 3_000;
-/** For cameras whose key frames are minutes apart: half a minute of pictures is all that is kept for anybody. */
-export const LIVE_FRAGMENTS_MAX = 900;
-
-interface LiveEntry {
-  readonly init: InitSegment;
-  readonly fragment: Fragment;
-}
-
-class LiveConsumer {
-  readonly #entries: LiveEntry[] = [];
-  #wake: (() => void) | null = null;
-  #awaitsKeyFrame: boolean;
-  #closed = false;
-  #skipCount = 0;
-
-  constructor(entries: readonly LiveEntry[]) {
-    for (const { fragment } of entries) keep(fragment);
-    this.#entries.push(...entries);
-    this.#awaitsKeyFrame = entries.length === 0;
-  }
-
-  /** How often this consumer was too slow and was moved forward. */
-  get skipCount(): number {
-    return this.#skipCount;
-  }
-
-  push(entry: LiveEntry): void {
-    const { fragment } = entry;
-    const oldest = this.#entries[0];
-    const lagMs = oldest === undefined ? 0 : Math.abs(fragment.fromMs - oldest.fragment.fromMs);
-    if (fragment.beginsWithKeyFrame && lagMs > LIVE_LAG_MS_MAX) this.#skip();
-    else if (this.#entries.length >= LIVE_FRAGMENTS_MAX) {
-      this.#skip();
-      this.#awaitsKeyFrame = true;
-    }
-    if (this.#awaitsKeyFrame && !fragment.beginsWithKeyFrame) return;
-    this.#awaitsKeyFrame = false;
-    this.#entries.push(entry);
-    this.wake();
-  }
-
-  async next(): Promise<LiveEntry | null> {
-    for (;;) {
-      if (this.#closed) return null;
-      const entry = this.#entries.shift();
-      if (entry !== undefined) return entry;
-      await new Promise<void>(resolve => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.wake();
-  }
-
-  wake(): void {
-    this.#wake?.();
-    this.#wake = null;
-  }
-
-  #skip(): void {
-    this.#entries.length = 0;
-    this.#skipCount += 1;
-  }
+export interface LiveFanOutOptions {
+  /** Those of the server that this camera is one of. */
+  readonly viewers?: LiveViewers;
+  readonly monotonicMs?: () => number;
 }
 
 /**
- * The live pictures of one device, for any number of consumers. It keeps the group of pictures that is going on, so that a
- * new consumer has its first picture at once. `push` never waits for anybody; a consumer that does not keep up costs at
- * most the pictures between two key frames plus `LIVE_LAG_MS_MAX`, which all consumers share.
+ * The live pictures of one device, for any number of consumers, who share one ring. It keeps the group of pictures that is
+ * going on, so that a new consumer has its first picture at once. `push` never waits for anybody. A consumer that does not
+ * keep up costs nothing of its own: at a key frame it is reduced to key frames, the newest each time, until it keeps up.
  */
 export class LiveFanOut implements Disposable {
   readonly #consumers = new Set<LiveConsumer>();
+  readonly #ring = new LiveRing();
+  readonly #viewers: LiveViewers;
+  readonly #monotonicMs: () => number;
   #init: InitSegment | null = null;
-  #group: LiveEntry[] = [];
+
+  constructor({ viewers, monotonicMs }: LiveFanOutOptions = {}) {
+    this.#viewers = viewers ?? new LiveViewers();
+    this.#monotonicMs = monotonicMs ?? (() => performance.now());
+    this.#viewers.add(this);
+  }
 
   /** True from the first picture of a connection to the end of its run. */
   get isLive(): boolean {
-    return this.#group.length > 0;
+    return this.#ring.groupFrom !== null;
   }
 
   get consumerCount(): number {
     return this.#consumers.size;
   }
 
+  get counts(): Pick<LiveCounts, 'viewerCount' | 'reducedViewerCount' | 'ringByteLength'> {
+    const reduced = [...this.#consumers].filter(({ reducedBecause }) => reducedBecause !== null);
+    return {
+      viewerCount: this.#consumers.size,
+      reducedViewerCount: reduced.length,
+      ringByteLength: this.#ring.byteLength,
+    };
+  }
+
   /** A run begins; what comes next is decoded with this. */
   format(init: InitSegment): void {
     this.#init = init;
-    this.#begin([]);
+    this.#ring.clear();
   }
 
-  /** The fragment is the fan-out's from now on, which releases it when no new consumer can ask for it. */
-  push(fragment: Fragment): void {
+  /**
+   * The fragment is the fan-out's from now on, which releases it when no new consumer can ask for it. `reducedBecause`: why the
+   * source has left out what came before.
+   */
+  push(fragment: Fragment, reducedBecause: LiveReduction | null = null): void {
     if (this.#init === null) {
       fragment.release?.();
       return;
     }
-    const entry: LiveEntry = { init: this.#init, fragment };
-    if (this.#consumers.size > 0) keep(fragment);
-    if (fragment.beginsWithKeyFrame) this.#begin([entry]);
-    else if (this.#group.length >= LIVE_FRAGMENTS_MAX) this.#begin([]);
-    else if (this.#group.length > 0) this.#group.push(entry);
-    if (this.#group.at(-1) !== entry) fragment.release?.();
-    for (const consumer of this.#consumers) consumer.push(entry);
+    const arrivedAtMs = this.#monotonicMs();
+    const entry: LiveEntry = { init: this.#init, fragment, reducedBecause, arrivedAtMs };
+    if (!this.#ring.push(entry, { keep: this.#consumers.size > 0 })) return;
+    let needed = Number.POSITIVE_INFINITY;
+    for (const consumer of this.#consumers) {
+      consumer.onPushed(entry);
+      needed = Math.min(needed, consumer.needs);
+    }
+    this.#ring.dropBefore(needed);
   }
 
   /** The run has ended. Consumers stay and go on with the next one; nobody is shown an old picture as if it were live. */
   runEnded(): void {
-    this.#begin([]);
+    this.#ring.clear();
   }
 
   /**
    * Begins at the newest key frame; `init` comes first and whenever the format changes. Ends when the signal aborts, the
-   * iterator is closed, or the fan-out is disposed of.
+   * iterator is closed, or the fan-out is disposed of. Throws `MediaRefusedError` when viewers are shed.
    */
   async *open(signal: AbortSignal): AsyncGenerator<MediaItem, void, undefined> {
     if (signal.aborted) return;
-    const consumer = new LiveConsumer(this.#group);
+    if (this.#viewers.shedding === 'CLOSED') throw shedError();
+    this.#ring.keepAll();
+    const consumer = new LiveConsumer({
+      ring: this.#ring,
+      viewers: this.#viewers,
+      monotonicMs: this.#monotonicMs,
+    });
     const close = () => consumer.close();
     this.#consumers.add(consumer);
     signal.addEventListener('abort', close, { once: true });
@@ -132,7 +99,8 @@ export class LiveFanOut implements Disposable {
           init = entry.init;
           yield { kind: 'init', init };
         }
-        yield { kind: 'fragment', fragment: entry.fragment };
+        const reducedBecause = consumer.reducedBecause ?? entry.reducedBecause;
+        yield { kind: 'fragment', fragment: entry.fragment, ...(reducedBecause && { reducedBecause }) };
       }
     } finally {
       signal.removeEventListener('abort', close);
@@ -140,19 +108,15 @@ export class LiveFanOut implements Disposable {
     }
   }
 
+  /** What the viewers may have has changed. */
+  wakeAll(): void {
+    for (const consumer of this.#consumers) consumer.wake();
+  }
+
   [Symbol.dispose](): void {
     for (const consumer of this.#consumers) consumer.close();
     this.#consumers.clear();
-    this.#begin([]);
+    this.#ring.clear();
+    this.#viewers.remove(this);
   }
-
-  #begin(group: LiveEntry[]): void {
-    for (const { fragment } of this.#group) fragment.release?.();
-    this.#group = group;
-  }
-}
-
-/** A consumer reads when it likes, so what it gets has bytes of its own. All consumers share them. */
-function keep(fragment: Fragment): void {
-  void fragment.bytes;
 }

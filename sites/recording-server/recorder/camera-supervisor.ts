@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Hardware, heeds, type TriggerChange } from '@holdfast/core';
 import type { DeviceId, HardwareId, RecordingCause, RecordingPolicy } from '@holdfast/schema';
 import { LiveFanOut } from '../camera/live-fan-out.js';
+import { LiveViewers } from '../camera/live-viewers.js';
 import type { CameraCredentials, RunCameraSession } from '../drivers/driver.js';
 import { driverOf } from '../drivers/driver-registry.js';
 import type { MotionDetector, MotionWatch } from '../motion/motion-detector.js';
@@ -41,6 +42,8 @@ export class CameraSupervisor {
   readonly #cameras = new Map<HardwareId, RunningCamera>();
   /** Sessions that were told to end; the next session of the same hardware waits for it. */
   readonly #ending = new Map<HardwareId, Promise<void>>();
+  /** Of all cameras: who is overloaded sheds them. */
+  readonly viewers = new LiveViewers();
   #stopped = false;
 
   constructor(options: CameraSupervisorOptions) {
@@ -136,7 +139,7 @@ export class CameraSupervisor {
     const { hardwareId } = hardware;
     const device = recordingDeviceOf(hardware);
     const { deviceId } = device;
-    const fanOut = new LiveFanOut();
+    const fanOut = new LiveFanOut({ viewers: this.viewers });
     const motion = this.#options.motion.watch(deviceId);
     motion.configure(device.recordingPolicy, device.motionDetection);
     const recorder = new CameraRecorder({

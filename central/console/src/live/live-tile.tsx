@@ -7,7 +7,7 @@ import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { clockMs, day, shortTime, useNow, zoneAt } from '../ui/time';
 import { usePageVisible } from '../ui/use-page-visible';
-import { type DisplayedFrame, LivePlayer, type LiveState } from './live.player';
+import { type DisplayedFrame, LivePlayer, type LiveReduction, type LiveState } from './live.player';
 import { closeTile, placeDevice, selectTile, toggleEnlarged, toggleSound } from './live-layout.store';
 
 /** Ten times a second is what an eye can read; React is not asked for it. */
@@ -16,21 +16,23 @@ const SLOW_LATENCY_MS = 1_500;
 
 function useLivePlayer(deviceId: string, wanted: boolean, onFrame: (frame: DisplayedFrame) => void) {
   const video = useRef<HTMLVideoElement>(null);
+  const player = useRef<LivePlayer | null>(null);
   const [state, setState] = useState<LiveState | null>(null);
+  const [reducedBecause, setReduced] = useState<LiveReduction | null>(null);
   const frame = useRef(onFrame);
   frame.current = onFrame;
   useEffect(() => {
     if (!wanted || video.current === null) return;
     setState({ kind: 'CONNECTING', sinceMs: Date.now(), reason: null });
-    const player = new LivePlayer({
-      deviceId,
-      video: video.current,
-      onState: setState,
+    const created = new LivePlayer({
+      ...{ deviceId, video: video.current, onState: setState, onReduced: setReduced },
       onFrame: shown => frame.current(shown),
     });
-    return () => player[Symbol.dispose]();
+    player.current = created;
+    setReduced(null);
+    return () => created[Symbol.dispose]();
   }, [deviceId, wanted]);
-  return { video, state };
+  return { video, state, reducedBecause, retryNow: () => player.current?.retryNow() };
 }
 
 interface Overlay {
@@ -42,9 +44,22 @@ interface Overlay {
 
 const causes: Record<string, string> = {
   LINK_DOWN: 'The link to the site is down.',
+  NOT_CONNECTED: 'The recording server is not connected: its link may be down.',
   CAMERA_DISCONNECTED: 'The camera is not connected.',
+  TOO_SLOW: 'Your connection is too slow: no picture got through.',
+  SOURCE_BUSY: 'The server is overloaded, and recordings go first.',
 };
-const inWords = (reason: string | null): string => (reason === null ? '' : (causes[reason] ?? reason));
+/** Of a closed socket: `CODE: words`. */
+const inWords = (reason: string | null): string => {
+  const [, code, words] = /^(?:([A-Z_]+)(?:: |$))?(.*)$/.exec(reason ?? '') ?? [];
+  return causes[code ?? ''] ?? words ?? '';
+};
+
+const reductions: Record<LiveReduction, string> = {
+  SLOW_VIEWER: 'your connection is too slow',
+  SLOW_LINK: 'the link to the site is too slow',
+  OVERLOAD: 'the server is overloaded',
+};
 
 /** Why there is no picture; null while there is one. What the system knows of the camera says more than the socket. */
 function overlayOf(
@@ -64,6 +79,8 @@ function overlayOf(
   const since = `since ${shortTime(state.sinceMs, nowMs)}`;
   if (state.kind === 'UNSUPPORTED')
     return { tone: 'bad', shape: 'cross', word: 'Cannot be shown', detail: state.reason };
+  if (state.kind === 'CLOSED')
+    return { tone: 'warn', shape: 'triangle', word: 'Closed', detail: `${since}. ${inWords(state.reason)}` };
   if (state.kind === 'NO_SIGNAL')
     return {
       tone: 'warn',
@@ -173,7 +190,7 @@ function TilePicture({
   const nowMs = useNow(1000);
   const visible = usePageVisible();
   const readout = useReadout();
-  const { video, state } = useLivePlayer(device.id, visible, readout.show);
+  const { video, state, reducedBecause, retryNow } = useLivePlayer(device.id, visible, readout.show);
   const overlay = overlayOf(state, device, site, nowMs);
   return (
     <>
@@ -193,6 +210,16 @@ function TilePicture({
         <div className="tile-overlay" data-testid={`live-state-${device.id}`}>
           <StateMark tone={overlay.tone} shape={overlay.shape} word={overlay.word} />
           <p>{overlay.detail}</p>
+          {state?.kind === 'CLOSED' && (
+            <button type="button" className="plain framed" onClick={retryNow}>
+              Try again now
+            </button>
+          )}
+        </div>
+      )}
+      {overlay === null && reducedBecause !== null && (
+        <div className="tile-reduced clip" data-testid={`live-reduced-${device.id}`}>
+          Reduced to key frames: {reductions[reducedBecause]}
         </div>
       )}
       <div className="tile-foot" hidden={overlay !== null}>

@@ -8,6 +8,8 @@ export type LiveState =
   | { readonly kind: 'CONNECTING'; readonly sinceMs: number; readonly reason: string | null }
   | { readonly kind: 'PLAYING'; readonly sinceMs: number }
   | { readonly kind: 'NO_SIGNAL'; readonly sinceMs: number; readonly reason: string | null }
+  /** The central has closed it for a reason that does not pass at once; `retryNow` does not wait. */
+  | { readonly kind: 'CLOSED'; readonly sinceMs: number; readonly reason: string | null }
   | { readonly kind: 'UNSUPPORTED'; readonly sinceMs: number; readonly reason: string };
 
 export interface DisplayedFrame {
@@ -16,17 +18,26 @@ export interface DisplayedFrame {
   readonly latencyMs: number;
 }
 
+/** Why only key frames come; in words in the tile. */
+export type LiveReduction = 'SLOW_VIEWER' | 'SLOW_LINK' | 'OVERLOAD';
+
 export interface LivePlayerOptions {
   readonly deviceId: string;
   readonly video: HTMLVideoElement;
   readonly onState: (state: LiveState) => void;
   readonly onFrame: (frame: DisplayedFrame) => void;
+  readonly onReduced: (reducedBecause: LiveReduction | null) => void;
 }
 
 const EDGE_INTERVAL_MS = 100;
 /** A camera at 1 fps still sends within this; after it there is no signal. */
 const SILENCE_MS = 4_000;
 const DEAD_MS = 12_000;
+/** Who was closed as too slow, or because of overload, would only add to it by coming back at once. */
+const RETRY_CLOSED_MS = 15_000;
+const closedFor = /^(TOO_SLOW|SOURCE_BUSY)\b/;
+/** Key frames alone may be many seconds apart. */
+const REDUCED_TIMES = 5;
 /** Sound may begin a little before the first picture, and no time may be negative. */
 const ORIGIN_BEFORE_S = 2;
 
@@ -41,6 +52,7 @@ export class LivePlayer implements Disposable {
   #codecs = '';
   #timescales: ReadonlyMap<number, number> = new Map();
   #awaitsInit = false;
+  #reducedBecause: LiveReduction | null = null;
   /** Wall time of the media element's zero. */
   #originMs: number | null = null;
   #heardAtMs = 0;
@@ -82,9 +94,21 @@ export class LivePlayer implements Disposable {
   }
 
   #onText(text: string): void {
-    const message = JSON.parse(text) as { type?: string; codecs?: string; reason?: string };
+    const message = JSON.parse(text) as {
+      type?: string;
+      codecs?: string;
+      reason?: string;
+      reducedBecause?: LiveReduction | null;
+    };
     if (message.type === 'init' && message.codecs !== undefined) this.#begin(message.codecs);
+    else if (message.type === 'pace') this.#reduce(message.reducedBecause ?? null);
     else if (message.reason !== undefined) this.#say('NO_SIGNAL', message.reason);
+  }
+
+  #reduce(because: LiveReduction | null): void {
+    if (because === this.#reducedBecause) return;
+    this.#reducedBecause = because;
+    this.#options.onReduced(because);
   }
 
   #begin(codecs: string): void {
@@ -145,7 +169,7 @@ export class LivePlayer implements Disposable {
 
   #keepEdge(): void {
     const { video } = this.#options;
-    const silentMs = Date.now() - this.#heardAtMs;
+    const silentMs = (Date.now() - this.#heardAtMs) / (this.#reducedBecause === null ? 1 : REDUCED_TIMES);
     if (silentMs > SILENCE_MS && this.#state.kind === 'PLAYING') this.#say('NO_SIGNAL', 'No picture arrives');
     if (silentMs > DEAD_MS) {
       this.#restart('No picture arrives');
@@ -170,7 +194,7 @@ export class LivePlayer implements Disposable {
       if (this.#originMs !== null) {
         const capturedAtMs = this.#originMs + frame.mediaTime * 1000;
         this.#attempt = 0;
-        if (Date.now() - this.#heardAtMs < SILENCE_MS) this.#say('PLAYING');
+        if (Date.now() - this.#heardAtMs < SILENCE_MS || this.#reducedBecause !== null) this.#say('PLAYING');
         const displayedAtMs = performance.timeOrigin + frame.expectedDisplayTime;
         this.#options.onFrame({ capturedAtMs, latencyMs: displayedAtMs - capturedAtMs });
       }
@@ -187,23 +211,38 @@ export class LivePlayer implements Disposable {
     this.#socket = null;
     if (this.#closed) return;
     const words = reason === '' ? null : reason;
+    this.#reduce(null);
+    if (closedFor.test(reason)) {
+      this.#releaseMedia();
+      this.#say('CLOSED', reason);
+      this.#retryLater(RETRY_CLOSED_MS);
+      return;
+    }
     if (this.#state.kind === 'PLAYING' || words !== null) this.#say('NO_SIGNAL', words);
     else this.#say('CONNECTING', null);
     this.#retryLater();
   }
 
+  retryNow(): void {
+    clearTimeout(this.#retryTimer);
+    if (this.#closed || this.#socket !== null) return;
+    this.#say('CONNECTING');
+    this.#connect();
+  }
+
   #restart(reason: string): void {
     if (this.#closed) return;
+    this.#reduce(null);
     this.#say('NO_SIGNAL', reason);
     this.#dropSocket();
     this.#releaseMedia();
     this.#retryLater();
   }
 
-  #retryLater(): void {
+  #retryLater(leastMs = 200): void {
     clearTimeout(this.#retryTimer);
     this.#heardAtMs = Number.POSITIVE_INFINITY;
-    this.#retryTimer = setTimeout(() => this.#connect(), 200 + backOffMs(this.#attempt, Math.random()));
+    this.#retryTimer = setTimeout(() => this.#connect(), leastMs + backOffMs(this.#attempt, Math.random()));
     this.#attempt += 1;
   }
 

@@ -31,6 +31,7 @@ export interface WirePiece {
     arrivalMs: number;
     beginsWithKeyFrame: boolean;
     timeSource: string;
+    reducedBecause?: string;
   };
   manifest?: Record<never, never>;
   missing?: { segmentId: string; cause: string };
