@@ -1,6 +1,6 @@
 import type { AssembledStream, Track } from '@holdfast/core';
+import { CameraSessionError } from './camera-session-error.js';
 import type { CameraLimits } from './driver.js';
-import { RtspClientError } from './rtsp/rtsp-client-error.js';
 
 /** Notices a camera that holds the connection and sends nothing, or nothing that could be recorded. */
 export class MediaWatch {
@@ -29,7 +29,7 @@ export class MediaWatch {
     };
   }
 
-  start(fail: (fault: RtspClientError) => void): Disposable {
+  start(fail: (fault: CameraSessionError) => void): Disposable {
     this.#lastPacketAt = performance.now();
     this.#lastPictureAt = performance.now();
     const { noMediaMs, noPictureMs } = this.#limits;
@@ -40,7 +40,7 @@ export class MediaWatch {
       const pictureLeftMs = this.#lastPictureAt + noPictureMs - now;
       if (packetLeftMs <= 0)
         fail(
-          new RtspClientError(
+          new CameraSessionError(
             'NO_MEDIA',
             'NO_MEDIA',
             `the camera is connected and has sent no video for ${noMediaMs / 1000} s`,
@@ -48,7 +48,7 @@ export class MediaWatch {
         );
       else if (pictureLeftMs <= 0)
         fail(
-          new RtspClientError(
+          new CameraSessionError(
             'NO_PICTURE',
             'NO_MEDIA',
             `the camera sends video, and for ${noPictureMs / 1000} s no picture that can be recorded (key frame with parameter sets)`,

@@ -1,12 +1,12 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
-import { RtspClientError, socketError, statusError } from '../rtsp/rtsp-client-error.js';
+import type { CameraAuthorisation } from '../camera-authorisation.js';
+import { CameraSessionError, socketError, statusError } from '../camera-session-error.js';
 import { RESPONSE_TIMEOUT_MS } from '../rtsp/rtsp-pipe.js';
 
 export interface HttpGetOptions {
   readonly address: string;
-  readonly authorisation: RtspAuthorisation;
+  readonly authorisation: CameraAuthorisation;
   readonly agent: http.Agent | https.Agent;
   readonly signal: AbortSignal;
 }
@@ -24,7 +24,7 @@ export function agentFor(address: string, tlsAuthorities: readonly string[]): ht
   });
 }
 
-/** The answer with status 200, its body unread. Answers challenges; follows no redirects. @throws RtspClientError */
+/** The answer with status 200, its body unread. Answers challenges; follows no redirects. @throws CameraSessionError */
 export async function httpGet(options: HttpGetOptions): Promise<http.IncomingMessage> {
   for (let attempt = 1; ; attempt += 1) {
     const response = await request(options);
@@ -51,7 +51,7 @@ function request({ address, authorisation, agent, signal }: HttpGetOptions): Pro
     });
     const timer = setTimeout(() => {
       const words = `${url.host} does not answer GET within ${RESPONSE_TIMEOUT_MS / 1000} s`;
-      sent.destroy(new RtspClientError('RESPONSE_TIMEOUT', 'UNREACHABLE', words));
+      sent.destroy(new CameraSessionError('RESPONSE_TIMEOUT', 'UNREACHABLE', words));
     }, RESPONSE_TIMEOUT_MS);
     sent.on('response', response => {
       clearTimeout(timer);
@@ -59,7 +59,7 @@ function request({ address, authorisation, agent, signal }: HttpGetOptions): Pro
     });
     sent.on('error', fault => {
       clearTimeout(timer);
-      reject(fault instanceof RtspClientError ? fault : socketError(url.host, fault));
+      reject(fault instanceof CameraSessionError ? fault : socketError(url.host, fault));
     });
   });
 }

@@ -1,10 +1,10 @@
+import { CameraAuthorisation } from '../camera-authorisation.js';
 import type { Driver, RunCameraSession } from '../driver.js';
 import { keepConnected } from '../keep-connected.js';
-import { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
 import { streamPicturesOnce } from './picture-stream.js';
 
 const run: RunCameraSession = (options, signal) => {
-  const authorisation = new RtspAuthorisation(options);
+  const authorisation = new CameraAuthorisation(options);
   const { address, tlsAuthorities, now } = options;
   return keepConnected(options, signal, attempt =>
     streamPicturesOnce({ address, authorisation, tlsAuthorities, now, ...attempt }, signal),

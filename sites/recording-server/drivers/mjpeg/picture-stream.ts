@@ -1,11 +1,11 @@
 import type http from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ImageAssembler, MultipartImages, PICTURE_BYTES_MAX } from '@holdfast/core';
+import type { CameraAuthorisation } from '../camera-authorisation.js';
+import { CameraSessionError, socketError } from '../camera-session-error.js';
 import type { CameraLoss } from '../driver.js';
 import type { ConnectionAttempt } from '../keep-connected.js';
 import { MediaWatch } from '../media-watch.js';
-import type { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
-import { RtspClientError, socketError } from '../rtsp/rtsp-client-error.js';
 import { agentFor, httpGet } from './http-get.js';
 
 /** A camera that gives one picture for each request is asked five times a second at most: most take as long to make one. */
@@ -13,7 +13,7 @@ const POLL_EVERY_MS = 200;
 
 export interface PictureStreamOptions extends ConnectionAttempt {
   readonly address: string;
-  readonly authorisation: RtspAuthorisation;
+  readonly authorisation: CameraAuthorisation;
   readonly tlsAuthorities?: readonly string[] | undefined;
   readonly now: () => number;
 }
@@ -41,11 +41,11 @@ export async function streamPicturesOnce(
     if (type.startsWith('multipart/')) return await stream(first, take);
     if (type.startsWith('image/jpeg')) return await poll(first, get, take, ended);
     const words = `the camera sends ${JSON.stringify(type)}; expected multipart/x-mixed-replace or image/jpeg`;
-    return new RtspClientError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
+    return new CameraSessionError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
   } catch (fault) {
     if (signal.aborted) return null;
-    if (given.signal.aborted) return given.signal.reason as RtspClientError;
-    if (fault instanceof RtspClientError) return fault;
+    if (given.signal.aborted) return given.signal.reason as CameraSessionError;
+    if (fault instanceof CameraSessionError) return fault;
     throw fault;
   } finally {
     agent.destroy();
@@ -58,10 +58,10 @@ async function stream(response: http.IncomingMessage, take: (jpeg: Uint8Array) =
   for await (const chunk of bodyOf(response)) {
     if (!parts.push(chunk)) {
       const words = `a picture of the camera is larger than ${PICTURE_BYTES_MAX} bytes, or has no boundary`;
-      return new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
+      return new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
     }
   }
-  return new RtspClientError('CONNECTION_CLOSED', 'CLOSED', 'the camera has ended its stream of pictures');
+  return new CameraSessionError('CONNECTION_CLOSED', 'CLOSED', 'the camera has ended its stream of pictures');
 }
 
 async function poll(
@@ -79,7 +79,7 @@ async function poll(
       byteLength += chunk.length;
       if (byteLength > PICTURE_BYTES_MAX) {
         const words = `a picture of the camera is larger than ${PICTURE_BYTES_MAX} bytes`;
-        throw new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
+        throw new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
       }
       chunks.push(chunk);
     }

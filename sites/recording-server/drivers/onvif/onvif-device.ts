@@ -1,4 +1,4 @@
-import { RtspClientError } from '../rtsp/rtsp-client-error.js';
+import { CameraSessionError } from '../camera-session-error.js';
 import { PullPoint } from './pull-point.js';
 import {
   callSoap,
@@ -43,7 +43,7 @@ export type OnvifDeviceOptions = Omit<SoapOptions, 'now'> & {
   readonly now: () => number;
 };
 
-/** What a camera of ONVIF Profile S or T is asked. Every call throws `RtspClientError`, or the signal's reason. */
+/** What a camera of ONVIF Profile S or T is asked. Every call throws `CameraSessionError`, or the signal's reason. */
 export class OnvifDevice {
   readonly #options: OnvifDeviceOptions;
   /** The camera's clock minus ours, in milliseconds. */
@@ -68,7 +68,7 @@ export class OnvifDevice {
       signal,
     ).catch((fault: unknown) => {
       // Some sign even this; then the clocks have to agree.
-      if (fault instanceof RtspClientError && fault.lossCause === 'UNAUTHORIZED') return {};
+      if (fault instanceof CameraSessionError && fault.lossCause === 'UNAUTHORIZED') return {};
       throw fault;
     });
     const cameraMs = utcOf(child(clock, 'GetSystemDateAndTimeResponse', 'SystemDateAndTime', 'UTCDateTime'));
@@ -216,7 +216,7 @@ export class OnvifDevice {
     // Media2 gives the URI itself, media a structure around it.
     const uri = textOf(answer, response, 'Uri') || textOf(answer, response, 'MediaUri', 'Uri');
     if (!URL.canParse(uri))
-      throw new RtspClientError(
+      throw new CameraSessionError(
         'STREAM_UNREADABLE',
         'PROTOCOL_ERROR',
         'the camera gives no address of its stream',
@@ -228,7 +228,7 @@ export class OnvifDevice {
     const address = service === 'tds' ? this.#options.address : this.#addresses.get(namespaceOf(service));
     if (address !== undefined) return address;
     const words = `the camera has no service ${namespaceOf(service)}`;
-    throw new RtspClientError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
+    throw new CameraSessionError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
   }
 
   #call(service: OnvifService, body: string, signal: AbortSignal): Promise<XmlElement> {

@@ -1,9 +1,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CameraAuthorisation } from '../camera-authorisation.js';
 import { driverConformance } from '../driver-conformance.fixture.js';
 import { GStreamerCamera, makeClip, whatIsMissing } from '../rtsp/gstreamer-camera.fixture.js';
 import { RecordedSession } from '../rtsp/recorded-session.fixture.js';
-import { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
 import { OnvifCamera } from './onvif-camera.fixture.js';
 import { OnvifDevice } from './onvif-device.js';
 import { onvifDriver } from './onvif-driver.js';
@@ -19,7 +19,7 @@ function open(address: string, password = credentials.password): Promise<OnvifDe
   return OnvifDevice.open(
     {
       ...{ address, credentials: given, tlsAuthorities: [], now: Date.now },
-      authorisation: new RtspAuthorisation({ credentials: given, random: Math.random }),
+      authorisation: new CameraAuthorisation({ credentials: given, random: Math.random }),
     },
     signal,
   );

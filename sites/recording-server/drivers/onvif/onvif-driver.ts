@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { CameraAuthorisation } from '../camera-authorisation.js';
+import { CameraSessionError } from '../camera-session-error.js';
 import type { CameraLoss, CameraSessionOptions, DeviceSignal, Driver, RunCameraSession } from '../driver.js';
 import { keepConnected } from '../keep-connected.js';
 import { streamOnce } from '../rtsp/camera-connection.js';
-import { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
-import { RtspClientError } from '../rtsp/rtsp-client-error.js';
 import { OnvifDevice } from './onvif-device.js';
 
 /** Events are worth less than pictures: a camera that refuses them is asked again after this. */
@@ -18,8 +18,8 @@ const GOODBYE_MS = 500;
  * address of the device service names a profile; else it is the camera's first one with video.
  */
 const run: RunCameraSession = (options, signal) => {
-  const forHttp = new RtspAuthorisation(options);
-  const forRtsp = new RtspAuthorisation(options);
+  const forHttp = new CameraAuthorisation(options);
+  const forRtsp = new CameraAuthorisation(options);
   return keepConnected(options, signal, async attempt => {
     const found = await openStream(options, forHttp, signal);
     if (found === null || 'lossCause' in found) return found;
@@ -39,7 +39,7 @@ const run: RunCameraSession = (options, signal) => {
 
 async function openStream(
   options: CameraSessionOptions,
-  authorisation: RtspAuthorisation,
+  authorisation: CameraAuthorisation,
   signal: AbortSignal,
 ): Promise<{ readonly device: OnvifDevice; readonly uri: string } | CameraLoss | null> {
   const { credentials, tlsAuthorities = [], now } = options;
@@ -54,12 +54,12 @@ async function openStream(
     if (profile === undefined) {
       const offered = profiles.map(({ token }) => token).join(', ') || 'none with video';
       const words = `the camera has no profile ${wanted ?? 'with video'}; it has ${offered}`;
-      return new RtspClientError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
+      return new CameraSessionError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
     }
     return { device, uri: await device.streamUri(profile.token, signal) };
   } catch (fault) {
     if (signal.aborted) return null;
-    if (fault instanceof RtspClientError) return fault;
+    if (fault instanceof CameraSessionError) return fault;
     throw fault;
   }
 }

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CameraAuthorisation } from '../camera-authorisation.js';
 import { GStreamerCamera, makeClip, whatIsMissing } from '../rtsp/gstreamer-camera.fixture.js';
 import { RecordedSession } from '../rtsp/recorded-session.fixture.js';
-import { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
 import { OnvifDevice } from './onvif-device.js';
 import { onvifDriver } from './onvif-driver.js';
 import { discoverDevices } from './ws-discovery.js';
@@ -56,7 +56,7 @@ test('finds it by multicast, signs in, reads its profiles, turns it, and records
     found.some(({ address }) => address === camera.address),
     JSON.stringify(found),
   );
-  const authorisation = new RtspAuthorisation({ credentials, random: Math.random });
+  const authorisation = new CameraAuthorisation({ credentials, random: Math.random });
   const access = { address: camera.address, credentials, authorisation, tlsAuthorities: [], now: Date.now };
   const device = await OnvifDevice.open(access, signal);
   assert.ok((await device.information(signal)).model.length > 0);

@@ -1,5 +1,5 @@
+import { CameraSessionError } from '../camera-session-error.js';
 import type { DeviceSignal } from '../driver.js';
-import { RtspClientError } from '../rtsp/rtsp-client-error.js';
 import {
   child,
   children,
@@ -51,7 +51,7 @@ export class PullPoint {
     const address = textOf(reference, 'Address');
     if (address === '') {
       const words = 'the camera gives no address of its subscription';
-      throw new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
+      throw new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
     }
     const parameters = child(reference, 'ReferenceParameters');
     return new PullPoint(
@@ -82,7 +82,7 @@ export class PullPoint {
     const body = `<wsnt:Renew>${time}</wsnt:Renew>`;
     await this.#call('wsnt/SubscriptionManager/RenewRequest', body, signal).catch((fault: unknown) => {
       // Pulling keeps it alive too, at cameras that do not know Renew (§9.2.2).
-      if (!(fault instanceof RtspClientError) || fault.code !== 'STATUS') throw fault;
+      if (!(fault instanceof CameraSessionError) || fault.code !== 'STATUS') throw fault;
     });
   }
 

@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import { XMLParser } from 'fast-xml-parser';
+import type { CameraAuthorisation } from '../camera-authorisation.js';
+import { CameraSessionError, socketError, statusError } from '../camera-session-error.js';
 import type { CameraCredentials } from '../driver.js';
-import type { RtspAuthorisation } from '../rtsp/rtsp-authorisation.js';
-import { RtspClientError, socketError, statusError } from '../rtsp/rtsp-client-error.js';
 
 /** Cameras answer in tens of milliseconds; small ones take seconds while they start. A pulled message has its own wait within it. */
 export const SOAP_TIMEOUT_MS = 10_000;
@@ -43,7 +43,7 @@ export function parseXml(text: string): XmlElement {
     return parser.parse(text) as XmlElement;
   } catch (fault) {
     const words = `the camera's answer is no XML: ${fault instanceof Error ? fault.message : fault}`;
-    throw new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
+    throw new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
   }
 }
 
@@ -75,7 +75,7 @@ export function escapeXml(text: string): string {
 
 export interface SoapOptions {
   readonly credentials: CameraCredentials | null;
-  readonly authorisation: RtspAuthorisation;
+  readonly authorisation: CameraAuthorisation;
   readonly tlsAuthorities: readonly string[];
   /** Of the camera: its clock decides whether a signature is too old. */
   readonly now: () => number;
@@ -92,7 +92,7 @@ export interface SoapCall {
   readonly timeoutMs?: number;
 }
 
-/** Sends one request (SOAP 1.2) and returns the content of the answer's body. @throws RtspClientError */
+/** Sends one request (SOAP 1.2) and returns the content of the answer's body. @throws CameraSessionError */
 export async function callSoap(
   call: SoapCall,
   { credentials, authorisation, tlsAuthorities, now }: SoapOptions,
@@ -130,7 +130,7 @@ function readAnswer({ status, reason, text }: HttpAnswer, signed: boolean): XmlE
     JSON.stringify(fault ?? ''),
   );
   if (status === 401 || isRefusal)
-    throw new RtspClientError(
+    throw new CameraSessionError(
       signed ? 'CREDENTIALS_REFUSED' : 'CREDENTIALS_NEEDED',
       'UNAUTHORIZED',
       signed
@@ -138,11 +138,11 @@ function readAnswer({ status, reason, text }: HttpAnswer, signed: boolean): XmlE
         : 'the camera asks for a user name and password and none are configured',
     );
   if (fault !== undefined)
-    throw new RtspClientError('STATUS', 'REFUSED', `the camera answers with a fault: ${words || status}`);
+    throw new CameraSessionError('STATUS', 'REFUSED', `the camera answers with a fault: ${words || status}`);
   if (status !== 200) throw statusError('POST', status, reason);
   const body = child(envelope, 'Body');
   if (body === undefined)
-    throw new RtspClientError(
+    throw new CameraSessionError(
       'STREAM_UNREADABLE',
       'PROTOCOL_ERROR',
       "the camera's answer is no SOAP envelope",
@@ -198,10 +198,10 @@ async function post(
     });
   } catch (fault) {
     signal.throwIfAborted();
-    if (fault instanceof RtspClientError) throw fault;
+    if (fault instanceof CameraSessionError) throw fault;
     const words = `${url.host} does not answer within ${timeoutMs / 1000} s`;
     throw timeout.aborted
-      ? new RtspClientError('RESPONSE_TIMEOUT', 'UNREACHABLE', words)
+      ? new CameraSessionError('RESPONSE_TIMEOUT', 'UNREACHABLE', words)
       : socketError(url.host, fault as Error);
   }
 }
@@ -213,7 +213,7 @@ async function readText(response: http.IncomingMessage): Promise<HttpAnswer> {
     byteLength += chunk.length;
     if (byteLength > ANSWER_BYTES_MAX) {
       const words = `an answer of the camera is larger than ${ANSWER_BYTES_MAX} bytes`;
-      throw new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
+      throw new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
     }
     chunks.push(chunk);
   }

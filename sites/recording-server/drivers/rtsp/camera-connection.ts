@@ -1,16 +1,16 @@
 import { type AssembledStream, StreamAssembler, type Track, VIDEO_TIMESCALE } from '@holdfast/core';
 import type { CameraTransport, RecordingCause } from '@holdfast/schema';
+import type { CameraAuthorisation } from '../camera-authorisation.js';
+import { CameraSessionError } from '../camera-session-error.js';
 import type { CameraLimits } from '../driver.js';
 import { MediaWatch } from '../media-watch.js';
-import type { RtspAuthorisation } from './rtsp-authorisation.js';
-import { RtspClientError } from './rtsp-client-error.js';
 import { RtspConnection } from './rtsp-connection.js';
 import { type ChannelUse, describe, keepAlive, play, type RtspDescription, setUp } from './rtsp-play.js';
 import { UdpTrack } from './udp-track.js';
 
 export interface CameraConnectionOptions {
   readonly address: string;
-  readonly authorisation: RtspAuthorisation;
+  readonly authorisation: CameraAuthorisation;
   readonly transport: CameraTransport;
   readonly random: () => number;
   readonly tlsAuthorities?: readonly string[] | undefined;
@@ -29,7 +29,7 @@ export interface CameraConnectionOptions {
 export async function streamOnce(
   options: CameraConnectionOptions,
   signal: AbortSignal,
-): Promise<RtspClientError | null> {
+): Promise<CameraSessionError | null> {
   let assembler: StreamAssembler | null = null;
   try {
     let channels: ReadonlyMap<number, ChannelUse> = new Map();
@@ -76,7 +76,7 @@ export async function streamOnce(
     throw await connection.lost;
   } catch (fault) {
     if (signal.aborted) return null;
-    if (fault instanceof RtspClientError) return fault;
+    if (fault instanceof CameraSessionError) return fault;
     throw fault;
   } finally {
     assembler?.end(options.endCause());

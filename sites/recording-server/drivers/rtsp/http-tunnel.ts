@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { firstHeader, parseHttpHead } from '@holdfast/core';
-import type { RtspAuthorisation } from './rtsp-authorisation.js';
-import { RtspClientError, socketError } from './rtsp-client-error.js';
+import type { CameraAuthorisation } from '../camera-authorisation.js';
+import { CameraSessionError, socketError } from '../camera-session-error.js';
 import { openPipe, type PipeOptions, RESPONSE_TIMEOUT_MS, type RtspPipe, type Target } from './rtsp-pipe.js';
 
 const MEDIA_TYPE = 'application/x-rtsp-tunnelled';
@@ -11,13 +11,13 @@ const HEAD_BYTES_MAX = 16 * 1024;
 const POST_BYTE_LENGTH = 32_767;
 
 export interface TunnelOptions extends PipeOptions {
-  readonly authorisation: RtspAuthorisation;
+  readonly authorisation: CameraAuthorisation;
 }
 
 /**
  * RTSP in two HTTP requests, as Apple's QuickTime does it and cameras have taken over: what the camera says is the answer to a
  * GET that never ends, what we say is the body of a POST, in base64; a cookie tells the camera that both belong together.
- * @throws RtspClientError, or the signal's reason
+ * @throws CameraSessionError, or the signal's reason
  */
 export async function openTunnel(
   target: Target,
@@ -72,7 +72,7 @@ function joined(down: RtspPipe, up: RtspPipe, rest: Uint8Array): RtspPipe {
 interface TunnelHalf {
   readonly target: Target;
   readonly cookie: string;
-  readonly authorisation: RtspAuthorisation;
+  readonly authorisation: CameraAuthorisation;
 }
 
 /** Returns what the camera has sent behind the head of its answer. */
@@ -93,7 +93,7 @@ async function get(
     !(firstHeader(head.headers, 'content-type') ?? MEDIA_TYPE).startsWith(MEDIA_TYPE)
   ) {
     const words = `the camera does not agree to RTSP in HTTP (it answers ${answered})`;
-    throw new RtspClientError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
+    throw new CameraSessionError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
   }
   return rest;
 }
@@ -115,11 +115,11 @@ function readHead(
     const fail = (fault: unknown) => finish(() => reject(fault));
     const failed = (fault: Error) => fail(socketError(label, fault));
     const closed = () =>
-      fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', `${label} closed the connection`));
+      fail(new CameraSessionError('CONNECTION_CLOSED', 'CLOSED', `${label} closed the connection`));
     const aborted = () => fail(signal.reason);
     const timer = setTimeout(() => {
       const words = `${label} does not answer GET within ${RESPONSE_TIMEOUT_MS / 1000} s`;
-      fail(new RtspClientError('RESPONSE_TIMEOUT', 'UNREACHABLE', words));
+      fail(new CameraSessionError('RESPONSE_TIMEOUT', 'UNREACHABLE', words));
     }, RESPONSE_TIMEOUT_MS);
     signal.addEventListener('abort', aborted, { once: true });
     pipe.socket.once('error', failed);
@@ -133,7 +133,7 @@ function readHead(
         );
       else if (received.length > HEAD_BYTES_MAX) {
         const words = `${label} answers GET with more than ${HEAD_BYTES_MAX} bytes of headers`;
-        fail(new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words));
+        fail(new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words));
       }
     });
   });

@@ -2,7 +2,7 @@ import net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { RtspAuthorisation } from './rtsp-authorisation.js';
+import { CameraAuthorisation } from '../camera-authorisation.js';
 import { RtspConnection } from './rtsp-connection.js';
 
 const test = suite('paced reads');
@@ -34,7 +34,7 @@ test('takes what many packets brought in few reads, all of it and in order, and 
   await using connection = await RtspConnection.open(
     {
       address: server.address,
-      authorisation: new RtspAuthorisation({ credentials: null, random: Math.random }),
+      authorisation: new CameraAuthorisation({ credentials: null, random: Math.random }),
       frame: (_channel, bytes, start) => {
         taken.push((bytes[start]! << 8) | bytes[start + 1]!);
         turns.add(turn);

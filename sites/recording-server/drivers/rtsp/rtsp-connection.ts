@@ -10,9 +10,9 @@ import {
   RtspStreamError,
   RtspStreamParser,
 } from '@holdfast/core';
+import type { CameraAuthorisation } from '../camera-authorisation.js';
+import { CameraSessionError, socketError, statusError } from '../camera-session-error.js';
 import { openTunnel } from './http-tunnel.js';
-import type { RtspAuthorisation } from './rtsp-authorisation.js';
-import { RtspClientError, socketError, statusError } from './rtsp-client-error.js';
 import { openPipe, parseAddress, RESPONSE_TIMEOUT_MS, type RtspPipe } from './rtsp-pipe.js';
 
 /** Long enough for the TEARDOWN to leave, short enough not to hold up a stop. */
@@ -24,7 +24,7 @@ const READ_EVERY_MS = 20;
 
 export interface RtspConnectionOptions {
   readonly address: string;
-  readonly authorisation: RtspAuthorisation;
+  readonly authorisation: CameraAuthorisation;
   /** An interleaved frame. It may throw: that ends the connection with this very error. */
   readonly frame: (channel: number, bytes: Uint8Array, start: number, end: number) => void;
   readonly garbage: (byteCount: number) => void;
@@ -46,13 +46,13 @@ export interface RequestHead {
 
 /** One RTSP connection over TCP, TLS or HTTP (RFC 2326), with RTP interleaved in it (§10.12) unless it comes by UDP. */
 export class RtspConnection implements AsyncDisposable {
-  /** Why the connection is no more: an `RtspClientError`, or what `frame` has thrown. Never rejects. */
+  /** Why the connection is no more: an `CameraSessionError`, or what `frame` has thrown. Never rejects. */
   readonly lost: Promise<Error>;
   readonly #pipe: RtspPipe;
   readonly #socket: net.Socket;
   readonly #host: string;
   readonly #parser: RtspStreamParser;
-  readonly #authorisation: RtspAuthorisation;
+  readonly #authorisation: CameraAuthorisation;
   #pending: PendingRequest[] = [];
   #sequence = 0;
   #session: string | null = null;
@@ -77,13 +77,13 @@ export class RtspConnection implements AsyncDisposable {
     });
     socket.on('error', fault => this.#fail(socketError(host, fault)));
     socket.on('close', () =>
-      this.#fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', `${host} closed the connection`)),
+      this.#fail(new CameraSessionError('CONNECTION_CLOSED', 'CLOSED', `${host} closed the connection`)),
     );
     if (socket.destroyed) socket.emit('close');
     pipe.begin(chunk => this.#data(chunk));
   }
 
-  /** @throws RtspClientError, or the signal's reason */
+  /** @throws CameraSessionError, or the signal's reason */
   static async open(options: RtspConnectionOptions, signal: AbortSignal): Promise<RtspConnection> {
     signal.throwIfAborted();
     const target = parseAddress(options.address, options.tunnelled ?? false);
@@ -138,7 +138,7 @@ export class RtspConnection implements AsyncDisposable {
 
   /**
    * Answers challenges; every other status than 2xx is an error.
-   * @throws RtspClientError
+   * @throws CameraSessionError
    */
   async request(head: RequestHead): Promise<RtspResponse> {
     for (let attempt = 1; ; attempt += 1) {
@@ -149,7 +149,7 @@ export class RtspConnection implements AsyncDisposable {
     }
   }
 
-  /** Sends once and returns whatever the camera answers. @throws RtspClientError */
+  /** Sends once and returns whatever the camera answers. @throws CameraSessionError */
   exchange(head: RequestHead): Promise<RtspResponse> {
     return new Promise((resolve, reject) => {
       const ended = this.#fault ?? this.#interrupted;
@@ -184,7 +184,7 @@ export class RtspConnection implements AsyncDisposable {
         });
       });
     }
-    this.#fail(new RtspClientError('CONNECTION_CLOSED', 'CLOSED', 'closed by us'));
+    this.#fail(new CameraSessionError('CONNECTION_CLOSED', 'CLOSED', 'closed by us'));
     this.#pipe.destroy();
   }
 
@@ -210,9 +210,9 @@ export class RtspConnection implements AsyncDisposable {
     return this.#sequence;
   }
 
-  #timeoutOf(method: string): RtspClientError {
+  #timeoutOf(method: string): CameraSessionError {
     const words = `${this.#host} does not answer ${method} within ${RESPONSE_TIMEOUT_MS / 1000} s`;
-    return new RtspClientError('RESPONSE_TIMEOUT', 'UNREACHABLE', words);
+    return new CameraSessionError('RESPONSE_TIMEOUT', 'UNREACHABLE', words);
   }
 
   #data(chunk: Uint8Array): void {
@@ -222,7 +222,7 @@ export class RtspConnection implements AsyncDisposable {
     } catch (fault) {
       if (fault instanceof RtspStreamError)
         this.#fail(
-          new RtspClientError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', fault.message, { cause: fault }),
+          new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', fault.message, { cause: fault }),
         );
       else this.#fail(fault instanceof Error ? fault : new Error(String(fault)));
     }
@@ -248,12 +248,12 @@ export class RtspConnection implements AsyncDisposable {
       const redirect = request.method === 'REDIRECT';
       this.#fail(
         redirect
-          ? new RtspClientError(
+          ? new CameraSessionError(
               'REDIRECT_REFUSED',
               'PROTOCOL_ERROR',
               'the camera sends us elsewhere (REDIRECT); redirects are not followed',
             )
-          : new RtspClientError('TEARDOWN_BY_CAMERA', 'CLOSED', 'the camera ends the session (TEARDOWN)'),
+          : new CameraSessionError('TEARDOWN_BY_CAMERA', 'CLOSED', 'the camera ends the session (TEARDOWN)'),
       );
       return;
     }

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import { RtspClientError, socketError } from './rtsp-client-error.js';
+import { CameraSessionError, socketError } from '../camera-session-error.js';
 
 /** A camera on the same site answers in milliseconds, one behind a mobile link within seconds. */
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -35,22 +35,22 @@ export interface Target {
   readonly path: string;
 }
 
-/** @throws RtspClientError */
+/** @throws CameraSessionError */
 export function parseAddress(address: string, tunnelled: boolean): Target {
   let url: URL;
   try {
     url = new URL(address);
   } catch (fault) {
     const words = `${JSON.stringify(address)} is not an address; expected rtsp://host[:port]/path`;
-    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words, { cause: fault });
+    throw new CameraSessionError('ADDRESS_INVALID', 'UNREACHABLE', words, { cause: fault });
   }
   if (url.protocol !== 'rtsp:' && url.protocol !== 'rtsps:') {
     const words = `${url.protocol}// is not supported; expected rtsp:// or rtsps://`;
-    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words);
+    throw new CameraSessionError('ADDRESS_INVALID', 'UNREACHABLE', words);
   }
   if (url.username !== '' || url.password !== '') {
     const words = 'the address contains a user name; give user name and password apart from it';
-    throw new RtspClientError('ADDRESS_INVALID', 'UNREACHABLE', words);
+    throw new CameraSessionError('ADDRESS_INVALID', 'UNREACHABLE', words);
   }
   return {
     secure: url.protocol === 'rtsps:',
@@ -60,7 +60,7 @@ export function parseAddress(address: string, tunnelled: boolean): Target {
   };
 }
 
-/** @throws RtspClientError, or the signal's reason */
+/** @throws CameraSessionError, or the signal's reason */
 export async function openPipe(target: Target, options: PipeOptions, signal: AbortSignal): Promise<RtspPipe> {
   const incoming: Incoming = { take: () => {} };
   const socket = target.secure ? connectTls(target, options, incoming) : connectTcp(target, incoming);
@@ -96,7 +96,7 @@ async function connected(socket: net.Socket, target: Target, signal: AbortSignal
     const aborted = () => fail(signal.reason);
     const timer = setTimeout(() => {
       const words = `${label} does not answer within ${CONNECT_TIMEOUT_MS / 1000} s`;
-      fail(new RtspClientError('CONNECT_TIMEOUT', 'UNREACHABLE', words));
+      fail(new CameraSessionError('CONNECT_TIMEOUT', 'UNREACHABLE', words));
     }, CONNECT_TIMEOUT_MS);
     signal.addEventListener('abort', aborted, { once: true });
     socket.once('error', failed);

@@ -10,7 +10,7 @@ import {
   type Track,
 } from '@holdfast/core';
 import type { CameraTransport } from '@holdfast/schema';
-import { RtspClientError } from './rtsp-client-error.js';
+import { CameraSessionError } from '../camera-session-error.js';
 import type { RtspConnection } from './rtsp-connection.js';
 import type { UdpTrack } from './udp-track.js';
 
@@ -32,7 +32,7 @@ export interface RtspDescription {
   readonly answersGetParameter: boolean;
 }
 
-/** OPTIONS and DESCRIBE. @throws RtspClientError */
+/** OPTIONS and DESCRIBE. @throws CameraSessionError */
 export async function describe(connection: RtspConnection, address: string): Promise<RtspDescription> {
   // Asked first and never held against the camera: some refuse OPTIONS, and play all the same.
   const options = await connection.exchange({ method: 'OPTIONS', uri: address });
@@ -45,7 +45,7 @@ export async function describe(connection: RtspConnection, address: string): Pro
   const description = parseSdp(new TextDecoder().decode(response.body));
   const streams = selectStreams(description);
   if (streams.kind === 'refused')
-    throw new RtspClientError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', streams.detail);
+    throw new CameraSessionError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', streams.detail);
   const baseUrl =
     firstHeader(response.headers, 'content-base') ??
     firstHeader(response.headers, 'content-location') ??
@@ -72,7 +72,7 @@ export interface SetUpOptions {
   readonly openUdp: (track: Track) => Promise<UdpTrack>;
 }
 
-/** SETUP of the video, and of the audio if the camera is willing. @throws RtspClientError */
+/** SETUP of the video, and of the audio if the camera is willing. @throws CameraSessionError */
 export async function setUp(
   connection: RtspConnection,
   description: RtspDescription,
@@ -114,7 +114,7 @@ export async function setUp(
   let usesUdp = transport === 'UDP';
   if (!usesUdp)
     await interleave('VIDEO', video.control, 0).catch((fault: unknown) => {
-      const mayTryUdp = transport === 'AUTO' && fault instanceof RtspClientError;
+      const mayTryUdp = transport === 'AUTO' && fault instanceof CameraSessionError;
       if (!mayTryUdp || fault.code !== 'TRANSPORT_UNSUPPORTED') throw fault;
       usesUdp = true;
     });
@@ -131,7 +131,10 @@ export async function setUp(
 
 /** A camera whose microphone is switched off still has a picture. */
 function refusedAudio(fault: unknown): false {
-  if (fault instanceof RtspClientError && (fault.code === 'STATUS' || fault.code === 'TRANSPORT_UNSUPPORTED'))
+  if (
+    fault instanceof CameraSessionError &&
+    (fault.code === 'STATUS' || fault.code === 'TRANSPORT_UNSUPPORTED')
+  )
     return false;
   throw fault;
 }
@@ -146,12 +149,12 @@ function channelsOf(
   throw transportRefused('RTP over TCP', transport);
 }
 
-function transportRefused(what: string, answer: string | null): RtspClientError {
+function transportRefused(what: string, answer: string | null): CameraSessionError {
   const words = `the camera does not agree to ${what} (it answers ${JSON.stringify(answer)})`;
-  return new RtspClientError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
+  return new CameraSessionError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
 }
 
-/** @throws RtspClientError */
+/** @throws CameraSessionError */
 export async function play(connection: RtspConnection, description: RtspDescription): Promise<void> {
   await connection.request({
     method: 'PLAY',
@@ -170,7 +173,7 @@ export function keepAlive(
   const everyMs = Math.max(KEEP_ALIVE_MS_MIN, Math.min(KEEP_ALIVE_MS_MAX, timeoutSeconds * 500));
   const beat = () => {
     connection.request({ method, uri: description.aggregateUrl }).catch((fault: unknown) => {
-      if (!(fault instanceof RtspClientError)) return;
+      if (!(fault instanceof CameraSessionError)) return;
       if (fault.code === 'STATUS' && fault.message.includes(' 454 ')) connection.fail(fault);
       // Announced and then refused: the other method keeps a session alive too.
       else if (fault.code === 'STATUS') method = 'OPTIONS';

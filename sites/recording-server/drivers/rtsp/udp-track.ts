@@ -8,7 +8,7 @@ import {
   RtpReception,
   RtpReorderBuffer,
 } from '@holdfast/core';
-import { RtspClientError } from './rtsp-client-error.js';
+import { CameraSessionError } from '../camera-session-error.js';
 
 /** The kernel keeps so much while we are busy: a key frame of a large picture, and what follows it. It may grant less. */
 const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024;
@@ -55,7 +55,7 @@ export class UdpTrack implements Disposable {
     for (const socket of [this.#rtp, this.#rtcp]) socket.on('error', () => {});
   }
 
-  /** @throws RtspClientError */
+  /** @throws CameraSessionError */
   static async open(options: UdpTrackOptions): Promise<UdpTrack> {
     const remoteAddress = unmapped(options.remoteAddress);
     return new UdpTrack({ ...options, remoteAddress }, await openPair(net.isIPv6(remoteAddress)));
@@ -148,7 +148,7 @@ async function openPair(v6: boolean): Promise<SocketPair> {
     first.close();
   }
   const words = `no free pair of UDP ports after ${PAIR_ATTEMPTS_MAX} attempts`;
-  throw new RtspClientError('CONNECT_FAILED', 'UNREACHABLE', words);
+  throw new CameraSessionError('CONNECT_FAILED', 'UNREACHABLE', words);
 }
 
 /** `null`: the port is taken. */

@@ -8,8 +8,8 @@ import {
 } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { RtspAuthorisation } from './rtsp-authorisation.js';
-import { RtspClientError } from './rtsp-client-error.js';
+import { CameraAuthorisation } from './camera-authorisation.js';
+import { CameraSessionError } from './camera-session-error.js';
 
 const test = suite('RTSP authorisation');
 
@@ -96,12 +96,12 @@ const codeOf = (action: () => void) => {
     action();
     return null;
   } catch (fault) {
-    return fault instanceof RtspClientError ? fault.code : 'OTHER';
+    return fault instanceof CameraSessionError ? fault.code : 'OTHER';
   }
 };
 
 test('counts its requests per nonce and begins anew with a new nonce', () => {
-  const authorisation = new RtspAuthorisation({
+  const authorisation = new CameraAuthorisation({
     credentials: { userName: 'a', password: 'b' },
     random: () => 0.5,
   });
@@ -115,20 +115,20 @@ test('counts its requests per nonce and begins anew with a new nonce', () => {
 
 test('gives up after a refused answer, and after a nonce that is always stale', () => {
   const options = { credentials: { userName: 'a', password: 'b' }, random: () => 0.5 };
-  const wrong = new RtspAuthorisation(options);
+  const wrong = new CameraAuthorisation(options);
   wrong.challenged(unauthorised('Digest realm="r", nonce="1"'), 1);
   assert.is(
     codeOf(() => wrong.challenged(unauthorised('Digest realm="r", nonce="2"'), 2)),
     'CREDENTIALS_REFUSED',
   );
-  const stale = new RtspAuthorisation(options);
+  const stale = new CameraAuthorisation(options);
   const again = (attempt: number) =>
     codeOf(() => stale.challenged(unauthorised(`Digest realm="r", nonce="${attempt}", stale=true`), attempt));
   assert.equal([again(1), again(2), again(3)], [null, null, 'CREDENTIALS_REFUSED']);
 });
 
 test('names missing credentials and unknown challenges', () => {
-  const without = new RtspAuthorisation({ credentials: null, random: () => 0.5 });
+  const without = new CameraAuthorisation({ credentials: null, random: () => 0.5 });
   assert.is(
     codeOf(() => without.challenged(unauthorised('Basic realm="r"'), 1)),
     'CREDENTIALS_NEEDED',

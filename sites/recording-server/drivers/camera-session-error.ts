@@ -1,6 +1,6 @@
 import type { ConnectionLossCause } from '@holdfast/schema';
 
-export type RtspClientErrorCode =
+export type CameraSessionErrorCode =
   | 'ADDRESS_INVALID'
   | 'CONNECT_FAILED'
   | 'CONNECT_TIMEOUT'
@@ -19,11 +19,11 @@ export type RtspClientErrorCode =
   | 'NO_PICTURE';
 
 /** A camera could not be reached, has refused, or was lost. `message` is one sentence for a person. */
-export class RtspClientError extends Error {
-  override readonly name = 'RtspClientError';
+export class CameraSessionError extends Error {
+  override readonly name = 'CameraSessionError';
 
   constructor(
-    readonly code: RtspClientErrorCode,
+    readonly code: CameraSessionErrorCode,
     readonly lossCause: ConnectionLossCause,
     message: string,
     options?: ErrorOptions,
@@ -33,17 +33,21 @@ export class RtspClientError extends Error {
 }
 
 /** RFC 2326 §11: what a status other than 200 means for the camera's state. */
-export function statusError(method: string, status: number, reason: string): RtspClientError {
+export function statusError(method: string, status: number, reason: string): CameraSessionError {
   const answer = `the camera answers ${method} with ${status}${reason === '' ? '' : ` ${reason}`}`;
   if (status >= 300 && status < 400)
-    return new RtspClientError('REDIRECT_REFUSED', 'PROTOCOL_ERROR', `${answer}; redirects are not followed`);
+    return new CameraSessionError(
+      'REDIRECT_REFUSED',
+      'PROTOCOL_ERROR',
+      `${answer}; redirects are not followed`,
+    );
   if (status === 401 || status === 403)
-    return new RtspClientError('CREDENTIALS_REFUSED', 'UNAUTHORIZED', answer);
+    return new CameraSessionError('CREDENTIALS_REFUSED', 'UNAUTHORIZED', answer);
   if (status === 404)
-    return new RtspClientError('STATUS', 'NOT_FOUND', `${answer}; check the path of its address`);
-  if (status === 461) return new RtspClientError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', answer);
-  if (status === 415) return new RtspClientError('STATUS', 'UNSUPPORTED_MEDIA', answer);
-  return new RtspClientError('STATUS', 'REFUSED', answer);
+    return new CameraSessionError('STATUS', 'NOT_FOUND', `${answer}; check the path of its address`);
+  if (status === 461) return new CameraSessionError('TRANSPORT_UNSUPPORTED', 'UNSUPPORTED_MEDIA', answer);
+  if (status === 415) return new CameraSessionError('STATUS', 'UNSUPPORTED_MEDIA', answer);
+  return new CameraSessionError('STATUS', 'REFUSED', answer);
 }
 
 const unreachable = new Set([
@@ -56,17 +60,17 @@ const unreachable = new Set([
 ]);
 
 /** A fault of the socket in words. */
-export function socketError(host: string, fault: Error & { readonly code?: string }): RtspClientError {
+export function socketError(host: string, fault: Error & { readonly code?: string }): CameraSessionError {
   const options = { cause: fault };
   if (fault.code === 'ECONNREFUSED')
-    return new RtspClientError('CONNECT_FAILED', 'REFUSED', `${host} refuses the connection`, options);
+    return new CameraSessionError('CONNECT_FAILED', 'REFUSED', `${host} refuses the connection`, options);
   if (fault.code !== undefined && unreachable.has(fault.code))
-    return new RtspClientError(
+    return new CameraSessionError(
       'CONNECT_FAILED',
       'UNREACHABLE',
       `${host} cannot be reached (${fault.code})`,
       options,
     );
   const words = `the connection to ${host} broke: ${fault.message}`;
-  return new RtspClientError('CONNECTION_CLOSED', 'CLOSED', words, options);
+  return new CameraSessionError('CONNECTION_CLOSED', 'CLOSED', words, options);
 }

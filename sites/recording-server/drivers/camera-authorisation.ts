@@ -6,12 +6,8 @@ import {
   formatDigestAuthorization,
   type RtspResponse,
 } from '@holdfast/core';
-import { RtspClientError } from './rtsp-client-error.js';
-
-export interface RtspCredentials {
-  readonly userName: string;
-  readonly password: string;
-}
+import { CameraSessionError } from './camera-session-error.js';
+import type { CameraCredentials } from './driver.js';
 
 /** So often one request is repeated with a new nonce. Some cameras call every nonce stale. */
 const ATTEMPTS_MAX = 3;
@@ -20,20 +16,20 @@ const ATTEMPTS_MAX = 3;
  * What is known of a camera's challenge. It outlives the connection: cameras exist that close after every 401, and
  * the next connection can then answer at once.
  */
-export class RtspAuthorisation {
-  readonly #credentials: RtspCredentials | null;
+export class CameraAuthorisation {
+  readonly #credentials: CameraCredentials | null;
   readonly #random: () => number;
   #challenge: Challenge | null = null;
   #nonceCount = 0;
 
-  constructor(options: { readonly credentials: RtspCredentials | null; readonly random: () => number }) {
+  constructor(options: { readonly credentials: CameraCredentials | null; readonly random: () => number }) {
     this.#credentials = options.credentials;
     this.#random = options.random;
   }
 
   /** With the same user name and password, and without what this server has asked for. */
-  ofAnotherServer(): RtspAuthorisation {
-    return new RtspAuthorisation({ credentials: this.#credentials, random: this.#random });
+  ofAnotherServer(): CameraAuthorisation {
+    return new CameraAuthorisation({ credentials: this.#credentials, random: this.#random });
   }
 
   /** The `Authorization` of a request, `null` as long as the camera has not asked. */
@@ -59,19 +55,19 @@ export class RtspAuthorisation {
 
   /**
    * Takes the challenge of a 401. `attempt`: how often this request was sent. Returns when it makes sense to send it once more.
-   * @throws RtspClientError
+   * @throws CameraSessionError
    */
   challenged(response: Pick<RtspResponse, 'headers'>, attempt: number): void {
     const challenge = chooseChallenge(response.headers.get('www-authenticate') ?? []);
     const answered = this.#challenge;
     if (challenge === null)
-      throw new RtspClientError(
+      throw new CameraSessionError(
         'CHALLENGE_UNKNOWN',
         'UNAUTHORIZED',
         'the camera asks for an authentication other than Basic and Digest (MD5, SHA-256)',
       );
     if (this.#credentials === null)
-      throw new RtspClientError(
+      throw new CameraSessionError(
         'CREDENTIALS_NEEDED',
         'UNAUTHORIZED',
         'the camera asks for a user name and password and none are configured',
@@ -82,7 +78,7 @@ export class RtspAuthorisation {
     const mayRetry = answered === null || (challenge.scheme === 'Digest' && challenge.stale) || attempt === 1;
     if (!mayRetry || attempt >= ATTEMPTS_MAX) {
       this.#challenge = null;
-      throw new RtspClientError(
+      throw new CameraSessionError(
         'CREDENTIALS_REFUSED',
         'UNAUTHORIZED',
         `the camera refuses the user name and password (user ${this.#credentials.userName})`,
