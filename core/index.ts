@@ -32,6 +32,7 @@ export {
   lockCoverage,
   lockOutcome,
 } from './evidence-lock/lock-coverage.js';
+export { recordedStream, streamNamed, streamsOf } from './hardware/device-streams.js';
 export type { HardwareCommand, HardwareRefusal } from './hardware/hardware.commands.js';
 export { type Device, type Hardware, hardwareDecider } from './hardware/hardware.decider.js';
 export type { Sha256 } from './hash.js';

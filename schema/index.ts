@@ -12,6 +12,7 @@ export {
   alarmEvents,
 } from './events/alarm.js';
 export { BookmarkCreated, type BookmarkEvent, bookmarkEvents } from './events/bookmark.js';
+export { CameraAddress } from './events/camera-address.js';
 export {
   currentVersion,
   type DecodeFailure,
@@ -35,6 +36,7 @@ export {
   MANUAL_RECORDING_MS,
   SiteCommand,
 } from './events/command.js';
+export { DeviceStream, DeviceStreams, DeviceStreamsConfigured, StreamName } from './events/device-streams.js';
 export {
   defineEvent,
   type EarlierVersion,
@@ -57,7 +59,6 @@ export {
   evidenceLockEvents,
 } from './events/evidence-lock.js';
 export {
-  CameraAddress,
   CameraTransport,
   ConnectionLossCause,
   DeviceDisabled,
@@ -78,6 +79,11 @@ export {
   hardwareConnectionEvents,
   hardwareEvents,
 } from './events/hardware.js';
+export {
+  HardwareCapabilities,
+  HardwareCapabilitiesFound,
+  OfferedStream,
+} from './events/hardware-capabilities.js';
 export {
   LinkEstablished,
   type LinkEvent,

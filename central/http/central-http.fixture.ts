@@ -185,7 +185,11 @@ function factsOf(command: SiteCommand, keys: SubjectKeys, site: SiteId): readonl
       ];
     }
     case 'ConfigureDevice': {
-      const { hardwareId, deviceId, recordingPolicy: policy } = command;
+      const { hardwareId, deviceId, recordingPolicy: policy, streams } = command;
+      if (streams) {
+        const data = { hardwareId, deviceId, streams };
+        return [{ stream: `hardware-${hardwareId}`, event: { type: 'DeviceStreamsConfigured', data } }];
+      }
       if (!policy) return null;
       const data = { hardwareId, deviceId, policy };
       return [{ stream: `hardware-${hardwareId}`, event: { type: 'DeviceRecordingPolicySet', data } }];

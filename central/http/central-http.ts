@@ -144,7 +144,8 @@ async function upgradeMedia(
     );
     return;
   }
-  to.liveSocket.accept(deviceId, request, socket, head);
+  const stream = new URLSearchParams(request.url?.split('?')[1]).get('stream');
+  to.liveSocket.accept({ deviceId, ...(stream && { stream }) }, request, socket, head);
 }
 
 function registerOperations(

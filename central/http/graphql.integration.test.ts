@@ -313,6 +313,32 @@ test('a device is given a recording policy, recorded by hand and bookmarked', as
   assert.equal(listed.data.bookmarks.edges, [{ node: { id: bookmark.id } }]);
 });
 
+test('a camera has a stream, and is given more; its hardware says how it is spoken to', async () => {
+  const id = cameras[0]!.id;
+  const fields = 'streams { streams { name address } recorded live motion }';
+  const address = 'rtsp://10.0.0.1/';
+  const before = await ask(
+    `query ($id: ID!) { device(id: $id) { ${fields} hardware { driver transport capabilities { ptz } } } }`,
+    { id },
+  );
+  assert.equal(before.data.device, {
+    streams: { streams: [{ name: 'main', address }], recorded: 'main', live: 'main', motion: null },
+    hardware: { driver: 'RTSP', transport: 'AUTO', capabilities: null },
+  });
+  const set = `mutation ($id: ID!, $streams: DeviceStreamsInput) { updateDevice(id: $id, streams: $streams) { device { ${fields} } } }`;
+  const both = [
+    { name: 'main', address },
+    { name: 'sub', address: 'rtsp://10.0.0.1/sub' },
+  ];
+  const streams = { streams: both, recorded: 'main', live: 'sub', motion: null };
+  const { data, errors } = await ask(set, { id, streams });
+  assert.is(errors, undefined);
+  assert.equal(data.updateDevice.device, { streams });
+  const refused = await ask(set, { id, streams: { ...streams, live: 'third' } });
+  assert.is(codeOf(refused), 'BAD_USER_INPUT');
+  assert.match(refused.errors![0]!.message, 'expected recorded, live and motion to be names of streams');
+});
+
 test('motion is searched at this site, and at no other', async () => {
   const query = `query ($id: ID!, $mask: String!) { smartSearch(deviceId: $id, mask: $mask, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z") { moments complete } }`;
   const { data, errors } = await ask(query, { id: ownCamera.id, mask: '1'.repeat(64) });

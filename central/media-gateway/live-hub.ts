@@ -7,9 +7,10 @@ const DEVICES_MAX = 1000;
 /** Viewers at once: every one costs a socket, and up to `VIEWER_WINDOW_BYTES_MAX` in it. */
 const VIEWERS_MAX = 2000;
 
-/** One live stream per device, however many look at it. */
+/** One live stream per device and name, however many look at it. */
 export class LiveHub implements AsyncDisposable {
-  readonly #streams = new Map<DeviceId, LiveStream>();
+  /** By device and name of the stream. */
+  readonly #streams = new Map<string, LiveStream>();
   /** Where all of them are counted, and shed when this central is overloaded. */
   readonly viewers = new LiveViewers();
   #viewerCount = 0;
@@ -18,11 +19,11 @@ export class LiveHub implements AsyncDisposable {
    * The pictures of the device until the signal is aborted or the stream ends. Throws what the source throws. A viewer
    * that does not keep up is reduced to key frames; it never slows down the others, nor the link.
    */
-  async *watch(deviceId: DeviceId, source: MediaSource, signal: AbortSignal): AsyncGenerator<MediaItem> {
+  async *watch(wanted: WantedStream, source: MediaSource, signal: AbortSignal): AsyncGenerator<MediaItem> {
     if (this.#viewerCount >= VIEWERS_MAX) {
       throw new MediaRefusedError('SOURCE_BUSY', `${VIEWERS_MAX} live pictures are watched already`);
     }
-    const stream = this.#stream(deviceId, source);
+    const stream = this.#stream(wanted, source);
     stream.viewerCount += 1;
     this.#viewerCount += 1;
     try {
@@ -31,32 +32,42 @@ export class LiveHub implements AsyncDisposable {
     } finally {
       stream.viewerCount -= 1;
       this.#viewerCount -= 1;
-      if (stream.viewerCount === 0) this.#close(deviceId, stream);
+      if (stream.viewerCount === 0) this.#close(keyOf(wanted), stream);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const streams = [...this.#streams];
-    for (const [deviceId, stream] of streams) this.#close(deviceId, stream);
+    for (const [key, stream] of streams) this.#close(key, stream);
     await Promise.all(streams.map(([, stream]) => stream.ended));
   }
 
-  #stream(deviceId: DeviceId, source: MediaSource): LiveStream {
-    const running = this.#streams.get(deviceId);
+  #stream(wanted: WantedStream, source: MediaSource): LiveStream {
+    const running = this.#streams.get(keyOf(wanted));
     // Who comes after the end begins a new one.
     if (running && running.fault === null) return running;
     if (this.#streams.size >= DEVICES_MAX) {
       throw new MediaRefusedError('SOURCE_BUSY', `${DEVICES_MAX} devices are watched already`);
     }
-    const stream = new LiveStream(deviceId, source, this.viewers);
-    this.#streams.set(deviceId, stream);
+    const stream = new LiveStream(wanted, source, this.viewers);
+    this.#streams.set(keyOf(wanted), stream);
     return stream;
   }
 
-  #close(deviceId: DeviceId, stream: LiveStream): void {
+  #close(key: string, stream: LiveStream): void {
     stream.stop();
-    if (this.#streams.get(deviceId) === stream) this.#streams.delete(deviceId);
+    if (this.#streams.get(key) === stream) this.#streams.delete(key);
   }
+}
+
+export interface WantedStream {
+  readonly deviceId: DeviceId;
+  /** One of the device's streams by its name; left out: the live default. */
+  readonly stream?: string;
+}
+
+function keyOf({ deviceId, stream = '' }: WantedStream): string {
+  return `${deviceId} ${stream}`;
 }
 
 class LiveStream {
@@ -67,9 +78,9 @@ class LiveStream {
   readonly ended: Promise<void>;
   readonly #stopped = new AbortController();
 
-  constructor(deviceId: DeviceId, source: MediaSource, viewers: LiveViewers) {
+  constructor(wanted: WantedStream, source: MediaSource, viewers: LiveViewers) {
     this.fanOut = new LiveFanOut({ viewers });
-    this.ended = this.#run(deviceId, source);
+    this.ended = this.#run(wanted, source);
   }
 
   stop(): void {
@@ -77,10 +88,10 @@ class LiveStream {
     this.fanOut[Symbol.dispose]();
   }
 
-  async #run(deviceId: DeviceId, source: MediaSource): Promise<void> {
+  async #run(wanted: WantedStream, source: MediaSource): Promise<void> {
     const { signal } = this.#stopped;
     try {
-      const items = source.open({ kind: 'LIVE', deviceId }, { signal, priority: 'LIVE' });
+      const items = source.open({ kind: 'LIVE', ...wanted }, { signal, priority: 'LIVE' });
       for await (const item of items) {
         if (item.kind === 'init') this.fanOut.format(item.init);
         else if (item.kind === 'fragment') this.fanOut.push(item.fragment, atHub(item.reducedBecause));

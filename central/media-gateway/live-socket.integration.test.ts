@@ -55,7 +55,7 @@ async function serve({ pictureBytes, stallMsMax }: { pictureBytes: number; stall
   });
   const server = createServer();
   const deviceId = randomUUID() as DeviceId;
-  server.on('upgrade', (request, socket, head) => live.accept(deviceId, request, socket, head));
+  server.on('upgrade', (request, socket, head) => live.accept({ deviceId }, request, socket, head));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -9,9 +9,8 @@ import {
   type MediaItem,
   MediaRefusedError,
 } from '@holdfast/core';
-import type { DeviceId } from '@holdfast/schema';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { LiveHub } from './live-hub.js';
+import type { LiveHub, WantedStream } from './live-hub.js';
 import { isRefusal, type MediaDirectory } from './media-directory.js';
 import { ViewerWindow, type ViewerWindowLimits } from './viewer-window.js';
 
@@ -56,10 +55,10 @@ export class LiveSocket {
   }
 
   /** The viewer is signed in already. */
-  accept(deviceId: DeviceId, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  accept(wanted: WantedStream, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#sockets.handleUpgrade(request, socket, head, webSocket => {
       webSocket.on('error', () => webSocket.terminate());
-      void this.#serve(deviceId, webSocket);
+      void this.#serve(wanted, webSocket);
     });
   }
 
@@ -69,19 +68,19 @@ export class LiveSocket {
     this.#sockets.close();
   }
 
-  async #serve(deviceId: DeviceId, webSocket: WebSocket): Promise<void> {
+  async #serve(wanted: WantedStream, webSocket: WebSocket): Promise<void> {
     const { directory, hub, limits, onFault } = this.#options;
     const left = new AbortController();
     webSocket.on('close', () => left.abort());
     using window = new ViewerWindow(webSocket, limits);
     const viewer = new Viewer(window);
     try {
-      const source = await directory.liveSource(deviceId);
+      const source = await directory.liveSource(wanted.deviceId);
       if (isRefusal(source)) {
         webSocket.close(closeCodeOf(source.refused), reasonOf(source.refused, source.message));
         return;
       }
-      for await (const item of hub.watch(deviceId, source, left.signal)) {
+      for await (const item of hub.watch(wanted, source, left.signal)) {
         viewer.show(item);
         // Behind a slow network the hub reduces to key frames meanwhile.
         if ((await window.room(left.signal)) === 'STALLED') {

@@ -77,7 +77,7 @@ test('a link that carries half of a camera brings key frames, and all viewers le
   }, PICTURE_MS);
   const seen: MediaItem[][] = [[], []];
   const viewers = seen.map(async items => {
-    for await (const item of hub.watch(deviceId, network.watched, stop.signal)) items.push(item);
+    for await (const item of hub.watch({ deviceId }, network.watched, stop.signal)) items.push(item);
   });
   const reduced = (items: readonly MediaItem[]) =>
     items.filter(item => item.kind === 'fragment' && item.reducedBecause === 'SLOW_LINK');

@@ -1,4 +1,5 @@
 import type { DeviceId, HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
+import { streamsOf } from '../hardware/device-streams.js';
 import type { RecordedEvent } from '../log/site-log.js';
 import type { SiteState } from '../site/site-state.js';
 
@@ -166,6 +167,7 @@ function hardwareThings(state: SiteState, id: HardwareId): readonly ConfiguredTh
         recordingEnabled: text(device.recordingEnabled),
         recordingPolicy: JSON.stringify(device.recordingPolicy),
         motionDetection: JSON.stringify(device.motionDetection),
+        streams: JSON.stringify(streamsOf(hardware, device)),
       },
     })),
   ];

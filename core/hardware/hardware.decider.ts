@@ -1,6 +1,7 @@
 import type {
   CameraTransport,
   DeviceId,
+  DeviceStreams,
   DeviceType,
   DriverName,
   HardwareEvent,
@@ -12,6 +13,7 @@ import type {
 import { accept, type Decider, type Decision, refuse } from '../decider/decider.js';
 import { MOTION_DETECTION, RECORDING_POLICY } from '../recording-policy/recording-policy.js';
 import type { SiteCommandOf } from '../site-command/site-command.js';
+import { streamsOf } from './device-streams.js';
 import type { HardwareCommand, HardwareRefusal } from './hardware.commands.js';
 
 export interface Device {
@@ -22,6 +24,8 @@ export interface Device {
   readonly recordingEnabled: boolean;
   readonly recordingPolicy: RecordingPolicy;
   readonly motionDetection: MotionDetection;
+  /** Null: nobody has configured them. See `streamsOf`. */
+  readonly streams: DeviceStreams | null;
 }
 
 /** Null before the hardware was added and after it was removed. */
@@ -74,6 +78,8 @@ export const hardwareDecider: Decider<Hardware, HardwareCommand, HardwareEvent, 
         return withDevice(hardware, event.data.deviceId, { recordingPolicy: event.data.policy });
       case 'MotionDetectionConfigured':
         return withDevice(hardware, event.data.deviceId, { motionDetection: event.data.motionDetection });
+      case 'DeviceStreamsConfigured':
+        return withDevice(hardware, event.data.deviceId, { streams: event.data.streams });
     }
   },
 };
@@ -83,7 +89,7 @@ function added(data: Extract<HardwareEvent, { type: 'HardwareAdded' }>['data']):
   const devices = data.devices.map(device => ({
     ...device,
     ...{ enabled: true, recordingEnabled: true },
-    ...{ recordingPolicy: RECORDING_POLICY, motionDetection: MOTION_DETECTION },
+    ...{ recordingPolicy: RECORDING_POLICY, motionDetection: MOTION_DETECTION, streams: null },
   }));
   return {
     ...{ hardwareId, name, driver, address, transport, sealedCredentials, recordingServerId, devices },
@@ -114,13 +120,7 @@ function add(
     return refuse({ code: 'DEVICE_EXISTS', message: `device ${takenDeviceIds.join(', ')} exists already` });
   }
   const { driver = 'rtsp', transport = 'AUTO' } = data;
-  const scheme = driver === 'rtsp' ? 'rtsp' : 'http';
-  if (!data.address.startsWith(scheme)) {
-    return refuse({
-      code: 'ADDRESS_NOT_OF_DRIVER',
-      message: `the driver ${driver} needs an address that begins with ${scheme}:// or ${scheme}s://, not ${data.address}`,
-    });
-  }
+  if (!isOfDriver(data.address, driver)) return notOfDriver(data.address, driver);
   return accept({ type: 'HardwareAdded', data: { ...data, driver, transport } });
 }
 
@@ -170,10 +170,32 @@ function configureDevice(command: SiteCommandOf<'ConfigureDevice'>, hardware: Ha
   if (motionDetection !== undefined && !isSame(motionDetection, device.motionDetection)) {
     events.push({ type: 'MotionDetectionConfigured', data: { ...data, motionDetection } });
   }
+  const { streams } = command;
+  if (streams !== undefined && JSON.stringify(streams) !== JSON.stringify(streamsOf(hardware, device))) {
+    const other = streams.streams.find(({ address }) => !isOfDriver(address, hardware.driver));
+    if (other) return notOfDriver(other.address, hardware.driver);
+    events.push({ type: 'DeviceStreamsConfigured', data: { ...data, streams } });
+  }
   if (events.length > 0) return accept(...events);
   return refuse({
     code: 'NOTHING_ASKED',
-    message: `${device.name} is so already: give another name, enabled, recordingEnabled, recordingPolicy or motionDetection`,
+    message: `${device.name} is so already: give another name, enabled, recordingEnabled, recordingPolicy, motionDetection or streams`,
+  });
+}
+
+function schemeOf(driver: DriverName): string {
+  return driver === 'rtsp' ? 'rtsp' : 'http';
+}
+
+function isOfDriver(address: string, driver: DriverName): boolean {
+  return address.startsWith(schemeOf(driver));
+}
+
+function notOfDriver(address: string, driver: DriverName): HardwareDecision {
+  const scheme = schemeOf(driver);
+  return refuse({
+    code: 'ADDRESS_NOT_OF_DRIVER',
+    message: `the driver ${driver} needs an address that begins with ${scheme}:// or ${scheme}s://, not ${address}`,
   });
 }
 

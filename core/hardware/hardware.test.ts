@@ -113,4 +113,28 @@ test('removed hardware is gone and can be added again', () => {
   given(hardwareDecider, added, removed).when(add).then(added);
 });
 
+test('a device has the streams that it was given, each at an address of its driver', () => {
+  const main = { name: 'main', address: data.address };
+  const sub = { name: 'sub', address: 'rtsp://10.0.0.7/sub' };
+  const streams = { streams: [main, sub], recorded: 'main', live: 'sub', motion: null };
+  const configured: HardwareEvent = {
+    type: 'DeviceStreamsConfigured',
+    data: { hardwareId, deviceId, streams },
+  };
+  given(hardwareDecider, added)
+    .when({ ...configure, streams })
+    .then(configured);
+  given(hardwareDecider, added, configured)
+    .when({ ...configure, streams })
+    .thenRefused('NOTHING_ASKED');
+  const one = { streams: [main], recorded: 'main', live: 'main', motion: null };
+  given(hardwareDecider, added)
+    .when({ ...configure, streams: one })
+    .thenRefused('NOTHING_ASKED');
+  const overHttp = { ...streams, streams: [main, { ...sub, address: 'http://10.0.0.7/sub' }] };
+  given(hardwareDecider, added)
+    .when({ ...configure, streams: overHttp })
+    .thenRefused('ADDRESS_NOT_OF_DRIVER');
+});
+
 test.run();

@@ -2,8 +2,8 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { Fragment, InitSegment, SegmentManifest } from './fragment.js';
 
 export type MediaRequest =
-  /** The newest key frame and what follows it, frame by frame, until closed. */
-  | { readonly kind: 'LIVE'; readonly deviceId: DeviceId }
+  /** The newest key frame and what follows it, frame by frame, until closed. `stream`: by its name; left out, the live default. */
+  | { readonly kind: 'LIVE'; readonly deviceId: DeviceId; readonly stream?: string }
   /** Every recorded fragment that touches [fromMs, toMs), in order of time, then the end. */
   | { readonly kind: 'PLAYBACK'; readonly deviceId: DeviceId; readonly fromMs: number; readonly toMs: number }
   /**

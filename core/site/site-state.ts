@@ -104,6 +104,7 @@ export class SiteState {
       case 'DeviceRecordingDisabled':
       case 'DeviceRecordingPolicySet':
       case 'MotionDetectionConfigured':
+      case 'DeviceStreamsConfigured':
         evolveIn(this.hardware, event.data.hardwareId, hardwareDecider, event);
         break;
       case 'AlarmRaised':

@@ -1,6 +1,6 @@
 import type { LiveReduction, MediaPriority, MediaRequest } from '@holdfast/core';
 import type { WireChannelFrame, WireOpen, WirePiece } from '@holdfast/protos';
-import { DeviceId, RecordingServerId, SegmentId, SiteId, TimeSource } from '@holdfast/schema';
+import { DeviceId, RecordingServerId, SegmentId, SiteId, StreamName, TimeSource } from '@holdfast/schema';
 import {
   type CloseCode,
   type HelloFrame,
@@ -83,7 +83,7 @@ function openToWire({ channel, priority, creditBytes, request }: OpenFrame): Wir
   const { kind, ...rest } = request;
   switch (kind) {
     case 'LIVE':
-      open.live = { deviceId: rest.deviceId };
+      open.live = { stream: '', ...(rest as Extract<MediaRequest, { kind: 'LIVE' }>) };
       break;
     case 'PLAYBACK':
       open.playback = rest as Extract<MediaRequest, { kind: 'PLAYBACK' }>;
@@ -110,7 +110,11 @@ function openFromWire(wire: WireOpen): OpenFrame {
 }
 
 function requestFromWire(wire: WireOpen): MediaRequest {
-  if (wire.live) return { kind: 'LIVE', deviceId: checked(DeviceId, wire.live.deviceId, 'deviceId') };
+  if (wire.live) {
+    const live = { kind: 'LIVE' as const, deviceId: checked(DeviceId, wire.live.deviceId, 'deviceId') };
+    const { stream } = wire.live;
+    return stream === '' ? live : { ...live, stream: checked(StreamName, stream, 'stream') };
+  }
   if (wire.playback) {
     const { deviceId, fromMs, toMs } = wire.playback;
     requireTime(fromMs, 'fromMs');

@@ -10,8 +10,10 @@ import {
   SiteId,
 } from '../ids.js';
 import { AlarmPriority } from './alarm.js';
+import { CameraAddress } from './camera-address.js';
+import { DeviceStreams } from './device-streams.js';
 import { defineEvent, type EventOf, Name, raised, Text, UnixMs } from './event-definition.js';
-import { CameraAddress, CameraTransport, DriverName, HardwareDevice } from './hardware.js';
+import { CameraTransport, DriverName, HardwareDevice } from './hardware.js';
 import { personal, Subject } from './personal.js';
 import { MotionDetection, RecordingPolicy } from './recording-policy.js';
 
@@ -92,15 +94,13 @@ const eraseSubject = z.object({ kind: z.literal('EraseSubject'), subject: Subjec
 /** Somebody who forgets to stop a recording records so long. */
 export const MANUAL_RECORDING_MS = 300_000;
 
-/** What can be asked of a site, by its own people or by its parent. The site decides. */
-export const SiteCommand = z.discriminatedUnion('kind', [
-  ...personalCommands,
-  eraseSubject,
-  z.object({
-    ...configureDevice,
-    recordingPolicy: RecordingPolicy.optional(),
-    motionDetection: MotionDetection.optional(),
-  }),
+const configureRecording = {
+  ...configureDevice,
+  recordingPolicy: RecordingPolicy.optional(),
+  motionDetection: MotionDetection.optional(),
+};
+
+const recordingCommands = [
   z.object({
     kind: z.literal('StartRecording'),
     deviceId: DeviceId,
@@ -119,6 +119,14 @@ export const SiteCommand = z.discriminatedUnion('kind', [
     header: Name,
     description: personal({ max: 4000 }),
   }),
+] as const;
+
+/** What can be asked of a site, by its own people or by its parent. The site decides. */
+export const SiteCommand = z.discriminatedUnion('kind', [
+  ...personalCommands,
+  eraseSubject,
+  z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
+  ...recordingCommands,
 ]);
 export type SiteCommand = z.infer<typeof SiteCommand>;
 const SiteCommandVersion1 = z.discriminatedUnion('kind', [
@@ -130,13 +138,20 @@ const SiteCommandVersion2 = z.discriminatedUnion('kind', [
   eraseSubject,
   z.object(configureDevice),
 ]);
+const SiteCommandVersion3 = z.discriminatedUnion('kind', [
+  ...personalCommands,
+  eraseSubject,
+  z.object(configureRecording),
+  ...recordingCommands,
+]);
 
 const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };
 
 /** A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. */
-export const CommandIssued = defineEvent('CommandIssued', 3, z.object({ ...issued, command: SiteCommand }), [
+export const CommandIssued = defineEvent('CommandIssued', 4, z.object({ ...issued, command: SiteCommand }), [
   raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
   raised(z.object({ ...issued, command: SiteCommandVersion2 }), data => data),
+  raised(z.object({ ...issued, command: SiteCommandVersion3 }), data => data),
 ]);
 
 const answer = { commandId: CommandId, parentSiteId: SiteId, wishRevision: z.int().nonnegative() };

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { DeviceId, HardwareId, RecordingServerId } from '../ids.js';
+import { CameraAddress } from './camera-address.js';
+import { DeviceStreamsConfigured } from './device-streams.js';
 import { defineEvent, type EventOf, Name, passing, raised, UnixMs } from './event-definition.js';
+import { HardwareCapabilitiesFound } from './hardware-capabilities.js';
 import { DeviceRecordingPolicySet, MotionDetectionConfigured } from './recording-policy.js';
 
 export const DeviceType = z.enum(['CAMERA', 'MICROPHONE', 'SPEAKER', 'METADATA', 'INPUT', 'OUTPUT']);
@@ -11,15 +14,6 @@ export const HardwareDevice = z.object({ deviceId: DeviceId, type: DeviceType, n
 /** How a camera is spoken to. `mjpeg`: pictures over HTTP. */
 export const DriverName = z.enum(['rtsp', 'onvif', 'mjpeg']);
 export type DriverName = z.infer<typeof DriverName>;
-
-/** A URL without user name and password: `rtsp:` or `rtsps:` for the driver rtsp, else `http:` or `https:`. */
-export const CameraAddress = z
-  .string()
-  .max(2000)
-  .regex(
-    /^(?:rtsps?|https?):\/\/[^@\s]+$/,
-    'expected rtsp://host[:port]/path or http://host[:port]/path without user name and password',
-  );
 
 /** How media comes: interleaved in RTSP, as datagrams, or tunnelled in HTTP. AUTO: TCP, and UDP where the camera refuses it. */
 export const CameraTransport = z.enum(['AUTO', 'TCP', 'UDP', 'HTTP']);
@@ -90,6 +84,7 @@ export const hardwareEvents = [
   DeviceRecordingDisabled,
   DeviceRecordingPolicySet,
   MotionDetectionConfigured,
+  DeviceStreamsConfigured,
 ] as const;
 export type HardwareEvent = EventOf<(typeof hardwareEvents)[number]>;
 
@@ -128,5 +123,9 @@ export const HardwareConnectionLost = passing(
   ),
 );
 
-export const hardwareConnectionEvents = [HardwareConnected, HardwareConnectionLost] as const;
+export const hardwareConnectionEvents = [
+  HardwareConnected,
+  HardwareConnectionLost,
+  HardwareCapabilitiesFound,
+] as const;
 export type HardwareConnectionEvent = EventOf<(typeof hardwareConnectionEvents)[number]>;

@@ -1,4 +1,4 @@
-import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import {
   CameraTransportEnum,
   DeviceTypeEnum,
@@ -10,6 +10,68 @@ import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 
 @ObjectType()
+export class OfferedStream {
+  @Field(() => String)
+  name!: string;
+  @Field(() => String)
+  address!: string;
+  @Field(() => String, { description: 'As the camera calls it: H264, H265, JPEG.' })
+  encoding!: string;
+  @Field(() => Int)
+  width!: number;
+  @Field(() => Int)
+  height!: number;
+}
+
+@ObjectType({ description: 'What a camera says that it is and can.' })
+export class HardwareCapabilities {
+  @Field(() => String)
+  manufacturer!: string;
+  @Field(() => String)
+  model!: string;
+  @Field(() => String)
+  firmwareVersion!: string;
+  @Field(() => [OfferedStream], { description: 'Empty where its driver cannot ask.' })
+  streams!: OfferedStream[];
+  @Field(() => Boolean)
+  ptz!: boolean;
+  @Field(() => [String], { description: 'Its relays, as it calls them.' })
+  outputs!: string[];
+  @Field(() => Boolean, { description: 'It sends ONVIF metadata beside the pictures.' })
+  metadata!: boolean;
+  @Field(() => Boolean, { description: 'It can be spoken through.' })
+  speaker!: boolean;
+}
+
+@ObjectType()
+@InputType('DeviceStreamInput')
+export class DeviceStream {
+  @Field(() => String)
+  name!: string;
+  @Field(() => String, {
+    description:
+      'As that of the hardware. For ONVIF: that of its device service, with ?profile=TOKEN behind it.',
+  })
+  address!: string;
+}
+
+@ObjectType()
+@InputType('DeviceStreamsInput')
+export class DeviceStreams {
+  @Field(() => [DeviceStream])
+  streams!: DeviceStream[];
+  @Field(() => String, { description: 'Name of the one that is recorded.' })
+  recorded!: string;
+  @Field(() => String, { description: 'Name of the one that a viewer gets who names none.' })
+  live!: string;
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name of the one that motion is looked for in. Null: the recorded one.',
+  })
+  motion!: string | null;
+}
+
+@ObjectType()
 export class Hardware {
   @Field(() => ID)
   id!: string;
@@ -17,6 +79,15 @@ export class Hardware {
   name!: string;
   @Field(() => String)
   address!: string;
+  /** As the log has it: `driver` is made of it. */
+  driver!: string | null;
+  @Field(() => CameraTransportEnum, {
+    nullable: true,
+    description: 'Null while the read model is built anew.',
+  })
+  transport!: ValueOf<typeof CameraTransportEnum> | null;
+  /** JSON that `capabilities` is read from. */
+  capabilities!: string | null;
   @Field(() => HardwareConnectionStateEnum)
   connection!: ValueOf<typeof HardwareConnectionStateEnum>;
   @Field(() => DateTime, { name: 'connectionSince', nullable: true })
@@ -43,6 +114,7 @@ export class Device {
   /** JSON that `recordingPolicy` and `motionDetection` are read from. Null: nobody has set it. */
   recordingPolicy!: string | null;
   motionDetection!: string | null;
+  streams!: string | null;
   /** Keys of `site` and `hardware`. */
   siteId!: string;
   hardwareId!: string;

@@ -26,6 +26,7 @@ export {
   ConfigurationChangeEnum,
   ConfiguredKindEnum,
   DeviceTypeEnum,
+  DriverEnum,
   EvidenceLockOutcomeEnum,
   EvidenceLockStateEnum,
   HardwareConnectionStateEnum,
@@ -43,7 +44,16 @@ export {
   EvidenceLockDevice,
   EvidenceLockFilter,
 } from './evidence-lock.js';
-export { CameraInput, Device, DeviceConnection, Hardware } from './hardware.js';
+export {
+  CameraInput,
+  Device,
+  DeviceConnection,
+  DeviceStream,
+  DeviceStreams,
+  Hardware,
+  HardwareCapabilities,
+  OfferedStream,
+} from './hardware.js';
 export { type Connection, type Edge, PageArguments, PageInfo } from './page.js';
 export { MotionDetectionSettings, RecordingPolicySettings } from './recording-policy.js';
 export { RecordingServer, RecordingServerConnection } from './recording-server.js';

@@ -241,7 +241,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     const deviceId = this.#recordingDevice(request.deviceId);
     switch (request.kind) {
       case 'LIVE':
-        yield* this.#live(deviceId, signal);
+        yield* this.#supervisor.live(deviceId, request.stream, signal);
         return;
       case 'PLAYBACK':
         yield* this.database.read({ deviceId, fromMs: request.fromMs, toMs: request.toMs, signal });
@@ -310,19 +310,6 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       droppedFragmentCount,
       writeFailureCount,
     };
-  }
-
-  #live(deviceId: DeviceId, signal: AbortSignal): AsyncIterable<MediaItem> {
-    const camera = this.#supervisor.camera(deviceId);
-    if (!camera) {
-      throw new MediaRefusedError(
-        'NO_LIVE_STREAM',
-        `device ${deviceId} is not connected to this recording server`,
-      );
-    }
-    if (camera.isLost)
-      throw new MediaRefusedError('NO_LIVE_STREAM', `the camera of device ${deviceId} is lost`);
-    return camera.fanOut.open(signal);
   }
 
   #recordingDevice(deviceId: DeviceId): DeviceId {

@@ -1,6 +1,7 @@
-import { MOTION_DETECTION, RECORDING_POLICY } from '@holdfast/core';
+import { MOTION_DETECTION, RECORDING_POLICY, streamsOf } from '@holdfast/core';
 import {
   DeviceId,
+  DeviceStreams,
   MANUAL_RECORDING_MS,
   MotionDetection,
   RecordingPolicy,
@@ -12,6 +13,7 @@ import {
   Device,
   DeviceConnection,
   DevicePayload,
+  DeviceStreams as DeviceStreamsSettings,
   DeviceTypeEnum,
   Hardware,
   MotionDetectionSettings,
@@ -91,6 +93,14 @@ export class DeviceResolver {
     return motionDetection === null ? MOTION_DETECTION : JSON.parse(motionDetection);
   }
 
+  @FieldResolver(() => DeviceStreamsSettings, { nullable: true, description: 'Null: it is no camera.' })
+  async streams(@Root() device: Device, @Ctx() { load }: ApiContext): Promise<DeviceStreamsSettings | null> {
+    if (device.type !== 'CAMERA') return null;
+    const hardware = await load.hardware.load(device.hardwareId);
+    const streams = device.streams === null ? null : (JSON.parse(device.streams) as DeviceStreams);
+    return hardware && (streamsOf(hardware, { streams }) as DeviceStreamsSettings);
+  }
+
   @Mutation(() => DevicePayload)
   async updateDevice(
     @Arg('id', () => ID) id: string,
@@ -101,6 +111,8 @@ export class DeviceResolver {
     policy: RecordingPolicySettings | undefined,
     @Arg('motionDetection', () => MotionDetectionSettings, { nullable: true })
     motion: MotionDetectionSettings | undefined,
+    @Arg('streams', () => DeviceStreamsSettings, { nullable: true })
+    streams: DeviceStreamsSettings | undefined,
     @Ctx() context: ApiContext,
   ): Promise<DevicePayload> {
     const device = await this.#known(id, context);
@@ -114,6 +126,9 @@ export class DeviceResolver {
         ...(typeof recordingEnabled === 'boolean' && { recordingEnabled }),
         ...(policy && { recordingPolicy: parseSetting(RecordingPolicy, policy, 'recordingPolicy') }),
         ...(motion && { motionDetection: parseSetting(MotionDetection, motion, 'motionDetection') }),
+        ...(streams && {
+          streams: parseSetting(DeviceStreams, { ...streams, motion: streams.motion ?? null }, 'streams'),
+        }),
       },
       context,
     );

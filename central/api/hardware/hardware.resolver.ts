@@ -1,5 +1,13 @@
 import { type DeviceId, type DriverName, HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
-import { CameraInput, Hardware, HardwarePayload, RecordingServer } from '@holdfast/schema/graphql';
+import {
+  CameraInput,
+  DriverEnum,
+  Hardware,
+  HardwareCapabilities,
+  HardwarePayload,
+  RecordingServer,
+  type ValueOf,
+} from '@holdfast/schema/graphql';
 import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from 'type-graphql';
 import type { ApiContext } from '../api-context.js';
 import { ApiError } from '../api-error.js';
@@ -23,6 +31,22 @@ export class HardwareResolver {
     @Ctx() { load }: ApiContext,
   ): Promise<RecordingServer | null> {
     return load.recordingServer.load(hardware.recordingServerId);
+  }
+
+  @FieldResolver(() => DriverEnum, {
+    nullable: true,
+    description: 'Null while the read model is built anew.',
+  })
+  driver(@Root() { driver }: Hardware): ValueOf<typeof DriverEnum> | null {
+    return driver === null ? null : (driver.toUpperCase() as ValueOf<typeof DriverEnum>);
+  }
+
+  @FieldResolver(() => HardwareCapabilities, {
+    nullable: true,
+    description: 'Null: it has not said yet, or its driver cannot ask.',
+  })
+  capabilities(@Root() { capabilities }: Hardware): HardwareCapabilities | null {
+    return capabilities === null ? null : JSON.parse(capabilities);
   }
 
   @Mutation(() => HardwarePayload)

@@ -1,4 +1,4 @@
-import type { DeviceType, HoldfastEvent } from '@holdfast/schema';
+import type { CameraTransport, DeviceType, DriverName, HoldfastEvent } from '@holdfast/schema';
 import { ModelTable, mustBelongTo } from '../model-table.js';
 import { defineReadModel, IndigestibleEventError } from '../read-model.js';
 
@@ -7,6 +7,11 @@ export interface HardwareRow {
   readonly siteId: string;
   readonly name: string;
   readonly address: string;
+  /** Null until the rows are built anew. */
+  readonly driver: DriverName | null;
+  readonly transport: CameraTransport | null;
+  /** JSON of the event; null: the camera has not said. */
+  readonly capabilities: string | null;
   readonly recordingServerId: string;
   /** Gone, but its recordings may still be asked for. */
   readonly removed: boolean;
@@ -26,6 +31,7 @@ export interface DeviceRow {
   /** JSON of the event; null: nobody has set it. */
   readonly recordingPolicy: string | null;
   readonly motionDetection: string | null;
+  readonly streams: string | null;
   readonly removed: boolean;
 }
 
@@ -40,13 +46,14 @@ type HardwareEvent = Extract<
       | 'DeviceRenamed'
       | `Device${string}abled`
       | 'DeviceRecordingPolicySet'
+      | 'DeviceStreamsConfigured'
       | 'MotionDetectionConfigured';
   }
 >;
 
 export const hardwareReadModel = defineReadModel({
   name: 'hardware',
-  version: 4,
+  version: 5,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['hardware', 'device'],
@@ -56,6 +63,7 @@ export const hardwareReadModel = defineReadModel({
     'HardwareMoved',
     'HardwareConnected',
     'HardwareConnectionLost',
+    'HardwareCapabilitiesFound',
     'DeviceRenamed',
     'DeviceEnabled',
     'DeviceDisabled',
@@ -63,6 +71,7 @@ export const hardwareReadModel = defineReadModel({
     'DeviceRecordingDisabled',
     'DeviceRecordingPolicySet',
     'MotionDetectionConfigured',
+    'DeviceStreamsConfigured',
   ],
   async fold(events, { tx }) {
     const hardwareIds = events.map(({ event }) => event.data.hardwareId);
@@ -110,6 +119,9 @@ function foldEvent(rows: Rows, event: HardwareEvent): void {
     case 'HardwareMoved':
       hardware.set(id, { ...known, recordingServerId: event.data.toRecordingServerId });
       return;
+    case 'HardwareCapabilitiesFound':
+      hardware.set(id, { ...known, capabilities: JSON.stringify(event.data.capabilities) });
+      return;
     case 'HardwareConnected':
     case 'HardwareConnectionLost':
       hardware.set(id, withConnection(known, event));
@@ -120,18 +132,19 @@ function foldEvent(rows: Rows, event: HardwareEvent): void {
 }
 
 function add({ hardware, devices, site }: Rows, event: Extract<HardwareEvent, { type: 'HardwareAdded' }>) {
-  const { hardwareId, name, address, recordingServerId } = event.data;
+  const { hardwareId, name, driver, address, transport, recordingServerId } = event.data;
   for (const { deviceId, ...device } of event.data.devices) {
     const taken = devices.get(deviceId);
     if (taken) mustBelongTo(site, taken, `device ${deviceId}`);
     devices.set(deviceId, {
       ...{ id: deviceId, siteId: site, hardwareId, ...device },
       ...{ enabled: true, recordingEnabled: true, removed: false },
-      ...{ recordingPolicy: null, motionDetection: null },
+      ...{ recordingPolicy: null, motionDetection: null, streams: null },
     });
   }
   hardware.set(hardwareId, {
-    ...{ id: hardwareId, siteId: site, name, address, recordingServerId, removed: false },
+    ...{ id: hardwareId, siteId: site, name, driver, address, transport, recordingServerId, removed: false },
+    capabilities: null,
     ...{ connection: 'UNKNOWN', connectionSinceMs: null, connectionDetail: null },
   });
 }
@@ -177,5 +190,7 @@ function deviceChange(event: Exclude<HardwareEvent, { type: `Hardware${string}` 
       return { recordingPolicy: JSON.stringify(event.data.policy) };
     case 'MotionDetectionConfigured':
       return { motionDetection: JSON.stringify(event.data.motionDetection) };
+    case 'DeviceStreamsConfigured':
+      return { streams: JSON.stringify(event.data.streams) };
   }
 }

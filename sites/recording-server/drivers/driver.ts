@@ -1,5 +1,11 @@
 import type { Fragment, InitSegment } from '@holdfast/core';
-import type { CameraTransport, ConnectionLossCause, DriverName, RecordingCause } from '@holdfast/schema';
+import type {
+  CameraTransport,
+  ConnectionLossCause,
+  DriverName,
+  HardwareCapabilities,
+  RecordingCause,
+} from '@holdfast/schema';
 
 /**
  * Where one camera's session puts what it receives. Calls are synchronous, never overlap, and come in this order:
@@ -34,6 +40,8 @@ export interface CameraSink {
   connectionLost(cause: ConnectionLossCause, detail: string, atMs: number): void;
   /** The camera itself has noticed something, or notices it no longer. At any time, also while no run is open. */
   deviceSignal?(signal: DeviceSignal, atMs: number): void;
+  /** What the camera says that it can, at most once for each connection. Not asked for a sink without it. */
+  capabilitiesFound?(capabilities: HardwareCapabilities): void;
 }
 
 export interface DeviceSignal {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   endCauseOf,
   type Fragment,
@@ -16,6 +17,7 @@ import {
 import type {
   ConnectionLossCause,
   DeviceId,
+  HardwareCapabilities,
   HardwareId,
   HoldfastEvent,
   RecordingCause,
@@ -26,7 +28,7 @@ import type { Logger } from 'pino';
 import type { LiveFanOut } from '../camera/live-fan-out.js';
 import type { CameraSink, DeviceSignal } from '../drivers/driver.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
-import type { MotionWatch } from '../motion/motion-detector.js';
+import type { MotionFeed } from '../motion/motion-feed.js';
 import { arrivalSpan, PreBuffer } from '../pre-buffer/pre-buffer.js';
 import type { RecordingStop } from './site-view.js';
 
@@ -39,12 +41,14 @@ export interface CameraRecorderOptions {
   /** Why the first run begins. */
   readonly firstCause: RecordingCause;
   readonly fanOut: LiveFanOut;
-  readonly motion: MotionWatch;
+  readonly motion: MotionFeed;
   /** What the camera itself notices. */
   readonly noticed: (change: TriggerChange) => void;
   readonly database: MediaDatabase;
   readonly report: (stream: string, event: HoldfastEvent) => void;
   readonly lastStop: () => RecordingStop | null;
+  /** What the log says that the camera can. */
+  readonly lastCapabilities: () => HardwareCapabilities | null;
   readonly now: () => number;
   readonly logger: Logger;
 }
@@ -63,6 +67,7 @@ export class CameraRecorder implements CameraSink {
   #nextCause: RecordingCause;
   /** A run of recording is open; `started`: its first fragment is in it. */
   #recording: { readonly cause: RecordingCause; started: boolean; toMs: number } | null = null;
+  #capabilities: HardwareCapabilities | null = null;
   #connection: 'UNKNOWN' | 'CONNECTED' | 'LOST' = 'UNKNOWN';
   #settled: Promise<unknown> = Promise.resolve();
   lostAccessUnitCount = 0;
@@ -72,6 +77,10 @@ export class CameraRecorder implements CameraSink {
     this.#recordingEnabled = options.recordingEnabled;
     this.#policy = options.policy;
     this.#nextCause = options.firstCause;
+  }
+
+  get hardwareId(): HardwareId {
+    return this.#options.hardwareId;
   }
 
   get isLost(): boolean {
@@ -132,6 +141,17 @@ export class CameraRecorder implements CameraSink {
     this.#reportConnection({
       type: 'HardwareConnected',
       data: { hardwareId, recordingServerId, atMs: Math.round(atMs) },
+    });
+  }
+
+  capabilitiesFound(capabilities: HardwareCapabilities): void {
+    const { hardwareId, recordingServerId, lastCapabilities } = this.#options;
+    const last = this.#capabilities ?? lastCapabilities();
+    this.#capabilities = capabilities;
+    if (last !== null && isDeepStrictEqual(last, capabilities)) return;
+    this.#reportConnection({
+      type: 'HardwareCapabilitiesFound',
+      data: { hardwareId, recordingServerId, capabilities },
     });
   }
 

@@ -1,12 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Hardware, heeds, type TriggerChange } from '@holdfast/core';
+import {
+  type Hardware,
+  heeds,
+  type MediaItem,
+  MediaRefusedError,
+  recordedStream,
+  streamNamed,
+  streamsOf,
+  type TriggerChange,
+  wantsMotion,
+} from '@holdfast/core';
 import type { DeviceId, HardwareId, RecordingCause, RecordingPolicy } from '@holdfast/schema';
 import { LiveFanOut } from '../camera/live-fan-out.js';
 import { LiveViewers } from '../camera/live-viewers.js';
-import type { CameraCredentials, RunCameraSession } from '../drivers/driver.js';
+import type { CameraCredentials, CameraSink, RunCameraSession } from '../drivers/driver.js';
 import { driverOf } from '../drivers/driver-registry.js';
 import type { MotionDetector, MotionWatch } from '../motion/motion-detector.js';
+import { MotionFeed } from '../motion/motion-feed.js';
 import { CameraRecorder, type CameraRecorderOptions } from './camera-recorder.js';
+import { SideStreams } from './side-streams.js';
 import { recordingDeviceOf, type SiteView } from './site-view.js';
 import { manualTrigger } from './trigger-events.js';
 
@@ -32,6 +44,7 @@ interface RunningCamera {
   readonly recorder: CameraRecorder;
   readonly motion: MotionWatch;
   readonly fanOut: LiveFanOut;
+  readonly sides: SideStreams;
   readonly controller: AbortController;
   readonly done: Promise<void>;
 }
@@ -50,10 +63,25 @@ export class CameraSupervisor {
     this.#options = options;
   }
 
-  /** Null: this server does not have the camera. */
-  camera(deviceId: DeviceId): { readonly fanOut: LiveFanOut; readonly isLost: boolean } | null {
+  /** `name`: of one of the device's streams; undefined: the live default. Throws `MediaRefusedError`. */
+  live(deviceId: DeviceId, name: string | undefined, signal: AbortSignal): AsyncIterable<MediaItem> {
     const camera = this.#cameraOf(deviceId);
-    return camera && { fanOut: camera.fanOut, isLost: camera.recorder.isLost };
+    const hardware = camera && this.#options.view.hardware.get(camera.recorder.hardwareId);
+    if (!hardware) throw noLive(`device ${deviceId} is not connected to this recording server`);
+    const streams = streamsOf(hardware, recordingDeviceOf(hardware));
+    const stream = streamNamed(streams, name ?? streams.live);
+    if (!stream) {
+      const offered = streams.streams.map(known => known.name).join(', ');
+      throw noLive(`device ${deviceId} has no stream ${name}; it has ${offered}`);
+    }
+    if (stream !== recordedStream(streams)) return camera.sides.open(stream, signal);
+    if (camera.recorder.isLost) throw noLive(`the camera of device ${deviceId} is lost`);
+    return camera.fanOut.open(signal);
+  }
+
+  /** The streams of a device that sessions run for, beside the recorded one. */
+  sideStreamsOf(deviceId: DeviceId): readonly string[] {
+    return this.#cameraOf(deviceId)?.sides.running ?? [];
   }
 
   #cameraOf(deviceId: DeviceId): RunningCamera | null {
@@ -90,6 +118,7 @@ export class CameraSupervisor {
         running.recorder.setPolicy(recordingPolicy);
         running.motion.configure(recordingPolicy, motionDetection);
         running.recorder.setRecording(recordingEnabled);
+        configureSides(running.sides, hardware);
       } else this.#begin(hardware, key, firstCause);
     }
   }
@@ -126,7 +155,8 @@ export class CameraSupervisor {
     if (!hardware || hardware.recordingServerId !== this.#options.recordingServerId) return null;
     const device = recordingDeviceOf(hardware);
     if (!device.enabled) return null;
-    const { driver, address, transport, sealedCredentials } = hardware;
+    const { driver, transport, sealedCredentials } = hardware;
+    const { address } = recordedStream(streamsOf(hardware, device));
     return JSON.stringify([driver, address, transport, sealedCredentials, device.deviceId]);
   }
 
@@ -142,6 +172,7 @@ export class CameraSupervisor {
     const fanOut = new LiveFanOut({ viewers: this.viewers });
     const motion = this.#options.motion.watch(deviceId);
     motion.configure(device.recordingPolicy, device.motionDetection);
+    const motionFeed = new MotionFeed(motion);
     const recorder = new CameraRecorder({
       ...this.#options,
       hardwareId,
@@ -150,14 +181,25 @@ export class CameraSupervisor {
       policy: device.recordingPolicy,
       firstCause,
       fanOut,
-      motion,
+      motion: motionFeed,
       noticed: change => this.trigger(deviceId, change),
       lastStop: () => this.#options.view.lastStop.get(deviceId) ?? null,
+      lastCapabilities: () => this.#options.view.capabilities.get(hardwareId) ?? null,
     });
     const controller = new AbortController();
     const before = this.#ending.get(hardwareId) ?? Promise.resolve();
-    const done = before.then(() => this.#runSession(hardware, recorder, controller.signal));
-    this.#cameras.set(hardwareId, { key, deviceId, recorder, motion, fanOut, controller, done });
+    const { address } = recordedStream(streamsOf(hardware, device));
+    const done = before.then(() => this.#runSession({ ...hardware, address }, recorder, controller.signal));
+    const sides = new SideStreams({
+      viewers: this.viewers,
+      motion: motionFeed,
+      runSession: async (sideAddress, sink, signal) => {
+        await before;
+        await this.#runSession({ ...hardware, address: sideAddress }, sink, signal);
+      },
+    });
+    configureSides(sides, hardware);
+    this.#cameras.set(hardwareId, { key, deviceId, recorder, motion, fanOut, sides, controller, done });
     const manual = this.#options.view.manual.get(deviceId);
     if (manual && manual.untilMs > this.#options.now()) this.trigger(deviceId, manualTrigger(manual));
   }
@@ -166,7 +208,7 @@ export class CameraSupervisor {
     const camera = this.#cameras.get(hardwareId)!;
     this.#cameras.delete(hardwareId);
     camera.controller.abort(cause);
-    const ended = camera.done.then(async () => {
+    const ended = Promise.all([camera.done, camera.sides.close()]).then(async () => {
       camera.fanOut[Symbol.dispose]();
       await camera.recorder.settled;
       if (this.#ending.get(hardwareId) === ended) this.#ending.delete(hardwareId);
@@ -174,27 +216,19 @@ export class CameraSupervisor {
     this.#ending.set(hardwareId, ended);
   }
 
-  async #runSession(
-    hardware: NonNullable<Hardware>,
-    recorder: CameraRecorder,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #runSession(hardware: NonNullable<Hardware>, sink: CameraSink, signal: AbortSignal): Promise<void> {
     const { now, random, logger } = this.#options;
     const runCameraSession = this.#options.runCameraSession ?? driverOf(hardware.driver).run;
     const { address, transport } = hardware;
-    const credentials = this.#openCredentials(hardware, recorder);
+    const credentials = this.#openCredentials(hardware, sink);
     while (!signal.aborted && credentials !== 'UNREADABLE') {
       try {
-        await runCameraSession({ address, transport, credentials, sink: recorder, now, random }, signal);
+        await runCameraSession({ address, transport, credentials, sink, now, random }, signal);
       } catch (error) {
         if (signal.aborted) break;
         logger.error({ err: error, hardwareId: hardware.hardwareId }, 'a camera session failed by a fault');
-        recorder.runEnded('CAMERA_DISCONNECTED', now());
-        recorder.connectionLost(
-          'PROTOCOL_ERROR',
-          error instanceof Error ? error.message : String(error),
-          now(),
-        );
+        sink.runEnded('CAMERA_DISCONNECTED', now());
+        sink.connectionLost('PROTOCOL_ERROR', error instanceof Error ? error.message : String(error), now());
       }
       await delay(faultPauseMs * (0.5 + random()), undefined, { signal }).catch(() => undefined);
     }
@@ -202,15 +236,27 @@ export class CameraSupervisor {
 
   #openCredentials(
     { sealedCredentials }: NonNullable<Hardware>,
-    recorder: CameraRecorder,
+    sink: CameraSink,
   ): CameraCredentials | null | 'UNREADABLE' {
     if (sealedCredentials === null) return null;
     try {
       return this.#options.openCredentials(sealedCredentials);
     } catch (error) {
       const detail = `the camera's password cannot be opened: ${error instanceof Error ? error.message : error}`;
-      recorder.connectionLost('UNAUTHORIZED', detail, this.#options.now());
+      sink.connectionLost('UNAUTHORIZED', detail, this.#options.now());
       return 'UNREADABLE';
     }
   }
+}
+
+/** A session for motion runs while motion is looked for, and in a stream that is not recorded anyway. */
+function configureSides(sides: SideStreams, hardware: NonNullable<Hardware>): void {
+  const device = recordingDeviceOf(hardware);
+  const { streams, recorded, motion } = streamsOf(hardware, device);
+  const isLookedFor = wantsMotion(device.recordingPolicy, device.motionDetection);
+  sides.configure(streams, isLookedFor && motion !== recorded ? motion : null);
+}
+
+function noLive(message: string): MediaRefusedError {
+  return new MediaRefusedError('NO_LIVE_STREAM', message);
 }

@@ -20,6 +20,8 @@ import {
   EvidenceLockApplied,
   type EvidenceLockId,
   evidenceLockEvents,
+  type HardwareCapabilities,
+  HardwareCapabilitiesFound,
   type HardwareId,
   type HoldfastEvent,
   hardwareEvents,
@@ -48,6 +50,7 @@ const typesRead = new Set<string>(
       ...manualRecordingEvents,
       AlarmRaised,
       BookmarkCreated,
+      HardwareCapabilitiesFound,
     ],
   ].map(definition => definition.type),
 );
@@ -71,6 +74,7 @@ export interface LockReport {
 
 export interface SiteViewFold {
   readonly hardware: ReadonlyMap<HardwareId, NonNullable<Hardware>>;
+  readonly capabilities: ReadonlyMap<HardwareId, HardwareCapabilities>;
   readonly running: ReadonlySet<DeviceId>;
   readonly lastStop: ReadonlyMap<DeviceId, RecordingStop>;
   readonly halted: boolean;
@@ -85,6 +89,8 @@ export interface SiteViewFold {
 /** What a recording server reads out of its site's log: hardware, evidence locks, and where recording stands. */
 export class SiteView {
   readonly hardware = new Map<HardwareId, NonNullable<Hardware>>();
+  /** What cameras said last that they can. */
+  readonly capabilities = new Map<HardwareId, HardwareCapabilities>();
   /** Recorded by this server, by its own account. */
   readonly running = new Set<DeviceId>();
   /** Where recording of a device ended, on whatever server. */
@@ -106,9 +112,10 @@ export class SiteView {
 
   /** Everything that was read so far, as data. */
   toFold(): SiteViewFold {
-    const { hardware, running, lastStop, halted, manual } = this;
+    const { hardware, capabilities, running, lastStop, halted, manual } = this;
     return {
       hardware,
+      capabilities,
       running,
       lastStop,
       halted,
@@ -124,6 +131,7 @@ export class SiteView {
   /** Into a view that has read nothing yet. */
   restore(fold: SiteViewFold): void {
     copyInto(this.hardware, fold.hardware);
+    copyInto(this.capabilities, fold.capabilities);
     for (const deviceId of fold.running) this.running.add(deviceId);
     copyInto(this.lastStop, fold.lastStop);
     copyInto(this.manual, fold.manual);
@@ -164,7 +172,11 @@ export class SiteView {
       case 'DeviceRecordingDisabled':
       case 'DeviceRecordingPolicySet':
       case 'MotionDetectionConfigured':
+      case 'DeviceStreamsConfigured':
         this.#applyHardware(event);
+        return;
+      case 'HardwareCapabilitiesFound':
+        this.capabilities.set(event.data.hardwareId, event.data.capabilities);
         return;
       case 'EvidenceLockCreated':
       case 'EvidenceLockExtended':
@@ -269,6 +281,7 @@ export class SiteView {
     const hardware = hardwareDecider.evolve(this.hardware.get(hardwareId) ?? null, event);
     if (hardware === null) {
       this.hardware.delete(hardwareId);
+      this.capabilities.delete(hardwareId);
       return;
     }
     this.hardware.set(hardwareId, hardware);

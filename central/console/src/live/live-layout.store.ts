@@ -11,6 +11,8 @@ export interface LiveLayout {
   /** The tile that fills the whole grid for now. */
   readonly enlarged: number | null;
   readonly unmuted: string | null;
+  /** By device, where the operator has chosen another stream than the one that its site shows live. */
+  readonly streams: Readonly<Record<string, string>>;
 }
 
 const STORAGE_KEY = 'holdfast.live';
@@ -26,21 +28,22 @@ function readStored(): LiveLayout | null {
     const size = GRID_SIZES.find(entry => entry === stored?.size);
     return size === undefined || !Array.isArray(stored?.tiles)
       ? null
-      : { ...rest, size, tiles: fitTiles(stored.tiles, size) };
+      : { ...rest, size, tiles: fitTiles(stored.tiles, size), streams: stored.streams ?? {} };
   } catch {
     return null;
   }
 }
 
 const stored = readStored();
-let layout: LiveLayout = stored ?? { ...rest, size: 4, tiles: fitTiles([], 4) };
+let layout: LiveLayout = stored ?? { ...rest, size: 4, tiles: fitTiles([], 4), streams: {} };
 let untouched = stored === null;
 const listeners = new Set<() => void>();
 
 function change(next: Partial<LiveLayout>): void {
   layout = { ...layout, ...next };
   untouched = false;
-  localStorage.setItem(STORAGE_KEY, JSON.stringify({ size: layout.size, tiles: layout.tiles }));
+  const { size, tiles, streams } = layout;
+  localStorage.setItem(STORAGE_KEY, JSON.stringify({ size, tiles, streams }));
   for (const listener of listeners) listener();
 }
 
@@ -99,6 +102,11 @@ export function closeTile(tile: number): void {
 export const selectTile = (selected: number): void => change({ selected });
 export const toggleEnlarged = (tile: number): void =>
   change({ enlarged: layout.enlarged === null ? tile : null, selected: tile });
+/** Null: the one that the site shows live. */
+export const chooseStream = (deviceId: string, stream: string | null): void => {
+  const { [deviceId]: _, ...others } = layout.streams;
+  change({ streams: stream === null ? others : { ...others, [deviceId]: stream } });
+};
 /** One voice at a time. */
 export const toggleSound = (deviceId: string): void =>
   change({ unmuted: layout.unmuted === deviceId ? null : deviceId });

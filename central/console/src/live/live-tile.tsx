@@ -8,13 +8,24 @@ import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { clockMs, day, shortTime, useNow, zoneAt } from '../ui/time';
 import { usePageVisible } from '../ui/use-page-visible';
 import { type DisplayedFrame, LivePlayer, type LiveReduction, type LiveState } from './live.player';
-import { closeTile, placeDevice, selectTile, toggleEnlarged, toggleSound } from './live-layout.store';
+import {
+  chooseStream,
+  closeTile,
+  placeDevice,
+  selectTile,
+  toggleEnlarged,
+  toggleSound,
+  useLiveLayout,
+} from './live-layout.store';
 
 /** Ten times a second is what an eye can read; React is not asked for it. */
 const READOUT_INTERVAL_MS = 100;
 const SLOW_LATENCY_MS = 1_500;
 
-function useLivePlayer(deviceId: string, wanted: boolean, onFrame: (frame: DisplayedFrame) => void) {
+function useLivePlayer(
+  { deviceId, stream, wanted }: { deviceId: string; stream: string | null; wanted: boolean },
+  onFrame: (frame: DisplayedFrame) => void,
+) {
   const video = useRef<HTMLVideoElement>(null);
   const player = useRef<LivePlayer | null>(null);
   const [state, setState] = useState<LiveState | null>(null);
@@ -25,13 +36,13 @@ function useLivePlayer(deviceId: string, wanted: boolean, onFrame: (frame: Displ
     if (!wanted || video.current === null) return;
     setState({ kind: 'CONNECTING', sinceMs: Date.now(), reason: null });
     const created = new LivePlayer({
-      ...{ deviceId, video: video.current, onState: setState, onReduced: setReduced },
+      ...{ deviceId, stream, video: video.current, onState: setState, onReduced: setReduced },
       onFrame: shown => frame.current(shown),
     });
     player.current = created;
     setReduced(null);
     return () => created[Symbol.dispose]();
-  }, [deviceId, wanted]);
+  }, [deviceId, stream, wanted]);
   return { video, state, reducedBecause, retryNow: () => player.current?.retryNow() };
 }
 
@@ -121,6 +132,37 @@ function useReadout(): ReadoutRefs & { show: (frame: DisplayedFrame) => void } {
   return { time, latency, show };
 }
 
+/** Null: the one that the site shows live; also when the chosen one is there no more. */
+function chosenStream(device: Device, chosen: Readonly<Record<string, string>>): string | null {
+  const name = chosen[device.id];
+  return device.streams?.streams.some(stream => stream.name === name) ? (name ?? null) : null;
+}
+
+function StreamChoice({ device }: { readonly device: Device }) {
+  const stream = chosenStream(device, useLiveLayout().streams);
+  const { streams } = device;
+  if (streams === null || streams.streams.length < 2) return null;
+  return (
+    <select
+      className="tile-stream"
+      aria-label="Stream"
+      title="Which of the camera's streams is shown"
+      value={stream ?? streams.live}
+      onChange={event => {
+        const { value } = event.currentTarget;
+        chooseStream(device.id, value === streams.live ? null : value);
+      }}
+      data-testid={`stream-${device.id}`}
+    >
+      {streams.streams.map(({ name }) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
 function TileActions({
   tile,
   device,
@@ -136,6 +178,7 @@ function TileActions({
     go('playback', null, { devices: device.id, at: new Date(Date.now() - 30_000).toISOString() });
   return (
     <span className="tile-actions">
+      <StreamChoice device={device} />
       <button
         type="button"
         className="plain square"
@@ -190,7 +233,11 @@ function TilePicture({
   const nowMs = useNow(1000);
   const visible = usePageVisible();
   const readout = useReadout();
-  const { video, state, reducedBecause, retryNow } = useLivePlayer(device.id, visible, readout.show);
+  const stream = chosenStream(device, useLiveLayout().streams);
+  const { video, state, reducedBecause, retryNow } = useLivePlayer(
+    { deviceId: device.id, stream, wanted: visible },
+    readout.show,
+  );
   const overlay = overlayOf(state, device, site, nowMs);
   return (
     <>

@@ -23,6 +23,8 @@ export type LiveReduction = 'SLOW_VIEWER' | 'SLOW_LINK' | 'OVERLOAD';
 
 export interface LivePlayerOptions {
   readonly deviceId: string;
+  /** Null: the one that the site shows live. */
+  readonly stream: string | null;
   readonly video: HTMLVideoElement;
   readonly onState: (state: LiveState) => void;
   readonly onFrame: (frame: DisplayedFrame) => void;
@@ -80,7 +82,9 @@ export class LivePlayer implements Disposable {
 
   #connect(): void {
     const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    const url = `${scheme}//${location.host}/media/${encodeURIComponent(this.#options.deviceId)}/live`;
+    const { deviceId, stream } = this.#options;
+    const query = stream === null ? '' : `?stream=${encodeURIComponent(stream)}`;
+    const url = `${scheme}//${location.host}/media/${encodeURIComponent(deviceId)}/live${query}`;
     const socket = new WebSocket(url, ['holdfast.media.v1', `bearer.${currentSession()?.token ?? ''}`]);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;

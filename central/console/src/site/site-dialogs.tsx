@@ -1,20 +1,20 @@
 import { Button, Modal, PasswordInput, Select, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
-import type { Device, Hardware, Site } from './site-directory';
+import type { Device, DeviceStreams, Hardware, Site } from './site-directory';
 
 const ADD = `mutation AddHardware($site: ID!, $server: ID!, $camera: CameraInput!) {
   addHardware(siteId: $site, recordingServerId: $server, camera: $camera) { ${COMMAND_FIELDS} }
 }`;
 const MOVE = `mutation MoveHardware($id: ID!, $server: ID!) { moveHardware(id: $id, toRecordingServerId: $server) { ${COMMAND_FIELDS} } }`;
-const UPDATE = `mutation UpdateDevice($id: ID!, $name: String, $enabled: Boolean, $recordingEnabled: Boolean) {
-  updateDevice(id: $id, name: $name, enabled: $enabled, recordingEnabled: $recordingEnabled) { ${COMMAND_FIELDS} }
+const UPDATE = `mutation UpdateDevice($id: ID!, $name: String, $enabled: Boolean, $recordingEnabled: Boolean, $streams: DeviceStreamsInput) {
+  updateDevice(id: $id, name: $name, enabled: $enabled, recordingEnabled: $recordingEnabled, streams: $streams) { ${COMMAND_FIELDS} }
 }`;
 
 export function updateDevice(
   device: Device,
   title: string,
-  change: { name?: string; enabled?: boolean; recordingEnabled?: boolean },
+  change: { name?: string; enabled?: boolean; recordingEnabled?: boolean; streams?: DeviceStreams },
 ) {
   return send({ document: UPDATE, variables: { id: device.id, ...change }, title, topics: ['devices'] });
 }

@@ -32,14 +32,39 @@ export interface Site {
   readonly recordingServers: readonly RecordingServer[];
 }
 export type DeviceType = 'CAMERA' | 'MICROPHONE' | 'SPEAKER' | 'METADATA' | 'INPUT' | 'OUTPUT';
+export interface OfferedStream {
+  readonly name: string;
+  readonly address: string;
+  readonly encoding: string;
+  readonly width: number;
+  readonly height: number;
+}
+/** What the camera says that it can. */
+export interface Capabilities {
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly streams: readonly OfferedStream[];
+  readonly ptz: boolean;
+  readonly outputs: readonly string[];
+  readonly speaker: boolean;
+}
 export interface Hardware {
   readonly id: string;
   readonly name: string;
   readonly address: string;
+  readonly driver: 'RTSP' | 'ONVIF' | 'MJPEG' | null;
+  readonly capabilities: Capabilities | null;
   readonly recordingServer: { readonly id: string };
   readonly connection: 'CONNECTED' | 'LOST' | 'UNKNOWN';
   readonly connectionSince: string | null;
   readonly connectionDetail: string | null;
+}
+export interface DeviceStreams {
+  readonly streams: readonly { readonly name: string; readonly address: string }[];
+  readonly recorded: string;
+  readonly live: string;
+  /** Null: motion is looked for in the recorded one. */
+  readonly motion: string | null;
 }
 export interface Device {
   readonly id: string;
@@ -47,6 +72,8 @@ export interface Device {
   readonly type: DeviceType;
   readonly enabled: boolean;
   readonly recordingEnabled: boolean;
+  /** Null: it is no camera. */
+  readonly streams: DeviceStreams | null;
   readonly site: { readonly id: string };
   readonly hardware: Hardware;
 }
@@ -69,8 +96,9 @@ const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { 
   recordingServers { id name recording haltedBecause }
 } } ${PAGE} } }`;
 const DEVICES = `query Devices($after: Cursor) { devices(first: 200, after: $after) { edges { cursor node {
-  id name type enabled recordingEnabled site { id }
-  hardware { id name address connection connectionSince connectionDetail recordingServer { id } }
+  id name type enabled recordingEnabled site { id } streams { streams { name address } recorded live motion }
+  hardware { id name address driver connection connectionSince connectionDetail recordingServer { id }
+    capabilities { manufacturer model streams { name address encoding width height } ptz outputs speaker } }
 } } ${PAGE} } }`;
 
 const Directory = createContext<SiteDirectory>({

@@ -15,6 +15,7 @@ import {
   useSiteDirectory,
 } from './site-directory';
 import { lagOf, stateOfDevice, stateOfLink } from './state-of';
+import { StreamsDialog } from './streams.dialog';
 import './sites.css';
 
 function LinkPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: number }) {
@@ -119,6 +120,13 @@ function ServersPanel({ site, devices }: { readonly site: Site; readonly devices
 interface Actions {
   readonly onMove: (hardware: Hardware) => void;
   readonly onRename: (device: Device) => void;
+  readonly onStreams: (device: Device) => void;
+}
+
+/** How it is spoken to, and what it calls itself. */
+function kindOf({ driver, capabilities }: Hardware): string {
+  const made = capabilities === null ? '' : `${capabilities.manufacturer} ${capabilities.model}`.trim();
+  return [driver ?? '', made].filter(word => word !== '').join(', ');
 }
 
 function DeviceLine({
@@ -128,6 +136,7 @@ function DeviceLine({
   first,
   onMove,
   onRename,
+  onStreams,
 }: {
   readonly device: Device;
   readonly site: Site;
@@ -141,7 +150,14 @@ function DeviceLine({
     void updateDevice(device, title, change);
   return (
     <tr data-testid={`device-${device.id}`} className={first ? 'first-of-hardware' : ''}>
-      <td>{first && <span title={hardware.address}>{hardware.name}</span>}</td>
+      <td>
+        {first && (
+          <>
+            <span title={hardware.address}>{hardware.name}</span>
+            <div className="dim">{kindOf(hardware)}</div>
+          </>
+        )}
+      </td>
       <td className="nowrap">
         <span className="row">
           <Icon
@@ -158,6 +174,17 @@ function DeviceLine({
           >
             <Icon name="edit" size={13} />
           </button>
+          {device.streams !== null && (
+            <button
+              type="button"
+              className="plain framed"
+              title="Which streams the camera is asked for, and what each is for"
+              onClick={() => onStreams(device)}
+              data-testid={`streams-${device.id}`}
+            >
+              {device.streams.streams.length === 1 ? '1 stream' : `${device.streams.streams.length} streams`}
+            </button>
+          )}
         </span>
       </td>
       <td className="device-state">
@@ -247,7 +274,8 @@ function DeviceTable({
 type Dialog =
   | { readonly kind: 'add' }
   | { readonly kind: 'move'; readonly hardware: Hardware }
-  | { readonly kind: 'rename'; readonly device: Device };
+  | { readonly kind: 'rename'; readonly device: Device }
+  | { readonly kind: 'streams'; readonly device: Device };
 
 function SiteView({ site }: { readonly site: Site }) {
   const directory = useSiteDirectory();
@@ -290,6 +318,7 @@ function SiteView({ site }: { readonly site: Site }) {
           nowMs={nowMs}
           onMove={hardware => setDialog({ kind: 'move', hardware })}
           onRename={device => setDialog({ kind: 'rename', device })}
+          onStreams={device => setDialog({ kind: 'streams', device })}
         />
         {devices.length === 0 && <Empty title="No devices">Add a camera to begin.</Empty>}
       </div>
@@ -297,6 +326,7 @@ function SiteView({ site }: { readonly site: Site }) {
       {dialog?.kind === 'move' && (
         <MoveHardwareDialog site={site} hardware={dialog.hardware} onClose={close} />
       )}
+      {dialog?.kind === 'streams' && <StreamsDialog device={dialog.device} onClose={close} />}
       {dialog?.kind === 'rename' && <RenameDeviceDialog device={dialog.device} onClose={close} />}
     </div>
   );

@@ -17,7 +17,7 @@ export interface WireOpen {
   channel: number;
   priority: string;
   creditBytes: number;
-  live?: { deviceId: string };
+  live?: { deviceId: string; stream: string };
   playback?: { deviceId: string; fromMs: number; toMs: number };
   retrieve?: { deviceId: string; segmentIds: string[]; resumeAtFragment: number };
 }

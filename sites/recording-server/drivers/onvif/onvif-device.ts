@@ -21,6 +21,10 @@ export interface OnvifProfile {
   readonly encoding: string;
   readonly width: number;
   readonly height: number;
+  /** What its profile has beside pictures. */
+  readonly ptz: boolean;
+  readonly metadata: boolean;
+  readonly speaker: boolean;
 }
 
 export interface DeviceInformation {
@@ -109,14 +113,15 @@ export class OnvifDevice {
   /** With video, in the camera's order. Media2 (Profile T) knows H.265, media (Profile S) does not. */
   async profiles(signal: AbortSignal): Promise<readonly OnvifProfile[]> {
     const isMedia2 = this.has('tr2');
-    const body = isMedia2
-      ? '<tr2:GetProfiles><tr2:Type>VideoEncoder</tr2:Type></tr2:GetProfiles>'
-      : '<trt:GetProfiles/>';
+    const wanted = ['VideoEncoder', 'PTZ', 'Metadata', 'AudioOutput'];
+    const types = wanted.map(type => `<tr2:Type>${type}</tr2:Type>`).join('');
+    const body = isMedia2 ? `<tr2:GetProfiles>${types}</tr2:GetProfiles>` : '<trt:GetProfiles/>';
     const answer = await this.#call(isMedia2 ? 'tr2' : 'trt', body, signal);
     return children(child(answer, 'GetProfilesResponse'), 'Profiles').flatMap(profile => {
-      const encoder = isMedia2
-        ? child(profile, 'Configurations', 'VideoEncoder')
-        : child(profile, 'VideoEncoderConfiguration');
+      const part = (name: string) =>
+        isMedia2 ? child(profile, 'Configurations', name) : child(profile, `${name}Configuration`);
+      const encoder = part('VideoEncoder');
+      const output = isMedia2 ? part('AudioOutput') : child(profile, 'Extension', 'AudioOutputConfiguration');
       if (encoder === undefined) return [];
       return {
         token: textOf(profile, '@token'),
@@ -124,6 +129,9 @@ export class OnvifDevice {
         encoding: textOf(encoder, 'Encoding'),
         width: Number(textOf(encoder, 'Resolution', 'Width')),
         height: Number(textOf(encoder, 'Resolution', 'Height')),
+        ptz: part('PTZ') !== undefined,
+        metadata: part('Metadata') !== undefined,
+        speaker: output !== undefined,
       };
     });
   }

@@ -4,6 +4,7 @@ import { CameraSessionError } from '../camera-session-error.js';
 import type { CameraLoss, CameraSessionOptions, DeviceSignal, Driver, RunCameraSession } from '../driver.js';
 import { keepConnected } from '../keep-connected.js';
 import { streamOnce } from '../rtsp/camera-connection.js';
+import { findCapabilities, profileAddress } from './onvif-capabilities.js';
 import { OnvifDevice } from './onvif-device.js';
 
 /** Events are worth less than pictures: a camera that refuses them is asked again after this. */
@@ -26,13 +27,14 @@ const run: RunCameraSession = (options, signal) => {
     const over = new AbortController();
     const within = AbortSignal.any([signal, over.signal]);
     const events = watchEvents(found.device, options, within);
+    const asked = tellCapabilities(found.device, options, within);
     try {
       const { tlsAuthorities, transport = 'AUTO', now, random } = options;
       const stream = { address: found.uri, authorisation: forRtsp, tlsAuthorities, transport, now, random };
       return await streamOnce({ ...stream, ...attempt }, signal);
     } finally {
       over.abort();
-      await events;
+      await Promise.all([events, asked]);
     }
   });
 };
@@ -43,11 +45,9 @@ async function openStream(
   signal: AbortSignal,
 ): Promise<{ readonly device: OnvifDevice; readonly uri: string } | CameraLoss | null> {
   const { credentials, tlsAuthorities = [], now } = options;
-  const url = new URL(options.address);
-  const wanted = url.searchParams.get('profile');
-  url.searchParams.delete('profile');
+  const { serviceAddress, profile: wanted } = profileAddress(options.address);
   try {
-    const access = { address: url.href, credentials, authorisation, tlsAuthorities, now };
+    const access = { address: serviceAddress, credentials, authorisation, tlsAuthorities, now };
     const device = await OnvifDevice.open(access, signal);
     const profiles = await device.profiles(signal);
     const profile = wanted === null ? profiles[0] : profiles.find(({ token }) => token === wanted);
@@ -62,6 +62,17 @@ async function openStream(
     if (fault instanceof CameraSessionError) return fault;
     throw fault;
   }
+}
+
+/** Beside the stream, which does not wait for it. Never rejects. */
+async function tellCapabilities(
+  device: OnvifDevice,
+  { sink, address }: CameraSessionOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (sink.capabilitiesFound === undefined) return;
+  const found = await findCapabilities(device, address, signal).catch(() => null);
+  if (found !== null && !signal.aborted) sink.capabilitiesFound(found);
 }
 
 /** Until the signal aborts. Never rejects. */
