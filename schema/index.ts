@@ -85,6 +85,18 @@ export {
   OfferedStream,
 } from './events/hardware-capabilities.js';
 export {
+  DeviceOverflowBegan,
+  DeviceOverflowEnded,
+  DiskRecovered,
+  DiskSlowed,
+  type HealthEvent,
+  healthEvents,
+  MotionBegan,
+  MotionEnded,
+  RecordingServerOverloadEnded,
+  RecordingServerOverloaded,
+} from './events/health.js';
+export {
   LinkEstablished,
   type LinkEvent,
   LinkLost,

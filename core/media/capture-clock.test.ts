@@ -112,6 +112,32 @@ test('works off a small difference slowly, never backwards, until it is gone', (
   assert.is(between.at(-1), frameTicks);
 });
 
+test('follows a crystal that drifts by 500 ppm for an hour, with sender reports and without, in one run', () => {
+  const jitter = [30, 5, 80, 12, 0, 40, 3];
+  for (const drift of [1.0005, 0.9995]) {
+    for (const reports of [true, false]) {
+      const { times, frame, report } = harness();
+      const count = 3600 * 25;
+      for (let index = 0; index < count; index += 1) {
+        // What the camera counts as 40 ms is a little more or less.
+        const takenMs = startMs + index * frameMs * drift;
+        frame(index * frameTicks, takenMs + jitter[index % jitter.length]!);
+        if (reports && index % 125 === 0) report(takenMs, index * frameTicks, takenMs + 5);
+      }
+      assert.is(times.length, count);
+      assert.not(times.some(time => time.stepped));
+      assert.ok(spacings(times).every(spacing => spacing > 0 && Math.abs(spacing - frameTicks) <= 4));
+      const worstMs = Math.max(
+        ...Array.from({ length: 100 }, (_, part) => {
+          const index = Math.floor(((part + 1) * count) / 100) - 1;
+          return Math.abs(times[index]!.ticks / 90 - (startMs + index * frameMs * drift));
+        }),
+      );
+      assert.ok(worstMs < (reports ? 20 : 100), `${worstMs} ms beside the truth, ${reports} ${drift}`);
+    }
+  }
+});
+
 test('ends the run when the camera clock is stepped, at the next picture that a run may begin with', () => {
   const { times, frame, report } = harness();
   frame(0, startMs);

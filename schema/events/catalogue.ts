@@ -5,6 +5,7 @@ import { commandEvents } from './command.js';
 import type { EventDefinition, EventOf } from './event-definition.js';
 import { EvidenceLockApplied, evidenceLockEvents } from './evidence-lock.js';
 import { hardwareConnectionEvents, hardwareEvents } from './hardware.js';
+import { healthEvents } from './health.js';
 import { linkEvents } from './link.js';
 import { logEvents } from './log.js';
 import { manualRecordingEvents } from './manual-recording.js';
@@ -22,6 +23,7 @@ export const eventCatalogue = [
   ...recordingServerEvents,
   ...hardwareEvents,
   ...hardwareConnectionEvents,
+  ...healthEvents,
   ...recordingEvents,
   ...manualRecordingEvents,
   ...bookmarkEvents,

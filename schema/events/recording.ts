@@ -19,8 +19,7 @@ const causesOfVersion1 = [
 ] as const;
 const RecordingCauseVersion1 = z.enum(causesOfVersion1);
 
-/** Why a run of recording began, ended, or is missing. Each trigger has a pair: how it begins, and how it ends. */
-export const RecordingCause = z.enum([
+const causesOfVersion2 = [
   ...causesOfVersion1,
   'MOTION',
   'MOTION_STOPPED',
@@ -33,6 +32,16 @@ export const RecordingCause = z.enum([
   'RELATED',
   'RELATED_ENDED',
   'POLICY_SET',
+] as const;
+const RecordingCauseVersion2 = z.enum(causesOfVersion2);
+
+/** Why a run of recording began, ended, or is missing. Each trigger has a pair: how it begins, and how it ends. */
+export const RecordingCause = z.enum([
+  ...causesOfVersion2,
+  /** More came than the disk took. */
+  'OVERFLOW',
+  /** The disk was gone, or refused every write for another reason than its being full. */
+  'DISK_UNAVAILABLE',
 ]);
 export type RecordingCause = z.infer<typeof RecordingCause>;
 
@@ -53,18 +62,21 @@ export type RecordingGap = z.infer<typeof RecordingGap>;
 const ofDevice = { deviceId: DeviceId, recordingServerId: RecordingServerId };
 
 /** Stream of this file: `recording-<deviceId>`. A run of recording has begun; it is not sealed yet. */
-export const RecordingStarted = defineEvent('RecordingStarted', 2, runChangeWith(RecordingCause), [
+export const RecordingStarted = defineEvent('RecordingStarted', 3, runChangeWith(RecordingCause), [
   raised(runChangeWith(RecordingCauseVersion1), data => data),
+  raised(runChangeWith(RecordingCauseVersion2), data => data),
 ]);
 
-export const RecordingStopped = defineEvent('RecordingStopped', 2, runChangeWith(RecordingCause), [
+export const RecordingStopped = defineEvent('RecordingStopped', 3, runChangeWith(RecordingCause), [
   raised(runChangeWith(RecordingCauseVersion1), data => data),
+  raised(runChangeWith(RecordingCauseVersion2), data => data),
 ]);
 
 /** What was recorded, batched per minute and device, and the gaps that ended within it, each with its cause. */
 export const RecordingSealed = passing(
-  defineEvent('RecordingSealed', 2, sealedWith(SealedSegment, RecordingGap), [
+  defineEvent('RecordingSealed', 3, sealedWith(SealedSegment, RecordingGap), [
     raised(sealedWith(segmentWith(RecordingCauseVersion1), gapWith(RecordingCauseVersion1)), data => data),
+    raised(sealedWith(segmentWith(RecordingCauseVersion2), gapWith(RecordingCauseVersion2)), data => data),
   ]),
 );
 

@@ -28,6 +28,7 @@ import {
 import type { Logger } from 'pino';
 import type { LiveViewers } from './camera/live-viewers.js';
 import type { CameraCredentials, RunCameraSession } from './drivers/driver.js';
+import { RecorderHealth } from './health/recorder-health.js';
 import {
   type MediaDamage,
   type MediaDatabase,
@@ -116,6 +117,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #snapshots: SnapshotMaker;
   readonly #storages: StorageKeeper;
   readonly #retention: RetentionLoop;
+  readonly #health: RecorderHealth;
   readonly #lockReports: LockReports;
 
   private constructor(
@@ -147,6 +149,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       database,
       view: this.#view,
       report,
+      noticed: (deviceId, change) => this.#health.noticed(deviceId, change),
     });
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
@@ -173,10 +176,22 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       read: window => database.read(window),
       ffmpeg: ffmpegCandidates(options.ffmpegBin),
     });
+    this.#health = new RecorderHealth({
+      ...{ recordingServerId, now: options.now, report, waitingMs: () => database.waitingMs() },
+      diskIsSlow: () => loud.disk.isSlow,
+      cameras: () => this.#supervisor.watched(),
+      viewers: this.#supervisor.viewers,
+      alarm: alarm => this.#retention.alarm(alarm),
+    });
     loud.connect({
       damaged: damage => this.#reportDamage(damage),
-      writeFailed: code => this.#retention.onWriteFailed(code),
-      diskSlow: medianMs => this.#retention.onDiskSlow(medianMs),
+      writeFailed: code => {
+        this.#health.writeFailed();
+        this.#retention.onWriteFailed(code);
+      },
+      diskSlow: medianMs => this.#health.diskSlow(medianMs),
+      diskFast: medianMs => this.#health.diskFast(medianMs),
+      dropped: drop => this.#health.dropped(drop),
     });
   }
 
@@ -218,8 +233,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     });
     await this.#retention.apply();
     this.#supervisor.reconcile('SERVER_STARTED');
+    this.#health.start();
     await Promise.all([this.#follow(signal), this.#reportSealed(signal), this.#retention.run(signal)]);
     await this.#supervisor.stop();
+    this.#health.stop();
     this.#composeSealed();
     await this.#outbox.drain(AbortSignal.timeout(farewellMs));
     await this.#keeper.save(this.#view.toFold());
@@ -227,6 +244,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#retention.end();
+    this.#health.stop();
     await this.#supervisor.stop();
     await this.#motion[Symbol.asyncDispose]();
     await this.#storages.settled();
@@ -301,14 +319,21 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     readonly lostAccessUnitCount: number;
     readonly droppedFragmentCount: number;
     readonly writeFailureCount: number;
+    readonly overflowCount: number;
+    readonly overloaded: boolean;
+    readonly diskSlow: boolean;
+    readonly writeMs: number;
+    readonly waitingMs: number;
+    readonly eventLoopMs: number;
   } {
-    const { droppedFragmentCount, writeFailureCount } = this.#loud;
+    const { droppedFragmentCount, writeFailureCount, disk } = this.#loud;
+    const { isOverloaded: overloaded, overflowCount, eventLoopMs } = this.#health;
     return {
       usageBytes: this.database.usageBytes(),
       halted: this.isHalted,
       ...this.#supervisor.counts(),
-      droppedFragmentCount,
-      writeFailureCount,
+      ...{ droppedFragmentCount, writeFailureCount, overflowCount, overloaded, eventLoopMs },
+      ...{ diskSlow: disk.isSlow, writeMs: disk.medianMs, waitingMs: this.database.waitingMs() },
     };
   }
 
@@ -335,7 +360,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     });
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
     this.#storages.assumeHalted(this.#view.halted);
-    if (this.#view.halted) await this.database.halt(this.#storages.liveStages());
+    if (this.#view.halted) await this.database.halt(this.#storages.halts());
   }
 
   /** A key that is lost must be known of before somebody needs what it opens. */

@@ -63,6 +63,8 @@ export interface CameraLimits {
   readonly noMediaMs: number;
   /** With packets, and without a picture that can be recorded, likewise. */
   readonly noPictureMs: number;
+  /** With pictures, and without a key frame, likewise: asked again, most cameras begin with one. */
+  readonly noKeyFrameMs: number;
   readonly backOffMsFirst: number;
   readonly backOffMsMax: number;
   /** After a refused user name or password, at the earliest. */
@@ -74,6 +76,8 @@ export const CAMERA_LIMITS: CameraLimits = {
   noMediaMs: 10_000,
   // Key frames further apart than this cannot be recorded usefully.
   noPictureMs: 30_000,
+  // Cameras that stretch their groups of pictures when nothing moves send a key frame once a minute.
+  noKeyFrameMs: 120_000,
   // A camera that restarts takes half a minute; a hundred cameras behind one switch must not come back in one moment.
   backOffMsFirst: 1_000,
   backOffMsMax: 60_000,

@@ -7,6 +7,7 @@ export class MediaWatch {
   readonly #limits: CameraLimits;
   #lastPacketAt = performance.now();
   #lastPictureAt = performance.now();
+  #lastKeyFrameAt = performance.now();
 
   constructor(limits: CameraLimits) {
     this.#limits = limits;
@@ -21,6 +22,7 @@ export class MediaWatch {
       format: init => output.format(init),
       liveFragment: fragment => {
         this.#lastPictureAt = performance.now();
+        if (fragment.beginsWithKeyFrame) this.#lastKeyFrameAt = this.#lastPictureAt;
         output.liveFragment(fragment);
       },
       recordedFragment: fragment => output.recordedFragment(fragment),
@@ -32,12 +34,14 @@ export class MediaWatch {
   start(fail: (fault: CameraSessionError) => void): Disposable {
     this.#lastPacketAt = performance.now();
     this.#lastPictureAt = performance.now();
-    const { noMediaMs, noPictureMs } = this.#limits;
+    this.#lastKeyFrameAt = this.#lastPictureAt;
+    const { noMediaMs, noPictureMs, noKeyFrameMs } = this.#limits;
     let timer: NodeJS.Timeout;
     const check = () => {
       const now = performance.now();
       const packetLeftMs = this.#lastPacketAt + noMediaMs - now;
       const pictureLeftMs = this.#lastPictureAt + noPictureMs - now;
+      const keyFrameLeftMs = this.#lastKeyFrameAt + noKeyFrameMs - now;
       if (packetLeftMs <= 0)
         fail(
           new CameraSessionError(
@@ -54,9 +58,17 @@ export class MediaWatch {
             `the camera sends video, and for ${noPictureMs / 1000} s no picture that can be recorded (key frame with parameter sets)`,
           ),
         );
-      else timer = setTimeout(check, Math.max(50, Math.min(packetLeftMs, pictureLeftMs)));
+      else if (keyFrameLeftMs <= 0)
+        fail(
+          new CameraSessionError(
+            'NO_PICTURE',
+            'NO_MEDIA',
+            `the camera sends pictures, and for ${noKeyFrameMs / 1000} s no key frame to begin with`,
+          ),
+        );
+      else timer = setTimeout(check, Math.max(50, Math.min(packetLeftMs, pictureLeftMs, keyFrameLeftMs)));
     };
-    timer = setTimeout(check, Math.min(noMediaMs, noPictureMs));
+    timer = setTimeout(check, Math.min(noMediaMs, noPictureMs, noKeyFrameMs));
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 }

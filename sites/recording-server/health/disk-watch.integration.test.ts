@@ -22,6 +22,8 @@ test('every group of pictures that is written is timed, and a slow disk is told 
     damaged: () => undefined,
     writeFailed: () => undefined,
     diskSlow: medianMs => told.push(medianMs),
+    diskFast: () => undefined,
+    dropped: () => undefined,
   });
   await using database = await openTestDatabase(folder.path, { observer: loud });
   database.beginRun({ deviceId: camera1, init: testInit(), cause: 'CAMERA_CONNECTED', previousEnd: null });

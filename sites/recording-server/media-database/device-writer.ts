@@ -49,11 +49,13 @@ interface PendingFragment extends Omit<Fragment, 'bytes'> {
   readonly pieces: readonly Uint8Array[];
   readonly byteLength: number;
   readonly release: () => void;
+  /** Others before it were dropped because the queue was full. */
+  readonly afterOverflow: boolean;
 }
 
 type Step =
   | { readonly kind: 'begin'; readonly run: Run; readonly cause: RecordingCause }
-  | { readonly kind: 'fragment'; readonly fragment: PendingFragment }
+  | { readonly kind: 'fragment'; readonly fragment: PendingFragment; readonly sinceMs: number }
   /** `pause` ends the segment, `end` the run as well. */
   | { readonly kind: 'end' | 'pause'; readonly cause: RecordingCause; readonly done: () => void };
 
@@ -66,6 +68,7 @@ export class DeviceWriter {
   #queuedBytes = 0;
   #running = false;
   #halted = false;
+  #overflowed = false;
   #closing = false;
   #draining: Promise<void> | null = null;
   #wake: (() => void) | null = null;
@@ -103,12 +106,15 @@ export class DeviceWriter {
       this.#queuedFragments >= limits.queueFragmentsMax ||
       (this.#queuedFragments > 0 && this.#queuedBytes + byteLength > limits.queueBytesMax)
     ) {
+      this.#overflowed = true;
       return this.#refuse('QUEUE_FULL', byteLength);
     }
-    const pending = pendingOf(fragment, byteLength, this.#queuedFragments > 0);
+    const facts = { byteLength, afterOverflow: this.#overflowed };
+    this.#overflowed = false;
+    const pending = pendingOf(fragment, facts, this.#queuedFragments > 0);
     this.#queuedFragments += 1;
     this.#queuedBytes += byteLength;
-    this.#push({ kind: 'fragment', fragment: pending });
+    this.#push({ kind: 'fragment', fragment: pending, sinceMs: performance.now() });
     return { accepted: true };
   }
 
@@ -136,6 +142,12 @@ export class DeviceWriter {
   /** What is written of the segment that is being recorded. */
   openSegment(): SegmentWriter | null {
     return this.#segment;
+  }
+
+  /** How long the oldest that waits for the disk has waited; 0 when nothing does. */
+  get waitingMs(): number {
+    const oldest = this.#queue[0];
+    return oldest?.kind === 'fragment' ? performance.now() - oldest.sinceMs : 0;
   }
 
   get openBytes(): number {
@@ -281,8 +293,10 @@ export class DeviceWriter {
     const writer = this.#segment;
     if (!writer) return;
     this.#segment = null;
-    this.#began = 'MEDIA_LOST';
-    if (writer.entries.length > 0) this.#lastEnd = { toMs: endOf(writer.entries), cause: 'MEDIA_LOST' };
+    this.#began = 'DISK_UNAVAILABLE';
+    if (writer.entries.length > 0) {
+      this.#lastEnd = { toMs: endOf(writer.entries), cause: 'DISK_UNAVAILABLE' };
+    }
     await this.#context.strand(writer);
   }
 
@@ -300,9 +314,13 @@ export class DeviceWriter {
 }
 
 /** What waits must hold no more memory than its own bytes: pieces may lie in memory that others lie in too. */
-function pendingOf(fragment: Fragment, byteLength: number, waits: boolean): PendingFragment {
+function pendingOf(
+  fragment: Fragment,
+  given: Pick<PendingFragment, 'byteLength' | 'afterOverflow'>,
+  waits: boolean,
+): PendingFragment {
   const { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame } = fragment;
-  const facts = { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame, byteLength };
+  const facts = { ...given, fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame };
   const release = () => fragment.release?.();
   if (fragment.pieces !== undefined && !waits) return { ...facts, pieces: fragment.pieces, release };
   const pieces = [fragment.bytes];
@@ -342,7 +360,7 @@ function splitBefore(
   const last = entries.at(-1);
   if (!first || !last) return null;
   if (fragment.fromMs < last.fromMs) return 'CLOCK_STEPPED';
-  if (fragment.fromMs - last.toMs >= SEAM_MS_MAX) return 'MEDIA_LOST';
+  if (fragment.fromMs - last.toMs >= SEAM_MS_MAX) return fragment.afterOverflow ? 'OVERFLOW' : 'MEDIA_LOST';
   const isFull =
     fragment.toMs - first.fromMs > limits.segmentMsMax ||
     byteLength + fragment.byteLength > limits.segmentBytesMax;
@@ -353,7 +371,9 @@ function splitBefore(
 /** The gap that this fragment ends. A segment that went on without a break was lost in between: no other cause is known. */
 function gapBefore(fragment: PendingFragment, lastEnd: RecordingEnd | null): RecordingGap | null {
   if (lastEnd === null || fragment.fromMs - lastEnd.toMs < SEAM_MS_MAX) return null;
-  const cause = lastEnd.cause === 'RECORDING_CONTINUED' ? 'MEDIA_LOST' : lastEnd.cause;
+  const { cause: why } = lastEnd;
+  const isUntold = why === 'RECORDING_CONTINUED' || why === 'MEDIA_LOST';
+  const cause = fragment.afterOverflow && isUntold ? 'OVERFLOW' : isUntold ? 'MEDIA_LOST' : why;
   return { fromMs: lastEnd.toMs, toMs: fragment.fromMs, cause };
 }
 

@@ -266,7 +266,7 @@ test('while halted it refuses, and afterwards the run goes on behind a gap for a
   await using database = await openTestDatabase(folder.path);
   database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
   database.append(camera1, testFragment(0));
-  await database.halt(new Set(['']));
+  await database.halt(new Map([['', 'DISK_FULL']]));
   assert.equal(database.append(camera1, testFragment(1)), { accepted: false, refusal: 'HALTED' });
   database.unhalt();
   database.append(camera1, testFragment(2));

@@ -110,6 +110,8 @@ export const MEDIA_DATABASE_LIMITS: MediaDatabaseLimits = {
   importAbandonedMs: 14 * 24 * 3600_000,
 };
 
+export type HaltCause = 'DISK_FULL' | 'DISK_UNAVAILABLE';
+
 /** What must be heard of at once. Calls are synchronous and must not throw. */
 export interface MediaDatabaseObserver {
   fragmentsDropped(drop: {
@@ -166,13 +168,17 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   /** Resolves when everything accepted before is durable and sealed. Without a run it does nothing. */
   endRun(options: { readonly deviceId: DeviceId; readonly cause: RecordingCause }): Promise<void>;
   /**
-   * Refuses every append to these live stages from now on and ends their runs (`DISK_FULL`); accepts those to all others.
+   * Refuses every append to these live stages from now on and ends their segments for the cause; accepts those to all others.
    * `unhalt`: accepts all.
    */
-  halt(stages: ReadonlySet<string>): Promise<void>;
+  halt(stages: ReadonlyMap<string, HaltCause>): Promise<void>;
   unhalt(): void;
   /** Tries failed writes again now: there is room. */
   retryWrites(): void;
+  /** How long the group of pictures that waits longest for the disk has waited; 0 when none does. */
+  waitingMs(): number;
+  /** Null when a live stage takes writes, tried by writing; else why not. A full disk takes them as far as this goes. */
+  whyUnwritable(stage: string): Promise<string | null>;
 
   /** Fragments that touch [fromMs, toMs), in order of time, up to what is on the disk now. Damaged ones are left out. */
   read(options: {

@@ -1,4 +1,4 @@
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 
@@ -10,6 +10,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
  *   media-keys.json                                    keys of what is encrypted, sealed by a password
  *   ballast                                            room for the moment in which the disk is full
  *   retention-clock                                    the time by which recordings were judged last
+ *   probe                                              whether the disk takes writes again; gone at once
  *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
  *   import/<segmentId>.mp4                             being copied from another site
  *   segments/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4   sealed; the day (UTC) is that of the first picture
@@ -21,6 +22,7 @@ export class MediaDirectory {
   readonly heatMapFile: string;
   readonly ballastFile: string;
   readonly retentionClockFile: string;
+  readonly probeFile: string;
   readonly openFolder: string;
   readonly importFolder: string;
   readonly segmentsFolder: string;
@@ -32,6 +34,7 @@ export class MediaDirectory {
     this.heatMapFile = path.join(root, 'heat-map.sqlite');
     this.ballastFile = path.join(root, 'ballast');
     this.retentionClockFile = path.join(root, 'retention-clock');
+    this.probeFile = path.join(root, 'probe');
     this.openFolder = path.join(root, 'open');
     this.importFolder = path.join(root, 'import');
     this.segmentsFolder = path.join(root, 'segments');
@@ -45,6 +48,12 @@ export class MediaDirectory {
 
   async create(): Promise<void> {
     for (const folder of this.folders) await mkdir(folder, { recursive: true });
+  }
+
+  /** In a folder that is there: where the disk is gone, nothing is made on the one beneath. */
+  async makeDayFolder(segment: { readonly deviceId: DeviceId; readonly fromMs: number }): Promise<void> {
+    const day = this.dayFolder(segment);
+    for (const folder of [path.dirname(day), day]) await mkdir(folder).catch(existingAsUndefined);
   }
 
   openFile(segmentId: SegmentId): string {
@@ -69,6 +78,24 @@ export class MediaDirectory {
   }
 }
 
+/** Null when the disk takes writes, or would if it were not full; else why not. */
+export async function probeWrite({ probeFile: file }: MediaDirectory): Promise<string | null> {
+  try {
+    const handle = await open(file, 'w');
+    try {
+      await handle.write('probe');
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') return message;
+  }
+  await unlink(file).catch(() => undefined);
+  return null;
+}
+
 /** Makes the names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
@@ -77,4 +104,8 @@ export async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+export function existingAsUndefined(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
 }

@@ -1,5 +1,5 @@
 import { renameSync } from 'node:fs';
-import { mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { readdir, rename, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest } from '@holdfast/core';
 import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
@@ -8,6 +8,7 @@ import { Ballast } from '../../ballast.js';
 import { DeviceWriter, endOf } from './device-writer.js';
 import type { MediaKey } from './fragment-cipher.js';
 import type {
+  HaltCause,
   MediaDamage,
   MediaDatabase,
   MediaDatabaseLimits,
@@ -21,7 +22,7 @@ import type {
   SealReport,
   StoredSegment,
 } from './media-database.js';
-import { MediaDirectory } from './media-directory.js';
+import { MediaDirectory, probeWrite } from './media-directory.js';
 import type { MediaKeyring } from './media-keyring.js';
 import { MediaReader } from './media-reader.js';
 import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
@@ -104,10 +105,11 @@ class OpenMediaDatabase implements MediaDatabase {
   readonly #ballast: Ballast;
   readonly #importer: SegmentImporter;
   readonly #reader: MediaReader;
-  readonly #stranded = new Set<string>();
+  /** Files that could not be written any more, and why. */
+  readonly #stranded = new Map<string, 'SERVER_CRASHED' | 'DISK_UNAVAILABLE'>();
   #recovery: MediaRecovery | null = null;
   readonly #mover: SegmentMover;
-  #halted: ReadonlySet<string> = new Set();
+  #halted: ReadonlyMap<string, HaltCause> = new Map();
   #closed = false;
 
   constructor(options: MediaDatabaseOptions, index: SegmentIndex) {
@@ -147,7 +149,7 @@ class OpenMediaDatabase implements MediaDatabase {
     const context = this.#recoveryContext();
     for (const stage of [OWN_STAGE, ...(this.#options.stages ?? [])]) await this.prepareStage(stage);
     const recovery = await recoverMedia(context, { rebuildIndex });
-    for (const file of recovery.postponed) this.#stranded.add(file);
+    for (const file of recovery.postponed) this.#stranded.set(file, 'SERVER_CRASHED');
     this.#recovery = recovery;
     await this.collectGarbage();
   }
@@ -169,21 +171,35 @@ class OpenMediaDatabase implements MediaDatabase {
     await this.#writers.get(options.deviceId)?.endRun(options.cause);
   }
 
-  async halt(stages: ReadonlySet<string>): Promise<void> {
+  async halt(stages: ReadonlyMap<string, HaltCause>): Promise<void> {
     this.#halted = stages;
-    const halting = [...this.#writers].map(([deviceId, writer]) =>
-      stages.has(this.#liveStageOf(deviceId)) ? writer.halt('DISK_FULL') : writer.unhalt(),
-    );
+    const halting = [...this.#writers].map(([deviceId, writer]) => {
+      const cause = stages.get(this.#liveStageOf(deviceId));
+      return cause === undefined ? writer.unhalt() : writer.halt(cause);
+    });
     await Promise.all(halting);
   }
 
   unhalt(): void {
-    this.#halted = new Set();
+    this.#halted = new Map();
     for (const writer of this.#writers.values()) writer.unhalt();
   }
 
   retryWrites(): void {
     for (const writer of this.#writers.values()) writer.retry();
+  }
+
+  waitingMs(): number {
+    let waitingMs = 0;
+    for (const writer of this.#writers.values()) waitingMs = Math.max(waitingMs, writer.waitingMs);
+    return waitingMs;
+  }
+
+  async whyUnwritable(stage: string): Promise<string | null> {
+    const why = await probeWrite(this.#stages.of(stage));
+    if (why !== null || stage === OWN_STAGE) return why;
+    // Without the index nothing can be sealed anywhere.
+    return probeWrite(this.#stages.own);
   }
 
   read(options: Parameters<MediaDatabase['read']>[0]): AsyncIterable<MediaItem> {
@@ -387,14 +403,15 @@ class OpenMediaDatabase implements MediaDatabase {
           lastRecordingEnd: id => this.#index.lastRecordingEnd(id),
           seal: async (segment, endedBecause) => void (await this.#seal(segment, endedBecause)),
           strand: async segment => {
-            this.#stranded.add(segment.path);
+            this.#stranded.set(segment.path, 'DISK_UNAVAILABLE');
             await segment.close();
           },
         },
         deviceId,
       );
       this.#writers.set(deviceId, writer);
-      if (this.#halted.has(this.#liveStageOf(deviceId))) void writer.halt('DISK_FULL');
+      const halted = this.#halted.get(this.#liveStageOf(deviceId));
+      if (halted !== undefined) void writer.halt(halted);
     }
     return writer;
   }
@@ -403,7 +420,9 @@ class OpenMediaDatabase implements MediaDatabase {
     const { seal, fileByteLength } = await writer.seal(endedBecause);
     const stage = this.#stages.stageOf(writer.path);
     const indexed = indexedFrom(writer.head, seal, { fileByteLength, stage });
-    await mkdir(path.dirname(this.#sealedPath(indexed)), { recursive: true });
+    await this.#stages
+      .of(stage)
+      .makeDayFolder({ deviceId: indexed.deviceId, fromMs: indexed.segment.fromMs });
     this.#index.insert(indexed);
     // In the same turn as the row: nobody can look a segment up and not find its file. After a crash in between, the
     // file is found sealed in its old place and moved.
@@ -443,17 +462,19 @@ class OpenMediaDatabase implements MediaDatabase {
       index: this.#index,
       seal: (writer, endedBecause) => this.#seal(writer, endedBecause),
       settle: async (file, indexed) => {
-        await mkdir(path.dirname(this.#sealedPath(indexed)), { recursive: true });
+        const { deviceId, segment, stage } = indexed;
+        await this.#stages.of(stage).makeDayFolder({ deviceId, fromMs: segment.fromMs });
         await rename(file, this.#sealedPath(indexed));
       },
     };
   }
 
   async #recoverStranded(): Promise<void> {
-    for (const file of this.#stranded) {
+    for (const [file, endedBecause] of this.#stranded) {
       const findings = newFindings();
       try {
-        await recoverFile(this.#recoveryContext(), { file, stage: this.#stages.stageOf(file) }, findings);
+        const stage = this.#stages.stageOf(file);
+        await recoverFile(this.#recoveryContext(), { file, stage, endedBecause }, findings);
         this.#stranded.delete(file);
       } catch {
         // The disk still refuses it: the next round tries again, and so does the next start.

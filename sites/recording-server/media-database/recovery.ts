@@ -1,6 +1,6 @@
 import { readdir, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import type { DeviceId } from '@holdfast/schema';
+import type { DeviceId, RecordingCause } from '@holdfast/schema';
 import { endOf } from './device-writer.js';
 import type { MediaRecovery, StoredSegment } from './media-database.js';
 import { type SealedFile, walkSegmentFile } from './sealed-file.js';
@@ -14,7 +14,7 @@ export interface RecoveryContext {
   /** Stages in which recordings are written, and those that hold any. */
   readonly stageNames: readonly string[];
   readonly index: SegmentIndex;
-  readonly seal: (writer: SegmentWriter, endedBecause: 'SERVER_CRASHED') => Promise<IndexedSegment>;
+  readonly seal: (writer: SegmentWriter, endedBecause: RecordingCause) => Promise<IndexedSegment>;
   /** Moves a sealed file to its place. */
   readonly settle: (path: string, indexed: IndexedSegment) => Promise<void>;
 }
@@ -50,7 +50,7 @@ export async function recoverMedia(
     if (options.rebuildIndex) await indexSealedFiles(context, stage, findings);
     for (const file of await listFolder(context.stages.of(stage).openFolder)) {
       try {
-        await recoverFile(context, { file, stage }, findings);
+        await recoverFile(context, { file, stage, endedBecause: 'SERVER_CRASHED' }, findings);
       } catch (error) {
         if (!isDiskFull(error)) throw error;
         findings.problems.push(`${file}: cannot be sealed before there is room on the disk`);
@@ -65,7 +65,15 @@ export async function recoverMedia(
 /** One file of `open/`: cut behind its last complete fragment, sealed, indexed, moved. */
 export async function recoverFile(
   context: RecoveryContext,
-  { file, stage }: { readonly file: string; readonly stage: string },
+  {
+    file,
+    stage,
+    endedBecause,
+  }: {
+    readonly file: string;
+    readonly stage: string;
+    readonly endedBecause: 'SERVER_CRASHED' | 'DISK_UNAVAILABLE';
+  },
   findings: Findings,
 ): Promise<void> {
   const walked = await walkSegmentFile(file);
@@ -89,7 +97,7 @@ export async function recoverFile(
     return;
   }
   const writer = await SegmentWriter.resume(file, walked, context.stages.keys);
-  findings.recovered.push(await context.seal(writer, 'SERVER_CRASHED'));
+  findings.recovered.push(await context.seal(writer, endedBecause));
 }
 
 /** An import that was sealed but not moved is complete; every other half stays for the next try. */

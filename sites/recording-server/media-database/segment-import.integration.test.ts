@@ -174,7 +174,7 @@ test('while recording is halted nothing is taken in', async () => {
   await using folder = await temporaryFolder();
   await using database = await openCentral(folder.path);
   await using segment = await openImport(database, source);
-  await database.halt(new Set(['']));
+  await database.halt(new Map([['', 'DISK_FULL']]));
   const outcome = await segment.append(source.fragments[0]!.bytes);
   assert.is(!outcome.accepted && outcome.refusal.code, 'DISK_FULL');
   database.unhalt();

@@ -1,7 +1,7 @@
 import { access, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
-import { MediaDirectory, syncFolder } from './media-directory.js';
+import { existingAsUndefined, MediaDirectory, syncFolder } from './media-directory.js';
 import { openReadableFile, type ReadableFile } from './readable-file.js';
 import { devicesWithFiles, sealedFilesOf, UNFINISHED, unfinishedFilesOf } from './sealed-files.js';
 import { absentAsNull } from './segment-importer.js';
@@ -125,8 +125,4 @@ export class FolderFiles implements StageFiles {
   async create(): Promise<void> {
     for (const folder of this.directory.folders) await mkdir(folder).catch(existingAsUndefined);
   }
-}
-
-function existingAsUndefined(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
 }

@@ -69,6 +69,7 @@ export class CameraRecorder implements CameraSink {
   #recording: { readonly cause: RecordingCause; started: boolean; toMs: number } | null = null;
   #capabilities: HardwareCapabilities | null = null;
   #connection: 'UNKNOWN' | 'CONNECTED' | 'LOST' = 'UNKNOWN';
+  #lost: { readonly sinceMs: number; readonly detail: string } | null = null;
   #settled: Promise<unknown> = Promise.resolve();
   lostAccessUnitCount = 0;
 
@@ -85,6 +86,11 @@ export class CameraRecorder implements CameraSink {
 
   get isLost(): boolean {
     return this.#connection === 'LOST';
+  }
+
+  /** Since when, and why as of now. Null: it is not lost. */
+  get lost(): { readonly sinceMs: number; readonly detail: string } | null {
+    return this.#lost;
   }
 
   /** Resolves when everything that ended so far is durable. */
@@ -138,6 +144,7 @@ export class CameraRecorder implements CameraSink {
     const { hardwareId, recordingServerId } = this.#options;
     if (this.#connection === 'CONNECTED') return;
     this.#connection = 'CONNECTED';
+    this.#lost = null;
     this.#reportConnection({
       type: 'HardwareConnected',
       data: { hardwareId, recordingServerId, atMs: Math.round(atMs) },
@@ -225,6 +232,7 @@ export class CameraRecorder implements CameraSink {
   connectionLost(cause: ConnectionLossCause, detail: string, atMs: number): void {
     const { hardwareId, recordingServerId } = this.#options;
     this.#connection = 'LOST';
+    this.#lost = { sinceMs: this.#lost?.sinceMs ?? atMs, detail: `${cause}: ${detail}` };
     this.#reportConnection({
       type: 'HardwareConnectionLost',
       data: { hardwareId, recordingServerId, atMs: Math.round(atMs), cause, detail: detail.slice(0, 1000) },

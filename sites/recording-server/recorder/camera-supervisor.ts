@@ -15,6 +15,7 @@ import { LiveFanOut } from '../camera/live-fan-out.js';
 import { LiveViewers } from '../camera/live-viewers.js';
 import type { CameraCredentials, CameraSink, RunCameraSession } from '../drivers/driver.js';
 import { driverOf } from '../drivers/driver-registry.js';
+import type { WatchedCamera } from '../health/recorder-health.js';
 import type { MotionDetector, MotionWatch } from '../motion/motion-detector.js';
 import { MotionFeed } from '../motion/motion-feed.js';
 import { CameraRecorder, type CameraRecorderOptions } from './camera-recorder.js';
@@ -33,6 +34,8 @@ export type CameraSupervisorOptions = Pick<
   readonly view: SiteView;
   readonly random: () => number;
   readonly openCredentials: (sealed: string) => CameraCredentials;
+  /** Something wants a device recorded, or does so no longer. */
+  readonly noticed: (deviceId: DeviceId, change: TriggerChange) => void;
   /** Other than that of the hardware's driver for tests only. */
   readonly runCameraSession?: RunCameraSession | undefined;
 };
@@ -84,6 +87,13 @@ export class CameraSupervisor {
     return this.#cameraOf(deviceId)?.sides.running ?? [];
   }
 
+  watched(): readonly WatchedCamera[] {
+    return [...this.#cameras].map(([hardwareId, { deviceId, recorder }]) => {
+      const hardwareName = this.#options.view.hardware.get(hardwareId)?.name ?? hardwareId;
+      return { hardwareName, deviceId, lost: recorder.lost };
+    });
+  }
+
   #cameraOf(deviceId: DeviceId): RunningCamera | null {
     for (const camera of this.#cameras.values()) if (camera.deviceId === deviceId) return camera;
     return null;
@@ -132,6 +142,7 @@ export class CameraSupervisor {
     const owner = this.#options.view.ownerOf(deviceId) ?? deviceId;
     const camera = this.#cameraOf(owner);
     if (!camera) return;
+    this.#options.noticed(owner, change);
     const { policy } = camera.recorder;
     camera.recorder.trigger(change);
     if (change.change === 'BEGAN' && !heeds(policy, change.kind)) return;

@@ -8,6 +8,8 @@ import type { MediaDatabase, OutgoingFact } from '../media-database/media-databa
 const batchFactsMax = 100;
 /** A log that takes nothing for weeks: beyond it sealed segments wait in the index, and other facts are let go of loudly. */
 const factsMax = 20_000;
+/** Facts that the disk does not take wait in memory: while it is away, hardware and recordings of a hundred cameras tell little. */
+const unkeptMax = 1_000;
 const retryMsMin = 200;
 const retryMsMax = 30_000;
 
@@ -28,6 +30,8 @@ export interface FactOutboxOptions {
 export class FactOutbox {
   readonly #options: FactOutboxOptions;
   #count: number;
+  /** The disk took none of them: they go to the log from here, which may lie on another disk. */
+  readonly #unkept: OutgoingFact[] = [];
   #sending: Promise<void> | null = null;
   #failures = 0;
 
@@ -51,13 +55,25 @@ export class FactOutbox {
     };
   }
 
+  /** Throws when neither the disk nor memory takes it. */
   put(stream: string, event: HoldfastEvent): void {
     if (this.isFull) {
       this.#options.logger.error({ type: event.type, stream }, 'a fact is lost: the log takes none');
       return;
     }
-    this.#options.database.putFact(this.fact(stream, event));
-    this.#count += 1;
+    const fact = this.fact(stream, event);
+    try {
+      // Behind facts that wait in memory, so that the order stays.
+      if (this.#unkept.length === 0) {
+        this.#options.database.putFact(fact);
+        this.#count += 1;
+        return;
+      }
+    } catch (error) {
+      this.#options.logger.warn({ err: error, type: event.type }, 'a fact waits in memory');
+    }
+    if (this.#unkept.length >= unkeptMax) throw new Error('the disk takes no facts, and memory no more');
+    this.#unkept.push(fact);
   }
 
   /** Facts were put by way of the media database. */
@@ -97,13 +113,22 @@ export class FactOutbox {
       const facts = database.facts(batchFactsMax);
       if (facts.length === 0) {
         this.#count = 0;
-        return;
+        break;
       }
-      // After a crash part of a batch may be in the log already: then one by one, each is answered for itself.
-      if (!(await this.#append(facts))) for (const fact of facts) await this.#appendAlone(fact);
+      await this.#appendAll(facts);
       database.removeFacts(facts.map(fact => fact.eventId));
       this.#count -= facts.length;
     }
+    while (this.#unkept.length > 0) {
+      const facts = this.#unkept.slice(0, batchFactsMax);
+      await this.#appendAll(facts);
+      this.#unkept.splice(0, facts.length);
+    }
+  }
+
+  async #appendAll(facts: readonly OutgoingFact[]): Promise<void> {
+    // After a crash part of a batch may be in the log already: then one by one, each is answered for itself.
+    if (!(await this.#append(facts))) for (const fact of facts) await this.#appendAlone(fact);
   }
 
   async #append(facts: readonly OutgoingFact[]): Promise<boolean> {

@@ -8,10 +8,14 @@ const quietMs = 10_000;
 /** Damage is a fact once; a disk that loses more than this has a larger problem than repeated facts. */
 const damagesRemembered = 10_000;
 
+type FragmentDrop = Parameters<MediaDatabaseObserver['fragmentsDropped']>[0];
+
 interface LoudListener {
   damaged(damage: MediaDamage): void;
   writeFailed(code: string): void;
   diskSlow(medianMs: number): void;
+  diskFast(medianMs: number): void;
+  dropped(drop: FragmentDrop): void;
 }
 
 /** Where the media database's bad news goes: to the log file at once, and to whom it may concern. */
@@ -34,9 +38,10 @@ export class LoudReports implements MediaDatabaseObserver {
     this.#listener = listener;
   }
 
-  fragmentsDropped(drop: Parameters<MediaDatabaseObserver['fragmentsDropped']>[0]): void {
+  fragmentsDropped(drop: FragmentDrop): void {
     this.droppedFragmentCount += drop.fragmentCount;
     this.#loudly(drop.deviceId, `dropped ${drop.cause}`, drop, 'recorded media is lost');
+    this.#listener?.dropped(drop);
   }
 
   writeFailed(failure: Parameters<MediaDatabaseObserver['writeFailed']>[0]): void {
@@ -57,8 +62,10 @@ export class LoudReports implements MediaDatabaseObserver {
     const change = this.disk.wrote(durationMs);
     if (change === null) return;
     const { medianMs } = this.disk;
-    if (change === 'FAST_AGAIN') this.#logger.info({ medianMs }, 'the disk of the recordings is fast again');
-    else {
+    if (change === 'FAST_AGAIN') {
+      this.#logger.info({ medianMs }, 'the disk of the recordings is fast again');
+      this.#listener?.diskFast(medianMs);
+    } else {
       this.#logger.warn({ medianMs }, 'the disk of the recordings is slow');
       this.#listener?.diskSlow(medianMs);
     }

@@ -10,6 +10,8 @@ import type { Halt } from './retention-executor.js';
 import type { StorageKeeper } from './storage-keeper.js';
 
 const intervalMsDefault = 60_000;
+/** While recording is halted it is looked for room, or for the disk, more often. */
+const haltedIntervalMs = 5_000;
 /** Halts and unhalts, and alarms, that wait for room to be told: more than a few in one full disk say nothing new. */
 const untoldMax = 16;
 
@@ -54,7 +56,7 @@ export class RetentionLoop {
   readonly #untold: HoldfastEvent[] = [];
   readonly #alarmsNotRaised: Alarm[] = [];
   #wake: (() => void) | null = null;
-  #writesFail = false;
+  #writesFail: 'FOR_ROOM' | 'OTHERWISE' | null = null;
   #clockIsDoubted = false;
 
   constructor(options: RetentionLoopOptions) {
@@ -67,19 +69,15 @@ export class RetentionLoop {
     });
   }
 
-  /** Is raised with the next round. */
+  /** Is raised soon. */
   alarm(alarm: Alarm): void {
     this.#alarmsNotRaised.push(alarm);
-  }
-
-  onDiskSlow(medianMs: number): void {
-    const message = `The disk of the recordings needs ${Math.round(medianMs)} ms for a write. What it does not keep up with is lost.`;
-    this.#alarmsNotRaised.push({ name: 'Disk slow', message });
     this.#wake?.();
   }
 
   onWriteFailed(code: string): void {
-    if (code === 'ENOSPC' || code === 'EDQUOT') this.#writesFail = true;
+    if (code === 'ENOSPC' || code === 'EDQUOT') this.#writesFail = 'FOR_ROOM';
+    else this.#writesFail ??= 'OTHERWISE';
     this.#wake?.();
   }
 
@@ -93,11 +91,11 @@ export class RetentionLoop {
     while (!signal.aborted) {
       const wake = new AbortController();
       this.#wake = () => wake.abort();
-      if (!this.#writesFail) {
+      if (this.#writesFail === null) {
         const either = AbortSignal.any([signal, wake.signal]);
-        await delay(this.#options.retentionIntervalMs ?? intervalMsDefault, undefined, {
-          signal: either,
-        }).catch(() => undefined);
+        const intervalMs = this.#options.retentionIntervalMs ?? intervalMsDefault;
+        const untilMs = this.#options.view.halted ? Math.min(intervalMs, haltedIntervalMs) : intervalMs;
+        await delay(untilMs, undefined, { signal: either }).catch(() => undefined);
       }
       if (!signal.aborted) await this.apply();
     }
@@ -106,7 +104,7 @@ export class RetentionLoop {
   /** One round. What fails is logged: the next round tries again. */
   async apply(): Promise<void> {
     const writesFail = this.#writesFail;
-    this.#writesFail = false;
+    this.#writesFail = null;
     try {
       this.#options.composeSealed();
       const { signal } = this.#ending;
@@ -144,7 +142,7 @@ export class RetentionLoop {
     const [halt] = halts.values();
     if (halts.size < this.#options.storages.liveStages().size) this.#options.database.retryWrites();
     // Not awaited: what cannot be sealed now is sealed when there is room.
-    if (halt !== undefined) void this.#options.database.halt(new Set(halts.keys()));
+    if (halt !== undefined) void this.#options.database.halt(this.#options.storages.halts());
     if ((halt !== undefined) !== this.#options.view.halted) {
       this.#options.view.halted = halt !== undefined;
       if (halt !== undefined) this.#reportHalt(halt);

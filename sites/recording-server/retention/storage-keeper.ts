@@ -10,7 +10,12 @@ import {
 } from '@holdfast/core';
 import type { DeletionPolicy } from '@holdfast/schema';
 import type { Logger } from 'pino';
-import type { MediaDatabase, OutgoingFact, StoredSegment } from '../media-database/media-database.js';
+import type {
+  HaltCause,
+  MediaDatabase,
+  OutgoingFact,
+  StoredSegment,
+} from '../media-database/media-database.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
 import { Archiver, type ArchiveWork } from './archiver.js';
 import { executeRetention, type Halt, type RetentionOutcome } from './retention-executor.js';
@@ -56,6 +61,16 @@ export class StorageKeeper {
     return new Set(this.#options.storages.map(({ live }) => live.stage));
   }
 
+  /** Why nothing may be written in which live stages, for the database. */
+  halts(): ReadonlyMap<string, HaltCause> {
+    return new Map(
+      [...this.#halts].map(([stage, { cause }]) => [
+        stage,
+        cause === 'DISK_UNAVAILABLE' ? cause : ('DISK_FULL' as const),
+      ]),
+    );
+  }
+
   /** `wasHalted`: as the log says, from before a start. */
   assumeHalted(wasHalted: boolean): void {
     const halt = { action: 'HALT', cause: 'DISK_FULL', detail: 'as before the start' } as const;
@@ -65,7 +80,10 @@ export class StorageKeeper {
   /** One round. Answers in which live stages nothing may be written. */
   async apply(
     nowMs: number,
-    { writesFail, signal }: { readonly writesFail: boolean; readonly signal: AbortSignal },
+    {
+      writesFail,
+      signal,
+    }: { readonly writesFail: 'FOR_ROOM' | 'OTHERWISE' | null; readonly signal: AbortSignal },
   ): Promise<ReadonlyMap<string, Halt>> {
     const halts = new Map<string, Halt>();
     const work: ArchiveWork[] = [];
@@ -103,12 +121,16 @@ export class StorageKeeper {
       readonly here: StorageStage;
       readonly next: StorageArchive | null;
       readonly isLive: boolean;
-      readonly writesFail: boolean;
+      readonly writesFail: 'FOR_ROOM' | 'OTHERWISE' | null;
       readonly nowMs: number;
     },
   ): Promise<RetentionOutcome & { readonly nextIsAvailable: boolean }> {
     const { here, next, isLive, nowMs } = stage;
-    const why = await this.#whyUnavailable(here.stage);
+    const why =
+      (await this.#whyUnavailable(here.stage)) ??
+      (isLive && (stage.writesFail !== null || this.#halts.has(here.stage))
+        ? await this.#inTime(here.stage, this.#options.database.whyUnwritable(here.stage))
+        : null);
     if (why !== null) {
       const verdict = { action: 'HALT', cause: 'DISK_UNAVAILABLE', detail: why } as const;
       return { verdict, moves: [], nextIsAvailable: false };
@@ -130,7 +152,7 @@ export class StorageKeeper {
           totalRetentionMs: totalRetentionMs(storage),
         },
       },
-      { writesFail: isLive && stage.writesFail },
+      { writesFail: isLive && stage.writesFail === 'FOR_ROOM' },
     );
     return { ...outcome, nextIsAvailable: nextWhy === null };
   }
@@ -169,13 +191,16 @@ export class StorageKeeper {
   }
 
   async #whyUnavailable(stage: string): Promise<string | null> {
-    if (stage === OWN_STAGE) return null;
+    return stage === OWN_STAGE ? null : this.#inTime(stage, this.#options.database.prepareStage(stage));
+  }
+
+  async #inTime(stage: string, answer: Promise<string | null>): Promise<string | null> {
     const tooSlow = new AbortController();
-    const late = delay(stageAnswerMs, `${stage} does not answer`, { signal: tooSlow.signal }).catch(
-      () => null,
-    );
+    const late = delay(stageAnswerMs, `${this.#dirOf(stage)} does not answer`, {
+      signal: tooSlow.signal,
+    }).catch(() => null);
     try {
-      return await Promise.race([this.#options.database.prepareStage(stage), late]);
+      return await Promise.race([answer, late]);
     } finally {
       tooSlow.abort();
     }

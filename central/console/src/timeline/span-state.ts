@@ -23,6 +23,8 @@ const causes: Record<string, string> = {
   CLOCK_STEPPED: 'the clock was stepped',
   HARDWARE_MOVED: 'the hardware was moved to another recording server',
   DISK_FULL: 'the disk was full',
+  DISK_UNAVAILABLE: 'the disk was gone or refused every write',
+  OVERFLOW: 'more came than the disk took',
   MEDIA_LOST: 'the recording was damaged or lost',
   MOTION: 'motion began',
   MOTION_STOPPED: 'motion had stopped, and motion alone is recorded',

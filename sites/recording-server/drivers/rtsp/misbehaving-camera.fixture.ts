@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { firstHeader, formatRtspResponse, type RtspRequest, RtspStreamParser } from '@holdfast/core';
 
 /** H.264 High, 640×360 and 1280×720, and a picture parameter set that fits both; from x264. */
@@ -21,7 +22,7 @@ export interface Answer {
 export interface MisbehavingCameraOptions {
   /** Overrides the answer to a request; `null`: as a good camera answers; `'SILENCE'`: not at all. */
   readonly answer?: (request: RtspRequest, connectionCount: number) => Answer | 'SILENCE' | null;
-  readonly sdp?: string;
+  readonly sdp?: string | ((connectionCount: number) => string);
   /** What is sent once PLAY was answered. Ends when the connection does. */
   readonly stream: (sender: CameraSender) => Promise<void>;
 }
@@ -63,13 +64,13 @@ export class CameraSender {
     return this.#socket.destroyed || this.#socket.writableEnded;
   }
 
-  report(): void {
+  report(timestampOffset = 0): void {
     const bytes = Buffer.alloc(28);
     bytes.writeUInt32BE(0x80c80006, 0);
     const nowMs = Date.now();
     bytes.writeUInt32BE(Math.floor(nowMs / 1000) + 2_208_988_800, 8);
     bytes.writeUInt32BE(Math.floor(((nowMs % 1000) / 1000) * 2 ** 32), 12);
-    bytes.writeUInt32BE((this.#pictureCount * FRAME_TICKS) >>> 0, 16);
+    bytes.writeUInt32BE((this.#pictureCount * FRAME_TICKS + timestampOffset) >>> 0, 16);
     this.interleaved(1, bytes);
   }
 
@@ -123,6 +124,24 @@ export class CameraSender {
   }
 }
 
+/** Pictures at their pace, a key frame every fifth; `of` says what is special about one, or acts and returns `{}`. */
+export async function pictures(
+  sender: CameraSender,
+  count: number,
+  of: (index: number) => Partial<PictureOptions> = () => ({}),
+): Promise<void> {
+  sender.report();
+  const beganAt = performance.now();
+  for (let index = 0; index < count && !sender.closed; index += 1) {
+    sender.picture({ keyFrame: index % 5 === 0, ...of(index) });
+    await wait(Math.max(0, beganAt + (index + 1) * FRAME_MS - performance.now()));
+  }
+}
+
+export async function forEver(sender: CameraSender): Promise<void> {
+  await pictures(sender, Number.POSITIVE_INFINITY);
+}
+
 /** An RTSP camera on a real socket that does whatever real cameras have been seen to do wrong. */
 export class MisbehavingCamera implements AsyncDisposable {
   readonly #server: net.Server;
@@ -170,7 +189,9 @@ export class MisbehavingCamera implements AsyncDisposable {
 
   #answer(request: RtspRequest, socket: net.Socket, sender: CameraSender): void {
     this.requests.push(request);
-    const answer = this.#options.answer?.(request, sender.connectionCount) ?? this.#goodAnswer(request);
+    const answer =
+      this.#options.answer?.(request, sender.connectionCount) ??
+      this.#goodAnswer(request, sender.connectionCount);
     if (answer === 'SILENCE') return;
     const body = answer.body ?? '';
     socket.write(
@@ -187,7 +208,8 @@ export class MisbehavingCamera implements AsyncDisposable {
     if (request.method === 'PLAY' && answer.status === 200) void this.#options.stream(sender);
   }
 
-  #goodAnswer(request: RtspRequest): Answer {
+  #goodAnswer(request: RtspRequest, connectionCount: number): Answer {
+    const { sdp = goodSdp } = this.#options;
     const headers: (readonly [string, string])[] = [];
     if (request.method === 'OPTIONS')
       headers.push(['Public', 'OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER']);
@@ -200,7 +222,9 @@ export class MisbehavingCamera implements AsyncDisposable {
       status: 200,
       reason: 'OK',
       headers,
-      ...(request.method === 'DESCRIBE' ? { body: this.#options.sdp ?? goodSdp } : {}),
+      ...(request.method === 'DESCRIBE'
+        ? { body: typeof sdp === 'string' ? sdp : sdp(connectionCount) }
+        : {}),
     };
   }
 }

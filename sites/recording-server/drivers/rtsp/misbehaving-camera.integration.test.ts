@@ -2,12 +2,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { readInitSegment } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { CameraLimits } from '../driver.js';
 import {
   type CameraSender,
-  FRAME_MS,
+  forEver,
   MisbehavingCamera,
   type MisbehavingCameraOptions,
-  type PictureOptions,
+  pictures,
   pps,
   sps360,
   sps720,
@@ -18,28 +19,10 @@ const test = suite('camera session with cameras that misbehave');
 
 const plainSdp = 'v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n';
 
-/** Pictures at their pace, a key frame every fifth; `of` says what is special about one, or acts and returns `null`. */
-async function pictures(
-  sender: CameraSender,
-  count: number,
-  of: (index: number) => Partial<PictureOptions> = () => ({}),
-): Promise<void> {
-  sender.report();
-  const beganAt = performance.now();
-  for (let index = 0; index < count && !sender.closed; index += 1) {
-    sender.picture({ keyFrame: index % 5 === 0, ...of(index) });
-    await wait(Math.max(0, beganAt + (index + 1) * FRAME_MS - performance.now()));
-  }
-}
-
-async function forEver(sender: CameraSender): Promise<void> {
-  await pictures(sender, Number.POSITIVE_INFINITY);
-}
-
 async function withCamera(
   options: MisbehavingCameraOptions,
   run: (session: RecordedSession, camera: MisbehavingCamera) => Promise<void>,
-  limits: { readonly noMediaMs?: number; readonly noPictureMs?: number } = {},
+  limits: Partial<CameraLimits> = {},
 ): Promise<void> {
   await using camera = await MisbehavingCamera.open(options);
   await using session = new RecordedSession({ address: camera.address, limits });
