@@ -469,6 +469,7 @@ export {
 } from './site-command/decide-site-command.js';
 export type { SiteCommandKind, SiteCommandOf, SiteCommandRefusal } from './site-command/site-command.js';
 export {
+  type DeviceSegmentFacts,
   type DeviceTimelineFacts,
   deviceTimeline,
   type LinkState,
@@ -477,4 +478,5 @@ export {
   type SpanState,
   type TimelineSpan,
   type TimeSpan,
+  timelineFacts,
 } from './timeline/timeline.js';

@@ -5,6 +5,9 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { node24 } from '../../scripts/node-24.mjs';
 
+// GraphQL, among others, checks more than it has to where this is not said.
+process.env.NODE_ENV ??= 'production';
+
 const program = new URL('../dist/cli/holdfast.js', import.meta.url);
 if (!existsSync(program)) {
   process.stderr.write('holdfast: not built yet; run `npm run build` in the project folder first\n');

@@ -1,4 +1,5 @@
 import { ApolloServer } from '@apollo/server';
+import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloDrainPlugin, fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance } from 'fastify';
 import { GraphQLError, type GraphQLSchema } from 'graphql';
@@ -30,7 +31,8 @@ export async function registerGraphqlHttp(server: FastifyInstance, options: Grap
     validationRules: [queryLimits],
     parseOptions: { maxTokens: QUERY_TOKENS_MAX },
     formatError: (_formatted, error) => presentError(error, options.onFault),
-    plugins: [fastifyApolloDrainPlugin(server)],
+    // No answer may be kept by a cache; working out for how long takes a quarter of what a large answer takes.
+    plugins: [fastifyApolloDrainPlugin(server), ApolloServerPluginCacheControlDisabled()],
   });
   await apollo.start();
   server.route({

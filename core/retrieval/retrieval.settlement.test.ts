@@ -1,13 +1,13 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { DeviceTimelineFacts } from '../timeline/timeline.js';
+import type { DeviceSegmentFacts } from '../timeline/timeline.js';
 import { LINK_SETTLED_MS, SEAL_MS_MAX, settlementOf } from './retrieval.settlement.js';
 
 const test = suite('retrieval settlement');
 
 const span = { fromMs: 1_000_000, toMs: 1_060_000 };
 const segment = (segmentId: string, fromMs: number, toMs: number) => ({ segmentId, fromMs, toMs });
-const running: DeviceTimelineFacts = {
+const running: DeviceSegmentFacts = {
   sealed: [],
   gaps: [],
   losses: [],
@@ -37,11 +37,11 @@ test('while the link is down nothing is settled that has not been told', () => {
 });
 
 test('what was deleted, never recorded or reported as a gap is named as missing', () => {
-  const facts: DeviceTimelineFacts = {
+  const facts: DeviceSegmentFacts = {
     ...running,
     sealed: [segment('a', 1_000_000, 1_010_000), segment('c', 1_050_000, 1_070_000)],
     held: [segment('c', 1_050_000, 1_070_000)],
-    losses: [{ segmentIds: ['a'], fromMs: 1_000_000, toMs: 1_010_000, cause: 'DELETED' }],
+    losses: [{ segmentId: 'a', fromMs: 1_000_000, toMs: 1_010_000, cause: 'DELETED' }],
     gaps: [{ fromMs: 1_020_000, toMs: 1_050_000, cause: 'CAMERA_DISCONNECTED' }],
   };
   assert.equal(settlementOf(facts, span, 1_080_000), {
@@ -55,7 +55,7 @@ test('what was deleted, never recorded or reported as a gap is named as missing'
 });
 
 test('a stopped device is believed only when the facts have had time to arrive', () => {
-  const facts: DeviceTimelineFacts = {
+  const facts: DeviceSegmentFacts = {
     ...running,
     running: null,
     lastStop: { atMs: 990_000, cause: 'RECORDING_DISABLED' },

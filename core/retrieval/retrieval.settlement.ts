@@ -1,8 +1,9 @@
 import {
-  type DeviceTimelineFacts,
+  type DeviceSegmentFacts,
   deviceTimeline,
   type TimelineSpan,
   type TimeSpan,
+  timelineFacts,
 } from '../timeline/timeline.js';
 import type { MissingSpan } from './retrieval.commands.js';
 
@@ -25,15 +26,15 @@ export type Settlement =
  * Whether everything that will ever be known of the span is known, and what of it nobody can deliver. To be asked when nothing is
  * left to fetch; `facts.held` must hold all that was fetched.
  */
-export function settlementOf(facts: DeviceTimelineFacts, span: TimeSpan, nowMs: number): Settlement {
+export function settlementOf(facts: DeviceSegmentFacts, span: TimeSpan, nowMs: number): Settlement {
   if (nowMs < span.toMs || !isComplete(facts, span, nowMs)) return { settled: false };
-  const missing = deviceTimeline(facts, span, nowMs)
+  const missing = deviceTimeline(timelineFacts(facts), span, nowMs)
     .filter(piece => piece.state !== 'HELD')
     .map(missingSpan);
   return { settled: true, missing: missing.slice(0, MISSING_SPANS_MAX) };
 }
 
-function isComplete(facts: DeviceTimelineFacts, span: TimeSpan, nowMs: number): boolean {
+function isComplete(facts: DeviceSegmentFacts, span: TimeSpan, nowMs: number): boolean {
   // Segments of a device are sealed in order, so a fact that reaches beyond the end says that all before it was told.
   const reachesEnd = (piece: TimeSpan) => piece.toMs >= span.toMs;
   if (facts.sealed.some(reachesEnd) || facts.gaps.some(reachesEnd)) return true;

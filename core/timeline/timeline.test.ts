@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type DeviceTimelineFacts, deviceTimeline, SEAM_MS_MAX, type TimelineSpan } from './timeline.js';
+import {
+  type DeviceSegmentFacts,
+  type DeviceTimelineFacts,
+  deviceTimeline,
+  SEAM_MS_MAX,
+  type TimelineSpan,
+  type TimeSpan,
+  timelineFacts,
+} from './timeline.js';
 
 const test = suite('timeline');
 
@@ -47,27 +55,28 @@ test('the segments of a device of the answering site are held', () => {
   ]);
 });
 
-test('a remote span is retrievable until its first segment reaches the end of its retention', () => {
+test('a remote span is retrievable until its first moment reaches the end of its retention', () => {
   const facts = {
     ...nothing,
     sealed: [segment('a', 0, 1000), segment('b', 1000, 2000)],
     retentionMs: 100_000,
   };
   const [span] = deviceTimeline(facts, { fromMs: 0, toMs: 2000 }, 5000);
-  assert.is(span!.retrievableUntilMs, 101_000);
+  assert.is(span!.retrievableUntilMs, 100_000);
   assert.is(span!.toMs, 2000);
 });
 
 test('known gaps keep their cause, deleted and damaged segments are gaps', () => {
-  const facts: DeviceTimelineFacts = {
+  const facts = timelineFacts({
     ...nothing,
     sealed: [segment('a', 0, 1000), segment('b', 2000, 3000), segment('c', 3000, 4000)],
     gaps: [{ fromMs: 1000, toMs: 2000, cause: 'CAMERA_DISCONNECTED' }],
     losses: [
-      { segmentIds: ['a'], fromMs: 0, toMs: 1000, cause: 'DELETED' },
-      { segmentIds: ['c'], fromMs: 3000, toMs: 4000, cause: 'DAMAGED' },
+      { ...segment('a', 0, 1000), cause: 'DELETED' },
+      { ...segment('c', 3000, 4000), cause: 'DAMAGED' },
     ],
-  };
+    held: [],
+  });
   assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 4000 }, 9000)), [
     [0, 1000, 'GAP', 'DELETED'],
     [1000, 2000, 'GAP', 'CAMERA_DISCONNECTED'],
@@ -77,12 +86,13 @@ test('known gaps keep their cause, deleted and damaged segments are gaps', () =>
 });
 
 test('what was retrieved before its deletion at the remote site stays held', () => {
-  const facts: DeviceTimelineFacts = {
+  const a = segment('a', 0, 1000);
+  const facts = timelineFacts({
     ...nothing,
-    sealed: [segment('a', 0, 1000)],
-    losses: [{ segmentIds: ['a'], fromMs: 0, toMs: 1000, cause: 'DELETED' }],
-    held: [segment('a', 0, 1000)],
-  };
+    sealed: [a],
+    losses: [{ ...a, cause: 'DELETED' }],
+    held: [a],
+  });
   assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 1000 }, 9000)), [[0, 1000, 'HELD', null]]);
 });
 
@@ -151,27 +161,24 @@ test('the future and an empty window are not covered', () => {
   assert.equal(deviceTimeline(nothing, { fromMs: 10, toMs: 10 }, 90), []);
 });
 
+/** On a coarse grid, so that spans touch, end together and leave seams. */
+const GRID_MS = 50;
 const interval = fc
-  .tuple(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 1, max: 4000 }))
-  .map(([fromMs, lengthMs]) => ({ fromMs, toMs: fromMs + lengthMs }));
+  .tuple(fc.integer({ min: 0, max: 200 }), fc.integer({ min: 1, max: 60 }))
+  .map(([from, length]) => ({ fromMs: from * GRID_MS, toMs: (from + length) * GRID_MS }));
 const segments = fc.array(fc.tuple(interval, fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'))).map(pairs => {
   const byId = new Map(pairs.map(([at, segmentId]) => [segmentId, { ...at, segmentId }]));
   return [...byId.values()];
 });
-const anyFacts: fc.Arbitrary<DeviceTimelineFacts> = fc.record({
+const anyFacts: fc.Arbitrary<DeviceSegmentFacts> = fc.record({
   sealed: segments,
   held: segments,
   gaps: fc.array(
     interval.map(at => ({ ...at, cause: 'CAMERA_DISCONNECTED' })),
     { maxLength: 4 },
   ),
-  losses: fc.array(
-    fc.tuple(interval, fc.subarray(['a', 'b', 'c'])).map(([at, segmentIds]) => ({
-      ...at,
-      segmentIds,
-      cause: 'DELETED' as const,
-    })),
-    { maxLength: 2 },
+  losses: segments.map(lost =>
+    lost.slice(0, 2).map((one, index) => ({ ...one, cause: index === 0 ? 'DELETED' : 'DAMAGED' }) as const),
   ),
   running: fc.option(fc.record({ sinceMs: fc.integer({ min: 0, max: 20_000 }) })),
   lastStop: fc.option(
@@ -187,12 +194,12 @@ const anyFacts: fc.Arbitrary<DeviceTimelineFacts> = fc.record({
   retentionMs: fc.option(fc.integer({ min: 0, max: 100_000 })),
 });
 const anyWindow = interval;
-const anyNow = fc.integer({ min: 0, max: 30_000 });
+const anyNow = fc.integer({ min: 0, max: 20_000 });
 
 test('the spans cover the window up to now, in order, without hole or overlap, neighbours differing', () => {
   fc.assert(
     fc.property(anyFacts, anyWindow, anyNow, (facts, window, nowMs) => {
-      const spans = deviceTimeline(facts, window, nowMs);
+      const spans = deviceTimeline(timelineFacts(facts), window, nowMs);
       const endMs = Math.min(window.toMs, nowMs);
       if (endMs <= window.fromMs) return spans.length === 0;
       let cursor = window.fromMs;
@@ -211,21 +218,68 @@ test('the spans cover the window up to now, in order, without hole or overlap, n
 test('each span is justified by a fact at every moment of it', () => {
   fc.assert(
     fc.property(anyFacts, anyWindow, anyNow, fc.nat(), (facts, window, nowMs, seed) => {
-      for (const span of deviceTimeline(facts, window, nowMs)) {
+      for (const span of deviceTimeline(timelineFacts(facts), window, nowMs)) {
         const atMs = span.fromMs + (seed % (span.toMs - span.fromMs));
-        assert.ok(justified(facts, span, atMs), `${span.state} ${span.cause} at ${atMs}`);
+        assert.ok(justified(timelineFacts(facts), span, atMs), `${span.state} ${span.cause} at ${atMs}`);
       }
     }),
     { numRuns: 400 },
   );
 });
 
+/** One after the other: with seams, with holes, over each other; some are held, some are lost. */
+const anyChain = fc
+  .array(
+    fc.record({
+      holeMs: fc.constantFrom(0, 0, 0, 40, SEAM_MS_MAX - 1, SEAM_MS_MAX, -300),
+      lengthMs: fc.integer({ min: 1, max: 1000 }),
+      lost: fc.constantFrom(null, null, null, 'DELETED' as const, 'DAMAGED' as const),
+      held: fc.boolean(),
+    }),
+    { maxLength: 12 },
+  )
+  .map(chain => {
+    let endMs = 0;
+    return chain.map(({ holeMs, lengthMs, ...rest }, index) => {
+      const fromMs = Math.max(0, endMs + holeMs);
+      endMs = fromMs + lengthMs;
+      return { ...segment(String(index), fromMs, endMs), ...rest };
+    });
+  });
+
+test('stretches without a hole say the same as the segments that they consist of', () => {
+  fc.assert(
+    fc.property(anyFacts, anyChain, anyWindow, anyNow, (rest, chain, window, nowMs) => {
+      const facts = timelineFacts({
+        ...{ ...rest, sealed: chain, held: chain.filter(({ held }) => held) },
+        losses: chain.flatMap(({ lost, ...one }) => (lost === null ? [] : [{ ...one, cause: lost }])),
+      });
+      const losses = (['DELETED', 'DAMAGED'] as const).flatMap(cause =>
+        stretches(facts.losses.filter(loss => loss.cause === cause)).map(at => ({ ...at, cause })),
+      );
+      const joined = { ...facts, sealed: stretches(facts.sealed), held: stretches(facts.held), losses };
+      assert.equal(deviceTimeline(joined, window, nowMs), deviceTimeline(facts, window, nowMs));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+/** What touches or overlaps, joined. */
+function stretches(spans: readonly TimeSpan[]): readonly TimeSpan[] {
+  const joined: TimeSpan[] = [];
+  for (const { fromMs, toMs } of spans.toSorted((left, right) => left.fromMs - right.fromMs)) {
+    const last = joined.at(-1);
+    if (last === undefined || fromMs > last.toMs) joined.push({ fromMs, toMs });
+    else joined[joined.length - 1] = { fromMs: last.fromMs, toMs: Math.max(last.toMs, toMs) };
+  }
+  return joined;
+}
+
 /** Written from the rules, moment by moment, and not from the implementation. A seam widens a segment to the right. */
 function justified(facts: DeviceTimelineFacts, span: TimelineSpan, atMs: number): boolean {
   const touches = (spans: readonly { fromMs: number; toMs: number }[], slackMs = 0) =>
     spans.some(one => one.fromMs <= atMs && atMs < one.toMs + slackMs);
-  const lost = new Set(facts.losses.flatMap(loss => loss.segmentIds));
-  const present = facts.sealed.filter(one => !lost.has(one.segmentId));
+  const present = facts.sealed;
   const here = facts.link === null ? [...facts.held, ...present] : facts.held;
   const remote = facts.link === null ? [] : present;
   const linkDown = facts.link !== null && facts.link.state !== 'UP';
@@ -242,7 +296,8 @@ function justified(facts: DeviceTimelineFacts, span: TimelineSpan, atMs: number)
     case 'GAP':
       if (touches([...here, ...remote])) return false;
       if (span.cause === 'CAMERA_DISCONNECTED') return touches(facts.gaps);
-      if (span.cause === 'DELETED') return touches(facts.losses);
+      if (span.cause === 'DELETED' || span.cause === 'DAMAGED')
+        return touches(facts.losses.filter(({ cause }) => cause === span.cause));
       if (span.cause === 'SERVER_STOPPED') return facts.lastStop !== null && atMs >= facts.lastStop.atMs;
       return span.cause === 'NOT_RECORDED';
   }

@@ -18,7 +18,10 @@ export interface TimelineSpan {
    * `DAMAGED`. Of `UNKNOWN`: `LINK_DOWN_SINCE <ISO 8601 UTC>`. Null where there is nothing to explain.
    */
   readonly cause: string | null;
-  /** `REMOTE` only: until then all of the span can be retrieved. Null when the retention is not known. */
+  /**
+   * `REMOTE` only: until then all of the span can be retrieved, the file in which its first moment lies at most a segment longer.
+   * Null when the retention is not known.
+   */
   readonly retrievableUntilMs: number | null;
 }
 
@@ -32,18 +35,17 @@ export interface SegmentSpan extends TimeSpan {
   readonly segmentId: string;
 }
 
+export type LossCause = 'DELETED' | 'DAMAGED';
+
 /** What is known of one device. Lists may hold only what touches the window; they need not be sorted. */
 export interface DeviceTimelineFacts {
-  /** Segments that the device's site reported as sealed. */
-  readonly sealed: readonly SegmentSpan[];
+  /** What the device's site reported as sealed and has not lost since: segments, or stretches of them without a hole. */
+  readonly sealed: readonly TimeSpan[];
   readonly gaps: readonly (TimeSpan & { readonly cause: string })[];
-  /** Segments that the device's site no longer has. `fromMs`..`toMs` spans all of them. */
-  readonly losses: readonly (TimeSpan & {
-    readonly segmentIds: readonly string[];
-    readonly cause: 'DELETED' | 'DAMAGED';
-  })[];
-  /** Segments of the device in this site's own media database. */
-  readonly held: readonly SegmentSpan[];
+  /** What the device's site no longer has. */
+  readonly losses: readonly (TimeSpan & { readonly cause: LossCause })[];
+  /** What of the device is in this site's own media database. */
+  readonly held: readonly TimeSpan[];
   /** `RecordingStarted` without a `RecordingStopped` behind it. */
   readonly running: { readonly sinceMs: number } | null;
   /** The newest `RecordingStopped`. */
@@ -59,6 +61,20 @@ export interface DeviceTimelineFacts {
   readonly retentionMs: number | null;
 }
 
+/** The same, segment by segment: what decides which of them to retrieve. */
+export interface DeviceSegmentFacts extends Omit<DeviceTimelineFacts, 'sealed' | 'losses' | 'held'> {
+  /** Segments that the device's site reported as sealed, also those that it has lost since. */
+  readonly sealed: readonly SegmentSpan[];
+  readonly losses: readonly (SegmentSpan & { readonly cause: LossCause })[];
+  readonly held: readonly SegmentSpan[];
+}
+
+/** What of these facts the timeline is made of. */
+export function timelineFacts(facts: DeviceSegmentFacts): DeviceTimelineFacts {
+  const lost = new Set(facts.losses.map(({ segmentId }) => segmentId));
+  return { ...facts, sealed: facts.sealed.filter(({ segmentId }) => !lost.has(segmentId)) };
+}
+
 /** Cameras deliver frames at intervals; a shorter hole between two segments is a frame interval, not a loss. */
 export const SEAM_MS_MAX = 200;
 
@@ -66,7 +82,6 @@ interface Footage {
   fromMs: number;
   toMs: number;
   readonly state: 'HELD' | 'REMOTE';
-  readonly retrievableUntilMs: number | null;
 }
 
 /**
@@ -82,41 +97,44 @@ export function deviceTimeline(
   if (end <= window.fromMs) return [];
   const footage = joinedFootage(facts);
   const layers: readonly (readonly TimelineSpan[])[] = [
-    footage.filter(piece => piece.state === 'HELD').map(footageSpan),
-    footage.filter(piece => piece.state === 'REMOTE').map(footageSpan),
+    footage.filter(({ state }) => state === 'HELD').map(piece => span(piece, 'HELD', null)),
+    footage.filter(({ state }) => state === 'REMOTE').map(piece => span(piece, 'REMOTE', null)),
     facts.gaps.map(gap => span(gap, 'GAP', gap.cause)),
-    facts.losses.map(loss => span(loss, 'GAP', loss.cause)),
+    lossSpans(facts, 'DELETED'),
+    lossSpans(facts, 'DAMAGED'),
     derivedSpans(facts, nowMs),
   ];
   let open: readonly TimeSpan[] = [{ fromMs: window.fromMs, toMs: end }];
   const spans: TimelineSpan[] = [];
   for (const layer of layers) open = paint(layer, open, spans);
   for (const hole of open) spans.push(span(hole, 'GAP', 'NOT_RECORDED'));
-  return merge(spans.sort(byStart));
+  const { retentionMs } = facts;
+  return merge(spans.sort(byStart)).map(merged => ({
+    ...merged,
+    retrievableUntilMs:
+      merged.state === 'REMOTE' && merged.cause === null && retentionMs !== null
+        ? merged.fromMs + retentionMs
+        : null,
+  }));
 }
 
 /** Everything playable somewhere, sorted, seams closed by drawing out the piece before the seam. */
-function joinedFootage(facts: DeviceTimelineFacts): readonly Footage[] {
-  const lost = new Set(facts.losses.flatMap(loss => loss.segmentIds));
-  const ownState = facts.link === null ? 'HELD' : 'REMOTE';
-  const pieces: Footage[] = facts.held.map(segment => ({
-    ...segment,
-    state: 'HELD',
-    retrievableUntilMs: null,
-  }));
-  for (const segment of facts.sealed) {
-    if (lost.has(segment.segmentId)) continue;
-    const retrievableUntilMs =
-      ownState === 'REMOTE' && facts.retentionMs !== null ? segment.toMs + facts.retentionMs : null;
-    pieces.push({ fromMs: segment.fromMs, toMs: segment.toMs, state: ownState, retrievableUntilMs });
-  }
+function joinedFootage({ held, sealed, link }: DeviceTimelineFacts): readonly Footage[] {
+  const ownState: Footage['state'] = link === null ? 'HELD' : 'REMOTE';
+  const pieces: Footage[] = [
+    ...held.map(({ fromMs, toMs }) => ({ fromMs, toMs, state: 'HELD' as const })),
+    ...sealed.map(({ fromMs, toMs }) => ({ fromMs, toMs, state: ownState })),
+  ];
   pieces.sort(byStart);
   let latest: Footage | null = null;
   for (const piece of pieces) {
     if (latest !== null && piece.fromMs > latest.toMs && piece.fromMs - latest.toMs < SEAM_MS_MAX) {
       latest.toMs = piece.fromMs;
     }
-    if (latest === null || piece.toMs > latest.toMs) latest = piece;
+    // Of two that end together the one that is held is drawn out, wherever they began.
+    const isLater =
+      latest === null || piece.toMs > latest.toMs || (piece.toMs === latest.toMs && piece.state === 'HELD');
+    if (isLater) latest = piece;
   }
   return pieces;
 }
@@ -158,7 +176,8 @@ function lastFact(facts: DeviceTimelineFacts): number | null {
   const raise = (atMs: number) => {
     if (last === null || atMs > last) last = atMs;
   };
-  for (const segment of facts.sealed) raise(segment.toMs);
+  for (const piece of facts.sealed) raise(piece.toMs);
+  for (const loss of facts.losses) raise(loss.toMs);
   for (const gap of facts.gaps) raise(gap.toMs);
   if (facts.running !== null) raise(facts.running.sinceMs);
   if (facts.lastStop !== null) raise(facts.lastStop.atMs);
@@ -207,27 +226,18 @@ function merge(sorted: readonly TimelineSpan[]): readonly TimelineSpan[] {
   const merged: TimelineSpan[] = [];
   for (const next of sorted) {
     const last = merged.at(-1);
-    if (last === undefined || last.state !== next.state || last.cause !== next.cause) {
-      merged.push(next);
-      continue;
-    }
-    const untilMs = [last.retrievableUntilMs, next.retrievableUntilMs].filter(value => value !== null);
-    merged[merged.length - 1] = {
-      ...last,
-      toMs: next.toMs,
-      retrievableUntilMs: untilMs.length === 0 ? null : Math.min(...untilMs),
-    };
+    if (last === undefined || last.state !== next.state || last.cause !== next.cause) merged.push(next);
+    else merged[merged.length - 1] = { ...last, toMs: next.toMs };
   }
   return merged;
 }
 
-function footageSpan(piece: Footage): TimelineSpan {
-  const { fromMs, toMs, state, retrievableUntilMs } = piece;
-  return { fromMs, toMs, state, cause: null, retrievableUntilMs };
+function lossSpans({ losses }: DeviceTimelineFacts, cause: LossCause): readonly TimelineSpan[] {
+  return losses.filter(loss => loss.cause === cause).map(loss => span(loss, 'GAP', cause));
 }
 
-function span(at: TimeSpan, state: SpanState, cause: string): TimelineSpan {
-  return { fromMs: at.fromMs, toMs: at.toMs, state, cause, retrievableUntilMs: null };
+function span({ fromMs, toMs }: TimeSpan, state: SpanState, cause: string | null): TimelineSpan {
+  return { fromMs, toMs, state, cause, retrievableUntilMs: null };
 }
 
 function byStart(left: TimeSpan, right: TimeSpan): number {

@@ -1,5 +1,5 @@
 import {
-  type DeviceTimelineFacts,
+  type DeviceSegmentFacts,
   isEnded,
   type OpenRetrieval,
   type RetrievalRequest,
@@ -73,7 +73,7 @@ export class RetrievalEntry {
   }
 
   /** The facts, with what this server did or learned itself and no read model tells yet. */
-  merge(recordings: DeviceRecordings): DeviceTimelineFacts {
+  merge(recordings: DeviceRecordings): DeviceSegmentFacts {
     const { timeline, segments } = recordings;
     const here = segments.filter(
       ({ segmentId }) => this.state.retrievedSegmentIds.has(segmentId) || this.unreported.has(segmentId),
@@ -82,15 +82,15 @@ export class RetrievalEntry {
       const reason = this.unavailable.get(segmentId);
       if (reason === undefined) return [];
       const cause = reason.includes('DAMAGED') ? ('DAMAGED' as const) : ('DELETED' as const);
-      return [{ segmentIds: [segmentId], fromMs, toMs, cause }];
+      return [{ segmentId, fromMs, toMs, cause }];
     });
     return { ...timeline, held: [...timeline.held, ...here], losses: [...timeline.losses, ...gone] };
   }
 
   /** What the planner is told. */
-  plannable(facts: DeviceTimelineFacts, segments: readonly SourceSegment[]): OpenRetrieval {
+  plannable(facts: DeviceSegmentFacts, segments: readonly SourceSegment[]): OpenRetrieval {
     const { retrievalId, siteId, deviceId, trigger, fromMs, toMs } = this.request;
-    const lost = new Set(facts.losses.flatMap(loss => loss.segmentIds));
+    const lost = new Set(facts.losses.map(loss => loss.segmentId));
     const open: OpenRetrieval = {
       retrievalId,
       siteId,

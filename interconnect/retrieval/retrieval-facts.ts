@@ -1,4 +1,4 @@
-import { type DeviceTimelineFacts, type LogPlace } from '@holdfast/core';
+import { type DeviceSegmentFacts, type LogPlace } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, RetrievalId, SegmentId, SiteId } from '@holdfast/schema';
 
 /** A sealed segment at its origin, as the replicated log of its site tells of it. */
@@ -17,7 +17,7 @@ export interface SourceSegment {
 
 export interface DeviceRecordings {
   /** The same facts that the timeline of the device is made of; `held` decides what needs no transfer. */
-  readonly timeline: DeviceTimelineFacts;
+  readonly timeline: DeviceSegmentFacts;
   /** One for each of `timeline.sealed`, also when it was deleted since. */
   readonly segments: readonly SourceSegment[];
 }

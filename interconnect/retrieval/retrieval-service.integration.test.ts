@@ -1,6 +1,6 @@
 import {
   createMemorySiteLog,
-  type DeviceTimelineFacts,
+  type DeviceSegmentFacts,
   decodeEventData,
   LOG_START,
   type MediaItem,
@@ -95,7 +95,7 @@ class KnownFacts implements RetrievalFacts {
           digest: segment.digest,
         };
       });
-    const timeline: DeviceTimelineFacts = {
+    const timeline: DeviceSegmentFacts = {
       sealed: segments,
       gaps: [],
       losses: [],

@@ -3,8 +3,11 @@ import { DeviceId, type SiteId } from '@holdfast/schema';
 import { DateTime, DeviceTimeline } from '@holdfast/schema/graphql';
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import type { Sql } from '../../postgres/sql.js';
-import { readDeviceRecordings } from '../../read-models/recording/device-recordings.query.js';
-import { readLinkTo } from '../../read-models/site/sites.query.js';
+import {
+  type DeviceOfSite,
+  readDeviceTimelines,
+} from '../../read-models/recording/device-timelines.query.js';
+import { type LinkToSite, readLinkTo } from '../../read-models/site/sites.query.js';
 import type { ApiContext } from '../api-context.js';
 import { ApiError } from '../api-error.js';
 import type { ApiPorts } from '../api-ports.js';
@@ -45,26 +48,33 @@ export class TimelineResolver {
     if (toMs - fromMs > SPAN_MS_MAX) {
       throw new ApiError({ code: 'BAD_USER_INPUT', message: 'to: expected at most 32 days after `from`' });
     }
-    return Promise.all(deviceIds.map(deviceId => this.#device(deviceId, { fromMs, toMs }, context)));
+    const window = { fromMs, toMs };
+    const devices = await Promise.all(deviceIds.map(deviceId => this.#siteOf(deviceId, context)));
+    const [links, facts] = await Promise.all([
+      this.#linksTo(new Set(devices.map(({ siteId }) => siteId))),
+      readDeviceTimelines(this.#sql, devices, window),
+    ]);
+    const nowMs = this.#ports.now();
+    return devices.map(({ deviceId, siteId }, index) => ({
+      deviceId,
+      spans: deviceTimeline({ ...facts[index]!, link: links.get(siteId) ?? null }, window, nowMs),
+    }));
   }
 
-  async #device(
-    deviceId: DeviceId,
-    window: { readonly fromMs: number; readonly toMs: number },
-    { load }: ApiContext,
-  ): Promise<DeviceTimeline> {
+  async #siteOf(deviceId: DeviceId, { load }: ApiContext): Promise<DeviceOfSite> {
     const device = await load.device.load(deviceId);
     if (!device) {
       throw new ApiError({ code: 'DEVICE_NOT_FOUND', message: `no device ${deviceId} is known here` });
     }
-    const siteId = device.siteId as SiteId;
-    const link = await readLinkTo(
-      this.#sql,
-      siteId,
-      this.#ports.ownSite,
-      child => this.#ports.links.view(child)?.facts ?? null,
+    return { deviceId, siteId: device.siteId as SiteId };
+  }
+
+  async #linksTo(siteIds: ReadonlySet<SiteId>): Promise<ReadonlyMap<SiteId, LinkToSite | null>> {
+    const { ownSite, links } = this.#ports;
+    const live = (child: SiteId) => links.view(child)?.facts ?? null;
+    const entries = [...siteIds].map(
+      async siteId => [siteId, await readLinkTo(this.#sql, siteId, ownSite, live)] as const,
     );
-    const { timeline } = await readDeviceRecordings(this.#sql, { siteId, deviceId, ...window }, link);
-    return { deviceId, spans: deviceTimeline(timeline, window, this.#ports.now()) };
+    return new Map(await Promise.all(entries));
   }
 }

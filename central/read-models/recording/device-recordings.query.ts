@@ -1,16 +1,11 @@
-import type { DeviceTimelineFacts, LinkState } from '@holdfast/core';
+import type { DeviceSegmentFacts, LinkState } from '@holdfast/core';
 import type { DeviceId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
+import { standOf } from './device-timelines.query.js';
 import type { HeldSegmentRow } from './held-segments.read-model.js';
 import type { DeviceRecordingRow, SegmentRow } from './recordings.read-model.js';
-
-/**
- * A segment is one file of at most 64 s. Looking so much before a window for segments that reach into it keeps the
- * index scan short and allows for a source that is generous with its segments.
- */
-const SEGMENT_SPAN_MS_MAX = 10 * 60 * 1000;
-
-const DAY_MS = 24 * 3600 * 1000;
+import { type RetentionRow, retentionMsOf } from './retention.js';
+import { SEGMENT_SPAN_MS_MAX } from './span-table.js';
 
 export interface DeviceWindow {
   readonly siteId: SiteId;
@@ -20,7 +15,7 @@ export interface DeviceWindow {
 }
 
 export interface DeviceRecordingFacts {
-  readonly timeline: DeviceTimelineFacts;
+  readonly timeline: DeviceSegmentFacts;
   /** The sealed segments of the window, as their site told of them. */
   readonly segments: readonly SegmentRow[];
 }
@@ -52,40 +47,23 @@ export async function readDeviceRecordings(
     sql<DeviceRecordingRow[]>`
       select * from device_recording where device_id = ${deviceId} and site_id = ${siteId}`,
   ]);
-  const device = devices[0];
-  const serverIds = [...segments, ...devices].map(row => row.recordingServerId);
+  const serverIds = [...new Set([...segments, ...devices].map(row => row.recordingServerId))];
+  const retentions = await sql<RetentionRow[]>`
+    select id, retention_days, byte_length_max from recording_server where id = any(${serverIds}::uuid[])`;
   return {
     segments,
     timeline: {
       sealed: segments.map(spanOf),
       gaps,
       losses: segments.flatMap(segment =>
-        segment.lostBecause === null
-          ? []
-          : [{ ...spanOf(segment), segmentIds: [segment.segmentId], cause: segment.lostBecause }],
+        segment.lostBecause === null ? [] : [{ ...spanOf(segment), cause: segment.lostBecause }],
       ),
       held: held.map(spanOf),
-      running:
-        device === undefined || device.runningSinceMs === null ? null : { sinceMs: device.runningSinceMs },
-      lastStop:
-        device === undefined || device.lastStopAtMs === null
-          ? null
-          : { atMs: device.lastStopAtMs, cause: device.lastStopCause ?? 'NOT_RECORDED' },
-      known: device === undefined ? null : { fromMs: device.knownFromMs, toMs: device.knownToMs },
+      ...standOf(devices[0] ?? null),
       link,
-      retentionMs: await readRetentionMs(sql, serverIds),
+      retentionMs: retentionMsOf(serverIds, retentions),
     },
   };
-}
-
-/** The shortest of these servers. Null when one has not said it, or may delete earlier for the space it takes. */
-async function readRetentionMs(sql: Sql, serverIds: readonly string[]): Promise<number | null> {
-  const wanted = [...new Set(serverIds)];
-  const rows = await sql<{ retentionDays: number | null }[]>`
-    select case when byte_length_max is null then retention_days end as retention_days
-    from recording_server where id = any(${wanted}::uuid[])`;
-  const days = rows.flatMap(row => (row.retentionDays === null ? [] : [row.retentionDays]));
-  return days.length === 0 || days.length < wanted.length ? null : Math.min(...days) * DAY_MS;
 }
 
 function spanOf(row: { readonly fromMs: number; readonly toMs: number; readonly segmentId: string }): {

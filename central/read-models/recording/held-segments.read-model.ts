@@ -1,5 +1,6 @@
 import { ModelTable } from '../model-table.js';
 import { defineReadModel } from '../read-model.js';
+import { SpanTable, type TouchedSpan } from './span-table.js';
 
 export interface HeldSegmentRow {
   readonly deviceId: string;
@@ -11,7 +12,10 @@ export interface HeldSegmentRow {
   readonly retrievalId: string;
 }
 
-const held = new ModelTable<HeldSegmentRow>('held_segment', ['deviceId', 'segmentId']);
+const held = new ModelTable<HeldSegmentRow>('held_segment', ['deviceId', 'fromMs', 'segmentId']);
+const spans = new SpanTable({
+  ...{ spans: 'held_span', segments: 'held_segment', owner: ['deviceId'], kinds: [] },
+});
 
 /**
  * What of other sites' recordings is in this site's own media database: retrieved, and neither deleted nor damaged
@@ -19,26 +23,30 @@ const held = new ModelTable<HeldSegmentRow>('held_segment', ['deviceId', 'segmen
  */
 export const heldSegmentsReadModel = defineReadModel({
   name: 'held-segments',
-  version: 3,
+  version: 4,
   poison: 'stall-stream',
   checked: 'AS_A_WHOLE',
-  tables: ['held_segment'],
+  tables: ['held_segment', 'held_span'],
   eventTypes: ['RetrievalProgressed', 'RecordingDeleted', 'RecordingDamaged'],
   async fold(events, { tx, ownSite }) {
+    const touched: TouchedSpan<'deviceId'>[] = [];
     for (const { site, event } of events) {
       if (site !== ownSite) continue;
+      const { deviceId } = event.data;
       if (event.type === 'RetrievalProgressed') {
-        const { deviceId, retrievalId } = event.data;
-        await held.save(
-          tx,
-          event.data.segments.map(segment => ({ ...segment, deviceId, retrievalId })),
-        );
+        const { retrievalId } = event.data;
+        const rows = event.data.segments.map(segment => ({ ...segment, deviceId, retrievalId }));
+        await held.save(tx, rows);
+        touched.push(...rows);
         continue;
       }
       const ids = event.type === 'RecordingDeleted' ? event.data.segmentIds : [event.data.segmentId];
+      const { fromMs, toMs } = event.data;
       await tx`
         delete from held_segment
-        where device_id = ${event.data.deviceId} and segment_id = any(${ids}::uuid[])`;
+        where device_id = ${deviceId} and from_ms between ${fromMs} and ${toMs} and segment_id = any(${ids}::uuid[])`;
+      touched.push({ deviceId, fromMs, toMs });
     }
+    await spans.redraw(tx, touched);
   },
 });

@@ -3,6 +3,7 @@ import type { TransactionSql } from '../../postgres/sql.js';
 import type { FeedEvent } from '../feed-event.js';
 import { ModelTable } from '../model-table.js';
 import { defineReadModel } from '../read-model.js';
+import { SpanTable, type TouchedSpan } from './span-table.js';
 
 /** Per device and the site whose log speaks of it. */
 export interface DeviceRecordingRow {
@@ -45,15 +46,28 @@ interface GapRow {
 }
 
 const deviceRecordings = new ModelTable<DeviceRecordingRow>('device_recording', ['deviceId', 'siteId']);
-const segments = new ModelTable<SegmentRow>('recording_segment', ['siteId', 'segmentId']);
+const segments = new ModelTable<SegmentRow>('recording_segment', [
+  'deviceId',
+  'siteId',
+  'fromMs',
+  'segmentId',
+]);
 const gaps = new ModelTable<GapRow>('recording_gap', ['seq', 'ordinal']);
+
+const spans = new SpanTable({
+  ...{ spans: 'recording_span', segments: 'recording_segment', owner: ['deviceId', 'siteId'] },
+  kinds: [
+    { column: 'recording_server_id', from: 'segment.recording_server_id' },
+    { column: 'state', from: "coalesce(segment.lost_because, 'SEALED')" },
+  ],
+});
 
 export const recordingsReadModel = defineReadModel({
   name: 'recordings',
-  version: 3,
+  version: 4,
   poison: 'stall-stream',
   checked: 'BY_SITE',
-  tables: ['device_recording', 'recording_segment', 'recording_gap'],
+  tables: ['device_recording', 'recording_segment', 'recording_span', 'recording_gap'],
   eventTypes: [
     'RecordingStarted',
     'RecordingStopped',
@@ -65,13 +79,11 @@ export const recordingsReadModel = defineReadModel({
     const devices = await loadDevices(tx, events);
     const sealed: SegmentRow[] = [];
     const ended: GapRow[] = [];
-    const lost = new Map<string, LostSegment>();
+    const losses: Loss[] = [];
     for (const { seq, site: siteId, event } of events) {
       const { deviceId, recordingServerId } = event.data;
-      for (const loss of lossesOf(event, siteId)) {
-        const lossKey = `${siteId}/${loss.segmentId}`;
-        if (lost.get(lossKey)?.because !== 'DELETED') lost.set(lossKey, loss);
-      }
+      const loss = lossOf(event, siteId);
+      if (loss !== null) losses.push(loss);
       const key = `${siteId}/${deviceId}`;
       devices.set(key, evolve(devices.get(key), event, siteId));
       if (event.type !== 'RecordingSealed') continue;
@@ -85,7 +97,8 @@ export const recordingsReadModel = defineReadModel({
     await segments.insert(tx, sealed);
     await gaps.append(tx, ended);
     await deviceRecordings.save(tx, devices.values());
-    await markLost(tx, [...lost.values()]);
+    await markLost(tx, losses);
+    await spans.redraw(tx, [...sealed, ...losses]);
   },
 });
 
@@ -148,30 +161,45 @@ function spanOf(event: RecordingEvent): { readonly fromMs: number; readonly toMs
   }
 }
 
-interface LostSegment {
-  readonly siteId: string;
-  readonly segmentId: string;
+interface Loss extends TouchedSpan<'deviceId' | 'siteId'> {
+  readonly segmentIds: readonly string[];
   readonly because: 'DELETED' | 'DAMAGED';
 }
 
-function lossesOf(event: RecordingEvent, siteId: string): readonly LostSegment[] {
-  switch (event.type) {
-    case 'RecordingDeleted':
-      return event.data.segmentIds.map(segmentId => ({ siteId, segmentId, because: 'DELETED' }));
-    case 'RecordingDamaged':
-      return [{ siteId, segmentId: event.data.segmentId, because: 'DAMAGED' }];
-    default:
-      return [];
-  }
+function lossOf(event: RecordingEvent, siteId: string): Loss | null {
+  if (event.type !== 'RecordingDeleted' && event.type !== 'RecordingDamaged') return null;
+  const { deviceId, fromMs, toMs } = event.data;
+  return event.type === 'RecordingDeleted'
+    ? { siteId, deviceId, fromMs, toMs, segmentIds: event.data.segmentIds, because: 'DELETED' }
+    : { siteId, deviceId, fromMs, toMs, segmentIds: [event.data.segmentId], because: 'DAMAGED' };
 }
 
 /** After the inserts: a segment may be sealed and lost within one batch, and is never lost before it is sealed. */
-async function markLost(tx: TransactionSql, lost: readonly LostSegment[]): Promise<void> {
-  if (lost.length === 0) return;
+async function markLost(tx: TransactionSql, losses: readonly Loss[]): Promise<void> {
+  if (losses.length === 0) return;
+  const lost = new Map<string, { readonly siteId: string; readonly segmentId: string; because: string }>();
+  for (const { siteId, segmentIds, because } of losses) {
+    for (const segmentId of segmentIds) {
+      const key = `${siteId}/${segmentId}`;
+      if (lost.get(key)?.because !== 'DELETED') lost.set(key, { siteId, segmentId, because });
+    }
+  }
+  const ids = [...lost.values()];
   await tx`
+    with place as materialized (
+      select segment.ctid, segment.site_id, segment.segment_id
+      from unnest(${losses.map(({ deviceId }) => deviceId)}::uuid[], ${losses.map(({ siteId }) => siteId)}::uuid[],
+        ${losses.map(({ fromMs }) => fromMs)}::bigint[], ${losses.map(({ toMs }) => toMs)}::bigint[])
+        as loss (device_id, site_id, from_ms, to_ms)
+      cross join lateral (
+        select ctid, site_id, segment_id from recording_segment as segment
+        where segment.device_id = loss.device_id and segment.site_id = loss.site_id
+          and segment.from_ms between loss.from_ms and loss.to_ms
+        offset 0
+      ) as segment
+    )
     update recording_segment set lost_because = lost.because
-    from unnest(${lost.map(({ siteId }) => siteId)}::uuid[], ${lost.map(({ segmentId }) => segmentId)}::uuid[],
-      ${lost.map(({ because }) => because)}::text[]) as lost (site_id, segment_id, because)
-    where recording_segment.site_id = lost.site_id and recording_segment.segment_id = lost.segment_id
-      and lost_because is distinct from 'DELETED'`;
+    from place join unnest(${ids.map(({ siteId }) => siteId)}::uuid[], ${ids.map(({ segmentId }) => segmentId)}::uuid[],
+      ${ids.map(({ because }) => because)}::text[]) as lost (site_id, segment_id, because) using (site_id, segment_id)
+    where recording_segment.ctid = place.ctid and lost_because is distinct from 'DELETED'`;
 }
