@@ -1,11 +1,3 @@
-import { benchAppend, benchIngest, benchMotion, benchRestart } from '@holdfast/sites';
-import { benchFanIn } from '../bench/fan-in.bench.js';
-import { benchLive } from '../bench/live.bench.js';
-import { benchRebuild } from '../bench/rebuild.bench.js';
-import { benchRecover } from '../bench/recover.bench.js';
-import { benchReplicate } from '../bench/replicate.bench.js';
-import { benchRetrieve } from '../bench/retrieve.bench.js';
-import { benchTimeline } from '../bench/timeline.bench.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
 export interface BenchCommandOptions {
@@ -15,17 +7,18 @@ export interface BenchCommandOptions {
 }
 
 const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise<object>>> = {
-  append: benchAppend,
-  'fan-in': benchFanIn,
-  ingest: benchIngest,
-  live: benchLive,
-  motion: benchMotion,
-  rebuild: benchRebuild,
-  recover: benchRecover,
-  replicate: benchReplicate,
-  restart: benchRestart,
-  timeline: benchTimeline,
-  retrieve: ({ trace }) => benchRetrieve({ traceFile: trace ?? null }),
+  append: async () => (await import('@holdfast/sites')).benchAppend(),
+  'fan-in': async () => (await import('../bench/fan-in.bench.js')).benchFanIn(),
+  ingest: async () => (await import('@holdfast/sites')).benchIngest(),
+  live: async () => (await import('../bench/live.bench.js')).benchLive(),
+  motion: async () => (await import('@holdfast/sites')).benchMotion(),
+  rebuild: async () => (await import('../bench/rebuild.bench.js')).benchRebuild(),
+  recover: async () => (await import('../bench/recover.bench.js')).benchRecover(),
+  replicate: async () => (await import('../bench/replicate.bench.js')).benchReplicate(),
+  restart: async () => (await import('@holdfast/sites')).benchRestart(),
+  timeline: async () => (await import('../bench/timeline.bench.js')).benchTimeline(),
+  retrieve: async ({ trace }) =>
+    (await import('../bench/retrieve.bench.js')).benchRetrieve({ traceFile: trace ?? null }),
 };
 export const benchNames = Object.keys(benches);
 

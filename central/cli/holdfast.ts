@@ -1,43 +1,22 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { type BenchCommandOptions, benchCommand, benchNames } from './bench.command.js';
-import { checkCommand } from './check.command.js';
-import { demonstrationCommand } from './demonstration.command.js';
-import { type DiscoverCommandOptions, discoverCommand } from './discover.command.js';
-import { type InitCommandOptions, initCommand } from './init.command.js';
-import { linkCommand } from './link.command.js';
-import { logShowCommand, logTailCommand } from './log.command.js';
-import { logAsOfCommand } from './log-as-of.command.js';
-import {
-  type LogProveOptions,
-  logKeysCommand,
-  logProveCommand,
-  logVerifyProofCommand,
-} from './log-proof.command.js';
-import {
-  type MediaExportOptions,
-  mediaCheckCommand,
-  mediaExportCommand,
-  mediaRepairCommand,
-} from './media.command.js';
+import { type BenchCommandOptions, benchNames } from './bench.command.js';
+import type { DemonstrationCommandOptions } from './demonstration.command.js';
+import type { DiscoverCommandOptions } from './discover.command.js';
+import type { InitCommandOptions } from './init.command.js';
+import type { LogProveOptions } from './log-proof.command.js';
+import type { MediaExportOptions } from './media.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
-import {
-  type ProjectionsCommandOptions,
-  projectionsCheckCommand,
-  projectionsListCommand,
-  projectionsQuarantineCommand,
-  projectionsRebuildCommand,
-} from './projections.command.js';
-import { runCommand } from './run.command.js';
-import { simulatedCamerasCommand } from './simulated-cameras.command.js';
-import { subjectEraseCommand } from './subject.command.js';
-import { verifyCommand } from './verify.command.js';
+import type { ProjectionsCommandOptions } from './projections.command.js';
 
 const program = new Command('holdfast')
   .description('An event-sourced video management system for organisations with many sites.')
   .exitOverride()
   .configureHelp({ sortSubcommands: false });
 
-/** Commands return their exit code; the process ends with it when all is written. */
+/**
+ * Commands return their exit code; the process ends with it when all is written. Each loads its own modules only when it is given:
+ * that is most of the time that a short one takes.
+ */
 const ends =
   <Args extends unknown[]>(command: (...args: Args) => number | Promise<number>) =>
   async (...args: Args) => {
@@ -48,7 +27,7 @@ program
   .command('run')
   .argument('<file>', 'configuration')
   .description('run the roles in a configuration file')
-  .action(ends((file: string) => runCommand(file)));
+  .action(ends(async (file: string) => (await import('./run.command.js')).runCommand(file)));
 
 program
   .command('init')
@@ -57,13 +36,17 @@ program
   .option('--region <name>', 'a central that reports to another one')
   .option('--central <dir>', 'the folder of the central that the site or region reports to')
   .description('write a commented configuration and create keys')
-  .action(ends((dir: string, options: InitCommandOptions) => initCommand(dir, options)));
+  .action(
+    ends(async (dir: string, options: InitCommandOptions) =>
+      (await import('./init.command.js')).initCommand(dir, options),
+    ),
+  );
 
 program
   .command('check')
   .argument('<file>', 'configuration')
   .description('validate a configuration without starting it')
-  .action(ends((file: string) => checkCommand(file)));
+  .action(ends(async (file: string) => (await import('./check.command.js')).checkCommand(file)));
 
 /** Of `verify`, `media check` and `media export`. */
 const passwordFile = [
@@ -78,7 +61,9 @@ program
   .option(...passwordFile)
   .description('prove a data directory; exit 1 and name what is damaged')
   .action(
-    ends((dir: string, options: { json: boolean; passwordFile?: string }) => verifyCommand(dir, options)),
+    ends(async (dir: string, options: { json: boolean; passwordFile?: string }) =>
+      (await import('./verify.command.js')).verifyCommand(dir, options),
+    ),
   );
 
 const log = program.command('log').description('read a log as JSON lines, and prove what is in it');
@@ -87,15 +72,21 @@ log
   .argument('<dir>', 'data directory of a site')
   .option('--lines <n>', 'begin with the last n events', wholeNumber, 10)
   .option('--follow', 'go on with what is appended', false)
-  .action(ends((dir: string, options: { lines: number; follow: boolean }) => logTailCommand(dir, options)));
+  .action(
+    ends(async (dir: string, options: { lines: number; follow: boolean }) =>
+      (await import('./log.command.js')).logTailCommand(dir, options),
+    ),
+  );
 log
   .command('show')
   .argument('<dir>', 'data directory of a site')
   .requiredOption('--stream <stream>', 'e.g. alarm-<id>')
   .option('--as-of <when>', 'what the stream makes of its thing at a time, or at a place EPOCH/POSITION')
   .action(
-    ends((dir: string, { stream, asOf }: { stream: string; asOf?: string }) =>
-      asOf === undefined ? logShowCommand(dir, { stream }) : logAsOfCommand(dir, { stream, asOf }),
+    ends(async (dir: string, { stream, asOf }: { stream: string; asOf?: string }) =>
+      asOf === undefined
+        ? (await import('./log.command.js')).logShowCommand(dir, { stream })
+        : (await import('./log-as-of.command.js')).logAsOfCommand(dir, { stream, asOf }),
     ),
   );
 log
@@ -105,7 +96,11 @@ log
   .option('--since <[epoch/]size or file>', 'that the log continues this older checkpoint')
   .option('--to <file>', 'where the proof is written instead of standard output')
   .description('write a proof that can be checked offline, also without Holdfast')
-  .action(ends((dir: string, options: LogProveOptions) => logProveCommand(dir, options)));
+  .action(
+    ends(async (dir: string, options: LogProveOptions) =>
+      (await import('./log-proof.command.js')).logProveCommand(dir, options),
+    ),
+  );
 log
   .command('verify-proof')
   .argument('<file>', 'proof')
@@ -118,15 +113,15 @@ log
   .option('--json', 'print one line of JSON', false)
   .description('check a proof offline; exit 1 when it proves nothing')
   .action(
-    ends((file: string, options: { key: readonly string[]; json: boolean }) =>
-      logVerifyProofCommand(file, options),
+    ends(async (file: string, options: { key: readonly string[]; json: boolean }) =>
+      (await import('./log-proof.command.js')).logVerifyProofCommand(file, options),
     ),
   );
 log
   .command('keys')
   .argument('<dir>', 'data directory of a site')
   .description('print the public keys of a site, for verify-proof and for Go')
-  .action(ends((dir: string) => logKeysCommand(dir)));
+  .action(ends(async (dir: string) => (await import('./log-proof.command.js')).logKeysCommand(dir)));
 
 const media = program.command('media').description('the recordings in a media directory or a data directory');
 media
@@ -136,14 +131,20 @@ media
   .option(...passwordFile)
   .description('read every recording, compare it with manifest and index; exit 1 and name what is damaged')
   .action(
-    ends((dir: string, options: { json: boolean; passwordFile?: string }) => mediaCheckCommand(dir, options)),
+    ends(async (dir: string, options: { json: boolean; passwordFile?: string }) =>
+      (await import('./media.command.js')).mediaCheckCommand(dir, options),
+    ),
   );
 media
   .command('repair')
   .argument('<dir>', 'media directory of a recording server that does not run, or data directory')
   .option('--json', 'print one line of JSON', false)
   .description('cut torn ends, take in what the index lost, move aside what holds nothing; deletes nothing')
-  .action(ends((dir: string, options: { json: boolean }) => mediaRepairCommand(dir, options)));
+  .action(
+    ends(async (dir: string, options: { json: boolean }) =>
+      (await import('./media.command.js')).mediaRepairCommand(dir, options),
+    ),
+  );
 media
   .command('export')
   .argument('<dir>', 'media directory of a recording server, or data directory')
@@ -154,7 +155,11 @@ media
   .option('--json', 'print the list of digests as one line of JSON', false)
   .option(...passwordFile)
   .description('write a span as MP4, and beside it the digests that prove it')
-  .action(ends((dir: string, options: MediaExportOptions) => mediaExportCommand(dir, options)));
+  .action(
+    ends(async (dir: string, options: MediaExportOptions) =>
+      (await import('./media.command.js')).mediaExportCommand(dir, options),
+    ),
+  );
 
 program
   .command('subject')
@@ -165,7 +170,9 @@ program
   .option('--subject <subject>', 'user-<pseudonym>, alarm-<id> or evidence-lock-<id>')
   .description('destroy the keys of a subject: what was sealed under them can be read by nobody any more')
   .action(
-    ends((dir: string, options: { user?: string; subject?: string }) => subjectEraseCommand(dir, options)),
+    ends(async (dir: string, options: { user?: string; subject?: string }) =>
+      (await import('./subject.command.js')).subjectEraseCommand(dir, options),
+    ),
   );
 
 const link = program.command('link').description("the demonstration's emulated links");
@@ -174,7 +181,11 @@ for (const action of ['cut', 'restore'] as const) {
     .command(action)
     .argument('<site>', 'id or name of a site')
     .option('--data <dir>', 'data directory of the demonstration', './data')
-    .action(ends((site: string, options: { data: string }) => linkCommand(action, site, options)));
+    .action(
+      ends(async (site: string, options: { data: string }) =>
+        (await import('./link.command.js')).linkCommand(action, site, options),
+      ),
+    );
 }
 link
   .command('shape')
@@ -184,8 +195,9 @@ link
   .option('--delay-ms <n>', 'one-way delay', wholeNumber)
   .option('--data <dir>', 'data directory of the demonstration', './data')
   .action(
-    ends((site: string, options: { data: string; trace?: string; megabits?: number; delayMs?: number }) =>
-      linkCommand('shape', site, options),
+    ends(
+      async (site: string, options: { data: string; trace?: string; megabits?: number; delayMs?: number }) =>
+        (await import('./link.command.js')).linkCommand('shape', site, options),
     ),
   );
 
@@ -198,29 +210,31 @@ function projectionsCommand(name: string, description: string) {
     .option('--json', 'lines of JSON', false);
 }
 projectionsCommand('list', 'what is served, how far it has come, what is put aside').action(
-  ends((options: ProjectionsCommandOptions) => projectionsListCommand(options)),
+  ends(async (options: ProjectionsCommandOptions) =>
+    (await import('./projections.command.js')).projectionsListCommand(options),
+  ),
 );
 projectionsCommand('rebuild', 'build anew beside what is served, then swap')
   .argument('[name...]')
   .option('--all', 'every projection', false)
   .action(
-    ends((names: string[], options: ProjectionsCommandOptions & { all: boolean }) =>
-      projectionsRebuildCommand(names, options),
+    ends(async (names: string[], options: ProjectionsCommandOptions & { all: boolean }) =>
+      (await import('./projections.command.js')).projectionsRebuildCommand(names, options),
     ),
   );
 projectionsCommand('quarantine', 'events that could not be folded, as JSON lines')
   .argument('[name]')
   .option('--release', 'try them again, in order', false)
   .action(
-    ends((name: string | undefined, options: ProjectionsCommandOptions & { release: boolean }) =>
-      projectionsQuarantineCommand(name, options),
+    ends(async (name: string | undefined, options: ProjectionsCommandOptions & { release: boolean }) =>
+      (await import('./projections.command.js')).projectionsQuarantineCommand(name, options),
     ),
   );
 projectionsCommand('check', 'fold the log again and compare; exit 1 names what differs')
   .argument('[name]')
   .action(
-    ends((name: string | undefined, options: ProjectionsCommandOptions) =>
-      projectionsCheckCommand(name, options),
+    ends(async (name: string | undefined, options: ProjectionsCommandOptions) =>
+      (await import('./projections.command.js')).projectionsCheckCommand(name, options),
     ),
   );
 
@@ -230,7 +244,11 @@ program
   .option('--json', 'print nothing but the result', false)
   .option('--trace <file>', 'retrieve: CSV of seconds,megabits_per_second instead of 10 Mbit/s with cuts')
   .description('measure, beside a floor or a peer in the same run')
-  .action(ends((name: string, options: BenchCommandOptions) => benchCommand(name, options)));
+  .action(
+    ends(async (name: string, options: BenchCommandOptions) =>
+      (await import('./bench.command.js')).benchCommand(name, options),
+    ),
+  );
 
 program
   .command('demonstration')
@@ -240,7 +258,11 @@ program
   .option('--camera <url>', 'record this RTSP camera at the first site (repeatable)', append, [])
   .option('--sites <n>', 'number of remote sites', '2')
   .option('--json', 'print one line of JSON when ready', false)
-  .action(ends(demonstrationCommand));
+  .action(
+    ends(async (options: DemonstrationCommandOptions) =>
+      (await import('./demonstration.command.js')).demonstrationCommand(options),
+    ),
+  );
 
 program
   .command('discover')
@@ -248,12 +270,20 @@ program
   .option('--seconds <count>', 'how long answers are waited for', wholeNumber, 3)
   .option('--from <address>', 'ask from the interface that has this address')
   .option('--json', 'one line of JSON')
-  .action(ends((options: DiscoverCommandOptions) => discoverCommand(options)));
+  .action(
+    ends(async (options: DiscoverCommandOptions) =>
+      (await import('./discover.command.js')).discoverCommand(options),
+    ),
+  );
 
 program
   .command('simulated-cameras', { hidden: true })
   .requiredOption('--port <port>', 'RTSP', wholeNumber)
-  .action(ends((options: { port: number }) => simulatedCamerasCommand(options)));
+  .action(
+    ends(async (options: { port: number }) =>
+      (await import('./simulated-cameras.command.js')).simulatedCamerasCommand(options),
+    ),
+  );
 
 function append(value: string, previous: readonly string[]): string[] {
   return [...previous, value];
