@@ -7,15 +7,19 @@ export interface DemonstrationCommandOptions {
   readonly port: string;
   readonly camera: readonly string[];
   readonly sites: string;
+  readonly segmentSeconds: string;
   readonly json: boolean;
 }
 
 const SITES_MAX = 100;
+const SEGMENT_SECONDS_MIN = 3;
+const SEGMENT_SECONDS_MAX = 60;
 
 /** `holdfast demonstration`, which is `npm start`. Returns the exit code. */
 export async function demonstrationCommand(options: DemonstrationCommandOptions): Promise<number> {
   const port = Number(options.port);
   const siteCount = Number(options.sites);
+  const segmentSeconds = Number(options.segmentSeconds);
   const faults = [
     ...(Number.isInteger(port) && port >= 0 && port <= 65535
       ? []
@@ -23,6 +27,11 @@ export async function demonstrationCommand(options: DemonstrationCommandOptions)
     ...(Number.isInteger(siteCount) && siteCount >= 1 && siteCount <= SITES_MAX
       ? []
       : [`--sites ${options.sites}: expected 1 to ${SITES_MAX}`]),
+    ...(segmentSeconds >= SEGMENT_SECONDS_MIN && segmentSeconds <= SEGMENT_SECONDS_MAX
+      ? []
+      : [
+          `--segment-seconds ${options.segmentSeconds}: expected ${SEGMENT_SECONDS_MIN} to ${SEGMENT_SECONDS_MAX}`,
+        ]),
     ...options.camera
       .filter(url => !isRtspUrl(url))
       .map(url => `--camera ${url}: expected rtsp://[user:password@]host[:port]/path`),
@@ -41,6 +50,7 @@ export async function demonstrationCommand(options: DemonstrationCommandOptions)
       dataDirectory: path.resolve(options.data),
       port,
       siteCount,
+      segmentSeconds,
       cameraUrls: options.camera,
       logger: createLogger('demonstration'),
       onReady: ready => {

@@ -257,6 +257,7 @@ program
   .option('--port <port>', 'console, GraphQL and media of the central', '8080')
   .option('--camera <url>', 'record this RTSP camera at the first site (repeatable)', append, [])
   .option('--sites <n>', 'number of remote sites', '2')
+  .option('--segment-seconds <n>', 'length of one file of a recording', '15')
   .option('--json', 'print one line of JSON when ready', false)
   .action(
     ends(async (options: DemonstrationCommandOptions) =>

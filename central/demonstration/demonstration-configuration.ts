@@ -15,8 +15,8 @@ const RECONNECT_SECONDS_MAX = 2;
 const HEARTBEAT_SECONDS = 2;
 /** A try-out must not eat a small disk, nor lose its recordings because the disk is small. */
 const storage = { freeGigabytesLow: 1 };
-/** Short segments, reported often: what is recorded is soon on the timeline. */
-const recording = { ...storage, segmentSecondsMax: 15, reportSeconds: 5 };
+/** Of a segment there are so many reports, so that what is recorded is soon on the timeline. */
+const REPORTS_PER_SEGMENT = 3;
 
 export interface DemonstrationPorts {
   readonly http: number;
@@ -53,8 +53,10 @@ export function writeSiteConfiguration(
   dataDirectory: string,
   plan: DemonstrationPlan,
   site: PlannedSite,
-  ports: { readonly link: number; readonly cameras: number },
+  options: { readonly linkPort: number; readonly camerasPort: number; readonly segmentSeconds: number },
 ): string {
+  const { linkPort, camerasPort, segmentSeconds: segmentSecondsMax } = options;
+  const recording = { ...storage, segmentSecondsMax, reportSeconds: segmentSecondsMax / REPORTS_PER_SEGMENT };
   return writeConfiguration(path.join(dataDirectory, site.directory, 'site.yaml'), {
     role: 'site',
     site: { id: site.id, name: site.name },
@@ -62,13 +64,13 @@ export function writeSiteConfiguration(
     credentials: './credentials',
     parent: {
       siteId: plan.central.id,
-      port: ports.link,
+      port: linkPort,
       serverName: serverNameOfRole('central'),
       logPublicKey: logPublicKeyIn(path.join(dataDirectory, 'central')),
       reconnectSecondsMax: RECONNECT_SECONDS_MAX,
     },
     recordingServers: site.recordingServers.map(server => ({ ...server, ...recording })),
-    cameras: site.cameras.map(camera => cameraConfiguration(camera, ports.cameras)),
+    cameras: site.cameras.map(camera => cameraConfiguration(camera, camerasPort)),
   });
 }
 

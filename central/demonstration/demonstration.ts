@@ -25,6 +25,8 @@ export interface DemonstrationOptions {
   /** `rtsp://[user:password@]host[:port]/path`, for the first site. */
   readonly cameraUrls: readonly string[];
   readonly siteCount: number;
+  /** How long one file of a recording is: what is recorded can be retrieved when it is full. */
+  readonly segmentSeconds: number;
   readonly logger: Logger;
 }
 
@@ -86,10 +88,10 @@ export async function runDemonstration(
     start('cameras', 'simulated-cameras', '--port', String(ports.cameras)),
     start('central', 'run', writeCentralConfiguration(dataDirectory, plan, ports)),
     ...plan.sites.map(site => {
-      const linkPort = links.bySite.get(site.id)!.port;
       const file = writeSiteConfiguration(dataDirectory, plan, site, {
-        link: linkPort,
-        cameras: ports.cameras,
+        linkPort: links.bySite.get(site.id)!.port,
+        camerasPort: ports.cameras,
+        segmentSeconds: options.segmentSeconds,
       });
       return start(site.name, 'run', file);
     }),

@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline';
 const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast.mjs');
 const READY_MS_MAX = 90_000;
 const POLL_MS = 150;
+/** As short as may be: what waits for a recording waits until one is sealed. */
+const SEGMENT_SECONDS = 4;
 
 export interface ReadyLine {
   readonly console: string;
@@ -39,7 +41,7 @@ export class DemonstrationNetwork implements AsyncDisposable {
   static async create(options: { readonly sites?: number; readonly cameraUrls?: readonly string[] } = {}) {
     const dataDirectory = await mkdtemp(path.join(tmpdir(), 'holdfast-'));
     const network = new DemonstrationNetwork(dataDirectory, [
-      ...['--sites', String(options.sites ?? 2)],
+      ...['--sites', String(options.sites ?? 2), '--segment-seconds', String(SEGMENT_SECONDS)],
       ...(options.cameraUrls ?? []).flatMap(url => ['--camera', url]),
     ]);
     await network.start();

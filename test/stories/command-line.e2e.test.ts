@@ -57,6 +57,7 @@ test('wrong use is exit 2 and says what would be right', async () => {
     [['check'], 'missing required argument'],
     [['bench', 'dance'], 'append'],
     [['demonstration', '--port', 'eighty'], 'expected 0 to 65535'],
+    [['demonstration', '--segment-seconds', '1'], 'expected 3 to 60'],
     [['demonstration', '--camera', 'http://camera'], 'expected rtsp://'],
     [['log', 'tail', '/nonexistent'], 'data directory of one site'],
     [['verify', '/nonexistent'], 'data directory'],

@@ -8,8 +8,14 @@ import { linkOf } from '../network/site-view.js';
 
 const test = suite('starting and stopping');
 
+let network: DemonstrationNetwork;
+
+test.before(async () => {
+  network = await DemonstrationNetwork.create({ sites: 1 });
+});
+test.after(() => network?.[Symbol.asyncDispose]());
+
 test('a killed PostgreSQL server brings the central down and up again, with everything in it', async () => {
-  await using network = await DemonstrationNetwork.create({ sites: 1 });
   const siteId = network.ready.sites[0]!.id;
   const alarmId = await raiseAlarm(network, siteId);
   await network.killProcess('native/bin/postgres');
@@ -25,7 +31,6 @@ test('a killed PostgreSQL server brings the central down and up again, with ever
 });
 
 test('a database that was lost is filled again from the logs of all sites', async () => {
-  await using network = await DemonstrationNetwork.create({ sites: 1 });
   const siteId = network.ready.sites[0]!.id;
   const alarmId = await raiseAlarm(network, siteId);
   const before = await logsOf(network);
@@ -47,7 +52,6 @@ test('a database that was lost is filled again from the logs of all sites', asyn
 });
 
 test('a second demonstration on the same data, or on a taken port, is refused and changes nothing', async () => {
-  await using network = await DemonstrationNetwork.create({ sites: 1 });
   const plan = path.join(network.dataDirectory, 'demonstration.json');
   const before = await readFile(plan, 'utf8');
   const second = await network.command('demonstration', '--data', network.dataDirectory, '--port', '0');

@@ -116,7 +116,7 @@ test('facts of the bus reach the centre through the region, past a kill and a re
         (await holdfast('log', 'tail', path.join(bus, 'data'), '--lines', '1000')).output.includes(
           'LogTruncated',
         );
-      await delay(2 * TRUNCATION_RETRY_MS);
+      await delay(1.5 * TRUNCATION_RETRY_MS);
       assert.not(await isTruncated());
       centreServer.start();
       await eventually('the centre signs in again', () => signIn(centre, centrePort));
