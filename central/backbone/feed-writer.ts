@@ -171,8 +171,7 @@ export class FeedWriter implements BackboneReader {
       where held.site = move.site and held.epoch = move.before_epoch and held.position = move.before_position
       returning 1`;
     if (moved.length !== moves.size) throw new OvertakenError('the replica of a site has moved');
-    await appendToFeed(tx, events);
-    await storeCheckpoints(tx, [...checkpoints.values()]);
+    await appendToFeed(tx, events, () => storeCheckpoints(tx, [...checkpoints.values()]));
   }
 
   async #movePosition(tx: TransactionSql, partition: number, next: number): Promise<void> {

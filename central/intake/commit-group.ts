@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ReplicaIntake } from '@holdfast/interconnect';
 
 export type ReplicaBatch = Parameters<ReplicaIntake['commit']>[0];
@@ -5,6 +6,9 @@ export type CommitOutcome = Awaited<ReturnType<ReplicaIntake['commit']>>;
 
 /** Of all sites in one transaction: what waits behind it waits some 50 ms at most. */
 const GROUP_EVENTS_MAX = 4_000;
+
+/** Each is acknowledged to its site then: some ms, after which what else has come is looked at. */
+const SETTLED_AT_ONCE = 16;
 
 interface WaitingCommit {
   readonly batch: ReplicaBatch;
@@ -69,11 +73,19 @@ export class CommitGroup {
   async #commitTogether(group: readonly WaitingCommit[]): Promise<void> {
     try {
       const outcomes = await this.#store(group.map(({ batch }) => batch));
-      for (const [index, { resolve }] of group.entries()) resolve(outcomes[index]!);
+      void settle(group, outcomes);
     } catch (error) {
       if (group.length > 1 && this.#mayBeOfOne(error)) {
         for (const waiting of group) await this.#commitTogether([waiting]);
       } else for (const { reject } of group) reject(error);
     }
+  }
+}
+
+/** In slices, beside the next transaction: to acknowledge some hundred sites in one go would hold up what it is answered. */
+async function settle(group: readonly WaitingCommit[], outcomes: readonly CommitOutcome[]): Promise<void> {
+  for (const [index, { resolve }] of group.entries()) {
+    if (index % SETTLED_AT_ONCE === 0) await setImmediate();
+    resolve(outcomes[index]!);
   }
 }

@@ -2,6 +2,7 @@ import type { RecordedEvent } from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import { copyInto } from '../postgres/copy-into.js';
+import { sideBySide } from '../postgres/side-by-side.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import { isTransient } from '../read-models/transient.js';
 import { CommitGroup, type CommitOutcome, type ReplicaBatch } from './commit-group.js';
@@ -46,15 +47,17 @@ async function storeBatches(
   tx: TransactionSql,
   batches: readonly ReplicaBatch[],
 ): Promise<readonly CommitOutcome[]> {
-  const moved = await moveCursors(tx, batches);
+  const offered = batches.reduce((sum, { events }) => sum + events.length, 0);
+  // The cursors first: who locks them in another order may wait for us while we wait for him.
+  const [moved, end] = await sideBySide(moveCursors(tx, batches), takePositions(tx, offered));
   const stored = batches.filter(({ site }) => moved.has(site));
-  await appendToFeed(
-    tx,
-    stored.flatMap(({ events }) => events),
-  );
-  await storeCheckpoints(
-    tx,
-    stored.flatMap(({ checkpoint }) => checkpoint ?? []),
+  const events = stored.flatMap(batch => batch.events);
+  const lastSeq = events.length === offered ? end : await takePositions(tx, events.length - offered);
+  await storeEvents(tx, { events, lastSeq }, () =>
+    storeCheckpoints(
+      tx,
+      stored.flatMap(({ checkpoint }) => checkpoint ?? []),
+    ),
   );
   if (stored.length === batches.length) return batches.map(() => 'COMMITTED');
   const fences = await readFences(
@@ -95,7 +98,7 @@ async function moveCursors(
     )
     update replica_cursor as cursor
     set epoch = held.epoch, position = held.position, tree_edge = held.edge, verified_at = now()
-    from held where cursor.site = held.site returning cursor.site`;
+    from held where cursor.site = held.site returning cursor.site`.execute();
   return new Set(rows.map(({ site }) => site));
 }
 
@@ -148,14 +151,37 @@ export function assertDense(
   }
 }
 
-/** Takes the feed's next positions (and its row lock, until the commit) and stores the events under them. */
-export async function appendToFeed(tx: TransactionSql, events: readonly RecordedEvent[]): Promise<void> {
-  if (events.length === 0) return;
-  const [head] = await tx<{ seq: number }[]>`
-    update feed_head set seq = seq + ${events.length} returning seq`;
-  const rows = encodeReplicaEvents(events, head!.seq - events.length + 1);
-  await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, [rows]);
-  await tx`select pg_notify(${FEED_CHANNEL}, ${String(head!.seq)})`;
+/** Takes the feed's next positions and stores the events under them; `behind` is stored with them. */
+export async function appendToFeed(
+  tx: TransactionSql,
+  events: readonly RecordedEvent[],
+  behind: () => Promise<unknown>,
+): Promise<void> {
+  await storeEvents(tx, { events, lastSeq: await takePositions(tx, events.length) }, behind);
+}
+
+/** Of the feed, and its row lock until the commit; fewer than none gives some back. Returns the last one. */
+async function takePositions(tx: TransactionSql, count: number): Promise<number> {
+  if (count === 0) return 0;
+  const [head] = await tx<
+    { seq: number }[]
+  >`update feed_head set seq = seq + ${count} returning seq`.execute();
+  return head!.seq;
+}
+
+async function storeEvents(
+  tx: TransactionSql,
+  { events, lastSeq }: { readonly events: readonly RecordedEvent[]; readonly lastSeq: number },
+  behind: () => Promise<unknown>,
+): Promise<void> {
+  if (events.length === 0) {
+    await behind();
+    return;
+  }
+  const rows = encodeReplicaEvents(events, lastSeq - events.length + 1);
+  await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, [rows], () =>
+    sideBySide(behind(), tx`select pg_notify(${FEED_CHANNEL}, ${String(lastSeq)})`),
+  );
 }
 
 export interface StoredReplicaCursor extends ReplicaCursor {

@@ -10,12 +10,14 @@ const COPY_TRAILER = Buffer.from('ffff', 'hex');
  * column its length and its bytes), in a transaction. Several times cheaper than parameters, on both sides.
  *
  * The client that we use resolves a copy when PostgreSQL asks for its rows, and has no way to say that they were refused
- * then. So the same connection is asked something behind them: in a transaction that has failed, that fails too.
+ * then. So the same connection has to be asked something behind them: in a transaction that has failed, that fails too.
+ * `behind` is what there is to ask anyway.
  */
 export async function copyInto(
   tx: TransactionSql,
   target: string,
   rows: readonly Uint8Array[],
+  behind: () => PromiseLike<unknown> = () => tx`select 1`,
 ): Promise<void> {
   const copy = await tx.unsafe(`copy ${target} from stdin (format binary)`).writable();
   // A connection that is lost is told by what is asked next.
@@ -24,5 +26,5 @@ export async function copyInto(
   for (const row of rows) copy.write(row);
   await new Promise(resolve => copy.write(COPY_TRAILER, resolve));
   copy.end();
-  await tx`select 1`;
+  await behind();
 }

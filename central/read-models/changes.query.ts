@@ -16,11 +16,15 @@ export async function readChangesAfter<State>(
   query: { readonly kind: ChangeKind; readonly afterSeq: number; readonly limit: number },
 ): Promise<{ readonly items: readonly ChangeRecord<State>[]; readonly upToSeq: number }> {
   const { kind, afterSeq, limit } = query;
-  // The checkpoint first: a change that is folded after it was read is found the next time.
-  const foldedSeq = await readFoldedSeq(sql);
-  const items = await sql<ChangeRecord<State>[]>`
-    select seq, state from change
-    where kind = ${kind} and seq > ${afterSeq} and seq <= ${foldedSeq} order by seq fetch first (${limit}::int) rows with ties`;
+  const rows = await sql<{ foldedSeq: number; seq: number | null; state: State }[]>`
+    select folded.seq as folded_seq, page.seq, page.state
+    from read_model_checkpoint as folded left join lateral (
+      select seq, state from change
+      where kind = ${kind} and seq > ${afterSeq} and seq <= folded.seq order by seq fetch first (${limit}::int) rows with ties
+    ) as page on true
+    order by page.seq`;
+  const foldedSeq = rows[0]?.foldedSeq ?? 0;
+  const items = rows.flatMap(({ seq, state }) => (seq === null ? [] : { seq, state }));
   const full = items.length >= limit;
   return { items, upToSeq: full ? items.at(-1)!.seq : Math.max(afterSeq, foldedSeq) };
 }

@@ -23,6 +23,8 @@ export interface FeedBatch {
   readonly items: readonly FeedItem[];
   /** Everything that was asked for up to here is in the batch; where it began when there is nothing. */
   readonly lastSeq: number;
+  /** Whether a limit ended it, so that there may be more. */
+  readonly isCut: boolean;
   /** Per site, how far the batch comes. */
   readonly progress: readonly SiteProgressRow[];
 }
@@ -87,6 +89,7 @@ export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promi
   const isCut = rows.length === limit || (last !== undefined && last.bytes >= BATCH_BYTES_MAX);
   return {
     items: await decodeRows(rows),
+    isCut,
     lastSeq: isCut ? last!.seq : (upToSeq ?? last?.seq ?? afterSeq),
     progress: [...progress.values()],
   };

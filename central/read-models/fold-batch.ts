@@ -1,3 +1,4 @@
+import { sideBySide } from '../postgres/side-by-side.js';
 import type { TransactionSql } from '../postgres/sql.js';
 import type { FeedBatch, FeedItem } from './feed-reader.js';
 import { type FoldSettings, ModelFold } from './model-fold.js';
@@ -40,10 +41,8 @@ export async function foldBatch(
   if (mode === 'APART') {
     for (const fold of folds) await fold.foldApart(tx, batch.items);
   } else {
-    // Side by side: their statements share the connection, their tables are their own.
-    const outcomes = await Promise.allSettled(folds.map(fold => fold.foldTogether(tx, batch.items)));
-    const failed = outcomes.find(({ status }) => status === 'rejected');
-    if (failed) throw (failed as PromiseRejectedResult).reason;
+    // Their tables are their own.
+    await sideBySide(...folds.map(fold => fold.foldTogether(tx, batch.items)));
   }
   const aside = folds.flatMap(fold => fold.aside);
   await quarantineTable.save(tx, aside);

@@ -25,12 +25,12 @@ export async function lockCheckpoint(
   tx: TransactionSql,
 ): Promise<{ readonly seq: number; readonly isAnythingAside: boolean }> {
   const [row] = await tx<{ seq: number; isAnythingAside: boolean }[]>`
-    select seq, exists (select from quarantined_event) as is_anything_aside from read_model_checkpoint for update`;
+    select seq, exists (select from quarantined_event) as is_anything_aside from read_model_checkpoint for update`.execute();
   return row!;
 }
 
 export function readProjections(tx: TransactionSql): Promise<readonly ProjectionRow[]> {
-  return tx<ProjectionRow[]>`select * from projection order by seq, name`;
+  return tx<ProjectionRow[]>`select * from projection order by seq, name`.execute();
 }
 
 /**

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SiteId } from '@holdfast/schema';
+import { sideBySide } from '../postgres/side-by-side.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import { type FeedBatch, readFeed, type SiteProgressRow } from './feed-reader.js';
 import { type FoldMode, type FoldOutcome, foldBatch, inEitherMode } from './fold-batch.js';
@@ -65,9 +66,9 @@ export class Projector {
     while (!signal.aborted) {
       try {
         const seen = feedGrown.count;
-        const folded = await this.projectOnce();
+        const { isMore } = await this.projectOnce();
         failures = 0;
-        if (folded === 0) await feedGrown.after(seen, POLL_MS, signal);
+        if (!isMore) await feedGrown.after(seen, POLL_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
         this.#options.onRetry(error);
@@ -79,52 +80,58 @@ export class Projector {
 
   /** Folds everything that the feed holds now. */
   async catchUp(): Promise<void> {
-    while ((await this.projectOnce()) > 0);
+    while ((await this.projectOnce()).isMore);
   }
 
-  /** Folds one batch for those that follow the feed and one for those furthest behind. Returns how many events that were. */
-  async projectOnce(): Promise<number> {
+  /** Folds one batch for those that follow the feed and one for those furthest behind. Returns whether there is more to do. */
+  async projectOnce(): Promise<{ readonly isMore: boolean }> {
     const leading = await inEitherMode(mode => this.#projectBatch('LEADING', mode), isTransient);
-    if (!leading.isAnyBehind) return leading.folded;
+    if (!leading.isAnyBehind) return leading;
     const behind = await inEitherMode(mode => this.#projectBatch('BEHIND', mode), isTransient);
-    return leading.folded + behind.folded;
+    return { isMore: leading.isMore || behind.hasFolded };
   }
 
   async #projectBatch(
     which: 'LEADING' | 'BEHIND',
     mode: FoldMode,
-  ): Promise<{ folded: number; isAnyBehind: boolean }> {
+  ): Promise<{ hasFolded: boolean; isMore: boolean; isAnyBehind: boolean }> {
     const { sql, models } = this.#options;
     const result = await sql.begin(async tx => {
-      const checkpoint = await lockCheckpoint(tx);
-      const { leading, behind } = groupsAt(checkpoint.seq, await readProjections(tx));
+      const [checkpoint, projections] = await sideBySide(lockCheckpoint(tx), readProjections(tx));
+      const { leading, behind } = groupsAt(checkpoint.seq, projections);
       const group = which === 'LEADING' ? leading : behind;
       if (group === null) return null;
       const { afterSeq, upToSeq } = group;
       const span = { afterSeq, upToSeq, limit: BATCH_EVENTS_MAX, types: null, site: null };
       const batch = await readFeed(tx, span);
-      const folded = batch.lastSeq - afterSeq;
-      if (folded === 0) return { folded, isAnyBehind: behind !== null, outcome: null };
+      const hasFolded = batch.lastSeq > afterSeq;
+      const result = { hasFolded, isMore: batch.isCut, isAnyBehind: behind !== null };
+      if (!hasFolded) return { ...result, outcome: null };
       const outcome = await foldBatch(tx, batch, {
         ...this.#options,
         ...{ mode, isAnythingAside: checkpoint.isAnythingAside },
         models: models.filter(({ name }) => group.names.includes(name)),
       });
-      await moveOn(tx, group.names, batch.lastSeq, outcome);
-      if (which === 'LEADING') await this.#follow(tx, batch, outcome);
-      else await saveLateChanges(tx, outcome.changes, checkpoint.seq);
-      return { folded, isAnyBehind: behind !== null, outcome };
+      await sideBySide(
+        moveOn(tx, group.names, batch.lastSeq, outcome),
+        which === 'LEADING'
+          ? this.#follow(tx, batch, outcome)
+          : saveLateChanges(tx, outcome.changes, checkpoint.seq),
+      );
+      return { ...result, outcome };
     });
     if (result?.outcome) this.#report(result.outcome);
-    return result ?? { folded: 0, isAnyBehind: false };
+    return result ?? { hasFolded: false, isMore: false, isAnyBehind: false };
   }
 
   async #follow(tx: TransactionSql, batch: FeedBatch, { changes }: FoldOutcome): Promise<void> {
-    await saveChanges(tx, changes);
-    await progressTable.save(tx, batch.progress);
-    await tx`update read_model_checkpoint set seq = ${batch.lastSeq}`;
+    await sideBySide(
+      saveChanges(tx, changes),
+      progressTable.save(tx, batch.progress),
+      tx`update read_model_checkpoint set seq = ${batch.lastSeq}`,
+      tx`select pg_notify(${PROJECTED_CHANNEL}, ${String(batch.lastSeq)})`,
+    );
     if (this.#batches++ % BATCHES_PER_TRIM === 0) await trimChanges(tx, batch.lastSeq);
-    await tx`select pg_notify(${PROJECTED_CHANNEL}, ${String(batch.lastSeq)})`;
   }
 
   #report({ aside, halted }: FoldOutcome): void {

@@ -1,4 +1,5 @@
 import type { AlarmState, HoldfastEvent } from '@holdfast/schema';
+import { sideBySide } from '../../postgres/side-by-side.js';
 import { ModelTable, mustBelongTo } from '../model-table.js';
 import { defineReadModel, IndigestibleEventError } from '../read-model.js';
 
@@ -65,8 +66,7 @@ export const alarmsReadModel = defineReadModel({
       lines.push({ seq, alarmId, atMs: recordedAtMs, actor, text: describe(event) });
       changed({ kind: 'alarm', seq, entityId: alarmId, state: row });
     }
-    await alarms.save(tx, rows.values());
-    await history.append(tx, lines);
+    await sideBySide(alarms.save(tx, rows.values()), history.append(tx, lines));
   },
 });
 

@@ -1,4 +1,5 @@
 import type { RecordingEvent } from '@holdfast/schema';
+import { sideBySide } from '../../postgres/side-by-side.js';
 import type { TransactionSql } from '../../postgres/sql.js';
 import type { FeedEvent } from '../feed-event.js';
 import { ModelTable } from '../model-table.js';
@@ -94,9 +95,11 @@ export const recordingsReadModel = defineReadModel({
         ended.push({ seq, ordinal, siteId, deviceId, ...gap });
       }
     }
-    await segments.insert(tx, sealed);
-    await gaps.append(tx, ended);
-    await deviceRecordings.save(tx, devices.values());
+    await sideBySide(
+      segments.insert(tx, sealed),
+      gaps.append(tx, ended),
+      deviceRecordings.save(tx, devices.values()),
+    );
     await markLost(tx, losses);
     await spans.redraw(tx, [...sealed, ...losses]);
   },
