@@ -23,6 +23,7 @@ import type { DeviceId, EventId, SiteId } from '@holdfast/schema';
 import {
   alarmOfUnrepairedLog,
   defineLogMetrics,
+  defineRecordingMetrics,
   ffmpegCandidates,
   foldCode,
   type LogLife,
@@ -415,7 +416,10 @@ function openHttp(
   const { emulatedLinks } = configuration;
   return createCentralHttp({
     ...{ ...configuration.http, sql, projected: parts.projected },
-    defineMetrics: registry => defineLogMetrics(registry, () => servers),
+    defineMetrics: registry => {
+      defineLogMetrics(registry, () => servers);
+      defineRecordingMetrics(registry, () => servers);
+    },
     api: {
       ...{ ownSite, ownHead: () => log.head(), softwareVersion: SOFTWARE, now: Date.now, newId },
       foldCode: foldCode(),

@@ -6,6 +6,8 @@ import {
 } from '../read-models/evidence-lock/evidence-locks.query.js';
 import { readDevicesById, readHardwareById } from '../read-models/hardware/devices.query.js';
 import type { DeviceRow, HardwareRow } from '../read-models/hardware/hardware.read-model.js';
+import { readDeviceHealth, readRecordingServerHealth } from '../read-models/health/health.query.js';
+import type { DeviceHealthRow, RecordingServerHealthRow } from '../read-models/health/health.read-model.js';
 import { readRecordingServersById } from '../read-models/recording-server/recording-servers.query.js';
 import type { RecordingServerRow } from '../read-models/recording-server/recording-servers.read-model.js';
 import { readSitesById } from '../read-models/site/sites.query.js';
@@ -31,6 +33,8 @@ export interface EntityLoaders {
   readonly recordingServer: BatchLoader<RecordingServerRow>;
   readonly hardware: BatchLoader<HardwareRow>;
   readonly device: BatchLoader<DeviceRow>;
+  readonly deviceHealth: BatchLoader<DeviceHealthRow & { readonly id: string }>;
+  readonly recordingServerHealth: BatchLoader<RecordingServerHealthRow>;
   readonly evidenceLockReports: BatchLoader<EvidenceLockReports>;
 }
 
@@ -47,6 +51,8 @@ export function createApiContext(
       recordingServer: new BatchLoader(ids => readRecordingServersById(sql, ids)),
       hardware: new BatchLoader(ids => readHardwareById(sql, ids)),
       device: new BatchLoader(ids => readDevicesById(sql, ids)),
+      deviceHealth: new BatchLoader(ids => readDeviceHealth(sql, ids)),
+      recordingServerHealth: new BatchLoader(ids => readRecordingServerHealth(sql, ids)),
       evidenceLockReports: new BatchLoader(ids => readEvidenceLockReports(sql, ids)),
     },
   };

@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import { FeedFixture } from '../intake/feed-fixture.js';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
 import { type Database, openDatabase } from '../postgres/database.js';
+import { readDeviceHealth, readRecordingServerHealth } from './health/health.query.js';
 import { Projections } from './projections.js';
 import type { QuarantineRow } from './quarantine.js';
 import type { ReadModel } from './read-model.js';
@@ -170,6 +171,66 @@ test('folds what happened at a site into what a central remembers', async () => 
     ['NEW', 'IN_PROGRESS', 'CLOSED'],
   );
   assert.equal(quarantined, []);
+});
+
+test('shows of a device and its recording server what they last said, and forgets moments over a crash', async () => {
+  const [camera, server] = [id<DeviceId>(), id<RecordingServerId>()];
+  const ofDevice = { deviceId: camera, recordingServerId: server };
+  const stream = `device-health-${camera}`;
+  const ofServer = `recording-server-health-${server}`;
+  const health = async () => {
+    await projectionsOf().projector.catchUp();
+    const [device] = await readDeviceHealth(database.sql, [camera]);
+    const [recorder] = await readRecordingServerHealth(database.sql, [server]);
+    return { device: device!, recorder: recorder! };
+  };
+  await takeIn([
+    child.event(ofServer, {
+      type: 'RecordingServerRegistered',
+      data: { recordingServerId: server, name: 'Second' },
+    }),
+    child.event(`recording-${camera}`, {
+      type: 'RecordingStarted',
+      data: { ...ofDevice, atMs: t0, cause: 'MOTION' },
+    }),
+    child.event(stream, { type: 'MotionBegan', data: { ...ofDevice, atMs: t0 + 1 } }),
+    child.event(stream, {
+      type: 'DeviceOverflowBegan',
+      data: { ...ofDevice, atMs: t0 + 2, cause: 'DISK_SLOW' },
+    }),
+    child.event(ofServer, {
+      type: 'DiskSlowed',
+      data: { recordingServerId: server, atMs: t0 + 3, writeMs: 800 },
+    }),
+    child.event(ofServer, {
+      type: 'RecordingServerOverloaded',
+      data: {
+        ...{ recordingServerId: server, atMs: t0 + 4, cause: 'WRITE_QUEUE', delayMs: 6000 },
+        shedViewerCount: 2,
+      },
+    }),
+  ]);
+  const before = await health();
+  assert.equal(
+    [before.device.recording, before.device.recordingCause, before.device.motionSinceMs],
+    [true, 'MOTION', t0 + 1],
+  );
+  assert.equal([before.device.overflowSinceMs, before.device.overflowCause], [t0 + 2, 'DISK_SLOW']);
+  assert.equal([before.recorder.diskSlowSinceMs, before.recorder.overloadedSinceMs], [t0 + 3, t0 + 4]);
+  await takeIn([
+    child.event(ofServer, {
+      type: 'RecordingServerStarted',
+      data: { recordingServerId: server, atMs: t0 + 5, softwareVersion: 'test' },
+    }),
+    child.event(`recording-${camera}`, {
+      type: 'RecordingStopped',
+      data: { ...ofDevice, atMs: t0 + 3, cause: 'SERVER_CRASHED' },
+    }),
+  ]);
+  const { device, recorder } = await health();
+  assert.equal([device.motionSinceMs, device.overflowSinceMs, device.overflowCause], [null, null, null]);
+  assert.equal([device.recording, device.recordingCause], [false, 'SERVER_CRASHED']);
+  assert.equal([recorder.diskSlowSinceMs, recorder.overloadedSinceMs], [null, null]);
 });
 
 test('tells retrieval what is sealed, lost and held', async () => {

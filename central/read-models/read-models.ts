@@ -5,6 +5,7 @@ import { commandsReadModel } from './command/commands.read-model.js';
 import { eventDevicesReadModel } from './event/event-devices.read-model.js';
 import { evidenceLocksReadModel } from './evidence-lock/evidence-locks.read-model.js';
 import { hardwareReadModel } from './hardware/hardware.read-model.js';
+import { healthReadModel } from './health/health.read-model.js';
 import type { ReadModel } from './read-model.js';
 import { heldSegmentsReadModel } from './recording/held-segments.read-model.js';
 import { recordingsReadModel } from './recording/recordings.read-model.js';
@@ -19,6 +20,7 @@ export const readModels: readonly ReadModel[] = [
   linksReadModel,
   recordingServersReadModel,
   hardwareReadModel,
+  healthReadModel,
   alarmsReadModel,
   evidenceLocksReadModel,
   bookmarksReadModel,

@@ -54,6 +54,7 @@ export {
   HardwareCapabilities,
   OfferedStream,
 } from './hardware.js';
+export { DeviceHealth, RecordingServerHealth } from './health.js';
 export { type Connection, type Edge, PageArguments, PageInfo } from './page.js';
 export { MotionDetectionSettings, RecordingPolicySettings } from './recording-policy.js';
 export { RecordingServer, RecordingServerConnection } from './recording-server.js';

@@ -12,6 +12,7 @@ import {
   type Connection,
   Device,
   DeviceConnection,
+  DeviceHealth,
   DevicePayload,
   DeviceStreams as DeviceStreamsSettings,
   DeviceTypeEnum,
@@ -79,6 +80,14 @@ export class DeviceResolver {
   ): Promise<RecordingServer | null> {
     const hardware = await load.hardware.load(device.hardwareId);
     return hardware && load.recordingServer.load(hardware.recordingServerId);
+  }
+
+  @FieldResolver(() => DeviceHealth, {
+    nullable: true,
+    description: 'Null: nothing was said yet. Recordings of a microphone are those of its camera.',
+  })
+  async health(@Root() device: Device, @Ctx() { load }: ApiContext): Promise<DeviceHealth | null> {
+    return load.deviceHealth.load(device.id);
   }
 
   @FieldResolver(() => RecordingPolicySettings)

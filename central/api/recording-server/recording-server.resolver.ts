@@ -5,6 +5,7 @@ import {
   PageArguments,
   RecordingServer,
   RecordingServerConnection,
+  RecordingServerHealth,
   Site,
 } from '@holdfast/schema/graphql';
 import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
@@ -38,6 +39,14 @@ export class RecordingServerResolver {
   @FieldResolver(() => Boolean, { description: 'It has started, and nothing keeps it from writing.' })
   recording(@Root() server: RecordingServer): boolean {
     return server.startedAtMs !== null && server.haltedBecause === null;
+  }
+
+  @FieldResolver(() => RecordingServerHealth, { nullable: true, description: 'Null: it never started.' })
+  async health(
+    @Root() server: RecordingServer,
+    @Ctx() { load }: ApiContext,
+  ): Promise<RecordingServerHealth | null> {
+    return load.recordingServerHealth.load(server.id);
   }
 
   @FieldResolver(() => [Device])

@@ -27,6 +27,9 @@ export function onTopicChange(listener: Listener): () => void {
 export function topicsOfEvent(type: string): readonly Topic[] {
   if (type.startsWith('Alarm')) return ['alarms', 'events'];
   if (type.startsWith('EvidenceLock')) return ['evidence-locks', 'timeline', 'events'];
+  if (/^(RecordingServer|RecordingHalted|RecordingUnhalted|Disk)/.test(type))
+    return ['sites', 'devices', 'events'];
+  if (type.startsWith('Motion')) return ['devices', 'events'];
   if (type.startsWith('Recording')) return ['timeline', 'devices', 'events'];
   if (type.startsWith('Retrieval')) return ['timeline', 'events'];
   if (/^(Hardware|Device|Camera|Storage|Site|Federat|Child)/.test(type))

@@ -17,6 +17,10 @@ export interface RecordingServer {
   readonly name: string;
   readonly recording: boolean;
   readonly haltedBecause: string | null;
+  readonly health: {
+    readonly diskSlowSince: string | null;
+    readonly overloadedSince: string | null;
+  } | null;
 }
 export interface Site {
   readonly id: string;
@@ -76,6 +80,16 @@ export interface Device {
   readonly streams: DeviceStreams | null;
   readonly site: { readonly id: string };
   readonly hardware: Hardware;
+  /** Null: its recording server has said nothing yet. */
+  readonly health: DeviceHealth | null;
+}
+export interface DeviceHealth {
+  readonly recording: boolean;
+  readonly recordingChangedAt: string | null;
+  readonly recordingCause: string | null;
+  readonly motionSince: string | null;
+  readonly overflowSince: string | null;
+  readonly overflowCause: string | null;
 }
 
 export interface SiteDirectory {
@@ -93,10 +107,11 @@ const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { 
   id name parent { id }
   link { state since lastPosition headPosition roundTripMs clockOffsetMs cut }
   log { epoch size root verifiedAt }
-  recordingServers { id name recording haltedBecause }
+  recordingServers { id name recording haltedBecause health { diskSlowSince overloadedSince } }
 } } ${PAGE} } }`;
 const DEVICES = `query Devices($after: Cursor) { devices(first: 200, after: $after) { edges { cursor node {
-  id name type enabled recordingEnabled site { id } streams { streams { name address } recorded live motion }
+  id name type enabled recordingEnabled site { id }
+  health { recording recordingChangedAt recordingCause motionSince overflowSince overflowCause } streams { streams { name address } recorded live motion }
   hardware { id name address driver connection connectionSince connectionDetail recordingServer { id }
     capabilities { manufacturer model streams { name address encoding width height } ptz outputs speaker } }
 } } ${PAGE} } }`;

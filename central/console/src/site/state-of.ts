@@ -1,6 +1,7 @@
+import { causeInWords } from '../timeline/span-state';
 import type { Shape, Tone } from '../ui/state-mark';
 import { duration, shortTime } from '../ui/time';
-import type { Device, Link, Site } from './site-directory';
+import type { Device, Link, RecordingServer, Site } from './site-directory';
 
 /** A state as it is shown: colour, shape, word, and what else is to be said about it. */
 export interface ShownState {
@@ -55,10 +56,14 @@ export function stateOfDevice(device: Device, site: Site | undefined, nowMs: num
       word: 'Unknown',
       detail: 'The site has not said whether it is connected',
     };
-  return stateOfRecording(device, site, since);
+  return stateOfRecording(device, site, { since, nowMs });
 }
 
-function stateOfRecording(device: Device, site: Site | undefined, since: string): ShownState {
+function stateOfRecording(
+  device: Device,
+  site: Site | undefined,
+  { since, nowMs }: { readonly since: string; readonly nowMs: number },
+): ShownState {
   const server = site?.recordingServers.find(item => item.id === device.hardware.recordingServer.id);
   if (!device.recordingEnabled)
     return {
@@ -76,5 +81,41 @@ function stateOfRecording(device: Device, site: Site | undefined, since: string)
       detail: `${server.name} is not recording: ${why}`,
     };
   }
-  return { tone: 'good', shape: 'disc', word: 'Recording', detail: `Connected${since}, recording` };
+  return stateOfHealth(device, server, { since, nowMs });
+}
+
+const overflowCauses: Record<string, string> = {
+  DISK_SLOW: 'the disk does not keep up',
+  DISK_UNAVAILABLE: 'the disk refuses writes',
+  CAMERA_FLOODS: 'the camera sends too much',
+};
+
+/** What is not as it should be, though recording goes on; then what is recorded, and why. */
+function stateOfHealth(
+  { health }: Device,
+  server: RecordingServer | undefined,
+  { since, nowMs }: { readonly since: string; readonly nowMs: number },
+): ShownState {
+  const words = (at: string | null | undefined) => (at == null ? '' : ` since ${shortTime(at, nowMs)}`);
+  if (health?.overflowSince != null) {
+    const why = overflowCauses[health.overflowCause ?? ''] ?? 'no reason given';
+    const detail = `Parts of the recording are missing${words(health.overflowSince)}: ${why}`;
+    return { tone: 'bad', shape: 'triangle', word: 'Overflow', detail };
+  }
+  if (server?.health?.overloadedSince != null) {
+    const detail = `${server.name} does not keep up${words(server.health.overloadedSince)}; recording goes first`;
+    return { tone: 'warn', shape: 'triangle', word: 'Overload', detail };
+  }
+  if (server?.health?.diskSlowSince != null) {
+    const detail = `Recording; the disk of ${server.name} is slow${words(server.health.diskSlowSince)}`;
+    return { tone: 'warn', shape: 'diamond', word: 'Slow disk', detail };
+  }
+  const motion = health?.motionSince != null ? `; motion${words(health.motionSince)}` : '';
+  const why = health?.recordingCause == null ? '' : `: ${causeInWords(health.recordingCause)}`;
+  if (health !== null && !health.recording) {
+    const detail = `Connected${since}, not recording${words(health.recordingChangedAt)}${why}${motion}`;
+    return { tone: 'info', shape: 'half', word: 'Waiting', detail };
+  }
+  const detail = `Connected${since}, recording${why}${motion}`;
+  return { tone: 'good', shape: 'disc', word: motion === '' ? 'Recording' : 'Motion', detail };
 }
