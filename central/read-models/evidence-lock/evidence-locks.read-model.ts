@@ -19,6 +19,7 @@ export interface EvidenceLockRow {
 }
 
 export interface EvidenceLockReportRow {
+  readonly siteId: string;
   readonly lockId: string;
   readonly deviceId: string;
   readonly recordingServerId: string;
@@ -43,7 +44,7 @@ type LockEvent = Extract<HoldfastEvent, { type: `EvidenceLock${string}` }>;
 
 export const evidenceLocksReadModel = defineReadModel({
   name: 'evidence-locks',
-  version: 4,
+  version: 5,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['evidence_lock', 'evidence_lock_report'],
@@ -60,7 +61,7 @@ export const evidenceLocksReadModel = defineReadModel({
       const known = rows.get(id);
       if (known) mustBelongTo(site, known, `evidence lock ${id}`);
       if (event.type === 'EvidenceLockApplied') {
-        for (const row of reportRows(event.data)) reported.set(reportKey(row), row);
+        for (const row of reportRows(event.data, site)) reported.set(reportKey(row), row);
         continue;
       }
       rows.set(id, evolve(known, event, { siteId: site, actor, atMs: recordedAtMs }));
@@ -70,15 +71,12 @@ export const evidenceLocksReadModel = defineReadModel({
   },
 });
 
-function reportRows({
-  evidenceLockId: lockId,
-  recordingServerId,
-  fromMs,
-  toMs,
-  judgedToMs,
-  devices,
-}: Extract<LockEvent, { type: 'EvidenceLockApplied' }>['data']): readonly EvidenceLockReportRow[] {
-  const facts = { lockId, recordingServerId, fromMs, toMs, judgedToMs };
+function reportRows(
+  data: Extract<LockEvent, { type: 'EvidenceLockApplied' }>['data'],
+  siteId: string,
+): readonly EvidenceLockReportRow[] {
+  const { evidenceLockId: lockId, recordingServerId, fromMs, toMs, judgedToMs, devices } = data;
+  const facts = { siteId, lockId, recordingServerId, fromMs, toMs, judgedToMs };
   return devices.map(({ missing, ...device }) => ({
     ...facts,
     ...device,
