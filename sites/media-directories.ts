@@ -26,7 +26,10 @@ import {
   SegmentIndex,
   SegmentIndexUnusableError,
 } from './recording-server/media-database/segment-index.js';
+import type { ObjectStoreAccess } from './recording-server/object-store/object-store.js';
 import { siteLogFileOf } from './site-directory.js';
+import { readSealingKey } from './site-keys.js';
+import { objectStoresIn } from './site-storages.js';
 import { findSiteDirectories } from './verify-site-directory.js';
 
 const pageEvents = 1000;
@@ -37,22 +40,24 @@ export interface MediaDirectoryOfServer {
   readonly recordingServerId: RecordingServerId | null;
   /** Other live databases and archives, as the log beside it says. */
   readonly stages: readonly string[];
+  /** How to sign in to those that are in object stores, as far as the site's key is here. */
+  readonly objectStores: readonly ObjectStoreAccess[];
 }
 
 /** The directory itself when it is one of a recording server, else those of the sites at or below it. */
 export async function findMediaDirectories(directory: string): Promise<readonly MediaDirectoryOfServer[]> {
   if (isMediaDirectory(directory)) {
-    return [{ dir: directory, recordingServerId: serverOf(directory), stages: [] }];
+    return [{ dir: directory, recordingServerId: serverOf(directory), stages: [], objectStores: [] }];
   }
   const found: MediaDirectoryOfServer[] = [];
   for (const site of findSiteDirectories(directory)) {
     const folder = path.join(site, 'media');
     const dirs = existsSync(folder) ? readdirSync(folder).map(name => path.join(folder, name)) : [];
-    const stages = await stagesIn(siteLogFileOf(site));
+    const { stages, objectStores } = await stagesIn(siteLogFileOf(site), readSealingKey(site));
     for (const dir of dirs.filter(isMediaDirectory)) {
       const recordingServerId = serverOf(dir);
       const own = [...stages].filter(([, server]) => server === recordingServerId).map(([stage]) => stage);
-      found.push({ dir, recordingServerId, stages: own });
+      found.push({ dir, recordingServerId, stages: own, objectStores });
     }
   }
   return found;
@@ -109,16 +114,24 @@ async function hardwareIn(logFile: string): Promise<Iterable<NonNullable<Hardwar
 }
 
 /** Every folder that ever was configured for a live database or archive, with the recording server it is of. */
-async function stagesIn(logFile: string): Promise<ReadonlyMap<string, RecordingServerId>> {
+async function stagesIn(
+  logFile: string,
+  sealingKeyPem: string | null,
+): Promise<{
+  readonly stages: ReadonlyMap<string, RecordingServerId>;
+  readonly objectStores: readonly ObjectStoreAccess[];
+}> {
   const stages = new Map<string, RecordingServerId>();
+  const objectStores: ObjectStoreAccess[] = [];
   for await (const event of eventsIn(logFile, new Set(['StorageConfigured']))) {
     if (event.type !== 'StorageConfigured') continue;
     const { recordingServerId, live, archives } = event.data;
     for (const { path: folder } of [live, ...archives]) {
       if (folder !== null) stages.set(folder, recordingServerId);
     }
+    if (sealingKeyPem !== null) objectStores.push(...objectStoresIn(event.data, sealingKeyPem));
   }
-  return stages;
+  return { stages, objectStores };
 }
 
 /** Those that this software can read. None when there is no log file: it may be on a server. */
@@ -148,13 +161,14 @@ export async function repairMediaDirectory(options: {
   readonly dir: string;
   readonly recordingServerId: RecordingServerId;
   readonly stages: readonly string[];
+  readonly objectStores: readonly ObjectStoreAccess[];
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }): Promise<RepairedMediaDirectory> {
-  const { dir, recordingServerId, stages, signal } = options;
+  const { dir, recordingServerId, stages, objectStores, signal } = options;
   const ignored = () => undefined;
   await using database = await openMediaDatabase({
-    ...{ dir, recordingServerId, stages, now: Date.now, limits: MEDIA_DATABASE_LIMITS },
+    ...{ dir, recordingServerId, stages, objectStores, now: Date.now, limits: MEDIA_DATABASE_LIMITS },
     newSegmentId: () => v7() as SegmentId,
     observer: { fragmentsDropped: ignored, writeFailed: ignored, damageFound: ignored },
   });

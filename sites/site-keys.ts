@@ -15,6 +15,16 @@ export function siteLogKeyFileOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'keys', 'log.key.pem');
 }
 
+/** Null: it is not there, as where a data directory was copied without its keys. */
+export function readSealingKey(dataDirectory: string): string | null {
+  const file = sealingKeyFileOf(dataDirectory);
+  return existsSync(file) ? readFileSync(file, 'utf8') : null;
+}
+
+function sealingKeyFileOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'keys', 'sealing.key.pem');
+}
+
 export function loadSiteKeys(dataDirectory: string): SiteKeys {
   const directory = path.join(dataDirectory, 'keys');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -22,7 +32,7 @@ export function loadSiteKeys(dataDirectory: string): SiteKeys {
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );
   const sealingKeyPem = loadOrCreate(
-    path.join(directory, 'sealing.key.pem'),
+    sealingKeyFileOf(dataDirectory),
     () => generateSealingKey().privateKeyPem,
   );
   return { logKey: createPrivateKey(logKeyPem), sealingKeyPem };

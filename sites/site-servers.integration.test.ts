@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { temporaryFolder } from './recording-server/media-database/media-fixture.js';
 import { openSiteServers, type SiteServersConfiguration } from './site-servers.js';
+import { objectStoresIn } from './site-storages.js';
 
 const test = suite('site servers');
 
@@ -129,6 +130,13 @@ test('storages and what is assigned to them are facts once, and again when the c
         ...{ path: `${name} archive`, retentionDays: retentionDays * 10, freeGigabytesLow: 0.01 },
         schedule: { dailyAt: '02:30' },
       },
+      {
+        ...{ retentionDays: retentionDays * 20, freeGigabytesLow: 0.01, schedule: { everyMinutes: 1 } },
+        objectStore: {
+          ...{ bucketUrl: 'http://127.0.0.1:1/vault', prefix: name, region: 'us-east-1' },
+          ...{ accessKeyId: 'recorder', secretAccessKey: 'the secret' },
+        },
+      },
     ],
   });
   const vault = storageOf('Vault', 7);
@@ -151,9 +159,17 @@ test('storages and what is assigned to them are facts once, and again when the c
         .filter(type => type.includes('Storage') || type.endsWith('RetentionSet')),
     );
     const { retention, storages: known } = servers.management.state.recordingServers.get(first.id)!;
-    assert.equal(retention, { retentionDays: 30, byteLengthMax: null });
+    assert.equal(retention, { retentionDays: 60, byteLengthMax: null });
     assert.is(known.get(park.id)!.live.path, path.join(folder.path, 'site', 'park live'));
-    assert.equal(known.get(vault.id)!.archives[0]!.schedule, { kind: 'DAILY', minuteOfDay: 150 });
+    const { archives } = known.get(vault.id)!;
+    assert.equal(archives[0]!.schedule, { kind: 'DAILY', minuteOfDay: 150 });
+    assert.is(archives[1]!.path, 'http://127.0.0.1:1/vault/Vault');
+    const { sealingKeyPem } = servers.keys;
+    assert.is(objectStoresIn(known.get(vault.id)!, sealingKeyPem)[0]!.secretAccessKey, 'the secret');
+    assert.is(
+      events.some(({ data }) => Buffer.from(data).includes('the secret')),
+      false,
+    );
   }
   const once = [
     'RecordingServerRetentionSet',

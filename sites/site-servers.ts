@@ -19,6 +19,7 @@ import { loadSiteKeys, type SiteKeys } from './site-keys.js';
 import {
   assignStorages,
   establishStorages,
+  objectStoresOf,
   shortestRetentionOf,
   storageConfigurationsOf,
   storageOf,
@@ -154,6 +155,7 @@ function openServer(
       usageBytesMax: usageBytesMaxOf(server),
     },
     storages: storageConfigurationsOf(server, site.baseDirectory).map(storageOf),
+    objectStores: objectStoresOf(server),
     mediaPassword: readMediaPassword(
       server.mediaPasswordFile === undefined
         ? null
@@ -203,7 +205,8 @@ async function establish(
       context,
     );
   }
-  await establishStorages(management, configuration, { context, baseDirectory });
+  const { sealingKeyPem } = keys;
+  await establishStorages(management, configuration, { context, baseDirectory, sealingKeyPem });
   for (const camera of configuration.cameras) {
     const { hardware, removedHardware } = management.state;
     if (hardware.has(camera.hardwareId) || removedHardware.has(camera.hardwareId)) continue;

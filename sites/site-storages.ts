@@ -2,8 +2,17 @@ import path from 'node:path';
 import { freeSpaceLimits, type Storage } from '@holdfast/core';
 import type { ArchiveSchedule, HoldfastEvent, RecordingServerId } from '@holdfast/schema';
 import type { SiteConfiguration, StorageConfiguration } from './configuration/site-configuration.js';
+import {
+  type CameraCredentials,
+  openCredentials,
+  SealedCredentialsError,
+  sealCredentials,
+  sealingPublicKeyOf,
+} from './credentials/sealed-credentials.js';
 import type { CommandContext, ManagementServer } from './management-server/management-server.js';
 import { OWN_STAGE } from './recording-server/media-database/stage-directories.js';
+import { objectStageOf } from './recording-server/object-store/object-files.js';
+import type { ObjectStoreAccess } from './recording-server/object-store/object-store.js';
 import { recordingDeviceOf } from './recording-server/recorder/site-view.js';
 
 const dayMs = 24 * 3600 * 1000;
@@ -30,10 +39,83 @@ export function storageConfigurationsOf(
     },
     archives: archives.map(archive => ({
       ...limitsOf(archive),
-      path: path.resolve(baseDirectory, archive.path),
+      ...placeOf(archive, baseDirectory),
       schedule: scheduleOf(archive.schedule),
     })),
   }));
+}
+
+type ArchiveSettings = StorageConfiguration['archives'][number];
+
+/** The credentials of an object store are sealed where this is written into a log: until then there are none. */
+function placeOf({ path: folder, objectStore }: ArchiveSettings, baseDirectory: string) {
+  if (objectStore === undefined)
+    return { path: path.resolve(baseDirectory, folder ?? ''), objectStore: null };
+  const { bucketUrl, prefix = '', region } = objectStore;
+  const stage = objectStageOf({ bucketUrl, prefix });
+  return { path: stage, objectStore: { bucketUrl, prefix, region, sealedCredentials: '' } };
+}
+
+/** How a recording server signs in to the object stores that its archives are in. */
+export function objectStoresOf({
+  storages,
+}: Pick<RecordingServerSettings, 'storages'>): readonly ObjectStoreAccess[] {
+  return storages.flatMap(({ archives }) =>
+    archives.flatMap(({ objectStore }) =>
+      objectStore ? [{ ...objectStore, prefix: objectStore.prefix ?? '' }] : [],
+    ),
+  );
+}
+
+/** As the log has them, for who has the site's key: of every archive that ever was in an object store. */
+export function objectStoresIn(
+  { archives }: Pick<ConfiguredStorage, 'archives'>,
+  sealingKeyPem: string,
+): readonly ObjectStoreAccess[] {
+  return archives.flatMap(({ objectStore }) => {
+    const opened = objectStore && openedOrNull(objectStore.sealedCredentials, sealingKeyPem);
+    if (!opened) return [];
+    return [{ ...objectStore, accessKeyId: opened.userName, secretAccessKey: opened.password }];
+  });
+}
+
+/** Null: sealed to another key, as when a site was given a new one. */
+function openedOrNull(sealed: string, sealingKeyPem: string): CameraCredentials | null {
+  try {
+    return openCredentials(sealed, sealingKeyPem);
+  } catch (error) {
+    if (error instanceof SealedCredentialsError) return null;
+    throw error;
+  }
+}
+
+/** What was sealed before stays as it is while it holds the same: sealed anew it would be another fact at each start. */
+function withCredentials(
+  storage: ConfiguredStorage,
+  {
+    stores,
+    known,
+    sealingKeyPem,
+  }: {
+    readonly stores: readonly ObjectStoreAccess[];
+    readonly known: ConfiguredStorage | undefined;
+    readonly sealingKeyPem: string;
+  },
+): ConfiguredStorage {
+  const before = known === undefined ? [] : known.archives;
+  const archives = storage.archives.map(archive => {
+    const access = stores.find(store => objectStageOf(store) === archive.path);
+    if (archive.objectStore === null || access === undefined) return archive;
+    const { accessKeyId: userName, secretAccessKey: password } = access;
+    const sealed = before.find(({ path: stage }) => stage === archive.path)?.objectStore?.sealedCredentials;
+    const held = sealed === undefined ? null : openedOrNull(sealed, sealingKeyPem);
+    const sealedCredentials =
+      sealed !== undefined && held?.userName === userName && held.password === password
+        ? sealed
+        : sealCredentials({ userName, password }, sealingPublicKeyOf(sealingKeyPem));
+    return { ...archive, objectStore: { ...archive.objectStore, sealedCredentials } };
+  });
+  return { ...storage, archives };
 }
 
 /** What holds for everything that the server records: the storage that keeps it for the shortest time. Null without storages. */
@@ -79,11 +161,21 @@ function stageOf({ path: folder, retentionDays, byteLengthMax, freeBytesLow }: C
 export async function establishStorages(
   management: ManagementServer,
   { recordingServers }: Pick<SiteConfiguration, 'recordingServers'>,
-  { context, baseDirectory }: { readonly context: CommandContext; readonly baseDirectory: string },
+  {
+    context,
+    baseDirectory,
+    sealingKeyPem,
+  }: {
+    readonly context: CommandContext;
+    readonly baseDirectory: string;
+    readonly sealingKeyPem: string;
+  },
 ): Promise<void> {
   for (const server of recordingServers) {
     for (const storage of storageConfigurationsOf(server, baseDirectory)) {
-      const outcome = await management.administer({ kind: 'ConfigureStorage', ...storage }, context);
+      const known = management.state.recordingServers.get(server.id)?.storages.get(storage.storageId);
+      const sealed = withCredentials(storage, { stores: objectStoresOf(server), known, sealingKeyPem });
+      const outcome = await management.administer({ kind: 'ConfigureStorage', ...sealed }, context);
       if (!outcome.accepted && outcome.code !== 'NOTHING_ASKED') {
         throw new StorageConfigurationError(`recording server ${server.name}: ${outcome.message}`);
       }

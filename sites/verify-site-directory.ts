@@ -19,8 +19,10 @@ import { verifySiteLog } from './log/verify-site-log.js';
 import type { MediaDamage } from './recording-server/media-database/media-database.js';
 import { mediaKeysOf } from './recording-server/media-database/open-media-keyring.js';
 import { type SealedFact, verifyMedia } from './recording-server/media-database/verify-media.js';
+import type { ObjectStoreAccess } from './recording-server/object-store/object-store.js';
 import { kurrentIndexFileOf, mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
-import { siteLogKeyFileOf } from './site-keys.js';
+import { readSealingKey, siteLogKeyFileOf } from './site-keys.js';
+import { objectStoresIn } from './site-storages.js';
 
 /** A demonstration keeps its sites one folder down. */
 const DEPTH_MAX = 2;
@@ -98,7 +100,10 @@ export async function verifySiteDirectory(
     onServer === undefined ? logInFile(directory, key, options) : logOnServer(onServer, key, signal);
   const log = await source.verify();
   const damages: SiteDirectoryDamage[] = [...log.damages];
-  const facts: MediaFacts = { byServer: new Map(), stages: new Map(), read: LOG_START };
+  const facts: MediaFacts = {
+    ...{ byServer: new Map(), stages: new Map(), objectStores: [], read: LOG_START },
+    sealingKeyPem: readSealingKey(directory),
+  };
   await readMediaFacts(source, facts, damages);
   const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
   let segmentCount = 0;
@@ -111,8 +116,9 @@ export async function verifySiteDirectory(
     );
     const dir = mediaDirectoryOf(directory, recordingServerId);
     const stages = [...(facts.stages.get(recordingServerId) ?? [])];
-    const keys = await mediaKeysOf({ dir, stages }, options.mediaPassword ?? null);
-    const media = await verifyMedia({ dir, stages, keys, sealedFacts: counted, deleted: new Set(), signal });
+    const where = { dir, stages, objectStores: facts.objectStores };
+    const keys = await mediaKeysOf(where, options.mediaPassword ?? null);
+    const media = await verifyMedia({ ...where, keys, sealedFacts: counted, deleted: new Set(), signal });
     closedSegmentCount += media.closedSegmentCount;
     segmentCount += media.checkedSegmentCount;
     mediaBytes += media.checkedBytes;
@@ -155,6 +161,9 @@ interface MediaFacts {
   readonly byServer: Map<RecordingServerId, Map<SegmentId, SealedFact>>;
   /** Folders of live databases and archives that ever were configured, beside the media directories. */
   readonly stages: Map<RecordingServerId, Set<string>>;
+  readonly objectStores: ObjectStoreAccess[];
+  /** Null: the key of the site is not here, so that archives in object stores cannot be read. */
+  readonly sealingKeyPem: string | null;
   /** Read up to here. */
   read: LogPlace;
 }
@@ -240,7 +249,7 @@ const typesRead: ReadonlySet<string> = new Set([
   'RecordingDeleted',
 ] satisfies HoldfastEvent['type'][]);
 
-function collect(event: HoldfastEvent, { byServer, stages }: MediaFacts): void {
+function collect(event: HoldfastEvent, { byServer, stages, objectStores, sealingKeyPem }: MediaFacts): void {
   switch (event.type) {
     case 'RecordingServerRegistered':
       byServer.set(event.data.recordingServerId, new Map());
@@ -250,6 +259,7 @@ function collect(event: HoldfastEvent, { byServer, stages }: MediaFacts): void {
       const known = stages.get(recordingServerId) ?? new Set<string>();
       stages.set(recordingServerId, known);
       for (const { path: folder } of [live, ...archives]) if (folder !== null) known.add(folder);
+      if (sealingKeyPem !== null) objectStores.push(...objectStoresIn(event.data, sealingKeyPem));
       break;
     }
     case 'RecordingSealed': {

@@ -36,10 +36,10 @@ export async function mediaCheckCommand(
   const checks = [];
   const opened = await withKeysOrReport(found, passwordFile);
   if (opened === null) return EXIT_WRONG_USE;
-  for (const { dir, stages, keys } of opened) {
+  for (const { dir, stages, objectStores, keys } of opened) {
     using progress = new ProgressLine();
     const onProgress = (done: number, total: number) => progress.show(dir, done, total);
-    checks.push({ dir, ...(await checkMedia({ dir, stages, keys, signal, onProgress })) });
+    checks.push({ dir, ...(await checkMedia({ dir, stages, objectStores, keys, signal, onProgress })) });
   }
   if (json) process.stdout.write(`${JSON.stringify(checks)}\n`);
   else
@@ -67,8 +67,8 @@ export async function mediaRepairCommand(directory: string, { json }: JsonOption
     using progress = new ProgressLine();
     const onProgress = (done: number, total: number) => progress.show(server.dir, done, total);
     try {
-      const { dir, recordingServerId, stages } = server;
-      const options = { dir, recordingServerId, stages, signal, onProgress };
+      const { dir, recordingServerId, stages, objectStores } = server;
+      const options = { dir, recordingServerId, stages, objectStores, signal, onProgress };
       repaired.push({ dir, ...(await repairMediaDirectory(options)) });
     } catch (error) {
       if (!(error instanceof MediaDatabaseInUseError)) throw error;

@@ -188,8 +188,14 @@ function isSame(one: ConfiguredStorage, other: ConfiguredStorage): boolean {
 
 function stageKey(stage: ConfiguredStorage['live'] | ConfiguredStorage['archives'][number]): unknown {
   const { path, retentionDays, byteLengthMax, freeBytesLow } = stage;
-  const schedule = 'schedule' in stage ? Object.entries(stage.schedule).toSorted() : null;
-  return [path, retentionDays, byteLengthMax, freeBytesLow, schedule];
+  const limits = [path, retentionDays, byteLengthMax, freeBytesLow];
+  if (!('schedule' in stage)) return limits;
+  const { bucketUrl, prefix, region, sealedCredentials } = stage.objectStore ?? {};
+  return [
+    ...limits,
+    Object.entries(stage.schedule).toSorted(),
+    [bucketUrl, prefix, region, sealedCredentials],
+  ];
 }
 
 function decideAssignment(

@@ -52,11 +52,19 @@ const storage = {
   /** Holds the devices that are assigned to no storage. */
   isDefault: z.boolean(),
   live: z.object(stage),
-  /** From near to far, each with a longer age than the one before. */
-  archives: z
-    .array(z.object({ ...stage, path: z.string().min(1).max(1000), schedule: ArchiveSchedule }))
-    .max(8),
 };
+
+const archive = { ...stage, path: z.string().min(1).max(1000), schedule: ArchiveSchedule };
+const ArchivesBeforeVersion3 = z.array(z.object(archive)).max(8);
+
+/** An archive in a bucket; its `path` then is `bucketUrl` with `prefix`. */
+export const ArchiveObjectStore = z.object({
+  bucketUrl: z.string().max(900),
+  prefix: z.string().max(100),
+  region: z.string().min(1).max(100),
+  /** Access key id and secret access key, sealed to the site's public key. */
+  sealedCredentials: z.base64(),
+});
 
 /** STRONG: what is recorded from now on is encrypted with AES-256-GCM; its key is in no log. */
 export const StorageEncryption = z.enum(['NONE', 'STRONG']);
@@ -65,9 +73,23 @@ export type StorageEncryption = z.infer<typeof StorageEncryption>;
 /** Where a recording server keeps recordings, as its configuration says since this event: one live database, then archives. */
 export const StorageConfigured = defineEvent(
   'StorageConfigured',
-  2,
-  z.object({ ...storage, encryption: StorageEncryption }),
-  [raised(z.object(storage), data => ({ ...data, encryption: 'NONE' }))],
+  3,
+  z.object({
+    ...storage,
+    encryption: StorageEncryption,
+    /** From near to far, each with a longer age than the one before. */
+    archives: z.array(z.object({ ...archive, objectStore: ArchiveObjectStore.nullable() })).max(8),
+  }),
+  [
+    raised(z.object({ ...storage, archives: ArchivesBeforeVersion3 }), data => ({
+      ...data,
+      encryption: 'NONE',
+    })),
+    raised(
+      z.object({ ...storage, archives: ArchivesBeforeVersion3, encryption: StorageEncryption }),
+      data => ({ ...data, archives: data.archives.map(each => ({ ...each, objectStore: null })) }),
+    ),
+  ],
 );
 
 /** What is recorded of the device from now on is kept in this storage; what was, stays where it is. */

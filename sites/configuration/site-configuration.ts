@@ -32,6 +32,26 @@ const stageLimits = {
     .default(RETENTION_LIMITS.freeBytesLow / 1e9),
 };
 
+/** A bucket that is spoken to as Amazon S3 is. */
+export const ObjectStoreConfiguration = z.strictObject({
+  bucketUrl: z
+    .string()
+    .max(900)
+    .regex(
+      /^https?:\/\/[A-Za-z0-9.:[\]-]+(\/[A-Za-z0-9._-]+)?$/,
+      'expected https://host/bucket or https://bucket.host',
+    ),
+  /** A folder in the bucket, of this recording server alone. */
+  prefix: z
+    .string()
+    .max(100)
+    .regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, 'expected names of letters, digits, ".", "_" and "-"')
+    .optional(),
+  region: z.string().min(1).max(100).default('us-east-1'),
+  accessKeyId: z.string().min(1).max(200),
+  secretAccessKey: z.string().min(1).max(1000),
+});
+
 /** A live database and the archives that its recordings move on to as they grow old. */
 export const StorageConfiguration = z.strictObject({
   id: StorageId,
@@ -46,21 +66,26 @@ export const StorageConfiguration = z.strictObject({
   /** From near to far. `retentionDays` counts from the recording, so each archive's is more than that of the stage before it. */
   archives: z
     .array(
-      z.strictObject({
-        ...stageLimits,
-        /** A folder on another disk or of the network; its parent folder must be there. */
-        path: Path,
-        /** Left out: as soon as recordings are old enough. */
-        schedule: z
-          .union([
-            z.strictObject({ everyMinutes: z.int().min(1).max(525_600) }),
-            z.strictObject({
-              /** UTC. */
-              dailyAt: z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'expected HH:MM'),
-            }),
-          ])
-          .default({ everyMinutes: 1 }),
-      }),
+      z
+        .strictObject({
+          ...stageLimits,
+          /** A folder on another disk or of the network; its parent folder must be there. This, or an object store. */
+          path: Path.optional(),
+          objectStore: ObjectStoreConfiguration.optional(),
+          /** Left out: as soon as recordings are old enough. */
+          schedule: z
+            .union([
+              z.strictObject({ everyMinutes: z.int().min(1).max(525_600) }),
+              z.strictObject({
+                /** UTC. */
+                dailyAt: z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'expected HH:MM'),
+              }),
+            ])
+            .default({ everyMinutes: 1 }),
+        })
+        .refine(({ path, objectStore }) => (path === undefined) !== (objectStore === undefined), {
+          error: 'expected either path or objectStore',
+        }),
     )
     .max(8)
     .default([]),

@@ -39,6 +39,7 @@ import {
 } from './media-database/media-database.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
 import { RecordedMotion } from './motion/recorded-motion.js';
+import type { ObjectStoreAccess } from './object-store/object-store.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
 import { logRecovery } from './recorder/log-recovery.js';
@@ -86,6 +87,8 @@ export interface RecordingServerOptions {
   readonly limits: RetentionLimits;
   /** The first holds what is assigned to no other. */
   readonly storages?: readonly Storage[];
+  /** How to sign in where archives are in object stores. */
+  readonly objectStores?: readonly ObjectStoreAccess[];
   /** Opens what storages have encrypted. */
   readonly mediaPassword?: string | null;
   readonly mediaLimits: MediaDatabaseLimits;
@@ -210,6 +213,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       observer: loud,
       ...{ liveStageOf: deviceId => liveStageIn(storages, view, deviceId), stages: stagesOf(storages) },
       keyring: await keyringOf(storages, options),
+      objectStores: options.objectStores,
       isEncrypted: stage => isEncryptedIn(storages, stage),
     });
     try {

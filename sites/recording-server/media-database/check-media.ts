@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
+import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import type { MediaDirectory } from './media-directory.js';
 import type { MediaKeys } from './media-keyring.js';
 import { indexedFrom, listFolder } from './recovery.js';
@@ -48,13 +49,14 @@ interface CheckOptions {
   readonly stages: readonly string[];
   /** Left out: what is encrypted is compared as it is stored. */
   readonly keys?: MediaKeys | undefined;
+  readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
 
 /** Reads everything in a media directory and its archives and changes nothing. Works beside a running recording server. */
 export async function checkMedia(options: CheckOptions): Promise<MediaCheck> {
-  const stages = new StageDirectories({ root: options.dir, recordingServerId: null, keys: options.keys });
+  const stages = new StageDirectories({ root: options.dir, recordingServerId: null, ...options });
   const { index, faults } = await indexStateOf(stages.own);
   const reads = index === 'COMPARED';
   const indexedStages = reads ? readIndex(stages.own, reader => reader.stages()) : [];
@@ -195,8 +197,8 @@ async function checkFile(
       const detail = `the index says digest ${row.segment.digest}, the file ${actual.segment.digest}`;
       faults.push({ file, code: 'INDEX_DIFFERS', detail });
     }
-    const place = path.resolve(stages.placeOf(actual));
-    if (place !== path.resolve(file)) {
+    const place = stages.placeOf(actual);
+    if (place !== file && path.resolve(place) !== path.resolve(file)) {
       faults.push({ file, code: 'FILE_MISPLACED', detail: `it belongs to ${place}` });
     }
     await sealed.checkFragments(signal);
@@ -218,7 +220,9 @@ async function unsealedFaults(
 ): Promise<readonly MediaFault[]> {
   const faults: MediaFault[] = [];
   for (const stage of available) {
-    for (const file of (await listFolder(stages.of(stage).openFolder).catch(absentAsNull)) ?? []) {
+    const folder = stages.folderOf(stage);
+    if (folder === null) continue;
+    for (const file of (await listFolder(folder.openFolder).catch(absentAsNull)) ?? []) {
       const detail = 'no recording server runs here, and it was being recorded';
       faults.push({ file, code: 'NOT_SEALED', detail });
     }

@@ -11,6 +11,7 @@ import {
   VIDEO_TRACK_ID,
 } from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
+import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import type { ExportedFragment, ExportedSegment, ExportList } from './export-list.js';
 import type { MediaKeys } from './media-keyring.js';
 import type { SealedFile } from './sealed-file.js';
@@ -40,6 +41,7 @@ export interface ExportOptions {
     readonly stages: readonly string[];
     /** Left out: what is encrypted cannot be exported. */
     readonly keys?: MediaKeys | undefined;
+    readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
   }[];
   readonly deviceId: DeviceId;
   readonly fromMs: number;
@@ -144,8 +146,8 @@ async function* filesIn(
   { directories, deviceId }: ExportOptions,
   days: { readonly from: string; readonly to: string },
 ): AsyncGenerator<SourceFile> {
-  for (const { dir, stages: others, keys } of directories) {
-    const stages = new StageDirectories({ root: dir, recordingServerId: null, keys });
+  for (const { dir, stages: others, keys, objectStores } of directories) {
+    const stages = new StageDirectories({ root: dir, recordingServerId: null, keys, objectStores });
     for (const stage of [OWN_STAGE, ...others]) {
       for (const file of await stages.files(stage).sealedFilesOf(deviceId, days)) {
         yield { file, open: () => stages.open({ file, stage }) };

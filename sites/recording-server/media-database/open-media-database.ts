@@ -5,6 +5,7 @@ import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest }
 import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { RecordingCause } from '@holdfast/schema';
 import { Ballast } from '../../ballast.js';
+import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import { DeviceWriter, endOf } from './device-writer.js';
 import type { MediaKey } from './fragment-cipher.js';
 import type {
@@ -54,6 +55,8 @@ export interface MediaDatabaseOptions {
   readonly liveStageOf?: (deviceId: DeviceId) => string;
   /** Absolute paths of other live databases, then of the archives from near to far. */
   readonly stages?: readonly string[];
+  /** How to sign in where archives are in object stores. */
+  readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
   /** Opens what is encrypted; a copy of it is kept in each stage. */
   readonly keyring?: MediaKeyring | null;
   /** Whether what is recorded into a live stage is encrypted. Only with a `keyring`. */
@@ -119,6 +122,7 @@ class OpenMediaDatabase implements MediaDatabase {
       root: options.dir,
       recordingServerId: options.recordingServerId,
       keys: options.keyring ?? undefined,
+      objectStores: options.objectStores,
     });
     this.#index = index;
     this.#ballast = new Ballast(this.#stages.own.ballastFile);
@@ -196,7 +200,7 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   async whyUnwritable(stage: string): Promise<string | null> {
-    const why = await probeWrite(this.#stages.of(stage));
+    const why = await probeWrite(this.#liveFolderOf(stage));
     if (why !== null || stage === OWN_STAGE) return why;
     // Without the index nothing can be sealed anywhere.
     return probeWrite(this.#stages.own);
@@ -348,12 +352,14 @@ class OpenMediaDatabase implements MediaDatabase {
       const batch = this.#index.garbage(garbageBatchSize);
       if (batch.length === 0) break;
       for (const indexed of batch) {
-        await this.#stages.files(indexed.stage).remove(this.#sealedPath(indexed));
+        if (this.#stages.folderOf(indexed.stage) !== null) {
+          await this.#stages.files(indexed.stage).remove(this.#sealedPath(indexed));
+        }
         byteLength += indexed.fileByteLength;
       }
       this.#index.transaction(() => {
         for (const indexed of batch) {
-          // A stage that is away still has the file: it goes when the stage is back.
+          // An object, and a file of a stage that is away: it goes when the stage is there.
           if (indexed.stage !== OWN_STAGE) this.#index.putUnneeded(indexed.stage, this.#sealedPath(indexed));
           this.#index.forgetGarbage(indexed);
         }
@@ -395,7 +401,7 @@ class OpenMediaDatabase implements MediaDatabase {
     if (!writer) {
       writer = new DeviceWriter(
         {
-          directory: () => this.#stages.of(this.#liveStageOf(deviceId)),
+          directory: () => this.#liveFolderOf(this.#liveStageOf(deviceId)),
           encryption: () => this.#encryptionOf(this.#liveStageOf(deviceId)),
           limits: this.#options.limits,
           observer: this.#options.observer,
@@ -420,9 +426,8 @@ class OpenMediaDatabase implements MediaDatabase {
     const { seal, fileByteLength } = await writer.seal(endedBecause);
     const stage = this.#stages.stageOf(writer.path);
     const indexed = indexedFrom(writer.head, seal, { fileByteLength, stage });
-    await this.#stages
-      .of(stage)
-      .makeDayFolder({ deviceId: indexed.deviceId, fromMs: indexed.segment.fromMs });
+    const { deviceId, segment } = indexed;
+    await this.#liveFolderOf(stage).makeDayFolder({ deviceId, fromMs: segment.fromMs });
     this.#index.insert(indexed);
     // In the same turn as the row: nobody can look a segment up and not find its file. After a crash in between, the
     // file is found sealed in its old place and moved.
@@ -446,6 +451,11 @@ class OpenMediaDatabase implements MediaDatabase {
     return this.#stages.placeOf(segment);
   }
 
+  /** Nothing but an archive is in an object store. */
+  #liveFolderOf(stage: string): MediaDirectory {
+    return this.#stages.folderOf(stage)!;
+  }
+
   #liveStageOf(deviceId: DeviceId): string {
     return this.#options.liveStageOf?.(deviceId) ?? OWN_STAGE;
   }
@@ -463,7 +473,7 @@ class OpenMediaDatabase implements MediaDatabase {
       seal: (writer, endedBecause) => this.#seal(writer, endedBecause),
       settle: async (file, indexed) => {
         const { deviceId, segment, stage } = indexed;
-        await this.#stages.of(stage).makeDayFolder({ deviceId, fromMs: segment.fromMs });
+        await this.#liveFolderOf(stage).makeDayFolder({ deviceId, fromMs: segment.fromMs });
         await rename(file, this.#sealedPath(indexed));
       },
     };

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import { MEDIA_KEYS_FILE, MediaKeyring, type MediaKeys } from './media-keyring.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
@@ -9,19 +10,29 @@ import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 export async function openMediaKeyring(options: {
   readonly dir: string;
   readonly stages: readonly string[];
+  readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
   readonly password: string;
   readonly create: boolean;
 }): Promise<MediaKeyring | null> {
-  const stages = new StageDirectories({ root: options.dir, recordingServerId: null });
+  const stages = new StageDirectories({
+    root: options.dir,
+    recordingServerId: null,
+    objectStores: options.objectStores,
+  });
   let text: string | null = null;
   for (const stage of [OWN_STAGE, ...options.stages]) {
     // A stage that is away is asked again when it is back.
-    text ??= await stages
-      .files(stage)
-      .readNote(MEDIA_KEYS_FILE)
-      .catch(() => null);
+    text ??= await readKeys(stages, stage);
   }
   return text === null && !options.create ? null : MediaKeyring.open(text, options.password);
+}
+
+async function readKeys(stages: StageDirectories, stage: string): Promise<string | null> {
+  try {
+    return await stages.files(stage).readNote(MEDIA_KEYS_FILE);
+  } catch {
+    return null;
+  }
 }
 
 /** The first line of a file, or `HOLDFAST_MEDIA_PASSWORD` of the environment; null when there is neither. */
@@ -33,9 +44,9 @@ export function readMediaPassword(file: string | null): string | null {
 
 /** To read what is encrypted; undefined where there is no password, or no key. Throws `MediaPasswordError`. */
 export async function mediaKeysOf(
-  { dir, stages }: { readonly dir: string; readonly stages: readonly string[] },
+  where: Pick<Parameters<typeof openMediaKeyring>[0], 'dir' | 'stages' | 'objectStores'>,
   password: string | null,
 ): Promise<MediaKeys | undefined> {
   if (password === null) return undefined;
-  return (await openMediaKeyring({ dir, stages, password, create: false })) ?? undefined;
+  return (await openMediaKeyring({ ...where, password, create: false })) ?? undefined;
 }

@@ -48,7 +48,8 @@ export async function recoverMedia(
       continue;
     }
     if (options.rebuildIndex) await indexSealedFiles(context, stage, findings);
-    for (const file of await listFolder(context.stages.of(stage).openFolder)) {
+    const folder = context.stages.folderOf(stage);
+    for (const file of folder === null ? [] : await listFolder(folder.openFolder)) {
       try {
         await recoverFile(context, { file, stage, endedBecause: 'SERVER_CRASHED' }, findings);
       } catch (error) {

@@ -21,7 +21,7 @@ import {
 
 const test = suite('check and repair of a media directory');
 
-const silent = { stages: [], signal: never, onProgress: () => undefined };
+const silent = { stages: [], objectStores: [], signal: never, onProgress: () => undefined };
 const check = (dir: string) => checkMedia({ ...silent, dir });
 const repair = (dir: string) => repairMediaDirectory({ ...silent, dir, recordingServerId: server1 });
 
@@ -132,7 +132,13 @@ test('a cancelled repair can be begun again', async () => {
   const files = await recorded(folder.path);
   await damage(folder.path, files);
   const stop = new AbortController();
-  const options = { dir: folder.path, recordingServerId: server1, stages: [], signal: stop.signal };
+  const options = {
+    dir: folder.path,
+    recordingServerId: server1,
+    stages: [],
+    objectStores: [],
+    signal: stop.signal,
+  };
   await rejects(() => repairMediaDirectory({ ...options, onProgress: done => done === 3 && stop.abort() }), {
     name: 'AbortError',
   });

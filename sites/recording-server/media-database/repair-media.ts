@@ -1,6 +1,6 @@
 import { mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
-import type { DeviceId, SegmentId } from '@holdfast/schema';
+import { type DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDamage, MediaDatabase, MediaRepair } from './media-database.js';
 import { indexedFrom, type RecoveryContext } from './recovery.js';
 import { type SealedFile, walkSegmentFile } from './sealed-file.js';
@@ -94,7 +94,7 @@ class FileRepair {
       this.#repairs.push({ file, segmentId, action: 'ADOPTED', detail });
     }
     const place = this.#placeOf(indexed);
-    if (place === path.resolve(file)) return;
+    if (place === file || place === path.resolve(file)) return;
     await this.#context.settle(file, indexed);
     this.#repairs.push({ file, segmentId, action: 'MOVED', detail: `to ${place}` });
   }
@@ -111,6 +111,8 @@ class FileRepair {
   }
 
   async #cut(file: string, stage: string, cause: string): Promise<SegmentId | null> {
+    // An object is written as a whole: nothing of it is torn, and it cannot be changed.
+    if (this.#context.stages.folderOf(stage) === null) return this.#leave(file, cause);
     const walked = await walkSegmentFile(file);
     if (walked === null || walked.entries.length === 0) return await this.#moveAside(file, stage, cause);
     const writer = await SegmentWriter.resume(file, walked, this.#context.stages.keys);
@@ -124,8 +126,16 @@ class FileRepair {
     return segmentId;
   }
 
+  #leave(file: string, cause: string): SegmentId | null {
+    const segmentId = SegmentId.safeParse(path.basename(file, '.mp4')).data ?? null;
+    const row = segmentId && this.#context.index.get(segmentId);
+    if (row) this.#tell(row, 'FILE_DAMAGED', cause);
+    this.#repairs.push({ file, segmentId, action: 'LEFT_DAMAGED', detail: cause });
+    return segmentId;
+  }
+
   async #moveAside(file: string, stage: string, cause: string): Promise<null> {
-    const directory = this.#context.stages.of(stage);
+    const directory = this.#context.stages.folderOf(stage)!;
     const target = path.join(directory.damagedFolder, path.relative(directory.segmentsFolder, file));
     await mkdir(path.dirname(target), { recursive: true });
     await rename(file, target);
@@ -160,6 +170,7 @@ class FileRepair {
   }
 
   #placeOf(indexed: IndexedSegment): string {
-    return path.resolve(this.#context.stages.placeOf(indexed));
+    const place = this.#context.stages.placeOf(indexed);
+    return this.#context.stages.folderOf(indexed.stage) === null ? place : path.resolve(place);
   }
 }

@@ -59,7 +59,12 @@ export class SegmentMover {
   async collect(): Promise<void> {
     for (const { stage, path: file } of this.#context.index.unneeded()) {
       if (this.#busy.has(file) || (await this.#context.stages.whyUnavailable(stage)) !== null) continue;
-      await this.#remove({ file, stage });
+      try {
+        await this.#remove({ file, stage });
+      } catch (error) {
+        // It has gone away just now: the next round tries again.
+        if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      }
     }
   }
 

@@ -1,5 +1,7 @@
 import path from 'node:path';
 import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
+import { isObjectStage, ObjectFiles, objectOf, objectStageOf } from '../object-store/object-files.js';
+import { type ObjectStoreAccess, ObjectStoreError } from '../object-store/object-store.js';
 import { MediaDirectory } from './media-directory.js';
 import { MEDIA_KEYS_FILE, type MediaKeyring, type MediaKeys, NO_MEDIA_KEYS } from './media-keyring.js';
 import { SealedFile } from './sealed-file.js';
@@ -31,6 +33,8 @@ export interface StageDirectoriesOptions {
   readonly recordingServerId: RecordingServerId | null;
   /** Left out: what is encrypted cannot be read. */
   readonly keys?: MediaKeys | undefined;
+  /** How to sign in where stages are in object stores. */
+  readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
 }
 
 /**
@@ -45,21 +49,30 @@ export class StageDirectories {
   readonly #files = new Map<string, StageFiles>();
   readonly #keysCopied = new Map<string, string>();
 
-  constructor({ root, recordingServerId, keys }: StageDirectoriesOptions) {
+  constructor({ root, recordingServerId, keys, objectStores }: StageDirectoriesOptions) {
     this.own = new MediaDirectory(root);
     this.keys = keys ?? NO_MEDIA_KEYS;
     this.#recordingServerId = recordingServerId;
+    for (const access of objectStores ?? []) this.#files.set(objectStageOf(access), new ObjectFiles(access));
   }
 
-  /** Of a live database, which always is a folder. */
-  of(stage: string): MediaDirectory {
-    return stage === OWN_STAGE ? this.own : new MediaDirectory(stage);
+  /** Null: it is in an object store, as only archives are. */
+  folderOf(stage: string): MediaDirectory | null {
+    if (stage === OWN_STAGE) return this.own;
+    return isObjectStage(stage) ? null : new MediaDirectory(stage);
   }
 
   files(stage: string): StageFiles {
     let files = this.#files.get(stage);
     if (!files) {
-      files = new FolderFiles(this.of(stage));
+      const folder = this.folderOf(stage);
+      if (folder === null) {
+        throw new ObjectStoreError(
+          'OBJECT_STORE_REFUSED',
+          `${stage}: how to sign in there is not known here`,
+        );
+      }
+      files = new FolderFiles(folder);
       this.#files.set(stage, files);
     }
     return files;
@@ -72,8 +85,8 @@ export class StageDirectories {
   }
 
   placeOf({ deviceId, stage, segment }: Placed): string {
-    const { segmentId, fromMs } = segment;
-    return this.files(stage).placeOf({ deviceId, segmentId, fromMs });
+    const place = { deviceId, segmentId: segment.segmentId, fromMs: segment.fromMs };
+    return this.folderOf(stage)?.sealedFile(place) ?? objectOf(stage, place);
   }
 
   /** Throws as `SealedFile.open`, and with the code `ENOENT` when there is no such file. */
@@ -87,7 +100,7 @@ export class StageDirectories {
     try {
       const owner = await this.files(stage).readNote(OWNER_NOTE);
       if (owner === null) {
-        return `${stage} is not the folder that it was: its disk is not mounted. On a new disk, write ${this.#recordingServerId} into ${path.join(stage, OWNER_NOTE)}`;
+        return `${stage} is not what it was: its disk is not mounted, or its bucket another one. If it is new, write ${this.#recordingServerId} into ${stage}/${OWNER_NOTE}`;
       }
       return this.#recordingServerId === null || owner.trim() === this.#recordingServerId
         ? null

@@ -17,7 +17,6 @@ export interface SegmentPlace {
 
 /** The sealed files of one live database or archive, wherever it keeps them. What is not there is told by the code `ENOENT`. */
 export interface StageFiles {
-  placeOf(place: SegmentPlace): string;
   open(file: string): Promise<ReadableFile>;
   /** Writes a copy and has it checked; its own name it has only when it is durable. What a crash may leave: `leftoversOf`. */
   copyIn(options: {
@@ -52,10 +51,6 @@ export class FolderFiles implements StageFiles {
 
   constructor(directory: MediaDirectory) {
     this.directory = directory;
-  }
-
-  placeOf(place: SegmentPlace): string {
-    return this.directory.sealedFile(place);
   }
 
   open(file: string): Promise<ReadableFile> {

@@ -1,4 +1,5 @@
 import type { DeviceId, SealedSegment, SegmentId } from '@holdfast/schema';
+import { type ObjectStoreAccess, ObjectStoreError } from '../object-store/object-store.js';
 import type { MediaDamage } from './media-database.js';
 import type { MediaKeys } from './media-keyring.js';
 import type { SealedFile } from './sealed-file.js';
@@ -31,11 +32,12 @@ export async function verifyMedia(options: {
   readonly stages?: readonly string[];
   /** Left out: what is encrypted is compared as it is stored. */
   readonly keys?: MediaKeys | undefined;
+  readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
   readonly sealedFacts: Iterable<SealedFact> | AsyncIterable<SealedFact>;
   readonly deleted: ReadonlySet<SegmentId>;
   readonly signal: AbortSignal;
 }): Promise<MediaVerification> {
-  const stages = new StageDirectories({ root: options.dir, recordingServerId: null, keys: options.keys });
+  const stages = new StageDirectories({ root: options.dir, recordingServerId: null, ...options });
   const names = [OWN_STAGE, ...(options.stages ?? [])];
   const damages: MediaDamage[] = [];
   let checkedSegmentCount = 0;
@@ -64,7 +66,10 @@ function placesOf(
   return [
     ...names.map(stage => ({ stage, file: stages.placeOf({ deviceId, stage, segment }) })),
     // A crash between sealing and moving; the recording server moves it when it starts.
-    ...names.map(stage => ({ stage, file: stages.of(stage).openFile(segment.segmentId) })),
+    ...names.flatMap(stage => {
+      const folder = stages.folderOf(stage);
+      return folder === null ? [] : [{ stage, file: folder.openFile(segment.segmentId) }];
+    }),
     { stage: OWN_STAGE, file: stages.own.importFile(segment.segmentId) },
   ];
 }
@@ -101,8 +106,13 @@ async function openAnywhere(stages: StageDirectories, places: readonly FileInSta
 function damageOf({ deviceId, segment }: SealedFact, error: unknown): MediaDamage {
   const { segmentId, fromMs, toMs } = segment;
   const { code, message } = error as NodeJS.ErrnoException;
-  const isDamage = error instanceof SegmentFileDamagedError || code === 'ENOENT' || code === 'EIO';
+  const isDamage =
+    error instanceof SegmentFileDamagedError ||
+    error instanceof ObjectStoreError ||
+    code === 'ENOENT' ||
+    code === 'EIO';
   if (!isDamage) throw error;
-  const kind = code === 'ENOENT' ? 'FILE_MISSING' : 'FILE_DAMAGED';
+  const isMissing = code === 'ENOENT' || error instanceof ObjectStoreError;
+  const kind = isMissing ? 'FILE_MISSING' : 'FILE_DAMAGED';
   return { deviceId, segmentId, fromMs, toMs, kind, detail: message };
 }

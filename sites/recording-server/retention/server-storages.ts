@@ -3,6 +3,7 @@ import type { DeviceId, RecordingServerId, StorageId } from '@holdfast/schema';
 import { type MediaKeyring, MediaPasswordError } from '../media-database/media-keyring.js';
 import { openMediaKeyring } from '../media-database/open-media-keyring.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
+import type { ObjectStoreAccess } from '../object-store/object-store.js';
 
 /** The storages of a recording server; one without archives in the media directory when none are configured. */
 export function storagesOf(server: {
@@ -37,11 +38,20 @@ export function liveStageIn(
 /** Opens the keys that the storages need; null: nothing is, or was, encrypted. Throws `MediaPasswordError`. */
 export async function keyringOf(
   storages: readonly Storage[],
-  { dir, mediaPassword }: { readonly dir: string; readonly mediaPassword?: string | null },
+  {
+    dir,
+    mediaPassword,
+    objectStores,
+  }: {
+    readonly dir: string;
+    readonly mediaPassword?: string | null;
+    readonly objectStores?: readonly ObjectStoreAccess[];
+  },
 ): Promise<MediaKeyring | null> {
   const create = storages.some(({ isEncrypted }) => isEncrypted);
   if (mediaPassword) {
-    return openMediaKeyring({ ...{ dir, password: mediaPassword, create }, stages: stagesOf(storages) });
+    const stages = stagesOf(storages);
+    return openMediaKeyring({ dir, stages, objectStores, password: mediaPassword, create });
   }
   if (!create) return null;
   throw new MediaPasswordError(

@@ -17,6 +17,7 @@ import type {
   StoredSegment,
 } from '../media-database/media-database.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
+import { isObjectStage } from '../object-store/object-files.js';
 import { Archiver, type ArchiveWork } from './archiver.js';
 import { executeRetention, type Halt, type RetentionOutcome } from './retention-executor.js';
 
@@ -144,6 +145,7 @@ export class StorageKeeper {
       {
         ...this.#options,
         ...{ stage: here.stage, dir: this.#dirOf(here.stage), limits: here.limits, nowMs },
+        freeBytes: this.#freeBytesIn(here.stage),
         protection: () => this.#options.protection(nowMs),
         isHalted: () => isLive && this.#halts.has(here.stage),
         next: next && {
@@ -173,6 +175,7 @@ export class StorageKeeper {
       await executeRetention(
         {
           ...{ ...this.#options, stage, dir, limits, nowMs, next: null, isHalted: () => false },
+          freeBytes: this.#freeBytesIn(stage),
           protection: () => this.#options.protection(nowMs),
         },
         { writesFail: false },
@@ -204,6 +207,11 @@ export class StorageKeeper {
     } finally {
       tooSlow.abort();
     }
+  }
+
+  /** An object store has no end that one could know of. */
+  #freeBytesIn(stage: string): StorageKeeperOptions['freeBytes'] {
+    return isObjectStage(stage) ? async () => Number.MAX_SAFE_INTEGER : this.#options.freeBytes;
   }
 
   #dirOf(stage: string): string {
