@@ -12,7 +12,6 @@ import {
 } from '@holdfast/core';
 import type { HoldfastEvent, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
 import { KurrentLogError } from './log/kurrent/kurrent-log-error.js';
-import { KurrentLogToProve } from './log/kurrent/verify-kurrent-log.js';
 import { SiteLogFileError } from './log/site-log-file.js';
 import { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 import { verifySiteLog } from './log/verify-site-log.js';
@@ -97,7 +96,7 @@ export async function verifySiteDirectory(
   const keyFile = siteLogKeyFileOf(directory);
   const key = existsSync(keyFile) ? createPrivateKey(readFileSync(keyFile)) : null;
   await using source =
-    onServer === undefined ? logInFile(directory, key, options) : logOnServer(onServer, key, signal);
+    onServer === undefined ? logInFile(directory, key, options) : await logOnServer(onServer, key, signal);
   const log = await source.verify();
   const damages: SiteDirectoryDamage[] = [...log.damages];
   const facts: MediaFacts = {
@@ -229,7 +228,13 @@ const logElsewhere: LogToProve = {
   [Symbol.asyncDispose]: async () => undefined,
 };
 
-function logOnServer(server: LogOnServer, key: KeyObject | null, signal: AbortSignal): LogToProve {
+async function logOnServer(
+  server: LogOnServer,
+  key: KeyObject | null,
+  signal: AbortSignal,
+): Promise<LogToProve> {
+  // Only here: its client is a tenth of what a site loads.
+  const { KurrentLogToProve } = await import('./log/kurrent/verify-kurrent-log.js');
   const log = new KurrentLogToProve({ ...server, signal });
   return {
     async verify() {

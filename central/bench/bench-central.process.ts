@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { runCentral } from '../central.js';
 import { CentralConfiguration } from '../configuration/central-configuration.js';
 import { benchLogger } from './bench-identity.js';
@@ -19,7 +20,11 @@ try {
       configuration: CentralConfiguration.parse(JSON.parse(configuration)),
       baseDirectory: directory,
       logger: benchLogger,
-      onReady: (report: BenchCentralReport) => process.send?.(report),
+      onReady: (report: BenchCentralReport) => {
+        process.send?.(report);
+        // For the next one, also when this one is killed. Does nothing unless the benchmark has named a directory.
+        flushCompileCache();
+      },
       onChildKnown: () => undefined,
       onEnding: () => undefined,
     },

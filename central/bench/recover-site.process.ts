@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Acknowledgements } from '@holdfast/interconnect';
 import type { AlarmId, EventId } from '@holdfast/schema';
@@ -55,6 +56,8 @@ async function reportForEver(): Promise<void> {
   }
 }
 
+// Who is killed leaves nothing behind that it does not write before.
+flushCompileCache();
 process.once('disconnect', () => process.exit());
 process.once('SIGTERM', () => stopped.abort());
 await Promise.all([

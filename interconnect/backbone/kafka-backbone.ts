@@ -1,13 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type Consumer,
-  type EachBatchPayload,
-  Kafka,
-  type LogEntry,
-  logLevel,
-  Partitioners,
-  type Producer,
-} from 'kafkajs';
+import type { Consumer, EachBatchPayload, ICustomPartitioner, Kafka, LogEntry, Producer } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { Backbone, BackboneDelivery, BackboneFrame, BackboneReader } from './backbone.js';
 import { type BackboneMessage, BackboneMessageError, frameOfMessage, messageOf } from './backbone-message.js';
@@ -48,7 +40,10 @@ const REPLICAS_FOR_TWO_IN_SYNC = 3;
 
 /** Opens the topic, and makes it when it is not there. Rejects when no broker can be reached. */
 export async function openKafkaBackbone(options: KafkaBackboneOptions): Promise<Backbone> {
-  const kafka = new Kafka({
+  // Only here: most processes have no backbone, and all of them would load it.
+  const kafkajs = await import('kafkajs');
+  const { ERROR, WARN } = kafkajs.logLevel;
+  const kafka = new kafkajs.Kafka({
     clientId: 'holdfast',
     brokers: [...options.brokers],
     connectionTimeout: CONNECT_TIMEOUT_MS,
@@ -63,11 +58,15 @@ export async function openKafkaBackbone(options: KafkaBackboneOptions): Promise<
           },
         }
       : {}),
-    logLevel: logLevel.WARN,
-    logCreator: () => entry => logOf(options.logger, entry),
+    logLevel: WARN,
+    // The library's own errors that are tried again are its warnings here.
+    logCreator: () => entry => {
+      const level = entry.level === ERROR || entry.level === WARN ? 'warn' : 'debug';
+      options.logger[level](factsOf(entry), `kafka: ${entry.log.message}`);
+    },
   });
   await ensureTopic(kafka, options);
-  return new KafkaBackbone(kafka, options);
+  return new KafkaBackbone(kafka, kafkajs.Partitioners.DefaultPartitioner, options);
 }
 
 async function ensureTopic(kafka: Kafka, options: KafkaBackboneOptions): Promise<void> {
@@ -92,12 +91,8 @@ async function ensureTopic(kafka: Kafka, options: KafkaBackboneOptions): Promise
   }
 }
 
-/** The library's own errors that are tried again are its warnings here. */
-function logOf(logger: Logger, { level, namespace, log }: LogEntry): void {
-  const { message, error } = log;
-  const facts = { namespace, ...(error === undefined ? {} : { error }) };
-  if (level === logLevel.ERROR || level === logLevel.WARN) logger.warn(facts, `kafka: ${message}`);
-  else logger.debug(facts, `kafka: ${message}`);
+function factsOf({ namespace, log: { error } }: LogEntry): object {
+  return { namespace, ...(error === undefined ? {} : { error }) };
 }
 
 /** A producer with what it is sending. It is replaced after a failure, and ends when nothing is on its way any more. */
@@ -108,11 +103,13 @@ interface UsedProducer {
 
 class KafkaBackbone implements Backbone {
   readonly #kafka: Kafka;
+  readonly #partitioner: ICustomPartitioner;
   readonly #options: KafkaBackboneOptions;
   #producer: UsedProducer | null = null;
 
-  constructor(kafka: Kafka, options: KafkaBackboneOptions) {
+  constructor(kafka: Kafka, partitioner: ICustomPartitioner, options: KafkaBackboneOptions) {
     this.#kafka = kafka;
+    this.#partitioner = partitioner;
     this.#options = options;
   }
 
@@ -163,7 +160,7 @@ class KafkaBackbone implements Backbone {
   /** Not the idempotent one: its sequence numbers are known to break, and position by position we know better. */
   #newProducer(): UsedProducer {
     const producer = this.#kafka.producer({
-      createPartitioner: Partitioners.DefaultPartitioner,
+      createPartitioner: this.#partitioner,
       allowAutoTopicCreation: false,
       idempotent: false,
       retry: PUBLISH_RETRY,

@@ -3,7 +3,7 @@ import type { SiteLog } from '@holdfast/core';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from '../configuration/site-configuration.js';
 import { requiredCredentials } from '../credentials/required-credentials.js';
-import { type KurrentServer, openKurrentServer } from './kurrent-server.js';
+import type { KurrentServer } from './kurrent-server.js';
 import { SiteLogStreams } from './site-log-streams.js';
 
 /** Serves a site's log for reading as its configuration says. Throws `CredentialsMissingError` and `GrpcListenError`. */
@@ -16,6 +16,8 @@ export async function serveSiteLog(options: {
 }): Promise<KurrentServer> {
   const { configuration, credentialsDirectory, log, logger } = options;
   const { host, port, tls } = configuration;
+  // Only here: few sites serve it, and all would load what its protocol is generated into.
+  const { openKurrentServer } = await import('./kurrent-server.js');
   const server = await openKurrentServer({
     ...{ streams: new SiteLogStreams(log), host, port, appendBytesMax: 0, logger },
     credentials: tls ? await requiredCredentials(path.resolve(credentialsDirectory)) : null,

@@ -4,11 +4,10 @@ import type { Logger } from 'pino';
 import type { SiteConfiguration } from '../configuration/site-configuration.js';
 import { kurrentIndexFileOf, siteLogFileOf } from '../site-directory.js';
 import type { DurableSiteLog } from './durable-site-log.js';
-import { openKurrentSiteLog } from './kurrent/kurrent-site-log.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
 
 /** Opens a site's log where its configuration says that it is kept: in a file of its data directory, or on a server. */
-export function openSiteLog(options: {
+export async function openSiteLog(options: {
   readonly configuration: Pick<SiteConfiguration, 'log'>;
   readonly dataDirectory: string;
   readonly site: SiteId;
@@ -21,6 +20,8 @@ export function openSiteLog(options: {
   if (kurrent === undefined) {
     return openSqliteSiteLog({ ...opening, file: siteLogFileOf(dataDirectory) });
   }
+  // Only here: its client is a tenth of what a site loads.
+  const { openKurrentSiteLog } = await import('./kurrent/kurrent-site-log.js');
   return openKurrentSiteLog({
     ...opening,
     connectionString: kurrent.connectionString,
