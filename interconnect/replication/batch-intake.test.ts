@@ -94,4 +94,14 @@ test('takes what is signed when a later batch is not, and refuses that one by na
   assert.is(intake.events(live.site).length, 4);
 });
 
+test('keeps the checkpoint of what it takes when a later batch that spoke for it is refused', async () => {
+  const live = await liveLog(5);
+  const { batches, intake, refusals } = await intakeOf(live);
+  for (const index of [0, 1, 2, 4]) batches.push(live.batches[index]!);
+  await until(() => refusals.length > 0, 'the batch behind the gap is refused');
+  assert.is(refusals[0]!.code, 'GAP');
+  assert.is(intake.events(live.site).length, 3);
+  assert.is((await intake.checkpoint(live.site))?.head.size, 3);
+});
+
 test.run();

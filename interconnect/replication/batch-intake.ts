@@ -1,4 +1,11 @@
-import { type LogPlace, placeOf, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
+import {
+  equalBytes,
+  type LogPlace,
+  placeOf,
+  type RecordedEvent,
+  rootOf,
+  type SignedCheckpoint,
+} from '@holdfast/core';
 import { acceptBatch } from './acceptance.js';
 import type { AcceptanceTurns } from './acceptance-turns.js';
 import type { GrantedCredit } from './credit-window.js';
@@ -158,7 +165,10 @@ export class BatchIntake {
       const fault = index < spokenForCount ? null : await this.#checkOwn(batch);
       if (fault !== null) return group(fault);
       const verdict = acceptBatch({ site, cursor: this.#tip, batch, signed: this.#signed.head, sha256 });
-      if (!verdict.accepted) return group(verdict.refusal);
+      if (!verdict.accepted) {
+        if (index > 0 && index < spokenForCount) reached = await this.#reachedBy(batches[index - 1]!);
+        return group(verdict.refusal);
+      }
       for (const event of verdict.events) events.push(event);
       this.#tip = verdict.cursor;
       const { epoch, size } = this.#signed.head;
@@ -186,6 +196,21 @@ export class BatchIntake {
     if (!verdict.accepted) return verdict.refusal;
     this.#signed = verdict.signed;
     return null;
+  }
+
+  /**
+   * Whoever spoke for a batch is refused itself: then the batch's own checkpoint counts. Without one that reaches it, its site
+   * could not have these events back after it lost them.
+   */
+  async #reachedBy({ checkpoint }: BatchFrame): Promise<SignedCheckpoint | null> {
+    const verdict = checkpoint === null ? null : await checkCheckpoint(checkpoint, this.#options.key);
+    if (!verdict?.accepted) return null;
+    const { epoch, size, root } = verdict.signed.head;
+    const { epoch: heldEpoch, position, treeEdge } = this.#tip;
+    const isReached = epoch === heldEpoch && size === position;
+    return isReached && equalBytes(root, rootOf(treeEdge, size, this.#options.key.sha256))
+      ? verdict.signed
+      : null;
   }
 
   async #store({ events, rawByteLength, after, reached, refusal }: AcceptedGroup): Promise<void> {
