@@ -73,7 +73,10 @@ import { FactsWatch } from './link/facts-watch.js';
 import { createOriginKeys } from './link/origin-keys.js';
 import { OutageWatch } from './link/outage-watch.js';
 import { watchResets } from './link/reset-watch.js';
-import { createCentralMediaDirectory } from './media-gateway/central-media-directory.js';
+import {
+  createCentralCameraControl,
+  createCentralMediaDirectory,
+} from './media-gateway/central-media-directory.js';
 import { destroyErasedKeys, destroyingErasedKeys } from './personal/erased-keys.js';
 import { type Database, openDatabase } from './postgres/database.js';
 import type { Sql } from './postgres/sql.js';
@@ -414,6 +417,7 @@ function openHttp(
   const { sql, servers, links, facts, answers, retrievals, channels, retrieved, dataDirectory } = parts;
   const { siteId: ownSite, log, management, recordingServers, subjectKeys: personal } = servers;
   const { emulatedLinks } = configuration;
+  const devices = { sql, ownSite, recordingServers, retrieved, channels };
   return createCentralHttp({
     ...{ ...configuration.http, sql, projected: parts.projected },
     defineMetrics: registry => {
@@ -428,6 +432,7 @@ function openHttp(
         isUp: site => links.view(site).state === 'UP',
       }),
       retrievals: createRetrievalRequests(retrievals),
+      cameras: createCentralCameraControl(devices),
       searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),
       personal,
       links: {
@@ -454,7 +459,7 @@ function openHttp(
         })),
     },
     media: createCentralMediaDirectory({
-      ...{ sql, ownSite, recordingServers, retrieved, channels, now: Date.now },
+      ...{ ...devices, now: Date.now },
       snapshots: read =>
         new SnapshotMaker({ read, ffmpeg: ffmpegCandidates(process.env.FFMPEG_BIN ?? null) }),
     }),

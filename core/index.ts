@@ -219,6 +219,12 @@ export {
   type VideoFormat,
 } from './media/access-unit.js';
 export { type AudioSpecificConfig, parseAudioSpecificConfig } from './media/audio-specific-config.js';
+export {
+  type CameraControl,
+  type CameraControlOptions,
+  type CameraRefusalCode,
+  CameraRefusedError,
+} from './media/camera-control.js';
 export { CLOCK_STEP_MS } from './media/capture-clock.js';
 export { PICTURE_BYTES_MAX } from './media/coded-picture.js';
 export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';

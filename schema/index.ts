@@ -1,3 +1,4 @@
+export { CameraAnswer, CameraPreset, CameraRequest, MOVE_MS_MAX } from './camera-request.js';
 export {
   AlarmAcknowledged,
   AlarmAssigned,
@@ -84,6 +85,12 @@ export {
   HardwareCapabilitiesFound,
   OfferedStream,
 } from './events/hardware-capabilities.js';
+export {
+  InputActivated,
+  InputDeactivated,
+  OutputActivated,
+  OutputDeactivated,
+} from './events/hardware-signal.js';
 export {
   DeviceOverflowBegan,
   DeviceOverflowEnded,

@@ -71,9 +71,9 @@ export function reportToParent(report: ParentReport): readonly Task[] {
     },
     signal => runSubjectKeyOffers({ ...beside, source: subjectKeys }, signal),
     ...[...recordingServers].map(
-      ([recordingServerId, source]): Task =>
+      ([recordingServerId, server]): Task =>
         signal =>
-          runMediaChannel({ ...mediaChannel, recordingServerId, source }, signal),
+          runMediaChannel({ ...mediaChannel, recordingServerId, source: server, control: server }, signal),
     ),
   ];
 }

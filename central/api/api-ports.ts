@@ -1,4 +1,4 @@
-import type { HeatMapQuery, LinkState, LogHead, PersonalTexts } from '@holdfast/core';
+import type { CameraControl, HeatMapQuery, LinkState, LogHead, PersonalTexts } from '@holdfast/core';
 import type { CommandId, DeviceId, RetrievalId, SiteCommand, SiteId } from '@holdfast/schema';
 
 /** Sends a command to a site, this one or one below, and waits a few seconds for its answer. */
@@ -84,6 +84,8 @@ export interface ApiPorts {
   readonly ownHead: () => LogHead;
   readonly commands: CommandGateway;
   readonly retrievals: RetrievalRequests;
+  /** Of every site that is connected. */
+  readonly cameras: CameraControl;
   /** Over what the recording servers of this site hold of a device, in order of time. */
   readonly searchMotion: (deviceId: DeviceId, query: HeatMapQuery) => readonly number[];
   readonly links: LinkViews;

@@ -57,6 +57,7 @@ function requiredArguments(field: GraphQLField<unknown, unknown>): string {
 function literalOf(type: GraphQLInputType): string {
   const text = String(type).replaceAll('!', '');
   if (text.startsWith('[')) return '[]';
+  if (text === 'Boolean') return 'true';
   if (text === 'DateTime') return '"2026-11-20T12:00:00Z"';
   if (text === 'CameraInput') return '{ name: "x", address: "rtsp://x/" }';
   return '"x"';

@@ -11,6 +11,7 @@ import { CommandSender } from './command-sender.js';
 import { ConfigurationResolver } from './configuration/configuration.resolver.js';
 import { EventResolver } from './event/event.resolver.js';
 import { EvidenceLockDeviceResolver, EvidenceLockResolver } from './evidence-lock/evidence-lock.resolver.js';
+import { CameraResolver } from './hardware/camera.resolver.js';
 import { DeviceResolver } from './hardware/device.resolver.js';
 import { HardwareResolver } from './hardware/hardware.resolver.js';
 import { revealPersonal } from './personal/reveal-personal.js';
@@ -41,6 +42,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new RecordingServerResolver(sql),
     new DeviceResolver(sql, commands),
     new HardwareResolver(commands, ports),
+    new CameraResolver(ports),
     new AlarmResolver(sql, commands, ports),
     new EvidenceLockResolver(sql, commands, ports),
     new EvidenceLockDeviceResolver(),

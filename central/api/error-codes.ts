@@ -18,6 +18,9 @@ type EdgeCode =
   | 'QUERY_TOO_DEEP'
   | 'QUERY_TOO_COMPLEX'
   | 'SITE_NOT_FOUND'
+  | 'SITE_NOT_CONNECTED'
+  | 'CAMERA_CANNOT'
+  | 'CAMERA_FAILED'
   | 'RETRIEVAL_NOT_FOUND'
   | 'SITES_DIFFER'
   | 'SITE_KEY_UNKNOWN'
@@ -56,6 +59,10 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   QUERY_TOO_DEEP: 'The query nests deeper than allowed.',
   QUERY_TOO_COMPLEX: 'The query could answer with more objects than allowed: ask for smaller pages.',
   SITE_NOT_FOUND: 'No such site is known here.',
+  SITE_NOT_CONNECTED:
+    'What is asked of a camera is done at once or not at all, and its site is not connected.',
+  CAMERA_CANNOT: 'The camera, or its driver, has no such thing; the message says what it has.',
+  CAMERA_FAILED: 'The camera was asked, and refused or did not answer; the message says what it said.',
   RETRIEVAL_NOT_FOUND: 'No such retrieval is known here.',
   SITES_DIFFER: 'The devices belong to several sites; the message names them. Ask for each site by itself.',
   SITE_KEY_UNKNOWN: 'The log of the site has not arrived yet, so a password cannot be sealed for it.',

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { type RecordedEvent, sealCommand } from '@holdfast/core';
+import { CameraRefusedError, type RecordedEvent, sealCommand } from '@holdfast/core';
 import type {
+  CameraRequest,
   CommandId,
   DeviceId,
   HardwareId,
@@ -61,7 +62,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   });
   const stopped = new AbortController();
   const running = projections.run(stopped.signal);
-  const site: FixtureSite = { silent: false, late: false, keyUnknown: false, links: new Map() };
+  const site: FixtureSite = { silent: false, late: false, keyUnknown: false, links: new Map(), asked: [] };
   const personal = SubjectKeys.open({
     file: path.join(directory, 'subject-keys.sqlite'),
     ...{ site: own.site, sealingKeyPem: generateSealingKey().privateKeyPem },
@@ -98,6 +99,12 @@ interface FixtureSite {
   /** Nothing of its log has arrived. */
   keyUnknown: boolean;
   readonly links: Map<string, LinkView>;
+  /** Of cameras. */
+  readonly asked: {
+    readonly deviceId: DeviceId;
+    readonly request: CameraRequest;
+    readonly askedBy: string;
+  }[];
 }
 
 function fixturePorts(
@@ -142,6 +149,14 @@ function fixturePorts(
         const event = { type: 'RetrievalCancelled' as const, data: { retrievalId } };
         await takeIn(own.event(`retrieval-${retrievalId}`, event, { actor }));
         return { cancelled: true };
+      },
+    },
+    cameras: {
+      async control(deviceId, request, { askedBy }) {
+        site.asked.push({ deviceId, request, askedBy });
+        if (site.silent) throw new CameraRefusedError('NOT_CONNECTED', 'its link may be down');
+        if (request.kind === 'SET_OUTPUT') throw new CameraRefusedError('CAMERA_CANNOT', 'it has no output');
+        return { presets: request.kind === 'LIST_PRESETS' ? [{ token: '1', name: 'Gate' }] : [] };
       },
     },
     searchMotion: (_, { fromMs }) => [fromMs + 1000, fromMs + 5000],

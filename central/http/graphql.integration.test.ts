@@ -339,6 +339,31 @@ test('a camera has a stream, and is given more; its hardware says how it is spok
   assert.match(refused.errors![0]!.message, 'expected recorded, live and motion to be names of streams');
 });
 
+test('a camera is told what to do at once, or it is said why not', async () => {
+  const { id } = cameras[0]!;
+  const { asked } = central.site;
+  const moved = await ask('mutation ($id: ID!) { movePtz(deviceId: $id, pan: 0.5) { device { id } } }', {
+    id,
+  });
+  assert.equal(moved.data, { movePtz: { device: { id } } });
+  assert.equal(asked.at(-1)!.request, { kind: 'MOVE', pan: 0.5, tilt: 0, zoom: 0 });
+  assert.is(asked.at(-1)!.deviceId, id);
+  assert.match(asked.at(-1)!.askedBy, /^user:sealed:/);
+  const presets = await ask('query ($id: ID!) { ptzPresets(deviceId: $id) { id name } }', { id });
+  assert.equal(presets.data.ptzPresets, [{ id: '1', name: 'Gate' }]);
+  const tooFast = await ask('mutation ($id: ID!) { movePtz(deviceId: $id, pan: 2) { device { id } } }', {
+    id,
+  });
+  assert.is(codeOf(tooFast), 'BAD_USER_INPUT');
+  const output =
+    'mutation ($id: ID!) { setCameraOutput(deviceId: $id, output: "1", active: true) { device { id } } }';
+  assert.is(codeOf(await ask(output, { id })), 'CAMERA_CANNOT');
+  central.site.silent = true;
+  const away = await ask('mutation ($id: ID!) { stopPtz(deviceId: $id) { device { id } } }', { id });
+  central.site.silent = false;
+  assert.is(codeOf(away), 'SITE_NOT_CONNECTED');
+});
+
 test('motion is searched at this site, and at no other', async () => {
   const query = `query ($id: ID!, $mask: String!) { smartSearch(deviceId: $id, mask: $mask, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z") { moments complete } }`;
   const { data, errors } = await ask(query, { id: ownCamera.id, mask: '1'.repeat(64) });

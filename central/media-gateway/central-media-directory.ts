@@ -1,4 +1,6 @@
 import {
+  type CameraControl,
+  CameraRefusedError,
   type MediaItem,
   MediaRefusedError,
   type MediaRequest,
@@ -14,13 +16,16 @@ import { heldInMediaDatabase, isRefusal, type MediaDirectory, type MediaRefusal 
 /** A GOP that is going on is not on the disk yet; the newest picture is looked for this far back. */
 const NEWEST_PICTURE_BACK_MS = 3000;
 
-export interface CentralMediaDirectoryOptions {
+export interface CentralDevices {
   readonly sql: Sql;
   readonly ownSite: SiteId;
   readonly recordingServers: ReadonlyMap<RecordingServerId, RecordingServer>;
   /** Of this central: holds what is retrieved. */
   readonly retrieved: RecordingServer;
   readonly channels: MediaChannelService;
+}
+
+export interface CentralMediaDirectoryOptions extends CentralDevices {
   readonly snapshots: (read: ReadPictures) => SnapshotMaker;
   readonly now: () => number;
 }
@@ -57,10 +62,28 @@ export function createCentralMediaDirectory(options: CentralMediaDirectoryOption
   };
 }
 
-class CentralMediaDirectory {
-  readonly #options: CentralMediaDirectoryOptions;
+/** Has any camera told something: by a recording server of this central, or over the media channel of its site. */
+export function createCentralCameraControl(options: CentralDevices): CameraControl {
+  const directory = new CentralMediaDirectory(options);
+  return {
+    async control(deviceId, request, controlOptions) {
+      const place = await directory.placeOf(deviceId);
+      if (isRefusal(place)) throw new CameraRefusedError('NO_SUCH_DEVICE', place.message);
+      const { ownSite, recordingServers, channels } = options;
+      const control =
+        place.siteId === ownSite
+          ? recordingServers.get(place.recordingServerId)
+          : channels.cameraControlOf(place);
+      if (control) return control.control(deviceId, request, controlOptions);
+      throw new CameraRefusedError('NOT_CONNECTED', notConnected(place).message);
+    },
+  };
+}
 
-  constructor(options: CentralMediaDirectoryOptions) {
+class CentralMediaDirectory {
+  readonly #options: CentralDevices;
+
+  constructor(options: CentralDevices) {
     this.#options = options;
   }
 

@@ -1,5 +1,5 @@
 import type { ServerDuplexStream, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { MediaRefusedError, type MediaSource } from '@holdfast/core';
+import { type CameraControl, CameraRefusedError, MediaRefusedError, type MediaSource } from '@holdfast/core';
 import { MediaChannelClient, type WireChannelFrame } from '@holdfast/protos';
 import type { RecordingServerId, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -27,6 +27,8 @@ export interface MediaChannelService extends AsyncDisposable {
    * for another's recording server.
    */
   mediaSourceOf(of: AttachedRecordingServer): MediaSource;
+  /** As `mediaSourceOf`, for its cameras: refuses with `NOT_CONNECTED` while it is not attached. */
+  cameraControlOf(of: AttachedRecordingServer): CameraControl;
   attached(): readonly AttachedRecordingServer[];
   /** Both return what ends the listening. */
   onAttached(listener: (server: AttachedRecordingServer) => void): () => void;
@@ -67,7 +69,14 @@ export function createMediaChannelService(options: {
       open: (request, openOptions) => {
         const session = sessions.find(of);
         if (session !== undefined) return session.multiplexer.open(request, openOptions);
-        return refusing(`recording server ${of.recordingServerId} of site ${of.siteId} is not attached`);
+        return refusing(notAttached(of));
+      },
+    }),
+    cameraControlOf: of => ({
+      control: async (deviceId, request, controlOptions) => {
+        const session = sessions.find(of);
+        if (session !== undefined) return session.multiplexer.control(deviceId, request, controlOptions);
+        throw new CameraRefusedError('NOT_CONNECTED', notAttached(of));
       },
     }),
     attached: () => sessions.list(),
@@ -157,6 +166,10 @@ class SessionRegister {
 
 function keyOf({ siteId, recordingServerId }: AttachedRecordingServer): string {
   return `${siteId}/${recordingServerId}`;
+}
+
+function notAttached({ siteId, recordingServerId }: AttachedRecordingServer): string {
+  return `recording server ${recordingServerId} of site ${siteId} is not attached: its link may be down`;
 }
 
 function refusing(message: string): AsyncIterable<never> {

@@ -1,11 +1,20 @@
 import type {
+  CameraRefusalCode,
   InitSegment,
   LiveReduction,
   MediaPriority,
   MediaRefusalCode,
   MediaRequest,
 } from '@holdfast/core';
-import type { RecordingServerId, SegmentId, SiteId, TimeSource } from '@holdfast/schema';
+import type {
+  CameraAnswer,
+  CameraRequest,
+  DeviceId,
+  RecordingServerId,
+  SegmentId,
+  SiteId,
+  TimeSource,
+} from '@holdfast/schema';
 
 /** Raised when a peer must know the difference; both sides must say the same. */
 export const MEDIA_PROTOCOL_VERSION = 1;
@@ -33,6 +42,8 @@ export interface HelloFrame {
   readonly siteId: SiteId;
   readonly recordingServerId: RecordingServerId | null;
   readonly software: string;
+  /** Its cameras can be told what to do. */
+  readonly takesControl: boolean;
 }
 
 export interface OpenFrame {
@@ -60,6 +71,22 @@ export interface CloseFrame {
   readonly detail: string;
 }
 
+export interface ControlFrame {
+  readonly kind: 'control';
+  readonly id: number;
+  readonly deviceId: DeviceId;
+  readonly request: CameraRequest;
+  readonly askedBy: string;
+}
+
+export interface ControlAnswerFrame {
+  readonly kind: 'controlAnswer';
+  readonly id: number;
+  readonly outcome:
+    | { readonly done: true; readonly answer: CameraAnswer }
+    | { readonly done: false; readonly refusal: CameraRefusalCode; readonly detail: string };
+}
+
 export type MediaFrame =
   | HelloFrame
   | OpenFrame
@@ -67,7 +94,9 @@ export type MediaFrame =
   | { readonly kind: 'credit'; readonly channel: number; readonly byteCount: number }
   | CloseFrame
   | { readonly kind: 'received'; readonly byteCount: number }
-  | { readonly kind: 'heartbeat' };
+  | { readonly kind: 'heartbeat' }
+  | ControlFrame
+  | ControlAnswerFrame;
 
 /** A piece is never larger, whoever sends it. */
 export const PIECE_BYTES_MAX = 256 * 1024;

@@ -1,8 +1,19 @@
-import type { LiveReduction, MediaPriority, MediaRequest } from '@holdfast/core';
+import type { CameraRefusalCode, LiveReduction, MediaPriority, MediaRequest } from '@holdfast/core';
 import type { WireChannelFrame, WireOpen, WirePiece } from '@holdfast/protos';
-import { DeviceId, RecordingServerId, SegmentId, SiteId, StreamName, TimeSource } from '@holdfast/schema';
+import {
+  CameraAnswer,
+  CameraRequest,
+  DeviceId,
+  RecordingServerId,
+  SegmentId,
+  SiteId,
+  StreamName,
+  TimeSource,
+} from '@holdfast/schema';
 import {
   type CloseCode,
+  type ControlAnswerFrame,
+  type ControlFrame,
   type HelloFrame,
   type ItemHead,
   type MediaFrame,
@@ -16,6 +27,10 @@ import {
 export const RETRIEVE_SEGMENTS_MAX = 512;
 /** Keeps what a peer says about itself or about a fault from filling a log. */
 const TEXT_LENGTH_MAX = 500;
+/** Of `askedBy`, as in the events that name it. */
+const ACTOR_LENGTH_MAX = 2_000;
+/** 500 presets. */
+const JSON_LENGTH_MAX = 512 * 1024;
 
 const priorities: ReadonlySet<string> = new Set<MediaPriority>([
   'LIVE',
@@ -25,6 +40,12 @@ const priorities: ReadonlySet<string> = new Set<MediaPriority>([
   'RULE',
   'LINK_RESTORE',
   'SCHEDULE',
+]);
+const cameraRefusals: ReadonlySet<string> = new Set<CameraRefusalCode>([
+  'NO_SUCH_DEVICE',
+  'NOT_CONNECTED',
+  'CAMERA_CANNOT',
+  'CAMERA_FAILED',
 ]);
 const closeCodes: ReadonlySet<string> = new Set<CloseCode>([
   'DONE',
@@ -42,8 +63,8 @@ const reductions: ReadonlySet<string> = new Set<LiveReduction>(['SLOW_VIEWER', '
 export function toWire(frame: MediaFrame): WireChannelFrame {
   switch (frame.kind) {
     case 'hello': {
-      const { protocolVersion, siteId, recordingServerId, software } = frame;
-      return { hello: { protocolVersion, siteId, recordingServerId: recordingServerId ?? '', software } };
+      const { kind: _, recordingServerId, ...hello } = frame;
+      return { hello: { ...hello, recordingServerId: recordingServerId ?? '' } };
     }
     case 'open':
       return { open: openToWire(frame) };
@@ -59,6 +80,12 @@ export function toWire(frame: MediaFrame): WireChannelFrame {
       return { received: { byteCount: frame.byteCount } };
     case 'heartbeat':
       return { heartbeat: {} };
+    case 'control': {
+      const { id, deviceId, request, askedBy } = frame;
+      return { control: { id, deviceId, request: JSON.stringify(request), askedBy } };
+    }
+    case 'controlAnswer':
+      return { controlAnswer: controlAnswerToWire(frame) };
   }
 }
 
@@ -75,6 +102,8 @@ export function fromWire(wire: WireChannelFrame): MediaFrame {
     return { kind: 'close', channel, code: code as CloseCode, detail: detail.slice(0, TEXT_LENGTH_MAX) };
   }
   if (wire.hello) return helloFromWire(wire.hello);
+  if (wire.control) return controlFromWire(wire.control);
+  if (wire.controlAnswer) return controlAnswerFromWire(wire.controlAnswer);
   throw new MediaProtocolError('a frame of no known kind');
 }
 
@@ -204,7 +233,59 @@ function helloFromWire(wire: NonNullable<WireChannelFrame['hello']>): HelloFrame
         ? null
         : checked(RecordingServerId, wire.recordingServerId, 'recordingServerId'),
     software: wire.software.slice(0, TEXT_LENGTH_MAX),
+    takesControl: wire.takesControl,
   };
+}
+
+function controlAnswerToWire({
+  id,
+  outcome,
+}: ControlAnswerFrame): NonNullable<WireChannelFrame['controlAnswer']> {
+  if (outcome.done) return { id, refusal: '', detail: '', answer: JSON.stringify(outcome.answer) };
+  const { refusal, detail } = outcome;
+  return { id, refusal, detail: detail.slice(0, TEXT_LENGTH_MAX), answer: '' };
+}
+
+function controlFromWire(wire: NonNullable<WireChannelFrame['control']>): ControlFrame {
+  return {
+    kind: 'control',
+    id: wire.id,
+    deviceId: checked(DeviceId, wire.deviceId, 'deviceId'),
+    request: checked(CameraRequest, json(wire.request), 'request'),
+    askedBy: wire.askedBy.slice(0, ACTOR_LENGTH_MAX),
+  };
+}
+
+function controlAnswerFromWire({
+  id,
+  refusal,
+  detail,
+  answer,
+}: NonNullable<WireChannelFrame['controlAnswer']>): ControlAnswerFrame {
+  if (refusal === '') {
+    return {
+      ...{ kind: 'controlAnswer', id },
+      outcome: { done: true, answer: checked(CameraAnswer, json(answer), 'answer') },
+    };
+  }
+  if (!cameraRefusals.has(refusal)) throw new MediaProtocolError(`control: unknown refusal ${refusal}`);
+  return {
+    ...{ kind: 'controlAnswer', id },
+    outcome: {
+      ...{ done: false, refusal: refusal as CameraRefusalCode },
+      detail: detail.slice(0, TEXT_LENGTH_MAX),
+    },
+  };
+}
+
+/** Undefined for what is no JSON, or too long to be what is expected here. */
+function json(text: string): unknown {
+  if (text.length > JSON_LENGTH_MAX) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function requireTime(value: number, name: string): void {

@@ -1,5 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { type MediaItem, MediaRefusedError, type MediaRequest, type MediaSource } from '@holdfast/core';
+import {
+  type CameraControl,
+  CameraRefusedError,
+  type MediaItem,
+  MediaRefusedError,
+  type MediaRequest,
+  type MediaSource,
+} from '@holdfast/core';
 import { DeviceId, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -60,7 +67,7 @@ interface Pair extends AsyncDisposable {
   readonly cut: () => void;
 }
 
-async function connect(source: MediaSource | null): Promise<Pair> {
+async function connect(source: MediaSource | null, control?: CameraControl): Promise<Pair> {
   const [childEnd, parentEnd] = streamPair();
   const common = { refusePeer: () => null, monotonicMs: () => performance.now(), logger };
   const parent = new MediaMultiplexer({
@@ -76,6 +83,7 @@ async function connect(source: MediaSource | null): Promise<Pair> {
     role: 'DIALLED',
     hello: { siteId, recordingServerId, software: 'child' },
     source,
+    control,
   });
   assert.is((await parent.ready)?.recordingServerId, recordingServerId);
   assert.is((await child.ready)?.siteId, parentId);
@@ -196,6 +204,50 @@ test('a refusal of the source is the same refusal at the other end', async () =>
   }
 });
 
+const asking = () => ({ askedBy: 'user:ann', signal: new AbortController().signal });
+
+test('a camera is told something at the other end, and its answer or refusal comes back', async () => {
+  const told: unknown[] = [];
+  await using pair = await connect(null, {
+    async control(device, request, { askedBy }) {
+      told.push([device, request, askedBy]);
+      if (request.kind === 'STOP') throw new CameraRefusedError('CAMERA_CANNOT', 'it stands still');
+      if (request.kind === 'GO_TO_PRESET') throw new Error('the index is gone');
+      return { presets: [{ token: '1', name: 'Gate' }] };
+    },
+  });
+  const presets = { kind: 'LIST_PRESETS' } as const;
+  assert.equal(await pair.parent.control(deviceId, presets, asking()), {
+    presets: [{ token: '1', name: 'Gate' }],
+  });
+  assert.equal(told, [[deviceId, presets, 'user:ann']]);
+  const refusalOf = (asked: Promise<unknown>) =>
+    asked.catch((error: CameraRefusedError) => [error.code, error.message]);
+  assert.equal(await refusalOf(pair.parent.control(deviceId, { kind: 'STOP' }, asking())), [
+    'CAMERA_CANNOT',
+    'it stands still',
+  ]);
+  const broken = { kind: 'GO_TO_PRESET', preset: '1' } as const;
+  assert.equal(await refusalOf(pair.parent.control(deviceId, broken, asking())), [
+    'CAMERA_FAILED',
+    'the index is gone',
+  ]);
+  const [code] = (await refusalOf(pair.child.control(deviceId, presets, asking()))) as [string];
+  assert.is(code, 'CAMERA_CANNOT', 'the parent takes no requests to cameras');
+});
+
+test('a request to a camera that is under way when the link is lost was not answered', async () => {
+  await using pair = await connect(null, { control: () => new Promise(() => undefined) });
+  const asked = pair.parent.control(deviceId, { kind: 'STOP' }, asking());
+  setTimeout(pair.cut, 5);
+  const code = await asked.catch((error: CameraRefusedError) => error.code);
+  assert.is(code, 'NOT_CONNECTED');
+  const after = await pair.parent
+    .control(deviceId, { kind: 'STOP' }, asking())
+    .catch((error: CameraRefusedError) => error.code);
+  assert.is(after, 'NOT_CONNECTED');
+});
+
 test('a fault of the source is named at the other end, and other channels go on', async () => {
   const broken: MediaSource = {
     open: request => {
@@ -248,6 +300,7 @@ const hello: MediaFrame = {
   siteId,
   recordingServerId,
   software: 'test',
+  takesControl: false,
 };
 const piece = (rest: object): MediaFrame => ({
   kind: 'piece',

@@ -1,4 +1,7 @@
 import {
+  type CameraControl,
+  type CameraControlOptions,
+  CameraRefusedError,
   encodeManifest,
   type MediaItem,
   type MediaPriority,
@@ -6,7 +9,9 @@ import {
   type MediaRequest,
   type MediaSource,
 } from '@holdfast/core';
+import type { CameraAnswer, CameraRequest, DeviceId } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import { ControlExchange } from './control-exchange.js';
 import type { FrameStream } from './frame-stream.js';
 import {
   type CloseCode,
@@ -40,11 +45,13 @@ export type SessionEnd =
 export interface MediaSessionOptions {
   readonly stream: FrameStream;
   readonly role: 'DIALLED' | 'ANSWERED';
-  readonly hello: Omit<HelloFrame, 'kind' | 'protocolVersion'>;
+  readonly hello: Omit<HelloFrame, 'kind' | 'protocolVersion' | 'takesControl'>;
   /** Why this peer is not let in; null lets it in. */
   readonly refusePeer: (peer: HelloFrame) => string | null;
   /** What the peer may ask for. Null: nothing. */
   readonly source: MediaSource | null;
+  /** Whom the peer may have cameras told something by. Left out: nobody. */
+  readonly control?: CameraControl | undefined;
   readonly monotonicMs: () => number;
   readonly logger: Logger;
 }
@@ -61,6 +68,7 @@ export class MediaMultiplexer {
   readonly #scheduler: SendScheduler;
   readonly #receiving = new Map<number, ReceivingChannel>();
   readonly #serving = new Map<number, AbortController>();
+  readonly #controls: ControlExchange;
   readonly #heartbeat: NodeJS.Timeout;
   #settleReady!: (peer: HelloFrame | null) => void;
   #settleEnded!: (end: SessionEnd) => void;
@@ -83,6 +91,10 @@ export class MediaMultiplexer {
     this.#heardAtMs = options.monotonicMs();
     const write = (frame: MediaFrame) => options.stream.write(frame);
     this.#scheduler = new SendScheduler({ write, monotonicMs: options.monotonicMs });
+    this.#controls = new ControlExchange({
+      write: frame => this.#write(frame),
+      control: options.control ?? null,
+    });
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
     options.stream.listen({
       onFrame: frame => this.#take(frame),
@@ -99,6 +111,22 @@ export class MediaMultiplexer {
     options: { readonly signal: AbortSignal; readonly priority: MediaPriority },
   ): AsyncIterable<MediaItem> {
     return { [Symbol.asyncIterator]: () => this.#openChannel(request, options) };
+  }
+
+  /** Has the peer tell one of its cameras something. Throws `CameraRefusedError`. */
+  async control(
+    deviceId: DeviceId,
+    request: CameraRequest,
+    options: CameraControlOptions,
+  ): Promise<CameraAnswer> {
+    if (this.#isOver || this.#peer === null) {
+      throw new CameraRefusedError('NOT_CONNECTED', 'the media channel is not connected');
+    }
+    if (!this.#peer.takesControl) {
+      const words = `the software there (${this.#peer.software}) is older and takes no requests to cameras`;
+      throw new CameraRefusedError('CAMERA_CANNOT', words);
+    }
+    return this.#controls.ask(deviceId, request, options);
   }
 
   close(): void {
@@ -162,6 +190,10 @@ export class MediaMultiplexer {
         break;
       case 'close':
         this.#takeClose(frame);
+        break;
+      case 'control':
+      case 'controlAnswer':
+        this.#controls.take(frame);
         break;
       case 'heartbeat':
         break;
@@ -268,7 +300,9 @@ export class MediaMultiplexer {
   }
 
   #sayHello(): void {
-    this.#write({ kind: 'hello', protocolVersion: MEDIA_PROTOCOL_VERSION, ...this.#options.hello });
+    const { hello, control } = this.#options;
+    const takesControl = control !== undefined;
+    this.#write({ kind: 'hello', protocolVersion: MEDIA_PROTOCOL_VERSION, ...hello, takesControl });
   }
 
   #writeClose(channel: number, code: CloseCode, detail: string): void {
@@ -287,6 +321,7 @@ export class MediaMultiplexer {
     for (const stop of this.#serving.values()) stop.abort();
     this.#scheduler.closeAll();
     const detail = end.cause === 'CLOSED' ? 'the media channel was closed' : end.detail;
+    this.#controls.end(detail);
     for (const receiving of [...this.#receiving.values()]) receiving.finish(lostError(detail));
     this.#options.stream.close(end.cause === 'CLOSED' ? null : detail);
     this.#settleReady(null);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js';
-import type { MediaSource } from '@holdfast/core';
+import type { CameraControl, MediaSource } from '@holdfast/core';
 import { MediaChannelClient, type WireChannelFrame } from '@holdfast/protos';
 import type { RecordingServerId, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -27,6 +27,8 @@ export async function runMediaChannel(
     readonly recordingServerId: RecordingServerId;
     /** What the parent may ask for. */
     readonly source: MediaSource;
+    /** Whom the parent may have cameras told something by. */
+    readonly control?: CameraControl;
     /** Name and version, for the parent's log. */
     readonly software: string;
     /** Milliseconds of a clock that never steps. */
@@ -56,7 +58,7 @@ async function attachOnce(
   options: Parameters<typeof runMediaChannel>[0],
   signal: AbortSignal,
 ): Promise<{ readonly wasAttached: boolean; readonly end: SessionEnd }> {
-  const { siteId, recordingServerId, software, source, monotonicMs, logger } = options;
+  const { siteId, recordingServerId, software, source, control, monotonicMs, logger } = options;
   const channel = createGrpcChannel({ peer: options.parent, credentials: options.credentials });
   // The channel given here is the one that is used; address and credentials beside it are not looked at.
   const client = new MediaChannelClient('unused', ChannelCredentials.createInsecure(), {
@@ -69,6 +71,7 @@ async function attachOnce(
     hello: { siteId, recordingServerId, software },
     refusePeer: () => null,
     source,
+    control,
     monotonicMs,
     logger,
   });

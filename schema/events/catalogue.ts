@@ -5,6 +5,7 @@ import { commandEvents } from './command.js';
 import type { EventDefinition, EventOf } from './event-definition.js';
 import { EvidenceLockApplied, evidenceLockEvents } from './evidence-lock.js';
 import { hardwareConnectionEvents, hardwareEvents } from './hardware.js';
+import { hardwareSignalEvents } from './hardware-signal.js';
 import { healthEvents } from './health.js';
 import { linkEvents } from './link.js';
 import { logEvents } from './log.js';
@@ -24,6 +25,7 @@ export const eventCatalogue = [
   ...hardwareEvents,
   ...hardwareConnectionEvents,
   ...healthEvents,
+  ...hardwareSignalEvents,
   ...recordingEvents,
   ...manualRecordingEvents,
   ...bookmarkEvents,

@@ -27,6 +27,12 @@ export class HardwarePayload {
   hardware!: Hardware | null;
 }
 
+@ObjectType({ description: 'The camera has done it.' })
+export class CameraPayload {
+  @Field(() => Device, { nullable: true })
+  device!: Device | null;
+}
+
 @ObjectType()
 export class DevicePayload {
   @Field(() => Command)

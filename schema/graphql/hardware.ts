@@ -9,6 +9,14 @@ import {
 import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 
+@ObjectType({ description: 'Where a camera can be sent.' })
+export class PtzPreset {
+  @Field(() => ID)
+  id!: string;
+  @Field(() => String)
+  name!: string;
+}
+
 @ObjectType()
 export class OfferedStream {
   @Field(() => String)

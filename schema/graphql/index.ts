@@ -5,6 +5,7 @@ export { AuditEntry, AuditEntryConnection, AuditFilter } from './audit.js';
 export { Bookmark, BookmarkConnection, BookmarkFilter, BookmarkPayload } from './bookmark.js';
 export {
   AlarmPayload,
+  CameraPayload,
   Command,
   DevicePayload,
   EvidenceLockPayload,
@@ -53,6 +54,7 @@ export {
   Hardware,
   HardwareCapabilities,
   OfferedStream,
+  PtzPreset,
 } from './hardware.js';
 export { DeviceHealth, RecordingServerHealth } from './health.js';
 export { type Connection, type Edge, PageArguments, PageInfo } from './page.js';

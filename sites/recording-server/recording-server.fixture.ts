@@ -13,6 +13,7 @@ import {
 } from '@holdfast/core';
 import type {
   DeviceId,
+  DriverName,
   EventId,
   HardwareId,
   HoldfastEvent,
@@ -57,13 +58,13 @@ export async function say(
   assert.ok(outcome.appended);
 }
 
-export const addHardware = (log: SqliteSiteLog, address: string) =>
+export const addHardware = (log: SqliteSiteLog, address: string, driver: DriverName = 'rtsp') =>
   say(log, `hardware-${hardwareId}`, {
     type: 'HardwareAdded',
     data: {
       hardwareId,
       name: 'Entrance',
-      driver: 'rtsp',
+      driver,
       transport: 'AUTO',
       address,
       sealedCredentials: null,

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type CameraControl,
+  type CameraControlOptions,
   FoldKeeper,
   type FoldStore,
   type HeatMapQuery,
@@ -16,6 +18,8 @@ import {
   type TriggerChange,
 } from '@holdfast/core';
 import {
+  type CameraAnswer,
+  type CameraRequest,
   type DeletionPolicy,
   type DeviceId,
   type EventId,
@@ -27,6 +31,7 @@ import {
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { LiveViewers } from './camera/live-viewers.js';
+import { CameraControls } from './control/camera-controls.js';
 import type { CameraCredentials, RunCameraSession } from './drivers/driver.js';
 import { RecorderHealth } from './health/recorder-health.js';
 import {
@@ -107,7 +112,7 @@ export interface RecordingServerOptions {
  * Records the cameras that the site's log assigns to it, keeps and deletes their recordings, tells the log what is there,
  * and gives media to whoever may have it. Microphones share the recording of the camera on the same hardware.
  */
-export class RecordingServer implements MediaSource, AsyncDisposable {
+export class RecordingServer implements MediaSource, CameraControl, AsyncDisposable {
   readonly recordingServerId: RecordingServerId;
   readonly database: MediaDatabase;
   readonly #options: RecordingServerOptions;
@@ -116,6 +121,7 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
   readonly #keeper: FoldKeeper;
   readonly #outbox: FactOutbox;
   readonly #supervisor: CameraSupervisor;
+  readonly #controls: CameraControls;
   readonly #motion: RecordedMotion;
   readonly #snapshots: SnapshotMaker;
   readonly #storages: StorageKeeper;
@@ -153,6 +159,11 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
       view: this.#view,
       report,
       noticed: (deviceId, change) => this.#health.noticed(deviceId, change),
+    });
+    this.#controls = new CameraControls({
+      ...{ ...options, report },
+      hardwareWith: deviceId => view.hardwareHere(deviceId),
+      capabilitiesOf: hardwareId => view.capabilities.get(hardwareId) ?? null,
     });
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
@@ -282,6 +293,10 @@ export class RecordingServer implements MediaSource, AsyncDisposable {
     readonly signal: AbortSignal;
   }): Promise<Snapshot> {
     return this.#snapshots.make({ ...request, deviceId: this.#recordingDevice(request.deviceId) });
+  }
+
+  control(deviceId: DeviceId, request: CameraRequest, options: CameraControlOptions): Promise<CameraAnswer> {
+    return this.#controls.control(deviceId, request, options);
   }
 
   /** Something in this process wants a device recorded, or does so no longer. */

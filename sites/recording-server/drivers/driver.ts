@@ -1,5 +1,6 @@
 import type { Fragment, InitSegment } from '@holdfast/core';
 import type {
+  CameraPreset,
   CameraTransport,
   ConnectionLossCause,
   DriverName,
@@ -114,6 +115,29 @@ export interface Driver {
   readonly name: DriverName;
   readonly capabilities: DriverCapabilities;
   readonly run: RunCameraSession;
+  /** For drivers that can tell a camera something beside its pictures. Nothing is sent before the first call. */
+  readonly openCommands?: (options: CameraAccess) => CameraCommands;
+}
+
+export type CameraAccess = Pick<
+  CameraSessionOptions,
+  'address' | 'credentials' | 'tlsAuthorities' | 'now' | 'random'
+>;
+
+/** What a camera is told and asked. Every call throws `CameraSessionError`, or the signal's reason. */
+export interface CameraCommands {
+  /** Until it is stopped. Each from -1 to 1: to the right, up, and nearer. */
+  move(velocity: PtzVelocity, signal: AbortSignal): Promise<void>;
+  stop(signal: AbortSignal): Promise<void>;
+  presets(signal: AbortSignal): Promise<readonly CameraPreset[]>;
+  goToPreset(token: string, signal: AbortSignal): Promise<void>;
+  setOutput(token: string, active: boolean, signal: AbortSignal): Promise<void>;
+}
+
+export interface PtzVelocity {
+  readonly pan: number;
+  readonly tilt: number;
+  readonly zoom: number;
 }
 
 export interface DriverCapabilities {

@@ -26,6 +26,7 @@ import type {
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { LiveFanOut } from '../camera/live-fan-out.js';
+import { InputReports } from '../control/input-reports.js';
 import type { CameraSink, DeviceSignal } from '../drivers/driver.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
 import type { MotionFeed } from '../motion/motion-feed.js';
@@ -62,6 +63,7 @@ export class CameraRecorder implements CameraSink {
   /** Of the last trigger that kept the open run going: it says why the run ends. */
   #lastTrigger: TriggerKind = 'MANUAL';
   readonly #preBuffer = new PreBuffer();
+  readonly #inputs: InputReports;
   /** The camera's format while a run of media goes on. */
   #init: InitSegment | null = null;
   #nextCause: RecordingCause;
@@ -75,6 +77,7 @@ export class CameraRecorder implements CameraSink {
 
   constructor(options: CameraRecorderOptions) {
     this.#options = options;
+    this.#inputs = new InputReports(options);
     this.#recordingEnabled = options.recordingEnabled;
     this.#policy = options.policy;
     this.#nextCause = options.firstCause;
@@ -132,7 +135,9 @@ export class CameraRecorder implements CameraSink {
     if (trigger !== null) this.#beginTriggered(trigger);
   }
 
-  deviceSignal({ kind, source, active }: DeviceSignal, atMs: number): void {
+  deviceSignal(signal: DeviceSignal, atMs: number): void {
+    const { kind, source, active } = signal;
+    if (kind === 'INPUT') this.#inputs.take(signal, atMs);
     const key = `camera ${kind} ${source}`;
     const cause = kind === 'MOTION' ? 'MOTION' : 'EVENT';
     this.#options.noticed(

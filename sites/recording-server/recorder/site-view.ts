@@ -249,10 +249,16 @@ export class SiteView {
 
   /** Whether the device belongs to this server now. */
   isRecordedHere(deviceId: DeviceId): boolean {
-    return [...this.hardware.values()].some(
+    return this.hardwareHere(deviceId) !== null;
+  }
+
+  /** The hardware that the device belongs to, if it is this server's now. */
+  hardwareHere(deviceId: DeviceId): NonNullable<Hardware> | null {
+    const found = [...this.hardware.values()].find(
       ({ recordingServerId, devices }) =>
         recordingServerId === this.#recordingServerId && devices.some(device => device.deviceId === deviceId),
     );
+    return found ?? null;
   }
 
   protection(nowMs: number, pins: readonly ProtectedSpan[]): Protection {

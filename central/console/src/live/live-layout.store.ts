@@ -11,6 +11,8 @@ export interface LiveLayout {
   /** The tile that fills the whole grid for now. */
   readonly enlarged: number | null;
   readonly unmuted: string | null;
+  /** The devices whose controls are open. */
+  readonly controlled: readonly string[];
   /** By device, where the operator has chosen another stream than the one that its site shows live. */
   readonly streams: Readonly<Record<string, string>>;
 }
@@ -20,7 +22,7 @@ const STORAGE_KEY = 'holdfast.live';
 const fitTiles = (tiles: readonly (string | null)[], size: GridSize): (string | null)[] =>
   Array.from({ length: size }, (_, index) => tiles[index] ?? null);
 
-const rest = { selected: 0, enlarged: null, unmuted: null } as const;
+const rest = { selected: 0, enlarged: null, unmuted: null, controlled: [] } as const;
 
 function readStored(): LiveLayout | null {
   try {
@@ -106,6 +108,11 @@ export const toggleEnlarged = (tile: number): void =>
 export const chooseStream = (deviceId: string, stream: string | null): void => {
   const { [deviceId]: _, ...others } = layout.streams;
   change({ streams: stream === null ? others : { ...others, [deviceId]: stream } });
+};
+export const toggleControls = (deviceId: string): void => {
+  const { controlled } = layout;
+  const others = controlled.filter(id => id !== deviceId);
+  change({ controlled: others.length < controlled.length ? others : [...others, deviceId] });
 };
 /** One voice at a time. */
 export const toggleSound = (deviceId: string): void =>

@@ -7,12 +7,14 @@ import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { clockMs, day, shortTime, useNow, zoneAt } from '../ui/time';
 import { usePageVisible } from '../ui/use-page-visible';
+import { CameraPanel, CameraPanelButton, canBeTold } from './camera-panel';
 import { type DisplayedFrame, LivePlayer, type LiveReduction, type LiveState } from './live.player';
 import {
   chooseStream,
   closeTile,
   placeDevice,
   selectTile,
+  toggleControls,
   toggleEnlarged,
   toggleSound,
   useLiveLayout,
@@ -179,6 +181,11 @@ function TileActions({
   return (
     <span className="tile-actions">
       <StreamChoice device={device} />
+      <CameraPanelButton
+        device={device}
+        open={useLiveLayout().controlled.includes(device.id)}
+        onToggle={() => toggleControls(device.id)}
+      />
       <button
         type="button"
         className="plain square"
@@ -297,6 +304,8 @@ export function LiveTile({ tile, deviceId, selected, enlarged, sounding }: LiveT
   const directory = useSiteDirectory();
   const device = deviceId === null ? undefined : directory.deviceById.get(deviceId);
   const [dragOver, setDragOver] = useState(false);
+  const isOpen = useLiveLayout().controlled.includes(deviceId ?? '');
+  const controlled = isOpen && canBeTold(device?.hardware.capabilities ?? null);
   const onDrop = (event: DragEvent) => {
     event.preventDefault();
     setDragOver(false);
@@ -325,6 +334,7 @@ export function LiveTile({ tile, deviceId, selected, enlarged, sounding }: LiveT
       {device !== undefined && (
         <>
           <TilePicture device={device} sounding={sounding} onDoubleClick={() => toggleEnlarged(tile)} />
+          {controlled && <CameraPanel device={device} selected={selected} />}
           <TileActions tile={tile} device={device} enlarged={enlarged} sounding={sounding} />
         </>
       )}

@@ -10,6 +10,7 @@ import {
   selectTile,
   setGridSize,
   showAtFirst,
+  toggleControls,
   toggleEnlarged,
   toggleSound,
   useLiveLayout,
@@ -30,6 +31,7 @@ function useLiveShortcuts(): void {
     { keys: 'ArrowLeft', label: 'Previous tile', group, run: () => step(-1) },
     { keys: 'f', label: 'Enlarge the tile, and back', group, run: () => toggleEnlarged(layout.selected) },
     { keys: 's', label: 'Sound of the tile', group, run: withSelected(toggleSound) },
+    { keys: 'c', label: 'Controls of the camera', group, run: withSelected(toggleControls) },
     {
       keys: 'b',
       label: 'Play back the last 30 seconds',

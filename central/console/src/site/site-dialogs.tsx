@@ -22,17 +22,32 @@ export function updateDevice(
 const serversOf = (site: Site) =>
   site.recordingServers.map(server => ({ value: server.id, label: server.name }));
 
+/** How a camera is spoken to, and what its address is. */
+const drivers = {
+  RTSP: { label: 'RTSP', begins: 'rtsp://', means: 'Of its stream' },
+  ONVIF: { label: 'ONVIF', begins: 'http://', means: 'Of its device service' },
+  MJPEG: { label: 'Pictures over HTTP', begins: 'http://', means: 'Of its pictures' },
+} as const;
+
 export function AddCameraDialog({ site, onClose }: { readonly site: Site; readonly onClose: () => void }) {
   const [name, setName] = useState('');
-  const [address, setAddress] = useState('rtsp://');
+  const [driver, setDriver] = useState<keyof typeof drivers>('RTSP');
+  const [address, setAddress] = useState<string>(drivers.RTSP.begins);
   const [userName, setUserName] = useState('');
   const [password, setPassword] = useState('');
   const [server, setServer] = useState(site.recordingServers[0]?.id ?? null);
-  const validAddress = /^rtsps?:\/\/[^/]+/.test(address);
+  const { begins, label, means } = drivers[driver];
+  const validAddress = new RegExp(`^${begins.slice(0, 4)}s?://[^/@\\s]+`).test(address);
+  const chooseDriver = (chosen: string | null) => {
+    const next = (chosen ?? 'RTSP') as keyof typeof drivers;
+    if (address === begins) setAddress(drivers[next].begins);
+    setDriver(next);
+  };
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const camera = {
       name: name.trim(),
+      driver,
       address: address.trim(),
       userName: userName || null,
       password: password || null,
@@ -54,15 +69,22 @@ export function AddCameraDialog({ site, onClose }: { readonly site: Site; readon
           value={name}
           onChange={event => setName(event.currentTarget.value)}
         />
+        <Select
+          label="Driver"
+          data={Object.entries(drivers).map(([value, entry]) => ({ value, label: entry.label }))}
+          value={driver}
+          onChange={chooseDriver}
+          allowDeselect={false}
+        />
         <TextInput
           label="Address"
-          description="As the site reaches it"
+          description={`${means}, as the site reaches it`}
           required
           withAsterisk={false}
           value={address}
           error={
-            address !== 'rtsp://' && !validAddress
-              ? 'An address begins with rtsp:// or rtsps:// and names a host'
+            address !== begins && !validAddress
+              ? `An address for ${label} begins with ${begins} or ${begins.replace(':', 's:')} and names a host`
               : undefined
           }
           onChange={event => setAddress(event.currentTarget.value)}

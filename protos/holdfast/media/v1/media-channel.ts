@@ -4,13 +4,21 @@ import { loadSync } from '@grpc/proto-loader';
 
 /** `media.proto` as it stands on the wire: 64-bit integers as numbers (times in ms stay below 2^53), enums by name. */
 export interface WireChannelFrame {
-  hello?: { protocolVersion: number; siteId: string; recordingServerId: string; software: string };
+  hello?: {
+    protocolVersion: number;
+    siteId: string;
+    recordingServerId: string;
+    software: string;
+    takesControl: boolean;
+  };
   open?: WireOpen;
   piece?: WirePiece;
   credit?: { channel: number; byteCount: number };
   close?: { channel: number; code: string; detail: string };
   received?: { byteCount: number };
   heartbeat?: Record<never, never>;
+  control?: { id: number; deviceId: string; request: string; askedBy: string };
+  controlAnswer?: { id: number; refusal: string; detail: string; answer: string };
 }
 
 export interface WireOpen {

@@ -60,6 +60,7 @@ export class OnvifCamera implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#server.listening) return;
     this.#server.closeAllConnections();
     this.#discovery.close();
     await new Promise(resolve => this.#server.close(resolve));
@@ -114,7 +115,7 @@ export class OnvifCamera implements AsyncDisposable {
       case 'GetProfiles':
         return (
           profile('metadata', '') +
-          profile('main', encoder(media2, 'H264')) +
+          profile('main', `${encoder(media2, 'H264')}${media2 ? '' : '<tt:PTZConfiguration token="p"/>'}`) +
           profile('sub', encoder(media2, 'H265'))
         );
       case 'GetStreamUri': {
@@ -179,6 +180,6 @@ function profile(token: string, content: string): string {
 function encoder(media2: boolean, encoding: string): string {
   const content = `<tt:Encoding>${encoding}</tt:Encoding><tt:Resolution><tt:Width>1920</tt:Width><tt:Height>1080</tt:Height></tt:Resolution>`;
   return media2
-    ? `<r:Configurations><r:VideoEncoder token="e">${content}</r:VideoEncoder></r:Configurations>`
+    ? `<r:Configurations><r:VideoEncoder token="e">${content}</r:VideoEncoder><r:PTZ token="p"/></r:Configurations>`
     : `<tt:VideoEncoderConfiguration token="e">${content}</tt:VideoEncoderConfiguration>`;
 }

@@ -1,4 +1,5 @@
 import { CameraSessionError } from '../camera-session-error.js';
+import type { PtzVelocity } from '../driver.js';
 import { PullPoint } from './pull-point.js';
 import {
   callSoap,
@@ -32,13 +33,6 @@ export interface DeviceInformation {
   readonly model: string;
   readonly firmwareVersion: string;
   readonly serialNumber: string;
-}
-
-/** Directions from -1 to 1; what is left out does not move. */
-export interface PtzVelocity {
-  readonly pan?: number;
-  readonly tilt?: number;
-  readonly zoom?: number;
 }
 
 export type OnvifDeviceOptions = Omit<SoapOptions, 'now'> & {
@@ -162,7 +156,11 @@ export class OnvifDevice {
   }
 
   /** Until `stop`, or for as long as the camera moves by itself. */
-  async move(profileToken: string, { pan, tilt, zoom }: PtzVelocity, signal: AbortSignal): Promise<void> {
+  async move(
+    profileToken: string,
+    { pan, tilt, zoom }: Partial<PtzVelocity>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const turning = pan !== undefined || tilt !== undefined;
     const velocity =
       (turning ? `<tt:PanTilt x="${pan ?? 0}" y="${tilt ?? 0}"/>` : '') +

@@ -5,6 +5,7 @@ import type { CameraLoss, CameraSessionOptions, DeviceSignal, Driver, RunCameraS
 import { keepConnected } from '../keep-connected.js';
 import { streamOnce } from '../rtsp/camera-connection.js';
 import { findCapabilities, profileAddress } from './onvif-capabilities.js';
+import { openOnvifCommands } from './onvif-commands.js';
 import { OnvifDevice } from './onvif-device.js';
 
 /** Events are worth less than pictures: a camera that refuses them is asked again after this. */
@@ -120,4 +121,5 @@ export const onvifDriver: Driver = {
   name: 'onvif',
   capabilities: { sound: true, transports: true },
   run,
+  openCommands: openOnvifCommands,
 };

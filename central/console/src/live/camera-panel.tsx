@@ -1,0 +1,186 @@
+import { useEffect, useMemo } from 'react';
+import { useQuery } from '../session/use-query';
+import type { Capabilities, Device } from '../site/site-directory';
+import { Icon } from '../ui/icon';
+import { type Shortcut, useShortcuts } from '../ui/shortcuts';
+import { type Direction, goToPreset, PtzMover, presetsOf, setOutput } from './ptz.control';
+
+/** Half of full speed: a whole turn in some ten seconds, slow enough to stop where one wants. */
+const SPEED = 0.5;
+
+interface Way {
+  readonly label: string;
+  readonly sign: string;
+  readonly place: string;
+  readonly keys: string;
+  readonly direction: Direction;
+}
+
+const still = { pan: 0, tilt: 0, zoom: 0 };
+const ways: readonly Way[] = [
+  { label: 'Up', sign: '▲', place: 'up', keys: 'Shift+ArrowUp', direction: { ...still, tilt: SPEED } },
+  { label: 'Left', sign: '◀', place: 'left', keys: 'Shift+ArrowLeft', direction: { ...still, pan: -SPEED } },
+  {
+    label: 'Right',
+    sign: '▶',
+    place: 'right',
+    keys: 'Shift+ArrowRight',
+    direction: { ...still, pan: SPEED },
+  },
+  { label: 'Down', sign: '▼', place: 'down', keys: 'Shift+ArrowDown', direction: { ...still, tilt: -SPEED } },
+  { label: 'Nearer', sign: '+', place: 'in', keys: '+', direction: { ...still, zoom: SPEED } },
+  { label: 'Further', sign: '−', place: 'out', keys: '-', direction: { ...still, zoom: -SPEED } },
+];
+
+/** Stops when the panel is closed, or shows another camera. */
+function useMover({ id, name }: Device): PtzMover {
+  const mover = useMemo(() => new PtzMover({ id, name }), [id, name]);
+  useEffect(() => () => mover[Symbol.dispose](), [mover]);
+  return mover;
+}
+
+/** While the tile is selected, keys move the camera for as long as they are held. */
+function usePtzKeys(mover: PtzMover, enabled: boolean): void {
+  const shortcuts: Shortcut[] = ways.map(({ keys, label, direction }) => ({
+    keys,
+    label: `Camera: ${label.toLowerCase()}, while held`,
+    group: 'Live',
+    run: () => mover.move(direction),
+  }));
+  useShortcuts(enabled ? shortcuts : []);
+  useEffect(() => {
+    const stop = () => mover.stop();
+    addEventListener('keyup', stop);
+    addEventListener('blur', stop);
+    return () => {
+      removeEventListener('keyup', stop);
+      removeEventListener('blur', stop);
+    };
+  }, [mover]);
+}
+
+function Pad({ mover, device }: { readonly mover: PtzMover; readonly device: Device }) {
+  return (
+    <div className="ptz-pad">
+      {ways.map(({ label, sign, place, keys, direction }) => (
+        <button
+          key={place}
+          type="button"
+          className={`plain framed ptz-${place}`}
+          aria-label={`${label}: ${device.name}`}
+          title={`${label}, while held (${keys.replace('Shift+Arrow', 'Shift ')})`}
+          onPointerDown={event => {
+            event.currentTarget.setPointerCapture(event.pointerId);
+            mover.move(direction);
+          }}
+          onPointerUp={() => mover.stop()}
+          onPointerCancel={() => mover.stop()}
+          onKeyDown={event => {
+            if (event.key !== ' ' && event.key !== 'Enter') return;
+            event.preventDefault();
+            mover.move(direction);
+          }}
+          data-testid={`ptz-${place}-${device.id}`}
+        >
+          {sign}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Presets({ device }: { readonly device: Device }) {
+  const { data, error, loading } = useQuery(`presets ${device.id}`, () => presetsOf(device.id), []);
+  if (error !== undefined) return <span className="tone-bad clip">{error.message}</span>;
+  if (data === undefined) return <span className="dim">{loading ? 'Asking for presets' : ''}</span>;
+  if (data.length === 0) return <span className="dim">No presets</span>;
+  return (
+    <select
+      aria-label={`Preset of ${device.name}`}
+      value=""
+      onChange={event => {
+        const preset = data.find(({ id }) => id === event.currentTarget.value);
+        if (preset !== undefined) void goToPreset(device, preset);
+      }}
+      data-testid={`presets-${device.id}`}
+    >
+      <option value="">Go to preset</option>
+      {data.map(({ id, name }) => (
+        <option key={id} value={id}>
+          {name || id}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Outputs({ device, outputs }: { readonly device: Device; readonly outputs: readonly string[] }) {
+  return (
+    <ul className="camera-outputs">
+      {outputs.map(output => (
+        <li key={output} className="row">
+          <span className="grow clip" title={output}>
+            {output}
+          </span>
+          <button type="button" className="plain framed" onClick={() => void setOutput(device, output, true)}>
+            On
+          </button>
+          <button
+            type="button"
+            className="plain framed"
+            onClick={() => void setOutput(device, output, false)}
+          >
+            Off
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export const canBeTold = (capabilities: Capabilities | null): boolean =>
+  capabilities !== null && (capabilities.ptz || capabilities.outputs.length > 0);
+
+/** What this camera can do beside showing pictures. */
+export function CameraPanel({ device, selected }: { readonly device: Device; readonly selected: boolean }) {
+  const { capabilities } = device.hardware;
+  const mover = useMover(device);
+  usePtzKeys(mover, selected && capabilities?.ptz === true);
+  if (capabilities === null) return null;
+  return (
+    <div className="camera-panel" data-testid={`camera-panel-${device.id}`}>
+      {capabilities.ptz && (
+        <>
+          <Pad mover={mover} device={device} />
+          <Presets device={device} />
+        </>
+      )}
+      {capabilities.outputs.length > 0 && <Outputs device={device} outputs={capabilities.outputs} />}
+    </div>
+  );
+}
+
+export function CameraPanelButton({
+  device,
+  open,
+  onToggle,
+}: {
+  readonly device: Device;
+  readonly open: boolean;
+  readonly onToggle: () => void;
+}) {
+  if (!canBeTold(device.hardware.capabilities)) return null;
+  return (
+    <button
+      type="button"
+      className="plain square"
+      aria-label="Control the camera"
+      title="Control the camera (c)"
+      aria-pressed={open}
+      onClick={onToggle}
+      data-testid={`control-${device.id}`}
+    >
+      <Icon name="control" />
+    </button>
+  );
+}

@@ -1,0 +1,117 @@
+import { CameraRefusedError } from '@holdfast/core';
+import type { CameraRequest } from '@holdfast/schema';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openSimulatedCameras } from '../../simulated-cameras/simulated-cameras.js';
+import { OnvifCamera } from '../drivers/onvif/onvif-camera.fixture.js';
+import { temporaryFolder } from '../media-database/media-fixture.js';
+import {
+  addHardware,
+  cameraId,
+  eventsOf,
+  hardwareId,
+  openLog,
+  serverA,
+  start,
+  until,
+} from '../recording-server.fixture.js';
+
+const test = suite('what a camera is told');
+const ids = { hardwareId, deviceId: cameraId, recordingServerId: serverA };
+
+async function openSetting(options: { readonly media2?: boolean } = {}) {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder());
+  const cameras = stack.use(
+    await openSimulatedCameras({ port: 0, cameras: [{ path: 'entrance', clip: 'entrance' }] }),
+  );
+  const streamUri = `rtsp://127.0.0.1:${cameras.port}/entrance`;
+  const camera = stack.use(await OnvifCamera.open({ streamUri, ...options }));
+  const log = stack.use(await openLog(folder.path));
+  await addHardware(log, camera.address, 'onvif');
+  const running = stack.use(await start(log, folder.path));
+  const ask = (request: CameraRequest) =>
+    running.server.control(cameraId, request, {
+      askedBy: 'user:ann',
+      signal: new AbortController().signal,
+    });
+  const known = () => eventsOf(log, 'HardwareCapabilitiesFound');
+  await until(async () => (await known()).length > 0, 'the camera has said what it can');
+  return { camera, log, ask, known, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+test('says in the log what it can, once, with the streams that it offers', async () => {
+  await using setting = await openSetting({ media2: true });
+  const [found] = await setting.known();
+  const { streams, ...can } = found!.capabilities;
+  const about = { manufacturer: 'Acme', model: 'Eye', firmwareVersion: '1.2' };
+  assert.equal(can, { ...about, ptz: true, outputs: ['relay-1'], metadata: false, speaker: false });
+  const size = { width: 1920, height: 1080 };
+  assert.equal(streams, [
+    { name: 'main', address: `${setting.camera.address}?profile=main`, encoding: 'H264', ...size },
+    { name: 'sub', address: `${setting.camera.address}?profile=sub`, encoding: 'H265', ...size },
+  ]);
+});
+
+test('turns, goes to presets and switches relays; the log says who switched', async () => {
+  await using setting = await openSetting();
+  const { camera, log, ask } = setting;
+  assert.equal(await ask({ kind: 'LIST_PRESETS' }), { presets: [{ token: '1', name: 'Gate & door' }] });
+  await ask({ kind: 'MOVE', pan: 0.5, tilt: -1, zoom: 0 });
+  await ask({ kind: 'STOP' });
+  await ask({ kind: 'GO_TO_PRESET', preset: '1' });
+  await ask({ kind: 'SET_OUTPUT', output: 'relay-1', active: true });
+  await ask({ kind: 'SET_OUTPUT', output: 'relay-1', active: false });
+  const told = camera.told.filter(word => !word.startsWith('stream'));
+  assert.equal(
+    told.map(word => word.split(' ')[0]),
+    ['ContinuousMove', 'Stop', 'GotoPreset', 'SetRelayOutputState', 'SetRelayOutputState'],
+  );
+  assert.match(told[0]!, '"PanTilt":{"@x":"0.5","@y":"-1"}');
+  await until(async () => (await eventsOf(log, 'OutputDeactivated')).length > 0, 'the log says so');
+  const [on] = await eventsOf(log, 'OutputActivated');
+  assert.equal(on, { ...ids, output: 'relay-1', askedBy: 'user:ann', atMs: on!.atMs });
+});
+
+test('refuses what the camera has not, and says what it has', async () => {
+  await using setting = await openSetting();
+  let refusal: unknown;
+  await until(async () => {
+    // The server reads what the camera has said out of the log, a moment after it is there.
+    refusal = await setting
+      .ask({ kind: 'SET_OUTPUT', output: 'relay-9', active: true })
+      .catch((error: unknown) => error);
+    return refusal instanceof CameraRefusedError;
+  }, 'it is refused');
+  assert.instance(refusal, CameraRefusedError);
+  assert.is((refusal as CameraRefusedError).code, 'CAMERA_CANNOT');
+  assert.is((refusal as CameraRefusedError).message, 'Entrance has no output relay-9; it has relay-1');
+  await setting.camera[Symbol.asyncDispose]();
+  const gone = await setting.ask({ kind: 'STOP' }).catch((error: unknown) => error);
+  assert.is((gone as CameraRefusedError).code, 'CAMERA_FAILED');
+  assert.match((gone as CameraRefusedError).message, /^Entrance: .*127\.0\.0\.1/);
+});
+
+test('tells the log when an input of the camera changes', async () => {
+  await using setting = await openSetting();
+  const { camera, log } = setting;
+  const topic = 'tns1:Device/Trigger/DigitalInput';
+  for (const value of ['true', 'true', 'false']) camera.notify(topic, { name: 'LogicalState', value });
+  await until(async () => (await eventsOf(log, 'InputDeactivated')).length > 0, 'the log says so');
+  const activated = await eventsOf(log, 'InputActivated');
+  assert.equal(activated, [{ ...ids, input: 'one', atMs: activated[0]!.atMs }]);
+});
+
+test('a driver without requests to cameras says so', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/');
+  await using running = await start(log, folder.path);
+  const asked = () =>
+    running.server
+      .control(cameraId, { kind: 'STOP' }, { askedBy: 'user:ann', signal: new AbortController().signal })
+      .catch((error: unknown) => (error as CameraRefusedError).message);
+  await until(async () => /its driver rtsp has no requests/.test(String(await asked())), 'it is refused');
+});
+
+test.run();
