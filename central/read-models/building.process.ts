@@ -8,6 +8,7 @@ const [, , socketDirectory, ownSite] = process.argv;
 const sql = openServedDatabase(socketDirectory!);
 const builder = new ProjectionBuilder({
   ...{ sql, ownSite: ownSite as SiteId, models: readModels, now: Date.now, random: Math.random },
+  batchEvents: 1000,
   onProgress: ({ seq }) => process.send?.(seq),
   onQuarantined: ({ reason }) => {
     throw new Error(reason);

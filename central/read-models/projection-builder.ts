@@ -11,7 +11,7 @@ import type { ReadModel } from './read-model.js';
 import { isTransient } from './transient.js';
 
 /** Large enough that commits, and rows that every batch touches, do not count; some MB. */
-const BATCH_EVENTS_MAX = 5000;
+const BATCH_EVENTS = 15_000;
 /** What the swap folds while it holds the checkpoint: a fraction of a second. */
 const SWAP_EVENTS_MAX = 500;
 /** Queries queue behind a swap that waits for its locks: it gives up soon and tries again. */
@@ -33,6 +33,8 @@ export interface ProjectionBuilderOptions {
   readonly models: readonly ReadModel[];
   readonly now: () => number;
   readonly random: () => number;
+  /** Folded in one transaction. */
+  readonly batchEvents?: number;
   readonly onProgress?: (progress: BuildProgress) => void;
   /** The first event of a projection that the swapped build had to put aside; the others are in the quarantine. */
   readonly onQuarantined: (row: QuarantineRow) => void;
@@ -262,7 +264,8 @@ export class ProjectionBuilder {
     const models = this.#modelsOf({ projections: names });
     const all = models.some(({ eventTypes }) => eventTypes === 'ALL');
     const types = all ? null : [...new Set(models.flatMap(({ eventTypes }) => eventTypes))];
-    return readFeed(this.#options.sql, { afterSeq, upToSeq, types, limit: BATCH_EVENTS_MAX, site: null });
+    const { sql, batchEvents: limit = BATCH_EVENTS } = this.#options;
+    return readFeed(sql, { afterSeq, upToSeq, types, limit, site: null });
   }
 
   async #write(

@@ -381,7 +381,7 @@ test('a check finds what was altered, lost and added in the tables, and a build 
 test('a build that is killed serves nothing of it, and another process goes on with it', async () => {
   const projections = open();
   await projections.settle();
-  const alarmIds = await manyAlarms(6000);
+  const alarmIds = await manyAlarms(3000);
   await projections.projector.catchUp();
   const { host } = database.sql.options;
   await projections.builder.request(['alarms']);
