@@ -213,7 +213,10 @@ export class BackboneNetwork implements AsyncDisposable {
     const parent = { ...branchMade.parent, port: this.#intakes.port, media };
     await writeFile(this.#fileOf('branch'), stringify({ ...branchMade, cameras: [], parent }));
     await this.#copyLogKey();
-    for (const name of nodeNames) await this.start(name);
+    // It makes the tables; the others come up beside each other.
+    const [first, ...others] = nodeNames;
+    await this.start(first);
+    await Promise.all(others.map(name => this.start(name)));
   }
 
   /** Sites believe one key of the central, whichever node they reach. */

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { eventually } from '../network/demonstration-network.js';
 
 const pom = path.resolve(import.meta.dirname, '../../kafka/pom.xml');
+const remembered = path.resolve(import.meta.dirname, '../../../node_modules/.cache/kafka-class-path.json');
 /** Some sixty megabytes, once for each machine. */
 const DOWNLOAD_MS_MAX = 150_000;
 const READY_MS_MAX = 40_000;
@@ -21,6 +23,8 @@ export type KafkaClassPath = { readonly classPath: string } | { readonly missing
 export async function kafkaClassPath(): Promise<KafkaClassPath> {
   if (spawnSync('java', ['-version']).status !== 0) return { missing: 'no Java: install Java 17' };
   if (spawnSync('mvn', ['-v']).status !== 0) return { missing: 'no Maven: install it' };
+  const known = await rememberedClassPath();
+  if (known !== null) return { classPath: known };
   const directory = await mkdtemp(path.join(tmpdir(), 'holdfast-kafka-jars-'));
   const file = path.join(directory, 'class-path');
   try {
@@ -28,12 +32,25 @@ export async function kafkaClassPath(): Promise<KafkaClassPath> {
     // From the cache when it has them all, which also works without a network.
     for (const mode of [['-o'], []]) {
       const { status } = spawnSync('mvn', [...mode, ...goal], { timeout: DOWNLOAD_MS_MAX, stdio: 'ignore' });
-      if (status === 0) return { classPath: (await readFile(file, 'utf8')).trim() };
+      if (status !== 0) continue;
+      const classPath = (await readFile(file, 'utf8')).trim();
+      await mkdir(path.dirname(remembered), { recursive: true });
+      await writeFile(remembered, JSON.stringify({ pom: await readFile(pom, 'utf8'), classPath }));
+      return { classPath };
     }
     return { missing: 'Maven cannot bring the jars of Apache Kafka' };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** What Maven said last time, which takes it some seconds: as long as it was asked the same, and every jar is still there. */
+async function rememberedClassPath(): Promise<string | null> {
+  const text = await readFile(remembered, 'utf8').catch(() => null);
+  if (text === null) return null;
+  const { pom: asked, classPath } = JSON.parse(text) as { readonly pom: string; readonly classPath: string };
+  const isSame = asked === (await readFile(pom, 'utf8'));
+  return isSame && classPath.split(path.delimiter).every(jar => existsSync(jar)) ? classPath : null;
 }
 
 /** A real Apache Kafka on loopback: one node, broker and controller (KRaft). Its data outlive `kill`, not its disposal. */
