@@ -25,6 +25,8 @@ export {
   type HoldfastEvent,
   isKnownEvent,
   passingEventTypes,
+  versionFor,
+  versionToWrite,
 } from './events/catalogue.js';
 export {
   AlarmState,

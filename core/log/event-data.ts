@@ -1,9 +1,9 @@
 import {
-  currentVersion,
   decodeEvent,
   EventDecodeError,
   type EventId,
   type HoldfastEvent,
+  versionToWrite,
 } from '@holdfast/schema';
 import type { ClockQuality, NewEvent } from './site-log.js';
 
@@ -21,11 +21,11 @@ export interface EventFacts {
 }
 
 /**
- * An event of the catalogue, ready to be appended, under today's version of its schema. Throws `EventDecodeError` when its
+ * An event of the catalogue, ready to be appended, under the version of its schema that is written today. Throws `EventDecodeError` when its
  * data does not fit the schema: what is written now must be readable for ever.
  */
 export function newEvent(event: HoldfastEvent, facts: EventFacts): NewEvent {
-  const version = currentVersion(event.type);
+  const version = versionToWrite(event);
   const checked = decodeEvent(event.type, version, event.data);
   return {
     id: facts.id,

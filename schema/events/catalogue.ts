@@ -98,9 +98,45 @@ export function decodeData(definition: EventDefinition, version: number, data: u
   }
 }
 
-/** The version under which events of this type are written today. */
+/** The version under which events of this type are written today, except `forOlderSoftware`. */
 export function currentVersion(type: EventType): number {
   return byType.get(type)!.version;
+}
+
+/** The version under which this event is written. Of data that fit none, today's. */
+export function versionToWrite(event: HoldfastEvent): number {
+  return versionFor(byType.get(event.type)!, event.data);
+}
+
+/** As `versionToWrite`, for one definition. */
+export function versionFor(definition: EventDefinition, data: unknown): number {
+  const { earlier, version, isForOlderSoftware } = definition;
+  const today = definition.data.safeParse(data);
+  if (!isForOlderSoftware || !today.success) return version;
+  const lowest = earlier.findIndex(({ data: schema }, index) => {
+    const parsed = schema.safeParse(today.data);
+    if (!parsed.success || !isSameData(parsed.data, today.data)) return false;
+    const steps = earlier.slice(index);
+    const raised = steps.reduce<unknown>((current, step) => step.raise(current), parsed.data);
+    return isSameData(raised, today.data);
+  });
+  return lowest < 0 ? version : lowest + 1;
+}
+
+/** As JSON: a field that is undefined is none. */
+function isSameData(one: unknown, other: unknown): boolean {
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) {
+    return one === other;
+  }
+  const [fields, others] = [one, other].map(each =>
+    Object.entries(each).filter(([, value]) => value !== undefined),
+  ) as [[string, unknown][], [string, unknown][]];
+  const byName = new Map(others);
+  return (
+    Array.isArray(one) === Array.isArray(other) &&
+    fields.length === others.length &&
+    fields.every(([name, value]) => byName.has(name) && isSameData(value, byName.get(name)))
+  );
 }
 
 /** The types whose events are `passing`. What this software does not know is none of them. */

@@ -10,31 +10,44 @@ import {
   SiteId,
 } from '../ids.js';
 import { AlarmPriority } from './alarm.js';
-import { CameraAddress } from './camera-address.js';
+import { CameraAddress, RtspAddress } from './camera-address.js';
 import { DeviceStreams } from './device-streams.js';
-import { defineEvent, type EventOf, Name, raised, Text, UnixMs } from './event-definition.js';
+import {
+  defineEvent,
+  type EventOf,
+  forOlderSoftware,
+  Name,
+  raised,
+  Text,
+  UnixMs,
+} from './event-definition.js';
 import { CameraTransport, DriverName, HardwareDevice } from './hardware.js';
-import { personal, Subject } from './personal.js';
+import { isSealed, personal, Subject } from './personal.js';
 import { MotionDetection, RecordingPolicy } from './recording-policy.js';
 
 export const AlarmState = z.enum(['NEW', 'IN_PROGRESS', 'ON_HOLD', 'CLOSED']);
 export type AlarmState = z.infer<typeof AlarmState>;
 
+const addHardware = {
+  kind: z.literal('AddHardware'),
+  hardwareId: HardwareId,
+  name: Name,
+  sealedCredentials: z.base64().nullable(),
+  recordingServerId: RecordingServerId,
+  devices: z.array(HardwareDevice).min(1).max(64),
+};
+const addCamera = z.object({ ...addHardware, address: RtspAddress });
+const addHardwareByDriver = z.object({
+  ...addHardware,
+  /** `rtsp` and `AUTO` unless told otherwise. */
+  driver: DriverName.optional(),
+  transport: CameraTransport.optional(),
+  address: CameraAddress,
+});
+
 /** `text` and `userName`: how what people write, and what they are called, stands in a command. */
 const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<string, string>) =>
   [
-    z.object({
-      kind: z.literal('AddHardware'),
-      hardwareId: HardwareId,
-      name: Name,
-      /** `rtsp` and `AUTO` unless told otherwise. */
-      driver: DriverName.optional(),
-      transport: CameraTransport.optional(),
-      address: CameraAddress,
-      sealedCredentials: z.base64().nullable(),
-      recordingServerId: RecordingServerId,
-      devices: z.array(HardwareDevice).min(1).max(64),
-    }),
     z.object({ kind: z.literal('RemoveHardware'), hardwareId: HardwareId }),
     z.object({
       kind: z.literal('MoveHardware'),
@@ -123,22 +136,32 @@ const recordingCommands = [
 
 /** What can be asked of a site, by its own people or by its parent. The site decides. */
 export const SiteCommand = z.discriminatedUnion('kind', [
+  addHardwareByDriver,
   ...personalCommands,
   eraseSubject,
   z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
   ...recordingCommands,
 ]);
 export type SiteCommand = z.infer<typeof SiteCommand>;
+/** Who reads version 1 takes a token for a text. */
+const clear = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .refine(text => !isSealed(text));
 const SiteCommandVersion1 = z.discriminatedUnion('kind', [
-  ...commandsWith(Text, z.string().max(200)),
+  addCamera,
+  ...commandsWith(clear(4000), clear(200)),
   z.object(configureDevice),
 ]);
 const SiteCommandVersion2 = z.discriminatedUnion('kind', [
+  addCamera,
   ...personalCommands,
   eraseSubject,
   z.object(configureDevice),
 ]);
 const SiteCommandVersion3 = z.discriminatedUnion('kind', [
+  addHardwareByDriver,
   ...personalCommands,
   eraseSubject,
   z.object(configureRecording),
@@ -148,11 +171,13 @@ const SiteCommandVersion3 = z.discriminatedUnion('kind', [
 const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };
 
 /** A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. */
-export const CommandIssued = defineEvent('CommandIssued', 4, z.object({ ...issued, command: SiteCommand }), [
-  raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
-  raised(z.object({ ...issued, command: SiteCommandVersion2 }), data => data),
-  raised(z.object({ ...issued, command: SiteCommandVersion3 }), data => data),
-]);
+export const CommandIssued = forOlderSoftware(
+  defineEvent('CommandIssued', 4, z.object({ ...issued, command: SiteCommand }), [
+    raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
+    raised(z.object({ ...issued, command: SiteCommandVersion2 }), data => data),
+    raised(z.object({ ...issued, command: SiteCommandVersion3 }), data => data),
+  ]),
+);
 
 const answer = { commandId: CommandId, parentSiteId: SiteId, wishRevision: z.int().nonnegative() };
 

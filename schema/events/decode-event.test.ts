@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
-import { decodeData, decodeEvent, EventDecodeError } from './catalogue.js';
-import { defineEvent, raised } from './event-definition.js';
+import { decodeData, decodeEvent, EventDecodeError, versionFor } from './catalogue.js';
+import { CommandIssued } from './command.js';
+import { defineEvent, forOlderSoftware, raised } from './event-definition.js';
+import { sealedToken } from './personal.js';
 
 const test = suite('decoding of events');
 
@@ -43,6 +46,44 @@ test('data is checked as the version that it was written under, and as what it b
     assert.is(error.failure, 'INVALID_DATA');
     assert.is(error.isFromNewerSoftware, false);
   }
+});
+
+test('what older software must understand is written under the lowest version that takes it as it is', () => {
+  const Asked = forOlderSoftware(
+    defineEvent('Asked', 3, z.object({ what: z.string(), where: z.string().optional() }), [
+      raised(z.object({ what: z.string().max(5) }), data => data),
+      raised(z.object({ what: z.string() }), data => data),
+    ]),
+  );
+  assert.is(versionFor(Asked, { what: 'close', where: undefined }), 1);
+  assert.is(versionFor(Asked, { what: 'close at once' }), 2);
+  // Older software would leave out where, and close everything.
+  assert.is(versionFor(Asked, { what: 'close', where: 'here' }), 3);
+  assert.is(versionFor(Named, { names: ['Ada', 'Lovelace'] }), 3);
+});
+
+test('a command is written under the version in which it could first be given', () => {
+  const ids = { commandId: randomUUID(), targetSiteId: randomUUID(), notAfterMs: null };
+  const versionOf = (command: object) => versionFor(CommandIssued, { ...ids, command });
+  const alarmId = randomUUID();
+  const hardwareId = randomUUID();
+  const deviceId = randomUUID();
+  const sealed = sealedToken(randomUUID(), 'A'.repeat(40));
+  const camera = {
+    ...{ kind: 'AddHardware', hardwareId, name: 'Door', address: 'rtsp://10.0.0.7/door' },
+    ...{ sealedCredentials: null, recordingServerId: randomUUID() },
+    devices: [{ deviceId, type: 'CAMERA', name: 'Door' }],
+  };
+  const alarm = { kind: 'RaiseAlarm', alarmId, name: 'Door forced', message: '', priority: 1 };
+  assert.is(versionOf({ ...alarm, sourceDeviceId: null }), 1);
+  assert.is(versionOf(camera), 1);
+  assert.is(versionOf({ ...camera, driver: 'rtsp', transport: 'UDP' }), 3);
+  assert.is(versionOf({ kind: 'HandleAlarm', alarmId, state: 'CLOSED' }), 1);
+  assert.is(versionOf({ kind: 'HandleAlarm', alarmId, comment: sealed }), 2);
+  const device = { kind: 'ConfigureDevice', hardwareId, deviceId };
+  assert.is(versionOf({ ...device, name: 'Gate' }), 1);
+  assert.is(versionOf({ ...device, motionDetection: undefined, name: 'Gate' }), 1);
+  assert.is(versionOf({ kind: 'StopRecording', deviceId }), 3);
 });
 
 test('what newer software wrote is told apart from what is broken', () => {

@@ -10,9 +10,11 @@ export interface EventDefinition<Type extends string = string, Data extends z.Zo
   readonly earlier: readonly EarlierVersion[];
   /** `passing`. */
   readonly passes?: true;
+  /** `forOlderSoftware`. */
+  readonly isForOlderSoftware?: true;
 }
 
-/** A version that is written no more. */
+/** A version before today's. It is written no more, except `forOlderSoftware`. */
 export interface EarlierVersion {
   readonly data: z.ZodType;
   /** Makes data of this version into data of the next one: pure, from the data alone. */
@@ -43,6 +45,16 @@ export function passing<Definition extends EventDefinition>(
   definition: Definition,
 ): Definition & { readonly passes: true } {
   return { ...definition, passes: true };
+}
+
+/**
+ * An event that another site acts on, whose software may be older: it is written under the lowest version that takes its data as they
+ * are, so that who asks for nothing new is understood by everybody. What an earlier version cannot mean it must therefore not take.
+ */
+export function forOlderSoftware<Definition extends EventDefinition>(
+  definition: Definition,
+): Definition & { readonly isForOlderSoftware: true } {
+  return { ...definition, isForOlderSoftware: true };
 }
 
 /** A version as it was, and the step to the next one. */

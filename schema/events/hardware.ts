@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, HardwareId, RecordingServerId } from '../ids.js';
-import { CameraAddress } from './camera-address.js';
+import { CameraAddress, RtspAddress } from './camera-address.js';
 import { DeviceStreamsConfigured } from './device-streams.js';
 import { defineEvent, type EventOf, Name, passing, raised, UnixMs } from './event-definition.js';
 import { HardwareCapabilitiesFound } from './hardware-capabilities.js';
@@ -40,10 +40,7 @@ export const HardwareAdded = defineEvent(
       z.object({
         ...added,
         driver: z.enum(['rtsp']),
-        address: z
-          .string()
-          .max(2000)
-          .regex(/^rtsps?:\/\/[^@\s]+$/),
+        address: RtspAddress,
       }),
       data => ({ ...data, transport: 'AUTO' }),
     ),

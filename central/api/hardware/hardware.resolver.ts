@@ -64,14 +64,18 @@ export class HardwareResolver {
     const hardwareId = this.#ports.newId() as HardwareId;
     const deviceId = this.#ports.newId() as DeviceId;
     const { name, address } = camera;
-    const driver = (camera.driver ?? 'RTSP').toLowerCase() as DriverName;
-    const transport = camera.transport ?? 'AUTO';
+    // What is usual is left out: a site with older software, which knows no drivers, understands the rest.
+    const isUsual = (camera.driver ?? 'RTSP') === 'RTSP' && (camera.transport ?? 'AUTO') === 'AUTO';
+    const means = {
+      driver: (camera.driver ?? 'RTSP').toLowerCase() as DriverName,
+      transport: camera.transport ?? 'AUTO',
+    };
     const sealedCredentials = await this.#seal(siteId, camera);
     const devices = [{ deviceId, type: 'CAMERA' as const, name }];
     const command = await this.#commands.send(
       siteId,
       {
-        ...{ kind: 'AddHardware', hardwareId, name, driver, address, transport },
+        ...{ kind: 'AddHardware', hardwareId, name, address, ...(isUsual ? {} : means) },
         ...{ sealedCredentials, recordingServerId, devices },
       },
       context,
