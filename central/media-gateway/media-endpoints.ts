@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import {
   AUDIO_TRACK_ID,
+  type BrowserCodecs,
   browserCodecs,
   hideTrack,
   type MediaItem,
@@ -25,7 +26,7 @@ import { layOutSealed, readSealed, SegmentGoneError } from './sealed-layout.js';
 export const RECORDING_SPAN_MS_MAX = 24 * 3600 * 1000;
 /** Which parts of the answer are held here and which come from the remote site: `HELD` or `REMOTE` with its times. */
 const PARTS_HEADER = 'x-holdfast-parts';
-/** Sound that was left out, as `ulaw`: see `?tracks=all`. */
+/** Sound that was left out, as `ulaw`: see `?tracks=all` and `?pictures=key`. */
 const WITHHELD_HEADER = 'x-holdfast-withheld';
 /** Beyond it the header ends with `…`. */
 const PARTS_NAMED_MAX = 50;
@@ -75,10 +76,8 @@ async function sendRecording(
   if (!deviceId) return refuse(reply, { refused: 'NO_SUCH_DEVICE', message: 'the address names no device' });
   const asked = spanOf(request.query);
   if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
-  const { tracks = 'playable' } = request.query;
-  if (tracks !== 'playable' && tracks !== 'all')
-    return reply.code(400).send({ code: 'BAD_USER_INPUT', message: 'tracks: expected playable or all' });
-  const forBrowsers = tracks === 'playable';
+  const offer = offerOf(request.query);
+  if ('message' in offer) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: offer.message });
   const span = { fromMs: asked.fromMs, toMs: Math.min(asked.toMs, options.now()) };
   const sources = await options.directory.recordingSources(deviceId);
   if (isRefusal(sources)) return refuse(reply, sources);
@@ -87,7 +86,8 @@ async function sendRecording(
   nameParts(reply, parts);
   const left = new AbortController();
   reply.raw.on('close', () => left.abort());
-  if (parts.every(({ place }) => place === 'HELD')) {
+  if (parts.every(({ place }) => place === 'HELD') && !offer.keyFramesOnly) {
+    const { forBrowsers } = offer;
     const answered = await sendSealed(
       request,
       reply,
@@ -96,8 +96,30 @@ async function sendRecording(
     );
     if (answered) return answered;
   }
-  const items = playParts(deviceId, parts, sources, left.signal);
-  return streamParts(reply, options, { items, forBrowsers }, left.signal);
+  const { keyFramesOnly } = offer;
+  const items = playParts({ deviceId, parts, sources, keyFramesOnly, signal: left.signal });
+  return streamParts(reply, options, { items, offer }, left.signal);
+}
+
+/** Which of what is recorded is sent. */
+interface Offer {
+  /** Without the sound that browsers do not play. */
+  readonly forBrowsers: boolean;
+  /** Without sound altogether: it is only played at the speed at which it was recorded. */
+  readonly keyFramesOnly: boolean;
+}
+
+function offerOf({ tracks = 'playable', pictures = 'all' }: Record<string, string>) {
+  if (tracks !== 'playable' && tracks !== 'all') return { message: 'tracks: expected playable or all' };
+  if (pictures !== 'all' && pictures !== 'key') return { message: 'pictures: expected all or key' };
+  return { forBrowsers: tracks === 'playable', keyFramesOnly: pictures === 'key' } satisfies Offer;
+}
+
+/** What a player is told of the codecs, and what it does not get. */
+function offered(codecs: string, { forBrowsers, keyFramesOnly }: Offer): BrowserCodecs {
+  const [video, ...sound] = codecs.split(',') as [string, ...string[]];
+  if (keyFramesOnly) return { codecs: video, withheld: sound };
+  return forBrowsers ? browserCodecs(codecs) : { codecs, withheld: [] };
 }
 
 interface HeldRequest {
@@ -135,7 +157,7 @@ async function sendSealed(
     reply.code(206).header('content-range', `bytes ${bytes.from}-${bytes.to}/${byteLength}`);
   }
   reply.header('content-length', bytes.to - bytes.from + 1);
-  nameCodecs(reply, layout.codecs, forBrowsers);
+  nameCodecs(reply, layout.codecs, { forBrowsers, keyFramesOnly: false });
   return reply.send(
     Readable.from(readSealed(database, deviceId, layout, bytes, signal), { objectMode: false }),
   );
@@ -145,7 +167,7 @@ async function sendSealed(
 async function streamParts(
   reply: FastifyReply,
   { onFault }: MediaEndpointOptions,
-  { items, forBrowsers }: { readonly items: AsyncGenerator<MediaItem>; readonly forBrowsers: boolean },
+  { items, offer }: { readonly items: AsyncGenerator<MediaItem>; readonly offer: Offer },
   signal: AbortSignal,
 ): Promise<FastifyReply> {
   try {
@@ -156,8 +178,8 @@ async function streamParts(
     }
     const { init } = first.value;
     reply.header('accept-ranges', 'none');
-    nameCodecs(reply, init.codecs, forBrowsers);
-    const shown = shownItems(first.value, items, forBrowsers);
+    nameCodecs(reply, init.codecs, offer);
+    const shown = shownItems(first.value, items, offer);
     return reply.send(Readable.from(bytesOf(shown, signal, onFault), { objectMode: false }));
   } catch (error) {
     if (error instanceof MediaRefusedError) {
@@ -170,11 +192,11 @@ async function streamParts(
 async function* shownItems(
   first: MediaItem,
   others: AsyncGenerator<MediaItem>,
-  forBrowsers: boolean,
+  offer: Offer,
 ): AsyncGenerator<Uint8Array> {
   let hides = false;
   const shown = (item: MediaItem): Uint8Array | null => {
-    if (item.kind === 'init') hides = forBrowsers && browserCodecs(item.init.codecs).withheld.length > 0;
+    if (item.kind === 'init') hides = offered(item.init.codecs, offer).withheld.length > 0;
     if (item.kind !== 'init' && item.kind !== 'fragment') return null;
     const { bytes } = item.kind === 'init' ? item.init : item.fragment;
     return hides ? hideTrack(bytes, AUDIO_TRACK_ID) : bytes;
@@ -254,10 +276,10 @@ function nameParts(reply: FastifyReply, parts: readonly RecordingPart[]): void {
 }
 
 /** Sound that was left out, because browsers do not play it, is named in a header. */
-function nameCodecs(reply: FastifyReply, codecs: string, forBrowsers: boolean): void {
-  const offered = forBrowsers ? browserCodecs(codecs) : { codecs, withheld: [] };
-  if (offered.withheld.length > 0) reply.header(WITHHELD_HEADER, offered.withheld.join(','));
-  reply.type(`video/mp4; codecs="${offered.codecs}"`);
+function nameCodecs(reply: FastifyReply, all: string, offer: Offer): void {
+  const { codecs, withheld } = offered(all, offer);
+  if (withheld.length > 0) reply.header(WITHHELD_HEADER, withheld.join(','));
+  reply.type(`video/mp4; codecs="${codecs}"`);
 }
 
 function refuse(reply: FastifyReply, { refused, message }: MediaRefusal): FastifyReply {

@@ -4,11 +4,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import {
+  type AccessUnit,
+  AUDIO_TRACK_ID,
   type Fragment,
   type InitSegment,
   type MediaItem,
   MediaRefusedError,
   type MediaSource,
+  readFragment,
+  readInitSegment,
+  readSamples,
+  VIDEO_TRACK_ID,
+  writeFragment,
+  writeInitSegment,
 } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { MEDIA_DATABASE_LIMITS, type MediaDatabase, openMediaDatabase } from '@holdfast/sites';
@@ -20,6 +28,7 @@ import { heldInMediaDatabase, type MediaDirectory } from './media-directory.js';
 
 const test = suite('media gateway');
 const camera = randomUUID() as DeviceId;
+const talking = randomUUID() as DeviceId;
 const stranger = randomUUID() as DeviceId;
 const epochMs = Date.UTC(2026, 0, 1);
 let central: CentralFixture;
@@ -49,6 +58,25 @@ const fragmentOf = (index: number): Fragment => ({
   ...{ timeSource: 'SENDER_REPORT', beginsWithKeyFrame: true },
   bytes: Buffer.concat([box('moof', `o${index}`, 60), box('mdat', `d${index}`, 500 + index)]),
 });
+/** Two seconds of a camera with sound: a key frame and a picture after it. */
+const groupInit = writeInitSegment({
+  video: { codec: 'MJPEG', width: 320, height: 180 },
+  audio: { codec: 'PCMU', sampleRate: 8000, channels: 1 },
+});
+function groupOf(index: number): Fragment {
+  const { bytes: _, ...facts } = fragmentOf(index);
+  const unit = (track: AccessUnit['track'], ticks: number, byte: number): AccessUnit => ({
+    ...{ track, ticks, keyFrame: true, parts: [Uint8Array.of(byte)], byteLength: 1 },
+    ...{ arrivalMs: facts.arrivalMs, timeSource: facts.timeSource },
+  });
+  const [videoTicks, audioTicks] = [facts.fromMs * 90, facts.fromMs * 8];
+  const pictures = [unit('VIDEO', videoTicks, index), unit('VIDEO', videoTicks + 90_000, 100 + index)];
+  const bytes = writeFragment(index + 1, facts, [
+    { trackId: VIDEO_TRACK_ID, units: pictures, endTicks: videoTicks + 180_000 },
+    { trackId: AUDIO_TRACK_ID, units: [unit('AUDIO', audioTicks, 7)], endTicks: audioTicks + 16_000 },
+  ]);
+  return { ...facts, bytes };
+}
 const at = (seconds: number) => new Date(epochMs + seconds * 1000).toISOString();
 
 /** Frames as they come from a camera that is pushed by the test. */
@@ -75,6 +103,7 @@ const media: MediaDirectory = {
   },
   async recordingSources(deviceId) {
     if (deviceId === camera) return { held: heldInMediaDatabase(database, camera), remote };
+    if (deviceId === talking) return { held: heldInMediaDatabase(database, talking), remote: null };
     return { refused: 'NO_SUCH_DEVICE', message: `no device ${deviceId}` };
   },
   async snapshot(_deviceId, atMs) {
@@ -103,6 +132,9 @@ test.before(async () => {
     for (let index = first; index < last; index++) database.append(camera, fragmentOf(index));
     await database.endRun({ deviceId: camera, cause: 'CAMERA_DISCONNECTED' });
   }
+  database.beginRun({ deviceId: talking, init: groupInit, cause: 'CAMERA_CONNECTED' });
+  for (let index = 0; index < 3; index++) database.append(talking, groupOf(index));
+  await database.endRun({ deviceId: talking, cause: 'CAMERA_DISCONNECTED' });
   central = await openCentralFixture(media);
 });
 test.after(async () => {
@@ -156,6 +188,32 @@ test('any range of bytes is exactly that part of the whole', async () => {
   }
   const { response } = await fetchRecording(5, 47, { range: `bytes=${whole.length}-` });
   assert.is(response.status, 416);
+});
+
+test('for fast playback there are key frames alone, each until the next, and no sound', async () => {
+  const fetchOf = async (pictures: string) => {
+    const query = new URLSearchParams({ from: at(0), to: at(6), pictures });
+    const headers = { authorization: `Bearer ${central.token}` };
+    return fetch(`http://${central.origin}/media/${talking}/recording?${query}`, { headers });
+  };
+  assert.is((await fetchOf('some')).status, 400);
+  const response = await fetchOf('key');
+  assert.is(response.headers.get('content-type'), 'video/mp4; codecs="mp4v.6C"');
+  assert.is(response.headers.get('x-holdfast-withheld'), 'ulaw');
+  const body = new Uint8Array(await response.arrayBuffer());
+  assert.is(readInitSegment(body)?.codecs, 'mp4v.6C');
+  const shown: number[][] = [];
+  for (let offset = groupInit.bytes.length; offset < body.length; ) {
+    const read = readFragment(body, offset)!;
+    assert.equal(readSamples(body, read, AUDIO_TRACK_ID), []);
+    for (const { start, durationTicks } of readSamples(body, read, VIDEO_TRACK_ID))
+      shown.push([body[start]!, durationTicks]);
+    offset = read.end;
+  }
+  assert.equal(
+    shown,
+    [0, 1, 2].map(index => [index, 180_000]),
+  );
 });
 
 test('what is not held here comes from the remote site, nothing twice, and the answer says so', async () => {

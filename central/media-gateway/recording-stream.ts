@@ -32,19 +32,30 @@ export function planParts(
 }
 
 /** Init and fragments of all parts, in order of time, nothing twice; the init again where the format changes. */
-export async function* playParts(
-  deviceId: DeviceId,
-  parts: readonly RecordingPart[],
-  sources: RecordingSources,
-  signal: AbortSignal,
-): AsyncGenerator<MediaItem> {
+export async function* playParts({
+  deviceId,
+  parts,
+  sources,
+  keyFramesOnly,
+  signal,
+}: {
+  readonly deviceId: DeviceId;
+  readonly parts: readonly RecordingPart[];
+  readonly sources: RecordingSources;
+  readonly keyFramesOnly: boolean;
+  readonly signal: AbortSignal;
+}): AsyncGenerator<MediaItem> {
   let init: Uint8Array | null = null;
   let sentToMs = Number.NEGATIVE_INFINITY;
   for (const { place, fromMs, toMs } of parts) {
     const source: MediaSource | undefined =
       place === 'HELD' ? sources.held?.source : (sources.remote ?? undefined);
     if (!source) continue;
-    const items = source.open({ kind: 'PLAYBACK', deviceId, fromMs, toMs }, { signal, priority: 'LIVE' });
+    const request = { kind: 'PLAYBACK', deviceId, fromMs, toMs } as const;
+    const items = source.open(
+      { ...request, ...(keyFramesOnly && { keyFramesOnly }) },
+      { signal, priority: 'LIVE' },
+    );
     for await (const item of items) {
       if (item.kind === 'init') {
         if (init !== null && Buffer.compare(init, item.init.bytes) === 0) continue;

@@ -41,6 +41,13 @@ test('the key frame lasts until the end of its group, and audio is whole', () =>
   assert.ok(reduced.bytes.length < bytes.length);
 });
 
+test('without sound, the picture alone', () => {
+  const silent = keyFrameFragment({ ...facts, bytes }, { silent: true })!;
+  const read = readFragment(silent.bytes, 0)!;
+  assert.is(readSamples(silent.bytes, read, VIDEO_TRACK_ID).length, 1);
+  assert.equal(readSamples(silent.bytes, read, AUDIO_TRACK_ID), []);
+});
+
 test('a group that was cut off from its key frame has none', () => {
   assert.is(keyFrameFragment({ ...facts, bytes, beginsWithKeyFrame: false }), null);
 });

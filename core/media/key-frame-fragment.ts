@@ -7,10 +7,10 @@ import type { Fragment } from './fragment.js';
 const TICKS_PER_MS = VIDEO_TIMESCALE / 1000;
 
 /**
- * The group of pictures with its first picture alone, which lasts until the group's end; audio stays whole. Null: the group was
+ * The group of pictures with its first picture alone, which lasts until the group's end; sound stays whole, or goes. Null: the group was
  * cut off from its key frame, and no picture of it can be shown by itself. The group is read, and stays with the caller.
  */
-export function keyFrameFragment(group: Fragment): Fragment | null {
+export function keyFrameFragment(group: Fragment, { silent = false } = {}): Fragment | null {
   if (!group.beginsWithKeyFrame) return null;
   const bytes = group.bytes;
   const read = readFragment(bytes, 0);
@@ -19,7 +19,7 @@ export function keyFrameFragment(group: Fragment): Fragment | null {
   const endTicks = Math.max(first.ticks + 1, Math.round(group.toMs * TICKS_PER_MS));
   const runs: TrackRun[] = [
     { trackId: VIDEO_TRACK_ID, units: [unitOf('VIDEO', first, bytes, group)], endTicks },
-    ...audioRun(bytes, read, group),
+    ...(silent ? [] : audioRun(bytes, read, group)),
   ];
   const { fromMs, toMs, beginsWithKeyFrame, arrivalMs, timeSource } = group;
   const facts = { fromMs, toMs, beginsWithKeyFrame, arrivalMs, timeSource };

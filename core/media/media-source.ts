@@ -5,7 +5,14 @@ export type MediaRequest =
   /** The newest key frame and what follows it, frame by frame, until closed. `stream`: by its name; left out, the live default. */
   | { readonly kind: 'LIVE'; readonly deviceId: DeviceId; readonly stream?: string }
   /** Every recorded fragment that touches [fromMs, toMs), in order of time, then the end. */
-  | { readonly kind: 'PLAYBACK'; readonly deviceId: DeviceId; readonly fromMs: number; readonly toMs: number }
+  | {
+      readonly kind: 'PLAYBACK';
+      readonly deviceId: DeviceId;
+      readonly fromMs: number;
+      readonly toMs: number;
+      /** Of each fragment its key frame alone, for as long as the fragment lasts, and no sound. */
+      readonly keyFramesOnly?: boolean;
+    }
   /**
    * Whole sealed segments, in the order given, for a copy. `resume`: the first segment is sent from this fragment
    * index on (0-based); its manifest and init are sent all the same. At or beyond its end nothing of it follows

@@ -145,10 +145,11 @@ function requestFromWire(wire: WireOpen): MediaRequest {
     return stream === '' ? live : { ...live, stream: checked(StreamName, stream, 'stream') };
   }
   if (wire.playback) {
-    const { deviceId, fromMs, toMs } = wire.playback;
+    const { deviceId, fromMs, toMs, keyFramesOnly = false } = wire.playback;
     requireTime(fromMs, 'fromMs');
     requireTime(toMs, 'toMs');
-    return { kind: 'PLAYBACK', deviceId: checked(DeviceId, deviceId, 'deviceId'), fromMs, toMs };
+    const device = checked(DeviceId, deviceId, 'deviceId');
+    return { kind: 'PLAYBACK', deviceId: device, fromMs, toMs, ...(keyFramesOnly && { keyFramesOnly }) };
   }
   if (wire.retrieve) {
     const { deviceId, segmentIds, resumeAtFragment } = wire.retrieve;

@@ -277,7 +277,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
         yield* this.#supervisor.live(deviceId, request.stream, signal);
         return;
       case 'PLAYBACK':
-        yield* this.database.read({ deviceId, fromMs: request.fromMs, toMs: request.toMs, signal });
+        yield* this.database.read({ ...request, deviceId, signal });
         return;
       case 'RETRIEVE': {
         const { segmentIds, resumeAtFragment } = request;

@@ -262,6 +262,61 @@ test('a seek shows the picture of the instant that was asked for', async () => {
   });
 });
 
+/** What the picture counts: the simulated camera burns it in. */
+const shownNumber = async (camera: CameraView): Promise<number | null> =>
+  (await read(playbackVideo(camera))).frameNumber;
+
+test('pictures are stepped through one by one, both ways', async () => {
+  const camera = cameras[0]!;
+  await openPlaybackAt(camera, heldFromMs + MIDDLE_OF_MARK_MS);
+  const first = await eventually('a picture is there', () => shownNumber(camera));
+  for (const [key, steps] of [
+    ['.', [1, 2, 3]],
+    [',', [2, 1, 0, -1, -2, -3]],
+  ] as const) {
+    for (const step of steps) {
+      await page().keyboard.press(key);
+      const expected = (first + step + CLIP_FRAMES) % CLIP_FRAMES;
+      await eventually(
+        `picture ${expected} after ${key}`,
+        async () => (await shownNumber(camera)) === expected,
+      );
+    }
+  }
+});
+
+test('it plays backward, and so fast that only key frames come', async () => {
+  const camera = cameras[0]!;
+  const asked: string[] = [];
+  page().on('request', request => asked.push(request.url()));
+  await openPlaybackAt(camera, heldFromMs + MARKED_MS - 2_000);
+  await eventually('a picture is there', () => shownNumber(camera));
+  const since = (await framesOf(playbackVideo(camera))).length;
+  const shownSince = async (count: number) =>
+    (await framesOf(playbackVideo(camera))).slice(count).map(({ capturedAtMs }) => capturedAtMs);
+  await page().keyboard.press('j');
+  const back = await eventually('ten pictures back', async () => {
+    const shown = await shownSince(since);
+    return shown.length >= 10 && shown;
+  });
+  assert.equal(
+    back,
+    back.toSorted((one, other) => other - one),
+  );
+  assert.not.ok(asked.some(url => url.includes('pictures=key')));
+
+  await page().keyboard.press('k');
+  await openPlaybackAt(camera, heldFromMs);
+  await eventually('a picture is there', () => shownNumber(camera));
+  const before = (await framesOf(playbackVideo(camera))).length;
+  for (const key of ['l', 'l', 'l', 'l']) await page().keyboard.press(key);
+  await eventually('past the middle at 8×', async () =>
+    (await shownSince(before)).some(ms => ms > heldFromMs + MIDDLE_OF_MARK_MS),
+  );
+  assert.ok(asked.some(url => url.includes('pictures=key')));
+  await page().keyboard.press('k');
+});
+
 test('an evidence lock is put on a marked span', async () => {
   await openPlaybackAt(cameras[0]!, heldFromMs);
   await mark(10_000);

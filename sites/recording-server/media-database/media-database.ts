@@ -185,6 +185,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly deviceId: DeviceId;
     readonly fromMs: number;
     readonly toMs: number;
+    /** Of each its key frame alone, for as long as the fragment lasts, and no sound. */
+    readonly keyFramesOnly?: boolean;
     readonly signal: AbortSignal;
   }): AsyncIterable<MediaItem>;
   /**

@@ -1,4 +1,10 @@
-import type { Fragment, FragmentEntry, MediaItem, SegmentManifest } from '@holdfast/core';
+import {
+  type Fragment,
+  type FragmentEntry,
+  keyFrameFragment,
+  type MediaItem,
+  type SegmentManifest,
+} from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDamage } from './media-database.js';
 import { openReadableFile, type ReadableFile } from './readable-file.js';
@@ -33,7 +39,7 @@ export class MediaReader {
     this.#context = context;
   }
 
-  async *read(window: Window): AsyncGenerator<MediaItem> {
+  async *read(window: Window & { readonly keyFramesOnly?: boolean }): AsyncGenerator<MediaItem> {
     let initDigest: Uint8Array | null = null;
     for await (const piece of this.#pieces(window)) {
       window.signal.throwIfAborted();
@@ -45,7 +51,9 @@ export class MediaReader {
         if (entry.toMs <= window.fromMs || entry.fromMs >= window.toMs) continue;
         const bytes = await this.#bytesOrNull(piece, index);
         window.signal.throwIfAborted();
-        if (bytes) yield { kind: 'fragment', fragment: fragmentOf(entry, bytes) };
+        const whole = bytes && fragmentOf(entry, bytes);
+        const fragment = whole && window.keyFramesOnly ? keyFrameFragment(whole, { silent: true }) : whole;
+        if (fragment) yield { kind: 'fragment', fragment };
       }
     }
   }

@@ -1,20 +1,21 @@
 import { AppendQueue } from '../media/append-queue';
-import { playableFrom, type Span, spanAt } from '../timeline/timeline.geometry';
+import { PictureIndex } from '../media/picture-index';
+import { playableFrom, playableUntil, type Span, spanAt } from '../timeline/timeline.geometry';
+import { fetchingFor, type Pace, type Pictures, picturesOf } from './pace';
 import { fetchRecording } from './recording.fetch';
 
 /** READY: the picture of that instant is there. LOADING: it will be. NOTHING: none can be had. */
 export type Readiness = 'READY' | 'LOADING' | 'NOTHING';
 
-/** One request; long enough to be cheap, short enough that a seek seldom wastes much. */
-const WINDOW_MS = 24_000;
-/** Fetch on when less than this is left, times the speed. */
-const AHEAD_MS = 9_000;
-const KEEP_BEHIND_S = 40;
+/** Of what was played. */
+const KEEP_S = 40;
 const TRIM_STEP_S = 20;
 /** Fragments begin and end at frames, not at the instant asked for. */
-const EDGE_MS = 90;
+export const EDGE_MS = 90;
 /** A span may begin inside a group of pictures: the first picture comes a little later. */
 const FIRST_PICTURE_MS = 1_500;
+/** While paused, a few pictures before the one that is shown are there to step back to. */
+const STEP_BACK_MS = 500;
 const RETRY_MS = 3_000;
 /** What is being recorded this very moment is not asked for in crumbs. */
 const PRESENT_MS = 2_000;
@@ -22,13 +23,15 @@ const PRESENT_MS = 2_000;
 const ORIGIN_BEFORE_MS = 35 * 24 * 3_600_000;
 const DRIFT_SEEK_S = 0.35;
 const DRIFT_RATE = 0.06;
+/** Inside a picture, whatever the clocks of tracks and element round to. */
+const WITHIN_PICTURE_MS = 0.5;
 
-/** How much more is fetched at higher speeds. More than this would not fit into the browser's buffer of about 150 MB. */
-const ahead = (speed: number): number => Math.min(4, Math.max(1, speed));
-
-interface Load {
+interface Range {
   readonly fromMs: number;
   readonly toMs: number;
+}
+
+interface Load extends Range {
   readonly abort: AbortController;
   state: 'ACTIVE' | 'DONE' | 'NOTHING';
   endedAtMs: number;
@@ -38,16 +41,21 @@ interface Load {
 export class CameraPlayer implements Disposable {
   readonly deviceId: string;
   readonly #video: HTMLVideoElement;
-  #source = new MediaSource();
+  readonly #index = new PictureIndex();
+  #source!: MediaSource;
+  #opened!: Promise<void>;
   #queue: AppendQueue | null = null;
   #buffer: SourceBuffer | null = null;
   #codecs = '';
   #originMs: number;
   #spans: readonly Span[] | null = null;
   #load: Load | null = null;
-  #frameS = 0.04;
-  #lastFrameS = -1;
-  #trimmedToS = 0;
+  #pictures: Pictures = 'ALL';
+  #direction: Pace['direction'] = 1;
+  /** What the buffer has is of another kind of pictures and on its way out. */
+  #emptying = false;
+  #shownMs: number | null = null;
+  #trimmedAtS = 0;
   /** After a request that brought nothing, the next one waits. */
   #waitUntilMs = 0;
   #closed = false;
@@ -60,21 +68,29 @@ export class CameraPlayer implements Disposable {
     this.#originMs = startMs - ORIGIN_BEFORE_MS;
     this.#open();
     video.addEventListener('error', this.#onError);
-    this.#watchFrames();
   }
 
   #open(): void {
     const source = new MediaSource();
     this.#source = source;
+    this.#queue?.close();
+    this.#queue = null;
+    this.#buffer = null;
+    this.#codecs = '';
+    this.#emptying = false;
+    this.#index.clear();
     this.#video.src = URL.createObjectURL(source);
-    source.addEventListener(
-      'sourceopen',
-      () => {
-        URL.revokeObjectURL(this.#video.src);
-        // Else it ends with what has arrived, and a seek to what is still coming would stop there for good.
-        source.duration = Number.POSITIVE_INFINITY;
-      },
-      { once: true },
+    this.#opened = new Promise(resolve =>
+      source.addEventListener(
+        'sourceopen',
+        () => {
+          URL.revokeObjectURL(this.#video.src);
+          // Else it ends with what has arrived, and a seek to what is still coming would stop there for good.
+          source.duration = Number.POSITIVE_INFINITY;
+          resolve();
+        },
+        { once: true },
+      ),
     );
   }
 
@@ -82,19 +98,18 @@ export class CameraPlayer implements Disposable {
   #reopen(reason: string): void {
     if (this.#closed) return;
     this.#load?.abort.abort();
-    this.#queue?.close();
-    this.#queue = null;
-    this.#buffer = null;
-    this.#codecs = '';
-    this.#trimmedToS = 0;
-    const atS = this.#video.currentTime;
-    this.#open();
-    this.#video.currentTime = atS;
+    this.#openAgain();
     if (this.#load !== null) {
       this.#load.state = 'NOTHING';
       this.#load.endedAtMs = Date.now();
     }
     this.fault = reason;
+  }
+
+  #openAgain(): void {
+    const atS = this.#video.currentTime;
+    this.#open();
+    this.#video.currentTime = atS;
   }
 
   setSpans(spans: readonly Span[] | undefined): void {
@@ -109,25 +124,35 @@ export class CameraPlayer implements Disposable {
   get positionMs(): number {
     return this.#originMs + this.#video.currentTime * 1000;
   }
-  get frameMs(): number {
-    return this.#frameS * 1000;
+
+  /** An instant within the picture that is so many after (or, negative, before) the one shown at `ms`. Null: not known yet. */
+  beside(ms: number, pictures: number): number | null {
+    const beginsMs = this.#index.beside(ms, pictures);
+    return beginsMs === null ? null : beginsMs + WITHIN_PICTURE_MS;
   }
 
-  #bufferedUntilMs(ms: number): number | null {
+  #bufferedAt(ms: number): Range | null {
     if (this.#buffer === null || this.#source.readyState !== 'open') return null;
     const atS = (ms - this.#originMs) / 1000;
     const { buffered } = this.#buffer;
     for (let index = 0; index < buffered.length; index += 1)
       if (atS >= buffered.start(index) - 0.02 && atS < buffered.end(index))
-        return buffered.end(index) * 1000 + this.#originMs;
+        return {
+          fromMs: buffered.start(index) * 1000 + this.#originMs,
+          toMs: buffered.end(index) * 1000 + this.#originMs,
+        };
     return null;
   }
 
-  /** Makes sure that pictures from `ms` on are there or on their way, and says how it stands. */
-  prepare(ms: number, speed: number): Readiness {
-    const untilMs = this.#bufferedUntilMs(ms);
-    if (untilMs !== null && untilMs - ms > EDGE_MS / 2) {
-      if (untilMs - ms < AHEAD_MS * ahead(speed)) this.#loadOn(untilMs, speed);
+  /** Makes sure that the pictures from `ms` on are there or on their way, and says how it stands. */
+  prepare(ms: number, pace: Pace): Readiness {
+    this.#change(pace);
+    if (this.#emptying) return 'LOADING';
+    const there = this.#bufferedAt(ms);
+    if (there !== null && (pace.direction < 0 || there.toMs - ms > EDGE_MS / 2)) {
+      if (pace.direction > 0) this.#loadOn(ms, there.toMs, pace);
+      if (pace.direction < 0) this.#loadBack(ms, there.fromMs, fetchingFor(pace));
+      else if (!pace.playing) this.#loadBack(ms, there.fromMs, { windowMs: 2_000, aheadMs: STEP_BACK_MS });
       this.fault = null;
       this.#trim();
       return 'READY';
@@ -135,59 +160,104 @@ export class CameraPlayer implements Disposable {
     const span = this.spanAt(ms);
     if (this.#spans !== null && span?.state !== 'HELD' && span?.state !== 'REMOTE') return 'NOTHING';
     if (span !== undefined && span.toMs - ms < EDGE_MS) return 'NOTHING';
-    return this.#await(ms, speed);
+    return this.#await(ms, pace);
   }
 
-  #await(ms: number, speed: number): Readiness {
+  /** Other pictures, or the other way: what is under way is of no use. */
+  #change(pace: Pace): void {
+    const pictures = picturesOf(pace);
+    if (pictures === this.#pictures && pace.direction === this.#direction) return;
+    if (this.#load?.state === 'ACTIVE') {
+      this.#load.abort.abort();
+      this.#load = null;
+      this.#queue?.reset();
+    }
+    this.#waitUntilMs = 0;
+    this.#direction = pace.direction;
+    if (pictures === this.#pictures) return;
+    this.#pictures = pictures;
+    this.#load = null;
+    this.#index.clear();
+    if (this.#queue === null) return;
+    this.#emptying = true;
+    this.#queue.reset();
+    this.#queue.remove(0, Number.POSITIVE_INFINITY);
+    this.#queue.configure(() => {
+      this.#emptying = false;
+    });
+  }
+
+  #await(ms: number, pace: Pace): Readiness {
     const load = this.#load;
+    const { windowMs } = fetchingFor(pace);
+    const begin = () =>
+      pace.direction > 0
+        ? this.#begin({ fromMs: ms, toMs: ms + windowMs })
+        : this.#begin({ fromMs: ms - windowMs, toMs: ms + EDGE_MS });
     const covers = load !== null && ms >= load.fromMs && ms < load.toMs;
     if (!covers) {
       if (Date.now() < this.#waitUntilMs) return 'NOTHING';
-      this.#begin(ms, speed);
+      begin();
       return 'LOADING';
     }
-    if (load.state === 'ACTIVE' || (this.#queue?.waitingCount ?? 0) > 0 || this.#buffer?.updating)
-      return 'LOADING';
-    if (Date.now() - load.endedAtMs > RETRY_MS) this.#begin(ms, speed);
+    if (load.state === 'ACTIVE' || this.#isAppending()) return 'LOADING';
+    if (Date.now() - load.endedAtMs > RETRY_MS) begin();
     return 'NOTHING';
   }
 
-  #loadOn(fromMs: number, speed: number): void {
-    const load = this.#load;
-    if (load?.state === 'ACTIVE' || Date.now() < this.#waitUntilMs) return;
-    const nextMs = load !== null && fromMs < load.toMs && fromMs > load.fromMs ? load.toMs : fromMs;
-    const heldMs = this.#spans === null ? nextMs : playableFrom(this.#spans, nextMs);
-    if (heldMs === null || Date.now() - heldMs < PRESENT_MS || heldMs - fromMs > AHEAD_MS * ahead(speed))
-      return;
-    if (
-      load !== null &&
-      heldMs >= load.fromMs &&
-      heldMs < load.toMs &&
-      Date.now() - load.endedAtMs < RETRY_MS
-    )
-      return;
-    this.#begin(heldMs, speed, { continues: load?.state === 'DONE' });
+  #isAppending(): boolean {
+    return (this.#queue?.waitingCount ?? 0) > 0 || (this.#buffer?.updating ?? false);
   }
 
-  #begin(fromMs: number, speed: number, { continues } = { continues: false }): void {
+  #loadOn(ms: number, fromMs: number, pace: Pace): void {
+    const { windowMs, aheadMs } = fetchingFor(pace);
+    const load = this.#load;
+    if (fromMs - ms >= aheadMs || load?.state === 'ACTIVE' || Date.now() < this.#waitUntilMs) return;
+    const nextMs = load !== null && fromMs < load.toMs && fromMs > load.fromMs ? load.toMs : fromMs;
+    const heldMs = this.#spans === null ? nextMs : playableFrom(this.#spans, nextMs);
+    if (heldMs === null || Date.now() - heldMs < PRESENT_MS || heldMs - fromMs > aheadMs) return;
+    if (this.#hasTried(heldMs)) return;
+    this.#begin({ fromMs: heldMs, toMs: heldMs + windowMs }, { continues: load?.state === 'DONE' });
+  }
+
+  #loadBack(ms: number, toMs: number, { windowMs, aheadMs }: ReturnType<typeof fetchingFor>): void {
+    const load = this.#load;
+    if (ms - toMs >= aheadMs || load?.state === 'ACTIVE' || this.#isAppending()) return;
+    if (Date.now() < this.#waitUntilMs) return;
+    const heldMs = this.#spans === null ? toMs : playableUntil(this.#spans, toMs);
+    // What lies between them is a gap, which the clock passes.
+    if (heldMs === null || toMs - heldMs > EDGE_MS || this.#hasTried(heldMs - 1)) return;
+    this.#begin({ fromMs: heldMs - windowMs, toMs: heldMs }, { continues: load?.state === 'DONE' });
+  }
+
+  #hasTried(ms: number): boolean {
+    const load = this.#load;
+    return load !== null && ms >= load.fromMs && ms < load.toMs && Date.now() - load.endedAtMs < RETRY_MS;
+  }
+
+  /** `continues`: behind a whole answer the next one is read as it comes. */
+  #begin({ fromMs, toMs: wantedMs }: Range, { continues } = { continues: false }): void {
     if (this.#source.readyState !== 'open' || this.#closed) return;
     this.#load?.abort.abort();
     if (!continues) this.#queue?.reset();
-    const toMs = Math.min(fromMs + WINDOW_MS * ahead(speed), Math.max(Date.now(), fromMs + 1000));
+    const toMs = Math.min(wantedMs, Math.max(Date.now(), fromMs + 1000));
     const load: Load = { fromMs, toMs, abort: new AbortController(), state: 'ACTIVE', endedAtMs: 0 };
     this.#load = load;
     void this.#run(load);
   }
 
   async #run(load: Load): Promise<void> {
+    const read = this.#index.reader();
     try {
       const outcome = await fetchRecording({
         ...{ deviceId: this.deviceId, fromMs: load.fromMs, toMs: load.toMs, signal: load.abort.signal },
-        onCodecs: codecs => this.#useCodecs(codecs),
+        pictures: this.#pictures,
+        onCodecs: codecs => this.#useCodecs(codecs, load),
         onBytes: async bytes => {
-          const queue = this.#load === load ? this.#queue : null;
-          queue?.append(bytes);
-          await queue?.room();
+          if (this.#load !== load) return;
+          read(bytes);
+          this.#queue?.append(bytes);
+          await this.#queue?.room();
         },
       });
       if (load !== this.#load || load.state !== 'ACTIVE') return;
@@ -203,18 +273,24 @@ export class CameraPlayer implements Disposable {
     load.endedAtMs = Date.now();
   }
 
-  #useCodecs(codecs: string): void {
-    if (codecs === this.#codecs || this.#closed || this.#source.readyState !== 'open') return;
+  async #useCodecs(codecs: string, load: Load): Promise<void> {
+    if (codecs === this.#codecs || this.#load !== load || this.#closed) return;
     const type = `video/mp4; codecs="${codecs}"`;
     if (!MediaSource.isTypeSupported(type)) {
       this.fault = `This browser does not play ${codecs}`;
       return;
     }
-    this.#codecs = codecs;
-    if (this.#buffer !== null) {
+    const trackCount = (all: string) => all.split(',').length;
+    if (this.#buffer !== null && trackCount(codecs) === trackCount(this.#codecs)) {
+      this.#codecs = codecs;
       this.#queue?.configure(buffer => buffer.changeType(type));
       return;
     }
+    // A source buffer keeps the number of its tracks for good.
+    if (this.#buffer !== null) this.#openAgain();
+    await this.#opened;
+    if (this.#load !== load || this.#closed || this.#buffer !== null) return;
+    this.#codecs = codecs;
     this.#buffer = this.#source.addSourceBuffer(type);
     this.#buffer.mode = 'segments';
     this.#buffer.timestampOffset = -this.#originMs / 1000;
@@ -229,7 +305,18 @@ export class CameraPlayer implements Disposable {
   /** Shows the instant `ms` as soon as its picture is there. */
   seek(ms: number): void {
     this.#waitUntilMs = 0;
+    this.#shownMs = null;
     this.#video.currentTime = Math.max(0, (ms - this.#originMs) / 1000);
+  }
+
+  /** For what the element cannot play: the picture of that instant, when the one before is on the screen. */
+  show(ms: number): void {
+    this.run(false);
+    if (this.#video.seeking) return;
+    const pictureMs = this.beside(ms, 0) ?? ms;
+    if (pictureMs === this.#shownMs) return;
+    this.seek(pictureMs);
+    this.#shownMs = pictureMs;
   }
 
   /** Follows the clock: small differences by speed, large ones by a seek. */
@@ -266,23 +353,11 @@ export class CameraPlayer implements Disposable {
   }
 
   #trim(): void {
-    const keepS = this.#video.currentTime - KEEP_BEHIND_S;
-    if (keepS < this.#trimmedToS + TRIM_STEP_S) {
-      this.#trimmedToS = Math.min(this.#trimmedToS, Math.max(0, keepS));
-      return;
-    }
-    this.#trimmedToS = keepS;
-    this.#queue?.remove(0, keepS);
-  }
-
-  #watchFrames(): void {
-    this.#video.requestVideoFrameCallback((_, frame) => {
-      const stepS = frame.mediaTime - this.#lastFrameS;
-      if (stepS > 0.005 && stepS < 0.5 && !this.#video.seeking)
-        this.#frameS += (Math.min(stepS, this.#frameS * 2) - this.#frameS) * 0.2;
-      this.#lastFrameS = frame.mediaTime;
-      if (!this.#closed) this.#watchFrames();
-    });
+    const atS = this.#video.currentTime;
+    if (Math.abs(atS - this.#trimmedAtS) < TRIM_STEP_S) return;
+    this.#trimmedAtS = atS;
+    if (this.#direction > 0) this.#queue?.remove(0, atS - KEEP_S);
+    else this.#queue?.remove(atS + KEEP_S, Number.POSITIVE_INFINITY);
   }
 
   [Symbol.dispose](): void {

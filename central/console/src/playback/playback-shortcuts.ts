@@ -1,5 +1,6 @@
 import { useShortcuts } from '../ui/shortcuts';
-import { type PlaybackClock, SPEEDS } from './playback.clock';
+import { SPEEDS } from './pace';
+import type { PlaybackClock } from './playback.clock';
 
 export interface PlaybackActions {
   readonly mark: () => void;
@@ -19,15 +20,24 @@ export function usePlaybackShortcuts(clock: PlaybackClock, actions: PlaybackActi
   const by = (ms: number) => () => clock.seek(clock.positionMs + ms);
   const faster = (step: 1 | -1) => () => {
     const index = (SPEEDS as readonly number[]).indexOf(clock.state.speed);
-    const speed = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, index + step))] ?? 1;
-    clock.change(clock.state.playing ? { speed } : { playing: true });
+    clock.change({ speed: SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, index + step))] ?? 1 });
+  };
+  /** As on an editing desk: the first press plays that way, each further one faster. */
+  const play = (direction: 1 | -1) => () => {
+    const { playing, direction: before } = clock.state;
+    if (playing && before === direction) faster(1)();
+    else clock.change({ playing: true, direction, speed: 1 });
   };
   const toggle = () => clock.change({ playing: !clock.state.playing });
   useShortcuts([
     { keys: 'Space', label: 'Play, pause', group, run: toggle },
+    { keys: 'j', label: 'Play backward, then faster', group, run: play(-1) },
     { keys: 'k', label: 'Pause, play', group, run: toggle },
-    { keys: 'l', label: 'Play, then faster', group, run: faster(1) },
-    { keys: 'j', label: 'Slower', group, run: faster(-1) },
+    { keys: 'l', label: 'Play forward, then faster', group, run: play(1) },
+    { keys: '<', label: 'Slower', group, run: faster(-1) },
+    { keys: '>', label: 'Faster', group, run: faster(1) },
+    { keys: '[', label: 'Start of the recording before', group, run: () => void clock.goToRecording(-1) },
+    { keys: ']', label: 'Start of the next recording', group, run: () => void clock.goToRecording(1) },
     { keys: 'ArrowLeft', label: '10 seconds back', group, run: by(-SHORT_MS) },
     { keys: 'ArrowRight', label: '10 seconds on', group, run: by(SHORT_MS) },
     { keys: 'Shift+ArrowLeft', label: '1 minute back', group, run: by(-LONG_MS) },
@@ -35,7 +45,7 @@ export function usePlaybackShortcuts(clock: PlaybackClock, actions: PlaybackActi
     { keys: ',', label: 'One frame back', group, run: () => clock.step(-1) },
     { keys: '.', label: 'One frame on', group, run: () => clock.step(1) },
     { keys: 'n', label: 'To the newest recording', group, run: actions.present },
-    { keys: 's', label: 'Sound', group, run: actions.sound },
+    { keys: 's', label: 'Sound, at 1×', group, run: actions.sound },
     { keys: 'm', label: 'Mark the start, then the end of a span', group, run: actions.mark },
     { keys: 'r', label: 'Request retrieval of the marked span', group, run: actions.retrieve },
     { keys: 'e', label: 'Evidence lock on the marked span', group, run: actions.lock },

@@ -1,11 +1,8 @@
-import { nextRecording, type Span } from '../timeline/timeline.geometry';
-import type { CameraPlayer, Readiness } from './camera.player';
+import { nextRecording, previousRecording, type Span } from '../timeline/timeline.geometry';
+import { type CameraPlayer, EDGE_MS, type Readiness } from './camera.player';
+import { isPlayedByElement, type Pace } from './pace';
 
-export const SPEEDS = [0.5, 1, 2, 4, 8] as const;
-
-export interface PlaybackState {
-  readonly playing: boolean;
-  readonly speed: number;
+export interface PlaybackState extends Pace {
   readonly skipGaps: boolean;
   /** Playing, but waiting for pictures of at least one camera. */
   readonly waiting: boolean;
@@ -15,22 +12,41 @@ export interface PlaybackState {
 const WAIT_LIMIT_MS = 5_000;
 /** The newest recording is sealed a little later than it happens. */
 const PRESENT_MARGIN_MS = 1_000;
+/** Before a camera has told its own. */
+const PICTURE_MS = 40;
+
+/** Where the next recording of these cameras is, when the timeline that is loaded shows none; null when there is none at all. */
+export type FindRecording = (
+  deviceIds: readonly string[],
+  fromMs: number,
+  direction: Pace['direction'],
+) => Promise<number | null>;
+
+export interface PlaybackClockOptions {
+  readonly startMs: number;
+  readonly onState: (state: PlaybackState) => void;
+  readonly findRecording: FindRecording;
+  /** Nothing more is recorded that way. */
+  readonly onEnd: (direction: Pace['direction']) => void;
+}
 
 /** The common clock of all cameras on the page: who has pictures leads, the others follow, and all wait for each other. */
 export class PlaybackClock implements Disposable {
-  readonly #onState: (state: PlaybackState) => void;
+  readonly #options: PlaybackClockOptions;
   readonly #cameras = new Map<string, CameraPlayer>();
   readonly #lanes = new Map<string, readonly Span[]>();
   readonly #readiness = new Map<string, Readiness>();
-  #state: PlaybackState = { playing: false, speed: 1, skipGaps: true, waiting: false };
+  #state: PlaybackState = { playing: false, direction: 1, speed: 1, skipGaps: true, waiting: false };
   #positionMs: number;
   #waitingSinceMs: number | null = null;
   #tickedAtMs = performance.now();
+  /** The place from which a recording is being looked for. */
+  #lookingFromMs: number | null = null;
   #frame: number;
 
-  constructor(startMs: number, onState: (state: PlaybackState) => void) {
-    this.#positionMs = startMs;
-    this.#onState = onState;
+  constructor(options: PlaybackClockOptions) {
+    this.#positionMs = options.startMs;
+    this.#options = options;
     this.#frame = requestAnimationFrame(this.#tick);
   }
 
@@ -67,22 +83,40 @@ export class PlaybackClock implements Disposable {
       key => merged[key] !== this.#state[key],
     );
     this.#state = merged;
-    if (changed) this.#onState(merged);
+    if (changed) this.#options.onState(merged);
   }
 
   seek(ms: number): void {
     this.#positionMs = Math.min(ms, Date.now());
     this.#waitingSinceMs = null;
+    this.#lookingFromMs = null;
     for (const camera of this.#cameras.values()) {
-      camera.prepare(this.#positionMs, this.#state.speed);
+      camera.prepare(this.#positionMs, this.#state);
       camera.seek(this.#positionMs);
     }
   }
 
-  step(frames: number): void {
-    this.change({ playing: false });
-    const frameMs = Math.max(10, [...this.#cameras.values()][0]?.frameMs ?? 40);
-    this.seek(this.#positionMs + frames * frameMs);
+  /** By pictures of the first camera that has some here; negative: back. */
+  step(pictures: number): void {
+    this.change({ playing: false, direction: 1 });
+    const beside = [...this.#cameras.values()].map(camera => camera.beside(this.#positionMs, pictures));
+    this.seek(beside.find(ms => ms !== null) ?? this.#positionMs + pictures * PICTURE_MS);
+  }
+
+  /** To the start of the next recording, or of the one before, of any camera. */
+  async goToRecording(direction: Pace['direction']): Promise<void> {
+    const lanes = this.#shownLanes();
+    const startsBefore = lanes.flatMap(spans =>
+      spans.filter(
+        ({ state, fromMs }) => (state === 'HELD' || state === 'REMOTE') && fromMs < this.#positionMs - 1_000,
+      ),
+    );
+    const there =
+      direction > 0
+        ? nextRecording(lanes, this.#positionMs)
+        : Math.max(...startsBefore.map(({ fromMs }) => fromMs));
+    if (there !== null && Number.isFinite(there)) this.seek(there);
+    else await this.#lookFurther(direction);
   }
 
   readonly #tick = (): void => {
@@ -91,13 +125,13 @@ export class PlaybackClock implements Disposable {
     this.#tickedAtMs = nowMs;
     const cameras = [...this.#cameras.values()];
     for (const camera of cameras)
-      this.#readiness.set(camera.deviceId, camera.prepare(this.#positionMs, this.#state.speed));
+      this.#readiness.set(camera.deviceId, camera.prepare(this.#positionMs, this.#state));
     this.#advance(cameras, passedMs);
     this.#frame = requestAnimationFrame(this.#tick);
   };
 
   #advance(cameras: readonly CameraPlayer[], passedMs: number): void {
-    const { playing, speed } = this.#state;
+    const { playing, direction, speed } = this.#state;
     const ready = cameras.filter(camera => this.#readiness.get(camera.deviceId) === 'READY');
     const waits = cameras.some(camera => this.#readiness.get(camera.deviceId) === 'LOADING');
     for (const camera of cameras) if (!ready.includes(camera)) camera.run(false);
@@ -114,15 +148,17 @@ export class PlaybackClock implements Disposable {
     }
     if (!waits) this.#waitingSinceMs = null;
     this.change({ waiting: false });
-    const leader = ready[0];
-    if (leader === undefined) this.#passNothing(passedMs * speed);
-    else this.#followLeader(leader, ready);
-    if (this.#positionMs >= Date.now() - PRESENT_MARGIN_MS) this.change({ playing: false });
+    const [leader] = ready;
+    if (leader === undefined) this.#passNothing(passedMs * speed * direction);
+    else if (isPlayedByElement(this.#state)) this.#followLeader(leader, ready);
+    else this.#show(ready, passedMs * speed * direction);
+    if (direction > 0 && this.#positionMs >= Date.now() - PRESENT_MARGIN_MS) this.change({ playing: false });
   }
 
   #mayWait(cameras: readonly CameraPlayer[]): boolean {
     this.#waitingSinceMs ??= performance.now();
     if (performance.now() - this.#waitingSinceMs > WAIT_LIMIT_MS) return false;
+    if (this.#state.direction < 0) return true;
     // Recording may begin a little after the instant asked for: go there instead of waiting for what will not come.
     const starts = cameras
       .map(camera => camera.firstPictureAfter(this.#positionMs))
@@ -141,12 +177,44 @@ export class PlaybackClock implements Disposable {
     for (const camera of ready) if (camera !== leader) camera.follow(this.#positionMs, true, speed);
   }
 
-  /** No camera has a picture: over to where the next recording begins, or through the gap at the chosen speed. */
+  /** Faster than an element plays, or backward: this clock runs by itself, and each camera shows what it can. */
+  #show(ready: readonly CameraPlayer[], byMs: number): void {
+    this.#positionMs += byMs;
+    for (const camera of ready) camera.show(this.#positionMs);
+  }
+
+  #shownLanes(): readonly (readonly Span[])[] {
+    return [...this.#cameras.keys()].map(id => this.#lanes.get(id) ?? []);
+  }
+
+  /** No camera has a picture: over to where the next recording is, or through the gap at the chosen speed. */
   #passNothing(byMs: number): void {
-    const lanes = [...this.#cameras.keys()].map(id => this.#lanes.get(id) ?? []);
-    const next = this.#state.skipGaps ? nextRecording(lanes, this.#positionMs + 200) : null;
-    if (next === null) this.#positionMs += byMs;
-    else this.seek(next);
+    const { skipGaps, direction } = this.#state;
+    if (!skipGaps) {
+      this.#positionMs += byMs;
+      return;
+    }
+    const next =
+      direction > 0
+        ? nextRecording(this.#shownLanes(), this.#positionMs)
+        : previousRecording(this.#shownLanes(), this.#positionMs);
+    if (next === null) void this.#lookFurther(direction);
+    else this.seek(direction > 0 ? next : next - 2 * EDGE_MS);
+  }
+
+  /** Beyond the timeline that is loaded. Meanwhile the clock stands. */
+  async #lookFurther(direction: Pace['direction']): Promise<void> {
+    if (this.#lookingFromMs !== null) return;
+    const fromMs = this.#positionMs;
+    this.#lookingFromMs = fromMs;
+    const found = await this.#options.findRecording([...this.#cameras.keys()], fromMs, direction);
+    if (this.#lookingFromMs !== fromMs) return;
+    this.#lookingFromMs = null;
+    if (found !== null) this.seek(direction > 0 ? found : found - 2 * EDGE_MS);
+    else {
+      this.change({ playing: false });
+      this.#options.onEnd(direction);
+    }
   }
 
   [Symbol.dispose](): void {

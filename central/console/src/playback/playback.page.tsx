@@ -171,6 +171,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
     const siteName = directory.siteById.get(device?.site.id ?? '')?.name ?? '';
     return { deviceId, name: device?.name ?? deviceId, siteName, spans: timeline.spans.get(deviceId) ?? [] };
   });
+  const soundPlays = state.speed === 1 && state.direction > 0;
   const columns = deviceIds.length > 1 ? 2 : 1;
   return (
     <div className="page">
@@ -189,7 +190,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
         <button
           type="button"
           className="plain"
-          title="Sound of the first camera (s)"
+          title={soundPlays ? 'Sound of the first camera (s)' : 'Sound is played at 1× only'}
           aria-pressed={!muted}
           onClick={() => setMuted(!muted)}
         >
@@ -210,7 +211,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
             key={deviceId}
             deviceId={deviceId}
             clock={clock}
-            muted={muted || deviceId !== deviceIds[0]}
+            muted={muted || !soundPlays || deviceId !== deviceIds[0]}
             onClose={() => show(toggled(deviceIds, deviceId))}
           />
         ))}

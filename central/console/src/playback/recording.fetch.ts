@@ -1,12 +1,15 @@
 import { codecsOf, codecsOfContentType } from '../media/codecs';
 import { currentSession, endSession } from '../session/session.store';
+import type { Pictures } from './pace';
 
 export interface RecordingRequest {
   readonly deviceId: string;
   readonly fromMs: number;
   readonly toMs: number;
+  readonly pictures: Pictures;
   readonly signal: AbortSignal;
-  readonly onCodecs: (codecs: string) => void;
+  /** Bytes are handed on when this is done. */
+  readonly onCodecs: (codecs: string) => Promise<void>;
   /** The next bytes are read when this is done. */
   readonly onBytes: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
 }
@@ -32,6 +35,7 @@ export async function fetchRecording(request: RecordingRequest): Promise<Recordi
   const interval = new URLSearchParams({
     from: new Date(request.fromMs).toISOString(),
     to: new Date(request.toMs).toISOString(),
+    ...(request.pictures === 'KEY' ? { pictures: 'key' } : {}),
   });
   const response = await fetch(`/media/${encodeURIComponent(request.deviceId)}/recording?${interval}`, {
     headers: { authorization: `Bearer ${currentSession()?.token ?? ''}` },
@@ -41,7 +45,7 @@ export async function fetchRecording(request: RecordingRequest): Promise<Recordi
     endSession('Your session has ended. Sign in again to continue where you were.');
   if (!response.ok || response.body === null) return { kind: 'NOTHING', reason: await reasonOf(response) };
   let codecs = codecsOfContentType(response.headers.get('content-type'));
-  if (codecs !== null) request.onCodecs(codecs);
+  if (codecs !== null) await request.onCodecs(codecs);
   let byteCount = 0;
   let head = new Uint8Array(0);
   const reader = response.body.getReader();
@@ -58,7 +62,7 @@ export async function fetchRecording(request: RecordingRequest): Promise<Recordi
       head = joined;
       codecs = codecsOf(head);
       if (codecs === null) continue;
-      request.onCodecs(codecs);
+      await request.onCodecs(codecs);
       bytes = head;
     }
     await request.onBytes(bytes);

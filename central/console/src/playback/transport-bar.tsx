@@ -1,7 +1,8 @@
 import { SegmentedControl } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Icon, type IconName } from '../ui/icon';
-import { type PlaybackClock, type PlaybackState, SPEEDS } from './playback.clock';
+import { SPEEDS } from './pace';
+import type { PlaybackClock, PlaybackState } from './playback.clock';
 import { PositionReadout } from './position-readout';
 
 function Action({
@@ -38,26 +39,42 @@ interface TransportBarProps {
   readonly children: ReactNode;
 }
 
+const speedLabels: Record<number, string> = { 0.25: '¼', 0.5: '½' };
+
+function PlayButton({
+  clock,
+  state,
+  direction,
+}: Pick<TransportBarProps, 'clock' | 'state'> & { readonly direction: 1 | -1 }) {
+  const plays = state.playing && state.direction === direction;
+  const play = direction > 0 ? 'Play' : 'Play backward';
+  const icon = direction > 0 ? 'play' : 'playBack';
+  return (
+    <button
+      type="button"
+      className="plain transport-play"
+      aria-label={plays ? 'Pause' : play}
+      title={`${plays ? 'Pause' : play} (${direction > 0 ? 'space, l' : 'j'})`}
+      data-testid={direction > 0 ? 'play-pause' : 'play-backward'}
+      data-playing={plays}
+      onClick={() => clock.change(plays ? { playing: false } : { playing: true, direction })}
+    >
+      <Icon name={plays ? 'pause' : icon} size={18} />
+    </button>
+  );
+}
+
 export function TransportBar({ clock, state, onZoom, onPresent, children }: TransportBarProps) {
-  const { playing, speed } = state;
+  const { speed } = state;
   return (
     <div className="transport" role="toolbar" aria-label="Playback">
       <Action icon="stepBack" label="One frame back" keys="," onClick={() => clock.step(-1)} />
-      <button
-        type="button"
-        className="plain transport-play"
-        aria-label={playing ? 'Pause' : 'Play'}
-        title={`${playing ? 'Pause' : 'Play'} (space)`}
-        data-testid="play-pause"
-        data-playing={playing}
-        onClick={() => clock.change({ playing: !playing })}
-      >
-        <Icon name={playing ? 'pause' : 'play'} size={18} />
-      </button>
+      <PlayButton clock={clock} state={state} direction={-1} />
+      <PlayButton clock={clock} state={state} direction={1} />
       <Action icon="stepForward" label="One frame on" keys="." onClick={() => clock.step(1)} />
       <SegmentedControl
         aria-label="Speed"
-        data={SPEEDS.map(value => ({ value: `${value}`, label: `${value}×` }))}
+        data={SPEEDS.map(value => ({ value: `${value}`, label: `${speedLabels[value] ?? value}×` }))}
         value={`${speed}`}
         onChange={value => clock.change({ speed: Number(value) })}
       />

@@ -105,6 +105,22 @@ export function playableFrom(spans: readonly Span[], ms: number): number | null 
   return starts.length === 0 ? null : Math.min(...starts);
 }
 
+/** The last instant before `ms` that may be played; null when nothing lies before it. */
+export function playableUntil(spans: readonly Span[], ms: number): number | null {
+  const ends = spans
+    .filter(span => isPlayable(span) && span.fromMs < ms)
+    .map(span => Math.min(ms, span.toMs));
+  return ends.length === 0 ? null : Math.max(...ends);
+}
+
+/** Where the last recording ends before `ms`, whatever `ms` itself lies in; null when nothing lies before it. */
+export function previousRecording(lanes: readonly (readonly Span[])[], ms: number): number | null {
+  const ends = lanes.flatMap(spans =>
+    spans.filter(span => isPlayable(span) && span.toMs < ms).map(span => span.toMs),
+  );
+  return ends.length === 0 ? null : Math.max(...ends);
+}
+
 /** Where the next recording begins after `ms`, whatever `ms` itself lies in; null when nothing follows. */
 export function nextRecording(lanes: readonly (readonly Span[])[], ms: number): number | null {
   const starts = lanes.flatMap(spans =>

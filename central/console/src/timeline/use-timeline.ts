@@ -4,7 +4,7 @@ import { useQuery } from '../session/use-query';
 import { lengthOf, type Span, type View } from './timeline.geometry';
 import type { AlarmMarker, LockBar } from './timeline.painter';
 
-const TIMELINE = `query Timeline($devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
+export const TIMELINE = `query Timeline($devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
   timeline(deviceIds: $devices, from: $from, to: $to) { deviceId spans { from to state cause retrievableUntil } }
 }`;
 const ALARMS = `query TimelineAlarms($from: DateTime!, $to: DateTime!) {
@@ -16,7 +16,7 @@ const LOCKS = `query TimelineLocks { evidenceLocks(filter: { states: [ACTIVE] },
   edges { cursor node { id headline from to devices { id } } } pageInfo { hasNextPage endCursor }
 } }`;
 
-interface TimelineAnswer {
+export interface TimelineAnswer {
   readonly timeline: readonly {
     readonly deviceId: string;
     readonly spans: readonly {
@@ -96,7 +96,7 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
   );
 }
 
-const toSpan = (span: TimelineAnswer['timeline'][number]['spans'][number]): Span => ({
+export const toSpan = (span: TimelineAnswer['timeline'][number]['spans'][number]): Span => ({
   ...{ fromMs: Date.parse(span.from), toMs: Date.parse(span.to), state: span.state },
   ...{ cause: span.cause, retrievableUntil: span.retrievableUntil },
 });

@@ -7,6 +7,7 @@ const paths = {
   chevron: 'M9 6l6 6-6 6',
   close: 'M6 6l12 12M18 6L6 18',
   play: 'M7 4.500v15l12-7.500z',
+  playBack: 'M17 4.500v15L5 12z',
   pause: 'M8 5v14M16 5v14',
   stepBack: 'M17 5v14l-9-7zM6 5v14',
   stepForward: 'M7 5v14l9-7zM18 5v14',

@@ -26,7 +26,7 @@ export interface WireOpen {
   priority: string;
   creditBytes: number;
   live?: { deviceId: string; stream: string };
-  playback?: { deviceId: string; fromMs: number; toMs: number };
+  playback?: { deviceId: string; fromMs: number; toMs: number; keyFramesOnly?: boolean };
   retrieve?: { deviceId: string; segmentIds: string[]; resumeAtFragment: number };
 }
 
