@@ -47,7 +47,7 @@ function PlayButton({
   direction,
 }: Pick<TransportBarProps, 'clock' | 'state'> & { readonly direction: 1 | -1 }) {
   const plays = state.playing && state.direction === direction;
-  const play = direction > 0 ? 'Play' : 'Play backward';
+  const play = direction > 0 ? 'Play' : 'Backward';
   const icon = direction > 0 ? 'play' : 'playBack';
   return (
     <button
