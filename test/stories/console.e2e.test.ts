@@ -266,10 +266,19 @@ test('a seek shows the picture of the instant that was asked for', async () => {
 const shownNumber = async (camera: CameraView): Promise<number | null> =>
   (await read(playbackVideo(camera))).frameNumber;
 
+/** Opens playback anew, which begins paused, and waits for the picture of that instant. */
+async function seeAt(camera: CameraView, atMs: number): Promise<number> {
+  await open('Live');
+  await openPlaybackAt(camera, atMs);
+  return eventually('the picture of that instant is there', async () => {
+    const { capturedAtMs, frameNumber } = await read(playbackVideo(camera));
+    return Math.abs(capturedAtMs - atMs) < SEEK_MISS_MS && frameNumber;
+  });
+}
+
 test('pictures are stepped through one by one, both ways', async () => {
   const camera = cameras[0]!;
-  await openPlaybackAt(camera, heldFromMs + MIDDLE_OF_MARK_MS);
-  const first = await eventually('a picture is there', () => shownNumber(camera));
+  const first = await seeAt(camera, heldFromMs + MIDDLE_OF_MARK_MS);
   for (const [key, steps] of [
     ['.', [1, 2, 3]],
     [',', [2, 1, 0, -1, -2, -3]],
@@ -289,8 +298,7 @@ test('it plays backward, and so fast that only key frames come', async () => {
   const camera = cameras[0]!;
   const asked: string[] = [];
   page().on('request', request => asked.push(request.url()));
-  await openPlaybackAt(camera, heldFromMs + MARKED_MS - 2_000);
-  await eventually('a picture is there', () => shownNumber(camera));
+  await seeAt(camera, heldFromMs + MARKED_MS - 2_000);
   const since = (await framesOf(playbackVideo(camera))).length;
   const shownSince = async (count: number) =>
     (await framesOf(playbackVideo(camera))).slice(count).map(({ capturedAtMs }) => capturedAtMs);
@@ -306,8 +314,7 @@ test('it plays backward, and so fast that only key frames come', async () => {
   assert.not.ok(asked.some(url => url.includes('pictures=key')));
 
   await page().keyboard.press('k');
-  await openPlaybackAt(camera, heldFromMs);
-  await eventually('a picture is there', () => shownNumber(camera));
+  await seeAt(camera, heldFromMs + 1_000);
   const before = (await framesOf(playbackVideo(camera))).length;
   for (const key of ['l', 'l', 'l', 'l']) await page().keyboard.press(key);
   await eventually('past the middle at 8×', async () =>
