@@ -87,6 +87,7 @@ export {
 } from './log/envelope.js';
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
 export { decodeEventData, type EventFacts, newEvent, readEventData } from './log/event-data.js';
+export { foldAhead, type NamedFold } from './log/fold-ahead.js';
 export {
   decodeFold,
   encodeFold,
@@ -94,6 +95,7 @@ export {
   FoldKeeper,
   type FoldSnapshot,
   type FoldStore,
+  type LogFold,
   noFoldStore,
 } from './log/fold-snapshot.js';
 export { followLog, LogGrowth, SUBSCRIPTION_PAGE_EVENTS } from './log/log-growth.js';

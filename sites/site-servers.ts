@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { freeSpaceLimits, type ProtectedSpan, type SiteLog } from '@holdfast/core';
+import { foldAhead, freeSpaceLimits, type ProtectedSpan, type SiteLog, SiteState } from '@holdfast/core';
 import type { AlarmId, DeviceId, EventId, RecordingServerId, SiteCommand, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { v7 } from 'uuid';
@@ -9,9 +9,10 @@ import { serveSiteLog } from './kurrent-server/serve-site-log.js';
 import type { DurableSiteLog } from './log/durable-site-log.js';
 import { FoldFiles } from './log/fold-files.js';
 import { openSiteLog } from './log/open-site-log.js';
-import { ManagementServer } from './management-server/management-server.js';
+import { ManagementServer, managementFold } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { readMediaPassword } from './recording-server/media-database/open-media-keyring.js';
+import { SiteView, siteViewFold } from './recording-server/recorder/site-view.js';
 import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
 import { foldDirectoryOf, mediaDirectoryOf, subjectKeyFileOf } from './site-directory.js';
@@ -77,6 +78,13 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     }),
   );
   const folds = new FoldFiles({ directory: foldDirectoryOf(dataDirectory), logger });
+  await foldAhead({
+    ...{ log, store: folds },
+    folds: [
+      managementFold({ siteId, subjectKeys }, new SiteState()),
+      ...configuration.recordingServers.map(({ id }) => siteViewFold(id, new SiteView(id))),
+    ],
+  });
   const management = await ManagementServer.open({
     log,
     siteId,

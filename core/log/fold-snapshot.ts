@@ -28,6 +28,14 @@ export interface FoldStore {
 /** Keeps nothing: whoever starts folds its log from the first event on. */
 export const noFoldStore: FoldStore = { load: async () => null, save: async () => {} };
 
+/** What is made of a log, event by event. */
+export interface LogFold {
+  readonly fold: (recorded: RecordedEvent) => void;
+  readonly state: () => object;
+  /** Types that the fold does nothing with; most of a log is such, and a log that can leave them out spares their reading. */
+  readonly without: readonly string[];
+}
+
 /** Keeps the snapshot of one fold of one log: where to begin, and when to save anew. */
 export class FoldKeeper {
   readonly #options: { readonly log: SiteLog; readonly store: FoldStore; readonly name: string };
@@ -56,25 +64,17 @@ export class FoldKeeper {
     return state;
   }
 
-  /**
-   * Folds everything that the log holds behind the place where the fold stands, and saves now and then. `without`: types that the
-   * fold does nothing with; most of a log is such, and a log that can leave them out spares their reading.
-   */
-  async readOn(options: {
-    readonly fold: (recorded: RecordedEvent) => void;
-    readonly state: () => object;
-    readonly without: readonly string[];
-  }): Promise<void> {
+  /** Folds everything that the log holds behind the place where the fold stands, and saves now and then. */
+  async readOn({ fold, state, without }: LogFold): Promise<void> {
     const { log } = this.#options;
     const end = endOf(log.head());
     for (;;) {
-      const { without } = options;
       const page = await log.read({ after: this.#place, limit: READ_PAGE_EVENTS, without, carried: true });
       for (const recorded of page) {
-        options.fold(recorded);
+        fold(recorded);
         this.passed(recorded);
       }
-      this.saveSometimes(options.state);
+      this.saveSometimes(state);
       if (page.length === 0) break;
     }
     if (end.position === 0 || comparePlaces(this.#place, end) >= 0) return;
@@ -87,7 +87,7 @@ export class FoldKeeper {
       end.position - (this.#place.epoch === end.epoch ? this.#place.position : 0),
     );
     this.passed(last);
-    this.saveSometimes(options.state);
+    this.saveSometimes(state);
   }
 
   /** To be told of every event, after it was folded. */
@@ -97,6 +97,12 @@ export class FoldKeeper {
     this.#unsavedCount += 1;
   }
 
+  /** The state as of where the fold stands; null when it has folded nothing. */
+  snapshotOf(state: object): FoldSnapshot | null {
+    if (this.#leafHash === null) return null;
+    return { place: this.#place, leafHash: this.#leafHash, state: encodeFold(state) };
+  }
+
   /** Saves when so much has passed that it is worth it; the state is read at once and written while the fold goes on. */
   saveSometimes(state: () => object): void {
     if (this.#unsavedCount >= FOLD_EVENTS_MAX && this.#saving === null) void this.save(state());
@@ -104,10 +110,10 @@ export class FoldKeeper {
 
   async save(state: object): Promise<void> {
     if (this.#saving !== null) await this.#saving;
-    if (this.#leafHash === null || this.#unsavedCount === 0) return;
+    const snapshot = this.#unsavedCount === 0 ? null : this.snapshotOf(state);
+    if (snapshot === null) return;
     this.#unsavedCount = 0;
     const { store, name } = this.#options;
-    const snapshot = { place: this.#place, leafHash: this.#leafHash, state: encodeFold(state) };
     this.#saving = store.save(name, snapshot).finally(() => {
       this.#saving = null;
     });

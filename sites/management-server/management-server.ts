@@ -8,6 +8,8 @@ import {
   type ExpectedRevision,
   FoldKeeper,
   type FoldStore,
+  type LogFold,
+  type NamedFold,
   newEvent,
   notReadable,
   type RecordedEvent,
@@ -47,6 +49,7 @@ const READ_ALONG_MS = 30_000;
 
 /** Most of a log, and no configuration. */
 const typesLeftOut = recordingEvents.map(({ type }) => type);
+const FOLD_NAME = 'management-server';
 
 export interface ManagementServerOptions {
   readonly log: SiteLog;
@@ -71,6 +74,29 @@ export type CommandOutcome =
   | { readonly accepted: false; readonly code: string; readonly message: string };
 
 /**
+ * The fold of a management server over the log. Destroys the keys of erased subjects, also those that a kill left between the fact
+ * and the deed: it is read again.
+ */
+export function managementFold(
+  { siteId, subjectKeys }: Pick<ManagementServerOptions, 'siteId' | 'subjectKeys'>,
+  state: SiteState,
+): NamedFold {
+  return {
+    name: FOLD_NAME,
+    without: typesLeftOut,
+    fold(recorded) {
+      state.read(recorded);
+      if (recorded.type !== 'SubjectErased') return;
+      const event = readEventData(recorded);
+      if (!(event instanceof EventDecodeError) && event.type === 'SubjectErased') {
+        subjectKeys.destroy({ ...event.data, maker: siteId });
+      }
+    },
+    state: () => state,
+  };
+}
+
+/**
  * Where commands enter a site, one at a time: its own people's and its parent's. Holds the fold of the site's log,
  * lets the deciders decide, and appends what they say.
  */
@@ -78,6 +104,7 @@ export class ManagementServer {
   readonly state: SiteState;
   readonly #options: ManagementServerOptions;
   readonly #keeper: FoldKeeper;
+  readonly #fold: LogFold;
   #waiting = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -85,11 +112,12 @@ export class ManagementServer {
     this.#options = options;
     this.#keeper = keeper;
     this.state = state;
+    this.#fold = managementFold(options, state);
   }
 
   /** Folds the log, from the last snapshot of the fold on; ready when this resolves. */
   static async open(options: ManagementServerOptions): Promise<ManagementServer> {
-    const keeper = new FoldKeeper({ log: options.log, store: options.folds, name: 'management-server' });
+    const keeper = new FoldKeeper({ log: options.log, store: options.folds, name: FOLD_NAME });
     const fields = await keeper.restore<SiteState>();
     const state = fields ? SiteState.restored(fields) : new SiteState();
     const server = new ManagementServer(options, keeper, state);
@@ -269,23 +297,8 @@ export class ManagementServer {
     throw new AppendRefusedError(outcome.refusal.code);
   }
 
-  async #catchUp(): Promise<void> {
-    await this.#keeper.readOn({
-      without: typesLeftOut,
-      fold: event => {
-        this.state.read(event);
-        if (event.type === 'SubjectErased') this.#destroyKeys(event);
-      },
-      state: () => this.state,
-    });
-  }
-
-  /** Also what a kill left undone between the fact and the deed: it is read again. */
-  #destroyKeys(recorded: RecordedEvent): void {
-    const event = readEventData(recorded);
-    if (!(event instanceof EventDecodeError) && event.type === 'SubjectErased') {
-      this.#options.subjectKeys.destroy({ ...event.data, maker: this.#options.siteId });
-    }
+  #catchUp(): Promise<void> {
+    return this.#keeper.readOn(this.#fold);
   }
 
   /** This software is older than what wrote the log, or a part of the log is broken: somebody must know, once. */

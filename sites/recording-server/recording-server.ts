@@ -10,6 +10,7 @@ import {
   MediaRefusedError,
   type MediaRequest,
   type MediaSource,
+  type NamedFold,
   type ProtectedSpan,
   type RecordedEvent,
   type RetentionLimits,
@@ -49,7 +50,7 @@ import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
 import { logRecovery } from './recorder/log-recovery.js';
 import { LoudReports } from './recorder/loud-reports.js';
-import { SiteView, type SiteViewFold, TYPES_UNREAD } from './recorder/site-view.js';
+import { SiteView, type SiteViewFold, siteViewFold } from './recorder/site-view.js';
 import { triggerOfEvent } from './recorder/trigger-events.js';
 import { deletionEvents } from './retention/deletion-facts.js';
 import { LockReports } from './retention/lock-reports.js';
@@ -118,6 +119,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   readonly #options: RecordingServerOptions;
   readonly #loud: LoudReports;
   readonly #view: SiteView;
+  readonly #fold: NamedFold;
   readonly #keeper: FoldKeeper;
   readonly #outbox: FactOutbox;
   readonly #supervisor: CameraSupervisor;
@@ -139,10 +141,8 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     this.database = database;
     this.#loud = loud;
     this.#view = view;
-    this.#keeper = new FoldKeeper({
-      ...{ log: options.log, store: options.folds },
-      name: `recording-server-${recordingServerId}`,
-    });
+    this.#fold = siteViewFold(recordingServerId, view);
+    this.#keeper = new FoldKeeper({ log: options.log, store: options.folds, name: this.#fold.name });
     this.#outbox = new FactOutbox({
       ...options,
       database,
@@ -372,11 +372,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     }
     const fold = await this.#keeper.restore<SiteViewFold>();
     if (fold !== null) this.#view.restore(fold);
-    await this.#keeper.readOn({
-      without: TYPES_UNREAD,
-      fold: recorded => this.#view.read(recorded),
-      state: () => this.#view.toFold(),
-    });
+    await this.#keeper.readOn(this.#fold);
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
     this.#storages.assumeHalted(this.#view.halted);
     if (this.#view.halted) await this.database.halt(this.#storages.halts());

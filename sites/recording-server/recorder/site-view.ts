@@ -6,6 +6,7 @@ import {
   isEvidenceLockActive,
   type ManualRecording,
   manualRecordingDecider,
+  type NamedFold,
   type ProtectedSpan,
   type Protection,
   type RecordedEvent,
@@ -56,9 +57,19 @@ const typesRead = new Set<string>(
 );
 
 /** What there is most of in a log, and is not looked at. */
-export const TYPES_UNREAD: readonly string[] = [RecordingSealed, RecordingDeleted, RecordingDamaged].map(
+const TYPES_UNREAD: readonly string[] = [RecordingSealed, RecordingDeleted, RecordingDamaged].map(
   ({ type }) => type,
 );
+
+/** The fold of a recording server over the log, named for its snapshots. */
+export function siteViewFold(recordingServerId: RecordingServerId, view: SiteView): NamedFold {
+  return {
+    name: `recording-server-${recordingServerId}`,
+    without: TYPES_UNREAD,
+    fold: recorded => view.read(recorded),
+    state: () => view.toFold(),
+  };
+}
 
 export interface RecordingStop {
   readonly toMs: number;
