@@ -277,7 +277,7 @@ export {
 export { type BrowserCodecs, browserCodecs, hideTrack } from './media/hidden-track.js';
 export { ImageAssembler } from './media/image-assembler.js';
 export { jpegSize } from './media/jpeg-header.js';
-export { keyFrameFragment } from './media/key-frame-fragment.js';
+export { keyFrameFragment, soundFragment } from './media/key-frame-fragment.js';
 export {
   type LiveReduction,
   type MediaItem,

@@ -140,6 +140,7 @@ export {
   RecordingDeleted,
   type RecordingEvent,
   RecordingGap,
+  RecordingReduced,
   RecordingSealed,
   RecordingStarted,
   RecordingStopped,

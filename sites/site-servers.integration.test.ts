@@ -128,10 +128,11 @@ test('storages and what is assigned to them are facts once, and again when the c
     archives: [
       {
         ...{ path: `${name} archive`, retentionDays: retentionDays * 10, freeGigabytesLow: 0.01 },
-        schedule: { dailyAt: '02:30' },
+        ...{ schedule: { dailyAt: '02:30' }, keyFramesOnly: false },
       },
       {
         ...{ retentionDays: retentionDays * 20, freeGigabytesLow: 0.01, schedule: { everyMinutes: 1 } },
+        keyFramesOnly: true,
         objectStore: {
           ...{ bucketUrl: 'http://127.0.0.1:1/vault', prefix: name, region: 'us-east-1' },
           ...{ accessKeyId: 'recorder', secretAccessKey: 'the secret' },

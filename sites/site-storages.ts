@@ -41,6 +41,7 @@ export function storageConfigurationsOf(
       ...limitsOf(archive),
       ...placeOf(archive, baseDirectory),
       schedule: scheduleOf(archive.schedule),
+      keyFramesOnly: archive.keyFramesOnly,
     })),
   }));
 }
@@ -148,7 +149,10 @@ function scheduleOf(schedule: StorageConfiguration['archives'][number]['schedule
 export function storageOf({ storageId, name, encryption, live, archives }: ConfiguredStorage): Storage {
   return {
     ...{ storageId, name, isEncrypted: encryption !== 'NONE', live: stageOf(live) },
-    archives: archives.map(archive => ({ ...stageOf(archive), schedule: archive.schedule })),
+    archives: archives.map(archive => {
+      const { schedule, keyFramesOnly } = archive;
+      return { ...stageOf(archive), schedule, keyFramesOnly };
+    }),
   };
 }
 

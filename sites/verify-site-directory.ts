@@ -250,6 +250,7 @@ const typesRead: ReadonlySet<string> = new Set([
   'RecordingServerRegistered',
   'StorageConfigured',
   'RecordingSealed',
+  'RecordingReduced',
   'RetrievalProgressed',
   'RecordingDeleted',
 ] satisfies HoldfastEvent['type'][]);
@@ -279,6 +280,14 @@ function collect(event: HoldfastEvent, { byServer, stages, objectStores, sealing
       const [retrieved] = byServer.values();
       const { deviceId, segments } = event.data;
       for (const segment of segments) retrieved?.set(segment.segmentId, { deviceId, segment });
+      break;
+    }
+    case 'RecordingReduced': {
+      const held = byServer.get(event.data.recordingServerId);
+      for (const { segmentId, digest } of event.data.segments) {
+        const known = held?.get(segmentId);
+        if (known) held!.set(segmentId, { ...known, segment: { ...known.segment, digest } });
+      }
       break;
     }
     case 'RecordingDeleted': {

@@ -47,6 +47,10 @@ const segment = (index: number) => ({
   ...{ beganBecause: 'RECORDING_CONTINUED' as const, endedBecause: 'RECORDING_CONTINUED' as const },
 });
 const segments = [segment(0), segment(1), segment(2)];
+const reduced = {
+  ...{ segmentId: segments[1]!.segmentId, fragmentCount: 1, byteLength: 99 },
+  ...{ digest: 'ef'.repeat(32), previousDigest: segments[1]!.digest },
+};
 
 function projectionsOf(models: readonly ReadModel[] = readModels): Projections {
   const fails = (error: unknown) => {
@@ -154,6 +158,10 @@ test('folds what happened at a site into what a central remembers', async () => 
         policy: 'RETENTION_AGE',
       },
     }),
+    child.event(`recording-${deviceId}`, {
+      type: 'RecordingReduced',
+      data: { ...ofDevice, fromMs: segments[1]!.fromMs, toMs: segments[1]!.toMs, segments: [reduced] },
+    }),
   ]);
   const projections = projectionsOf();
   await projections.settle();
@@ -163,6 +171,10 @@ test('folds what happened at a site into what a central remembers', async () => 
   assert.equal({ ...site }, { name: 'Bus 7', parentId: own.site });
   const [alarm] = await sql`select state, closed_reason from alarm where id = ${alarmId}`;
   assert.equal({ ...alarm }, { state: 'CLOSED', closedReason: 'false alarm' });
+  const [stored] = await sql`
+    select digest, fragment_count, byte_length, lost_because from recording_segment where segment_id = ${reduced.segmentId}`;
+  const { digest, fragmentCount, byteLength } = reduced;
+  assert.equal({ ...stored }, { digest, fragmentCount, byteLength, lostBecause: null });
   const [device] = await sql`select name from device where id = ${deviceId}`;
   assert.is(device!.name, 'Front door \uFFFD');
   const changes = await sql`select state ->> 'state' as state from change where kind = 'alarm' order by seq`;

@@ -4,7 +4,7 @@ import type { AccessUnit } from './access-unit.js';
 import { AUDIO_TRACK_ID, VIDEO_TRACK_ID } from './fmp4-init.js';
 import { readFragment, readSamples } from './fmp4-reader.js';
 import { writeFragment } from './fmp4-writer.js';
-import { keyFrameFragment } from './key-frame-fragment.js';
+import { keyFrameFragment, soundFragment } from './key-frame-fragment.js';
 
 const test = suite('key frame of a group');
 
@@ -50,6 +50,18 @@ test('without sound, the picture alone', () => {
 
 test('a group that was cut off from its key frame has none', () => {
   assert.is(keyFrameFragment({ ...facts, bytes, beginsWithKeyFrame: false }), null);
+});
+
+test('of a group whose picture is that of the group before it, the sound is left', () => {
+  const sound = soundFragment({ ...facts, bytes })!;
+  const read = readFragment(sound.bytes, 0)!;
+  assert.equal(read.facts, { ...facts, beginsWithKeyFrame: false });
+  assert.equal(readSamples(sound.bytes, read, VIDEO_TRACK_ID), []);
+  assert.is(readSamples(sound.bytes, read, AUDIO_TRACK_ID).length, 2);
+  const silent = writeFragment(7, facts, [
+    { trackId: VIDEO_TRACK_ID, units: [unit('VIDEO', 90_000, 500)], endTicks: 100_800 },
+  ]);
+  assert.is(soundFragment({ ...facts, bytes: silent }), null);
 });
 
 test.run();

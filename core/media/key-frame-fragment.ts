@@ -26,6 +26,16 @@ export function keyFrameFragment(group: Fragment, { silent = false } = {}): Frag
   return { ...facts, bytes: writeFragment(sequenceNumberOf(bytes), facts, runs) };
 }
 
+/** What is heard during a group whose picture is that of the group before it. Null: nothing. */
+export function soundFragment(group: Fragment): Fragment | null {
+  const read = readFragment(group.bytes, 0);
+  const runs = read === null ? [] : audioRun(group.bytes, read, group);
+  if (runs.length === 0) return null;
+  const { fromMs, toMs, arrivalMs, timeSource } = group;
+  const facts = { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame: false };
+  return { ...facts, bytes: writeFragment(sequenceNumberOf(group.bytes), facts, runs) };
+}
+
 function audioRun(bytes: Uint8Array, read: ReadFragment, group: Fragment): readonly TrackRun[] {
   const samples = readSamples(bytes, read, AUDIO_TRACK_ID);
   const last = samples.at(-1);

@@ -195,6 +195,7 @@ function stageKey(stage: ConfiguredStorage['live'] | ConfiguredStorage['archives
     ...limits,
     Object.entries(stage.schedule).toSorted(),
     [bucketUrl, prefix, region, sealedCredentials],
+    stage.keyFramesOnly,
   ];
 }
 

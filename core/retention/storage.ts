@@ -10,6 +10,8 @@ export interface StorageStage {
 
 export interface StorageArchive extends StorageStage {
   readonly schedule: ArchiveSchedule;
+  /** Of what moves in, only key frames are kept, unless it is locked. */
+  readonly keyFramesOnly: boolean;
 }
 
 /** Where recordings of some devices are: written into `live`, moved on from stage to stage as they grow old, then deleted. */

@@ -95,7 +95,7 @@ const configuredStorage: ConfiguredStorage = {
   archives: [
     {
       ...{ path: '/mnt/archive', retentionDays: 90, byteLengthMax: null, freeBytesLow: 5e9 },
-      objectStore: null,
+      ...{ objectStore: null, keyFramesOnly: false },
       schedule: { kind: 'DAILY', minuteOfDay: 120 },
     },
   ],

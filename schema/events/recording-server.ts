@@ -73,12 +73,21 @@ export type StorageEncryption = z.infer<typeof StorageEncryption>;
 /** Where a recording server keeps recordings, as its configuration says since this event: one live database, then archives. */
 export const StorageConfigured = defineEvent(
   'StorageConfigured',
-  3,
+  4,
   z.object({
     ...storage,
     encryption: StorageEncryption,
     /** From near to far, each with a longer age than the one before. */
-    archives: z.array(z.object({ ...archive, objectStore: ArchiveObjectStore.nullable() })).max(8),
+    archives: z
+      .array(
+        z.object({
+          ...archive,
+          objectStore: ArchiveObjectStore.nullable(),
+          /** What moves in and is not locked is reduced to its key frames. */
+          keyFramesOnly: z.boolean(),
+        }),
+      )
+      .max(8),
   }),
   [
     raised(z.object({ ...storage, archives: ArchivesBeforeVersion3 }), data => ({
@@ -88,6 +97,14 @@ export const StorageConfigured = defineEvent(
     raised(
       z.object({ ...storage, archives: ArchivesBeforeVersion3, encryption: StorageEncryption }),
       data => ({ ...data, archives: data.archives.map(each => ({ ...each, objectStore: null })) }),
+    ),
+    raised(
+      z.object({
+        ...storage,
+        encryption: StorageEncryption,
+        archives: z.array(z.object({ ...archive, objectStore: ArchiveObjectStore.nullable() })).max(8),
+      }),
+      data => ({ ...data, archives: data.archives.map(each => ({ ...each, keyFramesOnly: false })) }),
     ),
   ],
 );

@@ -80,6 +80,35 @@ export const RecordingSealed = passing(
   ]),
 );
 
+/**
+ * Of these segments only key frames (and all sound) are left, since they moved into an archive that keeps no more. Each has a new
+ * digest; it covers the same time.
+ */
+export const RecordingReduced = passing(
+  defineEvent(
+    'RecordingReduced',
+    1,
+    z.object({
+      ...ofDevice,
+      fromMs: UnixMs,
+      toMs: UnixMs,
+      segments: z
+        .array(
+          z.object({
+            segmentId: SegmentId,
+            fragmentCount: z.int().min(1),
+            byteLength: z.int().min(1),
+            digest: Sha256Hex,
+            /** As the log had it before. */
+            previousDigest: Sha256Hex,
+          }),
+        )
+        .min(1)
+        .max(200),
+    }),
+  ),
+);
+
 export const DeletionPolicy = z.enum(['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL']);
 export type DeletionPolicy = z.infer<typeof DeletionPolicy>;
 
@@ -116,6 +145,7 @@ export const recordingEvents = [
   RecordingStarted,
   RecordingStopped,
   RecordingSealed,
+  RecordingReduced,
   RecordingDeleted,
   RecordingDamaged,
 ] as const;

@@ -72,6 +72,8 @@ export const StorageConfiguration = z.strictObject({
           /** A folder on another disk or of the network; its parent folder must be there. This, or an object store. */
           path: Path.optional(),
           objectStore: ObjectStoreConfiguration.optional(),
+          /** Only key frames are kept of what moves in, unless it is locked; sound is kept. */
+          keyFramesOnly: z.boolean().default(false),
           /** Left out: as soon as recordings are old enough. */
           schedule: z
             .union([

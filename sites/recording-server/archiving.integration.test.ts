@@ -9,6 +9,8 @@ import {
   collect,
   fragmentsOf,
   never,
+  pictureGroup,
+  picturesIn,
   temporaryFolder,
   testFragment,
 } from './media-database/media-fixture.js';
@@ -43,10 +45,12 @@ function storageIn(folder: string, name: string, live: string): Storage {
     archives: [
       {
         ...{ stage: path.join(folder, 'mount', `${name} 1`), schedule: { kind: 'EVERY', minutes: 1 } },
+        keyFramesOnly: false,
         limits: { ...limits, retentionMs: 2 * hourMs },
       },
       {
         ...{ stage: path.join(folder, 'far mount', `${name} 2`), schedule: { kind: 'EVERY', minutes: 1 } },
+        keyFramesOnly: false,
         limits: { ...limits, retentionMs: 3 * hourMs },
       },
     ],
@@ -146,6 +150,49 @@ test('a device is recorded into the storage that it is assigned to, and one disk
   await until(async () => (await eventsOf(log, 'RecordingHalted')).length === 1, 'the log is told');
   const [halted] = await eventsOf(log, 'RecordingHalted');
   assert.equal([halted!.cause, halted!.detail.includes(other)], ['DISK_UNAVAILABLE', true]);
+});
+
+test('an archive that keeps key frames only reduces what moves in, but nothing that is locked, and the log says so', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  let nowMs = recordedMs + 10_000;
+  const begunMs = performance.now();
+  const { archives, ...rest } = storageIn(folder.path, 'vault', '');
+  const storage: Storage = { ...rest, archives: [{ ...archives[0]!, keyFramesOnly: true }] };
+  await mkdir(path.dirname(archives[0]!.stage));
+  await using running = await start(log, folder.path, {
+    ...{ runCameraSession: camera.run, storages: [storage], retentionIntervalMs: 30 },
+    ...{ now: () => nowMs, monotonicMs: () => begunMs + nowMs },
+  });
+  await until(() => camera.sinks.length === 1, 'the session runs');
+  camera.begin(pictureGroup(0));
+  camera.end();
+  camera.begin(pictureGroup(10));
+  camera.end();
+  await until(
+    async () => (await eventsOf(log, 'RecordingSealed')).flatMap(fact => fact.segments).length === 2,
+    'both are told',
+  );
+  const evidenceLockId = v7() as EvidenceLockId;
+  await say(log, `evidence-lock-${evidenceLockId}`, {
+    type: 'EvidenceLockCreated',
+    data: {
+      ...{ evidenceLockId, headline: 'Held', description: '', deviceIds: [cameraId] },
+      ...{ fromMs: recordedMs, toMs: recordedMs + 1, expiresAtMs: null },
+    },
+  });
+  await until(async () => (await eventsOf(log, 'EvidenceLockApplied')).length === 1, 'the lock is known');
+  nowMs = recordedMs + hourMs + 60_000;
+  await until(async () => (await eventsOf(log, 'RecordingReduced')).length === 1, 'the log is told');
+  await until(async () => (await filesIn(archives[0]!.stage)) === 2, 'both are archived');
+  const window = { deviceId: cameraId, fromMs: 0, toMs: recordedMs + hourMs, signal: never };
+  assert.equal(fragmentsOf(await collect(running.server.database.read(window))).map(picturesIn), [20, 1]);
+  const sealed = (await eventsOf(log, 'RecordingSealed')).flatMap(({ segments }) => segments);
+  const [reduced] = (await eventsOf(log, 'RecordingReduced')).flatMap(({ segments }) => segments);
+  const before = sealed.find(({ segmentId }) => segmentId === reduced!.segmentId)!;
+  assert.equal([before.fromMs - recordedMs, before.digest], [20_000, reduced!.previousDigest]);
 });
 
 test('an encrypted storage is recorded and played with its password, and with no other', async () => {

@@ -40,7 +40,6 @@ import {
   type MediaDatabase,
   type MediaDatabaseLimits,
   type OutgoingFact,
-  type SealReport,
   type StoredSegment,
 } from './media-database/media-database.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
@@ -58,6 +57,7 @@ import { neededSince } from './retention/needed-since.js';
 import { restoreIndex } from './retention/restore-index.js';
 import { freeBytesOf } from './retention/retention-executor.js';
 import { RetentionLoop } from './retention/retention-loop.js';
+import { sealEvents } from './retention/seal-facts.js';
 import { isEncryptedIn, keyringOf, liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
 import { StorageKeeper } from './retention/storage-keeper.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
@@ -447,22 +447,15 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       let reported = 1;
       while (reported > 0 && !this.#outbox.isFull) {
         reported = this.database.reportSealed(report => {
-          this.#outbox.added(1);
-          return [this.#sealedFact(report)];
+          const events = sealEvents(this.recordingServerId, report);
+          this.#outbox.added(events.length);
+          return events.map(event => this.#outbox.fact(`recording-${report.deviceId}`, event));
         });
       }
     } catch (error) {
       // The index knows what it has not reported: a full disk must not keep retention from making room.
       this.#options.logger.error({ err: error }, 'what was sealed cannot be reported yet');
     }
-  }
-
-  #sealedFact({ deviceId, segments, gaps }: SealReport): OutgoingFact {
-    const { recordingServerId } = this;
-    return this.#outbox.fact(`recording-${deviceId}`, {
-      type: 'RecordingSealed',
-      data: { deviceId, recordingServerId, segments: [...segments], gaps: [...gaps] },
-    });
   }
 
   #deletionFacts(policy: DeletionPolicy, segments: readonly StoredSegment[]): readonly OutgoingFact[] {

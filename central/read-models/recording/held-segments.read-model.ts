@@ -23,11 +23,11 @@ const spans = new SpanTable({
  */
 export const heldSegmentsReadModel = defineReadModel({
   name: 'held-segments',
-  version: 4,
+  version: 5,
   poison: 'stall-stream',
   checked: 'AS_A_WHOLE',
   tables: ['held_segment', 'held_span'],
-  eventTypes: ['RetrievalProgressed', 'RecordingDeleted', 'RecordingDamaged'],
+  eventTypes: ['RetrievalProgressed', 'RecordingReduced', 'RecordingDeleted', 'RecordingDamaged'],
   async fold(events, { tx, ownSite }) {
     const touched: TouchedSpan<'deviceId'>[] = [];
     for (const { site, event } of events) {
@@ -38,6 +38,15 @@ export const heldSegmentsReadModel = defineReadModel({
         const rows = event.data.segments.map(segment => ({ ...segment, deviceId, retrievalId }));
         await held.save(tx, rows);
         touched.push(...rows);
+        continue;
+      }
+      if (event.type === 'RecordingReduced') {
+        for (const { segmentId, digest, byteLength } of event.data.segments) {
+          await tx`
+            update held_segment set digest = ${digest}, byte_length = ${byteLength}
+            where device_id = ${deviceId} and segment_id = ${segmentId}
+              and from_ms between ${event.data.fromMs} and ${event.data.toMs}`;
+        }
         continue;
       }
       const ids = event.type === 'RecordingDeleted' ? event.data.segmentIds : [event.data.segmentId];

@@ -65,7 +65,7 @@ const spans = new SpanTable({
 
 export const recordingsReadModel = defineReadModel({
   name: 'recordings',
-  version: 4,
+  version: 5,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['device_recording', 'recording_segment', 'recording_span', 'recording_gap'],
@@ -73,6 +73,7 @@ export const recordingsReadModel = defineReadModel({
     'RecordingStarted',
     'RecordingStopped',
     'RecordingSealed',
+    'RecordingReduced',
     'RecordingDeleted',
     'RecordingDamaged',
   ],
@@ -100,6 +101,7 @@ export const recordingsReadModel = defineReadModel({
       gaps.append(tx, ended),
       deviceRecordings.save(tx, devices.values()),
     );
+    await reduce(tx, events);
     await markLost(tx, losses);
     await spans.redraw(tx, [...sealed, ...losses]);
   },
@@ -161,6 +163,22 @@ function spanOf(event: RecordingEvent): { readonly fromMs: number; readonly toMs
     }
     default:
       return event.data;
+  }
+}
+
+/** Of the same time and of the same length, but of other bytes. After the inserts, as what is lost. */
+async function reduce(tx: TransactionSql, events: readonly FeedEvent<RecordingEvent>[]): Promise<void> {
+  for (const { site, event } of events) {
+    if (event.type !== 'RecordingReduced') continue;
+    const { deviceId, fromMs, toMs, segments: reduced } = event.data;
+    await tx`
+      update recording_segment as segment
+      set digest = reduced.digest, fragment_count = reduced.fragment_count, byte_length = reduced.byte_length
+      from unnest(${reduced.map(({ segmentId }) => segmentId)}::uuid[], ${reduced.map(({ digest }) => digest)}::text[],
+        ${reduced.map(({ fragmentCount }) => fragmentCount)}::int[], ${reduced.map(({ byteLength }) => byteLength)}::bigint[])
+        as reduced (segment_id, digest, fragment_count, byte_length)
+      where segment.device_id = ${deviceId} and segment.site_id = ${site}
+        and segment.from_ms between ${fromMs} and ${toMs} and segment.segment_id = reduced.segment_id`;
   }
 }
 

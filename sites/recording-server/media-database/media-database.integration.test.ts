@@ -444,6 +444,7 @@ test('an index of the first layout is brought on, with what the log was not told
       DROP TRIGGER segment_moved;
       DROP INDEX segment_by_stage;
       ALTER TABLE segment DROP COLUMN stage_key;
+      ALTER TABLE segment DROP COLUMN reduced_from;
       DROP TABLE stage;
       DROP TABLE unneeded_file;
       ALTER TABLE meta DROP COLUMN agrees_with_log;

@@ -76,7 +76,11 @@ export interface SealReport {
   readonly deviceId: DeviceId;
   readonly segments: readonly SealedSegment[];
   readonly gaps: readonly RecordingGap[];
+  readonly reduced: readonly ReducedSegment[];
 }
+
+/** As it is now; `previousDigest`: as the log had it. */
+export type ReducedSegment = SealedSegment & { readonly previousDigest: string };
 
 /** An event for the site's log, kept until it is there. */
 export interface OutgoingFact {
@@ -246,6 +250,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly segmentId: SegmentId;
     readonly toStage: string;
     readonly signal: AbortSignal;
+    /** Only key frames are kept where this says yes, before the move and when it is switched over. Left out: nowhere. */
+    readonly mayReduce?: (segment: StoredSegment) => boolean;
   }): Promise<MoveOutcome>;
 
   /**
@@ -253,8 +259,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
    * each segment comes into the log once. Answers how many segments were reported.
    */
   reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number;
-  /** Segments that the log is known to have reported: after the index was rebuilt. */
-  markReported(segmentIds: readonly SegmentId[]): void;
+  /** Segments that the log is known to have reported (as sealed, or as `reduced`): after the index was rebuilt. */
+  markReported(segmentIds: readonly SegmentId[], what: { readonly reduced: boolean }): void;
   /** The log's facts about a rebuilt index are in it now. */
   confirmIndex(): void;
   /**

@@ -2,7 +2,17 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Fragment, InitSegment, MediaItem } from '@holdfast/core';
+import {
+  AUDIO_TRACK_ID,
+  type Fragment,
+  type InitSegment,
+  type MediaItem,
+  readFragment,
+  readSamples,
+  VIDEO_TIMESCALE,
+  VIDEO_TRACK_ID,
+  writeFragment,
+} from '@holdfast/core';
 import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import {
   MEDIA_DATABASE_LIMITS,
@@ -117,3 +127,31 @@ export function fragmentsOf(items: readonly MediaItem[]): Fragment[] {
 }
 
 export const never: AbortSignal = new AbortController().signal;
+
+const pictureMs = 100;
+
+/** The `index`th group of pictures of two seconds, of twenty pictures and some sound, as an MP4 fragment that can be read. */
+export function pictureGroup(index: number): Fragment {
+  const { fromMs, toMs, arrivalMs, timeSource } = testFragment(index);
+  const unitOf = (track: 'VIDEO' | 'AUDIO', ticks: number, at: number) => {
+    const byteLength = at === 0 ? 900 : 300;
+    const parts = [noise(`${track} ${index} ${at}`, byteLength)];
+    return { track, ticks, keyFrame: at === 0, byteLength, arrivalMs, timeSource, parts };
+  };
+  const videoTicks = (ms: number) => Math.round(ms * (VIDEO_TIMESCALE / 1000));
+  const units = Array.from({ length: 20 }, (_, at) =>
+    unitOf('VIDEO', videoTicks(fromMs + at * pictureMs), at),
+  );
+  const facts = { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame: true };
+  const bytes = writeFragment(index + 1, facts, [
+    { trackId: VIDEO_TRACK_ID, units, endTicks: videoTicks(toMs) },
+    { trackId: AUDIO_TRACK_ID, units: [unitOf('AUDIO', fromMs * 8, 0)], endTicks: fromMs * 8 + 1024 },
+  ]);
+  return { ...facts, bytes };
+}
+
+/** How many pictures are in a fragment. */
+export function picturesIn({ bytes }: Pick<Fragment, 'bytes'>): number {
+  const read = readFragment(bytes, 0);
+  return read === null ? 0 : readSamples(bytes, read, VIDEO_TRACK_ID).length;
+}

@@ -294,19 +294,20 @@ class OpenMediaDatabase implements MediaDatabase {
     let count = 0;
     for (const deviceId of this.#index.devices()) {
       const report = this.#index.unreported(deviceId);
-      if (report.segments.length === 0) continue;
+      if (report.segments.length + report.reduced.length === 0) continue;
       const facts = compose(report);
       this.#withRoom(() => {
         for (const fact of facts) this.#index.putFact(fact);
-        this.#index.markReported(report.segments.map(segment => segment.segmentId));
+        this.#index.markReported(idsOf(report.segments), { reduced: false });
+        this.#index.markReported(idsOf(report.reduced), { reduced: true });
       });
-      count += report.segments.length;
+      count += report.segments.length + report.reduced.length;
     }
     return count;
   }
 
-  markReported(segmentIds: readonly SegmentId[]): void {
-    this.#withRoom(() => this.#index.markReported(segmentIds));
+  markReported(segmentIds: readonly SegmentId[], what: { readonly reduced: boolean }): void {
+    this.#withRoom(() => this.#index.markReported(segmentIds, what));
   }
 
   confirmIndex(): void {
@@ -501,6 +502,10 @@ class OpenMediaDatabase implements MediaDatabase {
       if (mtimeMs < before && !this.#importer.isOpen(segmentId)) await unlink(file);
     }
   }
+}
+
+function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
+  return segments.map(({ segmentId }) => segmentId);
 }
 
 function requireInit({ bytes, codecs }: InitSegment): void {

@@ -30,3 +30,13 @@ export async function openReadableFile(path: string): Promise<ReadableFile> {
     throw error;
   }
 }
+
+/** Bytes that are in memory already. */
+export function inMemory(name: string, bytes: Buffer): ReadableFile {
+  return {
+    ...{ name, byteLength: bytes.length },
+    read: async (position, length) =>
+      position + length > bytes.length ? null : bytes.subarray(position, position + length),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}

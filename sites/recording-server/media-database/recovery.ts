@@ -150,8 +150,9 @@ export function indexedFrom(
     fileByteLength: place.fileByteLength,
     stage: place.stage,
     gapBefore: head.gapBefore,
-    // What was copied from another site is a fact of that site's log.
-    reported: head.origin === 'IMPORTED',
+    // What was copied from another site is a fact of that site's log; that it was reduced here, of this one's.
+    reported: head.origin === 'IMPORTED' && head.reducedFrom === undefined,
+    reducedFrom: head.reducedFrom ?? null,
     segment: {
       segmentId,
       fromMs: fragments[0]!.fromMs,

@@ -49,6 +49,11 @@ export const SegmentHead = z.object({
   gapBefore: RecordingGap.nullable(),
   /** Left out: not encrypted. */
   encryption: z.object({ keyId: z.uuid() }).optional(),
+  /** Left out: as it was recorded. Else only key frames are left, and this is the digest that it had. */
+  reducedFrom: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 export type SegmentHead = z.infer<typeof SegmentHead>;
 

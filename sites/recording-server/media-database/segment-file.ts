@@ -111,17 +111,10 @@ export class SegmentWriter {
 
   /** `pieces`: the fragment's bytes, one behind the other. */
   async append(entry: FragmentEntry, pieces: readonly Uint8Array[]): Promise<void> {
-    await this.#write([entryBox(entry), ...this.#stored(entry, pieces)]);
+    const place = { head: this.head, index: this.#entries.length };
+    await this.#write([entryBox(entry), ...storedPieces(this.#cipher, place, entry, pieces)]);
     this.#byteLength += storedByteLength(entry, this.head);
     this.#entries.push(entry);
-  }
-
-  #stored(entry: FragmentEntry, pieces: readonly Uint8Array[]): readonly Uint8Array[] {
-    if (this.head.encryption === undefined) return pieces;
-    if (this.#cipher === null)
-      throw new MediaKeyMissingError(`${this.path}: the key that it is encrypted with is not here`);
-    const boxed = cipherBoxHead(CIPHER_HEAD_BYTE_LENGTH + entry.byteLength);
-    return [boxed, ...this.#cipher.encrypt(this.#entries.length, entry, pieces)];
   }
 
   async sync(): Promise<void> {
@@ -175,6 +168,22 @@ export function manifestOf(
 
 export function digestHex(manifest: SegmentManifest): string {
   return Buffer.from(manifestDigest(manifest, sha256)).toString('hex');
+}
+
+/** What stands behind the entry of a fragment. Throws `MediaKeyMissingError`. */
+export function storedPieces(
+  cipher: FragmentCipher | null,
+  { head, index }: { readonly head: SegmentHead; readonly index: number },
+  entry: FragmentEntry,
+  pieces: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  if (head.encryption === undefined) return pieces;
+  if (cipher === null) {
+    throw new MediaKeyMissingError(
+      `media key ${head.encryption.keyId} of segment ${head.segmentId} is not here`,
+    );
+  }
+  return [cipherBoxHead(CIPHER_HEAD_BYTE_LENGTH + entry.byteLength), ...cipher.encrypt(index, entry, pieces)];
 }
 
 /** Null: it is not encrypted, or its key is not here. */

@@ -5,7 +5,7 @@ import type { RecordingServerId } from '@holdfast/schema';
  * Raised when the layout changes. An index of an earlier version is brought to this one; one that cannot be is rebuilt from
  * the files.
  */
-export const INDEX_VERSION = 3;
+export const INDEX_VERSION = 4;
 
 /** What is kept summed, so that opening reads no row of a segment: the sums move in the transaction of what they sum. */
 const sums = `
@@ -68,7 +68,9 @@ const schema = `
     gap_cause TEXT,
     reported INTEGER NOT NULL,
     deleted_by TEXT,
-    stage_key INTEGER NOT NULL DEFAULT 0
+    stage_key INTEGER NOT NULL DEFAULT 0,
+    -- The digest that it had before it was reduced to key frames.
+    reduced_from BLOB
   ) STRICT, WITHOUT ROWID;
   -- Answers every question about time by itself.
   CREATE INDEX segment_by_time ON segment (device_key, deleted_by, from_ms, segment_id, to_ms, file_byte_length);
@@ -92,7 +94,15 @@ export function createIndex(database: DatabaseSync, recordingServerId: Recording
 
 /** Facts that the log was not told yet are in the index alone: it is brought on, not made again. */
 export function migrateIndex(database: DatabaseSync, fromVersion: number): void {
-  if (fromVersion !== 1 && fromVersion !== 2) return;
+  if (fromVersion < 1 || fromVersion >= INDEX_VERSION) return;
+  if (fromVersion < 3) migrateToStages(database, fromVersion);
+  database.exec(`
+    ALTER TABLE segment ADD COLUMN reduced_from BLOB;
+    UPDATE meta SET index_version = ${INDEX_VERSION};
+  `);
+}
+
+function migrateToStages(database: DatabaseSync, fromVersion: number): void {
   if (fromVersion === 1) {
     database.exec(`
       ALTER TABLE meta ADD COLUMN agrees_with_log INTEGER NOT NULL DEFAULT 1;
@@ -111,7 +121,6 @@ export function migrateIndex(database: DatabaseSync, fromVersion: number): void 
     ALTER TABLE segment ADD COLUMN stage_key INTEGER NOT NULL DEFAULT 0;
     ${stages} ${stageIndex}
     UPDATE stage SET total_byte_length = (SELECT coalesce(sum(file_byte_length), 0) FROM segment);
-    UPDATE meta SET index_version = ${INDEX_VERSION};
     ${sums}
   `);
 }

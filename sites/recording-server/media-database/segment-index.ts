@@ -35,6 +35,8 @@ export class SegmentIndexUnusableError extends Error {
 export interface IndexedSegment extends StoredSegment {
   readonly gapBefore: RecordingGap | null;
   readonly reported: boolean;
+  /** Reduced to key frames: the digest that the log had of it before. */
+  readonly reducedFrom: string | null;
 }
 
 /** How a device's newest recorded segment ended. */
@@ -46,7 +48,7 @@ export interface RecordingEnd {
 type Row = Record<string, SQLInputValue>;
 
 const columns = `segment_id, device_id, from_ms, to_ms, fragment_count, byte_length, file_byte_length, digest,
-  time_source, began_because, ended_because, origin, gap_from_ms, gap_to_ms, gap_cause, reported, path AS stage`;
+  time_source, began_because, ended_because, origin, gap_from_ms, gap_to_ms, gap_cause, reported, path AS stage, reduced_from`;
 
 /** The one index over all segments. Synchronous: each call is a few pages of SQLite. Durable when a write returns. */
 export class SegmentIndex {
@@ -91,7 +93,7 @@ export class SegmentIndex {
   insert(indexed: IndexedSegment): boolean {
     const { segment, deviceId, gapBefore } = indexed;
     const { changes } = this.#statement(
-      `INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?) ON CONFLICT DO NOTHING`,
     ).run(
       blobOf(segment.segmentId),
       this.#deviceKey(deviceId),
@@ -110,6 +112,7 @@ export class SegmentIndex {
       gapBefore?.cause ?? null,
       indexed.reported ? 1 : 0,
       this.#stageKey(indexed.stage),
+      indexed.reducedFrom === null ? null : Buffer.from(indexed.reducedFrom, 'hex'),
     );
     if (changes === 0) return false;
     this.#durationMsMax.set(
@@ -315,16 +318,35 @@ export class SegmentIndex {
        WHERE device_key = ? AND reported = 0 ORDER BY from_ms LIMIT ${reportSegmentsMax}`,
     ).all(this.#deviceKeys.get(deviceId) ?? -1);
     const segments = rows.map(row => indexedOf(row as Row));
+    const sealed = segments.filter(({ reducedFrom }) => reducedFrom === null);
     return {
       deviceId,
-      segments: segments.map(indexed => indexed.segment),
-      gaps: segments.flatMap(indexed => indexed.gapBefore ?? []),
+      segments: sealed.map(indexed => indexed.segment),
+      gaps: sealed.flatMap(indexed => indexed.gapBefore ?? []),
+      reduced: segments.flatMap(({ segment, reducedFrom }) =>
+        reducedFrom === null ? [] : [{ ...segment, previousDigest: reducedFrom }],
+      ),
     };
   }
 
-  markReported(segmentIds: readonly SegmentId[]): void {
-    const statement = this.#statement('UPDATE segment SET reported = 1 WHERE segment_id = ?');
-    for (const segmentId of segmentIds) statement.run(blobOf(segmentId));
+  /** That they were sealed, or, where they are `reduced`, that they were reduced. */
+  markReported(segmentIds: readonly SegmentId[], { reduced }: { readonly reduced: boolean }): void {
+    const statement = this.#statement(
+      'UPDATE segment SET reported = 1 WHERE segment_id = ? AND (reduced_from IS NOT NULL) = ?',
+    );
+    for (const segmentId of segmentIds) statement.run(blobOf(segmentId), reduced ? 1 : 0);
+  }
+
+  /** In its new stage, with its new digest; the log is to be told. */
+  setReduced({ segment, stage, fileByteLength, reducedFrom }: IndexedSegment): void {
+    this.#statement(
+      `UPDATE segment SET stage_key = ?, fragment_count = ?, byte_length = ?, file_byte_length = ?, digest = ?,
+         reduced_from = ?, reported = 0 WHERE segment_id = ?`,
+    ).run(
+      ...[this.#stageKey(stage), segment.fragmentCount, segment.byteLength, fileByteLength],
+      ...[Buffer.from(segment.digest, 'hex'), Buffer.from(reducedFrom ?? '', 'hex')],
+      blobOf(segment.segmentId),
+    );
   }
 
   markDeleted(segmentId: SegmentId, policy: DeletionPolicy): boolean {
@@ -458,6 +480,8 @@ function indexedOf(row: Row): IndexedSegment {
     fileByteLength: Number(row.file_byte_length),
     stage: String(row.stage),
     reported: row.reported === 1,
+    reducedFrom:
+      row.reduced_from === null ? null : Buffer.from(row.reduced_from as Uint8Array).toString('hex'),
     gapBefore:
       row.gap_cause === null
         ? null

@@ -1,6 +1,7 @@
 import type { SegmentId } from '@holdfast/schema';
 import type { MediaDatabase, MoveOutcome } from './media-database.js';
 import type { ReadableFile } from './readable-file.js';
+import { type ReducedSegmentFile, reducedCopy } from './reduce-segment.js';
 import { SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex } from './segment-file.js';
@@ -28,7 +29,7 @@ export class SegmentMover {
     this.#context = context;
   }
 
-  async move({ segmentId, toStage, signal }: MoveOptions): Promise<MoveOutcome> {
+  async move({ segmentId, toStage, signal, mayReduce }: MoveOptions): Promise<MoveOutcome> {
     const { stages, index } = this.#context;
     const source = index.get(segmentId);
     if (source === null || source.stage === toStage) return gone(segmentId);
@@ -41,8 +42,13 @@ export class SegmentMover {
       this.#context.transaction(() => {
         for (const file of files) index.putUnneeded(toStage, file);
       });
-      await this.#copy(source, { file: target, stage: toStage }, signal);
-      const switched = this.#switch(source, { toStage, files });
+      const mayBeReduced = () =>
+        source.reported && source.reducedFrom === null && mayReduce?.(source) === true;
+      const reduced = mayBeReduced() ? await this.#reduced(source) : null;
+      await this.#copy(source, reduced, { to: { file: target, stage: toStage }, signal });
+      // Locked meanwhile: it moves as it is, the next time.
+      const switched =
+        (reduced === null || mayBeReduced()) && this.#switch(source, { toStage, files, reduced });
       await this.#remove(
         switched ? { file: stages.placeOf(source), stage: source.stage } : { file: target, stage: toStage },
       );
@@ -73,10 +79,20 @@ export class SegmentMover {
     this.#context.index.removeUnneeded(file);
   }
 
-  async #copy(from: IndexedSegment, to: FileInStage, signal: AbortSignal): Promise<void> {
+  async #reduced(source: IndexedSegment): Promise<ReducedSegmentFile | null> {
     const { stages } = this.#context;
-    await using source = await stages.files(from.stage).open(stages.placeOf(from));
-    const check = (copy: ReadableFile) => this.#requireSame(copy, from, signal);
+    await using sealed = await stages.open({ file: stages.placeOf(source), stage: source.stage });
+    return await reducedCopy(sealed, stages.keys);
+  }
+
+  async #copy(
+    from: IndexedSegment,
+    reduced: ReducedSegmentFile | null,
+    { to, signal }: { readonly to: FileInStage; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { stages } = this.#context;
+    await using source = reduced?.file ?? (await stages.files(from.stage).open(stages.placeOf(from)));
+    const check = (copy: ReadableFile) => this.#requireSame(copy, reduced?.indexed ?? from, signal);
     await stages.files(to.stage).copyIn({ file: to.file, source, check, signal });
   }
 
@@ -95,13 +111,22 @@ export class SegmentMover {
   /** False: it was deleted meanwhile. */
   #switch(
     source: IndexedSegment,
-    { toStage, files }: { readonly toStage: string; readonly files: readonly string[] },
+    {
+      toStage,
+      files,
+      reduced,
+    }: {
+      readonly toStage: string;
+      readonly files: readonly string[];
+      readonly reduced: ReducedSegmentFile | null;
+    },
   ): boolean {
     const { index, stages } = this.#context;
     const { segmentId } = source.segment;
     return this.#context.transaction(() => {
       if (index.get(segmentId)?.stage !== source.stage) return false;
-      index.setStage(segmentId, toStage);
+      if (reduced === null) index.setStage(segmentId, toStage);
+      else index.setReduced({ ...reduced.indexed, stage: toStage });
       for (const file of files) index.removeUnneeded(file);
       index.putUnneeded(source.stage, stages.placeOf(source));
       return true;

@@ -1,5 +1,5 @@
 import { DeviceId } from '@holdfast/schema';
-import type { ReadableFile } from '../media-database/readable-file.js';
+import { inMemory, type ReadableFile } from '../media-database/readable-file.js';
 import type { Days, SegmentPlace, StageFiles } from '../media-database/stage-files.js';
 import { ObjectStore, type ObjectStoreAccess, ObjectStoreError } from './object-store.js';
 
@@ -174,13 +174,4 @@ class OpenObject implements ReadableFile {
       `${this.name}: ${bytes.length} bytes, expected ${length}`,
     );
   }
-}
-
-function inMemory(name: string, bytes: Buffer): ReadableFile {
-  return {
-    ...{ name, byteLength: bytes.length },
-    read: async (position, length) =>
-      position + length > bytes.length ? null : bytes.subarray(position, position + length),
-    [Symbol.asyncDispose]: async () => undefined,
-  };
 }

@@ -210,6 +210,7 @@ test('a recording server archives there, goes on when the store is back, and del
     archives: [
       {
         ...{ stage: objectStageOf(access), schedule: { kind: 'EVERY', minutes: 1 } },
+        keyFramesOnly: false,
         limits: { ...limits, retentionMs: 2 * hourMs },
       },
     ],

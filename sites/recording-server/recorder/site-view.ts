@@ -32,6 +32,7 @@ import {
   RecordingDamaged,
   RecordingDeleted,
   RecordingHalted,
+  RecordingReduced,
   RecordingSealed,
   type RecordingServerId,
   RecordingStarted,
@@ -57,9 +58,12 @@ const typesRead = new Set<string>(
 );
 
 /** What there is most of in a log, and is not looked at. */
-const TYPES_UNREAD: readonly string[] = [RecordingSealed, RecordingDeleted, RecordingDamaged].map(
-  ({ type }) => type,
-);
+const TYPES_UNREAD: readonly string[] = [
+  RecordingSealed,
+  RecordingReduced,
+  RecordingDeleted,
+  RecordingDamaged,
+].map(({ type }) => type);
 
 /** The fold of a recording server over the log, named for its snapshots. */
 export function siteViewFold(recordingServerId: RecordingServerId, view: SiteView): NamedFold {

@@ -1,6 +1,6 @@
 import type { RetentionSegment } from '@holdfast/core';
 import type { Logger } from 'pino';
-import type { MediaDatabase } from '../media-database/media-database.js';
+import type { MediaDatabase, StoredSegment } from '../media-database/media-database.js';
 
 export interface ArchiverOptions {
   readonly database: MediaDatabase;
@@ -14,6 +14,8 @@ export interface ArchiveWork {
   /** As people know it. */
   readonly name: string;
   readonly segments: readonly RetentionSegment[];
+  /** Of which segments only key frames are to be kept. */
+  readonly mayReduce: (segment: StoredSegment) => boolean;
 }
 
 /**
@@ -65,10 +67,10 @@ export class Archiver {
   }
 
   async #work(work: readonly ArchiveWork[], signal: AbortSignal): Promise<void> {
-    for (const { toStage, name, segments } of work) {
+    for (const { toStage, name, segments, mayReduce } of work) {
       for (const { segmentId } of segments) {
         if (signal.aborted) return;
-        const outcome = await this.#options.database.moveSegment({ segmentId, toStage, signal });
+        const outcome = await this.#options.database.moveSegment({ segmentId, toStage, signal, mayReduce });
         if (outcome.moved) {
           this.reportState(name, null);
           continue;

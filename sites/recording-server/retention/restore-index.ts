@@ -6,7 +6,7 @@ import {
   readEventData,
   type SiteLog,
 } from '@holdfast/core';
-import { EventDecodeError } from '@holdfast/schema';
+import { EventDecodeError, type HoldfastEvent, type SegmentId } from '@holdfast/schema';
 import type { MediaDatabase } from '../media-database/media-database.js';
 
 const PAGE_EVENTS = 1000;
@@ -26,12 +26,25 @@ export async function restoreIndex(database: MediaDatabase, log: SiteLog): Promi
   }
 }
 
+const typesRead: ReadonlySet<string> = new Set([
+  'RecordingSealed',
+  'RecordingReduced',
+  'RecordingDeleted',
+] satisfies HoldfastEvent['type'][]);
+
+function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
+  return segments.map(({ segmentId }) => segmentId);
+}
+
 async function restoreFact(database: MediaDatabase, recorded: RecordedEvent): Promise<void> {
-  if (recorded.type !== 'RecordingSealed' && recorded.type !== 'RecordingDeleted') return;
+  if (!typesRead.has(recorded.type)) return;
   const event = readEventData(recorded);
   if (event instanceof EventDecodeError) return;
   if (event.type === 'RecordingSealed' && event.data.recordingServerId === database.recordingServerId) {
-    database.markReported(event.data.segments.map(segment => segment.segmentId));
+    database.markReported(idsOf(event.data.segments), { reduced: false });
+  }
+  if (event.type === 'RecordingReduced' && event.data.recordingServerId === database.recordingServerId) {
+    database.markReported(idsOf(event.data.segments), { reduced: true });
   }
   if (event.type === 'RecordingDeleted' && event.data.recordingServerId === database.recordingServerId) {
     const { segmentIds, policy } = event.data;

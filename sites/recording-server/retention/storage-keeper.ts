@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   chainOf,
   isArchivingDue,
+  isProtected,
   type Protection,
   type Storage,
   type StorageArchive,
@@ -97,7 +98,8 @@ export class StorageKeeper {
         if (isLive && outcome.verdict.action === 'HALT') halts.set(here.stage, outcome.verdict);
         if (next === null || run === null) continue;
         const name = `archive ${next.stage} of storage ${storage.name}`;
-        work.push({ toStage: next.stage, name, segments: outcome.moves });
+        const mayReduce = (segment: StoredSegment) => next.keyFramesOnly && this.#isUnlocked(segment, nowMs);
+        work.push({ toStage: next.stage, name, segments: outcome.moves, mayReduce });
         // A run that the archive could not take anything in goes on when it is back.
         if (outcome.nextIsAvailable && outcome.moves.length === 0 && !this.#archiver.isWorking) {
           run.lastMs = run.sinceMs ?? run.lastMs;
@@ -207,6 +209,11 @@ export class StorageKeeper {
     } finally {
       tooSlow.abort();
     }
+  }
+
+  #isUnlocked({ deviceId, segment: { fromMs, toMs } }: StoredSegment, nowMs: number): boolean {
+    const protection = this.#options.protection(nowMs);
+    return protection.readable && !isProtected({ deviceId, fromMs, toMs }, protection.spans);
   }
 
   /** An object store has no end that one could know of. */
