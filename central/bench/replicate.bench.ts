@@ -12,7 +12,14 @@ import {
   type ReplicaIntake,
 } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
-import { newUuid, noteSigner, openSqliteSiteLog, SOFTWARE, sha256, verifyNote } from '@holdfast/sites';
+import {
+  newUuid,
+  noteSigner,
+  openSqliteSiteLog,
+  SOFTWARE,
+  sha256,
+  verifyNoteOffThread,
+} from '@holdfast/sites';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
 import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.js';
 import { openDatabase } from '../postgres/database.js';
@@ -120,7 +127,7 @@ async function openCentral(directory: string) {
   const keys = new Map<SiteId, Uint8Array>();
   const replication = stack.use(
     createReplicationService({
-      ...{ log, logger: benchLogger, sha256, verify: verifyNote, software: SOFTWARE, now: Date.now },
+      ...{ log, logger: benchLogger, sha256, verify: verifyNoteOffThread, software: SOFTWARE, now: Date.now },
       ...{ timers: processTimers, signer: noteSigner(logKeyOf(identity)), enrolled: () => true },
       intake: taken.watch(createPostgresReplicaIntake(sql)),
       replicas: createPostgresReplicaReader(sql),

@@ -1,7 +1,10 @@
 import type { Timers } from '../transport/timers.js';
+import { FRAME_RAW_BYTES_TARGET } from './event-frame.js';
 
-/** Groups of batches that are checked one after the other: some ms of signatures and hashes. */
-const GROUPS_PER_TURN = 16;
+/** Of events that are checked one after the other: a frame of a catch-up, a ms of hashes. */
+const BYTES_PER_TURN = FRAME_RAW_BYTES_TARGET;
+/** What a batch costs at least, with the answer to it. */
+const BYTES_MIN = BYTES_PER_TURN / 16;
 
 /**
  * With a thousand sessions on one thread, what all of them bring at once must not hold up what is stored, shown and sent
@@ -9,19 +12,20 @@ const GROUPS_PER_TURN = 16;
  */
 export class AcceptanceTurns {
   readonly #timers: Timers;
-  readonly #waiting: (() => void)[] = [];
-  #left = GROUPS_PER_TURN;
+  readonly #waiting: { readonly bytes: number; readonly serve: () => void }[] = [];
+  #bytesLeft = BYTES_PER_TURN;
   #isRenewing = false;
 
   constructor(timers: Timers) {
     this.#timers = timers;
   }
 
-  /** Resolves when it is this one's turn: at once as long as there is little to do. */
-  take(): Promise<void> {
+  /** Resolves when it is this one's turn to check so many bytes: at once as long as there is little to do. */
+  take(byteLength: number): Promise<void> {
+    const bytes = Math.max(BYTES_MIN, byteLength);
     this.#renew();
-    if (this.#left === 0) return new Promise(resolve => this.#waiting.push(resolve));
-    this.#left -= 1;
+    if (this.#bytesLeft <= 0) return new Promise(serve => this.#waiting.push({ bytes, serve }));
+    this.#bytesLeft -= bytes;
     return Promise.resolve();
   }
 
@@ -30,10 +34,14 @@ export class AcceptanceTurns {
     this.#isRenewing = true;
     this.#timers.after(0, () => {
       this.#isRenewing = false;
-      const served = this.#waiting.splice(0, GROUPS_PER_TURN);
-      this.#left = GROUPS_PER_TURN - served.length;
+      this.#bytesLeft = BYTES_PER_TURN;
+      let served = 0;
+      for (; served < this.#waiting.length && this.#bytesLeft > 0; served += 1) {
+        this.#bytesLeft -= this.#waiting[served]!.bytes;
+      }
+      const next = this.#waiting.splice(0, served);
       if (this.#waiting.length > 0) this.#renew();
-      for (const serve of served) serve();
+      for (const { serve } of next) serve();
     });
   }
 }
