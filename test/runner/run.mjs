@@ -7,6 +7,26 @@ import path from 'node:path';
 const packages = ['schema', 'protos', 'core', 'interconnect', 'sites', 'central', 'test'];
 const root = path.resolve(import.meta.dirname, '../..');
 const E2E_WORKERS = 3;
+/** One more than there are processors: what reads a camera or a disk waits half of its time. */
+const WORKERS = os.availableParallelism() + 1;
+/** By parts of their names, the longest first, as measured: begun late, one of them would have all others wait for it. */
+const LONGEST = [
+  ...[
+    'backbone-survives-kills',
+    'link-cut-and-heal',
+    'three-levels',
+    'healing-over-a-bus-ride',
+    'console.e2e',
+  ],
+  ...['facts-outlive-kills', 'a-region-is-restored', 'start-and-stop', 'an-outsider-checks'],
+  ...[
+    'projections.integration',
+    'camera-transports',
+    'site-log-change-crash',
+    'camera-session',
+    'simulation',
+  ],
+];
 /** Each file loads much the same modules in a process of its own: what compiling them costs is paid once. As in central/bin/holdfast.mjs. */
 const env = { ...process.env, NODE_COMPILE_CACHE: path.join(root, 'node_modules/.cache/holdfast') };
 /** A unit file takes milliseconds; an end-to-end story with real processes may take minutes. */
@@ -36,12 +56,17 @@ function compiledTests(name) {
 const files = packages
   .flatMap(compiledTests)
   .filter(file => args.length === 0 || args.some(part => file.includes(part)))
-  .sort();
-// The long ones first, so that the run does not end with one worker waiting for the other.
+  .sort()
+  .sort((one, other) => lengthRank(one) - lengthRank(other));
 const queue = [
   ...files.filter(file => kindOf(file) === 'integration'),
   ...files.filter(file => kindOf(file) === 'unit'),
 ];
+
+function lengthRank(file) {
+  const rank = LONGEST.findIndex(part => file.includes(part));
+  return rank < 0 ? LONGEST.length : rank;
+}
 
 if (files.length === 0) {
   console.log(`no test file matches ${args.join(' ') || '*'}`);
@@ -120,7 +145,7 @@ async function drain(queue, workers) {
 
 const started = Date.now();
 // End-to-end stories start many processes of their own, and mostly wait for what takes its time: by themselves, three at once.
-await drain(queue, os.availableParallelism());
+await drain(queue, WORKERS);
 await drain(
   files.filter(file => kindOf(file) === 'e2e'),
   E2E_WORKERS,
