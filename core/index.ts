@@ -229,7 +229,7 @@ export {
 } from './media/camera-control.js';
 export { CLOCK_STEP_MS } from './media/capture-clock.js';
 export { PICTURE_BYTES_MAX } from './media/coded-picture.js';
-export { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
+export { AUDIO_TRACK_ID, METADATA_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './media/fmp4-init.js';
 export {
   type Box,
   findBox,
@@ -274,7 +274,7 @@ export {
   pictureParameterSetId,
   type SequenceParameterSet,
 } from './media/h264-parameter-sets.js';
-export { type BrowserCodecs, browserCodecs, hideTrack } from './media/hidden-track.js';
+export { type BrowserCodecs, browserCodecs, hideTracks } from './media/hidden-track.js';
 export { ImageAssembler } from './media/image-assembler.js';
 export { jpegSize } from './media/jpeg-header.js';
 export { keyFrameFragment, soundFragment } from './media/key-frame-fragment.js';
@@ -288,6 +288,7 @@ export {
   type MediaSource,
 } from './media/media-source.js';
 export { MultipartImages } from './media/multipart-images.js';
+export { type MetadataDocument, readMetadata } from './media/recorded-metadata.js';
 export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
 export { RtpReception } from './media/rtp-reception.js';
 export { REORDERED_MS_MAX, REORDERED_PACKETS_MAX, RtpReorderBuffer } from './media/rtp-reorder-buffer.js';

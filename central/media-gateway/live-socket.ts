@@ -4,7 +4,7 @@ import {
   AUDIO_TRACK_ID,
   browserCodecs,
   type Fragment,
-  hideTrack,
+  hideTracks,
   type LiveReduction,
   type MediaItem,
   MediaRefusedError,
@@ -113,10 +113,11 @@ class Viewer {
 
   show(item: MediaItem): void {
     if (item.kind === 'init') {
-      const { codecs, withheld } = browserCodecs(item.init.codecs);
+      const { codecs, withheld, hiddenTracks } = browserCodecs(item.init.codecs);
       this.#hides = withheld.length > 0;
       this.#tell({ type: 'init', codecs, ...(this.#hides ? { withheld } : {}) });
-      this.#window.send(this.#hides ? hideTrack(item.init.bytes, AUDIO_TRACK_ID) : item.init.bytes);
+      // Pictures as they come never have metadata with them: only what is said of it before is hidden.
+      this.#window.send(hideTracks(item.init.bytes, hiddenTracks));
     } else if (item.kind === 'fragment') {
       const { fragment, reducedBecause = null } = item;
       if (reducedBecause !== this.#reducedBecause) this.#tell({ type: 'pace', reducedBecause });
@@ -136,7 +137,7 @@ const silent = new WeakMap<Fragment, Uint8Array>();
 function withoutSound(fragment: Fragment): Uint8Array {
   let bytes = silent.get(fragment);
   if (bytes === undefined) {
-    bytes = hideTrack(fragment.bytes, AUDIO_TRACK_ID);
+    bytes = hideTracks(fragment.bytes, [AUDIO_TRACK_ID]);
     silent.set(fragment, bytes);
   }
   return bytes;

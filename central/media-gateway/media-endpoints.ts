@@ -3,7 +3,8 @@ import {
   AUDIO_TRACK_ID,
   type BrowserCodecs,
   browserCodecs,
-  hideTrack,
+  hideTracks,
+  METADATA_TRACK_ID,
   type MediaItem,
   MediaRefusedError,
   SEAM_MS_MAX,
@@ -19,6 +20,7 @@ import {
   type MediaRefusal,
   type RecordingSources,
 } from './media-directory.js';
+import { metadataLines } from './metadata-stream.js';
 import { planParts, playParts, type RecordingPart } from './recording-stream.js';
 import { layOutSealed, readSealed, SegmentGoneError } from './sealed-layout.js';
 
@@ -52,7 +54,7 @@ export interface MediaEndpointOptions {
 
 type DeviceRequest = FastifyRequest<{ Params: { deviceId: string }; Querystring: Record<string, string> }>;
 
-/** `GET /media/{deviceId}/recording` and `/snapshot`. Live pictures come over a WebSocket: see `LiveSocket`. */
+/** `GET /media/{deviceId}/recording`, `/metadata` and `/snapshot`. Live pictures come over a WebSocket: see `LiveSocket`. */
 export function registerMediaEndpoints(server: FastifyInstance, options: MediaEndpointOptions): void {
   const guard = async (request: FastifyRequest, reply: FastifyReply) => {
     if (await options.isSignedIn(request)) return;
@@ -61,6 +63,9 @@ export function registerMediaEndpoints(server: FastifyInstance, options: MediaEn
   };
   server.get('/media/:deviceId/recording', { preHandler: guard }, (request, reply) =>
     sendRecording(request as DeviceRequest, reply, options),
+  );
+  server.get('/media/:deviceId/metadata', { preHandler: guard }, (request, reply) =>
+    sendMetadata(request as DeviceRequest, reply, options),
   );
   server.get('/media/:deviceId/snapshot', { preHandler: guard }, (request, reply) =>
     sendSnapshot(request as DeviceRequest, reply, options),
@@ -118,8 +123,11 @@ function offerOf({ tracks = 'playable', pictures = 'all' }: Record<string, strin
 /** What a player is told of the codecs, and what it does not get. */
 function offered(codecs: string, { forBrowsers, keyFramesOnly }: Offer): BrowserCodecs {
   const [video, ...sound] = codecs.split(',') as [string, ...string[]];
-  if (keyFramesOnly) return { codecs: video, withheld: sound };
-  return forBrowsers ? browserCodecs(codecs) : { codecs, withheld: [] };
+  if (keyFramesOnly) {
+    const withheld = sound.filter(codec => codec !== 'metx');
+    return { codecs: video, withheld, hiddenTracks: [AUDIO_TRACK_ID, METADATA_TRACK_ID] };
+  }
+  return forBrowsers ? browserCodecs(codecs) : { codecs, withheld: [], hiddenTracks: [] };
 }
 
 interface HeldRequest {
@@ -180,7 +188,7 @@ async function streamParts(
     reply.header('accept-ranges', 'none');
     nameCodecs(reply, init.codecs, offer);
     const shown = shownItems(first.value, items, offer);
-    return reply.send(Readable.from(bytesOf(shown, signal, onFault), { objectMode: false }));
+    return reply.send(Readable.from(unbroken(shown, signal, onFault), { objectMode: false }));
   } catch (error) {
     if (error instanceof MediaRefusedError) {
       return refuse(reply, { refused: error.code, message: error.message });
@@ -194,12 +202,12 @@ async function* shownItems(
   others: AsyncGenerator<MediaItem>,
   offer: Offer,
 ): AsyncGenerator<Uint8Array> {
-  let hides = false;
+  let hidden: readonly number[] = [];
   const shown = (item: MediaItem): Uint8Array | null => {
-    if (item.kind === 'init') hides = offered(item.init.codecs, offer).withheld.length > 0;
+    if (item.kind === 'init') hidden = offered(item.init.codecs, offer).hiddenTracks;
     if (item.kind !== 'init' && item.kind !== 'fragment') return null;
     const { bytes } = item.kind === 'init' ? item.init : item.fragment;
-    return hides ? hideTrack(bytes, AUDIO_TRACK_ID) : bytes;
+    return hideTracks(bytes, hidden);
   };
   yield shown(first)!;
   for await (const item of others) {
@@ -208,11 +216,11 @@ async function* shownItems(
   }
 }
 
-async function* bytesOf(
-  shown: AsyncGenerator<Uint8Array>,
+async function* unbroken<Piece>(
+  shown: AsyncGenerator<Piece>,
   signal: AbortSignal,
   onFault: (error: unknown) => void,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Piece> {
   try {
     yield* shown;
   } catch (error) {
@@ -221,6 +229,32 @@ async function* bytesOf(
     if (!expected && !signal.aborted) onFault(error);
     throw error;
   }
+}
+
+/** What the camera said of the scene, beside the pictures. */
+async function sendMetadata(
+  request: DeviceRequest,
+  reply: FastifyReply,
+  { directory, now, onFault }: MediaEndpointOptions,
+): Promise<FastifyReply> {
+  const deviceId = DeviceId.safeParse(request.params.deviceId.toLowerCase()).data;
+  if (!deviceId) return refuse(reply, { refused: 'NO_SUCH_DEVICE', message: 'the address names no device' });
+  const asked = spanOf(request.query);
+  if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
+  const span = { fromMs: asked.fromMs, toMs: Math.min(asked.toMs, now()) };
+  const sources = await directory.recordingSources(deviceId);
+  if (isRefusal(sources)) return refuse(reply, sources);
+  const held = span.toMs > span.fromMs ? ((await sources.held?.spans(span)) ?? []) : [];
+  const parts = planParts(held, sources.remote !== null, span);
+  nameParts(reply, parts);
+  const left = new AbortController();
+  reply.raw.on('close', () => left.abort());
+  const lines = metadataLines(
+    playParts({ deviceId, parts, sources, keyFramesOnly: false, signal: left.signal }),
+    span,
+  );
+  reply.type('application/x-ndjson; charset=utf-8');
+  return reply.send(Readable.from(unbroken(lines, left.signal, onFault), { objectMode: false }));
 }
 
 async function sendSnapshot(

@@ -7,13 +7,16 @@ import {
   type AccessUnit,
   AUDIO_TRACK_ID,
   type Fragment,
+  type FragmentFacts,
   type InitSegment,
+  METADATA_TRACK_ID,
   type MediaItem,
   MediaRefusedError,
   type MediaSource,
   readFragment,
   readInitSegment,
   readSamples,
+  type Track,
   VIDEO_TRACK_ID,
   writeFragment,
   writeInitSegment,
@@ -318,6 +321,47 @@ test('a viewer of nothing learns why, and one without a token is not let in', as
 
 test('nothing of all this was a fault of the server', () => {
   assert.equal(central.faults, []);
+});
+
+test('what the camera said of the scene is read back, one document in a line', async () => {
+  const facts: FragmentFacts = {
+    ...{ fromMs: epochMs + 60_000, toMs: epochMs + 62_000, arrivalMs: epochMs + 60_000 },
+    ...{ timeSource: 'SENDER_REPORT', beginsWithKeyFrame: true },
+  };
+  const unit = (track: Track, afterMs: number, text: string): AccessUnit => {
+    const bytes = Buffer.from(text);
+    const ticks = (facts.fromMs + afterMs) * 90;
+    return { ...facts, track, ticks, keyFrame: true, parts: [bytes], byteLength: bytes.length };
+  };
+  const endTicks = facts.toMs * 90;
+  const documents = [unit('METADATA', 0, '<a/>'), unit('METADATA', 1000, '<é/>')];
+  const bytes = writeFragment(1, facts, [
+    { trackId: VIDEO_TRACK_ID, units: [unit('VIDEO', 0, 'picture')], endTicks },
+    { trackId: METADATA_TRACK_ID, units: documents, endTicks },
+  ]);
+  remote = {
+    async *open() {
+      yield { kind: 'init', init: initOf('remote') };
+      yield { kind: 'fragment', fragment: { ...facts, bytes } };
+    },
+  };
+  const ask = (from: number, to: number, token = central.token) =>
+    fetch(`http://${central.origin}/media/${camera}/metadata?from=${at(from)}&to=${at(to)}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+  const answer = await ask(58, 70);
+  assert.is(answer.headers.get('content-type'), 'application/x-ndjson; charset=utf-8');
+  const lines = (await answer.text()).trimEnd().split('\n');
+  assert.equal(
+    lines.map(line => JSON.parse(line)),
+    [
+      { at: at(60), xml: '<a/>' },
+      { at: at(61), xml: '<é/>' },
+    ],
+  );
+  assert.is(await (await ask(61.5, 70)).text(), '', 'only what lies in the span');
+  assert.is((await ask(58, 70, 'nobody')).status, 401);
+  remote = null;
 });
 
 test.run();

@@ -1,10 +1,4 @@
-import {
-  AUDIO_TRACK_ID,
-  browserCodecs,
-  hideTrack,
-  type SegmentManifest,
-  type TimeSpan,
-} from '@holdfast/core';
+import { browserCodecs, hideTracks, type SegmentManifest, type TimeSpan } from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { MediaDatabase, StoredSegment } from '@holdfast/sites';
 import type { ByteRange } from './byte-range.js';
@@ -25,8 +19,8 @@ interface LaidOutSegment {
   readonly offset: number;
   /** 0 when the segment before has the same format. */
   readonly initByteLength: number;
-  /** Its sound is left out: the answer has as many bytes all the same. */
-  readonly hidesAudio: boolean;
+  /** Tracks that are left out: the answer has as many bytes all the same. */
+  readonly hiddenTracks: readonly number[];
   readonly firstFragment: number;
   readonly fragmentByteLengths: readonly number[];
 }
@@ -58,7 +52,7 @@ export async function layOutSealed(
       segmentId: manifest.segmentId,
       offset,
       initByteLength: sameFormat ? 0 : manifest.initByteLength,
-      hidesAudio: forBrowsers && browserCodecs(manifest.codecs).withheld.length > 0,
+      hiddenTracks: forBrowsers ? browserCodecs(manifest.codecs).hiddenTracks : [],
       firstFragment: first.index,
       fragmentByteLengths: inside.map(({ byteLength }) => byteLength),
     };
@@ -101,8 +95,8 @@ async function* piecesOf(
   range: ByteRange,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const { segmentId, firstFragment, fragmentByteLengths, hidesAudio } = segment;
-  const shown = (bytes: Uint8Array) => (hidesAudio ? hideTrack(bytes, AUDIO_TRACK_ID) : bytes);
+  const { segmentId, firstFragment, fragmentByteLengths, hiddenTracks } = segment;
+  const shown = (bytes: Uint8Array) => hideTracks(bytes, hiddenTracks);
   // Fragments that end before the range are not read.
   let skipped = 0;
   let position = segment.offset + segment.initByteLength;

@@ -1,6 +1,6 @@
 import { AUDIO_BLOCK_BYTE_LENGTH, type AudioDepacketiser, type AudioReceiver } from './audio-frame.js';
 import { BitReader } from './bit-reader.js';
-import { concatenated, MediaMemory } from './media-memory.js';
+import { concatenated, copyOf, MediaMemory } from './media-memory.js';
 import { type RtpPacket, RtpSequence } from './rtp-packet.js';
 
 /** RFC 3640 §3.3.6, from the `fmtp` line. */
@@ -80,7 +80,7 @@ export class AacDepacketiser implements AudioDepacketiser {
         this.#receiver.frame({
           rtpTimestamp: timestamp,
           arrivalMs,
-          bytes: copy?.parts[0] ?? packet.bytes.slice(offset, offset + size),
+          bytes: copy?.parts[0] ?? copyOf(packet.bytes, offset, offset + size),
           lease: copy?.lease ?? null,
         });
       }
@@ -95,7 +95,7 @@ export class AacDepacketiser implements AudioDepacketiser {
       this.#receiver.lost(1);
     }
     this.#partial ??= { size, length: 0, timestamp: packet.timestamp, pieces: [] };
-    const piece = packet.bytes.slice(dataStart, packet.payloadEnd);
+    const piece = copyOf(packet.bytes, dataStart, packet.payloadEnd);
     this.#partial.pieces.push(piece);
     this.#partial.length += piece.length;
     const { length, pieces } = this.#partial;

@@ -1,7 +1,7 @@
 import type { TimeSource } from '@holdfast/schema';
 import type { MediaLease } from './media-memory.js';
 
-export type Track = 'VIDEO' | 'AUDIO';
+export type Track = 'VIDEO' | 'AUDIO' | 'METADATA';
 
 /** Video ticks per second, always. Audio has the sample rate as its timescale. */
 export const VIDEO_TIMESCALE = 90_000;
@@ -29,9 +29,11 @@ export type AudioFormat = {
 export interface StreamFormat {
   readonly video: VideoFormat | null;
   readonly audio: AudioFormat | null;
+  /** A track of ONVIF metadata beside them, with the timescale of video. Left out: none. */
+  readonly metadata?: boolean;
 }
 
-/** One coded picture, or what an audio codec makes into one packet. */
+/** One coded picture, what an audio codec makes into one packet, or one document of metadata. */
 export interface AccessUnit {
   readonly track: Track;
   /** Capture time in ticks of the track's timescale since the Unix epoch. An integer below 2^53. Increases within a run. */

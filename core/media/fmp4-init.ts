@@ -1,10 +1,11 @@
 import { type StreamFormat, VIDEO_TIMESCALE } from './access-unit.js';
 import { ascii, box, fullBox, uint16, uint32 } from './fmp4-bytes.js';
-import { audioSampleEntry, videoSampleEntry } from './fmp4-sample-entry.js';
+import { audioSampleEntry, metadataSampleEntry, videoSampleEntry } from './fmp4-sample-entry.js';
 import type { InitSegment } from './fragment.js';
 
 export const VIDEO_TRACK_ID = 1;
 export const AUDIO_TRACK_ID = 2;
+export const METADATA_TRACK_ID = 3;
 
 const plain = { version: 0, flags: 0 };
 const unityMatrix = uint32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000);
@@ -30,6 +31,13 @@ export function writeInitSegment(format: StreamFormat): InitSegment {
     extensions.push(trackExtends(AUDIO_TRACK_ID));
     codecs.push(entry.codec);
   }
+  if (format.metadata) {
+    const entry = metadataSampleEntry();
+    tracks.push(track({ ...metadataTrack, sampleEntry: entry.bytes }));
+    extensions.push(trackExtends(METADATA_TRACK_ID));
+    codecs.push(entry.codec);
+  }
+  const nextTrackId = format.metadata ? METADATA_TRACK_ID + 1 : AUDIO_TRACK_ID + 1;
   const fileType = box('ftyp', ascii('iso6'), uint32(0), ascii('iso6cmfcmp41'));
   const movieHeader = fullBox(
     'mvhd',
@@ -38,7 +46,7 @@ export function writeInitSegment(format: StreamFormat): InitSegment {
     uint16(0x100, 0),
     uint32(0, 0),
     unityMatrix,
-    uint32(0, 0, 0, 0, 0, 0, AUDIO_TRACK_ID + 1),
+    uint32(0, 0, 0, 0, 0, 0, nextTrackId),
   );
   const movie = box('moov', movieHeader, ...tracks, box('mvex', ...extensions));
   const bytes = new Uint8Array(fileType.length + movie.length);
@@ -54,7 +62,7 @@ function trackExtends(trackId: number): Uint8Array {
 interface TrackBoxes {
   readonly trackId: number;
   readonly timescale: number;
-  readonly handler: 'vide' | 'soun';
+  readonly handler: 'vide' | 'soun' | 'meta';
   readonly mediaHeader: Uint8Array;
   readonly sampleEntry: Uint8Array;
   readonly width: number;
@@ -96,6 +104,16 @@ const videoTrack = {
   timescale: VIDEO_TIMESCALE,
   handler: 'vide',
   mediaHeader: fullBox('vmhd', { version: 0, flags: 1 }, uint16(0, 0, 0, 0)),
+} as const;
+
+/** ISO/IEC 14496-12 §12.3: timed metadata, with a null media header. */
+const metadataTrack = {
+  trackId: METADATA_TRACK_ID,
+  timescale: VIDEO_TIMESCALE,
+  handler: 'meta',
+  mediaHeader: fullBox('nmhd', plain),
+  width: 0,
+  height: 0,
 } as const;
 
 const audioTrack = {

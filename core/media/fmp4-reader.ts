@@ -88,7 +88,7 @@ export function readInitSegment(bytes: Uint8Array): InitFacts | null {
     if (entry === null) continue;
     codecs.push(entry.codec);
     if (entry.kind === 'AUDIO') audioTimescale = timescale;
-    else {
+    else if (entry.kind === 'VIDEO') {
       width = (bytes[entry.contentStart + 24]! << 8) | bytes[entry.contentStart + 25]!;
       height = (bytes[entry.contentStart + 26]! << 8) | bytes[entry.contentStart + 27]!;
       videoTimescale = timescale;
@@ -135,6 +135,8 @@ function readSampleEntry(bytes: Uint8Array, track: Box): SampleEntryFacts | null
     case 'alaw':
     case 'Opus':
       return { kind: 'AUDIO', codec: PLAIN_CODECS[entry.type], contentStart };
+    case 'metx':
+      return { kind: 'METADATA', codec: PLAIN_CODECS.metx, contentStart };
     default:
       return null;
   }

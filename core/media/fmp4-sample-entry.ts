@@ -1,6 +1,6 @@
 import type { AudioFormat, VideoFormat } from './access-unit.js';
 import { parseAudioSpecificConfig } from './audio-specific-config.js';
-import { box, fullBox, uint8, uint16, uint32 } from './fmp4-bytes.js';
+import { ascii, box, fullBox, uint8, uint16, uint32 } from './fmp4-bytes.js';
 import { parseSequenceParameterSet } from './h264-parameter-sets.js';
 import { codecOfProfile, generalProfile, parseH265SequenceParameterSet } from './h265-parameter-sets.js';
 
@@ -11,7 +11,13 @@ export interface SampleEntry {
 }
 
 /** By sample entry: what is said of a codec in one word. G.711 has none of RFC 6381; no browser plays it. */
-export const PLAIN_CODECS = { mp4v: 'mp4v.6C', ulaw: 'ulaw', alaw: 'alaw', Opus: 'opus' } as const;
+export const PLAIN_CODECS = {
+  mp4v: 'mp4v.6C',
+  ulaw: 'ulaw',
+  alaw: 'alaw',
+  Opus: 'opus',
+  metx: 'metx',
+} as const;
 
 /** ISO/IEC 14496-15 §5.4.2 (H.264), §8.4.1 (H.265), 14496-14 §5.6 (JPEG). */
 export function videoSampleEntry(video: VideoFormat): SampleEntry {
@@ -76,6 +82,14 @@ export function audioSampleEntry(audio: AudioFormat): SampleEntry {
       return { bytes: entry('Opus', opusConfiguration(audio)), codec: PLAIN_CODECS.Opus };
   }
 }
+
+/** ISO/IEC 14496-12 §12.3.3: XML that is not compressed, of the namespace of ONVIF's MetadataStream, without a schema beside it. */
+export function metadataSampleEntry(): SampleEntry {
+  const content = `\0${ONVIF_SCHEMA}\0\0`;
+  return { bytes: box('metx', uint32(0), uint16(0, 1), ascii(content)), codec: PLAIN_CODECS.metx };
+}
+
+const ONVIF_SCHEMA = 'http://www.onvif.org/ver10/schema';
 
 export function codecOfSps(sps: Uint8Array): string {
   const hex = [...sps.subarray(1, 4)].map(byte => byte.toString(16).padStart(2, '0')).join('');

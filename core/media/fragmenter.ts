@@ -1,6 +1,6 @@
 import type { RecordingCause } from '@holdfast/schema';
 import { type AccessUnit, type StreamFormat, VIDEO_TIMESCALE } from './access-unit.js';
-import { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
+import { AUDIO_TRACK_ID, METADATA_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
 import { type FragmentFacts, type TrackRun, writeFragment, writeFragmentPieces } from './fmp4-writer.js';
 import type { Fragment, InitSegment } from './fragment.js';
 import { LazyFragment, PiecewiseFragment } from './leased-fragment.js';
@@ -38,10 +38,13 @@ export class Fragmenter {
   #pictures: AccessUnit[] = [];
   #audio: AccessUnit[] = [];
   #liveAudio: AccessUnit[] = [];
+  /** Only what is recorded has it: live viewers see pictures. */
+  #metadata: AccessUnit[] = [];
   #byteLength = 0;
   #pictureTicks = FIRST_PICTURE_TICKS;
   #audioTicks = FIRST_AUDIO_TICKS;
   #lastAudioTicks = Number.NEGATIVE_INFINITY;
+  #lastMetadataTicks = Number.NEGATIVE_INFINITY;
 
   constructor(receiver: FragmentReceiver) {
     this.#receiver = receiver;
@@ -56,12 +59,14 @@ export class Fragmenter {
   begin(format: StreamFormat): void {
     this.#format = format;
     this.#lastAudioTicks = Number.NEGATIVE_INFINITY;
+    this.#lastMetadataTicks = Number.NEGATIVE_INFINITY;
     this.#receiver.format(writeInitSegment(format));
   }
 
   push(unit: AccessUnit): void {
     if (this.#format === null) return;
     if (unit.track === 'AUDIO') this.#pushAudio(unit);
+    else if (unit.track === 'METADATA') this.#pushMetadata(unit);
     else this.#pushPicture(unit);
   }
 
@@ -77,6 +82,7 @@ export class Fragmenter {
     this.#format = null;
     this.#audio = [];
     this.#liveAudio = [];
+    this.#metadata = [];
   }
 
   #pushPicture(unit: AccessUnit): void {
@@ -120,6 +126,16 @@ export class Fragmenter {
     this.#byteLength += unit.byteLength;
   }
 
+  #pushMetadata(unit: AccessUnit): void {
+    const picture = this.#pictures.at(-1);
+    if (picture === undefined || !this.#format?.metadata || unit.ticks <= this.#lastMetadataTicks) return;
+    const distanceMs = Math.abs(unit.ticks - picture.ticks) / VIDEO_TICKS_PER_MS;
+    if (distanceMs > AUDIO_DISTANCE_MS_MAX) return;
+    this.#lastMetadataTicks = unit.ticks;
+    this.#metadata.push(unit);
+    this.#byteLength += unit.byteLength;
+  }
+
   #emitLive(picture: AccessUnit): void {
     const endTicks = picture.ticks + this.#pictureTicks;
     const audio = this.#liveAudio;
@@ -139,13 +155,15 @@ export class Fragmenter {
     const endMs = endTicks / VIDEO_TICKS_PER_MS;
     const within = this.#audio.filter(unit => (unit.ticks * 1000) / timescale < endMs);
     const later = this.#audio.slice(within.length);
+    const documents = this.#metadata.filter(unit => unit.ticks < endTicks);
+    this.#metadata = this.#metadata.slice(documents.length);
     this.#pictures = [];
     this.#audio = later;
-    this.#byteLength = later.reduce((sum, unit) => sum + unit.byteLength, 0);
+    this.#byteLength = [...later, ...this.#metadata].reduce((sum, unit) => sum + unit.byteLength, 0);
     const sequenceNumber = this.#sequenceNumber;
     this.#sequenceNumber += 1;
     const facts = factsOf(pictures[0]!, endTicks);
-    const runs = this.#runs(pictures, endTicks, within);
+    const runs = [...this.#runs(pictures, endTicks, within), ...metadataRun(documents, endTicks)];
     const pieces = writeFragmentPieces(sequenceNumber, facts, runs);
     this.#receiver.recordedFragment(new PiecewiseFragment(facts, pieces, leasesOf(runs)));
   }
@@ -160,6 +178,11 @@ export class Fragmenter {
     if (lastAudio === undefined) return [video];
     return [video, { trackId: AUDIO_TRACK_ID, units: audio, endTicks: lastAudio.ticks + this.#audioTicks }];
   }
+}
+
+/** A document counts until the next one. */
+function metadataRun(units: readonly AccessUnit[], endTicks: number): readonly TrackRun[] {
+  return units.length === 0 ? [] : [{ trackId: METADATA_TRACK_ID, units, endTicks }];
 }
 
 function factsOf(first: AccessUnit, endTicks: number): FragmentFacts {

@@ -1,10 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AccessUnit, Track } from './access-unit.js';
-import { AUDIO_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
+import { AUDIO_TRACK_ID, METADATA_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
 import { readFragment, readInitSegment, readSamples } from './fmp4-reader.js';
 import { writeFragment } from './fmp4-writer.js';
-import { browserCodecs, hideTrack } from './hidden-track.js';
+import { browserCodecs, hideTracks } from './hidden-track.js';
 
 const test = suite('hidden track');
 
@@ -20,12 +20,20 @@ const unit = (track: Track, bytes: readonly number[]): AccessUnit => ({
 
 test('names what a browser is offered and what is withheld', () => {
   assert.is(init.codecs, 'mp4v.6C,ulaw');
-  assert.equal(browserCodecs(init.codecs), { codecs: 'mp4v.6C', withheld: ['ulaw'] });
-  assert.equal(browserCodecs('avc1.640028,opus'), { codecs: 'avc1.640028,opus', withheld: [] });
+  assert.equal(browserCodecs(init.codecs), {
+    ...{ codecs: 'mp4v.6C', withheld: ['ulaw'] },
+    hiddenTracks: [AUDIO_TRACK_ID],
+  });
+  const playable = { withheld: [], hiddenTracks: [] };
+  assert.equal(browserCodecs('avc1.640028,opus'), { codecs: 'avc1.640028,opus', ...playable });
+  assert.equal(browserCodecs('avc1.640028,opus,metx'), {
+    ...{ codecs: 'avc1.640028,opus', withheld: [] },
+    hiddenTracks: [METADATA_TRACK_ID],
+  });
 });
 
 test('leaves the picture where it was, and no trace of the sound, in as many bytes', () => {
-  const hidden = hideTrack(init.bytes, AUDIO_TRACK_ID);
+  const hidden = hideTracks(init.bytes, [AUDIO_TRACK_ID]);
   assert.is(hidden.length, init.bytes.length);
   assert.is(readInitSegment(init.bytes)?.codecs, 'mp4v.6C,ulaw');
   assert.is(readInitSegment(hidden)?.codecs, 'mp4v.6C');
@@ -33,7 +41,7 @@ test('leaves the picture where it was, and no trace of the sound, in as many byt
     { trackId: VIDEO_TRACK_ID, units: [unit('VIDEO', [1, 2, 3])], endTicks: 3600 },
     { trackId: AUDIO_TRACK_ID, units: [unit('AUDIO', [4, 5])], endTicks: 160 },
   ]);
-  const silent = hideTrack(fragment, AUDIO_TRACK_ID);
+  const silent = hideTracks(fragment, [AUDIO_TRACK_ID]);
   assert.is(silent.length, fragment.length);
   const read = readFragment(silent, 0)!;
   assert.equal(readSamples(silent, read, AUDIO_TRACK_ID), []);

@@ -1,4 +1,6 @@
+import { AUDIO_TRACK_ID, METADATA_TRACK_ID } from './fmp4-init.js';
 import { findBox, walkBoxes } from './fmp4-reader.js';
+import { PLAIN_CODECS } from './fmp4-sample-entry.js';
 import { readUint32 } from './rtp-packet.js';
 
 /** G.711 is played by no browser; one that meets it refuses the picture too. */
@@ -7,15 +9,23 @@ const unplayable = new Set(['ulaw', 'alaw']);
 export interface BrowserCodecs {
   /** What a browser may be offered. */
   readonly codecs: string;
-  /** What it has to be spared: `ulaw`, `alaw`. */
+  /** Sound that it has to be spared: `ulaw`, `alaw`. */
   readonly withheld: readonly string[];
+  /** The tracks that it has to be spared. */
+  readonly hiddenTracks: readonly number[];
 }
 
 export function browserCodecs(codecs: string): BrowserCodecs {
   const all = codecs.split(',');
+  const withheld = all.filter(codec => unplayable.has(codec));
+  const hasMetadata = all.includes(PLAIN_CODECS.metx);
   return {
-    codecs: all.filter(codec => !unplayable.has(codec)).join(','),
-    withheld: all.filter(codec => unplayable.has(codec)),
+    codecs: all.filter(codec => !unplayable.has(codec) && codec !== PLAIN_CODECS.metx).join(','),
+    withheld,
+    hiddenTracks: [
+      ...(withheld.length > 0 ? [AUDIO_TRACK_ID] : []),
+      ...(hasMetadata ? [METADATA_TRACK_ID] : []),
+    ],
   };
 }
 
@@ -27,14 +37,15 @@ const idBoxes = {
 } as const;
 
 /**
- * A copy of an init segment, or of a fragment, in which one track is free space (ISO/IEC 14496-12 §8.1.2). No byte moves:
+ * A copy of an init segment, or of a fragment, in which some tracks are free space (ISO/IEC 14496-12 §8.1.2). No byte moves:
  * lengths, offsets and ranges stay what they are.
  */
-export function hideTrack(bytes: Uint8Array, trackId: number): Uint8Array {
+export function hideTracks(bytes: Uint8Array, trackIds: readonly number[]): Uint8Array {
+  if (trackIds.length === 0) return bytes;
   const hidden = bytes.slice();
   for (const outer of walkBoxes(bytes)) {
     if (outer.type !== 'moov' && outer.type !== 'moof') continue;
-    hideWithin(hidden, outer, trackId);
+    hideWithin(hidden, outer, trackIds);
   }
   return hidden;
 }
@@ -42,14 +53,14 @@ export function hideTrack(bytes: Uint8Array, trackId: number): Uint8Array {
 function hideWithin(
   bytes: Uint8Array,
   outer: { readonly contentStart: number; readonly end: number },
-  trackId: number,
+  trackIds: readonly number[],
 ): void {
   for (const inner of walkBoxes(bytes, outer.contentStart, outer.end)) {
-    if (inner.type === 'mvex') hideWithin(bytes, inner, trackId);
+    if (inner.type === 'mvex') hideWithin(bytes, inner, trackIds);
     if (inner.type !== 'trak' && inner.type !== 'trex' && inner.type !== 'traf') continue;
     const { path, offset } = idBoxes[inner.type];
     const said = findBox(bytes, path, inner);
-    if (said !== null && readUint32(bytes, said.contentStart + offset) === trackId)
+    if (said !== null && trackIds.includes(readUint32(bytes, said.contentStart + offset)))
       bytes.set(free, inner.start + 4);
   }
 }

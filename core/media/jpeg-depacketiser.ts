@@ -5,7 +5,7 @@ import {
   type VideoDepacketiser,
 } from './coded-picture.js';
 import { type JpegParameters, quantizationOf, writeJpegHeader } from './jpeg-header.js';
-import { MediaMemory } from './media-memory.js';
+import { copyOf, MediaMemory } from './media-memory.js';
 import { type RtpPacket, RtpSequence } from './rtp-packet.js';
 
 const HEADER_BYTE_LENGTH = 8;
@@ -107,7 +107,7 @@ export class JpegDepacketiser implements VideoDepacketiser {
       const tablesStart = dataStart + 4;
       if (tablesStart + length > end) return null;
       if (length > 0)
-        this.#keepTables(quality, bytes[dataStart + 1]!, bytes.slice(tablesStart, tablesStart + length));
+        this.#keepTables(quality, bytes[dataStart + 1]!, copyOf(bytes, tablesStart, tablesStart + length));
       dataStart = tablesStart + length;
     } else if (quality === 0 || quality > 99) return null;
     const quantization = quality >= 128 ? this.#tables.get(quality) : quantizationOf(quality);

@@ -1,13 +1,14 @@
 import { decodeLenientBase64 } from '../rtsp/lenient-base64.js';
 import type { SdpMedia, SessionDescription } from '../rtsp/sdp.js';
 import { parseAudioSpecificConfig } from './audio-specific-config.js';
-import type { AudioStream, VideoStream } from './stream-assembler.js';
+import type { AudioStream, MetadataStream, VideoStream } from './stream-assembler.js';
 
 export type SelectedStreams =
   | {
       readonly kind: 'selected';
       readonly video: VideoStream & { readonly control: string | null };
       readonly audio: (AudioStream & { readonly control: string | null }) | null;
+      readonly metadata: (MetadataStream & { readonly control: string | null }) | null;
       /** Audio that is offered and not recorded, with the reason; `null` when there is none. */
       readonly audioRefused: string | null;
     }
@@ -34,11 +35,18 @@ export function selectStreams(description: SessionDescription): SelectedStreams 
     kind: 'selected',
     video,
     audio,
+    metadata: description.media.map(readMetadata).find(found => found !== null) ?? null,
     audioRefused:
       audio === null && audios.length > 0
         ? `audio in ${offered} is not recorded; AAC (AAC-hbr), G.711 (PCMU, PCMA) and Opus are`
         : null,
   };
+}
+
+/** ONVIF Streaming Specification §5.1.2.1.1; compressed metadata has other names and is not recorded. */
+function readMetadata({ kind, encoding, payloadType, clockRate, control }: SdpMedia) {
+  if (kind !== 'application' || encoding !== 'VND.ONVIF.METADATA') return null;
+  return { payloadType, clockRate, control };
 }
 
 function readVideo(media: SdpMedia): (VideoStream & { readonly control: string | null }) | null {

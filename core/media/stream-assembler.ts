@@ -15,6 +15,7 @@ import { Fragmenter, type FragmentReceiver } from './fragmenter.js';
 import { H264Depacketiser } from './h264-depacketiser.js';
 import { H265Depacketiser } from './h265-depacketiser.js';
 import { JpegDepacketiser } from './jpeg-depacketiser.js';
+import { MetadataDepacketiser } from './metadata-depacketiser.js';
 import { ParameterSets } from './parameter-sets.js';
 import { parseSenderReport, RtpPacket } from './rtp-packet.js';
 import { WholePacketDepacketiser } from './whole-packet-depacketiser.js';
@@ -36,6 +37,11 @@ export type AudioStream = {
   | { readonly codec: 'AAC'; readonly audioSpecificConfig: Uint8Array; readonly packing: AacPacking }
   | { readonly codec: 'PCMU' | 'PCMA' | 'OPUS' }
 );
+
+export interface MetadataStream {
+  readonly payloadType: number;
+  readonly clockRate: number;
+}
 
 export interface AssembledStream extends FragmentReceiver {
   accessUnitsLost(count: number): void;
@@ -62,6 +68,7 @@ export class StreamAssembler {
   readonly #audioFrames: AudioDepacketiser | null;
   readonly #videoClock: CaptureClock<TimedPicture>;
   readonly #audioClock: CaptureClock<TimedAudio> | null;
+  readonly #metadata: MetadataTrack | null;
   /** `null`: the codec has none, its pictures say their size themselves. */
   readonly #parameterSets: ParameterSets | null;
   #format: StreamFormat | null = null;
@@ -70,6 +77,7 @@ export class StreamAssembler {
   constructor(options: {
     readonly video: VideoStream;
     readonly audio: AudioStream | null;
+    readonly metadata?: MetadataStream | null;
     readonly output: AssembledStream;
   }) {
     this.#output = options.output;
@@ -90,6 +98,9 @@ export class StreamAssembler {
         timescale: options.audio.clockRate,
         emit: (unit, time) => this.#timedAudio(unit, time),
       });
+    this.#metadata = options.metadata
+      ? new MetadataTrack(options.metadata, unit => this.#fragmenter.push(unit))
+      : null;
     this.#parameterSets = options.video.codec === 'MJPEG' ? null : new ParameterSets(options.video.codec);
     this.#useParameterSets(options.video.parameterSets);
   }
@@ -101,6 +112,8 @@ export class StreamAssembler {
     if (track === 'VIDEO') {
       if (packet.payloadType !== this.#video.payloadType) return false;
       this.#pictures.packet(packet, arrivalMs);
+    } else if (track === 'METADATA') {
+      return this.#metadata?.packet(packet, arrivalMs) ?? false;
     } else {
       if (packet.payloadType !== this.#audio?.payloadType) return false;
       this.#audioFrames?.packet(packet, arrivalMs);
@@ -112,6 +125,7 @@ export class StreamAssembler {
     const report = parseSenderReport(bytes, start, end);
     if (report === null) return;
     if (track === 'VIDEO') this.#videoClock.senderReport(report, arrivalMs);
+    else if (track === 'METADATA') this.#metadata?.clock.senderReport(report, arrivalMs);
     else this.#audioClock?.senderReport(report, arrivalMs);
   }
 
@@ -120,6 +134,7 @@ export class StreamAssembler {
     this.#pictures.close();
     this.#videoClock.flush();
     this.#audioClock?.flush();
+    this.#metadata?.clock.flush();
     this.#fragmenter.end(cause);
   }
 
@@ -153,7 +168,8 @@ export class StreamAssembler {
   }
 
   #useFormat(video: VideoFormat | null): void {
-    this.#format = { video, audio: this.#audio && audioFormatOf(this.#audio) };
+    const audio = this.#audio && audioFormatOf(this.#audio);
+    this.#format = { video, audio, ...(this.#metadata && { metadata: true }) };
   }
 
   #timedPicture(unit: TimedPicture, time: CaptureTime): void {
@@ -186,6 +202,43 @@ export class StreamAssembler {
     this.#fragmenter.push(
       accessUnit('AUDIO', true, { parts: [unit.frame.bytes], lease: unit.frame.lease }, unit, time),
     );
+  }
+}
+
+/** The documents of metadata of one camera, on the clock of video. */
+class MetadataTrack {
+  readonly clock: CaptureClock<TimedAudio>;
+  readonly #payloadType: number;
+  readonly #documents: MetadataDepacketiser;
+
+  constructor({ payloadType, clockRate }: MetadataStream, push: (unit: AccessUnit) => void) {
+    this.#payloadType = payloadType;
+    this.clock = new CaptureClock({
+      timescale: clockRate,
+      emit: (unit, time) => {
+        const ticks = Math.round((time.ticks * VIDEO_TIMESCALE) / clockRate);
+        const { bytes, lease } = unit.frame;
+        push(accessUnit('METADATA', true, { parts: [bytes], lease }, unit, { ...time, ticks }));
+      },
+    });
+    this.#documents = new MetadataDepacketiser({
+      frame: frame =>
+        this.clock.push({
+          rtpTimestamp: frame.rtpTimestamp,
+          arrivalMs: frame.arrivalMs,
+          byteLength: frame.bytes.length,
+          mayBeginRun: true,
+          frame,
+        }),
+      // A document less is no gap in what was recorded.
+      lost: () => undefined,
+    });
+  }
+
+  packet(packet: RtpPacket, arrivalMs: number): boolean {
+    if (packet.payloadType !== this.#payloadType) return false;
+    this.#documents.packet(packet, arrivalMs);
+    return true;
   }
 }
 

@@ -1,5 +1,5 @@
 import { AUDIO_BLOCK_BYTE_LENGTH, type AudioDepacketiser, type AudioReceiver } from './audio-frame.js';
-import { MediaMemory } from './media-memory.js';
+import { copyOf, MediaMemory } from './media-memory.js';
 import { type RtpPacket, RtpSequence } from './rtp-packet.js';
 
 /** Sound of which every packet is one access unit: G.711 (RFC 3551 §4.5.14) and Opus (RFC 7587 §4.2). */
@@ -23,7 +23,7 @@ export class WholePacketDepacketiser implements AudioDepacketiser {
     this.#receiver.frame({
       rtpTimestamp: timestamp,
       arrivalMs,
-      bytes: copy?.parts[0] ?? bytes.slice(payloadStart, payloadEnd),
+      bytes: copy?.parts[0] ?? copyOf(bytes, payloadStart, payloadEnd),
       lease: copy?.lease ?? null,
     });
   }

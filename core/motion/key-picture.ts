@@ -1,9 +1,9 @@
 import type { AccessUnit } from '../media/access-unit.js';
-import { AUDIO_TRACK_ID, VIDEO_TRACK_ID } from '../media/fmp4-init.js';
+import { AUDIO_TRACK_ID, METADATA_TRACK_ID, VIDEO_TRACK_ID } from '../media/fmp4-init.js';
 import { findBox, readFragment, readSamples } from '../media/fmp4-reader.js';
 import { writeFragment } from '../media/fmp4-writer.js';
 import type { Fragment, InitSegment } from '../media/fragment.js';
-import { hideTrack } from '../media/hidden-track.js';
+import { hideTracks } from '../media/hidden-track.js';
 
 export type KeyPictureCodec = 'H264' | 'H265' | 'MJPEG';
 
@@ -22,7 +22,7 @@ const TICKS_PER_PICTURE = 90_000;
 
 /** Null: pictures of a codec that is not decoded here. */
 export function keyPictureSource({ bytes, codecs }: InitSegment): KeyPictureSource | null {
-  const init = hideTrack(bytes, AUDIO_TRACK_ID);
+  const init = hideTracks(bytes, [AUDIO_TRACK_ID, METADATA_TRACK_ID]);
   const avc = findBox(bytes, [...sampleEntry, 'avc1', 'avcC']);
   if (avc !== null) {
     const parameterSets = avcParameterSets(bytes.subarray(avc.contentStart, avc.end));

@@ -14,15 +14,17 @@ export type ServedTrack =
       readonly clockRate: number;
       readonly channels: number;
       readonly audioSpecificConfig: Uint8Array;
-    };
+    }
+  /** ONVIF metadata. RTP clock: 90 000. */
+  | { readonly kind: 'METADATA'; readonly clockRate: number };
 
-/** One coded picture or one AAC frame on its way out. */
+/** One coded picture, one AAC frame or one document of metadata on its way out. */
 export interface ServedAccessUnit {
   /** Which track of the presentation, from 0. */
   readonly trackIndex: number;
   /** Capture time in ticks of the track's clock since the Unix epoch. An integer below 2^53. */
   readonly ticks: number;
-  /** Video: NAL units without start code or length. Audio: one raw AAC frame. */
+  /** Video: NAL units without start code or length. Audio: one raw AAC frame. Metadata: one XML document. */
   readonly units: readonly Uint8Array[];
 }
 

@@ -21,7 +21,19 @@ export interface RtpPayload {
 const nothing = new Uint8Array(0);
 
 export function packetize(track: ServedTrack, accessUnit: ServedAccessUnit): RtpPayload[] {
+  if (track.kind === 'METADATA') return accessUnit.units.flatMap(packetizeDocument);
   return track.kind === 'VIDEO' ? packetizeH264(accessUnit.units) : packetizeAac(accessUnit.units);
+}
+
+/** ONVIF Streaming Specification §5.1.2.1.1: cut wherever a packet is full. */
+function packetizeDocument(document: Uint8Array): RtpPayload[] {
+  const payloads: RtpPayload[] = [];
+  for (let offset = 0; offset < document.length; offset += RTP_PAYLOAD_BYTES_MAX) {
+    const end = Math.min(offset + RTP_PAYLOAD_BYTES_MAX, document.length);
+    const marker = end === document.length;
+    payloads.push({ prefix: nothing, body: document.subarray(offset, end), marker });
+  }
+  return payloads;
 }
 
 /** RFC 6184 packetization-mode 1: single NAL unit packets (§5.6), and FU-A (§5.8) for what does not fit. */

@@ -40,6 +40,10 @@ function describeTrack(track: ServedTrack, index: number): string[] {
       control,
     ];
   }
+  if (track.kind === 'METADATA') {
+    const name = `a=rtpmap:${type} vnd.onvif.metadata/${track.clockRate}`;
+    return [`m=application 0 RTP/AVP ${type}`, name, control];
+  }
   const config = Buffer.from(track.audioSpecificConfig).toString('hex').toUpperCase();
   return [
     `m=audio 0 RTP/AVP ${type}`,

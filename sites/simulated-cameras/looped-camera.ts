@@ -21,6 +21,7 @@ export class LoopedCamera implements ServedPresentation, Disposable {
   readonly name: string;
   readonly tracks: readonly ServedTrack[];
   readonly #clip: Clip;
+  readonly #describe: ((atMs: number) => string) | null;
   readonly #startMs: number;
   readonly #now: () => number;
   readonly #watchers = new Set<Deliver>();
@@ -31,6 +32,8 @@ export class LoopedCamera implements ServedPresentation, Disposable {
   constructor(options: {
     readonly name: string;
     readonly clip: Clip;
+    /** What it says of the scene at a time, as ONVIF metadata, each second. Left out: nothing. */
+    readonly describe?: (atMs: number) => string;
     /** Capture time of the first picture, milliseconds since the Unix epoch. */
     readonly startMs: number;
     /** The camera's clock: milliseconds since the Unix epoch, never stepping. */
@@ -40,7 +43,8 @@ export class LoopedCamera implements ServedPresentation, Disposable {
     this.#clip = options.clip;
     this.#startMs = Math.round(options.startMs);
     this.#now = options.now;
-    this.tracks = tracksOf(options.clip);
+    this.#describe = options.describe ?? null;
+    this.tracks = [...tracksOf(options.clip), ...(this.#describe === null ? [] : [metadataTrack])];
   }
 
   subscribe(deliver: Deliver): () => void {
@@ -95,6 +99,10 @@ export class LoopedCamera implements ServedPresentation, Disposable {
       const picture = pictures[this.#nextPicture % pictures.length]!;
       const ticks = this.#startMs * (VIDEO_CLOCK_HZ / 1000) + this.#nextPicture * TICKS_PER_PICTURE;
       due.push({ trackIndex: 0, ticks, units: picture.nalUnits });
+      if (this.#describe !== null && this.#nextPicture % CLIP_FRAMES_PER_SECOND === 0) {
+        const xml = this.#describe(this.#startMs + (this.#nextPicture * 1000) / CLIP_FRAMES_PER_SECOND);
+        due.push({ trackIndex: this.tracks.length - 1, ticks, units: [Buffer.from(xml)] });
+      }
     }
     if (!audio) return due;
     // A frame of sound is complete only when its last sample is captured.
@@ -108,6 +116,8 @@ export class LoopedCamera implements ServedPresentation, Disposable {
     return due;
   }
 }
+
+const metadataTrack: ServedTrack = { kind: 'METADATA', clockRate: VIDEO_CLOCK_HZ };
 
 function tracksOf(clip: Clip): ServedTrack[] {
   const video: ServedTrack = {

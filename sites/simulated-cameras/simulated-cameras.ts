@@ -16,6 +16,8 @@ export interface SimulatedCamera {
   readonly clip: ClipName | Clip;
   /** Pads the pictures with filler data up to this rate of video; for benchmarks. */
   readonly padToBitsPerSecond?: number;
+  /** See `LoopedCamera`. */
+  readonly describe?: (atMs: number) => string;
 }
 
 export interface SimulatedCamerasOptions {
@@ -51,7 +53,9 @@ export async function openSimulatedCameras(options: SimulatedCamerasOptions): Pr
   for (const [index, camera] of options.cameras.entries()) {
     const clip = await clipOf(camera);
     const offsetMs = (index * CAMERA_STAGGER_MS) % 40;
-    cameras.set(camera.path, new LoopedCamera({ name: camera.path, clip, startMs: startMs + offsetMs, now }));
+    const { path: name, describe } = camera;
+    const described = describe === undefined ? {} : { describe };
+    cameras.set(name, new LoopedCamera({ name, clip, startMs: startMs + offsetMs, now, ...described }));
   }
   return await RtspServer.open({
     provider: { presentation: path => cameras.get(path) ?? null },

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { AUDIO_TRACK_ID, hideTrack, readFragment, readInitSegment, readSamples } from '@holdfast/core';
+import { AUDIO_TRACK_ID, hideTracks, readFragment, readInitSegment, readSamples } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GStreamerCamera, whatIsMissing } from './gstreamer-camera.fixture.js';
@@ -94,7 +94,7 @@ test('records H.265 with G.711 in µ-law', async () => {
 
 test('hides G.711 from browsers in as many bytes, and a player then finds the picture alone', async () => {
   const recorded = await record(`${picture()} ! ${pay.jpeg} ${sound(8000)} ! ${pay.ulaw}`);
-  const hidden = (bytes: Uint8Array) => hideTrack(bytes, AUDIO_TRACK_ID);
+  const hidden = (bytes: Uint8Array) => hideTracks(bytes, [AUDIO_TRACK_ID]);
   const silent: RecordedRun = {
     ...recorded,
     init: { ...recorded.init, bytes: hidden(recorded.init.bytes) },

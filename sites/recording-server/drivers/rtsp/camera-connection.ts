@@ -67,6 +67,7 @@ export async function streamOnce(
     assembler = new StreamAssembler({
       video: description.streams.video,
       audio: setup.hasAudio ? description.streams.audio : null,
+      metadata: setup.hasMetadata ? description.streams.metadata : null,
       output: watch.around(options.output),
     });
     await play(connection, description);
@@ -101,12 +102,17 @@ function openUdpTrack(
   };
   return UdpTrack.open({
     remoteAddress: connection.remoteAddress,
-    clockRate: track === 'VIDEO' ? VIDEO_TIMESCALE : streams.audio!.clockRate,
+    clockRate: clockRateOf(track, streams),
     now,
     random,
     packet: guarded(false),
     control: guarded(true),
   });
+}
+
+function clockRateOf(track: Track, { audio, metadata }: RtspDescription['streams']): number {
+  const beside = track === 'AUDIO' ? audio : track === 'METADATA' ? metadata : null;
+  return beside?.clockRate ?? VIDEO_TIMESCALE;
 }
 
 class AbortedError extends Error {

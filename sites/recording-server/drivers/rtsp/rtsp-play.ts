@@ -63,6 +63,8 @@ export interface RtspSetup {
   readonly channels: ReadonlyMap<number, ChannelUse>;
   /** False when the camera describes audio and then refuses to set it up. */
   readonly hasAudio: boolean;
+  /** Likewise. */
+  readonly hasMetadata: boolean;
   readonly timeoutSeconds: number;
 }
 
@@ -110,7 +112,7 @@ export async function setUp(
     if (agreed === null) throw transportRefused('RTP over UDP', answer);
     udp.start(agreed);
   };
-  const { video, audio } = description.streams;
+  const { video, audio, metadata } = description.streams;
   let usesUdp = transport === 'UDP';
   if (!usesUdp)
     await interleave('VIDEO', video.control, 0).catch((fault: unknown) => {
@@ -122,15 +124,21 @@ export async function setUp(
   let hasAudio = false;
   if (audio !== null) {
     const settingUp = usesUdp ? sendDatagrams('AUDIO', audio.control) : interleave('AUDIO', audio.control, 2);
-    hasAudio = await settingUp.then(() => true, refusedAudio);
+    hasAudio = await settingUp.then(() => true, refusedBeside);
+  }
+  let hasMetadata = false;
+  if (metadata !== null) {
+    const { control } = metadata;
+    const settingUp = usesUdp ? sendDatagrams('METADATA', control) : interleave('METADATA', control, 4);
+    hasMetadata = await settingUp.then(() => true, refusedBeside);
   }
   connection.limitChannels(Math.max(-1, ...channels.keys()));
   connection.teardownWith(description.aggregateUrl);
-  return { channels, hasAudio, timeoutSeconds };
+  return { channels, hasAudio, hasMetadata, timeoutSeconds };
 }
 
 /** A camera whose microphone is switched off still has a picture. */
-function refusedAudio(fault: unknown): false {
+function refusedBeside(fault: unknown): false {
   if (
     fault instanceof CameraSessionError &&
     (fault.code === 'STATUS' || fault.code === 'TRANSPORT_UNSUPPORTED')
