@@ -66,7 +66,12 @@ export { type AcknowledgedLevels, Acknowledgements } from './replication/acknowl
 export { unpackEvents } from './replication/event-frame.js';
 export { dialParent } from './replication/grpc-replication-duplex.js';
 export { HistoryServer } from './replication/history-server.js';
-export type { LinkLossCause, LinkMeasurement, LinkObserver } from './replication/link-observer.js';
+export type {
+  LinkLossCause,
+  LinkMeasurement,
+  LinkObserver,
+  LinkTrouble,
+} from './replication/link-observer.js';
 export { findLostHistory, HistoryNotOursError } from './replication/lost-history.js';
 export { createMemoryReplicaIntake, type MemoryReplicaIntake } from './replication/memory-replica-intake.js';
 export { type OfferedLog, offerOwnLog } from './replication/offered-log.js';

@@ -1,9 +1,4 @@
-import type {
-  LinkLossCause,
-  LinkMeasurement,
-  LinkObserver,
-  ReplicationRefusal,
-} from '@holdfast/interconnect';
+import type { LinkLossCause, LinkMeasurement, LinkObserver, LinkTrouble } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 
@@ -31,7 +26,7 @@ export class SessionReports implements LinkObserver {
   /** The newest for each site: older ones are not worth writing. */
   readonly #pending = new Map<SiteId, SessionReport>();
   /** Each is written: several in a row mean more than one. */
-  readonly #refusals: { readonly site: SiteId; readonly refusal: ReplicationRefusal }[] = [];
+  readonly #refusals: { readonly site: SiteId; readonly refusal: LinkTrouble }[] = [];
   #writing: Promise<void> | null = null;
 
   constructor(options: { readonly sql: Sql; readonly onFailure: (error: unknown) => void }) {
@@ -55,7 +50,7 @@ export class SessionReports implements LinkObserver {
     if (session !== undefined) this.#report(site, { session, lossCause: null, measurement });
   }
 
-  refused(site: SiteId, refusal: ReplicationRefusal): void {
+  refused(site: SiteId, refusal: LinkTrouble): void {
     if (this.#refusals.length === REFUSALS_PENDING_MAX) this.#refusals.shift();
     this.#refusals.push({ site, refusal });
     this.#writeSoon();
@@ -108,7 +103,7 @@ export class SessionReports implements LinkObserver {
     await this.#sql.notify(SESSION_CHANNEL, site);
   }
 
-  async #writeRefusal(site: SiteId, { code, detail }: ReplicationRefusal): Promise<void> {
+  async #writeRefusal(site: SiteId, { code, detail }: LinkTrouble): Promise<void> {
     await this.#sql`
       insert into child_refusal as known (site, code, detail, repeated, refused_at)
       values (${site}, ${code}, ${detail}, 1, now())

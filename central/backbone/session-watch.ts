@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LinkLossCause, LinkObserver, ReplicationRefusalCode } from '@holdfast/interconnect';
+import type { LinkLossCause, LinkObserver, LinkTrouble } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
@@ -37,7 +37,7 @@ interface KnownSession {
 
 interface RefusalRow {
   readonly site: SiteId;
-  readonly code: ReplicationRefusalCode;
+  readonly code: LinkTrouble['code'];
   readonly detail: string;
   readonly repeated: number;
   readonly refusedAtMs: number;

@@ -126,6 +126,9 @@ test('what any node refuses is seen as often as it is refused, once each', async
   other.refused(site, { code: 'FORK', detail: 'another history' });
   await other.settled();
   assert.equal(await watch.look(), ['refused FORK another history']);
+  one.refused(site, { code: 'WISH_LOST', detail: 'it has answered wish 4' });
+  await one.settled();
+  assert.equal(await watch.look(), ['refused WISH_LOST it has answered wish 4']);
 });
 
 test('what was refused before a restart counts once', async () => {

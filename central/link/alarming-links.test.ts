@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LinkObserver } from '@holdfast/interconnect';
-import type { EventId, SiteId } from '@holdfast/schema';
+import type { SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { alarmingLinks } from './alarming-links.js';
@@ -51,7 +51,7 @@ test('damage on the way is an alarm only when it comes again and again', async (
 
 test('a command that was answered and is missing here is an alarm', async () => {
   const { links, alarms } = watched();
-  links.wishLost!(site, { revision: 4, wishId: randomUUID() as EventId });
+  links.refused!(site, { code: 'WISH_LOST', detail: 'it has answered wish 4' });
   assert.equal(await alarms(), ['A command to Bus 7 is missing in this log']);
 });
 

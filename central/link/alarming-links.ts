@@ -1,23 +1,23 @@
-import type { WishPlace } from '@holdfast/core';
-import type { LinkObserver, ReplicationRefusal, ReplicationRefusalCode } from '@holdfast/interconnect';
+import type { LinkObserver, LinkTrouble } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { CausedAlarm } from '../alarm-by-cause.js';
 
 /** Nothing that heals by itself, and nothing that happens on the way. */
-const alarmingAtOnce: ReadonlySet<ReplicationRefusalCode> = new Set([
+const alarmingAtOnce: ReadonlySet<LinkTrouble['code']> = new Set([
   'BAD_SIGNATURE',
   'FORK',
   'NOT_ENROLLED',
   'TRUNCATED',
   'UNKNOWN_EPOCH',
+  'WISH_LOST',
 ]);
 /** What says that a session was ended on purpose, or that this central is at fault, which it logs itself. */
-const neverAlarming: ReadonlySet<ReplicationRefusalCode> = new Set(['FENCED', 'UNAVAILABLE']);
+const neverAlarming: ReadonlySet<LinkTrouble['code']> = new Set(['FENCED', 'UNAVAILABLE']);
 /** Damage on the way and a faulty moment are over at the next attempt; what comes so often in a row is not. */
 const REFUSALS_IN_A_ROW = 3;
 
 interface RefusedLog {
-  readonly code: ReplicationRefusalCode;
+  readonly code: LinkTrouble['code'];
   readonly count: number;
 }
 
@@ -46,32 +46,27 @@ export function alarmingLinks(
     },
     lost: (site, cause, lastEpoch, lastPosition) => links.lost(site, cause, lastEpoch, lastPosition),
     measured: (site, measurement) => links.measured(site, measurement),
-    refused(site, refusal) {
-      links.refused?.(site, refusal);
-      const { code } = refusal;
+    refused(site, trouble) {
+      links.refused?.(site, trouble);
+      const { code } = trouble;
       if (neverAlarming.has(code)) return;
       const before = refused.get(site);
       const count = before?.code === code ? before.count + 1 : 1;
       refused.set(site, { code, count });
       const dueAt = alarmingAtOnce.has(code) ? 1 : REFUSALS_IN_A_ROW;
-      if (count === dueAt) raise(site, name => refusalAlarm(site, name, refusal));
-    },
-    wishLost(site, wish) {
-      links.wishLost?.(site, wish);
-      raise(site, name => lostWishAlarm(site, name, wish));
+      if (count === dueAt) raise(site, name => alarmAbout(site, name, trouble));
     },
   };
 }
 
-function lostWishAlarm(site: SiteId, name: string, { revision, wishId }: WishPlace): CausedAlarm {
-  return {
-    cause: `wish ${wishId ?? revision} of ${site} lost`,
-    name: `A command to ${name} is missing in this log`,
-    message: `${name} has answered a command (number ${revision}, event ${wishId ?? 'unknown'}) that the log of this site does not hold: it was restored from an older copy. What was asked since that copy may be done and not be known here, unless its history comes back from the parent. Commands that the log holds and ${name} has not answered are handed out again.`,
-  };
-}
-
-function refusalAlarm(site: SiteId, name: string, { code, detail }: ReplicationRefusal): CausedAlarm {
+function alarmAbout(site: SiteId, name: string, { code, detail }: LinkTrouble): CausedAlarm {
+  if (code === 'WISH_LOST') {
+    return {
+      cause: `replication of ${site} ${code} ${detail}`,
+      name: `A command to ${name} is missing in this log`,
+      message: `${name}: ${detail}. This site was restored from an older copy: what was asked since then may be done and not be known here, unless its history comes back from its parent. Commands that the log holds and ${name} has not answered are handed out again.`,
+    };
+  }
   return {
     cause: `replication of ${site} ${code} ${detail}`,
     name: `The log of ${name} is refused: ${code}`,

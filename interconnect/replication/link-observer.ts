@@ -1,9 +1,14 @@
-import type { WishPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
-import type { ReplicationRefusal } from './replication-frame.js';
+import type { ReplicationRefusalCode } from './replication-frame.js';
 
 /** Why a link is down. */
 export type LinkLossCause = 'CLOSED' | 'HEARTBEAT_MISSED' | 'FENCED' | 'PROTOCOL_ERROR';
+
+/** What somebody should hear of: a refusal, which its peer hears too, or what only this side has noticed. */
+export interface LinkTrouble {
+  readonly code: ReplicationRefusalCode | 'WISH_LOST';
+  readonly detail: string;
+}
 
 /** What a child says of itself over a link, and what was measured on the way. */
 export interface LinkMeasurement {
@@ -27,8 +32,9 @@ export interface LinkObserver {
   /** `lastEpoch` and `lastPosition`: what is durable here of its log. 0 when that is not known. */
   lost(site: SiteId, cause: LinkLossCause, lastEpoch: number, lastPosition: number): void;
   measured(site: SiteId, measurement: LinkMeasurement): void;
-  /** The log of this site was refused here, or whatever its certificate was shown with. Again at every attempt. */
-  refused?(site: SiteId, refusal: ReplicationRefusal): void;
-  /** This site has answered a wish that its parent's log does not hold (any more). Again in every session until it has answered another. */
-  wishLost?(site: SiteId, wish: WishPlace): void;
+  /**
+   * The log of this site was refused here, or whatever its certificate was shown with. Again at every attempt. `WISH_LOST`, in every
+   * session until it has answered another one: it has answered a wish that its parent's log does not hold.
+   */
+  refused?(site: SiteId, trouble: LinkTrouble): void;
 }

@@ -311,13 +311,10 @@ export class ParentSession {
       mayCompress: hello.readsZstd,
       send: frame => void this.#send(frame),
       onFault: error => this.#fail('wishes cannot be read', error),
-      onLost: wish => {
-        const facts = { site: this.site, session, code: 'WISH_LOST', ...wish };
-        logger.error(
-          facts,
-          'a child has answered a wish that is not in this log: was it restored from an older copy?',
-        );
-        links.wishLost?.(this.site, wish);
+      onLost: ({ revision, wishId }) => {
+        const detail = `it has answered wish ${revision}, event ${wishId ?? 'unknown'}, which is not in this log`;
+        logger.error({ site: this.site, session, code: 'WISH_LOST', detail }, 'a wish of this site is lost');
+        links.refused?.(this.site, { code: 'WISH_LOST', detail });
       },
     });
     links.established(this.site, session);

@@ -24,10 +24,9 @@ import { createGrpcServer, type GrpcServer } from '../transport/grpc-server.js';
 import { processTimers } from '../transport/timers.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { dialParent } from './grpc-replication-duplex.js';
-import type { LinkMeasurement, LinkObserver } from './link-observer.js';
+import type { LinkMeasurement, LinkObserver, LinkTrouble } from './link-observer.js';
 import { createMemoryReplicaIntake, type MemoryReplicaIntake } from './memory-replica-intake.js';
 import type { ReplicaIntake } from './replica-intake.js';
-import type { ReplicationRefusalCode } from './replication-frame.js';
 import type { ChildLink, ParentKey, RelayedLogs, WishSink } from './replication-options.js';
 import { createReplicationService, type ReplicationService } from './replication-service.js';
 import { runReplication } from './run-replication.js';
@@ -137,10 +136,6 @@ export class RecordingObserver implements LinkObserver {
   measured(_site: SiteId, measurement: LinkMeasurement): void {
     this.measurements.push(measurement);
   }
-
-  wishLost(_site: SiteId, { revision }: WishPlace): void {
-    this.calls.push(`wish ${revision} lost`);
-  }
 }
 
 /** A parent on a real port. Its log and its replicas outlive it, as a disk does: see `restart`. */
@@ -150,7 +145,7 @@ export class TestParent implements AsyncDisposable {
   readonly replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
   readonly links = new RecordingObserver();
   /** What was refused, of which log. */
-  readonly refusals: (readonly [SiteId, ReplicationRefusalCode])[] = [];
+  readonly refusals: (readonly [SiteId, LinkTrouble['code']])[] = [];
   readonly lines: LogLine[] = [];
   readonly serverName = serverNameOfRole('central');
   intake: ReplicaIntake = this.replicas;
@@ -191,7 +186,6 @@ export class TestParent implements AsyncDisposable {
         lost: (site, ...how) => this.links.lost(site, ...how),
         measured: (site, measurement) => this.links.measured(site, measurement),
         refused: (site, { code }) => void this.refusals.push([site, code]),
-        wishLost: (site, wish) => this.links.wishLost(site, wish),
       },
       logger,
       sha256,

@@ -317,7 +317,8 @@ test('a parent that has lost the end of its wishes hands out each new one, and n
     Array.from({ length: 300 }, (_, index) => 3 + index),
   );
   assert.is(parent.lines.filter(line => line.code === 'WISH_LOST').length, 1);
-  assert.equal(parent.links.calls, ['established 1', 'wish 5 lost']);
+  assert.equal(parent.links.calls, ['established 1']);
+  assert.equal(parent.refusals, [[site, 'WISH_LOST']]);
 });
 
 test('a child of older software, which does not say which wish it answered, gets none that it would take for answered', async () => {
