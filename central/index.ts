@@ -19,7 +19,7 @@ export {
 } from './intake/postgres-replica-intake.js';
 export {
   type HeldRecordings,
-  heldInMediaDatabase,
+  heldInMediaDatabases,
   type MediaDirectory,
   type MediaRefusal,
   type RecordingSources,

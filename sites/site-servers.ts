@@ -93,6 +93,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     logger,
     folds,
     subjectKeys,
+    recordingServersRunning: new Set(configuration.recordingServers.map(({ id }) => id)),
   });
   await establish(management, configuration, { keys, baseDirectory: options.baseDirectory });
   await reportDifferences(management, configuration, logger);

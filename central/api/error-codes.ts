@@ -94,6 +94,8 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   HARDWARE_NOT_FOUND: 'No such hardware.',
   HARDWARE_THERE_ALREADY: 'The hardware is on that recording server already.',
   RECORDING_SERVER_NOT_FOUND: 'No such recording server.',
+  RECORDING_SERVER_ABSENT: 'That recording server does not run any more: it would record nothing.',
+  RECORDING_SERVER_HALTED: 'That recording server records nothing at present: its disk is full or gone.',
   NOTHING_ASKED: 'Everything is so already: nothing would change.',
   NOT_RECORDED_MANUALLY: 'The device is not being recorded manually.',
   NO_SUCH_RETRIEVAL: 'No such retrieval.',

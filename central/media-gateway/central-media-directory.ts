@@ -11,7 +11,15 @@ import type { MediaChannelService } from '@holdfast/interconnect';
 import type { DeviceId, RecordingServerId, SiteId } from '@holdfast/schema';
 import type { RecordingServer, SnapshotMaker } from '@holdfast/sites';
 import type { Sql } from '../postgres/sql.js';
-import { heldInMediaDatabase, isRefusal, type MediaDirectory, type MediaRefusal } from './media-directory.js';
+import {
+  type HeldRecordings,
+  heldInMediaDatabases,
+  isRefusal,
+  joinPieces,
+  type MediaDirectory,
+  type MediaRefusal,
+  type Piece,
+} from './media-directory.js';
 
 /** A GOP that is going on is not on the disk yet; the newest picture is looked for this far back. */
 const NEWEST_PICTURE_BACK_MS = 3000;
@@ -98,11 +106,16 @@ class CentralMediaDirectory {
     const place = await this.placeOf(deviceId);
     if (isRefusal(place)) return place;
     const { ownSite, recordingServers, retrieved } = this.#options;
-    const holder = place.siteId === ownSite ? recordingServers.get(place.recordingServerId) : retrieved;
-    return {
-      held: holder ? renamed(heldInMediaDatabase(holder.database, place.owner), place.owner) : null,
-      remote: place.siteId === ownSite || !this.#isAttached(place) ? null : this.#recordingsAt(place),
-    };
+    const { owner, siteId } = place;
+    const isOwn = siteId === ownSite;
+    // All of them: its hardware may have been moved, once or several times.
+    const holders = isOwn ? [...recordingServers.values()] : [retrieved];
+    const held = heldInMediaDatabases(
+      holders.map(({ database }) => database),
+      owner,
+    );
+    const isReachable = this.#attachedTo(siteId).size > 0;
+    return { held: renamed(held, owner), remote: isOwn || !isReachable ? null : this.#recordingsAt(place) };
   }
 
   /** For snapshots: what is held here, else what the site has. */
@@ -135,50 +148,75 @@ class CentralMediaDirectory {
     return this.#isAttached(place) ? channels.mediaSourceOf(place) : null;
   }
 
-  #isAttached({ recordingServerId }: Place): boolean {
-    return this.#options.channels.attached().some(server => server.recordingServerId === recordingServerId);
+  #isAttached({ siteId, recordingServerId }: Place): boolean {
+    return this.#attachedTo(siteId).has(recordingServerId);
   }
 
-  /** A device may have been moved: its recordings then lie at several recording servers, one after the other. */
+  #attachedTo(siteId: SiteId): ReadonlySet<RecordingServerId> {
+    const attached = this.#options.channels.attached().filter(server => server.siteId === siteId);
+    return new Set(attached.map(server => server.recordingServerId));
+  }
+
+  /**
+   * A device may have been moved: its recordings then lie at several recording servers, one after the other, and back again. What is
+   * at one that is not connected is left out, as long as there is anything.
+   */
   #recordingsAt(place: Place): MediaSource {
     const { channels } = this.#options;
-    const servers = (window: TimeSpan) => this.#serversWith(place, window);
+    const { siteId, owner } = place;
+    const directory = this;
     return {
       async *open(request, openOptions) {
         if (request.kind !== 'PLAYBACK')
           throw new MediaRefusedError('NOT_ALLOWED', 'expected a request for playback');
-        for (const recordingServerId of await servers(request)) {
-          const source = channels.mediaSourceOf({ siteId: place.siteId, recordingServerId });
-          yield* source.open({ ...request, deviceId: place.owner }, openOptions);
+        let given = false;
+        let missing: RecordingServerId | null = null;
+        for (const { from, fromMs, toMs } of await directory.#turnsOf(place, request)) {
+          if (!directory.#attachedTo(siteId).has(from)) {
+            missing ??= from;
+            continue;
+          }
+          const source = channels.mediaSourceOf({ siteId, recordingServerId: from });
+          for await (const item of source.open({ ...request, deviceId: owner, fromMs, toMs }, openOptions)) {
+            given = true;
+            yield item;
+          }
         }
+        if (given || missing === null) return;
+        const { refused, message } = notConnected({ siteId, recordingServerId: missing });
+        throw new MediaRefusedError(refused, message);
       },
     };
   }
 
-  async #serversWith(place: Place, { fromMs, toMs }: TimeSpan): Promise<readonly RecordingServerId[]> {
-    const rows = await this.#options.sql<{ recordingServerId: RecordingServerId }[]>`
-      select recording_server_id from recording_segment
-      where site_id = ${place.siteId} and device_id = ${place.owner} and lost_because is null
-        and from_ms < ${toMs} and to_ms > ${fromMs}
-      group by recording_server_id order by min(from_ms)`;
-    const servers = rows.map(row => row.recordingServerId);
-    // What is being recorded is not sealed, and so not in the log yet.
-    return servers.includes(place.recordingServerId) ? servers : [...servers, place.recordingServerId];
+  /** Which recording server is to be asked for which part of a span: together all of it, nothing twice. */
+  async #turnsOf(place: Place, { fromMs, toMs }: TimeSpan): Promise<readonly Piece<RecordingServerId>[]> {
+    const known = await this.#options.sql<Piece<RecordingServerId>[]>`
+      select recording_server_id as "from", from_ms, to_ms from recording_span
+      where site_id = ${place.siteId} and device_id = ${place.owner} and state = 'SEALED'
+        and from_ms < ${toMs} and to_ms > ${fromMs}`;
+    // What is being recorded is not sealed, and so not in the log yet: it comes behind all that is.
+    const sealedToMs = Math.max(fromMs, ...known.map(piece => piece.toMs));
+    const now = { from: place.recordingServerId, fromMs: sealedToMs, toMs };
+    const pieces = joinPieces(sealedToMs < toMs ? [...known, now] : known);
+    const turns = pieces.filter((piece, index) => piece.from !== pieces[index - 1]?.from);
+    return turns.map(({ from, ...piece }, index) => ({
+      from,
+      fromMs: index === 0 ? fromMs : Math.max(piece.fromMs, fromMs),
+      toMs: Math.min(turns[index + 1]?.fromMs ?? toMs, toMs),
+    }));
   }
 }
 
-function renamed(
-  held: ReturnType<typeof heldInMediaDatabase>,
-  owner: DeviceId,
-): ReturnType<typeof heldInMediaDatabase> {
+function renamed(held: HeldRecordings, owner: DeviceId): HeldRecordings {
   const open = (request: MediaRequest, options: Parameters<MediaSource['open']>[1]) =>
     held.source.open({ ...request, deviceId: owner }, options);
   return { ...held, source: { open } };
 }
 
-function notConnected({ siteId, recordingServerId }: Place): MediaRefusal {
+function notConnected({ siteId, recordingServerId }: Pick<Place, 'siteId' | 'recordingServerId'>) {
   return {
-    refused: 'NOT_CONNECTED',
+    refused: 'NOT_CONNECTED' as const,
     message: `recording server ${recordingServerId} of site ${siteId} is not connected: its link may be down`,
   };
 }

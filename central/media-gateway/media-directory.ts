@@ -17,8 +17,8 @@ export interface HeldRecordings {
   readonly source: MediaSource;
   /** What of [fromMs, toMs) is there, in order. */
   spans(span: TimeSpan): Promise<readonly TimeSpan[]> | readonly TimeSpan[];
-  /** For answers of known length. Null: the recordings can only be streamed. */
-  readonly database: MediaDatabase | null;
+  /** The one media database that has all of the span, and all sealed, for answers of known length. Null: they can only be streamed. */
+  databaseOf(span: TimeSpan): MediaDatabase | null;
 }
 
 export interface RecordingSources {
@@ -39,17 +39,61 @@ export interface MediaDirectory {
   ): Promise<{ readonly jpeg: Uint8Array; readonly atMs: number | null } | MediaRefusal>;
 }
 
-/** The recordings of a media database in this process. */
-export function heldInMediaDatabase(database: MediaDatabase, deviceId: DeviceId): HeldRecordings {
+/**
+ * The recordings of a device in media databases of this process: several, when its hardware was moved from one recording server to
+ * another.
+ */
+export function heldInMediaDatabases(
+  databases: readonly MediaDatabase[],
+  deviceId: DeviceId,
+): HeldRecordings {
+  const piecesOf = ({ fromMs, toMs }: TimeSpan) =>
+    joinPieces(
+      databases.flatMap(database => {
+        const open = database.openSpan(deviceId);
+        const spans = database.spans({ deviceId, fromMs, toMs });
+        const all = open === null || open.toMs <= fromMs || open.fromMs >= toMs ? spans : [...spans, open];
+        return all.map(span => ({ from: database, fromMs: span.fromMs, toMs: span.toMs }));
+      }),
+    );
   return {
-    database,
-    spans: span => database.spans({ deviceId, ...span }),
+    databaseOf(span) {
+      const places = [...new Set(piecesOf(span).map(piece => piece.from))];
+      const [only] = places;
+      const open = only?.openSpan(deviceId) ?? null;
+      const isSealed = open === null || open.fromMs >= span.toMs || open.toMs <= span.fromMs;
+      return only !== undefined && places.length === 1 && isSealed ? only : null;
+    },
+    spans: piecesOf,
     source: {
-      open(request, { signal }) {
-        if (request.kind === 'PLAYBACK') return database.read({ ...request, signal });
-        if (request.kind === 'RETRIEVE') return database.readSegments({ ...request, signal });
-        throw new RangeError('a media database has no live pictures');
+      async *open(request, { signal }) {
+        if (request.kind === 'PLAYBACK') {
+          for (const { from, ...piece } of piecesOf(request)) {
+            const fromMs = Math.max(piece.fromMs, request.fromMs);
+            const toMs = Math.min(piece.toMs, request.toMs);
+            yield* from.read({ ...request, fromMs, toMs, signal });
+          }
+        } else if (request.kind === 'RETRIEVE' && databases.length === 1) {
+          yield* databases[0]!.readSegments({ ...request, signal });
+        } else throw new RangeError('a media database has no live pictures');
       },
     },
   };
+}
+
+/** A stretch of recording and the place that has it. */
+export interface Piece<Place> extends TimeSpan {
+  readonly from: Place;
+}
+
+/** In order of time; what one place has, with nothing of another between, is one piece. */
+export function joinPieces<Place>(pieces: readonly Piece<Place>[]): readonly Piece<Place>[] {
+  const joined: Piece<Place>[] = [];
+  for (const piece of pieces.toSorted((one, other) => one.fromMs - other.fromMs)) {
+    const last = joined.at(-1);
+    if (last !== undefined && last.from === piece.from && piece.fromMs <= last.toMs)
+      joined[joined.length - 1] = { ...last, toMs: Math.max(last.toMs, piece.toMs) };
+    else joined.push(piece);
+  }
+  return joined;
 }

@@ -145,7 +145,7 @@ async function sendSealed(
   { deviceId, span, sources, held, forBrowsers }: HeldRequest,
   signal: AbortSignal,
 ): Promise<FastifyReply | null> {
-  const database = sources.held?.database;
+  const database = sources.held?.databaseOf(span);
   if (!database) return null;
   const layout = await layOutSealed(database, deviceId, span, { forBrowsers });
   const lastHeldMs = held.at(-1)?.toMs ?? span.fromMs;

@@ -27,7 +27,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
 import { type CentralFixture, openCentralFixture } from '../http/central-http.fixture.js';
-import { heldInMediaDatabase, type MediaDirectory } from './media-directory.js';
+import { heldInMediaDatabases, type MediaDirectory } from './media-directory.js';
 
 const test = suite('media gateway');
 const camera = randomUUID() as DeviceId;
@@ -105,8 +105,8 @@ const media: MediaDirectory = {
     return { refused: 'NO_SUCH_DEVICE', message: `no device ${deviceId}` };
   },
   async recordingSources(deviceId) {
-    if (deviceId === camera) return { held: heldInMediaDatabase(database, camera), remote };
-    if (deviceId === talking) return { held: heldInMediaDatabase(database, talking), remote: null };
+    if (deviceId === camera) return { held: heldInMediaDatabases([database], camera), remote };
+    if (deviceId === talking) return { held: heldInMediaDatabases([database], talking), remote: null };
     return { refused: 'NO_SUCH_DEVICE', message: `no device ${deviceId}` };
   },
   async snapshot(_deviceId, atMs) {

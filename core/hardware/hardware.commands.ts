@@ -8,8 +8,15 @@ export type HardwareCommand =
       readonly takenDeviceIds: readonly DeviceId[];
     })
   | SiteCommandOf<'RemoveHardware'>
-  | (SiteCommandOf<'MoveHardware'> & { readonly recordingServerKnown: boolean })
+  | (SiteCommandOf<'MoveHardware'> & { readonly destination: MoveDestination })
   | SiteCommandOf<'ConfigureDevice'>;
+
+/** The recording server that is to take hardware over. HALTED: it accepts no recordings, for that cause. */
+export type MoveDestination =
+  | { readonly state: 'READY' }
+  | { readonly state: 'UNKNOWN' }
+  | { readonly state: 'ABSENT' }
+  | { readonly state: 'HALTED'; readonly cause: string };
 
 export type HardwareRefusal = SiteCommandRefusal<
   | 'ADDRESS_NOT_OF_DRIVER'
@@ -19,5 +26,7 @@ export type HardwareRefusal = SiteCommandRefusal<
   | 'DEVICE_NOT_FOUND'
   | 'DEVICE_EXISTS'
   | 'RECORDING_SERVER_NOT_FOUND'
+  | 'RECORDING_SERVER_ABSENT'
+  | 'RECORDING_SERVER_HALTED'
   | 'NOTHING_ASKED'
 >;

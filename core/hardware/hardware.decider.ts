@@ -130,16 +130,34 @@ function move(
 ): HardwareDecision {
   const { hardwareId, toRecordingServerId } = command;
   if (hardware === null) return notFound(hardwareId);
-  if (!command.recordingServerKnown) return unknownRecordingServer(toRecordingServerId);
+  if (command.destination.state === 'UNKNOWN') return unknownRecordingServer(toRecordingServerId);
   if (hardware.recordingServerId === toRecordingServerId) {
     return refuse({
       code: 'HARDWARE_THERE_ALREADY',
       message: `${hardware.name} is on recording server ${toRecordingServerId} already: name another one`,
     });
   }
+  if (command.destination.state !== 'READY') return notTakenOver(hardware, command);
   return accept({
     type: 'HardwareMoved',
     data: { hardwareId, fromRecordingServerId: hardware.recordingServerId, toRecordingServerId },
+  });
+}
+
+/** It would be recorded by nobody. */
+function notTakenOver(
+  { name }: NonNullable<Hardware>,
+  { destination, toRecordingServerId: id }: Extract<HardwareCommand, { kind: 'MoveHardware' }>,
+): HardwareDecision {
+  if (destination.state === 'HALTED') {
+    return refuse({
+      code: 'RECORDING_SERVER_HALTED',
+      message: `${name} stays: recording server ${id} records nothing at present (${destination.cause})`,
+    });
+  }
+  return refuse({
+    code: 'RECORDING_SERVER_ABSENT',
+    message: `${name} stays: recording server ${id} does not run at this site any more`,
   });
 }
 

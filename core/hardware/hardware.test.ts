@@ -24,7 +24,7 @@ const move = {
   kind: 'MoveHardware',
   hardwareId,
   toRecordingServerId: second,
-  recordingServerKnown: true,
+  destination: { state: 'READY' },
 } as const;
 const configure = { kind: 'ConfigureDevice', hardwareId, deviceId } as const;
 
@@ -68,9 +68,18 @@ test('hardware moves to another recording server and back', () => {
 test('a move to where it is, to nowhere, or of what is not there is refused', () => {
   given(hardwareDecider, added, moved).when(move).thenRefused('HARDWARE_THERE_ALREADY');
   given(hardwareDecider, added)
-    .when({ ...move, recordingServerKnown: false })
+    .when({ ...move, destination: { state: 'UNKNOWN' } })
     .thenRefused('RECORDING_SERVER_NOT_FOUND');
   given(hardwareDecider).when(move).thenRefused('HARDWARE_NOT_FOUND');
+});
+
+test('a move to where nobody would record it is refused', () => {
+  given(hardwareDecider, added)
+    .when({ ...move, destination: { state: 'ABSENT' } })
+    .thenRefused('RECORDING_SERVER_ABSENT');
+  given(hardwareDecider, added)
+    .when({ ...move, destination: { state: 'HALTED', cause: 'DISK_FULL' } })
+    .thenRefused('RECORDING_SERVER_HALTED');
 });
 
 test('only what differs is configured', () => {

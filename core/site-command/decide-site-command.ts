@@ -1,8 +1,9 @@
-import type { HoldfastEvent, SiteCommand } from '@holdfast/schema';
+import type { HoldfastEvent, RecordingServerId, SiteCommand } from '@holdfast/schema';
 import { type Alarm, alarmDecider } from '../alarm/alarm.decider.js';
 import { type Bookmark, bookmarkDecider } from '../bookmark/bookmark.decider.js';
 import type { Decision } from '../decider/decider.js';
 import { type EvidenceLock, evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
+import type { MoveDestination } from '../hardware/hardware.commands.js';
 import { hardwareDecider } from '../hardware/hardware.decider.js';
 import {
   type ManualRecording,
@@ -25,6 +26,8 @@ export interface SiteCommandFacts {
   readonly aggregate: unknown;
   /** Keys of the subject that is to be erased, as far as they are held here. */
   readonly subjectKeyIds: readonly string[];
+  /** Recording servers that run now. Null: all that are registered. */
+  readonly recordingServersRunning: ReadonlySet<RecordingServerId> | null;
   readonly nowMs: number;
 }
 
@@ -51,7 +54,7 @@ export function aggregateStreamOf(command: SiteCommand): string | null {
 /** Gives a command to the decider of its aggregate, together with the facts of the site that the rules need. */
 export function decideSiteCommand(
   command: SiteCommand,
-  { state, aggregate, subjectKeyIds, nowMs }: SiteCommandFacts,
+  { state, aggregate, subjectKeyIds, recordingServersRunning, nowMs }: SiteCommandFacts,
 ): SiteCommandDecision {
   switch (command.kind) {
     case 'AddHardware':
@@ -61,7 +64,7 @@ export function decideSiteCommand(
       return {
         stream: `hardware-${command.hardwareId}`,
         decision: hardwareDecider.decide(
-          withHardwareFacts(command, state),
+          withHardwareFacts(command, state, recordingServersRunning),
           state.hardware.get(command.hardwareId) ?? null,
         ),
       };
@@ -115,6 +118,7 @@ type Of<Kind extends SiteCommand['kind']> = Extract<SiteCommand, { kind: Kind }>
 function withHardwareFacts(
   command: Of<'AddHardware' | 'RemoveHardware' | 'MoveHardware' | 'ConfigureDevice'>,
   state: SiteState,
+  running: ReadonlySet<RecordingServerId> | null,
 ): Parameters<typeof hardwareDecider.decide>[0] {
   switch (command.kind) {
     case 'AddHardware': {
@@ -126,11 +130,24 @@ function withHardwareFacts(
       };
     }
     case 'MoveHardware':
-      return { ...command, recordingServerKnown: state.recordingServers.has(command.toRecordingServerId) };
+      return { ...command, destination: destinationOf(command.toRecordingServerId, state, running) };
     case 'RemoveHardware':
     case 'ConfigureDevice':
       return command;
   }
+}
+
+function destinationOf(
+  recordingServerId: RecordingServerId,
+  { recordingServers }: SiteState,
+  running: ReadonlySet<RecordingServerId> | null,
+): MoveDestination {
+  const server = recordingServers.get(recordingServerId);
+  if (server === undefined) return { state: 'UNKNOWN' };
+  if (running !== null && !running.has(recordingServerId)) return { state: 'ABSENT' };
+  return server.haltedBecause === null
+    ? { state: 'READY' }
+    : { state: 'HALTED', cause: server.haltedBecause };
 }
 
 function withAlarmFacts(command: Of<'RaiseAlarm'>, state: SiteState, nowMs: number) {

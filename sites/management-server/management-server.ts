@@ -32,8 +32,9 @@ import {
   EventDecodeError,
   type EventId,
   type HoldfastEvent,
+  type RecordingServerId,
   recordingEvents,
-  type SiteCommand,
+  SiteCommand,
   type SiteId,
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -61,6 +62,8 @@ export interface ManagementServerOptions {
   readonly folds: FoldStore;
   /** The keys of what people wrote, as far as this site holds them. */
   readonly subjectKeys: SubjectKeyRing;
+  /** Those that run beside it: hardware is moved to no other. Absent: all that are registered. */
+  readonly recordingServersRunning?: ReadonlySet<RecordingServerId>;
 }
 
 export interface CommandContext {
@@ -182,11 +185,14 @@ export class ManagementServer {
 
   /** On the configuration, which is known, or on the one alarm or evidence lock, whose stream is read for it. */
   async #decideCommand(command: SiteCommand): Promise<DecisionAtRevision> {
-    const { now, log, subjectKeys } = this.#options;
+    const { now, log, subjectKeys, recordingServersRunning } = this.#options;
     const stream = aggregateStreamOf(command);
     const aggregate = stream === null ? null : await readAggregate(log, stream);
     const subjectKeyIds = command.kind === 'EraseSubject' ? subjectKeys.keyIdsOf(command.subject) : [];
-    const facts = { state: this.state, aggregate: aggregate?.state, subjectKeyIds, nowMs: now() };
+    const facts = {
+      ...{ state: this.state, aggregate: aggregate?.state, subjectKeyIds, nowMs: now() },
+      recordingServersRunning: recordingServersRunning ?? null,
+    };
     const aside = aggregate?.aside ?? null;
     if (aside !== null) return refusedAside(aside);
     const decided = decideSiteCommand(command, facts);

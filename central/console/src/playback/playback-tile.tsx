@@ -70,7 +70,7 @@ function shownInstead(span: Span | undefined, fault: string | null, atMs: number
       detail:
         span.cause === 'RECORDING_NOW'
           ? `Being recorded at ${siteName}, not sealed yet`
-          : `Recorded at ${siteName}${until}`,
+          : `Recorded at ${siteName}${until}${fault === null ? '' : `. ${fault}`}`,
     };
   }
   if (span.state === 'GAP')

@@ -146,8 +146,9 @@ export function MoveHardwareDialog({
     <Modal opened onClose={onClose} title={`Move ${hardware.name}`} data-testid="move-hardware-dialog">
       <form className="form" onSubmit={submit}>
         <p style={{ margin: 0 }}>
-          The new server takes over recording. What is recorded so far stays where it is and can still be
-          played; retrievals of this hardware under way are cancelled.
+          The new server takes over recording at once. What is recorded so far stays where it is until its
+          retention and its evidence locks end, and is played and retrieved from there. A server that is not
+          running, or has halted, takes nothing over.
         </p>
         <Select
           label="To the recording server"

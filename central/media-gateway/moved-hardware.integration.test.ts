@@ -1,0 +1,220 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Fragment, MediaSource } from '@holdfast/core';
+import type { DeviceId, HardwareId, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
+import {
+  MEDIA_DATABASE_LIMITS,
+  type MediaDatabase,
+  openMediaDatabase,
+  type RecordingServer,
+  SnapshotMaker,
+} from '@holdfast/sites';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type CentralFixture, openCentralFixture } from '../http/central-http.fixture.js';
+import type { FeedFixture } from '../intake/feed-fixture.js';
+import { createCentralMediaDirectory } from './central-media-directory.js';
+import type { MediaDirectory } from './media-directory.js';
+import { type MediaNetwork, openMediaNetwork } from './media-network.fixture.js';
+
+const test = suite('hardware that was moved');
+
+const GROUP_MS = 2000;
+const epochMs = Date.UTC(2026, 10, 20, 10);
+const box = (type: string, content: string) => {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(8 + content.length);
+  head.write(type, 4, 'latin1');
+  return Buffer.concat([head, Buffer.from(content)]);
+};
+const init = { bytes: Buffer.concat([box('ftyp', 'isom'), box('moov', 'init')]), codecs: 'avc1.640028' };
+const at = (seconds: number) => new Date(epochMs + seconds * 1000).toISOString();
+
+/** Recorded at `first`, moved to `second`, and back. The groups of each turn, 2 s long. */
+const turns = [
+  { server: 0, from: 0, to: 10 },
+  { server: 1, from: 10, to: 20 },
+  { server: 0, from: 20, to: 30 },
+] as const;
+
+class Camera {
+  readonly deviceId = randomUUID() as DeviceId;
+  readonly hardwareId = randomUUID() as HardwareId;
+  readonly servers = [randomUUID() as RecordingServerId, randomUUID() as RecordingServerId] as const;
+  readonly databases: MediaDatabase[] = [];
+
+  async record(directory: string): Promise<void> {
+    for (const recordingServerId of this.servers)
+      this.databases.push(
+        await openMediaDatabase({
+          ...{ dir: path.join(directory, recordingServerId), recordingServerId, now: () => epochMs },
+          newSegmentId: () => randomUUID() as SegmentId,
+          limits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: 10_000 },
+          observer: { fragmentsDropped() {}, writeFailed() {}, damageFound() {} },
+        }),
+      );
+    for (const { server, from, to } of turns) {
+      const database = this.databases[server]!;
+      database.beginRun({ deviceId: this.deviceId, init, cause: 'HARDWARE_MOVED' });
+      for (let index = from; index < to; index += 1) database.append(this.deviceId, groupOf(index));
+      await database.endRun({ deviceId: this.deviceId, cause: 'HARDWARE_MOVED' });
+    }
+  }
+
+  /** What the log of its site says of all that. */
+  facts(feed: FeedFixture) {
+    const { deviceId, hardwareId, servers } = this;
+    const [first, second] = servers;
+    const added = feed.event(`hardware-${hardwareId}`, {
+      type: 'HardwareAdded',
+      data: {
+        ...{ hardwareId, name: 'Gate', driver: 'rtsp', transport: 'AUTO', address: 'rtsp://10.0.0.9/1' },
+        ...{ sealedCredentials: null, recordingServerId: first },
+        devices: [{ deviceId, type: 'CAMERA', name: 'Gate' }],
+      },
+    });
+    const move = (fromRecordingServerId: RecordingServerId, toRecordingServerId: RecordingServerId) =>
+      feed.event(`hardware-${hardwareId}`, {
+        type: 'HardwareMoved',
+        data: { hardwareId, fromRecordingServerId, toRecordingServerId },
+      });
+    const moves = [move(first, second), move(second, first)];
+    const sealed = this.databases.flatMap((database, index) => {
+      const all = database.segments({ deviceId, fromMs: 0, toMs: 2 ** 52, after: null, limit: 100 });
+      const segments = all.map(({ segment }) => segment);
+      const data = { deviceId, recordingServerId: servers[index]!, segments, gaps: [] };
+      return [feed.event(`recording-${deviceId}`, { type: 'RecordingSealed', data })];
+    });
+    return [added, ...moves, ...sealed];
+  }
+}
+
+function groupOf(index: number): Fragment {
+  return {
+    ...{ fromMs: epochMs + index * GROUP_MS, toMs: epochMs + (index + 1) * GROUP_MS },
+    ...{ arrivalMs: epochMs + index * GROUP_MS, timeSource: 'SENDER_REPORT', beginsWithKeyFrame: true },
+    bytes: Buffer.concat([box('moof', ''), box('mdat', `<${index}>`)]),
+  };
+}
+
+const [remote, own] = [new Camera(), new Camera()];
+let directory = '';
+let central: CentralFixture;
+let network: MediaNetwork;
+/** The directory needs the database that the fixture opens. */
+let media: MediaDirectory;
+
+const sourceOf = (camera: Camera, server: 0 | 1): MediaSource => ({
+  open(request, { signal }) {
+    if (request.kind !== 'PLAYBACK') throw new RangeError(request.kind);
+    return camera.databases[server]!.read({ ...request, signal });
+  },
+});
+
+test.before(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-moved-'));
+  await remote.record(directory);
+  await own.record(directory);
+  central = await openCentralFixture({
+    liveSource: deviceId => media.liveSource(deviceId),
+    recordingSources: deviceId => media.recordingSources(deviceId),
+    snapshot: (...asked) => media.snapshot(...asked),
+  });
+  network = await openMediaNetwork(central.child.site as SiteId);
+  const retrieved = { database: own.databases[0] } as unknown as RecordingServer;
+  const { sql } = central.database;
+  media = createCentralMediaDirectory({
+    ...{ sql, ownSite: central.own.site, channels: network.channels, now: Date.now },
+    recordingServers: new Map(
+      own.servers.map((id, index) => [id, { database: own.databases[index] } as unknown as RecordingServer]),
+    ),
+    retrieved,
+    snapshots: read => new SnapshotMaker({ read, ffmpeg: [] }),
+  });
+  await central.takeIn(...remote.facts(central.child));
+  await central.takeIn(...own.facts(central.own));
+  await shown(own);
+  await shown(remote);
+});
+test.after(async () => {
+  await network[Symbol.asyncDispose]();
+  await central[Symbol.asyncDispose]();
+  for (const database of [...remote.databases, ...own.databases]) await database[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** Until the read models show all of a camera's recordings. */
+async function shown({ deviceId }: Camera): Promise<void> {
+  const expected = 2 * turns.length;
+  for (;;) {
+    const [row] = await central.database.sql<{ count: string }[]>`
+      select count(*) from recording_segment where device_id = ${deviceId}`;
+    if (Number(row!.count) >= expected) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
+
+async function play({ deviceId }: Camera, fromSeconds: number, toSeconds: number) {
+  const query = new URLSearchParams({ from: at(fromSeconds), to: at(toSeconds) });
+  const response = await fetch(`http://${central.origin}/media/${deviceId}/recording?${query}`, {
+    headers: { authorization: `Bearer ${central.token}` },
+  });
+  const body = await response.text();
+  return { response, body, groups: [...body.matchAll(/<(\d+)>/g)].map(([, index]) => Number(index)) };
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+
+test('at the central itself, all of it plays as one recording', async () => {
+  const { response, groups, body } = await play(own, 0, 60);
+  assert.is(response.status, 200);
+  assert.equal(groups, range(0, 30));
+  assert.is(body.match(/init/g)!.length, 1, 'the format is the same everywhere');
+  assert.equal((await play(own, 18, 22)).groups, [9, 10]);
+  // Of one server alone: of known length.
+  assert.is((await play(own, 22, 36)).response.headers.get('accept-ranges'), 'bytes');
+});
+
+test('at a remote site, each recording server is asked for its part, in order of time', async () => {
+  const detachFirst = await network.attach(remote.servers[0], sourceOf(remote, 0));
+  const detachSecond = await network.attach(remote.servers[1], sourceOf(remote, 1));
+  assert.equal((await play(remote, 0, 60)).groups, range(0, 30));
+  assert.equal((await play(remote, 18, 22)).groups, [9, 10]);
+
+  await detachSecond();
+  assert.equal((await play(remote, 0, 60)).groups, [...range(0, 10), ...range(20, 30)]);
+  const refused = await play(remote, 22, 36);
+  assert.is(refused.response.status, 503);
+  assert.match(refused.body, 'NOT_CONNECTED');
+  assert.match(refused.body, remote.servers[1]);
+
+  // The one that has the hardware now is away; the other still has what it recorded.
+  await network.attach(remote.servers[1], sourceOf(remote, 1));
+  await detachFirst();
+  assert.equal((await play(remote, 22, 36)).groups, range(11, 18));
+});
+
+test('the timeline shows one recording over all turns', async () => {
+  const response = await fetch(`http://${central.origin}/graphql`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${central.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      query: `query ($devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
+        timeline(deviceIds: $devices, from: $from, to: $to) { spans { from to state } } }`,
+      variables: { devices: [remote.deviceId, own.deviceId], from: at(0), to: at(60) },
+    }),
+  });
+  const { data } = (await response.json()) as {
+    data: { timeline: { spans: { from: string; to: string; state: string }[] }[] };
+  };
+  assert.equal(data.timeline[0]!.spans, [{ from: at(0), to: at(60), state: 'REMOTE' }]);
+  assert.is(data.timeline[1]!.spans.length, 1);
+});
+
+test('nothing of all this was a fault of the server', () => {
+  assert.equal(central.faults, []);
+});
+
+test.run();
