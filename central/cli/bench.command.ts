@@ -1,21 +1,48 @@
-import { EXIT_WRONG_USE } from './process-lifetime.js';
+import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 
 export interface BenchCommandOptions {
   readonly json: boolean;
   /** What the link of `retrieve` carries. */
   readonly trace?: string;
+  /** Of `soak`. */
+  readonly hours?: string;
+  readonly dir?: string;
+  /** Of `soak` and `ingest`. */
+  readonly cameras?: string;
+}
+
+/** A number of the command line that says how much; thrown when it is none. */
+function amount(name: string, text: string | undefined, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text);
+  if (value > 0 && value <= 10_000) return value;
+  throw new RangeError(`--${name}: expected a number above 0, at most 10000`);
+}
+
+async function soak(options: BenchCommandOptions): Promise<object> {
+  const { benchSoak } = await import('@holdfast/sites');
+  const onProgress = (line: string) => void (options.json || process.stderr.write(`${line}\n`));
+  return benchSoak(
+    {
+      hours: amount('hours', options.hours, 4),
+      cameras: Math.round(amount('cameras', options.cameras, 32)),
+      ...{ dir: options.dir ?? null, onProgress },
+    },
+    processLifetime(),
+  );
 }
 
 const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise<object>>> = {
   append: async () => (await import('@holdfast/sites')).benchAppend(),
   'fan-in': async () => (await import('../bench/fan-in.bench.js')).benchFanIn(),
-  ingest: async () => (await import('@holdfast/sites')).benchIngest(),
+  ingest: async ({ cameras }) =>
+    (await import('@holdfast/sites')).benchIngest(Math.max(2, Math.round(amount('cameras', cameras, 16)))),
   live: async () => (await import('../bench/live.bench.js')).benchLive(),
   motion: async () => (await import('@holdfast/sites')).benchMotion(),
   rebuild: async () => (await import('../bench/rebuild.bench.js')).benchRebuild(),
   recover: async () => (await import('../bench/recover.bench.js')).benchRecover(),
   replicate: async () => (await import('../bench/replicate.bench.js')).benchReplicate(),
   restart: async () => (await import('@holdfast/sites')).benchRestart(),
+  soak,
   timeline: async () => (await import('../bench/timeline.bench.js')).benchTimeline(),
   retrieve: async ({ trace }) =>
     (await import('../bench/retrieve.bench.js')).benchRetrieve({ traceFile: trace ?? null }),
@@ -31,8 +58,12 @@ export async function benchCommand(name: string, options: BenchCommandOptions): 
   }
   const result = await bench(options);
   if (!options.json) {
-    for (const [key, value] of Object.entries(result)) process.stdout.write(`${key.padEnd(28)} ${value}\n`);
+    for (const [key, value] of Object.entries(result)) {
+      process.stdout.write(
+        `${key.padEnd(28)} ${typeof value === 'object' ? JSON.stringify(value) : value}\n`,
+      );
+    }
   }
   process.stdout.write(`${JSON.stringify(result)}\n`);
-  return 0;
+  return 'passed' in result && !result.passed ? EXIT_NO : 0;
 }

@@ -7,7 +7,12 @@ import {
 } from '@holdfast/core';
 import type { DeviceId, RecordingCause, RecordingGap, SegmentId } from '@holdfast/schema';
 import type { MediaKey } from './fragment-cipher.js';
-import type { MediaDatabaseLimits, MediaDatabaseObserver, RecordOutcome } from './media-database.js';
+import type {
+  MediaDatabaseLimits,
+  MediaDatabaseObserver,
+  PreviousEnd,
+  RecordOutcome,
+} from './media-database.js';
 import { type MediaDirectory, syncFolder } from './media-directory.js';
 import { SegmentWriter, sha256 } from './segment-file.js';
 import { isIndexFull, type RecordingEnd } from './segment-index.js';
@@ -38,7 +43,7 @@ export class FragmentInvalidError extends Error {
 
 interface Run {
   readonly init: InitSegment;
-  readonly previousEnd: RecordingEnd | null;
+  readonly previousEnd: PreviousEnd | null;
 }
 
 /**
@@ -227,10 +232,10 @@ export class DeviceWriter {
       case 'begin':
         this.#run = step.run;
         this.#began = step.cause;
-        this.#lastEnd = later(this.#context.lastRecordingEnd(this.#deviceId), step.run.previousEnd);
+        this.#lastEnd = this.#endBefore(step.run.previousEnd);
         return;
       case 'fragment':
-        return this.#write(step.fragment);
+        return this.#write(step.fragment, step.sinceMs);
       case 'end':
         await this.#sealSegment(step.cause);
         this.#run = null;
@@ -241,8 +246,17 @@ export class DeviceWriter {
     }
   }
 
+  /** What is held here says where recording ended; the log says so of other servers, and why it ended over a crash. */
+  #endBefore(told: PreviousEnd | null): RecordingEnd | null {
+    const held = later(this.#lastEnd, this.#context.lastRecordingEnd(this.#deviceId));
+    if (held === null || told === null) return held ?? told;
+    if (told.elsewhere) return later(held, told);
+    const isUntold = held.cause === 'RECORDING_CONTINUED' && told.toMs >= held.toMs;
+    return isUntold ? { toMs: held.toMs, cause: told.cause } : held;
+  }
+
   /** Safe to repeat after a failure at any of its steps. */
-  async #write(fragment: PendingFragment): Promise<void> {
+  async #write(fragment: PendingFragment, sinceMs: number): Promise<void> {
     const split = this.#segment && splitBefore(fragment, this.#segment, this.#context.limits);
     if (split) {
       await this.#sealSegment(split);
@@ -252,7 +266,8 @@ export class DeviceWriter {
     const beganAtMs = performance.now();
     await this.#segment.append(entryOf(fragment), fragment.pieces);
     await this.#segment.sync();
-    this.#context.observer.wrote?.(performance.now() - beganAtMs);
+    const endMs = performance.now();
+    this.#context.observer.wrote?.(endMs - beganAtMs, endMs - sinceMs);
   }
 
   async #create(fragment: PendingFragment): Promise<SegmentWriter> {

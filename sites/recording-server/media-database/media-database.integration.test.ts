@@ -3,11 +3,11 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import type { Fragment } from '@holdfast/core';
-import type { EventId, SegmentId } from '@holdfast/schema';
+import type { EventId, RecordingCause, RecordingGap, SegmentId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { MediaDatabase, OutgoingFact, SealReport } from './media-database.js';
+import type { MediaDatabase, OutgoingFact, PreviousEnd, SealReport } from './media-database.js';
 import {
   camera1,
   camera2,
@@ -178,6 +178,42 @@ test('tells a hole within a run, and what lies between two runs, each with its c
     { fromMs: epochMs + 8000, toMs: epochMs + 20_000, cause: 'CAMERA_DISCONNECTED' },
   ]);
   assert.is(database.spans({ deviceId: camera1, ...always }).length, 3);
+});
+
+test('a gap begins where what is held ends, with the cause of that, or of the log where a crash left none', async () => {
+  await using folder = await temporaryFolder();
+  const gapsAfter = async (
+    first: number,
+    previousEnd: PreviousEnd | null,
+    endedBecause: RecordingCause,
+  ): Promise<readonly RecordingGap[]> => {
+    await using database = await openTestDatabase(folder.path, { newSegmentId: segmentIds(first * 100) });
+    const cause = 'SERVER_STARTED';
+    database.beginRun({ deviceId: camera1, init: testInit(), cause, previousEnd });
+    database.append(camera1, testFragment(first));
+    await database.endRun({ deviceId: camera1, cause: endedBecause });
+    const gaps: RecordingGap[] = [];
+    database.reportSealed(report => {
+      gaps.push(...report.gaps);
+      return [];
+    });
+    return gaps;
+  };
+  assert.equal(await gapsAfter(1, null, 'DISK_UNAVAILABLE'), []);
+  const [end1, end10, end20] = [1, 10, 20].map(index => testFragment(index).toMs);
+  // The run went on for a moment, of which nothing is held.
+  const stepped = { toMs: end1! + 600, cause: 'CLOCK_STEPPED' as const, elsewhere: false };
+  assert.equal(await gapsAfter(10, stepped, 'RECORDING_CONTINUED'), [
+    { fromMs: end1, toMs: testFragment(10).fromMs, cause: 'DISK_UNAVAILABLE' },
+  ]);
+  const crashed = { toMs: end10!, cause: 'SERVER_CRASHED' as const, elsewhere: false };
+  assert.equal(await gapsAfter(20, crashed, 'HARDWARE_MOVED'), [
+    { fromMs: end10, toMs: testFragment(20).fromMs, cause: 'SERVER_CRASHED' },
+  ]);
+  const other = { toMs: end20! + 5000, cause: 'CAMERA_DISCONNECTED' as const, elsewhere: true };
+  assert.equal(await gapsAfter(30, other, 'SERVER_STOPPED'), [
+    { fromMs: end20! + 5000, toMs: testFragment(30).fromMs, cause: 'CAMERA_DISCONNECTED' },
+  ]);
 });
 
 test('a clock that steps back begins another segment', async () => {

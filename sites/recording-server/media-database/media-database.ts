@@ -114,6 +114,13 @@ export const MEDIA_DATABASE_LIMITS: MediaDatabaseLimits = {
   importAbandonedMs: 14 * 24 * 3600_000,
 };
 
+/** Where recording of a device ended last, as the log says; `elsewhere`: on another recording server. For the gap. */
+export interface PreviousEnd {
+  readonly toMs: number;
+  readonly cause: RecordingCause;
+  readonly elsewhere: boolean;
+}
+
 export type HaltCause = 'DISK_FULL' | 'DISK_UNAVAILABLE';
 
 /** What must be heard of at once. Calls are synchronous and must not throw. */
@@ -131,8 +138,8 @@ export interface MediaDatabaseObserver {
     readonly message: string;
   }): void;
   damageFound(damage: MediaDamage): void;
-  /** How long it took until a group of pictures was durable. */
-  wrote?(durationMs: number): void;
+  /** How long the disk took until a group of pictures was durable, and how long it was from when it was accepted. */
+  wrote?(durationMs: number, delayMs: number): void;
 }
 
 /** What opening the database had to repair. */
@@ -165,8 +172,7 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly deviceId: DeviceId;
     readonly init: InitSegment;
     readonly cause: RecordingCause;
-    /** Where recording of the device ended elsewhere, when that is later than what is here: for the gap. */
-    readonly previousEnd?: { readonly toMs: number; readonly cause: RecordingCause } | null;
+    readonly previousEnd?: PreviousEnd | null;
   }): void;
   append(deviceId: DeviceId, fragment: Fragment): RecordOutcome;
   /** Resolves when everything accepted before is durable and sealed. Without a run it does nothing. */

@@ -28,7 +28,6 @@ import {
   hardwareEvents,
   isKnownEvent,
   manualRecordingEvents,
-  type RecordingCause,
   RecordingDamaged,
   RecordingDeleted,
   RecordingHalted,
@@ -40,6 +39,8 @@ import {
   RecordingUnhalted,
   type StorageId,
 } from '@holdfast/schema';
+
+import type { PreviousEnd } from '../media-database/media-database.js';
 
 /** Most of a log is sealed recordings: those are left undecoded. */
 const typesRead = new Set<string>(
@@ -75,10 +76,7 @@ export function siteViewFold(recordingServerId: RecordingServerId, view: SiteVie
   };
 }
 
-export interface RecordingStop {
-  readonly toMs: number;
-  readonly cause: RecordingCause;
-}
+export type RecordingStop = PreviousEnd;
 
 /** What this server said of a lock and a device last. */
 export interface LockReport {
@@ -221,7 +219,8 @@ export class SiteView {
         return;
       case 'RecordingStopped': {
         const { deviceId, atMs, cause, recordingServerId } = event.data;
-        this.lastStop.set(deviceId, { toMs: atMs, cause });
+        const elsewhere = recordingServerId !== this.#recordingServerId;
+        this.lastStop.set(deviceId, { toMs: atMs, cause, elsewhere });
         if (recordingServerId === this.#recordingServerId) this.running.delete(deviceId);
         return;
       }
