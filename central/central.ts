@@ -433,6 +433,7 @@ function openHttp(
       }),
       retrievals: createRetrievalRequests(retrievals),
       cameras: createCentralCameraControl(devices),
+      projections: parts.projections,
       searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),
       personal,
       links: {

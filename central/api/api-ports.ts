@@ -61,6 +61,14 @@ export interface LinkViews {
   view(siteId: SiteId): LinkView | null;
 }
 
+/** What an administrator does about projections. Both throw `UnknownProjectionError`. */
+export interface ProjectionControl {
+  /** Asks for them to be built anew beside what is served. */
+  rebuild(names: readonly string[]): Promise<void>;
+  /** Tries again what is put aside, and sets the projection going when it stood still. */
+  release(projection: string): Promise<{ readonly folded: number; readonly left: number }>;
+}
+
 /** The demonstration's emulated links. */
 export interface LinkControl {
   cut(siteId: SiteId): Promise<void>;
@@ -89,6 +97,7 @@ export interface ApiPorts {
   /** Over what the recording servers of this site hold of a device, in order of time. */
   readonly searchMotion: (deviceId: DeviceId, query: HeatMapQuery) => readonly number[];
   readonly links: LinkViews;
+  readonly projections: ProjectionControl;
   /** Null where links are real. */
   readonly linkControl: LinkControl | null;
   readonly sealCredentials: SealCredentials;

@@ -22,6 +22,7 @@ import { RetrievalResolver } from './retrieval/retrieval.resolver.js';
 import { SiteResolver } from './site/site.resolver.js';
 import { SmartSearchResolver } from './smart-search/smart-search.resolver.js';
 import { SubscriptionResolver } from './subscription/subscription.resolver.js';
+import { ProjectionDifferenceResolver, ProjectionResolver } from './system-status/projection.resolver.js';
 import { SystemStatusResolver } from './system-status/system-status.resolver.js';
 import { TimelineResolver } from './timeline/timeline.resolver.js';
 import { UserResolver } from './user/user.resolver.js';
@@ -54,6 +55,8 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new SmartSearchResolver(ports),
     new TimelineResolver(sql, ports),
     new SystemStatusResolver(sql, ports),
+    new ProjectionResolver(sql, ports),
+    new ProjectionDifferenceResolver(),
     new SubscriptionResolver(),
   ];
   const instances = new Map(resolvers.map(resolver => [resolver.constructor, resolver]));

@@ -25,6 +25,7 @@ type EdgeCode =
   | 'SITES_DIFFER'
   | 'SITE_KEY_UNKNOWN'
   | 'LINK_NOT_EMULATED'
+  | 'PROJECTION_NOT_FOUND'
   | 'NOT_SEARCHABLE_HERE'
   | 'COMMAND_EXPIRED'
   | 'GRAPHQL_PARSE_FAILED'
@@ -67,6 +68,7 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   SITES_DIFFER: 'The devices belong to several sites; the message names them. Ask for each site by itself.',
   SITE_KEY_UNKNOWN: 'The log of the site has not arrived yet, so a password cannot be sealed for it.',
   LINK_NOT_EMULATED: 'The link of this site is a real one: it cannot be cut from here.',
+  PROJECTION_NOT_FOUND: 'No such projection; the message names those that there are.',
   NOT_SEARCHABLE_HERE:
     'The camera is recorded at another site, and so are its heat maps: they are not sent over links.',
   COMMAND_EXPIRED: 'The site received the command after its time.',

@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readSiteLogFile, siteLogFileOf } from '@holdfast/sites';
 import { openDatabaseAsItIs } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
+import type { Page } from '../read-models/page.query.js';
 import { readProjectionState } from '../read-models/projection-state.query.js';
 import { Projections } from '../read-models/projections.js';
-import { readQuarantine } from '../read-models/quarantine.js';
+import { type QuarantineRow, readQuarantine } from '../read-models/quarantine.js';
 import { readModels } from '../read-models/read-models.js';
 import { Wakeup } from '../read-models/wakeup.js';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
@@ -100,11 +101,11 @@ export function projectionsQuarantineCommand(
       }
       return left === 0 ? 0 : EXIT_NO;
     }
-    for (let after: { seq: number; projection: string } | null = null; !lifetime.aborted; ) {
-      const rows = await readQuarantine(sql, { projection: name ?? null, after, limit: PAGE_ROWS });
-      for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);
-      if (rows.length < PAGE_ROWS) break;
-      after = rows.at(-1)!;
+    for (let after: string | null = null; !lifetime.aborted; ) {
+      const page: Page<QuarantineRow> = await readQuarantine(sql, name ?? null, { first: PAGE_ROWS, after });
+      for (const { node } of page.edges) process.stdout.write(`${JSON.stringify(node)}\n`);
+      if (!page.pageInfo.hasNextPage) break;
+      after = page.pageInfo.endCursor;
     }
     return 0;
   });

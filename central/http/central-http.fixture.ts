@@ -67,7 +67,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
     file: path.join(directory, 'subject-keys.sqlite'),
     ...{ site: own.site, sealingKeyPem: generateSealingKey().privateKeyPem },
   });
-  const ports = fixturePorts(own, child, site, takeIn, personal);
+  const ports = { ...fixturePorts(own, child, site, takeIn, personal), projections };
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
   const administrator = Administrator.load(directory);
   const tokens = AccessTokens.load({ dataDirectory: directory, issuer: 'urn:test', now: Date.now });
@@ -113,7 +113,7 @@ function fixturePorts(
   site: FixtureSite,
   takeIn: (...events: readonly RecordedEvent[]) => Promise<void>,
   personal: SubjectKeys,
-): ApiPorts {
+): Omit<ApiPorts, 'projections'> {
   return {
     ownSite: own.site,
     ownHead: () => ({ site: own.site, epoch: 1, size: own.position, root: new Uint8Array(32) }),

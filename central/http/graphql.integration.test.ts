@@ -471,6 +471,56 @@ test('a socket without a token is closed', async () => {
   assert.is((closed as { code?: number }).code, 4403);
 });
 
+test('an administrator sees what projections lack, has them built anew and releases what is put aside', async () => {
+  await central.takeIn(central.child.raw('x', 'FlyingSaucerSighted', 1, {}));
+  await central.projections.projector.catchUp();
+  await central.database.sql`
+    insert into projection_difference (projection, scope, description, found_at_ms)
+    values ('alarms', ${central.child.site}, 'alarm lacks: 1 rows', ${Date.now()})`;
+  const before = await ask(`{
+    quarantinedEvents(projection: "audit-trail") { totalCount edges { node { projection stream status reason site { name } event { type } } } }
+    systemStatus { projections { name quarantinedCount differenceCount differences { description site { name } } } } }`);
+  assert.is(before.errors, undefined);
+  const { totalCount, edges } = before.data.quarantinedEvents;
+  const { reason, ...event } = edges[0].node;
+  assert.is(totalCount, 1);
+  assert.match(reason, 'FlyingSaucerSighted');
+  assert.equal(event, {
+    ...{ projection: 'audit-trail', stream: 'x', status: 'UNTIL_UPGRADE', site: { name: 'Bus 7' } },
+    event: { type: 'FlyingSaucerSighted' },
+  });
+  const statusOf = (answer: Answer, name: string) =>
+    answer.data.systemStatus.projections.find((status: { name: string }) => status.name === name);
+  assert.equal(statusOf(before, 'alarms').differences, [
+    { description: 'alarm lacks: 1 rows', site: { name: 'Bus 7' } },
+  ]);
+  const done = await ask(`mutation {
+    releaseQuarantine(projection: "audit-trail") { foldedCount leftCount projection { name quarantinedCount } }
+    rebuildProjections(names: ["alarms"]) { name buildProgress } }`);
+  assert.is(done.errors, undefined);
+  assert.equal(done.data.releaseQuarantine, {
+    ...{ foldedCount: 0, leftCount: 1, projection: { name: 'audit-trail', quarantinedCount: 1 } },
+  });
+  assert.equal(done.data.rebuildProjections, [{ name: 'alarms', buildProgress: 0 }]);
+  for (;;) {
+    const now = await ask('{ systemStatus { projections { name buildProgress differenceCount } } }');
+    if (statusOf(now, 'alarms').buildProgress === null) {
+      assert.is(statusOf(now, 'alarms').differenceCount, 0);
+      break;
+    }
+  }
+  for (const mutation of [
+    'rebuildProjections(names: ["fables"])',
+    'releaseQuarantine(projection: "fables")',
+  ]) {
+    const refused = await ask(`mutation { ${mutation} { __typename } }`);
+    assert.is(codeOf(refused), 'PROJECTION_NOT_FOUND');
+    assert.match(refused.errors![0]!.message, 'audit-trail');
+  }
+  // The fixture takes everything that is put aside for a fault.
+  assert.is(central.faults.splice(0).length, 2);
+});
+
 test('without a token nothing is answered over HTTP', async () => {
   const response = await fetch(`http://${central.origin}/graphql`, {
     method: 'POST',

@@ -80,6 +80,11 @@ export class Projections {
     );
   }
 
+  /** Asks for builds of these; the process that projects takes them up. Throws `UnknownProjectionError`. */
+  async rebuild(names: readonly string[]): Promise<void> {
+    await this.builder.request(names);
+  }
+
   /** Tries again what is in the quarantine of a projection, and sets it going when it stood still. */
   async release(projection: string): Promise<Release> {
     this.builder.mustKnow([projection]);

@@ -1,6 +1,7 @@
 import type { SiteId } from '@holdfast/schema';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import { ModelTable } from './model-table.js';
+import { type Page, type PageRequest, readPage } from './page.query.js';
 
 export type QuarantineStatus = 'POISON' | 'UNTIL_UPGRADE' | 'WAITING';
 
@@ -45,17 +46,18 @@ export async function readStalledStreams(
   return stalled;
 }
 
-/** What is in the quarantine, oldest first. */
+/** What is in the quarantine, oldest first. `projection` null: of every projection. */
 export function readQuarantine(
   sql: Sql,
-  query: {
-    readonly projection: string | null;
-    readonly after: { readonly seq: number; readonly projection: string } | null;
-    readonly limit: number;
-  },
-): Promise<readonly QuarantineRow[]> {
-  return sql<QuarantineRow[]>`
-    select * from quarantined_event
-    where (seq, projection) > (${query.after?.seq ?? 0}, ${query.after?.projection ?? ''}::text) and (${query.projection}::text is null or projection = ${query.projection})
-    order by seq, projection limit ${query.limit}`;
+  projection: string | null,
+  page: PageRequest,
+): Promise<Page<QuarantineRow>> {
+  return readPage<QuarantineRow>(sql, page, {
+    ...{ from: sql`quarantined_event`, columns: sql`*`, direction: 'asc' },
+    where: projection === null ? [] : [sql`projection = ${projection}`],
+    sort: [
+      { column: 'seq', type: 'bigint', value: row => row.seq },
+      { column: 'projection', type: 'text', value: row => row.projection },
+    ],
+  });
 }

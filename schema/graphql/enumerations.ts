@@ -69,6 +69,7 @@ export const ProjectionStateEnum = enumeration(
   'HALTED',
   'NOT_SERVED',
 );
+export const QuarantineStatusEnum = enumeration('QuarantineStatus', 'POISON', 'UNTIL_UPGRADE', 'WAITING');
 export const ConfigurationChangeEnum = enumeration('ConfigurationChangeKind', 'ADDED', 'REMOVED', 'ALTERED');
 export const ConfiguredKindEnum = enumeration(
   'ConfiguredKind',

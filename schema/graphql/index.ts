@@ -64,5 +64,14 @@ export { Retrieval, RetrievalChange, RetrievalConnection, RetrievalFilter } from
 export { Cursor, DateTime } from './scalars.js';
 export { Link, LinkChange, Site, SiteConnection, SiteLogHead } from './site.js';
 export { SmartSearch } from './smart-search.js';
-export { ProjectionStatus, ServerStatus, SystemStatus, User } from './system-status.js';
+export {
+  ProjectionDifference,
+  ProjectionStatus,
+  QuarantinedEvent,
+  QuarantinedEventConnection,
+  QuarantineRelease,
+  ServerStatus,
+  SystemStatus,
+  User,
+} from './system-status.js';
 export { DeviceTimeline, TimelineSpan } from './timeline.js';

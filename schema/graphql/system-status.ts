@@ -1,5 +1,6 @@
 import { Field, Float, Int, ObjectType } from 'type-graphql';
-import { ProjectionStateEnum } from './enumerations.js';
+import { ProjectionStateEnum, QuarantineStatusEnum, type ValueOf } from './enumerations.js';
+import { connectionOf } from './page.js';
 import { DateTime } from './scalars.js';
 
 @ObjectType()
@@ -10,6 +11,16 @@ export class ServerStatus {
   state!: string;
   @Field(() => String, { nullable: true })
   detail!: string | null;
+}
+
+@ObjectType({ description: 'What a check found that is served otherwise than the log folds into.' })
+export class ProjectionDifference {
+  @Field(() => String)
+  description!: string;
+  @Field(() => DateTime, { name: 'foundAt' })
+  foundAtMs!: number;
+  /** Key of `site`; null when the projection is checked as a whole. */
+  siteId!: string | null;
 }
 
 @ObjectType({ description: 'What a projection shows of the log, and what it does not.' })
@@ -41,8 +52,44 @@ export class ProjectionStatus {
     description: 'Parts of it that were found to be something else than the log folds into.',
   })
   differenceCount!: number;
+  @Field(() => [ProjectionDifference])
+  differences!: readonly ProjectionDifference[];
   @Field(() => Float, { nullable: true, description: 'While it is built anew: how far, from 0 to 1.' })
   buildProgress!: number | null;
+}
+
+@ObjectType({ description: 'An event that a projection does not show, and why.' })
+export class QuarantinedEvent {
+  @Field(() => String)
+  projection!: string;
+  @Field(() => String)
+  stream!: string;
+  @Field(() => QuarantineStatusEnum, {
+    description:
+      'POISON: could not be folded. UNTIL_UPGRADE: newer software wrote it. WAITING: comes after such a one in its stream.',
+  })
+  status!: ValueOf<typeof QuarantineStatusEnum>;
+  @Field(() => String)
+  reason!: string;
+  @Field(() => DateTime, { name: 'at', description: 'When it was put aside, or tried again in vain.' })
+  atMs!: number;
+  @Field(() => Int, { description: 'How often it was tried.' })
+  attempts!: number;
+  /** Key of `site`, and the feed position of `event`. */
+  site!: string;
+  seq!: number;
+}
+
+export const QuarantinedEventConnection = connectionOf('QuarantinedEvent', QuarantinedEvent);
+
+@ObjectType()
+export class QuarantineRelease {
+  @Field(() => Int, { description: 'Events that could be folded now.' })
+  foldedCount!: number;
+  @Field(() => Int, { description: 'Events that stay put aside.' })
+  leftCount!: number;
+  @Field(() => ProjectionStatus)
+  projection!: ProjectionStatus;
 }
 
 @ObjectType()

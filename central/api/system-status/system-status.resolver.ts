@@ -3,6 +3,7 @@ import { Query, Resolver } from 'type-graphql';
 import type { Sql } from '../../postgres/sql.js';
 import { type ProjectionView, readProjectionState } from '../../read-models/projection-state.query.js';
 import type { ApiPorts } from '../api-ports.js';
+import { projectionStatusOf } from './projection.resolver.js';
 
 @Resolver(() => SystemStatus)
 export class SystemStatusResolver {
@@ -28,10 +29,7 @@ export class SystemStatusResolver {
       version: this.#ports.softwareVersion,
       servers: [{ name: 'database', state: 'OK', detail: null }, readModels, ...this.#ports.servers()],
       projectionLag: headSeq - seq,
-      projections: projections.map(({ buildSeq, ...view }) => ({
-        ...view,
-        buildProgress: buildSeq === null ? null : buildSeq / Math.max(view.seq, 1),
-      })),
+      projections: projections.map(projectionStatusOf),
     };
   }
 }
