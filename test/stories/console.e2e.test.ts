@@ -133,6 +133,25 @@ test('the tree shows every site with its link and every camera with its state', 
   }
 });
 
+test('the configuration of a site is compared with the day before, by keyboard', async () => {
+  await page().keyboard.press('g');
+  await page().keyboard.press('c');
+  await page().getByRole('heading', { name: 'Configuration', level: 1 }).waitFor();
+  const changes = page().getByTestId('configuration-changes');
+  await changes
+    .getByRole('button', { name: /^Added .* hardware/ })
+    .first()
+    .waitFor();
+  const hardware = page().getByTestId('configured-hardware').locator('tbody tr');
+  const now = await hardware.count();
+  await page().keyboard.press('ArrowDown');
+  assert.is(await changes.locator('[aria-pressed=true]').count(), 1);
+  await page().keyboard.press('x');
+  await page().getByText('None was set up then.').waitFor();
+  await page().keyboard.press('x');
+  await hardware.nth(now - 1).waitFor();
+});
+
 test('live pictures move, and are those of the camera that the tile names', async () => {
   const clips = await Promise.all(cameras.map(firstPictureOf));
   for (const camera of cameras) {

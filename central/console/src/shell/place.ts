@@ -1,7 +1,15 @@
 import { useSyncExternalStore } from 'react';
 
 /** Where the operator is: the hash of the address, so that reload, sign-in and a shared link lead back to it. */
-export type Section = 'sites' | 'live' | 'playback' | 'alarms' | 'events' | 'evidence-locks' | 'retrievals';
+export type Section =
+  | 'sites'
+  | 'live'
+  | 'playback'
+  | 'alarms'
+  | 'events'
+  | 'evidence-locks'
+  | 'retrievals'
+  | 'configuration';
 
 export interface Place {
   readonly section: Section;
@@ -18,6 +26,7 @@ export const SECTIONS: readonly { section: Section; label: string; keys: string 
   { section: 'evidence-locks', label: 'Evidence locks', keys: 'g k' },
   { section: 'retrievals', label: 'Retrievals', keys: 'g r' },
   { section: 'sites', label: 'Sites', keys: 'g s' },
+  { section: 'configuration', label: 'Configuration', keys: 'g c' },
 ];
 
 function parse(hash: string): Place {

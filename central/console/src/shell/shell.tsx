@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { AlarmsPage } from '../alarm/alarms.page';
+import { ConfigurationPage } from '../configuration/configuration.page';
 import { EventsPage } from '../event/events.page';
 import { EvidenceLocksPage } from '../evidence-lock/evidence-locks.page';
 import { LivePage } from '../live/live.page';
@@ -37,6 +38,7 @@ function Page({ place }: { readonly place: Place }) {
   if (place.section === 'events') return <EventsPage place={place} />;
   if (place.section === 'evidence-locks') return <EvidenceLocksPage />;
   if (place.section === 'retrievals') return <RetrievalsPage />;
+  if (place.section === 'configuration') return <ConfigurationPage place={place} />;
   return <SitesPage place={place} />;
 }
 
@@ -60,7 +62,8 @@ function openSite(site: Site, place: Place, devices: readonly Device[]): void {
   const cameras = devices
     .filter(device => device.site.id === site.id && device.type === 'CAMERA')
     .map(device => device.id);
-  if (place.section === 'live' && cameras.length > 0) showDevices(cameras.slice(0, 16));
+  if (place.section === 'configuration') go('configuration', site.id);
+  else if (place.section === 'live' && cameras.length > 0) showDevices(cameras.slice(0, 16));
   else go('sites', site.id);
 }
 
@@ -68,7 +71,8 @@ function useShownIds(place: Place): ReadonlySet<string> {
   const layout = useLiveLayout();
   if (place.section === 'live') return new Set(layout.tiles.filter(id => id !== null));
   if (place.section === 'playback') return new Set(place.parameters.get('devices')?.split(','));
-  return new Set(place.section === 'sites' && place.item !== null ? [place.item] : []);
+  const isOfSite = place.section === 'sites' || place.section === 'configuration';
+  return new Set(isOfSite && place.item !== null ? [place.item] : []);
 }
 
 function Workplace() {
