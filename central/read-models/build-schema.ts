@@ -5,7 +5,7 @@ const QUARANTINE = 'quarantined_event';
 
 /**
  * A schema with tables like those that are served, in which folds find theirs under the same names. Keys that a
- * fold looks rows up by exist from the beginning, all other indexes are made at the end.
+ * fold looks rows up by exist from the beginning, all other indexes and statistics are made at the end.
  */
 export class BuildSchema {
   readonly name: string;
@@ -23,7 +23,8 @@ export class BuildSchema {
     for (const table of [...models.flatMap(({ tables }) => tables), QUARANTINE]) {
       await tx.unsafe(
         `create table ${this.name}.${table}
-         (like public.${table} including defaults including constraints including storage)`,
+         (like public.${table} including defaults including constraints including storage)
+         with (autovacuum_enabled = off)`,
       );
       if (table === QUARANTINE || !(await isAppended(tx, table))) await this.#addKeys(tx, table);
     }
@@ -81,6 +82,7 @@ export class BuildSchema {
   async serve(tx: TransactionSql, models: readonly ReadModel[]): Promise<void> {
     for (const table of models.flatMap(({ tables }) => tables)) {
       await tx.unsafe(`drop table public.${table}`);
+      await tx.unsafe(`alter table ${this.name}.${table} reset (autovacuum_enabled)`);
       await tx.unsafe(`alter table ${this.name}.${table} set schema public`);
     }
     const names = models.map(({ name }) => name);

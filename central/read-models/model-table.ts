@@ -44,9 +44,9 @@ export class ModelTable<Row extends object> {
     await this.#write(tx, [...rows], 'REPLACE');
   }
 
-  /** Inserts, and leaves what is there under the same key. */
-  async insert(tx: TransactionSql, rows: readonly Row[]): Promise<void> {
-    await this.#write(tx, rows, 'KEEP');
+  /** Inserts, and leaves what is there under the same key. Returns how many were not there. */
+  async insert(tx: TransactionSql, rows: readonly Row[]): Promise<number> {
+    return this.#write(tx, rows, 'KEEP');
   }
 
   /** Inserts rows under keys that hold their feed position: each event is folded once, so there can be none yet. */
@@ -54,15 +54,21 @@ export class ModelTable<Row extends object> {
     await this.#write(tx, rows, null);
   }
 
-  async #write(tx: TransactionSql, rows: readonly Row[], existing: 'REPLACE' | 'KEEP' | null): Promise<void> {
-    if (rows.length === 0) return;
+  async #write(
+    tx: TransactionSql,
+    rows: readonly Row[],
+    existing: 'REPLACE' | 'KEEP' | null,
+  ): Promise<number> {
+    let written = 0;
+    if (rows.length === 0) return written;
     this.#columns ??= await readColumns(tx, this.#table, rows[0]!);
     const text = this.#insert(this.#columns, existing);
     for (let from = 0; from < rows.length; from += ROWS_PER_STATEMENT_MAX) {
       const chunk = rows.slice(from, from + ROWS_PER_STATEMENT_MAX) as readonly Record<string, unknown>[];
       const values = this.#columns.map(({ name, type }) => arrayLiteral(chunk, camelCase(name), type));
-      await tx.unsafe(text, values, { prepare: true });
+      written += (await tx.unsafe(text, values, { prepare: true })).count;
     }
+    return written;
   }
 
   /** Arrays, not rows: one text for every number of rows, and the values are read by their types, not as JSON. */

@@ -137,6 +137,7 @@ test('the configuration of a site is compared with the day before, by keyboard',
   await page().keyboard.press('g');
   await page().keyboard.press('c');
   await page().getByRole('heading', { name: 'Configuration', level: 1 }).waitFor();
+  await page().getByRole('tree', { name: 'Sites' }).getByText(siteNames()[0]!).click();
   const changes = page().getByTestId('configuration-changes');
   await changes
     .getByRole('button', { name: /^Added .* hardware/ })
@@ -150,6 +151,7 @@ test('the configuration of a site is compared with the day before, by keyboard',
   await page().getByText('None was set up then.').waitFor();
   await page().keyboard.press('x');
   await hardware.nth(now - 1).waitFor();
+  await open('Live');
 });
 
 test('live pictures move, and are those of the camera that the tile names', async () => {

@@ -58,8 +58,8 @@ const gaps = new ModelTable<GapRow>('recording_gap', ['seq', 'ordinal']);
 const spans = new SpanTable({
   ...{ spans: 'recording_span', segments: 'recording_segment', owner: ['deviceId', 'siteId'] },
   kinds: [
-    { column: 'recording_server_id', from: 'segment.recording_server_id' },
-    { column: 'state', from: "coalesce(segment.lost_because, 'SEALED')" },
+    { column: 'recordingServerId', type: 'uuid', from: 'segment.recording_server_id' },
+    { column: 'state', type: 'text', from: "coalesce(segment.lost_because, 'SEALED')" },
   ],
 });
 
@@ -96,16 +96,23 @@ export const recordingsReadModel = defineReadModel({
         ended.push({ seq, ordinal, siteId, deviceId, ...gap });
       }
     }
-    await sideBySide(
+    const [inserted] = await sideBySide(
       segments.insert(tx, sealed),
       gaps.append(tx, ended),
       deviceRecordings.save(tx, devices.values()),
     );
     await reduce(tx, events);
     await markLost(tx, losses);
-    await spans.redraw(tx, [...sealed, ...losses]);
+    // What was sealed once more may have been lost since: then only the rows can tell.
+    const isAllNew = inserted === sealed.length;
+    if (isAllNew) await spans.add(tx, sealed.map(drawn));
+    await spans.redraw(tx, isAllNew ? losses : [...sealed, ...losses]);
   },
 });
+
+function drawn({ deviceId, siteId, recordingServerId, fromMs, toMs }: SegmentRow) {
+  return { deviceId, siteId, recordingServerId, state: 'SEALED', fromMs, toMs };
+}
 
 async function loadDevices(
   tx: TransactionSql,

@@ -6,95 +6,138 @@ import type { TransactionSql } from '../../postgres/sql.js';
  */
 export const SEGMENT_SPAN_MS_MAX = 10 * 60 * 1000;
 
-export interface SpanTableLayout {
+export interface SpanTableLayout<Owner extends string, Kind extends string> {
   readonly spans: string;
   readonly segments: string;
   /** Whose segments they are: the first columns, all UUIDs, of the keys of both tables. */
-  readonly owner: readonly string[];
+  readonly owner: readonly Owner[];
   /** Further columns of `spans`, each as it follows from the columns of `segments`. */
-  readonly kinds: readonly { readonly column: string; readonly from: string }[];
+  readonly kinds: readonly KindColumn<Kind>[];
 }
 
-/**
- * Stretches that segments cover, without overlap, kept beside the segments: they are a function of which segments there are, in
- * whatever batches and order those came.
- */
-export class SpanTable<Owner extends string> {
-  readonly #owner: readonly Owner[];
-  readonly #text: string;
-
-  constructor(layout: SpanTableLayout & { readonly owner: readonly Owner[] }) {
-    this.#owner = layout.owner;
-    this.#text = redrawStatement(layout);
-  }
-
-  /** After the segments: draws the stretches anew where segments came, went or became something else. */
-  async redraw(tx: TransactionSql, touched: readonly TouchedSpan<Owner>[]): Promise<void> {
-    const joined = this.#joined(touched);
-    if (joined.length === 0) return;
-    const arrays = [
-      ...this.#owner.map(column => joined.map(({ first }) => first[column])),
-      joined.map(({ first }) => first.fromMs),
-      joined.map(({ toMs }) => toMs),
-    ];
-    const values = arrays.map(array => `{${array.join(',')}}`);
-    await tx.unsafe(this.#text, values, { prepare: true });
-  }
-
-  /** What touches or overlaps as one, so that nothing is drawn twice. */
-  #joined(touched: readonly TouchedSpan<Owner>[]): readonly JoinedSpan<Owner>[] {
-    const keyOf = (one: TouchedSpan<Owner>) => this.#owner.map(column => one[column]).join('/');
-    const joined: JoinedSpan<Owner>[] = [];
-    for (const ofOwner of Map.groupBy(touched, keyOf).values()) {
-      let last: JoinedSpan<Owner> | null = null;
-      for (const next of ofOwner.toSorted((one, other) => one.fromMs - other.fromMs)) {
-        if (next.fromMs >= next.toMs) continue;
-        if (last !== null && next.fromMs <= last.toMs) {
-          last.toMs = Math.max(last.toMs, next.toMs);
-          continue;
-        }
-        last = { first: next, toMs: next.toMs };
-        joined.push(last);
-      }
-    }
-    return joined;
-  }
+interface KindColumn<Kind extends string> {
+  readonly column: Kind;
+  readonly type: 'uuid' | 'text';
+  readonly from: string;
 }
 
-interface JoinedSpan<Owner extends string> {
-  readonly first: TouchedSpan<Owner>;
-  toMs: number;
-}
-
-export type TouchedSpan<Owner extends string> = { readonly [Column in Owner]: string } & {
+export type TouchedSpan<Column extends string> = { readonly [Name in Column]: string } & {
   readonly fromMs: number;
   readonly toMs: number;
 };
 
 /**
+ * Stretches that segments cover, without overlap, kept beside the segments: they are a function of which segments there are, in
+ * whatever batches and order those came.
+ */
+export class SpanTable<Owner extends string, Kind extends string> {
+  readonly #owner: readonly Owner[];
+  readonly #ownerAndKind: readonly (Owner | Kind)[];
+  readonly #addText: string;
+  readonly #redrawText: string;
+
+  constructor(layout: SpanTableLayout<Owner, Kind>) {
+    this.#owner = layout.owner;
+    this.#ownerAndKind = [...layout.owner, ...layout.kinds.map(({ column }) => column)];
+    this.#addText = addStatement(layout);
+    this.#redrawText = redrawStatement(layout);
+  }
+
+  /** After segments came that were not there before: the same as `redraw`, without reading them again. */
+  async add(tx: TransactionSql, added: readonly TouchedSpan<Owner | Kind>[]): Promise<void> {
+    await run(tx, this.#addText, this.#ownerAndKind, added);
+  }
+
+  /** After the segments: draws the stretches anew where segments came, went or became something else. */
+  async redraw(tx: TransactionSql, touched: readonly TouchedSpan<Owner>[]): Promise<void> {
+    await run(tx, this.#redrawText, this.#owner, touched);
+  }
+}
+
+async function run<Column extends string>(
+  tx: TransactionSql,
+  text: string,
+  columns: readonly Column[],
+  touched: readonly TouchedSpan<Column>[],
+): Promise<void> {
+  const spans = joined(columns, touched);
+  if (spans.length === 0) return;
+  const arrays = [
+    ...columns.map(column => spans.map(({ first }) => first[column])),
+    spans.map(({ first }) => first.fromMs),
+    spans.map(({ toMs }) => toMs),
+  ];
+  await tx.unsafe(
+    text,
+    arrays.map(array => `{${array.join(',')}}`),
+    { prepare: true },
+  );
+}
+
+interface JoinedSpan<Column extends string> {
+  readonly first: TouchedSpan<Column>;
+  toMs: number;
+}
+
+/** What touches or overlaps as one, so that nothing is drawn twice. */
+function joined<Column extends string>(
+  columns: readonly Column[],
+  touched: readonly TouchedSpan<Column>[],
+): readonly JoinedSpan<Column>[] {
+  const keyOf = (one: TouchedSpan<Column>) => columns.map(column => one[column]).join('/');
+  const spans: JoinedSpan<Column>[] = [];
+  for (const ofKey of Map.groupBy(touched, keyOf).values()) {
+    let last: JoinedSpan<Column> | null = null;
+    for (const next of ofKey.toSorted((one, other) => one.fromMs - other.fromMs)) {
+      if (next.fromMs >= next.toMs) continue;
+      if (last !== null && next.fromMs <= last.toMs) {
+        last.toMs = Math.max(last.toMs, next.toMs);
+        continue;
+      }
+      last = { first: next, toMs: next.toMs };
+      spans.push(last);
+    }
+  }
+  return spans;
+}
+
+type Layout = SpanTableLayout<string, string>;
+
+/** Joins what came with the stretches of its kind that it touches. */
+function addStatement({ spans, owner, kinds }: Layout): string {
+  const key = [...owner.map(name => ({ name, type: 'uuid' })), ...kinds.map(kindColumn)];
+  const names = key.map(({ name }) => name);
+  return `
+    with ${touchedRows(key)}, cut as (
+      delete from ${spans} as span using touched
+      where ${touches} and (${columnsOf('span', names)}) = (${columnsOf('touched', names)})
+      returning span.*
+    ), piece as (
+      select ${columnsOf('cut', names)}, int8range(from_ms, to_ms) as range from cut
+      union all
+      select ${columnsOf('touched', names)}, int8range(from_ms, to_ms) from touched
+    )
+    ${insertPieces(spans, names)}`;
+}
+
+/**
  * Takes what was touched out of the stretches that it touches, and joins what remains of them with the segments that lie there
  * now. `offset 0` keeps the planner from reading all segments because it cannot know how few are asked for.
  */
-function redrawStatement({ spans, segments, owner, kinds }: SpanTableLayout): string {
-  const ofOwner = (table: string) => owner.map(column => `${table}.${snakeCase(column)}`).join(', ');
+function redrawStatement({ spans, segments, owner, kinds }: Layout): string {
+  const ofOwner = (table: string) => columnsOf(table, owner);
   const same = (one: string, other: string) => `(${ofOwner(one)}) = (${ofOwner(other)})`;
-  const key = [...owner.map(snakeCase), ...kinds.map(({ column }) => column)].join(', ');
-  const kindColumns = kinds.map(({ column }) => `cut.${column}, `).join('');
+  const kindsOfCut = kinds.map(({ column }) => `cut.${snakeCase(column)}, `).join('');
   const kindsOfSegment = kinds.map(({ from }) => `${from}, `).join('');
-  const arrays = owner.map((_, index) => `$${index + 1}::uuid[]`).join(', ');
   return `
-    with touched as (
-      select * from unnest(${arrays}, $${owner.length + 1}::bigint[], $${owner.length + 2}::bigint[])
-        as touched (${owner.map(snakeCase).join(', ')}, from_ms, to_ms)
-    ), region as (
+    with ${touchedRows(owner.map(name => ({ name, type: 'uuid' })))}, region as (
       select ${ofOwner('touched')}, range_agg(int8range(from_ms, to_ms)) as ranges
       from touched group by ${ofOwner('touched')}
     ), cut as (
-      delete from ${spans} as span using touched
-      where ${same('span', 'touched')} and span.to_ms >= touched.from_ms and span.from_ms <= touched.to_ms
+      delete from ${spans} as span using touched where ${same('span', 'touched')} and ${touches}
       returning span.*
     ), piece as (
-      select ${ofOwner('cut')}, ${kindColumns}unnest(int8multirange(int8range(cut.from_ms, cut.to_ms)) - ranges) as range
+      select ${ofOwner('cut')}, ${kindsOfCut}unnest(int8multirange(int8range(cut.from_ms, cut.to_ms)) - ranges) as range
       from cut join region on ${same('cut', 'region')}
       union all
       select ${ofOwner('touched')}, ${kindsOfSegment}
@@ -107,9 +150,32 @@ function redrawStatement({ spans, segments, owner, kinds }: SpanTableLayout): st
         offset 0
       ) as segment
     )
-    insert into ${spans} (${key}, from_ms, to_ms)
+    ${insertPieces(spans, [...owner, ...kinds.map(({ column }) => column)])}`;
+}
+
+const touches = 'span.to_ms >= touched.from_ms and span.from_ms <= touched.to_ms';
+
+function kindColumn({ column, type }: KindColumn<string>) {
+  return { name: column, type };
+}
+
+function touchedRows(columns: readonly { readonly name: string; readonly type: string }[]): string {
+  const all = [...columns, { name: 'fromMs', type: 'bigint' }, { name: 'toMs', type: 'bigint' }];
+  return `touched as (
+      select * from unnest(${all.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ')})
+        as touched (${all.map(({ name }) => snakeCase(name)).join(', ')})
+    )`;
+}
+
+function insertPieces(spans: string, names: readonly string[]): string {
+  const key = names.map(snakeCase).join(', ');
+  return `insert into ${spans} (${key}, from_ms, to_ms)
     select ${key}, lower(range), upper(range)
     from (select ${key}, unnest(range_agg(range)) as range from piece group by ${key}) as stretch`;
+}
+
+function columnsOf(table: string, names: readonly string[]): string {
+  return names.map(name => `${table}.${snakeCase(name)}`).join(', ');
 }
 
 function snakeCase(name: string): string {
