@@ -73,7 +73,9 @@ export function decodeEdge(bytes: Uint8Array, size: number): Uint8Array[] {
 
 /** Whether two runs of bytes are the same. Hashes are public here, so this need not take constant time. */
 export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index += 1) if (left[index] !== right[index]) return false;
+  return true;
 }
 
 /** RFC 6962 §2.1: the hash of a node over two subtrees. */

@@ -75,7 +75,8 @@ class World {
   readonly #nodes: SimulatedNode[] = [];
   readonly #links: SimulatedLink[] = [];
   readonly #invariants: Invariants;
-  readonly #digest = createHash('sha256');
+  /** Time and size of each. */
+  #steps = '';
   readonly #counts = { steps: 0, kills: 0, cuts: 0, restores: 0 };
   #isCalm = false;
 
@@ -112,7 +113,7 @@ class World {
       cutCount: this.#counts.cuts,
       restoreCount: this.#counts.restores,
       frameFaultCount: this.#links.reduce((sum, each) => sum + each.faultCount, 0),
-      digest: this.#digest.digest('hex'),
+      digest: createHash('sha256').update(this.#steps).digest('hex'),
     };
   }
 
@@ -146,7 +147,7 @@ class World {
       await this.#time.step();
       await this.#invariants.check();
       this.#counts.steps += 1;
-      this.#digest.update(`${this.#time.nowMs} ${this.#invariants.eventCount};`);
+      this.#steps += `${this.#time.nowMs} ${this.#invariants.eventCount};`;
     }
   }
 

@@ -89,6 +89,8 @@ export class SimulatedNode {
   readonly clock = { offsetMs: 0 };
   /** Of `log`: another one means that the disk holds another history. */
   generation = 0;
+  /** Appends that its disk was ever given. */
+  writeCount = 0;
   readonly replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
   readonly parent: { readonly node: SimulatedNode; readonly link: SimulatedLink } | null;
   readonly #around: NodeSurroundings;
@@ -126,7 +128,7 @@ export class SimulatedNode {
     const { time, random } = this.#around;
     const process = new SimulatedProcess({ time, random, clock: this.clock });
     this.#process = process;
-    const log = siteLogOfProcess(this.#log, process);
+    const log = this.#logOf(process);
     const above = new Acknowledgements();
     const relayed = new RelayedReplicas({ own: this.site, replicas: this.replicas });
     this.#reporting = { acknowledgements: above, relayed };
@@ -173,7 +175,7 @@ export class SimulatedNode {
 
   /** A second session of the same site, as after a fail-over that was none. */
   dialAgain(): void {
-    if (this.#process !== null) this.#replicate(this.#process, siteLogOfProcess(this.#log, this.#process));
+    if (this.#process !== null) this.#replicate(this.#process, this.#logOf(this.#process));
   }
 
   answerer(): { readonly process: SimulatedProcess; answer(stream: ChildDuplex): void } | null {
@@ -184,6 +186,12 @@ export class SimulatedNode {
   /** A wish for a child, in this site's own log. */
   wish(child: SiteId): void {
     this.#wanted.push({ stream: `wishes-${child}`, events: [this.#newEvent('CommandIssued')] });
+  }
+
+  #logOf(process: SimulatedProcess): SiteLog {
+    return siteLogOfProcess(this.#log, process, () => {
+      this.writeCount += 1;
+    });
   }
 
   #newLog(copied: readonly RecordedEvent[]): ReopenableLog {

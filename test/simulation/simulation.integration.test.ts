@@ -1,14 +1,23 @@
+import { availableParallelism } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runSchedule } from './run-schedule.js';
+import { runSchedules } from './run-schedules.js';
 
 const test = suite('simulated federation');
 
-/** How many histories each run of the tests looks at; more with HOLDFAST_SIMULATION_SCHEDULES. */
-const SCHEDULES_DEFAULT = 150;
+/** Each run of the tests looks at so many histories at least, and at as many more as fit into its time. */
+const SCHEDULES_MIN = 150;
+const BUDGET_MS = 8_000;
+const SCHEDULES_MAX = 1_000_000;
+/** More of either with HOLDFAST_SIMULATION_SCHEDULES (exactly so many) or HOLDFAST_SIMULATION_SECONDS. */
+const {
+  HOLDFAST_SIMULATION_SCHEDULES: wanted,
+  HOLDFAST_SIMULATION_SECONDS: seconds,
+  HOLDFAST_SIMULATION_SEED: seed,
+} = process.env;
 /** The seed of a failed run is looked at alone, unless more from it on are asked for. */
-const { HOLDFAST_SIMULATION_SCHEDULES: wanted, HOLDFAST_SIMULATION_SEED: seed } = process.env;
-const count = Number(wanted ?? (seed === undefined ? SCHEDULES_DEFAULT : 1));
+const exactly = wanted ?? (seed !== undefined && seconds === undefined ? '1' : undefined);
 const firstSeed = Number(seed ?? 1);
 
 test('the same seed gives the same history, another seed another one', async () => {
@@ -19,21 +28,20 @@ test('the same seed gives the same history, another seed another one', async () 
 
 test('whatever fails, every acknowledged event arrives once, in order and unaltered at every hop', async () => {
   const beganMs = performance.now();
-  const total = { steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, frameFaults: 0 };
-  for (let index = 0; index < count; index += 1) {
-    const outcome = await runSchedule(firstSeed + index);
-    total.steps += outcome.stepCount;
-    total.events += outcome.eventCount;
-    total.kills += outcome.killCount;
-    total.cuts += outcome.cutCount;
-    total.restores += outcome.restoreCount;
-    total.frameFaults += outcome.frameFaultCount;
-  }
-  const perMinute = Math.round((count / (performance.now() - beganMs)) * 60_000);
-  console.log(`${count} schedules (${perMinute} a minute): ${JSON.stringify(total)}`);
+  const { scheduleCount, totals } = await runSchedules({
+    firstSeed,
+    countMin: Number(exactly ?? SCHEDULES_MIN),
+    countMax: Number(exactly ?? SCHEDULES_MAX),
+    budgetMs: seconds === undefined ? BUDGET_MS : Number(seconds) * 1000,
+    workerCount: Math.min(availableParallelism(), Number(exactly ?? SCHEDULES_MIN)),
+  });
+  const perMinute = Math.round((scheduleCount / (performance.now() - beganMs)) * 60_000);
+  console.log(`\nmeasured: ${scheduleCount} schedules (${perMinute} a minute): ${JSON.stringify(totals)}`);
   // A world in which nothing happens proves nothing.
-  assert.ok(count < 20 || (total.events > count * 50 && total.kills > count && total.cuts > count));
-  assert.ok(count < 20 || total.restores > count / 10);
+  const { events, kills, cuts, restores } = totals;
+  const isMany = scheduleCount >= 20;
+  assert.ok(!isMany || (events > scheduleCount * 50 && kills > scheduleCount && cuts > scheduleCount));
+  assert.ok(!isMany || restores > scheduleCount / 10);
 });
 
 test.run();
