@@ -201,19 +201,21 @@ function configureDevice(command: SiteCommandOf<'ConfigureDevice'>, hardware: Ha
   });
 }
 
-function schemeOf(driver: DriverName): string {
-  return driver === 'rtsp' ? 'rtsp' : 'http';
+/** How the addresses of a driver begin. */
+function schemesOf(driver: DriverName): readonly string[] {
+  if (driver === 'simulated') return ['simulated:'];
+  return driver === 'rtsp' ? ['rtsp://', 'rtsps://'] : ['http://', 'https://'];
 }
 
 function isOfDriver(address: string, driver: DriverName): boolean {
-  return address.startsWith(schemeOf(driver));
+  return schemesOf(driver).some(scheme => address.startsWith(scheme));
 }
 
 function notOfDriver(address: string, driver: DriverName): HardwareDecision {
-  const scheme = schemeOf(driver);
+  const schemes = schemesOf(driver).join(' or ');
   return refuse({
     code: 'ADDRESS_NOT_OF_DRIVER',
-    message: `the driver ${driver} needs an address that begins with ${scheme}:// or ${scheme}s://, not ${address}`,
+    message: `the driver ${driver} needs an address that begins with ${schemes}, not ${address}`,
   });
 }
 

@@ -10,7 +10,7 @@ import {
   SiteId,
 } from '../ids.js';
 import { AlarmPriority } from './alarm.js';
-import { CameraAddress, RtspAddress } from './camera-address.js';
+import { CameraAddress, NetworkAddress, NetworkDriverName, RtspAddress } from './camera-address.js';
 import { DeviceStreams } from './device-streams.js';
 import {
   defineEvent,
@@ -37,6 +37,12 @@ const addHardware = {
   devices: z.array(HardwareDevice).min(1).max(64),
 };
 const addCamera = z.object({ ...addHardware, address: RtspAddress });
+const addNetworkCamera = z.object({
+  ...addHardware,
+  driver: NetworkDriverName.optional(),
+  transport: CameraTransport.optional(),
+  address: NetworkAddress,
+});
 const addHardwareByDriver = z.object({
   ...addHardware,
   /** `rtsp` and `AUTO` unless told otherwise. */
@@ -161,7 +167,7 @@ const SiteCommandVersion2 = z.discriminatedUnion('kind', [
   z.object(configureDevice),
 ]);
 const SiteCommandVersion3 = z.discriminatedUnion('kind', [
-  addHardwareByDriver,
+  addNetworkCamera,
   ...personalCommands,
   eraseSubject,
   z.object(configureRecording),

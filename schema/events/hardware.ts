@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, HardwareId, RecordingServerId } from '../ids.js';
-import { CameraAddress, RtspAddress } from './camera-address.js';
+import { CameraAddress, NetworkAddress, NetworkDriverName, RtspAddress } from './camera-address.js';
 import { DeviceStreamsConfigured } from './device-streams.js';
 import { defineEvent, type EventOf, Name, passing, raised, UnixMs } from './event-definition.js';
 import { HardwareCapabilitiesFound } from './hardware-capabilities.js';
@@ -11,8 +11,8 @@ export type DeviceType = z.infer<typeof DeviceType>;
 
 export const HardwareDevice = z.object({ deviceId: DeviceId, type: DeviceType, name: Name });
 
-/** How a camera is spoken to. `mjpeg`: pictures over HTTP. */
-export const DriverName = z.enum(['rtsp', 'onvif', 'mjpeg']);
+/** How a camera is spoken to. `mjpeg`: pictures over HTTP. `simulated`: it is nowhere but in the recording server itself. */
+export const DriverName = z.enum(['rtsp', 'onvif', 'mjpeg', 'simulated']);
 export type DriverName = z.infer<typeof DriverName>;
 
 /** How media comes: interleaved in RTSP, as datagrams, or tunnelled in HTTP. AUTO: TCP, and UDP where the camera refuses it. */
@@ -33,7 +33,7 @@ const added = {
  */
 export const HardwareAdded = defineEvent(
   'HardwareAdded',
-  2,
+  3,
   z.object({ ...added, driver: DriverName, address: CameraAddress, transport: CameraTransport }),
   [
     raised(
@@ -43,6 +43,15 @@ export const HardwareAdded = defineEvent(
         address: RtspAddress,
       }),
       data => ({ ...data, transport: 'AUTO' }),
+    ),
+    raised(
+      z.object({
+        ...added,
+        driver: NetworkDriverName,
+        address: NetworkAddress,
+        transport: CameraTransport,
+      }),
+      data => data,
     ),
   ],
 );

@@ -19,7 +19,7 @@ export const DeviceTypeEnum = enumeration(
   'INPUT',
   'OUTPUT',
 );
-export const DriverEnum = enumeration('Driver', 'RTSP', 'ONVIF', 'MJPEG');
+export const DriverEnum = enumeration('Driver', 'RTSP', 'ONVIF', 'MJPEG', 'SIMULATED');
 export const CameraTransportEnum = enumeration('CameraTransport', 'AUTO', 'TCP', 'UDP', 'HTTP');
 export const LinkStateEnum = enumeration('LinkState', 'UP', 'DOWN', 'CONNECTING');
 export const AlarmStateEnum = enumeration('AlarmState', 'NEW', 'IN_PROGRESS', 'ON_HOLD', 'CLOSED');

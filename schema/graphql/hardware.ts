@@ -138,7 +138,7 @@ export class CameraInput {
   driver?: ValueOf<typeof DriverEnum> | null;
   @Field(() => String, {
     description:
-      'rtsp://host[:port]/path, or http://host[:port]/path for the drivers ONVIF (its device service) and MJPEG; without user name and password.',
+      'rtsp://host[:port]/path, or http://host[:port]/path for the drivers ONVIF (its device service) and MJPEG, without user name and password; simulated:NAME for SIMULATED.',
   })
   address!: string;
   @Field(() => CameraTransportEnum, { nullable: true, description: 'AUTO when left out.' })

@@ -27,6 +27,11 @@ const drivers = {
   RTSP: { label: 'RTSP', begins: 'rtsp://', means: 'Of its stream' },
   ONVIF: { label: 'ONVIF', begins: 'http://', means: 'Of its device service' },
   MJPEG: { label: 'Pictures over HTTP', begins: 'http://', means: 'Of its pictures' },
+  SIMULATED: {
+    label: 'Simulated',
+    begins: 'simulated:',
+    means: 'What it shows (entrance, car-park, platform, corridor)',
+  },
 } as const;
 
 export function AddCameraDialog({ site, onClose }: { readonly site: Site; readonly onClose: () => void }) {
@@ -37,7 +42,8 @@ export function AddCameraDialog({ site, onClose }: { readonly site: Site; readon
   const [password, setPassword] = useState('');
   const [server, setServer] = useState(site.recordingServers[0]?.id ?? null);
   const { begins, label, means } = drivers[driver];
-  const validAddress = new RegExp(`^${begins.slice(0, 4)}s?://[^/@\\s]+`).test(address);
+  const pattern = driver === 'SIMULATED' ? '^simulated:[a-z0-9-]+' : `^${begins.slice(0, 4)}s?://[^/@\\s]+`;
+  const validAddress = new RegExp(pattern).test(address);
   const chooseDriver = (chosen: string | null) => {
     const next = (chosen ?? 'RTSP') as keyof typeof drivers;
     if (address === begins) setAddress(drivers[next].begins);
@@ -78,13 +84,13 @@ export function AddCameraDialog({ site, onClose }: { readonly site: Site; readon
         />
         <TextInput
           label="Address"
-          description={`${means}, as the site reaches it`}
+          description={driver === 'SIMULATED' ? means : `${means}, as the site reaches it`}
           required
           withAsterisk={false}
           value={address}
           error={
             address !== begins && !validAddress
-              ? `An address for ${label} begins with ${begins} or ${begins.replace(':', 's:')} and names a host`
+              ? `An address for ${label} begins with ${begins} and names ${driver === 'SIMULATED' ? 'what it shows' : 'a host'}`
               : undefined
           }
           onChange={event => setAddress(event.currentTarget.value)}

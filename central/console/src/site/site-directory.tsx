@@ -56,7 +56,7 @@ export interface Hardware {
   readonly id: string;
   readonly name: string;
   readonly address: string;
-  readonly driver: 'RTSP' | 'ONVIF' | 'MJPEG' | null;
+  readonly driver: 'RTSP' | 'ONVIF' | 'MJPEG' | 'SIMULATED' | null;
   readonly capabilities: Capabilities | null;
   readonly recordingServer: { readonly id: string };
   readonly connection: 'CONNECTED' | 'LOST' | 'UNKNOWN';

@@ -48,7 +48,7 @@ function faultOf(rows: readonly Row[]): string | null {
   const names = rows.map(row => row.name.trim());
   if (names.includes('')) return 'Give each stream a name';
   if (new Set(names).size < names.length) return 'Two streams have the same name';
-  const wrong = rows.find(row => !/^(rtsps?|https?):\/\/[^@\s]+$/.test(row.address.trim()));
+  const wrong = rows.find(row => !/^((rtsps?|https?):\/\/|simulated:)[^@\s]+$/.test(row.address.trim()));
   return wrong === undefined
     ? null
     : `The address of ${wrong.name} must begin with rtsp:// or http://, without user name and password`;
