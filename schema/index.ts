@@ -171,6 +171,7 @@ export {
   recordingServerEvents,
   StorageConfigured,
   StorageEncryption,
+  StorageMeasured,
 } from './events/recording-server.js';
 export {
   RetrievalCancelled,

@@ -10,6 +10,10 @@ import { readDeviceHealth, readRecordingServerHealth } from '../read-models/heal
 import type { DeviceHealthRow, RecordingServerHealthRow } from '../read-models/health/health.read-model.js';
 import { readRecordingServersById } from '../read-models/recording-server/recording-servers.query.js';
 import type { RecordingServerRow } from '../read-models/recording-server/recording-servers.read-model.js';
+import {
+  readStoragesOfServers,
+  type ServerStorages,
+} from '../read-models/recording-server/storages.query.js';
 import { readSitesById } from '../read-models/site/sites.query.js';
 import type { SiteRow } from '../read-models/site/sites.read-model.js';
 import { BatchLoader } from './batch-loader.js';
@@ -36,6 +40,7 @@ export interface EntityLoaders {
   readonly deviceHealth: BatchLoader<DeviceHealthRow & { readonly id: string }>;
   readonly recordingServerHealth: BatchLoader<RecordingServerHealthRow>;
   readonly evidenceLockReports: BatchLoader<EvidenceLockReports>;
+  readonly storages: BatchLoader<ServerStorages>;
 }
 
 export function createApiContext(
@@ -54,6 +59,7 @@ export function createApiContext(
       deviceHealth: new BatchLoader(ids => readDeviceHealth(sql, ids)),
       recordingServerHealth: new BatchLoader(ids => readRecordingServerHealth(sql, ids)),
       evidenceLockReports: new BatchLoader(ids => readEvidenceLockReports(sql, ids)),
+      storages: new BatchLoader(ids => readStoragesOfServers(sql, ids)),
     },
   };
 }

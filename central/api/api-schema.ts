@@ -17,6 +17,7 @@ import { HardwareResolver } from './hardware/hardware.resolver.js';
 import { revealPersonal } from './personal/reveal-personal.js';
 import { SubjectResolver } from './personal/subject.resolver.js';
 import { RecordingServerResolver } from './recording-server/recording-server.resolver.js';
+import { StorageResolver } from './recording-server/storage.resolver.js';
 import { requireSignIn } from './require-sign-in.js';
 import { RetrievalResolver } from './retrieval/retrieval.resolver.js';
 import { SiteResolver } from './site/site.resolver.js';
@@ -41,6 +42,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new SiteResolver(sql, ports),
     new ConfigurationResolver(sql, ports),
     new RecordingServerResolver(sql),
+    new StorageResolver(sql),
     new DeviceResolver(sql, commands),
     new HardwareResolver(commands, ports),
     new CameraResolver(ports),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
-import type { AlarmId, RecordingServerId } from '@holdfast/schema';
+import type { AlarmId, RecordingServerId, StorageId } from '@holdfast/schema';
 import { type Client, createClient } from 'graphql-ws';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -274,6 +274,120 @@ test('a lock over devices of two sites is refused, naming them', async () => {
       { device: { name: 'Camera 1' }, outcome: 'PENDING', byteLength: null, judgedTo: null, missing: [] },
     ],
   });
+});
+
+test('the storages of a recording server say what is in them, whose they are, and which of them is halted', async () => {
+  const { child } = central;
+  const found = await ask(
+    'query ($site: ID!) { recordingServers(siteId: $site) { edges { node { id storages { id } } } } }',
+    {
+      site: child.site,
+    },
+  );
+  const [{ node: server }] = found.data.recordingServers.edges;
+  assert.equal(server.storages, []);
+  const recordingServerId = server.id as RecordingServerId;
+  const [vault, park] = [randomUUID() as StorageId, randomUUID() as StorageId];
+  const stream = `recording-server-${recordingServerId}`;
+  const stage = { retentionDays: 7, byteLengthMax: null, freeBytesLow: 5e9 };
+  const configured = (storageId: StorageId, name: string, path: string | null) =>
+    child.event(stream, {
+      type: 'StorageConfigured',
+      data: {
+        ...{ recordingServerId, storageId, name, isDefault: path === null, encryption: 'STRONG' },
+        live: { ...stage, path },
+        archives: [
+          {
+            ...{ ...stage, retentionDays: 90, path: `https://s3.example.com/${name}` },
+            ...{ schedule: { kind: 'EVERY', minutes: 1 }, keyFramesOnly: true },
+            objectStore: {
+              ...{ bucketUrl: `https://s3.example.com/${name}`, prefix: '', region: 'us-east-1' },
+              sealedCredentials: 'c2VhbGVk',
+            },
+          },
+        ],
+      },
+    });
+  const measured = {
+    usageBytes: 6e12,
+    freeBytes: 1e12,
+    oldestMs: Date.UTC(2026, 10, 1),
+    unavailableBecause: null,
+  };
+  await central.takeIn(
+    configured(vault, 'Vault', null),
+    configured(park, 'Park', '/mnt/park'),
+    child.event(stream, {
+      type: 'DeviceStorageAssigned',
+      data: { recordingServerId, deviceId: cameras[2]!.id, storageId: park },
+    }),
+    child.event(stream, {
+      type: 'RecordingHalted',
+      data: { recordingServerId, storageId: park, atMs: 1, cause: 'DISK_UNAVAILABLE', detail: 'it is gone' },
+    }),
+    child.event(`storage-measures-${recordingServerId}`, {
+      type: 'StorageMeasured',
+      data: {
+        ...{ recordingServerId, atMs: Date.UTC(2026, 10, 20) },
+        stages: [
+          { storageId: vault, path: null, ...measured },
+          {
+            storageId: park,
+            path: '/mnt/park',
+            ...measured,
+            freeBytes: null,
+            unavailableBecause: 'it is gone',
+          },
+        ],
+      },
+    }),
+  );
+  await central.projections.projector.catchUp();
+  const fields = `id name default encrypted haltedBecause measuredAt devices { id }
+    stages { path objectStore keyFramesOnly retentionDays usageBytes freeBytes oldest unavailableBecause }`;
+  const { data, errors } = await ask(
+    `query ($site: ID!) { recordingServers(siteId: $site) { edges { node { recording storages { ${fields} } } } } }`,
+    { site: child.site },
+  );
+  assert.is(errors, undefined);
+  const [first, second] = data.recordingServers.edges[0].node.storages;
+  assert.equal(
+    [first.name, first.default, first.encrypted, first.haltedBecause],
+    ['Vault', true, true, null],
+  );
+  assert.is(first.devices.length, cameras.length - 1);
+  assert.equal(first.stages, [
+    {
+      ...{
+        path: null,
+        objectStore: false,
+        keyFramesOnly: false,
+        retentionDays: 7,
+        usageBytes: 6e12,
+        freeBytes: 1e12,
+      },
+      ...{ oldest: '2026-11-01T00:00:00.000Z', unavailableBecause: null },
+    },
+    {
+      ...{ path: 'https://s3.example.com/Vault', objectStore: true, keyFramesOnly: true, retentionDays: 90 },
+      ...{ usageBytes: null, freeBytes: null, oldest: null, unavailableBecause: null },
+    },
+  ]);
+  assert.equal(
+    [second.haltedBecause, second.devices],
+    ['DISK_UNAVAILABLE: it is gone', [{ id: cameras[2]!.id }]],
+  );
+  assert.is(second.stages[0].unavailableBecause, 'it is gone');
+  await central.takeIn(
+    child.event(stream, { type: 'RecordingUnhalted', data: { recordingServerId, storageId: park, atMs: 2 } }),
+  );
+  await central.projections.projector.catchUp();
+  const again = await ask(
+    'query ($site: ID!) { recordingServers(siteId: $site) { edges { node { haltedBecause storages { haltedBecause } } } } }',
+    { site: child.site },
+  );
+  const nothing = { haltedBecause: null };
+  assert.equal(again.data.recordingServers.edges[0].node, { ...nothing, storages: [nothing, nothing] });
 });
 
 test('a device is given a recording policy, recorded by hand and bookmarked', async () => {

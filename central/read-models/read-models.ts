@@ -10,6 +10,7 @@ import type { ReadModel } from './read-model.js';
 import { heldSegmentsReadModel } from './recording/held-segments.read-model.js';
 import { recordingsReadModel } from './recording/recordings.read-model.js';
 import { recordingServersReadModel } from './recording-server/recording-servers.read-model.js';
+import { storagesReadModel } from './recording-server/storages.read-model.js';
 import { retrievalsReadModel } from './retrieval/retrievals.read-model.js';
 import { linksReadModel } from './site/links.read-model.js';
 import { sitesReadModel } from './site/sites.read-model.js';
@@ -19,6 +20,7 @@ export const readModels: readonly ReadModel[] = [
   sitesReadModel,
   linksReadModel,
   recordingServersReadModel,
+  storagesReadModel,
   hardwareReadModel,
   healthReadModel,
   alarmsReadModel,

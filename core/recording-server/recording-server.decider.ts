@@ -11,7 +11,8 @@ import { accept, type Decider, type Decision, refuse } from '../decider/decider.
 export type RecordingServerState = {
   readonly recordingServerId: RecordingServerId;
   readonly name: string;
-  readonly haltedBecause: string | null;
+  /** Why, by storage; null: all of them. */
+  readonly halts: ReadonlyMap<StorageId | null, string>;
   /** Null in logs of before retention was written into them. */
   readonly retention: Retention | null;
   readonly storages: ReadonlyMap<StorageId, ConfiguredStorage>;
@@ -86,7 +87,7 @@ export const recordingServerDecider: Decider<
     switch (event.type) {
       case 'RecordingServerRegistered':
         return {
-          ...{ ...event.data, haltedBecause: null, retention: null },
+          ...{ ...event.data, halts: new Map(), retention: null },
           ...{ storages: new Map(), storageOfDevice: new Map() },
         };
       case 'RecordingServerRetentionSet': {
@@ -110,12 +111,29 @@ export const recordingServerDecider: Decider<
         // A server that was halted stays so over a restart, until it says otherwise.
         return server;
       case 'RecordingUnhalted':
-        return server && { ...server, haltedBecause: null };
+        return server && { ...server, halts: withoutHalt(server.halts, event.data.storageId) };
       case 'RecordingHalted':
-        return server && { ...server, haltedBecause: event.data.cause };
+        return (
+          server && { ...server, halts: new Map([...server.halts, [event.data.storageId, event.data.cause]]) }
+        );
     }
   },
 };
+
+/** Why what comes to the server cannot be recorded: into the storage of all devices that are assigned to no other. */
+export function haltOfDefaultStorage({ storages, halts }: NonNullable<RecordingServerState>): string | null {
+  const byDefault = [...storages.values()].find(({ isDefault }) => isDefault);
+  // Without configured storages there is one.
+  const [first = null] = halts.values();
+  return byDefault === undefined ? first : (halts.get(null) ?? halts.get(byDefault.storageId) ?? null);
+}
+
+function withoutHalt(
+  halts: ReadonlyMap<StorageId | null, string>,
+  storageId: StorageId | null,
+): ReadonlyMap<StorageId | null, string> {
+  return storageId === null ? new Map() : new Map([...halts].filter(([id]) => id !== storageId));
+}
 
 type Registered = NonNullable<RecordingServerState>;
 type ServerDecision = Decision<RecordingServerEvent, RecordingServerRefusal>;

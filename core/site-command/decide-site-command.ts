@@ -10,6 +10,7 @@ import {
   manualRecordingDecider,
 } from '../manual-recording/manual-recording.decider.js';
 import { decideEraseSubject } from '../personal/erase-subject.js';
+import { haltOfDefaultStorage } from '../recording-server/recording-server.decider.js';
 import type { SiteState } from '../site/site-state.js';
 import type { SiteCommandRefusal } from './site-command.js';
 
@@ -145,9 +146,8 @@ function destinationOf(
   const server = recordingServers.get(recordingServerId);
   if (server === undefined) return { state: 'UNKNOWN' };
   if (running !== null && !running.has(recordingServerId)) return { state: 'ABSENT' };
-  return server.haltedBecause === null
-    ? { state: 'READY' }
-    : { state: 'HALTED', cause: server.haltedBecause };
+  const cause = haltOfDefaultStorage(server);
+  return cause === null ? { state: 'READY' } : { state: 'HALTED', cause };
 }
 
 function withAlarmFacts(command: Of<'RaiseAlarm'>, state: SiteState, nowMs: number) {

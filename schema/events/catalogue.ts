@@ -11,7 +11,7 @@ import { linkEvents } from './link.js';
 import { logEvents } from './log.js';
 import { manualRecordingEvents } from './manual-recording.js';
 import { recordingEvents } from './recording.js';
-import { recordingServerEvents } from './recording-server.js';
+import { recordingServerEvents, StorageMeasured } from './recording-server.js';
 import { retrievalEvents } from './retrieval.js';
 import { siteEvents } from './site.js';
 import { subjectEvents } from './subject.js';
@@ -22,6 +22,7 @@ export const eventCatalogue = [
   ...siteEvents,
   ...logEvents,
   ...recordingServerEvents,
+  StorageMeasured,
   ...hardwareEvents,
   ...hardwareConnectionEvents,
   ...healthEvents,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, RecordingServerId, StorageId } from '../ids.js';
-import { defineEvent, type EventOf, Name, raised, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, Name, passing, raised, UnixMs } from './event-definition.js';
 
 /** Stream of this file: `recording-server-<id>`. */
 export const RecordingServerRegistered = defineEvent(
@@ -116,25 +116,55 @@ export const DeviceStorageAssigned = defineEvent(
   z.object({ recordingServerId: RecordingServerId, deviceId: DeviceId, storageId: StorageId }),
 );
 
-/**
- * Nothing can be recorded any more: the disk of a live database is full of locked media, or gone. With several storages the
- * devices of the others are recorded still; `detail` says which disk it is.
- */
-export const RecordingHalted = defineEvent(
-  'RecordingHalted',
-  1,
-  z.object({
-    recordingServerId: RecordingServerId,
-    atMs: UnixMs,
-    cause: z.enum(['DISK_FULL', 'DISK_UNAVAILABLE', 'LOCKS_UNREADABLE']),
-    detail: z.string().max(1000),
-  }),
-);
+const halt = {
+  recordingServerId: RecordingServerId,
+  atMs: UnixMs,
+  cause: z.enum(['DISK_FULL', 'DISK_UNAVAILABLE', 'LOCKS_UNREADABLE']),
+  detail: z.string().max(1000),
+};
+const unhalt = { recordingServerId: RecordingServerId, atMs: UnixMs };
+/** Null: of all storages of the server, as before each was told by itself. */
+const ofStorage = { storageId: StorageId.nullable() };
 
-export const RecordingUnhalted = defineEvent(
-  'RecordingUnhalted',
-  1,
-  z.object({ recordingServerId: RecordingServerId, atMs: UnixMs }),
+/** Nothing can be recorded into a storage any more: the disk of its live database is full of locked media, or gone. */
+export const RecordingHalted = defineEvent('RecordingHalted', 2, z.object({ ...halt, ...ofStorage }), [
+  raised(z.object(halt), data => ({ ...data, storageId: null })),
+]);
+
+export const RecordingUnhalted = defineEvent('RecordingUnhalted', 2, z.object({ ...unhalt, ...ofStorage }), [
+  raised(z.object(unhalt), data => ({ ...data, storageId: null })),
+]);
+
+/**
+ * Stream: `storage-measures-<recordingServerId>`. What is in each live database and archive, and how much room there is: when the
+ * server starts, once an hour, and when a disk goes or comes back.
+ */
+export const StorageMeasured = passing(
+  defineEvent(
+    'StorageMeasured',
+    1,
+    z.object({
+      recordingServerId: RecordingServerId,
+      atMs: UnixMs,
+      stages: z
+        .array(
+          z.object({
+            /** Null: no storage of the configuration names it any more. Without configured storages: the id of the server. */
+            storageId: StorageId.nullable(),
+            /** Null: the media directory. */
+            path: z.string().max(1000).nullable(),
+            usageBytes: z.int().nonnegative(),
+            /** Null: unknown, as in an object store. */
+            freeBytes: z.int().nonnegative().nullable(),
+            /** Of the oldest recording; null: there is none. */
+            oldestMs: UnixMs.nullable(),
+            /** Null: it can be read and written. */
+            unavailableBecause: z.string().max(1000).nullable(),
+          }),
+        )
+        .max(1000),
+    }),
+  ),
 );
 
 export const recordingServerEvents = [

@@ -64,6 +64,7 @@ export { Retrieval, RetrievalChange, RetrievalConnection, RetrievalFilter } from
 export { Cursor, DateTime } from './scalars.js';
 export { Link, LinkChange, Site, SiteConnection, SiteLogHead } from './site.js';
 export { SmartSearch } from './smart-search.js';
+export { Storage, StorageStage } from './storage.js';
 export {
   ProjectionDifference,
   ProjectionStatus,

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RETENTION_LIMITS, type Storage } from '@holdfast/core';
 import type { EvidenceLockId, StorageId } from '@holdfast/schema';
@@ -150,6 +150,33 @@ test('a device is recorded into the storage that it is assigned to, and one disk
   await until(async () => (await eventsOf(log, 'RecordingHalted')).length === 1, 'the log is told');
   const [halted] = await eventsOf(log, 'RecordingHalted');
   assert.equal([halted!.cause, halted!.detail.includes(other)], ['DISK_UNAVAILABLE', true]);
+  assert.is(halted!.storageId, second.storageId);
+  await until(
+    async () => (await eventsOf(log, 'StorageMeasured')).length === 2,
+    'what is there is told again',
+  );
+  const measures = await eventsOf(log, 'StorageMeasured');
+  const told = measures.map(({ stages }) =>
+    stages.map(({ storageId, path: place, unavailableBecause }) => [
+      storageId,
+      place,
+      unavailableBecause === null,
+    ]),
+  );
+  const [here, away] = [first.storageId, second.storageId];
+  assert.equal(told[0], [
+    [here, null, true],
+    [away, other, true],
+  ]);
+  assert.equal(told[1], [
+    [here, null, true],
+    [away, other, false],
+  ]);
+  assert.ok(measures[1]!.stages[1]!.usageBytes > 0);
+  assert.is(measures[1]!.stages[1]!.oldestMs, recordedMs);
+  await writeFile(path.join(other, 'holdfast-stage'), `${serverA}\n`);
+  await until(async () => (await eventsOf(log, 'RecordingUnhalted')).length === 1, 'it is recorded again');
+  assert.is((await eventsOf(log, 'RecordingUnhalted'))[0]!.storageId, second.storageId);
 });
 
 test('an archive that keeps key frames only reduces what moves in, but nothing that is locked, and the log says so', async () => {

@@ -60,6 +60,7 @@ import { RetentionLoop } from './retention/retention-loop.js';
 import { sealEvents } from './retention/seal-facts.js';
 import { isEncryptedIn, keyringOf, liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
 import { StorageKeeper } from './retention/storage-keeper.js';
+import { StorageMeasures } from './retention/storage-measures.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
@@ -130,6 +131,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   readonly #retention: RetentionLoop;
   readonly #health: RecorderHealth;
   readonly #lockReports: LockReports;
+  readonly #storageMeasures: StorageMeasures;
 
   private constructor(
     options: RecordingServerOptions,
@@ -176,11 +178,15 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       alarm: alarm => this.#retention.alarm(alarm),
     });
     this.#lockReports = new LockReports({ ...options, database, view, report });
+    const freeBytes = options.freeBytes ?? freeBytesOf;
+    const storages = this.#storages;
+    this.#storageMeasures = new StorageMeasures({ ...options, database, storages, freeBytes, report });
     this.#retention = new RetentionLoop({
       ...options,
       database,
       view,
       tellOfLocks: () => this.#lockReports.tell(),
+      tellOfRoom: () => this.#storageMeasures.tell(),
       storages: this.#storages,
       composeSealed: () => this.#composeSealed(),
       sendSoon: () => this.#sendSoon(),
@@ -374,7 +380,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     if (fold !== null) this.#view.restore(fold);
     await this.#keeper.readOn(this.#fold);
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
-    this.#storages.assumeHalted(this.#view.halted);
+    this.#storages.assumeHalted(this.#view.haltedStorages);
     if (this.#view.halted) await this.database.halt(this.#storages.halts());
   }
 

@@ -7,6 +7,7 @@ import {
   RecordingServerConnection,
   RecordingServerHealth,
   Site,
+  Storage,
 } from '@holdfast/schema/graphql';
 import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
 import type { Sql } from '../../postgres/sql.js';
@@ -47,6 +48,11 @@ export class RecordingServerResolver {
     @Ctx() { load }: ApiContext,
   ): Promise<RecordingServerHealth | null> {
     return load.recordingServerHealth.load(server.id);
+  }
+
+  @FieldResolver(() => [Storage], { description: 'As of its last report; none before the first.' })
+  async storages(@Root() server: RecordingServer, @Ctx() { load }: ApiContext): Promise<readonly Storage[]> {
+    return (await load.storages.load(server.id))?.storages ?? [];
   }
 
   @FieldResolver(() => [Device])

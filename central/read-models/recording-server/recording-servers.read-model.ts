@@ -10,6 +10,8 @@ export interface RecordingServerRow {
   readonly startedAtMs: number | null;
   readonly haltedBecause: string | null;
   readonly haltedDetail: string | null;
+  /** JSON of `StorageHalt[]`; null: not known yet. */
+  readonly halts: string | null;
   readonly retentionDays: number | null;
   readonly byteLengthMax: number | null;
 }
@@ -33,7 +35,7 @@ type ServerEvent = Extract<
 
 export const recordingServersReadModel = defineReadModel({
   name: 'recording-servers',
-  version: 3,
+  version: 4,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['recording_server'],
@@ -63,7 +65,7 @@ function evolve(
     const { recordingServerId: id, name } = event.data;
     const fresh = {
       ...{ softwareVersion: null, startedAtMs: null, haltedBecause: null, haltedDetail: null },
-      ...{ retentionDays: null, byteLengthMax: null },
+      ...{ retentionDays: null, byteLengthMax: null, halts: null },
     };
     return { ...fresh, ...server, id, siteId, name };
   }
@@ -79,9 +81,36 @@ function evolve(
     }
     case 'RecordingServerStarted':
       return { ...server, startedAtMs: event.data.atMs, softwareVersion: event.data.softwareVersion };
-    case 'RecordingHalted':
-      return { ...server, haltedBecause: event.data.cause, haltedDetail: event.data.detail };
+    case 'RecordingHalted': {
+      const { storageId, cause, detail } = event.data;
+      return withHalts(server, [
+        ...haltsOf(server).filter(isOfOther(storageId)),
+        { storageId, cause, detail },
+      ]);
+    }
     case 'RecordingUnhalted':
-      return { ...server, haltedBecause: null, haltedDetail: null };
+      return withHalts(server, haltsOf(server).filter(isOfOther(event.data.storageId)));
   }
+}
+
+export interface StorageHalt {
+  /** Null: all storages of the server. */
+  readonly storageId: string | null;
+  readonly cause: string;
+  readonly detail: string;
+}
+
+export function haltsOf({ halts }: Pick<RecordingServerRow, 'halts'>): readonly StorageHalt[] {
+  return halts === null ? [] : JSON.parse(halts);
+}
+
+/** Null, all of them, leaves none. */
+function isOfOther(storageId: string | null): (halt: StorageHalt) => boolean {
+  return halt => storageId !== null && halt.storageId !== storageId;
+}
+
+function withHalts(server: RecordingServerRow, halts: readonly StorageHalt[]): RecordingServerRow {
+  const [first] = halts;
+  const { cause: haltedBecause = null, detail: haltedDetail = null } = first ?? {};
+  return { ...server, haltedBecause, haltedDetail, halts: JSON.stringify(halts) };
 }

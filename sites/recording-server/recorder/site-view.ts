@@ -90,7 +90,7 @@ export interface SiteViewFold {
   readonly capabilities: ReadonlyMap<HardwareId, HardwareCapabilities>;
   readonly running: ReadonlySet<DeviceId>;
   readonly lastStop: ReadonlyMap<DeviceId, RecordingStop>;
-  readonly halted: boolean;
+  readonly haltedStorages: ReadonlySet<StorageId | null>;
   readonly manual: ReadonlyMap<DeviceId, NonNullable<ManualRecording>>;
   readonly locks: ReadonlyMap<EvidenceLockId, NonNullable<EvidenceLock>>;
   readonly lockReports: ReadonlyMap<EvidenceLockId, ReadonlyMap<DeviceId, LockReport>>;
@@ -108,7 +108,8 @@ export class SiteView {
   readonly running = new Set<DeviceId>();
   /** Where recording of a device ended, on whatever server. */
   readonly lastStop = new Map<DeviceId, RecordingStop>();
-  halted = false;
+  /** Into which nothing can be recorded; null: as of before each was told by itself, all of them. */
+  readonly haltedStorages = new Set<StorageId | null>();
   /** What somebody started by hand, and nobody stopped: it may be over by now. By the device that owns the recordings. */
   readonly manual = new Map<DeviceId, NonNullable<ManualRecording>>();
   readonly #recordingServerId: RecordingServerId;
@@ -125,13 +126,13 @@ export class SiteView {
 
   /** Everything that was read so far, as data. */
   toFold(): SiteViewFold {
-    const { hardware, capabilities, running, lastStop, halted, manual } = this;
+    const { hardware, capabilities, running, lastStop, haltedStorages, manual } = this;
     return {
       hardware,
       capabilities,
       running,
       lastStop,
-      halted,
+      haltedStorages,
       manual,
       locks: this.#locks,
       lockReports: this.#lockReports,
@@ -152,7 +153,7 @@ export class SiteView {
     for (const [lockId, reports] of fold.lockReports) this.#lockReports.set(lockId, new Map(reports));
     copyInto(this.#owners, fold.owners);
     copyInto(this.#storages, fold.storages);
-    this.halted = fold.halted;
+    for (const storageId of fold.haltedStorages) this.haltedStorages.add(storageId);
     this.#unreadable = fold.unreadable;
   }
 
@@ -232,9 +233,17 @@ export class SiteView {
       case 'RecordingHalted':
       case 'RecordingUnhalted':
         if (event.data.recordingServerId === this.#recordingServerId) {
-          this.halted = event.type === 'RecordingHalted';
+          const { storageId } = event.data;
+          if (event.type === 'RecordingHalted') this.haltedStorages.add(storageId);
+          else if (storageId === null) this.haltedStorages.clear();
+          else this.haltedStorages.delete(storageId);
         }
     }
+  }
+
+  /** Whether nothing can be recorded into one of the storages. */
+  get halted(): boolean {
+    return this.haltedStorages.size > 0;
   }
 
   locksUnreadable(reason: string): void {

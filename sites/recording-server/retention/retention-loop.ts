@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ClockReading } from '@holdfast/core';
-import { type HoldfastEvent, type RecordingServerId } from '@holdfast/schema';
+import type { ClockReading, Storage } from '@holdfast/core';
+import type { HoldfastEvent, RecordingServerId, StorageId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { MediaDatabase } from '../media-database/media-database.js';
 import { MediaDirectory } from '../media-database/media-directory.js';
@@ -35,6 +35,8 @@ export interface RetentionLoopOptions {
   readonly composeSealed: () => void;
   /** What is held for evidence locks, as far as it is due. */
   readonly tellOfLocks: () => void;
+  /** What is in the storages, as far as it is due. */
+  readonly tellOfRoom: () => Promise<void>;
   /** False when the fact could not be kept. */
   readonly report: (stream: string, event: HoldfastEvent) => boolean;
   /** What retention has put into the index goes to the log. */
@@ -110,6 +112,7 @@ export class RetentionLoop {
       const { signal } = this.#ending;
       await this.#obey(await this.#options.storages.apply(this.#nowMs(), { writesFail, signal }));
       this.#options.tellOfLocks();
+      await this.#options.tellOfRoom();
     } catch (error) {
       this.#options.logger.error({ err: error }, 'retention failed');
     }
@@ -139,32 +142,51 @@ export class RetentionLoop {
   }
 
   async #obey(halts: ReadonlyMap<string, Halt>): Promise<void> {
-    const [halt] = halts.values();
     if (halts.size < this.#options.storages.liveStages().size) this.#options.database.retryWrites();
     // Not awaited: what cannot be sealed now is sealed when there is room.
-    if (halt !== undefined) void this.#options.database.halt(this.#options.storages.halts());
-    if ((halt !== undefined) !== this.#options.view.halted) {
-      this.#options.view.halted = halt !== undefined;
-      if (halt !== undefined) this.#reportHalt(halt);
-      else this.#unhalt();
-    }
+    if (halts.size > 0) void this.#options.database.halt(this.#options.storages.halts());
+    else if (this.#options.view.halted) this.#options.database.unhalt();
+    this.#reportChanges(halts);
     await this.#tell();
   }
 
-  #reportHalt({ cause, detail }: Halt): void {
-    const { recordingServerId } = this.#options;
-    this.#options.logger.error({ cause, detail }, 'recording is halted');
-    this.#untold.push({
-      type: 'RecordingHalted',
-      data: { recordingServerId, atMs: this.#options.now(), cause, detail: detail.slice(0, 1000) },
-    });
-    this.#alarmsNotRaised.push({ name: 'Recording halted', message: `${cause}: ${detail}` });
+  /** Each storage by itself; what was told of all of them at once, or of one that is no more, is taken back first. */
+  #reportChanges(halts: ReadonlyMap<string, Halt>): void {
+    const { storages } = this.#options.storages;
+    const { haltedStorages } = this.#options.view;
+    const known = new Set<string | null>(storages.map(({ storageId }) => storageId));
+    for (const storageId of [...haltedStorages]) if (!known.has(storageId)) this.#unhalt(storageId);
+    for (const storage of storages) {
+      const storageId = storage.storageId as StorageId;
+      const halt = halts.get(storage.live.stage);
+      if ((halt !== undefined) === haltedStorages.has(storageId)) continue;
+      if (halt === undefined) this.#unhalt(storageId);
+      else this.#halt(storage, halt);
+    }
   }
 
-  #unhalt(): void {
-    const { recordingServerId } = this.#options;
-    this.#options.database.unhalt();
-    this.#untold.push({ type: 'RecordingUnhalted', data: { recordingServerId, atMs: this.#options.now() } });
+  #halt({ storageId, name }: Storage, { cause, detail }: Halt): void {
+    this.#options.logger.error({ storage: name, cause, detail }, 'recording is halted');
+    this.#say({
+      type: 'RecordingHalted',
+      data: { ...this.#ofStorage(storageId as StorageId), cause, detail: detail.slice(0, 1000) },
+    });
+    const which = this.#options.storages.storages.length > 1 ? `storage ${name}: ` : '';
+    this.#alarmsNotRaised.push({ name: 'Recording halted', message: `${which}${cause}: ${detail}` });
+  }
+
+  #unhalt(storageId: StorageId | null): void {
+    this.#say({ type: 'RecordingUnhalted', data: this.#ofStorage(storageId) });
+  }
+
+  #ofStorage(storageId: StorageId | null) {
+    return { recordingServerId: this.#options.recordingServerId, storageId, atMs: this.#options.now() };
+  }
+
+  /** The log says the same when there is room to tell it. */
+  #say(event: HoldfastEvent): void {
+    this.#untold.push(event);
+    this.#options.view.apply(event);
   }
 
   async #tell(): Promise<void> {

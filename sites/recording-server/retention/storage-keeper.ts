@@ -9,7 +9,7 @@ import {
   type StorageStage,
   totalRetentionMs,
 } from '@holdfast/core';
-import type { DeletionPolicy } from '@holdfast/schema';
+import type { DeletionPolicy, StorageId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type {
   HaltCause,
@@ -53,10 +53,20 @@ export class StorageKeeper {
   readonly #archiver: Archiver;
   readonly #runs = new Map<StorageArchive, ArchiveRun>();
   #halts: ReadonlyMap<string, Halt> = new Map();
+  readonly #unavailable = new Map<string, string>();
 
   constructor(options: StorageKeeperOptions) {
     this.#options = options;
     this.#archiver = new Archiver(options);
+  }
+
+  get storages(): readonly Storage[] {
+    return this.#options.storages;
+  }
+
+  /** Why a stage can take nothing, as of the last round; null: it can. */
+  whyUnavailable(stage: string): string | null {
+    return this.#unavailable.get(stage) ?? null;
   }
 
   liveStages(): ReadonlySet<string> {
@@ -73,10 +83,13 @@ export class StorageKeeper {
     );
   }
 
-  /** `wasHalted`: as the log says, from before a start. */
-  assumeHalted(wasHalted: boolean): void {
+  /** As the log says, from before a start; null: all storages. */
+  assumeHalted(storageIds: ReadonlySet<StorageId | null>): void {
     const halt = { action: 'HALT', cause: 'DISK_FULL', detail: 'as before the start' } as const;
-    this.#halts = new Map(wasHalted ? [...this.liveStages()].map(stage => [stage, halt]) : []);
+    const halted = this.#options.storages.filter(
+      ({ storageId }) => storageIds.has(null) || storageIds.has(storageId as StorageId),
+    );
+    this.#halts = new Map(halted.map(({ live }) => [live.stage, halt]));
   }
 
   /** One round. Answers in which live stages nothing may be written. */
@@ -196,7 +209,11 @@ export class StorageKeeper {
   }
 
   async #whyUnavailable(stage: string): Promise<string | null> {
-    return stage === OWN_STAGE ? null : this.#inTime(stage, this.#options.database.prepareStage(stage));
+    if (stage === OWN_STAGE) return null;
+    const why = await this.#inTime(stage, this.#options.database.prepareStage(stage));
+    if (why === null) this.#unavailable.delete(stage);
+    else this.#unavailable.set(stage, why);
+    return why;
   }
 
   async #inTime(stage: string, answer: Promise<string | null>): Promise<string | null> {

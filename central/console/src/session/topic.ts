@@ -27,7 +27,7 @@ export function onTopicChange(listener: Listener): () => void {
 export function topicsOfEvent(type: string): readonly Topic[] {
   if (type.startsWith('Alarm')) return ['alarms', 'events'];
   if (type.startsWith('EvidenceLock')) return ['evidence-locks', 'timeline', 'events'];
-  if (/^(RecordingServer|RecordingHalted|RecordingUnhalted|Disk)/.test(type))
+  if (/^(RecordingServer|RecordingHalted|RecordingUnhalted|Disk|Storage)/.test(type))
     return ['sites', 'devices', 'events'];
   if (type.startsWith('Motion')) return ['devices', 'events'];
   if (type.startsWith('Recording')) return ['timeline', 'devices', 'events'];

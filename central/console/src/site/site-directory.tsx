@@ -12,11 +12,30 @@ export interface Link {
   readonly clockOffsetMs: number | null;
   readonly cut: boolean | null;
 }
+export interface StorageStage {
+  readonly path: string | null;
+  readonly retentionDays: number | null;
+  readonly usageBytes: number | null;
+  readonly freeBytes: number | null;
+  readonly oldest: string | null;
+  readonly keyFramesOnly: boolean;
+  readonly unavailableBecause: string | null;
+}
+export interface Storage {
+  readonly id: string;
+  readonly name: string;
+  readonly encrypted: boolean;
+  readonly haltedBecause: string | null;
+  readonly measuredAt: string | null;
+  readonly stages: readonly StorageStage[];
+  readonly devices: readonly { readonly id: string }[];
+}
 export interface RecordingServer {
   readonly id: string;
   readonly name: string;
   readonly recording: boolean;
   readonly haltedBecause: string | null;
+  readonly storages: readonly Storage[];
   readonly health: {
     readonly diskSlowSince: string | null;
     readonly overloadedSince: string | null;
@@ -107,7 +126,9 @@ const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { 
   id name parent { id }
   link { state since lastPosition headPosition roundTripMs clockOffsetMs cut }
   log { epoch size root verifiedAt }
-  recordingServers { id name recording haltedBecause health { diskSlowSince overloadedSince } }
+  recordingServers { id name recording haltedBecause health { diskSlowSince overloadedSince }
+    storages { id name encrypted haltedBecause measuredAt devices { id }
+      stages { path retentionDays usageBytes freeBytes oldest keyFramesOnly unavailableBecause } } }
 } } ${PAGE} } }`;
 const DEVICES = `query Devices($after: Cursor) { devices(first: 200, after: $after) { edges { cursor node {
   id name type enabled recordingEnabled site { id }

@@ -15,6 +15,7 @@ import {
   useSiteDirectory,
 } from './site-directory';
 import { lagOf, stateOfDevice, stateOfLink } from './state-of';
+import { StorageView } from './storage-view';
 import { StreamsDialog } from './streams.dialog';
 import './sites.css';
 
@@ -109,6 +110,9 @@ function ServersPanel({ site, devices }: { readonly site: Site; readonly devices
               )}
             </span>
             {server.haltedBecause !== null && <p className="tone-bad">{server.haltedBecause}</p>}
+            {server.storages.map(storage => (
+              <StorageView key={storage.id} storage={storage} />
+            ))}
           </li>
         ))}
       </ul>
