@@ -1,7 +1,6 @@
-import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
 import type { SiteId } from '@holdfast/schema';
-import * as x509 from '@peculiar/x509';
+import type { X509Certificate } from '@peculiar/x509';
 
 /** ECDSA over P-256 (FIPS 186-5): small handshakes, and every TLS library knows it. */
 const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -51,6 +50,7 @@ export async function createCertificateAuthority(options: {
   readonly name: string;
   readonly nowMs: number;
 }): Promise<CertificateAuthority> {
+  const x509 = await loadX509();
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerialNumber(),
@@ -76,6 +76,7 @@ export async function issuePeerCredentials(
   authority: CertificateAuthority,
   options: { readonly site: SiteId; readonly role: string; readonly nowMs: number },
 ): Promise<PeerCredentials> {
+  const x509 = await loadX509();
   const issuer = new x509.X509Certificate(authority.certificatePem);
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.create({
@@ -109,21 +110,29 @@ export async function issuePeerCredentials(
   };
 }
 
+/** A tenth of what a server's modules take to load; a server that runs issues no certificates. */
+async function loadX509() {
+  await import('reflect-metadata');
+  return import('@peculiar/x509');
+}
+
 function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
 }
 
 async function privateKeyPemOf(keys: webcrypto.CryptoKeyPair): Promise<string> {
   const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
-  return `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`;
+  const { PemConverter } = await loadX509();
+  return `${PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`;
 }
 
-function importPrivateKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const pkcs8 = x509.PemConverter.decodeFirst(pem);
+async function importPrivateKey(pem: string): Promise<webcrypto.CryptoKey> {
+  const { PemConverter } = await loadX509();
+  const pkcs8 = PemConverter.decodeFirst(pem);
   return webcrypto.subtle.importKey('pkcs8', pkcs8, KEY_ALGORITHM, false, ['sign']);
 }
 
-function pemOf(certificate: x509.X509Certificate): string {
+function pemOf(certificate: X509Certificate): string {
   return `${certificate.toString('pem')}\n`;
 }
 

@@ -1,9 +1,14 @@
-import {
-  type ConnectionOptions,
+import { createRequire } from 'node:module';
+import type {
+  ConnectionOptions,
   parseConnectionString,
 } from '@eventstore/db-client/dist/Client/parseConnectionString.js';
 import { isLoopback } from '@holdfast/interconnect';
 import { z } from 'zod';
+
+/** Loaded where such a text is read: most sites keep their log in a file. */
+const require = createRequire(import.meta.url);
+const PARSER = '@eventstore/db-client/dist/Client/parseConnectionString.js';
 
 /** `esdb://…`: where a log is kept that is not a file. */
 export const KurrentConnectionString = z.string().superRefine((text, context) => {
@@ -28,9 +33,10 @@ export const KurrentServerConfiguration = z
 /** Says nothing of the text itself: it may hold a password. */
 function faultOf(text: string): string | null {
   if (!/^esdb(\+discover)?:\/\//.test(text)) return 'expected esdb://HOST:PORT or esdb+discover://HOST:PORT';
+  const parser = require(PARSER) as { readonly parseConnectionString: typeof parseConnectionString };
   let options: ConnectionOptions;
   try {
-    options = parseConnectionString(text);
+    options = parser.parseConnectionString(text);
   } catch {
     return 'expected esdb://[USER:PASSWORD@]HOST[:PORT][,HOST…][?tls=…&tlsCAFile=…], percent-encoded';
   }
