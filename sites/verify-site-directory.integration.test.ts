@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type NewEvent, newEvent } from '@holdfast/core';
 import type {
@@ -8,13 +10,21 @@ import type {
   SealedSegment,
   SegmentId,
   SiteId,
+  StorageId,
 } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openSqliteSiteLog } from './log/sqlite-site-log.js';
-import { never, temporaryFolder } from './recording-server/media-database/media-fixture.js';
-import { siteLogFileOf } from './site-directory.js';
+import {
+  never,
+  openTestDatabase,
+  pictureGroup,
+  temporaryFolder,
+  testInit,
+} from './recording-server/media-database/media-fixture.js';
+import { sealEvents } from './recording-server/retention/seal-facts.js';
+import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { loadSiteKeys } from './site-keys.js';
 import { verifySiteDirectory } from './verify-site-directory.js';
 
@@ -90,6 +100,70 @@ test('an event of a newer version that has nothing to do with media is no damage
     damages.map(damage => damage.code),
     ['FILE_MISSING'],
   );
+});
+
+test('a reduced segment is proved by the digest that the log links to the one before, and by no other', async () => {
+  await using folder = await temporaryFolder();
+  const archive = path.join(folder.path, 'archive');
+  await using log = await siteWith(folder.path);
+  await log.say({
+    type: 'RecordingDeleted',
+    data: { ...recording, segmentIds: [segmentId], fromMs: 0, toMs: 1, policy: 'RETENTION_AGE' },
+  });
+  const stage = { retentionDays: 7, byteLengthMax: null, freeBytesLow: 0 };
+  await log.say({
+    type: 'StorageConfigured',
+    data: {
+      ...{
+        recordingServerId,
+        storageId: v7() as StorageId,
+        name: 'Vault',
+        isDefault: true,
+        encryption: 'NONE',
+      },
+      live: { ...stage, path: null },
+      archives: [
+        {
+          ...{ ...stage, retentionDays: 30, path: archive, objectStore: null, keyFramesOnly: true },
+          schedule: { kind: 'EVERY', minutes: 1 },
+        },
+      ],
+    },
+  });
+  const dir = mediaDirectoryOf(folder.path, recordingServerId);
+  await mkdir(path.dirname(dir), { recursive: true });
+  await using database = await openTestDatabase(dir, { recordingServerId, stages: [archive] });
+  database.beginRun({ deviceId, init: testInit(), cause: 'SERVER_STARTED' });
+  database.append(deviceId, pictureGroup(0));
+  await database.endRun({ deviceId, cause: 'SERVER_STOPPED' });
+  const events: HoldfastEvent[] = [];
+  const report = () =>
+    database.reportSealed(told => {
+      events.push(...sealEvents(recordingServerId, told));
+      return [];
+    });
+  report();
+  const [stored] = database.segments({
+    deviceId,
+    fromMs: 0,
+    toMs: Number.MAX_SAFE_INTEGER,
+    after: null,
+    limit: 1,
+  });
+  await database.moveSegment({
+    ...{ segmentId: stored!.segment.segmentId, toStage: archive, signal: never, mayReduce: () => true },
+  });
+  report();
+  assert.equal(
+    events.map(({ type }) => type),
+    ['RecordingSealed', 'RecordingReduced'],
+  );
+  await log.say(events[0]!);
+  const codes = async () =>
+    (await verifySiteDirectory(folder.path, { signal: never })).damages.map(({ code }) => code);
+  assert.equal(await codes(), ['FILE_DAMAGED']);
+  await log.say(events[1]!);
+  assert.equal(await codes(), []);
 });
 
 test.run();

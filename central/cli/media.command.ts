@@ -155,9 +155,8 @@ async function withKeysOrReport(
       found.map(async directory => ({ ...directory, keys: await mediaKeysOf(directory, password) })),
     );
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (!(error instanceof MediaPasswordError) && code !== 'ENOENT') throw error;
-    refuse(message);
+    if (!(error instanceof MediaPasswordError)) throw error;
+    refuse(error.message);
     return null;
   }
 }

@@ -46,11 +46,10 @@ export async function verifyCommand(
     if (!options.json) process.stdout.write(text);
   };
   const signal = processLifetime();
-  const mediaPassword = readMediaPassword(options.passwordFile ?? null);
   const sites: SiteDirectoryVerification[] = [];
   for (const siteDirectory of directories) {
     const site = await verifySite(siteDirectory, {
-      ...{ signal, mediaPassword, onServer: onServer || undefined },
+      ...{ signal, passwordFile: options.passwordFile, onServer: onServer || undefined },
     }).catch(passwordErrorAsNull);
     if (site === null) return EXIT_WRONG_USE;
     sites.push(site);
@@ -90,12 +89,16 @@ function passwordErrorAsNull(error: unknown): null {
 
 async function verifySite(
   directory: string,
-  options: Pick<VerifySiteOptions, 'signal' | 'onServer' | 'mediaPassword'>,
+  {
+    passwordFile,
+    ...options
+  }: Pick<VerifySiteOptions, 'signal' | 'onServer'> & { readonly passwordFile: string | undefined },
 ): Promise<SiteDirectoryVerification> {
+  const mediaPassword = readMediaPassword(passwordFile ?? null);
   using progress = new ProgressLine();
   const onProgress: VerifySiteOptions['onProgress'] = (what, done, total) =>
     progress.show(`${directory}: ${what}`, done, total);
-  return await verifySiteDirectory(directory, { ...options, onProgress });
+  return await verifySiteDirectory(directory, { ...options, mediaPassword, onProgress });
 }
 
 interface DatabaseToVerify {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
-import { MEDIA_KEYS_FILE, MediaKeyring, type MediaKeys } from './media-keyring.js';
+import { MEDIA_KEYS_FILE, MediaKeyring, type MediaKeys, MediaPasswordError } from './media-keyring.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 /**
@@ -35,9 +35,17 @@ async function readKeys(stages: StageDirectories, stage: string): Promise<string
   }
 }
 
-/** The first line of a file, or `HOLDFAST_MEDIA_PASSWORD` of the environment; null when there is neither. */
+function readPasswordFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new MediaPasswordError('MEDIA_PASSWORD_MISSING', `${file}: ${(error as Error).message}`);
+  }
+}
+
+/** The first line of a file, or `HOLDFAST_MEDIA_PASSWORD` of the environment; null when there is neither. Throws `MediaPasswordError`. */
 export function readMediaPassword(file: string | null): string | null {
-  const text = file === null ? process.env.HOLDFAST_MEDIA_PASSWORD : readFileSync(file, 'utf8');
+  const text = file === null ? process.env.HOLDFAST_MEDIA_PASSWORD : readPasswordFile(file);
   const [line = ''] = text?.split(/\r?\n/) ?? [];
   return line === '' ? null : line;
 }

@@ -270,9 +270,12 @@ export class SiteView {
     return this.#lockReports.get(lockId)?.get(deviceId) ?? null;
   }
 
-  /** Whether the device belongs to this server now. */
-  isRecordedHere(deviceId: DeviceId): boolean {
-    return this.hardwareHere(deviceId) !== null;
+  /** Those that belong to this server now. */
+  devicesHere(): ReadonlySet<DeviceId> {
+    const own = [...this.hardware.values()].filter(
+      ({ recordingServerId }) => recordingServerId === this.#recordingServerId,
+    );
+    return new Set(own.flatMap(({ devices }) => devices.map(({ deviceId }) => deviceId)));
   }
 
   /** The hardware that the device belongs to, if it is this server's now. */

@@ -20,7 +20,7 @@ type DeviceResult = EventOf<typeof EvidenceLockApplied>['data']['devices'][numbe
 
 export interface LockReportsOptions {
   readonly recordingServerId: RecordingServerId;
-  readonly database: Pick<MediaDatabase, 'spans' | 'openSpan' | 'heldBytes'>;
+  readonly database: Pick<MediaDatabase, 'devices' | 'spans' | 'openSpan' | 'heldBytes'>;
   readonly view: SiteView;
   readonly now: () => number;
   /** False when the fact could not be kept: it is reported with the next round. */
@@ -38,10 +38,17 @@ export class LockReports {
   /** Reports what is due. Cheap when nothing is. */
   tell(): void {
     const nowMs = this.#options.now();
-    for (const lock of this.#options.view.locks(nowMs)) {
+    const { view, database } = this.#options;
+    const here = view.devicesHere();
+    const held = new Set(database.devices());
+    // Most locks of a site with several recording servers are of no concern to this one.
+    const concerns = (id: DeviceId) => here.has(id) || held.has(view.ownerOf(id) ?? id);
+    for (const lock of view.locks(nowMs)) {
       const judgedToMs = Math.min(lock.toMs, Math.max(lock.fromMs, nowMs));
       const devices = lock.deviceIds.flatMap(deviceId =>
-        this.#isDue(lock, deviceId, nowMs) ? (this.#resultOf(lock, deviceId, judgedToMs) ?? []) : [],
+        concerns(deviceId) && this.#isDue(lock, deviceId, nowMs)
+          ? (this.#resultOf(lock, deviceId, { judgedToMs, isHere: here.has(deviceId) }) ?? [])
+          : [],
       );
       for (let at = 0; at < devices.length; at += devicesMax) {
         if (!this.#report(lock, judgedToMs, devices.slice(at, at + devicesMax))) return;
@@ -56,14 +63,18 @@ export class LockReports {
   }
 
   /** Null: the device is of no concern to this server. */
-  #resultOf({ fromMs, toMs }: Lock, deviceId: DeviceId, judgedToMs: number): DeviceResult | null {
+  #resultOf(
+    { fromMs, toMs }: Lock,
+    deviceId: DeviceId,
+    { judgedToMs, isHere }: { readonly judgedToMs: number; readonly isHere: boolean },
+  ): DeviceResult | null {
     const { database, view } = this.#options;
     const owner = view.ownerOf(deviceId) ?? deviceId;
     const open = database.openSpan(owner);
     const span = { fromMs, toMs: judgedToMs };
     const sealed = database.spans({ deviceId: owner, ...span });
     const { outcome, heldMs, missing } = lockCoverage(span, open === null ? sealed : [...sealed, open]);
-    if (outcome === 'NOTHING_HELD' && !view.isRecordedHere(deviceId)) return null;
+    if (outcome === 'NOTHING_HELD' && !isHere) return null;
     const byteLength = database.heldBytes({ deviceId: owner, fromMs, toMs });
     const rounded = missing.slice(0, missingMax);
     return { deviceId, outcome, heldMs: Math.round(heldMs), byteLength, missing: rounded };
