@@ -129,7 +129,11 @@ export {
   type MediaDatabaseOptions,
   openMediaDatabase,
 } from './recording-server/media-database/open-media-database.js';
-export { mediaKeysOf, readMediaPassword } from './recording-server/media-database/open-media-keyring.js';
+export {
+  changeMediaPassword,
+  mediaKeysOf,
+  readMediaPassword,
+} from './recording-server/media-database/open-media-keyring.js';
 export {
   MediaDatabaseForeignError,
   MediaDatabaseInUseError,

@@ -4,7 +4,7 @@ import type { DemonstrationCommandOptions } from './demonstration.command.js';
 import type { DiscoverCommandOptions } from './discover.command.js';
 import type { InitCommandOptions } from './init.command.js';
 import type { LogProveOptions } from './log-proof.command.js';
-import type { MediaExportOptions } from './media.command.js';
+import type { MediaExportOptions, MediaPasswordOptions } from './media.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 import type { ProjectionsCommandOptions } from './projections.command.js';
 
@@ -143,6 +143,17 @@ media
   .action(
     ends(async (dir: string, options: { json: boolean }) =>
       (await import('./media.command.js')).mediaRepairCommand(dir, options),
+    ),
+  );
+media
+  .command('password')
+  .argument('<dir>', 'media directory of a recording server that does not run, or data directory')
+  .option(...passwordFile)
+  .requiredOption('--new-password-file <file>', 'its first line is the new password')
+  .description('give the keys of encrypted recordings another password; recordings stay as they are')
+  .action(
+    ends(async (dir: string, options: MediaPasswordOptions) =>
+      (await import('./media.command.js')).mediaPasswordCommand(dir, options),
     ),
   );
 media

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import {
+  changeMediaPassword,
   checkMedia,
   deviceNamed,
   ExportError,
@@ -83,6 +84,35 @@ export async function mediaRepairCommand(directory: string, { json }: JsonOption
     }
   const lost = repaired.flatMap(({ repairs }) => repairs).filter(({ action }) => !savedActions.has(action));
   return lost.length === 0 ? 0 : EXIT_NO;
+}
+
+export interface MediaPasswordOptions {
+  readonly passwordFile?: string;
+  readonly newPasswordFile: string;
+}
+
+/** `holdfast media password DIR`: for recording servers that do not run. Recordings stay as they are. Returns the exit code. */
+export async function mediaPasswordCommand(
+  directory: string,
+  options: MediaPasswordOptions,
+): Promise<number> {
+  const found = await mediaDirectoriesOrReport(directory);
+  if (found === null) return EXIT_WRONG_USE;
+  try {
+    const from = readMediaPassword(options.passwordFile ?? null);
+    const to = readMediaPassword(options.newPasswordFile);
+    if (from === null || to === null) return refuse('expected a password in the first line of each file');
+    for (const server of found) {
+      const written = await changeMediaPassword(server, { from, to });
+      if (written === null) say(`${server.dir}: nothing is encrypted`);
+      else for (const place of written) say(`${place}: opened by the new password`);
+    }
+    return 0;
+  } catch (error) {
+    if (error instanceof MediaDatabaseInUseError) return refuse(`${error.message}; end it first`);
+    if (!(error instanceof MediaPasswordError)) throw error;
+    return refuse(error.message);
+  }
 }
 
 const savedActions: ReadonlySet<string> = new Set(['ADOPTED', 'MOVED']);

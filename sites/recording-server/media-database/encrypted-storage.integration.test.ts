@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -17,7 +17,7 @@ import {
   testInit,
 } from './media-fixture.js';
 import { MEDIA_KEYS_FILE, MediaKeyMissingError, MediaKeyring, NO_MEDIA_KEYS } from './media-keyring.js';
-import { openMediaKeyring } from './open-media-keyring.js';
+import { changeMediaPassword, openMediaKeyring } from './open-media-keyring.js';
 import { BOX_HEAD_BYTE_LENGTH, ENTRY_BOX_BYTE_LENGTH } from './segment-boxes.js';
 import { verifyMedia } from './verify-media.js';
 
@@ -237,6 +237,32 @@ test('the key is opened by its password alone, and comes back from a copy in an 
     assert.is(again.get(keyId)?.equals(key), true);
     assert.is(again.get(other.current.keyId)?.equals(other.current.key), true);
   }
+});
+
+test('another password opens the same keys, also those of a copy that was away', async () => {
+  await using folder = await temporaryFolder();
+  const [dir, archive] = [path.join(folder.path, 'media'), path.join(folder.path, 'archive')];
+  const where = { dir, stages: [archive] };
+  const passwords = { from: password, to: 'battery staple' };
+  const change = () => changeMediaPassword(where, passwords);
+  {
+    await using _database = await record(dir, archive);
+    await change().then(
+      () => assert.unreachable(),
+      error => assert.is(error.code, 'MEDIA_DATABASE_IN_USE'),
+    );
+  }
+  const away = `${archive} away`;
+  await rename(archive, away);
+  assert.equal(await change(), [dir]);
+  await rename(away, archive);
+  const changed = await openMediaKeyring({ ...where, password: passwords.to, create: false });
+  {
+    await using database = await openTestDatabase(dir, { keyring: changed, stages: [archive] });
+    assert.equal(await bytesOf(database), recordedBytes);
+  }
+  const copy = await readFile(path.join(archive, MEDIA_KEYS_FILE), 'utf8');
+  assert.is(copy, await readFile(path.join(dir, MEDIA_KEYS_FILE), 'utf8'));
 });
 
 test.run();

@@ -76,7 +76,10 @@ export class MediaKeyring implements MediaKeys {
   /** Opens what a key file holds; null: makes a key. Throws `MediaPasswordError`. */
   static async open(text: string | null, password: string): Promise<MediaKeyring> {
     const known = text === null ? [] : parsed(text);
-    const keyring = new MediaKeyring(known.length > 0 ? known : [await sealKey(password)], password);
+    const keyring = new MediaKeyring(
+      known.length > 0 ? known : [await sealKey(newKey(), password)],
+      password,
+    );
     let wrong: MediaPasswordError | null = null;
     for (const key of keyring.#sealed) {
       const opened = await openKey(key, password);
@@ -96,6 +99,18 @@ export class MediaKeyring implements MediaKeys {
       const opened = await openKey(key, this.#password);
       if (!(opened instanceof MediaPasswordError)) this.#keys.set(key.keyId, opened);
     }
+  }
+
+  /** The same keys under another password; what the old one did not open stays as it was. */
+  async resealed(password: string): Promise<MediaKeyring> {
+    const sealed: SealedKey[] = [];
+    for (const key of this.#sealed) {
+      const opened = this.#keys.get(key.keyId);
+      sealed.push(opened === undefined ? key : await sealKey({ keyId: key.keyId, key: opened }, password));
+    }
+    const keyring = new MediaKeyring(sealed, password);
+    for (const [keyId, key] of this.#keys) keyring.#keys.set(keyId, key);
+    return keyring;
   }
 
   get current(): MediaKey {
@@ -124,13 +139,16 @@ function parsed(text: string): readonly SealedKey[] {
   }
 }
 
-async function sealKey(password: string): Promise<SealedKey> {
+function newKey(): MediaKey {
+  return { keyId: randomUUID(), key: randomBytes(MEDIA_KEY_BYTES) };
+}
+
+async function sealKey({ keyId, key }: MediaKey, password: string): Promise<SealedKey> {
   const salt = randomBytes(SALT_BYTES);
   const nonce = randomBytes(NONCE_BYTES);
-  const keyId = randomUUID();
   const cipher = createCipheriv('aes-256-gcm', await deriveKey(password, salt, SCRYPT_COST), nonce);
   cipher.setAAD(Buffer.from(keyId));
-  const ciphertext = Buffer.concat([cipher.update(randomBytes(MEDIA_KEY_BYTES)), cipher.final()]);
+  const ciphertext = Buffer.concat([cipher.update(key), cipher.final()]);
   const sealed = Buffer.concat([nonce, ciphertext, cipher.getAuthTag()]).toString('base64');
   return { keyId, scryptCost: SCRYPT_COST, salt: salt.toString('base64'), sealed };
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import { MEDIA_KEYS_FILE, MediaKeyring, type MediaKeys, MediaPasswordError } from './media-keyring.js';
+import { SegmentIndex } from './segment-index.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 /**
@@ -48,6 +49,32 @@ export function readMediaPassword(file: string | null): string | null {
   const text = file === null ? process.env.HOLDFAST_MEDIA_PASSWORD : readPasswordFile(file);
   const [line = ''] = text?.split(/\r?\n/) ?? [];
   return line === '' ? null : line;
+}
+
+/**
+ * Seals the keys of a recording server that does not run under another password, in its media directory and wherever a copy can
+ * be reached; other copies follow when it runs. Answers where they are now; null: there are no keys. Throws
+ * `MediaPasswordError`, and `MediaDatabaseInUseError` while it runs.
+ */
+export async function changeMediaPassword(
+  where: Pick<Parameters<typeof openMediaKeyring>[0], 'dir' | 'stages' | 'objectStores'>,
+  passwords: { readonly from: string; readonly to: string },
+): Promise<readonly string[] | null> {
+  const stages = new StageDirectories({
+    ...{ root: where.dir, recordingServerId: null, objectStores: where.objectStores },
+  });
+  // Who runs would write over it what he has.
+  new SegmentIndex({ file: stages.own.indexFile, recordingServerId: null }).close();
+  const keyring = await openMediaKeyring({ ...where, password: passwords.from, create: false });
+  if (keyring === null) return null;
+  const resealed = await keyring.resealed(passwords.to);
+  const written: string[] = [];
+  for (const stage of [OWN_STAGE, ...where.stages]) {
+    if (stage !== OWN_STAGE && (await stages.whyUnavailable(stage)) !== null) continue;
+    await stages.copyKeys(stage, resealed);
+    written.push(stage === OWN_STAGE ? where.dir : stage);
+  }
+  return written;
 }
 
 /** To read what is encrypted; undefined where there is no password, or no key. Throws `MediaPasswordError`. */
