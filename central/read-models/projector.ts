@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SiteId } from '@holdfast/schema';
 import { sideBySide } from '../postgres/side-by-side.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
-import { type FeedBatch, readFeed, type SiteProgressRow } from './feed-reader.js';
+import { type FeedBatch, type FeedSpan, readFeed, type SiteProgressRow } from './feed-reader.js';
 import { type FoldMode, type FoldOutcome, foldBatch, inEitherMode } from './fold-batch.js';
 import { ModelTable } from './model-table.js';
 import { lockCheckpoint, readProjections, saveChanges, saveLateChanges } from './projection-row.js';
@@ -54,6 +54,8 @@ interface Group {
 export class Projector {
   readonly #options: ProjectorOptions;
   #batches = 0;
+  /** Where the last batch ended, and the next one probably begins. Null before the first. */
+  #leadingSeq: number | null = null;
 
   constructor(options: ProjectorOptions) {
     this.#options = options;
@@ -96,14 +98,14 @@ export class Projector {
     mode: FoldMode,
   ): Promise<{ hasFolded: boolean; isMore: boolean; isAnyBehind: boolean }> {
     const { sql, models } = this.#options;
+    const ahead = which === 'LEADING' && mode === 'TOGETHER' ? this.#readAhead() : null;
     const result = await sql.begin(async tx => {
       const [checkpoint, projections] = await sideBySide(lockCheckpoint(tx), readProjections(tx));
       const { leading, behind } = groupsAt(checkpoint.seq, projections);
       const group = which === 'LEADING' ? leading : behind;
       if (group === null) return null;
-      const { afterSeq, upToSeq } = group;
-      const span = { afterSeq, upToSeq, limit: BATCH_EVENTS_MAX, types: null, site: null };
-      const batch = await readFeed(tx, span);
+      const { afterSeq } = group;
+      const batch = await (ahead?.afterSeq === afterSeq ? ahead.batch : readFeed(tx, spanOf(group)));
       const hasFolded = batch.lastSeq > afterSeq;
       const result = { hasFolded, isMore: batch.isCut, isAnyBehind: behind !== null };
       if (!hasFolded) return { ...result, outcome: null };
@@ -118,10 +120,21 @@ export class Projector {
           ? this.#follow(tx, batch, outcome)
           : saveLateChanges(tx, outcome.changes, checkpoint.seq),
       );
-      return { ...result, outcome };
+      return { ...result, outcome, lastSeq: batch.lastSeq };
     });
     if (result?.outcome) this.#report(result.outcome);
+    if (result?.outcome && which === 'LEADING') this.#leadingSeq = result.lastSeq;
     return result ?? { hasFolded: false, isMore: false, isAnyBehind: false };
+  }
+
+  /** While the transaction begins: what the feed holds stays as it is. */
+  #readAhead(): { readonly afterSeq: number; readonly batch: Promise<FeedBatch> } | null {
+    if (this.#leadingSeq === null) return null;
+    const afterSeq = this.#leadingSeq;
+    const batch = readFeed(this.#options.sql, spanOf({ afterSeq, upToSeq: null }));
+    // It may not be needed.
+    batch.catch(() => undefined);
+    return { afterSeq, batch };
   }
 
   async #follow(tx: TransactionSql, batch: FeedBatch, { changes }: FoldOutcome): Promise<void> {
@@ -138,6 +151,10 @@ export class Projector {
     for (const row of aside) if (row.status !== 'WAITING') this.#options.onQuarantined(row);
     for (const [projection, facts] of halted) this.#options.onHalted({ projection, ...facts });
   }
+}
+
+function spanOf({ afterSeq, upToSeq }: Pick<Group, 'afterSeq' | 'upToSeq'>): FeedSpan {
+  return { afterSeq, upToSeq, limit: BATCH_EVENTS_MAX, types: null, site: null };
 }
 
 /** Those that follow the feed, and the ones furthest behind of the others, up to where they meet the next ones. */
