@@ -7,24 +7,32 @@ import path from 'node:path';
 const packages = ['schema', 'protos', 'core', 'interconnect', 'sites', 'central', 'test'];
 const root = path.resolve(import.meta.dirname, '../..');
 const E2E_WORKERS = 3;
-/** One more than there are processors: what reads a camera or a disk waits half of its time. */
-const WORKERS = os.availableParallelism() + 1;
+/** More than there are processors: what tests with cameras, at the pace of their pictures, mostly waits. */
+const WORKERS = os.availableParallelism() + 2;
 /** By parts of their names, the longest first, as measured: begun late, one of them would have all others wait for it. */
 const LONGEST = [
   ...[
     'backbone-survives-kills',
     'link-cut-and-heal',
     'three-levels',
-    'healing-over-a-bus-ride',
+    'bus-ride',
     'console.e2e',
+    'outlive-kills',
   ],
-  ...['facts-outlive-kills', 'a-region-is-restored', 'start-and-stop', 'an-outsider-checks'],
   ...[
+    'region-is-restored',
+    'start-and-stop',
+    'outsider-checks',
     'projections.integration',
     'camera-transports',
-    'site-log-change-crash',
+  ],
+  ...[
+    'change-crash',
     'camera-session',
-    'simulation',
+    'onvif-driver',
+    'mjpeg-driver',
+    'log-as-of',
+    'kurrent-site-log-crash',
   ],
 ];
 /** Each file loads much the same modules in a process of its own: what compiling them costs is paid once. As in central/bin/holdfast.mjs. */
