@@ -276,6 +276,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   const projections = new Projections({
     ...{ sql, ownSite: servers.siteId, models: readModels, now: Date.now, random: Math.random },
     feedGrown: await listenFor(sql, FEED_CHANNEL),
+    buildThread: database.target,
     reports: projectionReporter({ logger, raiseAlarm: alarmsByCause(servers, logger) }),
   });
   const channels = stack.use(

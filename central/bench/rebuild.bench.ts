@@ -49,7 +49,7 @@ export async function benchRebuild(): Promise<RebuildBenchmark> {
     const feed = await fillFeed(sql, EVENTS);
     const projections = new Projections({
       ...{ sql, ownSite: feed.sites[0]!.site, models: readModels, now: Date.now, random: Math.random },
-      ...{ feedGrown: await listenFor(sql, FEED_CHANNEL), reports: failing },
+      ...{ feedGrown: await listenFor(sql, FEED_CHANNEL), reports: failing, buildThread: database.target },
     });
     // As after an upgrade that brings projections which there were not: the first build fills what is served.
     await sql`update read_model_checkpoint set seq = (select seq from feed_head)`;

@@ -197,7 +197,7 @@ async function withDatabase(
   };
   const projections = new Projections({
     ...{ sql: database.sql, ownSite, models: readModels, feedGrown: new Wakeup() },
-    ...{ now: Date.now, random: Math.random },
+    ...{ now: Date.now, random: Math.random, buildThread: database.target },
     reports: {
       onQuarantined: report('put aside'),
       onHalted: report('stands still'),

@@ -7,9 +7,16 @@ import { type Sql, sqlTypes } from './sql.js';
 const POOL_CONNECTIONS_MAX = 16;
 const CONNECT_TIMEOUT_SECONDS = 10;
 
+/** Where a database is served: an address, or the socket of an embedded one. Can be handed to a thread. */
+export type DatabaseTarget =
+  | string
+  | { readonly host: string; readonly username: string; readonly database: string };
+
 export interface Database extends AsyncDisposable {
   /** A pool of connections. */
   readonly sql: Sql;
+  /** For threads that bring a pool of their own. */
+  readonly target: DatabaseTarget;
   /**
    * Waits until the signal is aborted. Throws `EmbeddedPostgresError` when the embedded server ends before: nothing here
    * starts it again, so the process must end and be started anew. A server of somebody else's may come back by itself.
@@ -27,7 +34,8 @@ export async function openDatabase(options: {
 }): Promise<Database> {
   const embedded =
     options.databaseUrl === null ? await startEmbeddedPostgres({ directory: options.directory }) : null;
-  const sql = embedded ? openServedDatabase(embedded.socketDirectory) : connect(options.databaseUrl!);
+  const target = embedded ? socketIn(embedded.socketDirectory) : options.databaseUrl!;
+  const sql = connect(target);
   const close = async () => {
     await sql.end({ timeout: 5 });
     await embedded?.[Symbol.asyncDispose]();
@@ -38,7 +46,7 @@ export async function openDatabase(options: {
     await close();
     throw error;
   }
-  return { sql, watch: signal => watch(embedded, signal), [Symbol.asyncDispose]: close };
+  return { sql, target, watch: signal => watch(embedded, signal), [Symbol.asyncDispose]: close };
 }
 
 /**
@@ -47,16 +55,18 @@ export async function openDatabase(options: {
  */
 export async function openDatabaseAsItIs(
   at: { readonly directory: string } | { readonly databaseUrl: string },
-): Promise<{ readonly sql: Sql } & AsyncDisposable> {
+): Promise<Pick<Database, 'sql' | 'target'> & AsyncDisposable> {
   if ('databaseUrl' in at) {
-    const sql = connect(at.databaseUrl);
-    return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }) };
+    const target = at.databaseUrl;
+    const sql = connect(target);
+    return { sql, target, [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }) };
   }
   const running = await findRunningPostgres(at.directory);
   const embedded = running === null ? await startEmbeddedPostgres(at) : null;
-  const sql = openServedDatabase(running ?? embedded!.socketDirectory);
+  const target = socketIn(running ?? embedded!.socketDirectory);
+  const sql = connect(target);
   return {
-    sql,
+    ...{ sql, target },
     async [Symbol.asyncDispose]() {
       await sql.end({ timeout: 5 });
       await embedded?.[Symbol.asyncDispose]();
@@ -66,7 +76,16 @@ export async function openDatabaseAsItIs(
 
 /** The embedded database that another process runs, at the socket in this folder. Whoever opens it ends the pool. */
 export function openServedDatabase(socketDirectory: string): Sql {
-  return connect({ host: socketDirectory, username: 'holdfast', database: 'postgres' });
+  return connect(socketIn(socketDirectory));
+}
+
+/** A pool of this thread's own. Whoever opens it ends it. */
+export function openSharedDatabase(target: DatabaseTarget, connectionsMax: number): Sql {
+  return connect(target, connectionsMax);
+}
+
+function socketIn(socketDirectory: string): DatabaseTarget {
+  return { host: socketDirectory, username: 'holdfast', database: 'postgres' };
 }
 
 async function watch(embedded: EmbeddedPostgres | null, signal: AbortSignal): Promise<void> {
@@ -78,9 +97,9 @@ async function watch(embedded: EmbeddedPostgres | null, signal: AbortSignal): Pr
   if (death) throw death;
 }
 
-function connect(target: string | { host: string; username: string; database: string }): Sql {
+function connect(target: DatabaseTarget, max = POOL_CONNECTIONS_MAX): Sql {
   const options = {
-    max: POOL_CONNECTIONS_MAX,
+    max,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     types: sqlTypes,
     // Columns are snake_case, rows camelCase.

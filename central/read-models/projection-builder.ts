@@ -21,6 +21,8 @@ const SWAP_RETRY_MS_MAX = 1000;
 const BUILD_LOCK = 7_401_560;
 const POLL_MS = 1000;
 
+export type BuildOutcome = 'BUILT' | 'NOTHING_ASKED' | 'ANOTHER_BUILDS';
+
 export interface BuildProgress {
   readonly projections: readonly string[];
   readonly seq: number;
@@ -35,6 +37,8 @@ export interface ProjectionBuilderOptions {
   readonly random: () => number;
   /** Folded in one transaction. */
   readonly batchEvents?: number;
+  /** Builds what is asked for in another thread, as `buildNext` does it here. */
+  readonly buildElsewhere?: ((signal: AbortSignal) => Promise<BuildOutcome>) | undefined;
   readonly onProgress?: (progress: BuildProgress) => void;
   /** The first event of a projection that the swapped build had to put aside; the others are in the quarantine. */
   readonly onQuarantined: (row: QuarantineRow) => void;
@@ -166,10 +170,12 @@ export class ProjectionBuilder {
   }
 
   /** Builds the oldest one that is asked for, unless another process is at it. */
-  async buildNext(signal: AbortSignal): Promise<'BUILT' | 'NOTHING_ASKED' | 'ANOTHER_BUILDS'> {
-    const [asked] = await this.#options.sql`select 1 from projection_build limit 1`;
+  async buildNext(signal: AbortSignal): Promise<BuildOutcome> {
+    const { sql, buildElsewhere } = this.#options;
+    const [asked] = await sql`select 1 from projection_build limit 1`;
     if (!asked) return 'NOTHING_ASKED';
-    const connection = await this.#options.sql.reserve();
+    if (buildElsewhere) return buildElsewhere(signal);
+    const connection = await sql.reserve();
     try {
       const [lock] = await connection<
         { taken: boolean }[]

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SiteId } from '@holdfast/schema';
+import type { DatabaseTarget } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
+import { buildNextInThread } from './build-thread.js';
 import { ProjectionBuilder } from './projection-builder.js';
 import { type CheckResult, ProjectionCheck } from './projection-check.js';
 import { Projector } from './projector.js';
@@ -40,6 +42,8 @@ export interface ProjectionsOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly reports: ProjectionReports;
+  /** Where a thread finds the database in which it builds; left out, builds are made in this one. */
+  readonly buildThread?: DatabaseTarget;
 }
 
 /** Everything that keeps the read models: the projector, builds beside it, the way out of the quarantine, and the check. */
@@ -52,7 +56,12 @@ export class Projections {
   constructor(options: ProjectionsOptions) {
     this.#options = options;
     this.projector = new Projector({ ...options, ...options.reports });
-    this.builder = new ProjectionBuilder({ ...options, ...options.reports });
+    const { buildThread: target, ownSite, reports } = options;
+    this.builder = new ProjectionBuilder({
+      ...{ ...options, ...reports },
+      buildElsewhere:
+        target === undefined ? undefined : signal => buildNextInThread({ target, ownSite }, reports, signal),
+    });
     this.check = new ProjectionCheck({ ...options, ...options.reports });
   }
 
