@@ -103,12 +103,12 @@ function stateOfHealth(
     return { tone: 'bad', shape: 'triangle', word: 'Overflow', detail };
   }
   if (server?.health?.overloadedSince != null) {
-    const detail = `${server.name} does not keep up${words(server.health.overloadedSince)}; recording goes first`;
-    return { tone: 'warn', shape: 'triangle', word: 'Overload', detail };
+    const detail = `Recording; ${server.name} does not keep up${words(server.health.overloadedSince)}, and sheds viewers`;
+    return { tone: 'warn', shape: 'triangle', word: 'Recording', detail };
   }
   if (server?.health?.diskSlowSince != null) {
     const detail = `Recording; the disk of ${server.name} is slow${words(server.health.diskSlowSince)}`;
-    return { tone: 'warn', shape: 'diamond', word: 'Slow disk', detail };
+    return { tone: 'warn', shape: 'diamond', word: 'Recording', detail };
   }
   const motion = health?.motionSince != null ? `; motion${words(health.motionSince)}` : '';
   const why = health?.recordingCause == null ? '' : `: ${causeInWords(health.recordingCause)}`;
