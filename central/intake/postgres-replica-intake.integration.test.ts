@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { RecordedEvent, Sha256 } from '@holdfast/core';
 import { describeReplicaIntake, type ReplicaCursor } from '@holdfast/interconnect';
+import type { EventId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Database, openDatabase } from '../postgres/database.js';
@@ -143,6 +144,24 @@ test('what the database refuses of one site keeps none of the others from being 
   );
   const rows = await sql`select site from replica_event where site in ${sql(sites.map(({ site }) => site))}`;
   assert.is(rows.length, 3);
+});
+
+test('what cannot be encoded in the middle of a large commit leaves nothing behind, and the next one is stored whole', async () => {
+  const intake = createPostgresReplicaIntake(database.sql);
+  const site = new FeedFixture();
+  const { fence, cursor } = await intake.openSession(site.site);
+  const events = Array.from({ length: 600 }, (_, index) => site.raw(`s-${index}`, 'Sighted', 1, { index }));
+  const damaged = events.with(400, { ...events[400]!, causationId: 'none' as EventId });
+  const batch = { site: site.site, fence, before: cursor, after: after(events) };
+  const failure = await intake.commit({ ...batch, events: damaged }).catch((error: unknown) => error);
+  assert.match((failure as Error).message, 'no UUID');
+  assert.is(await intake.commit({ ...batch, events }), 'COMMITTED');
+  const rows = await database.sql<{ seq: number; position: number }[]>`
+    select seq, position from replica_event where site = ${site.site} order by seq`;
+  assert.equal(
+    rows.map(({ seq, position }) => [seq - rows[0]!.seq, position]),
+    events.map((_, index) => [index, index + 1]),
+  );
 });
 
 test('a fenced session and one that is out of step learn so beside one that is stored', async () => {

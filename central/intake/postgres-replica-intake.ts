@@ -7,7 +7,7 @@ import type { Sql, TransactionSql } from '../postgres/sql.js';
 import { isTransient } from '../read-models/transient.js';
 import { CommitGroup, type CommitOutcome, type ReplicaBatch } from './commit-group.js';
 import { storeCheckpoints } from './postgres-replica-reader.js';
-import { encodeReplicaEvents, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
+import { encodeInSlices, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
 
 const HASH_BYTES = 32;
 /** Woken by it: the projector and every subscription. Its payload is the feed position after the commit. */
@@ -178,8 +178,8 @@ async function storeEvents(
     await behind();
     return;
   }
-  const rows = encodeReplicaEvents(events, lastSeq - events.length + 1);
-  await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, [rows], () =>
+  const rows = encodeInSlices(events, lastSeq - events.length + 1);
+  await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, rows, () =>
     sideBySide(behind(), tx`select pg_notify(${FEED_CHANNEL}, ${String(lastSeq)})`),
   );
 }

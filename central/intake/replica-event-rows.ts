@@ -6,6 +6,8 @@ export const REPLICA_EVENT_COLUMNS =
 const COLUMN_COUNT = 18;
 const LENGTH_BYTES = 4;
 const NULL_LENGTH = -1;
+/** Some 200 KB: as much as a socket takes at once. */
+const EVENTS_PER_SLICE = 250;
 /** What UTF-8 takes for a UTF-16 unit at most. */
 const UTF8_BYTES_MAX = 3;
 /** Of a row: the number of columns, the lengths, five numbers of 8 bytes, two of 4, four ids. */
@@ -36,6 +38,13 @@ export function encodeReplicaEvents(events: readonly RecordedEvent[], firstSeq: 
     rows.bytes(event.leafHash);
   }
   return rows.written();
+}
+
+/** The same in slices, each encoded when it is asked for. */
+export function* encodeInSlices(events: readonly RecordedEvent[], firstSeq: number): Generator<Uint8Array> {
+  for (let from = 0; from < events.length; from += EVENTS_PER_SLICE) {
+    yield encodeReplicaEvents(events.slice(from, from + EVENTS_PER_SLICE), firstSeq + from);
+  }
 }
 
 function rowBytesMax(event: RecordedEvent): number {

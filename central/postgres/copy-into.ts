@@ -11,20 +11,26 @@ const COPY_TRAILER = Buffer.from('ffff', 'hex');
  *
  * The client that we use resolves a copy when PostgreSQL asks for its rows, and has no way to say that they were refused
  * then. So the same connection has to be asked something behind them: in a transaction that has failed, that fails too.
- * `behind` is what there is to ask anyway.
+ * `behind` is what there is to ask anyway. Rows that are encoded as they are asked for are so while PostgreSQL stores those before.
  */
 export async function copyInto(
   tx: TransactionSql,
   target: string,
-  rows: readonly Uint8Array[],
+  rows: Iterable<Uint8Array>,
   behind: () => PromiseLike<unknown> = () => tx`select 1`,
 ): Promise<void> {
   const copy = await tx.unsafe(`copy ${target} from stdin (format binary)`).writable();
   // A connection that is lost is told by what is asked next.
   copy.on('error', () => undefined);
+  const write = (bytes: Uint8Array) => new Promise(resolve => copy.write(bytes, resolve));
   copy.write(COPY_HEADER);
-  for (const row of rows) copy.write(row);
-  await new Promise(resolve => copy.write(COPY_TRAILER, resolve));
+  try {
+    for (const some of rows) await write(some);
+  } catch (error) {
+    copy.destroy(error as Error);
+    throw error;
+  }
+  await write(COPY_TRAILER);
   copy.end();
   await behind();
 }
