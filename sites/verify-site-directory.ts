@@ -17,7 +17,11 @@ import { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 import { verifySiteLog } from './log/verify-site-log.js';
 import type { MediaDamage } from './recording-server/media-database/media-database.js';
 import { mediaKeysOf } from './recording-server/media-database/open-media-keyring.js';
-import { type SealedFact, verifyMedia } from './recording-server/media-database/verify-media.js';
+import {
+  type MediaVerification,
+  type SealedFact,
+  verifyMedia,
+} from './recording-server/media-database/verify-media.js';
 import type { ObjectStoreAccess } from './recording-server/object-store/object-store.js';
 import { kurrentIndexFileOf, mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { readSealingKey, siteLogKeyFileOf } from './site-keys.js';
@@ -28,6 +32,8 @@ const DEPTH_MAX = 2;
 const PAGE_EVENTS = 1000;
 /** Longer than a recording server takes to tell the log what it has deleted. */
 const DELETION_TOLD_MS = 2000;
+/** As long as it may take until the log hears of what was reduced: it is told with what was sealed, each minute by default. */
+const REDUCTION_TOLD_MS = 66_000;
 
 export interface SiteDirectoryDamage {
   /** `log` or `media/<recording server>`. */
@@ -104,42 +110,87 @@ export async function verifySiteDirectory(
     sealingKeyPem: readSealingKey(directory),
   };
   await readMediaFacts(source, facts, damages);
-  const found: (MediaDamage & { readonly recordingServerId: RecordingServerId })[] = [];
-  let segmentCount = 0;
-  let closedSegmentCount = 0;
-  let mediaBytes = 0;
-  const segmentTotal = [...facts.byServer.values()].reduce((sum, { size }) => sum + size, 0);
-  for (const [recordingServerId, sealed] of facts.byServer) {
-    const counted = counting(sealed.values(), segmentCount, done =>
-      options.onProgress?.('segments', done, segmentTotal),
-    );
-    const dir = mediaDirectoryOf(directory, recordingServerId);
-    const stages = [...(facts.stages.get(recordingServerId) ?? [])];
-    const where = { dir, stages, objectStores: facts.objectStores };
-    const keys = await mediaKeysOf(where, options.mediaPassword ?? null);
-    const media = await verifyMedia({ ...where, keys, sealedFacts: counted, deleted: new Set(), signal });
-    closedSegmentCount += media.closedSegmentCount;
-    segmentCount += media.checkedSegmentCount;
-    mediaBytes += media.checkedBytes;
-    for (const damage of media.damages) found.push({ ...damage, recordingServerId });
-  }
-  if (found.length > 0) {
-    // A site that runs may have deleted it meanwhile: the file goes first, the log hears of it a moment later.
+  const media = new MediaProof(directory, facts, options);
+  let found = await media.proveAll();
+  for (let waitedMs = 0; found.length > 0; ) {
+    // A site that runs may have deleted it meanwhile, or reduced it: the file changes first, the log hears of it a moment later.
     await delay(DELETION_TOLD_MS, undefined, { signal });
+    waitedMs += DELETION_TOLD_MS;
     await readMediaFacts(source, facts, damages);
+    found = await media.proveAgain(found);
+    if (waitedMs >= REDUCTION_TOLD_MS || !found.some(({ saysReduced }) => saysReduced)) break;
   }
   for (const { recordingServerId, segmentId, kind, detail } of found) {
-    if (!facts.byServer.get(recordingServerId)?.has(segmentId)) continue;
     damages.push({
       where: `media/${recordingServerId}`,
       code: kind,
       detail: `segment ${segmentId}: ${detail}`,
     });
   }
+  const { segmentCount, closedSegmentCount, mediaBytes } = media;
   return {
     ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
     ...{ signedEventCount: log.signedCount, segmentCount, closedSegmentCount, mediaBytes, damages },
   };
+}
+
+type FoundDamage = MediaDamage & { readonly recordingServerId: RecordingServerId };
+
+/** The recordings of a site, held against what its log says of them. */
+class MediaProof {
+  readonly #directory: string;
+  readonly #facts: MediaFacts;
+  readonly #options: VerifySiteOptions;
+  segmentCount = 0;
+  closedSegmentCount = 0;
+  mediaBytes = 0;
+
+  constructor(directory: string, facts: MediaFacts, options: VerifySiteOptions) {
+    this.#directory = directory;
+    this.#facts = facts;
+    this.#options = options;
+  }
+
+  async proveAll(): Promise<readonly FoundDamage[]> {
+    const { byServer } = this.#facts;
+    const found: FoundDamage[] = [];
+    const total = [...byServer.values()].reduce((sum, { size }) => sum + size, 0);
+    for (const [recordingServerId, sealed] of byServer) {
+      const tell = (done: number) => this.#options.onProgress?.('segments', done, total);
+      const media = await this.#prove(recordingServerId, counting(sealed.values(), this.segmentCount, tell));
+      this.segmentCount += media.checkedSegmentCount;
+      this.closedSegmentCount += media.closedSegmentCount;
+      this.mediaBytes += media.checkedBytes;
+      for (const damage of media.damages) found.push({ ...damage, recordingServerId });
+    }
+    return found;
+  }
+
+  /** By what the log says now. */
+  async proveAgain(before: readonly FoundDamage[]): Promise<readonly FoundDamage[]> {
+    const found: FoundDamage[] = [];
+    for (const [recordingServerId, group] of Map.groupBy(before, damage => damage.recordingServerId)) {
+      const sealed = this.#facts.byServer.get(recordingServerId);
+      const { damages } = await this.#prove(
+        recordingServerId,
+        group.flatMap(({ segmentId }) => sealed?.get(segmentId) ?? []),
+      );
+      for (const damage of damages) found.push({ ...damage, recordingServerId });
+    }
+    return found;
+  }
+
+  async #prove(
+    recordingServerId: RecordingServerId,
+    sealedFacts: Iterable<SealedFact>,
+  ): Promise<MediaVerification> {
+    const { signal, mediaPassword = null } = this.#options;
+    const stages = [...(this.#facts.stages.get(recordingServerId) ?? [])];
+    const { objectStores } = this.#facts;
+    const where = { dir: mediaDirectoryOf(this.#directory, recordingServerId), stages, objectStores };
+    const keys = await mediaKeysOf(where, mediaPassword);
+    return verifyMedia({ ...where, keys, sealedFacts, deleted: new Set(), signal });
+  }
 }
 
 function* counting<Item>(

@@ -176,6 +176,10 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       },
       freeBytes: options.freeBytes ?? freeBytesOf,
       alarm: alarm => this.#retention.alarm(alarm),
+      moved: () => {
+        this.#composeSealed();
+        this.#sendSoon();
+      },
     });
     this.#lockReports = new LockReports({ ...options, database, view, report });
     const freeBytes = options.freeBytes ?? freeBytesOf;

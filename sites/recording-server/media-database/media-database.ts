@@ -50,6 +50,8 @@ export interface MediaDamage {
   readonly toMs: number;
   readonly kind: 'FILE_MISSING' | 'FILE_DAMAGED';
   readonly detail: string;
+  /** By its own account it was reduced from what it is held against: the log may not have been told of it yet. */
+  readonly saysReduced?: boolean;
 }
 
 /** What a repair did about a segment. */

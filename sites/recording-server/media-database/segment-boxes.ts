@@ -67,6 +67,8 @@ export interface Seal {
 export class SegmentFileDamagedError extends Error {
   override readonly name = 'SegmentFileDamagedError';
   readonly code = 'SEGMENT_FILE_DAMAGED';
+  /** As `MediaDamage.saysReduced`. */
+  saysReduced = false;
 }
 
 export function headBox(head: SegmentHead): Buffer {

@@ -84,7 +84,9 @@ async function checkSegment(
   await using file = await openAnywhere(stages, placesOf(stages, names, fact));
   const actual = digestHex(file.manifest);
   if (actual !== segment.digest) {
-    throw new SegmentFileDamagedError(`its manifest has digest ${actual}, the log says ${segment.digest}`);
+    const message = `its manifest has digest ${actual}, the log says ${segment.digest}`;
+    const saysReduced = file.head.reducedFrom === segment.digest;
+    throw Object.assign(new SegmentFileDamagedError(message), { saysReduced });
   }
   await file.checkFragments(signal);
   return { byteLength: file.fileByteLength, isClosed: file.isClosed };
@@ -114,5 +116,6 @@ function damageOf({ deviceId, segment }: SealedFact, error: unknown): MediaDamag
   if (!isDamage) throw error;
   const isMissing = code === 'ENOENT' || error instanceof ObjectStoreError;
   const kind = isMissing ? 'FILE_MISSING' : 'FILE_DAMAGED';
-  return { deviceId, segmentId, fromMs, toMs, kind, detail: message };
+  const saysReduced = error instanceof SegmentFileDamagedError && error.saysReduced;
+  return { deviceId, segmentId, fromMs, toMs, kind, detail: message, ...(saysReduced && { saysReduced }) };
 }

@@ -6,6 +6,8 @@ export interface ArchiverOptions {
   readonly database: MediaDatabase;
   readonly logger: Logger;
   readonly alarm: (alarm: { readonly name: string; readonly message: string }) => void;
+  /** Something has moved: the log hears of what was reduced. */
+  readonly moved: () => void;
 }
 
 /** What one archive is to take in. */
@@ -68,11 +70,13 @@ export class Archiver {
 
   async #work(work: readonly ArchiveWork[], signal: AbortSignal): Promise<void> {
     for (const { toStage, name, segments, mayReduce } of work) {
+      let hasMoved = false;
       for (const { segmentId } of segments) {
         if (signal.aborted) return;
         const outcome = await this.#options.database.moveSegment({ segmentId, toStage, signal, mayReduce });
         if (outcome.moved) {
           this.reportState(name, null);
+          hasMoved = true;
           continue;
         }
         const { cause, detail } = outcome;
@@ -81,6 +85,7 @@ export class Archiver {
         this.reportState(name, detail);
         break;
       }
+      if (hasMoved) this.#options.moved();
     }
   }
 }

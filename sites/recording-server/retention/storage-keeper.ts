@@ -38,6 +38,8 @@ export interface StorageKeeperOptions {
   ) => readonly OutgoingFact[];
   readonly freeBytes: (dir: string) => Promise<number>;
   readonly alarm: (alarm: { readonly name: string; readonly message: string }) => void;
+  /** As in `ArchiverOptions`. */
+  readonly moved: () => void;
   readonly logger: Logger;
 }
 
