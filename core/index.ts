@@ -269,6 +269,7 @@ export {
   GROUP_BYTES_MAX,
   GROUP_DURATION_MS_MAX,
 } from './media/fragmenter.js';
+export { aLawOfMuLaw } from './media/g711.js';
 export {
   parseSequenceParameterSet,
   pictureParameterSetId,
@@ -292,7 +293,12 @@ export { type MetadataDocument, readMetadata } from './media/recorded-metadata.j
 export { parseSenderReport, RtpPacket, type SenderReport } from './media/rtp-packet.js';
 export { RtpReception } from './media/rtp-reception.js';
 export { REORDERED_MS_MAX, REORDERED_PACKETS_MAX, RtpReorderBuffer } from './media/rtp-reorder-buffer.js';
-export { type SelectedStreams, selectStreams } from './media/select-streams.js';
+export {
+  type BackChannel,
+  type SelectedStreams,
+  selectBackChannel,
+  selectStreams,
+} from './media/select-streams.js';
 export {
   type AssembledStream,
   type AudioStream,

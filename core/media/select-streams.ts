@@ -28,7 +28,7 @@ export function selectStreams(description: SessionDescription): SelectedStreams 
           detail: `the camera offers ${offered}; H264 (packetization-mode 0 or 1), H265 (without interleaving) and JPEG can be recorded`,
         };
   }
-  const audios = description.media.filter(media => media.kind === 'audio');
+  const audios = description.media.filter(media => media.kind === 'audio' && !media.isBackChannel);
   const audio = audios.map(readAudio).find(found => found !== null) ?? null;
   const offered = audios.map(media => media.encoding ?? `payload type ${media.payloadType}`).join(', ');
   return {
@@ -113,4 +113,23 @@ function readAac(media: SdpMedia): (AudioStream & { readonly control: string | n
 function decodeHex(text: string): Uint8Array {
   const pairs = /^(?:[0-9a-f]{2})+$/i.test(text) ? text.match(/../g)! : [];
   return Uint8Array.from(pairs, pair => Number.parseInt(pair, 16));
+}
+
+/** Where a camera takes sound for its loudspeaker (ONVIF Streaming Specification §5.3). */
+export interface BackChannel {
+  readonly codec: 'PCMU' | 'PCMA';
+  readonly payloadType: number;
+  readonly control: string | null;
+}
+
+/** Null: it has none that takes G.711. */
+export function selectBackChannel(description: SessionDescription): BackChannel | null {
+  for (const media of description.media) {
+    if (media.kind !== 'audio' || !media.isBackChannel) continue;
+    const audio = readAudio(media);
+    if (audio?.codec !== 'PCMU' && audio?.codec !== 'PCMA') continue;
+    if (audio.clockRate === 8000)
+      return { codec: audio.codec, payloadType: media.payloadType, control: media.control };
+  }
+  return null;
 }

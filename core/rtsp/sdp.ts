@@ -9,6 +9,8 @@ export interface SdpMedia {
   /** Names in lower case. */
   readonly formatParameters: ReadonlyMap<string, string>;
   readonly control: string | null;
+  /** `a=sendonly`: what we may send to the camera (ONVIF back channel), and it never sends. */
+  readonly isBackChannel: boolean;
   /** Of the picture, from `a=x-dimensions` or `a=framesize` (RFC 6064 §7.1). */
   readonly dimensions: { readonly width: number; readonly height: number } | null;
 }
@@ -58,6 +60,7 @@ function finishMedia(media: MutableMedia): SdpMedia {
     channels: positiveInteger(channels) ?? 1,
     formatParameters: parseFormatParameters(ofPayloadType(media, 'fmtp') ?? ''),
     control: attributeOf(media.attributes, 'control'),
+    isBackChannel: media.attributes.some(attribute => attribute.toLowerCase() === 'sendonly'),
     dimensions: readDimensions(media),
   };
 }

@@ -7,7 +7,7 @@ usage: gstreamer-camera.py --cameras N [--port P] [--user NAME --password WORD] 
 Each CLIP is a directory of one access unit per file (%05d.h264, Annex B) and, if there is audio, `audio.aac` (ADTS).
 Camera i serves rtsp://127.0.0.1:PORT/cam<i> and loops its clip without a break in the timestamps. The first line on
 standard output is `listening on PORT`. With --launch, camera 0 serves that pipeline, whose payloaders are named pay0 and
-pay1. With --tls the address begins with rtsps. Port 0 (the default) takes a free one. With a user, digest authentication is asked for.
+pay1. With --back-channel, it is an ONVIF camera with a loudspeaker, and writes what it hears (16 bits, 8 kHz) to FILE. With --tls the address begins with rtsps. Port 0 (the default) takes a free one. With a user, digest authentication is asked for.
 
 Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-rtsp, gstreamer1.0-plugins-{base,good,bad}; therefore
 it is run by /usr/bin/python3 and not by whatever python3 comes first on the PATH.
@@ -86,10 +86,27 @@ def pipeline(clip, frame_rate):
     return f"( {video}{audio if clip.audio else ''})"
 
 
+def hear(codec, file):
+    payload, depay, decode = {
+        "PCMU": (0, "rtppcmudepay", "mulawdec"),
+        "PCMA": (8, "rtppcmadepay", "alawdec"),
+    }[codec]
+    caps = f"application/x-rtp,media=audio,payload={payload},clock-rate=8000,encoding-name={codec}"
+    return (
+        f'( capsfilter caps="{caps}" name=depay_backchannel ! {depay} ! {decode} '
+        f'! filesink location="{file}" buffer-mode=unbuffered async=false sync=false )'
+    )
+
+
 def make_factory(launch, options):
-    factory = GstRtspServer.RTSPMediaFactory()
+    if options.back_channel:
+        factory = GstRtspServer.RTSPOnvifMediaFactory()
+        factory.set_media_gtype(GstRtspServer.RTSPOnvifMedia.__gtype__)
+        factory.set_backchannel_launch(hear(options.back_channel, options.heard))
+    else:
+        factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(launch)
-    factory.set_shared(True)
+    factory.set_shared(not options.back_channel)
     factory.set_latency(0)
     if options.protocols:
         transport = {"tcp": GstRtsp.RTSPLowerTrans.TCP, "udp": GstRtsp.RTSPLowerTrans.UDP}
@@ -145,13 +162,15 @@ def main():
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--launch")
+    parser.add_argument("--back-channel", choices=["PCMU", "PCMA"])
+    parser.add_argument("--heard", metavar="FILE")
     parser.add_argument("--protocols", choices=["tcp", "udp"])
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
     parser.add_argument("clips", nargs="*")
     options = parser.parse_args()
 
     Gst.init(None)
-    server = GstRtspServer.RTSPServer()
+    server = GstRtspServer.RTSPOnvifServer() if options.back_channel else GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(options.port)
     server.set_backlog(128)

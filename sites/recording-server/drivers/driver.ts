@@ -117,6 +117,16 @@ export interface Driver {
   readonly run: RunCameraSession;
   /** For drivers that can tell a camera something beside its pictures. Nothing is sent before the first call. */
   readonly openCommands?: (options: CameraAccess) => CameraCommands;
+  /** For drivers that can speak through a camera. Throws `CameraSessionError`, or the signal's reason. */
+  readonly openSpeaker?: (options: CameraAccess, signal: AbortSignal) => Promise<Speaker>;
+}
+
+/** The loudspeaker of a camera, open. Closing it frees it for others. */
+export interface Speaker extends AsyncDisposable {
+  /** G.711 µ-law, 8,000 samples a second, as it is spoken. Never waits. */
+  say(sound: Uint8Array): void;
+  /** The camera hears no more: why. Never rejects; pending as long as it hears. */
+  readonly lost: Promise<Error>;
 }
 
 export type CameraAccess = Pick<

@@ -1,13 +1,25 @@
 import { CameraAuthorisation } from '../camera-authorisation.js';
 import { CameraSessionError } from '../camera-session-error.js';
-import type { CameraAccess, CameraCommands } from '../driver.js';
+import type { CameraAccess, CameraCommands, Speaker } from '../driver.js';
+import { openBackChannel } from '../rtsp/back-channel.js';
 import { profileAddress } from './onvif-capabilities.js';
-import { OnvifDevice } from './onvif-device.js';
+import { OnvifDevice, type OnvifProfile } from './onvif-device.js';
 
 interface Opened {
   readonly device: OnvifDevice;
-  /** The profile whose pictures move. */
+  /** The profile that can what is asked for. */
   readonly profile: string;
+}
+
+/** The address of its stream is asked of the camera; the loudspeaker is behind that. */
+export async function openOnvifSpeaker(access: CameraAccess, signal: AbortSignal): Promise<Speaker> {
+  const { device, profile } = await open(
+    access,
+    new CameraAuthorisation(access),
+    signal,
+    ({ speaker }) => speaker,
+  );
+  return openBackChannel({ ...access, address: await device.streamUri(profile, signal) }, signal);
 }
 
 /** Tells an ONVIF camera what to do. It is opened with the first request, and anew after a failure. */
@@ -18,7 +30,7 @@ export function openOnvifCommands(access: CameraAccess): CameraCommands {
     signal: AbortSignal,
     ask: (opened: Opened) => Promise<Result>,
   ): Promise<Result> => {
-    opened ??= open(access, authorisation, signal);
+    opened ??= open(access, authorisation, signal, ({ ptz }) => ptz);
     const mine = opened;
     try {
       return await ask(await mine);
@@ -43,6 +55,7 @@ async function open(
   { address, credentials, tlsAuthorities = [], now }: CameraAccess,
   authorisation: CameraAuthorisation,
   signal: AbortSignal,
+  can: (profile: OnvifProfile) => boolean,
 ): Promise<Opened> {
   const { serviceAddress, profile: wanted } = profileAddress(address);
   const device = await OnvifDevice.open(
@@ -50,8 +63,8 @@ async function open(
     signal,
   );
   const profiles = await device.profiles(signal);
-  const moving = profiles.filter(({ ptz }) => ptz);
-  const profile = moving.find(({ token }) => token === wanted) ?? moving[0] ?? profiles[0];
+  const able = profiles.filter(can);
+  const profile = able.find(({ token }) => token === wanted) ?? able[0] ?? profiles[0];
   if (profile !== undefined) return { device, profile: profile.token };
   throw new CameraSessionError(
     'STREAM_UNSUPPORTED',

@@ -5,7 +5,7 @@ import type { CameraLoss, CameraSessionOptions, DeviceSignal, Driver, RunCameraS
 import { keepConnected } from '../keep-connected.js';
 import { streamOnce } from '../rtsp/camera-connection.js';
 import { findCapabilities, profileAddress } from './onvif-capabilities.js';
-import { openOnvifCommands } from './onvif-commands.js';
+import { openOnvifCommands, openOnvifSpeaker } from './onvif-commands.js';
 import { OnvifDevice } from './onvif-device.js';
 
 /** Events are worth less than pictures: a camera that refuses them is asked again after this. */
@@ -122,4 +122,5 @@ export const onvifDriver: Driver = {
   capabilities: { sound: true, transports: true },
   run,
   openCommands: openOnvifCommands,
+  openSpeaker: openOnvifSpeaker,
 };

@@ -61,6 +61,8 @@ export interface GStreamerCameraOptions {
   /** What it sends: a clip of `makeClip`, or what a pipeline makes whose payloaders are `pay0` and `pay1`. */
   readonly clip?: string;
   readonly launch?: string;
+  /** An ONVIF camera with a loudspeaker, which writes what it hears into a file: samples of 16 bits. */
+  readonly backChannel?: { readonly codec: 'PCMU' | 'PCMA'; readonly file: string };
   /** Both unless told otherwise. */
   readonly protocols?: 'tcp' | 'udp';
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
@@ -120,11 +122,12 @@ export class GStreamerCamera implements AsyncDisposable {
 }
 
 function argumentsOf(options: GStreamerCameraOptions): readonly string[] {
-  const { user, password, launch, protocols, tls, clip } = options;
+  const { user, password, launch, backChannel, protocols, tls, clip } = options;
   return [
     ...['--port', String(options.port ?? 0)],
     ...(user === undefined ? [] : ['--user', user, '--password', password ?? '']),
     ...(launch === undefined ? [] : ['--launch', launch]),
+    ...(backChannel === undefined ? [] : ['--back-channel', backChannel.codec, '--heard', backChannel.file]),
     ...(protocols === undefined ? [] : ['--protocols', protocols]),
     ...(tls === undefined ? [] : ['--tls', tls.certificateFile, tls.keyFile]),
     ...(clip === undefined ? [] : ['--', clip]),

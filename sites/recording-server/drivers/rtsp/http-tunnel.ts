@@ -56,7 +56,7 @@ function joined(down: RtspPipe, up: RtspPipe, rest: Uint8Array): RtspPipe {
       down.begin(take);
       if (rest.length > 0) take(rest);
     },
-    write: text => up.write(Buffer.from(text).toString('base64')),
+    write: bytes => up.write(Buffer.from(bytes as string).toString('base64')),
     end: sent =>
       up.end(() => {
         down.end(() => {});

@@ -21,6 +21,8 @@ const TEARDOWN_TIMEOUT_MS = 500;
 const PENDING_REQUESTS_MAX = 8;
 /** By so much live is later at most, and arrival times are less exact: half a picture. */
 const READ_EVERY_MS = 20;
+/** Half a second of G.711, with its packets. */
+const UNSENT_BYTES_MAX = 5_000;
 
 export interface RtspConnectionOptions {
   readonly address: string;
@@ -186,6 +188,13 @@ export class RtspConnection implements AsyncDisposable {
     }
     this.#fail(new CameraSessionError('CONNECTION_CLOSED', 'CLOSED', 'closed by us'));
     this.#pipe.destroy();
+  }
+
+  /** An RTP packet to the camera. What does not leave at once is let go: sound that is late is noise. */
+  send(channel: number, packet: Uint8Array): void {
+    if (this.#fault !== null || this.#socket.writableLength > UNSENT_BYTES_MAX) return;
+    const head = Buffer.from([0x24, channel, packet.length >> 8, packet.length & 0xff]);
+    this.#pipe.write(Buffer.concat([head, packet]));
   }
 
   teardownWith(uri: string): void {

@@ -21,7 +21,7 @@ export interface RtspPipe {
   readonly socket: net.Socket;
   /** From now on, `take` gets what was read: its memory is read into again once it returns. */
   begin(take: (chunk: Uint8Array) => void): void;
-  write(text: string): void;
+  write(bytes: string | Uint8Array): void;
   /** `sent`: what was written has left. */
   end(sent: () => void): void;
   destroy(): void;
