@@ -226,6 +226,7 @@ export {
   type CameraControlOptions,
   type CameraRefusalCode,
   CameraRefusedError,
+  type Speech,
 } from './media/camera-control.js';
 export { CLOCK_STEP_MS } from './media/capture-clock.js';
 export { PICTURE_BYTES_MAX } from './media/coded-picture.js';

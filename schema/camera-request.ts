@@ -16,6 +16,14 @@ export const CameraRequest = z.discriminatedUnion('kind', [
 ]);
 export type CameraRequest = z.infer<typeof CameraRequest>;
 
+/** Somebody wants to speak through the camera: sound follows. */
+export const SpeakRequest = z.object({ kind: z.literal('SPEAK') });
+export type SpeakRequest = z.infer<typeof SpeakRequest>;
+/** G.711 µ-law: a byte each for 8,000 samples a second. */
+export const SPEECH_BYTES_PER_SECOND = 8_000;
+/** In one piece: 200 ms. */
+export const SPEECH_BYTES_MAX = 1_600;
+
 /** Whoever holds a key down says so again before this is over: a camera must not turn for ever because a link was lost. */
 export const MOVE_MS_MAX = 1_500;
 

@@ -1,4 +1,12 @@
-export { CameraAnswer, CameraPreset, CameraRequest, MOVE_MS_MAX } from './camera-request.js';
+export {
+  CameraAnswer,
+  CameraPreset,
+  CameraRequest,
+  MOVE_MS_MAX,
+  SPEECH_BYTES_MAX,
+  SPEECH_BYTES_PER_SECOND,
+  SpeakRequest,
+} from './camera-request.js';
 export {
   AlarmAcknowledged,
   AlarmAssigned,
@@ -92,6 +100,8 @@ export {
   InputDeactivated,
   OutputActivated,
   OutputDeactivated,
+  SpeakingEnded,
+  SpeakingStarted,
 } from './events/hardware-signal.js';
 export {
   DeviceOverflowBegan,

@@ -62,7 +62,14 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   });
   const stopped = new AbortController();
   const running = projections.run(stopped.signal);
-  const site: FixtureSite = { silent: false, late: false, keyUnknown: false, links: new Map(), asked: [] };
+  const site: FixtureSite = {
+    silent: false,
+    late: false,
+    keyUnknown: false,
+    links: new Map(),
+    asked: [],
+    heard: [],
+  };
   const personal = SubjectKeys.open({
     file: path.join(directory, 'subject-keys.sqlite'),
     ...{ site: own.site, sealingKeyPem: generateSealingKey().privateKeyPem },
@@ -99,6 +106,12 @@ interface FixtureSite {
   /** Nothing of its log has arrived. */
   keyUnknown: boolean;
   readonly links: Map<string, LinkView>;
+  /** By cameras. */
+  readonly heard: {
+    readonly askedBy: string;
+    readonly sound: Buffer[];
+    readonly end: (because: string) => void;
+  }[];
   /** Of cameras. */
   readonly asked: {
     readonly deviceId: DeviceId;
@@ -157,6 +170,17 @@ function fixturePorts(
         if (site.silent) throw new CameraRefusedError('NOT_CONNECTED', 'its link may be down');
         if (request.kind === 'SET_OUTPUT') throw new CameraRefusedError('CAMERA_CANNOT', 'it has no output');
         return { presets: request.kind === 'LIST_PRESETS' ? [{ token: '1', name: 'Gate' }] : [] };
+      },
+      async speak(_, { askedBy }) {
+        if (site.silent) throw new CameraRefusedError('NOT_CONNECTED', 'its link may be down');
+        const { promise: over, resolve } = Promise.withResolvers<string>();
+        site.heard.push({ askedBy, sound: [], end: resolve });
+        const { sound } = site.heard.at(-1)!;
+        return {
+          over,
+          say: bytes => void sound.push(Buffer.from(bytes)),
+          [Symbol.asyncDispose]: async () => resolve('closed'),
+        };
       },
     },
     searchMotion: (_, { fromMs }) => [fromMs + 1000, fromMs + 5000],

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import formbody from '@fastify/formbody';
+import { actorOfUser } from '@holdfast/core';
 import { DeviceId } from '@holdfast/schema';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
@@ -16,6 +17,7 @@ import { LiveHub } from '../media-gateway/live-hub.js';
 import { LiveSocket } from '../media-gateway/live-socket.js';
 import type { MediaDirectory } from '../media-gateway/media-directory.js';
 import { registerMediaEndpoints } from '../media-gateway/media-endpoints.js';
+import { SpeechSocket } from '../media-gateway/speech-socket.js';
 import type { Sql } from '../postgres/sql.js';
 import { Freshness } from '../read-models/freshness.js';
 import type { Wakeup } from '../read-models/wakeup.js';
@@ -87,6 +89,8 @@ export async function createCentralHttp(options: CentralHttpOptions): Promise<Ce
   answerFaults(server, onFault);
   const graphqlSocket = createGraphqlSocket(graphql);
   const liveSocket = new LiveSocket({ directory: options.media, hub, onFault });
+  const speechSocket = new SpeechSocket({ cameras: api.cameras, onFault });
+  const actorOf = ({ name }: SignedInUser) => actorOfUser(api.personal, name);
   server.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     // Not through `URL`, which throws: strangers come this far.
@@ -96,18 +100,21 @@ export async function createCentralHttp(options: CentralHttpOptions): Promise<Ce
       sockets.handleUpgrade(request, socket, head, client => sockets.emit('connection', client, request));
       return;
     }
-    upgradeMedia(pathname, { request, socket, head }, { authenticate, liveSocket }).catch(
-      (error: unknown) => {
-        onFault(error);
-        socket.destroy();
-      },
-    );
+    upgradeMedia(
+      pathname,
+      { request, socket, head },
+      { authenticate, liveSocket, speechSocket, actorOf },
+    ).catch((error: unknown) => {
+      onFault(error);
+      socket.destroy();
+    });
   });
   await server.listen({ host: options.host, port: options.port });
   return {
     port: (server.server.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
       liveSocket.dispose();
+      speechSocket.dispose();
       await graphqlSocket.dispose();
       await hub[Symbol.asyncDispose]();
       await server.close();
@@ -128,9 +135,13 @@ async function upgradeMedia(
   to: {
     readonly authenticate: (authorization: unknown) => Promise<SignedInUser | null>;
     readonly liveSocket: LiveSocket;
+    readonly speechSocket: SpeechSocket;
+    /** As it stands in a log. */
+    readonly actorOf: (user: SignedInUser) => string;
   },
 ): Promise<void> {
-  const deviceId = DeviceId.safeParse(/^\/media\/([^/]+)\/live$/.exec(pathname)?.[1]?.toLowerCase()).data;
+  const [, device, purpose] = /^\/media\/([^/]+)\/(live|speak)$/.exec(pathname) ?? [];
+  const deviceId = DeviceId.safeParse(device?.toLowerCase()).data;
   if (!deviceId) {
     socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
     return;
@@ -138,10 +149,15 @@ async function upgradeMedia(
   const offered = request.headers['sec-websocket-protocol']?.split(',').map(word => word.trim()) ?? [];
   const carried = offered.find(word => word.startsWith('bearer.'));
   const authorization = carried ? `Bearer ${carried.slice('bearer.'.length)}` : request.headers.authorization;
-  if (!(await to.authenticate(authorization))) {
+  const user = await to.authenticate(authorization);
+  if (!user) {
     socket.end(
       'HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
     );
+    return;
+  }
+  if (purpose === 'speak') {
+    to.speechSocket.accept({ deviceId, askedBy: to.actorOf(user) }, request, socket, head);
     return;
   }
   const stream = new URLSearchParams(request.url?.split('?')[1]).get('stream');

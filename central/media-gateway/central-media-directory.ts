@@ -73,18 +73,21 @@ export function createCentralMediaDirectory(options: CentralMediaDirectoryOption
 /** Has any camera told something: by a recording server of this central, or over the media channel of its site. */
 export function createCentralCameraControl(options: CentralDevices): CameraControl {
   const directory = new CentralMediaDirectory(options);
+  const controlAt = async (deviceId: DeviceId): Promise<CameraControl> => {
+    const place = await directory.placeOf(deviceId);
+    if (isRefusal(place)) throw new CameraRefusedError('NO_SUCH_DEVICE', place.message);
+    const { ownSite, recordingServers, channels } = options;
+    const control =
+      place.siteId === ownSite
+        ? recordingServers.get(place.recordingServerId)
+        : channels.cameraControlOf(place);
+    if (control) return control;
+    throw new CameraRefusedError('NOT_CONNECTED', notConnected(place).message);
+  };
   return {
-    async control(deviceId, request, controlOptions) {
-      const place = await directory.placeOf(deviceId);
-      if (isRefusal(place)) throw new CameraRefusedError('NO_SUCH_DEVICE', place.message);
-      const { ownSite, recordingServers, channels } = options;
-      const control =
-        place.siteId === ownSite
-          ? recordingServers.get(place.recordingServerId)
-          : channels.cameraControlOf(place);
-      if (control) return control.control(deviceId, request, controlOptions);
-      throw new CameraRefusedError('NOT_CONNECTED', notConnected(place).message);
-    },
+    control: async (deviceId, request, controlOptions) =>
+      (await controlAt(deviceId)).control(deviceId, request, controlOptions),
+    speak: async (deviceId, controlOptions) => (await controlAt(deviceId)).speak(deviceId, controlOptions),
   };
 }
 

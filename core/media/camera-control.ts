@@ -10,6 +10,16 @@ export interface CameraControlOptions {
 export interface CameraControl {
   /** Resolves when the camera has answered. Throws `CameraRefusedError`. */
   control(deviceId: DeviceId, request: CameraRequest, options: CameraControlOptions): Promise<CameraAnswer>;
+  /** Resolves when the camera hears. Throws `CameraRefusedError`; `signal` is for the opening alone. */
+  speak(deviceId: DeviceId, options: CameraControlOptions): Promise<Speech>;
+}
+
+/** Somebody speaks through a camera, until it is closed or over. */
+export interface Speech extends AsyncDisposable {
+  /** G.711 µ-law, as it is spoken, at most `SPEECH_BYTES_MAX`. Never waits; what cannot be sent in time is let go. */
+  say(sound: Uint8Array): void;
+  /** Why the camera hears no more. Pending as long as it hears; resolves also when it was closed. Never rejects. */
+  readonly over: Promise<string>;
 }
 
 export type CameraRefusalCode =

@@ -1,6 +1,11 @@
-import { type CameraControl, type CameraControlOptions, CameraRefusedError } from '@holdfast/core';
-import type { CameraAnswer, CameraRequest, DeviceId } from '@holdfast/schema';
-import type { ControlAnswerFrame, ControlFrame } from './media-frame.js';
+import {
+  type CameraControl,
+  type CameraControlOptions,
+  CameraRefusedError,
+  type Speech,
+} from '@holdfast/core';
+import type { CameraAnswer, CameraRequest, DeviceId, SpeakRequest } from '@holdfast/schema';
+import type { ControlAnswerFrame, ControlFrame, SoundEndFrame, SoundFrame } from './media-frame.js';
 
 /** A camera answers within a second, or not at all. */
 const ANSWER_WAIT_MS = 10_000;
@@ -8,18 +13,23 @@ const ANSWER_WAIT_MS = 10_000;
 const UNDER_WAY_MAX = 64;
 
 type Outcome = ControlAnswerFrame['outcome'];
+type ExchangeFrame = ControlFrame | ControlAnswerFrame | SoundFrame | SoundEndFrame;
 
 /** What is asked of cameras over one session of a media channel, in both directions. */
 export class ControlExchange {
-  readonly #write: (frame: ControlFrame | ControlAnswerFrame) => void;
+  readonly #write: (frame: ExchangeFrame) => void;
   readonly #control: CameraControl | null;
   readonly #waiting = new Map<number, (outcome: Outcome) => void>();
+  /** Of ours: what ends when the peer says that it is over. */
+  readonly #speaking = new Map<number, (because: string) => void>();
+  /** Of the peer. */
+  readonly #heard = new Map<number, Speech>();
   readonly #over = new AbortController();
   #lastId = 0;
   #servingCount = 0;
 
   constructor(options: {
-    readonly write: (frame: ControlFrame | ControlAnswerFrame) => void;
+    readonly write: (frame: ExchangeFrame) => void;
     /** What the peer may ask of. Null: nothing. */
     readonly control: CameraControl | null;
   }) {
@@ -31,8 +41,38 @@ export class ControlExchange {
   async ask(
     deviceId: DeviceId,
     request: CameraRequest,
-    { askedBy, signal }: CameraControlOptions,
+    options: CameraControlOptions,
   ): Promise<CameraAnswer> {
+    return (await this.#ask(deviceId, request, options)).answer;
+  }
+
+  /** Throws `CameraRefusedError`. */
+  async speak(deviceId: DeviceId, options: CameraControlOptions): Promise<Speech> {
+    const { id } = await this.#ask(deviceId, { kind: 'SPEAK' }, options);
+    const { promise: over, resolve } = Promise.withResolvers<string>();
+    const end = (because: string) => {
+      this.#speaking.delete(id);
+      resolve(because);
+    };
+    this.#speaking.set(id, end);
+    return {
+      over,
+      say: data => {
+        if (this.#speaking.has(id)) this.#write({ kind: 'sound', id, data });
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (!this.#speaking.has(id)) return;
+        this.#write({ kind: 'soundEnd', id, detail: '' });
+        end('closed');
+      },
+    };
+  }
+
+  async #ask(
+    deviceId: DeviceId,
+    request: CameraRequest | SpeakRequest,
+    { askedBy, signal }: CameraControlOptions,
+  ): Promise<{ readonly id: number; readonly answer: CameraAnswer }> {
     if (this.#waiting.size >= UNDER_WAY_MAX) throw new CameraRefusedError('CAMERA_FAILED', tooMany);
     this.#lastId += 1;
     const id = this.#lastId;
@@ -48,18 +88,38 @@ export class ControlExchange {
       this.#waiting.set(id, settle);
       this.#write({ kind: 'control', id, deviceId, request, askedBy });
     });
-    if (outcome.done) return outcome.answer;
+    if (outcome.done) return { id, answer: outcome.answer };
     throw new CameraRefusedError(outcome.refusal, outcome.detail);
   }
 
-  take(frame: ControlFrame | ControlAnswerFrame): void {
-    if (frame.kind === 'control') void this.#serve(frame);
-    // The answer to a request that was given up is late, and nobody's any more.
-    else this.#waiting.get(frame.id)?.(frame.outcome);
+  take(frame: ExchangeFrame): void {
+    switch (frame.kind) {
+      case 'control':
+        void this.#serve(frame);
+        return;
+      case 'controlAnswer':
+        this.#takeAnswer(frame);
+        return;
+      case 'sound':
+        this.#heard.get(frame.id)?.say(frame.data);
+        return;
+      case 'soundEnd':
+        this.#speaking.get(frame.id)?.(frame.detail);
+        void this.#heard.get(frame.id)?.[Symbol.asyncDispose]();
+    }
+  }
+
+  #takeAnswer({ id, outcome }: ControlAnswerFrame): void {
+    const settle = this.#waiting.get(id);
+    settle?.(outcome);
+    // Nobody waits any more: who has given up a request to speak does not speak.
+    if (!settle && outcome.done) this.#write({ kind: 'soundEnd', id, detail: '' });
   }
 
   end(detail: string): void {
     this.#over.abort();
+    for (const speech of this.#heard.values()) void speech[Symbol.asyncDispose]();
+    for (const overBecause of [...this.#speaking.values()]) overBecause(detail);
     for (const settle of [...this.#waiting.values()])
       settle({ done: false, refusal: 'NOT_CONNECTED', detail });
   }
@@ -71,7 +131,7 @@ export class ControlExchange {
     this.#write({ kind: 'controlAnswer', id: frame.id, outcome });
   }
 
-  async #outcomeOf({ deviceId, request, askedBy }: ControlFrame): Promise<Outcome> {
+  async #outcomeOf({ id, deviceId, request, askedBy }: ControlFrame): Promise<Outcome> {
     if (this.#control === null) {
       return {
         done: false,
@@ -79,8 +139,16 @@ export class ControlExchange {
         detail: 'no cameras can be told anything on this side',
       };
     }
+    if (request === null) {
+      const detail = 'the software there is older and does not know this request';
+      return { done: false, refusal: 'CAMERA_CANNOT', detail };
+    }
     try {
       const { signal } = this.#over;
+      if (request.kind === 'SPEAK') {
+        this.#hear(id, await this.#control.speak(deviceId, { askedBy, signal }));
+        return { done: true, answer: { presets: [] } };
+      }
       return { done: true, answer: await this.#control.control(deviceId, request, { askedBy, signal }) };
     } catch (error) {
       if (error instanceof CameraRefusedError) {
@@ -88,6 +156,19 @@ export class ControlExchange {
       }
       return failed(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** What the peer says from now on. */
+  #hear(id: number, speech: Speech): void {
+    if (this.#over.signal.aborted) {
+      void speech[Symbol.asyncDispose]();
+      return;
+    }
+    this.#heard.set(id, speech);
+    void speech.over.then(detail => {
+      this.#heard.delete(id);
+      this.#write({ kind: 'soundEnd', id, detail });
+    });
   }
 }
 

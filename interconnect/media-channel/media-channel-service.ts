@@ -78,6 +78,11 @@ export function createMediaChannelService(options: {
         if (session !== undefined) return session.multiplexer.control(deviceId, request, controlOptions);
         throw new CameraRefusedError('NOT_CONNECTED', notAttached(of));
       },
+      speak: async (deviceId, controlOptions) => {
+        const session = sessions.find(of);
+        if (session !== undefined) return session.multiplexer.speak(deviceId, controlOptions);
+        throw new CameraRefusedError('NOT_CONNECTED', notAttached(of));
+      },
     }),
     attached: () => sessions.list(),
     onAttached: listener => sessions.listen('attached', listener),

@@ -13,6 +13,7 @@ import type {
   RecordingServerId,
   SegmentId,
   SiteId,
+  SpeakRequest,
   TimeSource,
 } from '@holdfast/schema';
 
@@ -75,7 +76,8 @@ export interface ControlFrame {
   readonly kind: 'control';
   readonly id: number;
   readonly deviceId: DeviceId;
-  readonly request: CameraRequest;
+  /** Null: one that this software does not know. */
+  readonly request: CameraRequest | SpeakRequest | null;
   readonly askedBy: string;
 }
 
@@ -87,6 +89,19 @@ export interface ControlAnswerFrame {
     | { readonly done: false; readonly refusal: CameraRefusalCode; readonly detail: string };
 }
 
+export interface SoundFrame {
+  readonly kind: 'sound';
+  /** Of the request to speak. */
+  readonly id: number;
+  readonly data: Uint8Array;
+}
+
+export interface SoundEndFrame {
+  readonly kind: 'soundEnd';
+  readonly id: number;
+  readonly detail: string;
+}
+
 export type MediaFrame =
   | HelloFrame
   | OpenFrame
@@ -96,7 +111,9 @@ export type MediaFrame =
   | { readonly kind: 'received'; readonly byteCount: number }
   | { readonly kind: 'heartbeat' }
   | ControlFrame
-  | ControlAnswerFrame;
+  | ControlAnswerFrame
+  | SoundFrame
+  | SoundEndFrame;
 
 /** A piece is never larger, whoever sends it. */
 export const PIECE_BYTES_MAX = 256 * 1024;

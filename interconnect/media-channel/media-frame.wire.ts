@@ -7,6 +7,8 @@ import {
   RecordingServerId,
   SegmentId,
   SiteId,
+  SPEECH_BYTES_MAX,
+  SpeakRequest,
   StreamName,
   TimeSource,
 } from '@holdfast/schema';
@@ -86,6 +88,10 @@ export function toWire(frame: MediaFrame): WireChannelFrame {
     }
     case 'controlAnswer':
       return { controlAnswer: controlAnswerToWire(frame) };
+    case 'sound':
+      return { sound: { id: frame.id, data: frame.data } };
+    case 'soundEnd':
+      return { soundEnd: { id: frame.id, detail: frame.detail.slice(0, TEXT_LENGTH_MAX) } };
   }
 }
 
@@ -104,6 +110,11 @@ export function fromWire(wire: WireChannelFrame): MediaFrame {
   if (wire.hello) return helloFromWire(wire.hello);
   if (wire.control) return controlFromWire(wire.control);
   if (wire.controlAnswer) return controlAnswerFromWire(wire.controlAnswer);
+  if (wire.sound) return soundFromWire(wire.sound);
+  if (wire.soundEnd) {
+    const { id, detail } = wire.soundEnd;
+    return { kind: 'soundEnd', id, detail: detail.slice(0, TEXT_LENGTH_MAX) };
+  }
   throw new MediaProtocolError('a frame of no known kind');
 }
 
@@ -252,9 +263,14 @@ function controlFromWire(wire: NonNullable<WireChannelFrame['control']>): Contro
     kind: 'control',
     id: wire.id,
     deviceId: checked(DeviceId, wire.deviceId, 'deviceId'),
-    request: checked(CameraRequest, json(wire.request), 'request'),
+    request: CameraRequest.or(SpeakRequest).safeParse(json(wire.request)).data ?? null,
     askedBy: wire.askedBy.slice(0, ACTOR_LENGTH_MAX),
   };
+}
+
+function soundFromWire({ id, data }: NonNullable<WireChannelFrame['sound']>): MediaFrame {
+  if (data.byteLength <= SPEECH_BYTES_MAX) return { kind: 'sound', id, data };
+  throw new MediaProtocolError(`sound: ${data.byteLength} bytes, at most ${SPEECH_BYTES_MAX} are allowed`);
 }
 
 function controlAnswerFromWire({

@@ -204,6 +204,7 @@ test('a refusal of the source is the same refusal at the other end', async () =>
   }
 });
 
+const mute = () => Promise.reject(new CameraRefusedError('CAMERA_CANNOT', 'it has no loudspeaker'));
 const asking = () => ({ askedBy: 'user:ann', signal: new AbortController().signal });
 
 test('a camera is told something at the other end, and its answer or refusal comes back', async () => {
@@ -215,6 +216,7 @@ test('a camera is told something at the other end, and its answer or refusal com
       if (request.kind === 'GO_TO_PRESET') throw new Error('the index is gone');
       return { presets: [{ token: '1', name: 'Gate' }] };
     },
+    speak: mute,
   });
   const presets = { kind: 'LIST_PRESETS' } as const;
   assert.equal(await pair.parent.control(deviceId, presets, asking()), {
@@ -236,8 +238,39 @@ test('a camera is told something at the other end, and its answer or refusal com
   assert.is(code, 'CAMERA_CANNOT', 'the parent takes no requests to cameras');
 });
 
+test('what is spoken reaches the camera at the other end until either side ends it, or the link is lost', async () => {
+  const heard: string[] = [];
+  const ends: ((because: string) => void)[] = [];
+  await using pair = await connect(null, {
+    control: () => new Promise(() => undefined),
+    async speak(_, { askedBy }) {
+      heard.push(askedBy);
+      const { promise: over, resolve } = Promise.withResolvers<string>();
+      ends.push(resolve);
+      return {
+        over,
+        say: sound => void heard.push(`${sound.length}`),
+        [Symbol.asyncDispose]: async () => resolve('closed'),
+      };
+    },
+  });
+  const first = await pair.parent.speak(deviceId, asking());
+  first.say(new Uint8Array(160));
+  await until(() => heard.length === 2);
+  await first[Symbol.asyncDispose]();
+  first.say(new Uint8Array(1));
+  assert.is(await first.over, 'closed');
+  const second = await pair.parent.speak(deviceId, asking());
+  ends[1]!('the camera hung up');
+  assert.is(await second.over, 'the camera hung up');
+  const third = await pair.parent.speak(deviceId, asking());
+  pair.cut();
+  assert.is(await third.over, 'cut');
+  assert.equal(heard, ['user:ann', '160', 'user:ann', 'user:ann']);
+});
+
 test('a request to a camera that is under way when the link is lost was not answered', async () => {
-  await using pair = await connect(null, { control: () => new Promise(() => undefined) });
+  await using pair = await connect(null, { control: () => new Promise(() => undefined), speak: mute });
   const asked = pair.parent.control(deviceId, { kind: 'STOP' }, asking());
   setTimeout(pair.cut, 5);
   const code = await asked.catch((error: CameraRefusedError) => error.code);

@@ -8,6 +8,7 @@ import {
   MediaRefusedError,
   type MediaRequest,
   type MediaSource,
+  type Speech,
 } from '@holdfast/core';
 import type { CameraAnswer, CameraRequest, DeviceId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -119,18 +120,27 @@ export class MediaMultiplexer {
     request: CameraRequest,
     options: CameraControlOptions,
   ): Promise<CameraAnswer> {
-    if (this.#isOver || this.#peer === null) {
-      throw new CameraRefusedError('NOT_CONNECTED', 'the media channel is not connected');
-    }
-    if (!this.#peer.takesControl) {
-      const words = `the software there (${this.#peer.software}) is older and takes no requests to cameras`;
-      throw new CameraRefusedError('CAMERA_CANNOT', words);
-    }
+    this.#requireControl();
     return this.#controls.ask(deviceId, request, options);
+  }
+
+  /** Somebody speaks through one of the peer's cameras. Throws `CameraRefusedError`. */
+  async speak(deviceId: DeviceId, options: CameraControlOptions): Promise<Speech> {
+    this.#requireControl();
+    return this.#controls.speak(deviceId, options);
   }
 
   close(): void {
     this.#end({ cause: 'CLOSED' });
+  }
+
+  #requireControl(): void {
+    if (this.#isOver || this.#peer === null) {
+      throw new CameraRefusedError('NOT_CONNECTED', 'the media channel is not connected');
+    }
+    if (this.#peer.takesControl) return;
+    const words = `the software there (${this.#peer.software}) is older and takes no requests to cameras`;
+    throw new CameraRefusedError('CAMERA_CANNOT', words);
   }
 
   #openChannel(
@@ -193,6 +203,8 @@ export class MediaMultiplexer {
         break;
       case 'control':
       case 'controlAnswer':
+      case 'sound':
+      case 'soundEnd':
         this.#controls.take(frame);
         break;
       case 'heartbeat':

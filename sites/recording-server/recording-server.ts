@@ -15,6 +15,7 @@ import {
   type RecordedEvent,
   type RetentionLimits,
   type SiteLog,
+  type Speech,
   type Storage,
   type TriggerChange,
 } from '@holdfast/core';
@@ -307,6 +308,10 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
 
   control(deviceId: DeviceId, request: CameraRequest, options: CameraControlOptions): Promise<CameraAnswer> {
     return this.#controls.control(deviceId, request, options);
+  }
+
+  speak(deviceId: DeviceId, options: CameraControlOptions): Promise<Speech> {
+    return this.#controls.speak(deviceId, options);
   }
 
   /** Something in this process wants a device recorded, or does so no longer. */

@@ -1,9 +1,12 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { CameraRefusedError } from '@holdfast/core';
 import type { CameraRequest } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openSimulatedCameras } from '../../simulated-cameras/simulated-cameras.js';
 import { OnvifCamera } from '../drivers/onvif/onvif-camera.fixture.js';
+import { GStreamerCamera, whatIsMissing } from '../drivers/rtsp/gstreamer-camera.fixture.js';
 import { temporaryFolder } from '../media-database/media-fixture.js';
 import {
   addHardware,
@@ -37,7 +40,8 @@ async function openSetting(options: { readonly media2?: boolean } = {}) {
     });
   const known = () => eventsOf(log, 'HardwareCapabilitiesFound');
   await until(async () => (await known()).length > 0, 'the camera has said what it can');
-  return { camera, log, ask, known, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const { server } = running;
+  return { camera, log, ask, known, server, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 test('says in the log what it can, once, with the streams that it offers', async () => {
@@ -112,6 +116,46 @@ test('a driver without requests to cameras says so', async () => {
       .control(cameraId, { kind: 'STOP' }, { askedBy: 'user:ann', signal: new AbortController().signal })
       .catch((error: unknown) => (error as CameraRefusedError).message);
   await until(async () => /its driver rtsp has no requests/.test(String(await asked())), 'it is refused');
+});
+
+if (whatIsMissing() === null) {
+  test('speaks through an ONVIF camera that GStreamer serves; the log says who spoke', async () => {
+    await using folder = await temporaryFolder();
+    const file = path.join(folder.path, 'heard');
+    const launch =
+      '( videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=96,framerate=5/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26 )';
+    await using stream = await GStreamerCamera.open({ launch, backChannel: { codec: 'PCMU', file } });
+    await using camera = await OnvifCamera.open({ streamUri: stream.address, speaker: true });
+    await using log = await openLog(folder.path);
+    await addHardware(log, camera.address, 'onvif');
+    await using running = await start(log, folder.path);
+    const known = () => eventsOf(log, 'HardwareCapabilitiesFound');
+    await until(async () => (await known())[0]?.capabilities.speaker === true, 'it has said that it can');
+    const options = { askedBy: 'user:ann', signal: new AbortController().signal };
+    const speech = await running.server.speak(cameraId, options);
+    const second = await running.server.speak(cameraId, options).catch((error: Error) => error.message);
+    assert.is(second, 'somebody else is speaking through Entrance');
+    await until(async () => {
+      speech.say(new Uint8Array(160).fill(0x8f));
+      return (await stat(file).catch(() => null))?.size !== undefined;
+    }, 'the camera hears');
+    await speech[Symbol.asyncDispose]();
+    await until(
+      async () => (await eventsOf(log, 'SpeakingEnded')).length > 0,
+      'the log says that it is over',
+    );
+    const [began] = await eventsOf(log, 'SpeakingStarted');
+    assert.equal(began, { ...ids, askedBy: 'user:ann', atMs: began!.atMs });
+  });
+}
+
+test('a camera without a loudspeaker is not spoken through', async () => {
+  await using setting = await openSetting();
+  const options = { askedBy: 'user:ann', signal: new AbortController().signal };
+  await until(async () => {
+    const refusal = await setting.server.speak(cameraId, options).catch((error: unknown) => error);
+    return refusal instanceof CameraRefusedError && refusal.message === 'Entrance has no loudspeaker';
+  }, 'it is refused by what the camera has said');
 });
 
 test.run();

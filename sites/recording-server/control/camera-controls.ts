@@ -3,6 +3,7 @@ import {
   type CameraRefusalCode,
   CameraRefusedError,
   type Hardware,
+  type Speech,
 } from '@holdfast/core';
 import {
   CameraAnswer,
@@ -18,6 +19,7 @@ import type { CameraAccess, CameraCommands, CameraCredentials } from '../drivers
 import { driverOf } from '../drivers/driver-registry.js';
 import { recordingDeviceOf } from '../recorder/site-view.js';
 import { PtzMovement } from './ptz-movement.js';
+import { Speeches } from './speeches.js';
 
 /** A camera that has not answered by then does not answer. */
 const CAMERA_WAIT_MS = 8_000;
@@ -45,9 +47,11 @@ interface Controlled {
 export class CameraControls {
   readonly #options: CameraControlsOptions;
   readonly #controlled = new Map<HardwareId, Controlled>();
+  readonly #speeches: Speeches;
 
   constructor(options: CameraControlsOptions) {
     this.#options = options;
+    this.#speeches = new Speeches(options);
   }
 
   /** As `CameraControl` of core. */
@@ -56,10 +60,7 @@ export class CameraControls {
     request: CameraRequest,
     { askedBy, signal }: CameraControlOptions,
   ): Promise<CameraAnswer> {
-    const hardware = this.#options.hardwareWith(deviceId);
-    if (hardware === null) {
-      throw new CameraRefusedError('NO_SUCH_DEVICE', `this recording server has no device ${deviceId}`);
-    }
+    const hardware = this.#hardwareWith(deviceId);
     this.#refuseWhatItCannot(hardware, request);
     try {
       const controlled = this.#controlledOf(hardware);
@@ -68,10 +69,31 @@ export class CameraControls {
         this.#reportOutput(hardware, request, askedBy),
       );
     } catch (error) {
-      if (error instanceof CameraRefusedError) throw error;
-      const words = error instanceof Error ? error.message : String(error);
-      throw new CameraRefusedError('CAMERA_FAILED', `${hardware.name}: ${words}`);
+      throw refusalOf(hardware, error);
     }
+  }
+
+  /** As `CameraControl` of core. */
+  async speak(deviceId: DeviceId, { askedBy, signal }: CameraControlOptions): Promise<Speech> {
+    const hardware = this.#hardwareWith(deviceId);
+    const { openSpeaker } = driverOf(hardware.driver);
+    const capabilities = this.#options.capabilitiesOf(hardware.hardwareId);
+    if (openSpeaker === undefined || capabilities?.speaker === false) {
+      throw new CameraRefusedError('CAMERA_CANNOT', `${hardware.name} has no loudspeaker`);
+    }
+    try {
+      const within = AbortSignal.any([signal, AbortSignal.timeout(CAMERA_WAIT_MS)]);
+      const open = () => openSpeaker(this.#accessTo(hardware), within);
+      return await this.#speeches.begin(hardware, askedBy, open);
+    } catch (error) {
+      throw refusalOf(hardware, error);
+    }
+  }
+
+  #hardwareWith(deviceId: DeviceId): NonNullable<Hardware> {
+    const hardware = this.#options.hardwareWith(deviceId);
+    if (hardware !== null) return hardware;
+    throw new CameraRefusedError('NO_SUCH_DEVICE', `this recording server has no device ${deviceId}`);
   }
 
   async #ask(
@@ -123,13 +145,16 @@ export class CameraControls {
     const key = JSON.stringify([driver, address, sealedCredentials]);
     const known = this.#controlled.get(hardwareId);
     if (known?.key === key) return known;
-    const { now, random, openCredentials } = this.#options;
-    const credentials = sealedCredentials === null ? null : openCredentials(sealedCredentials);
-    const access: CameraAccess = { address, credentials, now, random };
-    const commands = driverOf(driver).openCommands!(access);
+    const commands = driverOf(driver).openCommands!(this.#accessTo(hardware));
     const controlled = { key, commands, movement: new PtzMovement(commands) };
     this.#controlled.set(hardwareId, controlled);
     return controlled;
+  }
+
+  #accessTo({ address, sealedCredentials }: NonNullable<Hardware>): CameraAccess {
+    const { now, random, openCredentials } = this.#options;
+    const credentials = sealedCredentials === null ? null : openCredentials(sealedCredentials);
+    return { address, credentials, now, random };
   }
 
   #reportOutput(hardware: NonNullable<Hardware>, request: CameraRequest, askedBy: string): void {
@@ -141,6 +166,12 @@ export class CameraControls {
     const type = request.active ? 'OutputActivated' : 'OutputDeactivated';
     report(`hardware-signals-${hardwareId}`, { type, data });
   }
+}
+
+function refusalOf(hardware: NonNullable<Hardware>, error: unknown): CameraRefusedError {
+  if (error instanceof CameraRefusedError) return error;
+  const words = error instanceof Error ? error.message : String(error);
+  return new CameraRefusedError('CAMERA_FAILED', `${hardware.name}: ${words}`);
 }
 
 function refuse(code: CameraRefusalCode, message: string): never {

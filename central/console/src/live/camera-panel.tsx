@@ -1,9 +1,11 @@
-import { useEffect, useMemo } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { useQuery } from '../session/use-query';
 import type { Capabilities, Device } from '../site/site-directory';
 import { Icon } from '../ui/icon';
+import { notify } from '../ui/notice.store';
 import { type Shortcut, useShortcuts } from '../ui/shortcuts';
 import { type Direction, goToPreset, PtzMover, presetsOf, setOutput } from './ptz.control';
+import { Speech, type SpeechState } from './speech';
 
 /** Half of full speed: a whole turn in some ten seconds, slow enough to stop where one wants. */
 const SPEED = 0.5;
@@ -138,8 +140,58 @@ function Outputs({ device, outputs }: { readonly device: Device; readonly output
   );
 }
 
+/** Speaks for as long as it is held; a second touch of the keyboard ends it too. */
+function SpeakButton({ device }: { readonly device: Device }) {
+  const [state, setState] = useState<SpeechState>({ kind: 'OVER', reason: null });
+  const speech = useRef<Speech | null>(null);
+  const stop = () => {
+    speech.current?.[Symbol.dispose]();
+    speech.current = null;
+  };
+  const speak = () => {
+    speech.current ??= new Speech(device.id, now => {
+      setState(now);
+      if (now.kind !== 'OVER') return;
+      speech.current = null;
+      if (now.reason !== null)
+        notify({ tone: 'bad', title: `Speak through ${device.name}`, text: now.reason });
+    });
+  };
+  useEffect(
+    () => () => {
+      speech.current?.[Symbol.dispose]();
+    },
+    [],
+  );
+  const words = { OPENING: 'Opening…', SPEAKING: 'Speaking', OVER: 'Hold to speak' }[state.kind];
+  return (
+    <button
+      type="button"
+      className="plain framed speak"
+      aria-pressed={state.kind === 'SPEAKING'}
+      onPointerDown={event => {
+        event.currentTarget.setPointerCapture(event.pointerId);
+        speak();
+      }}
+      onPointerUp={stop}
+      onPointerCancel={stop}
+      onKeyDown={event => {
+        if (event.key !== ' ' && event.key !== 'Enter') return;
+        event.preventDefault();
+        if (!event.repeat) speak();
+      }}
+      onKeyUp={stop}
+      onBlur={stop}
+      data-testid={`speak-${device.id}`}
+    >
+      <Icon name="microphone" size={13} />
+      {words}
+    </button>
+  );
+}
+
 export const canBeTold = (capabilities: Capabilities | null): boolean =>
-  capabilities !== null && (capabilities.ptz || capabilities.outputs.length > 0);
+  capabilities !== null && (capabilities.ptz || capabilities.speaker || capabilities.outputs.length > 0);
 
 /** What this camera can do beside showing pictures. */
 export function CameraPanel({ device, selected }: { readonly device: Device; readonly selected: boolean }) {
@@ -155,6 +207,7 @@ export function CameraPanel({ device, selected }: { readonly device: Device; rea
           <Presets device={device} />
         </>
       )}
+      {capabilities.speaker && <SpeakButton device={device} />}
       {capabilities.outputs.length > 0 && <Outputs device={device} outputs={capabilities.outputs} />}
     </div>
   );

@@ -18,6 +18,8 @@ export interface WireChannelFrame {
   received?: { byteCount: number };
   heartbeat?: Record<never, never>;
   control?: { id: number; deviceId: string; request: string; askedBy: string };
+  sound?: { id: number; data: Uint8Array };
+  soundEnd?: { id: number; detail: string };
   controlAnswer?: { id: number; refusal: string; detail: string; answer: string };
 }
 

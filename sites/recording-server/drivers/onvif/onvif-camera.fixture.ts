@@ -13,6 +13,8 @@ export interface OnvifCameraOptions {
   readonly clockOffsetMs?: number;
   /** Profile T. */
   readonly media2?: boolean;
+  /** Its main profile has an audio output. */
+  readonly speaker?: boolean;
 }
 
 const SIGNATURE_AGE_MS_MAX = 60_000;
@@ -104,7 +106,7 @@ export class OnvifCamera implements AsyncDisposable {
   }
 
   async #contentOf(action: string, asked: XmlNode): Promise<string> {
-    const { media2 = false, streamUri } = this.#options;
+    const { media2 = false, speaker = false, streamUri } = this.#options;
     switch (action) {
       case 'GetSystemDateAndTime':
         return this.#clock();
@@ -115,7 +117,10 @@ export class OnvifCamera implements AsyncDisposable {
       case 'GetProfiles':
         return (
           profile('metadata', '') +
-          profile('main', `${encoder(media2, 'H264')}${media2 ? '' : '<tt:PTZConfiguration token="p"/>'}`) +
+          profile(
+            'main',
+            `${encoder(media2, 'H264', speaker)}${media2 ? '' : `<tt:PTZConfiguration token="p"/>${speaker ? speakerOfMedia : ''}`}`,
+          ) +
           profile('sub', encoder(media2, 'H265'))
         );
       case 'GetStreamUri': {
@@ -177,9 +182,11 @@ function profile(token: string, content: string): string {
   return `<r:Profiles token="${token}"><tt:Name>${token}</tt:Name>${content}</r:Profiles>`;
 }
 
-function encoder(media2: boolean, encoding: string): string {
+const speakerOfMedia = '<tt:Extension><tt:AudioOutputConfiguration token="o"/></tt:Extension>';
+
+function encoder(media2: boolean, encoding: string, speaker = false): string {
   const content = `<tt:Encoding>${encoding}</tt:Encoding><tt:Resolution><tt:Width>1920</tt:Width><tt:Height>1080</tt:Height></tt:Resolution>`;
   return media2
-    ? `<r:Configurations><r:VideoEncoder token="e">${content}</r:VideoEncoder><r:PTZ token="p"/></r:Configurations>`
+    ? `<r:Configurations><r:VideoEncoder token="e">${content}</r:VideoEncoder><r:PTZ token="p"/>${speaker ? '<r:AudioOutput token="o"/>' : ''}</r:Configurations>`
     : `<tt:VideoEncoderConfiguration token="e">${content}</tt:VideoEncoderConfiguration>`;
 }
