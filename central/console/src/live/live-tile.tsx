@@ -305,7 +305,8 @@ export function LiveTile({ tile, deviceId, selected, enlarged, sounding }: LiveT
   const device = deviceId === null ? undefined : directory.deviceById.get(deviceId);
   const [dragOver, setDragOver] = useState(false);
   const isOpen = useLiveLayout().controlled.includes(deviceId ?? '');
-  const controlled = isOpen && canBeTold(device?.hardware.capabilities ?? null);
+  const isThere = device !== undefined && device.hardware.connection !== 'LOST';
+  const controlled = isOpen && isThere && canBeTold(device.hardware.capabilities);
   const onDrop = (event: DragEvent) => {
     event.preventDefault();
     setDragOver(false);
