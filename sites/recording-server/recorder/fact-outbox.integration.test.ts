@@ -64,4 +64,61 @@ test('whatever piled up while the log was away comes into it, once and in order'
   assert.is(log.head().size, 1 + reportCount);
 });
 
+test('while the disk takes no writes facts reach the log once and in order, and are let go of when it does', async () => {
+  await using folder = await temporaryFolder();
+  await using database = await openTestDatabase(folder.path);
+  await using log = await openSqliteSiteLog({
+    ...{ file: path.join(folder.path, 'log', 'site.sqlite'), site: v7() as SiteId, now: Date.now },
+    signingKey: generateKeyPairSync('ed25519').privateKey,
+  });
+  let readOnly = false;
+  // Stands in for a disk that became read-only under an index that is open: none can be had to order.
+  const write = <Arguments extends readonly unknown[]>(work: (...given: Arguments) => void) => {
+    return (...given: Arguments) => {
+      if (readOnly) throw new Error('attempt to write a readonly database');
+      work(...given);
+    };
+  };
+  const outbox = new FactOutbox({
+    ...{ log, actor: 'server:test', now: Date.now, random: Math.random },
+    ...{ newId: () => v7() as EventId, logger: pino({ level: 'silent' }) },
+    database: {
+      facts: limit => database.facts(limit),
+      putFact: write(fact => database.putFact(fact)),
+      removeFacts: write(ids => database.removeFacts(ids)),
+    },
+  });
+  const stream = `device-health-${deviceId}`;
+  const put = (atMs: number) =>
+    outbox.put(stream, { type: 'MotionBegan', data: { deviceId, recordingServerId, atMs } });
+  const told = async () => {
+    const events = await log.readStream({ stream, afterRevision: null, limit: 1000 });
+    return events.map(event => JSON.parse(Buffer.from(event.data).toString()).atMs);
+  };
+  put(1);
+  put(2);
+  readOnly = true;
+  put(3);
+  await outbox.send();
+  assert.equal(await told(), [1, 2, 3]);
+  put(4);
+  await outbox.send();
+  await outbox.send();
+  assert.equal(await told(), [1, 2, 3, 4]);
+  assert.is(database.facts(10).length, 2);
+  readOnly = false;
+  put(5);
+  await outbox.send();
+  assert.equal(await told(), [1, 2, 3, 4, 5]);
+  assert.equal(database.facts(10), []);
+  for (let atMs = 6; atMs < 200; atMs += 1) put(atMs);
+  readOnly = true;
+  put(200);
+  await outbox.send();
+  assert.equal(
+    await told(),
+    Array.from({ length: 200 }, (_, index) => index + 1),
+  );
+});
+
 test.run();

@@ -32,6 +32,8 @@ export class FactOutbox {
   #count: number;
   /** The disk took none of them: they go to the log from here, which may lie on another disk. */
   readonly #unkept: OutgoingFact[] = [];
+  /** Of the facts on the disk, those that the log has and the disk did not let go of. */
+  readonly #sent = new Set<EventId>();
   #sending: Promise<void> | null = null;
   #failures = 0;
 
@@ -110,20 +112,35 @@ export class FactOutbox {
   async #sendAll(): Promise<void> {
     const { database } = this.#options;
     for (;;) {
-      const facts = database.facts(batchFactsMax);
-      if (facts.length === 0) {
+      const kept = database.facts(batchFactsMax + this.#sent.size);
+      if (kept.length === 0) {
         this.#count = 0;
+        this.#sent.clear();
         break;
       }
-      await this.#appendAll(facts);
-      database.removeFacts(facts.map(fact => fact.eventId));
-      this.#count -= facts.length;
+      const facts = kept.filter(({ eventId }) => !this.#sent.has(eventId)).slice(0, batchFactsMax);
+      if (facts.length > 0) await this.#appendAll(facts);
+      for (const { eventId } of facts) this.#sent.add(eventId);
+      if (!this.#forgetSent() && facts.length === 0) break;
     }
     while (this.#unkept.length > 0) {
       const facts = this.#unkept.slice(0, batchFactsMax);
       await this.#appendAll(facts);
       this.#unkept.splice(0, facts.length);
     }
+  }
+
+  /** False: the disk takes no writes, so that they stay there until it does. */
+  #forgetSent(): boolean {
+    try {
+      this.#options.database.removeFacts([...this.#sent]);
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'facts that were told cannot be removed yet');
+      return false;
+    }
+    this.#count -= this.#sent.size;
+    this.#sent.clear();
+    return true;
   }
 
   async #appendAll(facts: readonly OutgoingFact[]): Promise<void> {
