@@ -27,6 +27,11 @@ export async function runSchedules(options: {
   readonly workerCount: number;
 }): Promise<Omit<ScheduleWorkerReport, 'failure'>> {
   const { firstSeed, countMin, countMax, budgetMs, workerCount } = options;
+  for (const [name, value] of Object.entries(options)) {
+    // A limit that is no number would never be reached.
+    if (!Number.isInteger(value) || value < 0)
+      throw new RangeError(`${name} is ${value}, not a whole number`);
+  }
   const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const work: ScheduleWork = { next, firstSeed, countMin, countMax, deadlineMs: Date.now() + budgetMs };
   const reports = await Promise.all(Array.from({ length: workerCount }, () => reportOf(work)));
