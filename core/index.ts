@@ -263,6 +263,7 @@ export {
   segmentIndexBox,
   shiftTrackTimes,
   type TrackTime,
+  withDuration,
 } from './media/fragment-times.js';
 export {
   Fragmenter,
@@ -276,7 +277,7 @@ export {
   pictureParameterSetId,
   type SequenceParameterSet,
 } from './media/h264-parameter-sets.js';
-export { type BrowserCodecs, browserCodecs, hideTracks } from './media/hidden-track.js';
+export { type BrowserCodecs, browserCodecs, hideTracks, showTracks } from './media/hidden-track.js';
 export { ImageAssembler } from './media/image-assembler.js';
 export { jpegSize } from './media/jpeg-header.js';
 export { keyFrameFragment, soundFragment } from './media/key-frame-fragment.js';

@@ -41,12 +41,15 @@ test('a time before the beginning is refused', () => {
   assert.throws(() => shiftTrackTimes(fragment, () => epochS * 90_000 + 1), /track 1 would begin at -1/);
 });
 
-test('an index of segments has one reference of 12 bytes for each', () => {
+test('an index of segments has one reference of 12 bytes for each, from moof to moof', () => {
   const reference = { byteLength: 0x01020304, durationTicks: 180_000, beginsWithKeyFrame: true };
-  const box = segmentIndexBox({ trackId: 1, timescale: 90_000, references: [reference, reference] });
+  const references = [reference, reference];
+  const box = segmentIndexBox({ trackId: 1, timescale: 90_000, bytesBeforeMoof: 3, references });
+  assert.equal([...box.subarray(24, 28)], [0, 0, 0, 3]);
   assert.is(box.length, 12 + 20 + 2 * 12);
   assert.equal([...box.subarray(30, 32)], [0, 2]);
   assert.equal([...box.subarray(32, 44)], [1, 2, 3, 4, 0, 2, 0xbf, 0x20, 0x90, 0, 0, 0]);
+  assert.equal([...box.subarray(44, 48)], [1, 2, 3, 1]);
 });
 
 test.run();

@@ -52,32 +52,50 @@ export const REFERENCES_MAX = 65_535;
 
 /**
  * `sidx` (ISO/IEC 14496-12 §8.16.3) for fragments that follow it: with it players know how long a file is, and find a time
- * without reading all of it. `timescale` is that of the track `trackId`, which begins at 0.
+ * without reading all of it. `timescale` is that of the track `trackId`, which begins at 0. Each reference begins at the `moof`, where
+ * players expect it, and not at what `bytesBeforeMoof` says stands before it in each fragment.
  */
 export function segmentIndexBox(options: {
   readonly trackId: number;
   readonly timescale: number;
+  readonly bytesBeforeMoof: number;
   readonly references: readonly {
     readonly byteLength: number;
     readonly durationTicks: number;
     readonly beginsWithKeyFrame: boolean;
   }[];
 }): Uint8Array {
-  const { trackId, timescale, references } = options;
+  const { trackId, timescale, bytesBeforeMoof, references } = options;
   if (references.length > REFERENCES_MAX) throw new RangeError(`${references.length} references`);
   return fullBox(
     'sidx',
     { version: 0, flags: 0 },
-    uint32(trackId, timescale, 0, 0, references.length),
+    uint32(trackId, timescale, 0, bytesBeforeMoof, references.length),
     uint32(
-      ...references.flatMap(({ byteLength, durationTicks, beginsWithKeyFrame }) => [
-        byteLength,
+      ...references.flatMap(({ byteLength, durationTicks, beginsWithKeyFrame }, index) => [
+        index === references.length - 1 ? byteLength - bytesBeforeMoof : byteLength,
         durationTicks,
         // Starts with a stream access point of type 1.
         beginsWithKeyFrame ? 0x90000000 : 0,
       ]),
     ),
   );
+}
+
+/**
+ * A copy of an init segment whose `mvhd` says how long the film is, in milliseconds; it says 0, and is recorded so, because nobody
+ * knows. VLC seeks in no film of length 0.
+ */
+export function withDuration(init: Uint8Array, durationMs: number): Uint8Array {
+  const copy = init.slice();
+  const header = findBox(init, ['moov', 'mvhd']);
+  // Version 0, as `writeInitSegment` writes it: two times of 4 bytes, the timescale of 1000, the duration.
+  if (header !== null && init[header.contentStart] === 0)
+    new DataView(copy.buffer, copy.byteOffset).setUint32(
+      header.contentStart + 16,
+      Math.min(durationMs, 0xffffffff),
+    );
+  return copy;
 }
 
 function* trackFragments(bytes: Uint8Array): Generator<{ readonly trackId: number; readonly time: Box }> {

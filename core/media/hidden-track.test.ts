@@ -4,7 +4,7 @@ import type { AccessUnit, Track } from './access-unit.js';
 import { AUDIO_TRACK_ID, METADATA_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
 import { readFragment, readInitSegment, readSamples } from './fmp4-reader.js';
 import { writeFragment } from './fmp4-writer.js';
-import { browserCodecs, hideTracks } from './hidden-track.js';
+import { browserCodecs, hideTracks, showTracks } from './hidden-track.js';
 
 const test = suite('hidden track');
 
@@ -45,6 +45,8 @@ test('leaves the picture where it was, and no trace of the sound, in as many byt
   assert.is(silent.length, fragment.length);
   const read = readFragment(silent, 0)!;
   assert.equal(readSamples(silent, read, AUDIO_TRACK_ID), []);
+  assert.equal(showTracks(hidden), init.bytes);
+  assert.equal(showTracks(silent), fragment);
   const [picture] = readSamples(silent, read, VIDEO_TRACK_ID);
   assert.equal([...silent.subarray(picture!.start, picture!.end)], [1, 2, 3]);
 });

@@ -65,5 +65,21 @@ function hideWithin(
   }
 }
 
-/** `free` */
-const free = Uint8Array.of(0x66, 0x72, 0x65, 0x65);
+const typeBytes = (type: string): Uint8Array => Uint8Array.from(type, letter => letter.charCodeAt(0));
+const free = typeBytes('free');
+
+/** What `hideTracks` has hidden is there again: nothing else is free space within these boxes. */
+export function showTracks(bytes: Uint8Array): Uint8Array {
+  const shown = bytes.slice();
+  const name = (start: number, type: 'trak' | 'trex' | 'traf') => shown.set(typeBytes(type), start + 4);
+  for (const outer of walkBoxes(bytes)) {
+    if (outer.type !== 'moov' && outer.type !== 'moof') continue;
+    for (const inner of walkBoxes(bytes, outer.contentStart, outer.end)) {
+      if (inner.type === 'free') name(inner.start, outer.type === 'moov' ? 'trak' : 'traf');
+      if (inner.type !== 'mvex') continue;
+      for (const { type, start } of walkBoxes(bytes, inner.contentStart, inner.end))
+        if (type === 'free') name(start, 'trex');
+    }
+  }
+  return shown;
+}

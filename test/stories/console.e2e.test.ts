@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import type { Locator } from 'playwright-core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,6 +12,7 @@ import { type CameraView, camerasOf, millisecondsIn, timelineOf } from '../netwo
 
 const test = suite('the console in a browser');
 
+const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast.mjs');
 const clipDirectory = path.resolve(import.meta.dirname, '../../../sites/simulated-cameras/clips');
 const CLIP_FRAMES = 400;
 const FRAME_MS = 40;
@@ -356,6 +359,45 @@ test('an evidence lock is put on a marked span', async () => {
   const row = page().getByRole('row').filter({ hasText: 'Parcel left behind' });
   await row.getByText('Active').waitFor();
   assert.match((await row.textContent()) ?? '', cameras[0]!.name);
+});
+
+test('an export plays in a browser, and is sought in', async () => {
+  const out = path.join(network.dataDirectory, 'export.mp4');
+  const span = [
+    ...['--from', new Date(heldFromMs).toISOString()],
+    ...['--to', new Date(heldFromMs + MARKED_MS).toISOString()],
+  ];
+  const args = ['media', 'export', network.dataDirectory, '--device', cameras[0]!.id, ...span, '--out', out];
+  await promisify(execFile)(process.execPath, [program, ...args]);
+  const tab = await page().context().newPage();
+  await tab.setContent('<video muted></video>');
+  const seen = await tab.evaluate(
+    async ({ base64, seeks }) => {
+      const bytes = Uint8Array.from(atob(base64), letter => letter.charCodeAt(0));
+      const video = document.querySelector('video')!;
+      video.src = URL.createObjectURL(new Blob([bytes], { type: 'video/mp4' }));
+      const happened = (name: string) =>
+        new Promise<void>((resolve, reject) => {
+          video.addEventListener(name, () => resolve(), { once: true });
+          video.addEventListener('error', () => reject(new Error(video.error?.message)), { once: true });
+        });
+      await happened('loadeddata');
+      const shownS: number[] = [];
+      for (const toS of seeks) {
+        const shown = new Promise<number>(resolve =>
+          video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime)),
+        );
+        video.currentTime = toS;
+        shownS.push(await shown);
+      }
+      return { durationS: video.duration, shownS };
+    },
+    { base64: (await readFile(out)).toString('base64'), seeks: [15, 3, 18.5, 0.5] },
+  );
+  await tab.close();
+  assert.ok(Math.abs(seen.durationS - MARKED_MS / 1000) < 5, `${seen.durationS} s`);
+  for (const [index, toS] of [15, 3, 18.5, 0.5].entries())
+    assert.ok(Math.abs(seen.shownS[index]! - toS) < 0.1, `${toS} s: ${seen.shownS}`);
 });
 
 test('an alarm is raised, acknowledged, and closed with a reason', async () => {

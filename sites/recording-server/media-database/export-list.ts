@@ -2,11 +2,12 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
 
 /**
  * What stands beside an export, as JSON: with it and the log of the site that recorded, every exported fragment can be proved.
- * Taking `earlierTicks` of each track back into `tfdt` gives the recorded bytes, which have `digest`; the manifest that lists
- * that digest has the one that `RecordingSealed` names for the segment.
+ * Tracks of metadata are hidden from players: `free` within `moof` was `traf`, within `moov` `trak`, within `mvex` `trex`. With those
+ * names again, and `earlierTicks` of each track back in `tfdt`, a fragment has the recorded bytes, whose digest is `digest`; the
+ * manifest that lists that digest has the one that `RecordingSealed` names for the segment.
  */
 export interface ExportList {
-  readonly format: 'holdfast-export-1';
+  readonly format: 'holdfast-export-2';
   readonly deviceId: DeviceId;
   /** As asked for; the first and the last fragment may reach beyond. */
   readonly fromMs: number;
@@ -16,7 +17,7 @@ export interface ExportList {
     readonly codecs: string;
     readonly byteLength: number;
     readonly sha256: string;
-    /** `ftyp` + `moov` as recorded; `sidx` behind it was made for the export. */
+    /** `ftyp` + `moov` as recorded, but that `mvhd` says the duration, which was 0; `sidx` behind it was made for the export. */
     readonly initByteLength: number;
     /** By track id: how much earlier the times in the file are than capture time since the Unix epoch. */
     readonly earlierTicks: Readonly<Record<string, number>>;

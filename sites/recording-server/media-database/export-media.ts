@@ -3,12 +3,16 @@ import { access, type FileHandle, open, rename, unlink, writeFile } from 'node:f
 import path from 'node:path';
 import {
   AUDIO_TRACK_ID,
+  FACTS_BOX_BYTE_LENGTH,
+  hideTracks,
+  METADATA_TRACK_ID,
   REFERENCES_MAX,
   readTimescales,
   readTrackTimes,
   segmentIndexBox,
   shiftTrackTimes,
   VIDEO_TRACK_ID,
+  withDuration,
 } from '@holdfast/core';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
@@ -21,6 +25,8 @@ import { absentAsNull } from './segment-importer.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 const dayMs = 24 * 3600_000;
+/** Players that meet a track which they do not know lose their way in the others (VLC 3). Its bytes stay, and can be proved. */
+const HIDDEN_TRACKS = [METADATA_TRACK_ID];
 /** Eleven days in groups of 2 s: what is known of them fits into 200 MB. */
 const fragmentsMax = 500_000;
 
@@ -98,7 +104,7 @@ export async function exportMedia(options: ExportOptions): Promise<ExportList> {
     files.push(await writePart(names[index]!, part, { ...options, tell }));
   }
   const { deviceId, fromMs, toMs } = options;
-  const list: ExportList = { format: 'holdfast-export-1', deviceId, fromMs, toMs, files, damages };
+  const list: ExportList = { format: 'holdfast-export-2', deviceId, fromMs, toMs, files, damages };
   await writeFile(listFile, `${JSON.stringify(list, null, 1)}\n`, { flag: 'wx' });
   return list;
 }
@@ -215,7 +221,8 @@ async function writeFragments(
     byteLength += bytes.length;
   };
   const timescales = readTimescales(init);
-  await write(init);
+  const durationMs = sources.at(-1)!.toMs - sources[0]!.fromMs;
+  await write(hideTracks(withDuration(init, durationMs), HIDDEN_TRACKS));
   await write(indexOf(sources, timescales));
   let earlierTicks: ReadonlyMap<number, number> | null = null;
   const segments: ExportedSegment[] = [];
@@ -229,7 +236,8 @@ async function writeFragments(
       const bytes = await sealed.fragmentBytes(index);
       earlierTicks ??= beginningOf(bytes, timescales);
       fragments.push({ segmentId, index, fromMs, toMs, digest, offset: byteLength });
-      await write(shiftTrackTimes(bytes, trackId => earlierTicks!.get(trackId) ?? 0));
+      const shifted = shiftTrackTimes(bytes, trackId => earlierTicks!.get(trackId) ?? 0);
+      await write(hideTracks(shifted, HIDDEN_TRACKS));
       tell(bytes.length);
     }
   }
@@ -262,7 +270,7 @@ function indexOf(sources: readonly Source[], timescales: ReadonlyMap<number, num
     const durationTicks = Math.min(Math.round(((endMs - fromMs) * timescale) / 1000), 0xffffffff);
     return { byteLength, durationTicks, beginsWithKeyFrame };
   });
-  return segmentIndexBox({ trackId, timescale, references });
+  return segmentIndexBox({ trackId, timescale, bytesBeforeMoof: FACTS_BOX_BYTE_LENGTH, references });
 }
 
 function numbered(out: string, number: number): string {
