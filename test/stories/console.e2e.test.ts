@@ -369,7 +369,7 @@ test('an export plays in a browser, and is sought in', async () => {
   ];
   const args = ['media', 'export', network.dataDirectory, '--device', cameras[0]!.id, ...span, '--out', out];
   await promisify(execFile)(process.execPath, [program, ...args]);
-  const tab = await page().context().newPage();
+  const tab = await page().context().browser()!.newPage();
   await tab.setContent('<video muted></video>');
   const seen = await tab.evaluate(
     async ({ base64, seeks }) => {
