@@ -159,13 +159,15 @@ media
 media
   .command('export')
   .argument('<dir>', 'media directory of a recording server, or data directory')
-  .requiredOption('--device <id or name>', 'a camera; by name in a data directory only')
+  .requiredOption('--device <id or name...>', 'cameras; by name in a data directory only')
   .requiredOption('--from <time>', 'e.g. 2026-11-20T12:00:00Z')
   .requiredOption('--to <time>', 'exclusive')
   .requiredOption('--out <file>', 'a new file.mp4')
-  .option('--json', 'print the list of digests as one line of JSON', false)
+  .option('--json', 'print the list of digests as one line of JSON for each camera', false)
   .option(...passwordFile)
-  .description('write a span as MP4, and beside it the digests that prove it')
+  .description(
+    'write a span as MP4, each camera into files of its own, and beside it the digests that prove it',
+  )
   .action(
     ends(async (dir: string, options: MediaExportOptions) =>
       (await import('./media.command.js')).mediaExportCommand(dir, options),

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import type { DeviceId } from '@holdfast/schema';
 import {
   changeMediaPassword,
   checkMedia,
@@ -118,7 +119,8 @@ export async function mediaPasswordCommand(
 const savedActions: ReadonlySet<string> = new Set(['ADOPTED', 'MOVED']);
 
 export interface MediaExportOptions {
-  readonly device: string;
+  /** By id or name; several are exported one after the other, each into files of its own. */
+  readonly device: readonly string[];
   readonly from: string;
   readonly to: string;
   readonly out: string;
@@ -135,29 +137,52 @@ export async function mediaExportCommand(directory: string, options: MediaExport
   }
   const found = await mediaDirectoriesOrReport(directory);
   if (found === null) return EXIT_WRONG_USE;
-  const device = await deviceNamed(directory, options.device);
-  if (device === null) {
-    return refuse(`--device ${options.device}: no such device, or several of this name: give its id`);
+  const devices: { readonly deviceId: DeviceId; readonly out: string }[] = [];
+  for (const name of options.device) {
+    const deviceId = await deviceNamed(directory, name);
+    if (deviceId === null) {
+      return refuse(`--device ${name}: no such device, or several of this name: give its id`);
+    }
+    devices.push({ deviceId, out: options.device.length > 1 ? outOf(options.out, name) : options.out });
+  }
+  if (new Set(devices.map(({ out }) => out)).size < devices.length) {
+    return refuse('--device: the same device, or the same name, is given twice');
   }
   const directories = await withKeysOrReport(found, options.passwordFile);
   if (directories === null) return EXIT_WRONG_USE;
-  const { out } = options;
+  const signal = processLifetime();
+  const ends: number[] = [];
+  for (const device of devices) {
+    ends.push(await exportDevice({ ...device, directories, fromMs, toMs, signal }, options));
+    if (signal.aborted) break;
+  }
+  return Math.max(...ends);
+}
+
+async function exportDevice(
+  asked: Omit<Parameters<typeof exportMedia>[0], 'onProgress'>,
+  { json }: JsonOption,
+): Promise<number> {
+  const { out } = asked;
   using progress = new ProgressLine();
   const onProgress = (done: number, total: number) => progress.show(out, done, total);
   try {
-    const list = await exportMedia({
-      ...{ directories, deviceId: device, fromMs, toMs, out, onProgress },
-      signal: processLifetime(),
-    });
+    const list = await exportMedia({ ...asked, onProgress });
     progress.clear();
-    if (options.json) process.stdout.write(`${JSON.stringify(list)}\n`);
+    if (json) process.stdout.write(`${JSON.stringify(list)}\n`);
     else for (const line of linesOf(list, path.dirname(out))) say(line);
     return list.damages.length === 0 ? 0 : EXIT_NO;
   } catch (error) {
     if (!(error instanceof ExportError)) throw error;
-    process.stderr.write(`holdfast: ${error.message}\n`);
+    process.stderr.write(`holdfast: ${out}: ${error.message}\n`);
     return error.code === 'NOTHING_RECORDED' ? EXIT_NO : EXIT_WRONG_USE;
   }
+}
+
+/** `gate.mp4` for the device `Car park` is `gate-Car park.mp4`. */
+function outOf(out: string, device: string): string {
+  const { dir, name, ext } = path.parse(out);
+  return path.join(dir, `${name}-${device.replaceAll(/[^\p{L}\p{N} ._-]/gu, '_')}${ext}`);
 }
 
 function linesOf(list: Awaited<ReturnType<typeof exportMedia>>, folder: string): readonly string[] {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Locator } from 'playwright-core';
@@ -367,8 +367,22 @@ test('an export plays in a browser, and is sought in', async () => {
     ...['--from', new Date(heldFromMs).toISOString()],
     ...['--to', new Date(heldFromMs + MARKED_MS).toISOString()],
   ];
-  const args = ['media', 'export', network.dataDirectory, '--device', cameras[0]!.id, ...span, '--out', out];
+  // Two cameras of one site: a file for each.
+  const [camera, other] = cameras as [CameraView, CameraView];
+  const args = [
+    'media',
+    'export',
+    network.dataDirectory,
+    '--device',
+    camera.id,
+    other.id,
+    ...span,
+    '--out',
+    out,
+  ];
   await promisify(execFile)(process.execPath, [program, ...args]);
+  const fileOf = ({ id }: CameraView) => path.join(network.dataDirectory, `export-${id}.mp4`);
+  assert.ok((await stat(fileOf(other))).size > 0);
   const tab = await page().context().browser()!.newPage();
   await tab.setContent('<video muted></video>');
   const seen = await tab.evaluate(
@@ -392,7 +406,7 @@ test('an export plays in a browser, and is sought in', async () => {
       }
       return { durationS: video.duration, shownS };
     },
-    { base64: (await readFile(out)).toString('base64'), seeks: [15, 3, 18.5, 0.5] },
+    { base64: (await readFile(fileOf(camera))).toString('base64'), seeks: [15, 3, 18.5, 0.5] },
   );
   await tab.close();
   assert.ok(Math.abs(seen.durationS - MARKED_MS / 1000) < 5, `${seen.durationS} s`);

@@ -1,4 +1,5 @@
 import { type DragEvent, type RefObject, useEffect, useRef, useState } from 'react';
+import { saveSnapshot } from '../media/save-snapshot';
 import { go } from '../shell/place';
 import { type Device, type Site, useSiteDirectory } from '../site/site-directory';
 import { DEVICE_MEDIA_TYPE } from '../site/site-tree';
@@ -195,6 +196,15 @@ function TileActions({
         onClick={() => toggleSound(device.id)}
       >
         <Icon name={sounding ? 'volume' : 'muted'} />
+      </button>
+      <button
+        type="button"
+        className="plain square"
+        aria-label="Save the picture"
+        title="Save the newest picture"
+        onClick={() => void saveSnapshot(device, null)}
+      >
+        <Icon name="picture" />
       </button>
       <button
         type="button"

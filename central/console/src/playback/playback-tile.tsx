@@ -1,4 +1,5 @@
 import { type RefObject, useEffect, useRef } from 'react';
+import { saveSnapshot } from '../media/save-snapshot';
 import { requestRetrieval } from '../retrieval/request-retrieval';
 import { useSiteDirectory } from '../site/site-directory';
 import { causeInWords, spanStates } from '../timeline/span-state';
@@ -176,6 +177,17 @@ export function PlaybackTile({ deviceId, clock, muted, onClose }: PlaybackTilePr
       <TileOverlay deviceId={deviceId} clock={clock} camera={camera} />
       {onClose !== undefined && (
         <span className="tile-actions">
+          {device !== undefined && (
+            <button
+              type="button"
+              className="plain square"
+              aria-label={`Save the picture of ${device.name}`}
+              title="Save this picture"
+              onClick={() => void saveSnapshot(device, clock.positionMs)}
+            >
+              <Icon name="picture" />
+            </button>
+          )}
           <button
             type="button"
             className="plain square"

@@ -5,6 +5,7 @@ const paths = {
   site: 'M4 20V9l8-5 8 5v11zM10 20v-6h4v6',
   central: 'M12 3l8 3v5.500c0 5-3.400 8-8 9.500-4.600-1.500-8-4.500-8-9.500V6zM9 9v6M15 9v6M9 12h6',
   chevron: 'M9 6l6 6-6 6',
+  picture: 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9h.01',
   close: 'M6 6l12 12M18 6L6 18',
   play: 'M7 4.500v15l12-7.500z',
   playBack: 'M17 4.500v15L5 12z',
