@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { DeviceId, HardwareId, RecordingServerId } from '@holdfast/schema';
+import { currentVersion, type DeviceId, type HardwareId, type RecordingServerId } from '@holdfast/schema';
 import { FeedFixture } from '../intake/feed-fixture.js';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
 import type { Sql } from '../postgres/sql.js';
@@ -25,7 +25,8 @@ export interface FeedCamera {
 /**
  * A feed of so many events as twenty sites with sixteen cameras each bring it about: of a hundred, 92 seal a minute of recording, one
  * deletes twenty old minutes, four are cameras that are lost and come back, three are of an alarm. They are made in the
- * database, where a million takes seconds; what a projection reads of an event is complete and valid.
+ * database, where a million takes seconds; what a projection reads of an event is complete and valid. What most of them are is of
+ * today's version, as in a feed of today.
  */
 export async function fillFeed(sql: Sql, eventCount: number): Promise<LongFeed> {
   const fromMs = Date.UTC(2026, 0, 1);
@@ -99,7 +100,8 @@ async function insertFacts(sql: Sql, eventCount: number, fromMs: number): Promis
       select (select seq from feed_head) + n, site, 1,
         (select position from replica_cursor where replica_cursor.site = made.site)
           + row_number() over (partition by site order by n),
-        pg_temp.uuid_of('event' || n)::uuid, stream, minute, type, 1, (at_ms + 60000) << 16, at_ms, 'NTP',
+        pg_temp.uuid_of('event' || n)::uuid, stream, minute, type,
+        case when type = 'RecordingSealed' then ${currentVersion('RecordingSealed')}::int else 1 end, (at_ms + 60000) << 16, at_ms, 'NTP',
         case when type = 'AlarmClosed' then 'user:admin' else 'server:' || recording_server end,
         decode(repeat(md5(n::text), 8), 'hex'), convert_to(data, 'UTF8'), decode(repeat(md5(n::text), 2), 'hex')
       from (
