@@ -1,4 +1,5 @@
-import { readMetadata } from '@holdfast/core';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type Fragment, readMetadata } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { driverConformance } from '../driver-conformance.fixture.js';
@@ -32,6 +33,39 @@ test('are turned to a preset by showing another clip, and open a door that says 
       ['INPUT', 'door contact', false],
     ],
   );
+});
+
+test('begin anew where the clock was set', async () => {
+  const { run } = simulatedDriver(new SimulatedDevices());
+  let stepMs = 0;
+  const ends: [string, number][] = [];
+  const recorded: Fragment[] = [];
+  const controller = new AbortController();
+  const running = run(
+    {
+      ...{ address: 'simulated:entrance', credentials: null, random: Math.random },
+      now: () => Date.now() + stepMs,
+      sink: {
+        ...{ connected: () => {}, format: () => {}, accessUnitsLost: () => {}, connectionLost: () => {} },
+        liveFragment: () => {},
+        recordedFragment: fragment => recorded.push(fragment),
+        runEnded: (cause, atMs) => ends.push([cause, atMs]),
+      },
+    },
+    controller.signal,
+  );
+  const until = async (condition: () => boolean) => {
+    while (!condition()) await wait(20);
+  };
+  await until(() => recorded.length >= 1);
+  stepMs = -3_600_000;
+  await until(() => ends.length === 1);
+  const before = recorded.length;
+  await until(() => recorded.length > before);
+  controller.abort();
+  await running;
+  assert.is(ends[0]![0], 'CLOCK_STEPPED');
+  assert.ok(Math.abs(recorded.at(-1)!.toMs - recorded[0]!.fromMs + 3_600_000) < 60_000);
 });
 
 test('that do not exist are named as such', async () => {

@@ -10,6 +10,9 @@ import type { CameraAccess, CameraCommands, CameraLoss, CameraSessionOptions, Dr
 import { type ConnectionAttempt, keepConnected } from '../keep-connected.js';
 import { DOOR, type SimulatedDevice, type SimulatedDevices } from './simulated-devices.js';
 
+/** As `CaptureClock` of core has it. */
+const CLOCK_STEP_MS = 1_000;
+const CLOCK_WATCH_MS = 1_000;
 const NAL_TYPE_IDR = 5;
 const NAL_TYPE_DELIMITER = 9;
 
@@ -27,6 +30,9 @@ export function simulatedDriver(devices: SimulatedDevices): Driver {
   };
 }
 
+/** Turned, or after a step of the clock, it goes on showing. */
+type ShowEnd = 'TURNED' | 'CLOCK_STEPPED' | 'UNPLUGGED' | 'ABORTED';
+
 async function streamOnce(
   devices: SimulatedDevices,
   options: CameraSessionOptions,
@@ -36,8 +42,9 @@ async function streamOnce(
   try {
     const device = devices.at(options.address);
     device.admit(options.credentials);
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const clip = await loadClip(device.clip);
+      if (isFirst) options.sink.capabilitiesFound?.(capabilitiesOf(options.address, formatOf(clip)));
       const ended = await showClip(device, { clip, options, attempt }, signal);
       if (ended === 'ABORTED') return null;
       if (ended === 'UNPLUGGED') {
@@ -54,18 +61,18 @@ async function showClip(
   device: SimulatedDevice,
   shown: { readonly clip: Clip; readonly options: CameraSessionOptions; readonly attempt: ConnectionAttempt },
   signal: AbortSignal,
-): Promise<'TURNED' | 'UNPLUGGED' | 'ABORTED'> {
+): Promise<ShowEnd> {
   const { clip, options, attempt } = shown;
   const { sink, now } = options;
-  const startMs = performance.timeOrigin + performance.now();
+  // Pictures are evenly spaced, whatever is done to the wall clock; where they stand on it is looked after below.
+  const anchorMs = now() - performance.now();
+  const clock = () => anchorMs + performance.now();
   using camera = new LoopedCamera({
-    ...{ name: options.address, clip, startMs, describe: simulatedScene },
-    now: () => performance.timeOrigin + performance.now(),
+    ...{ name: options.address, clip, startMs: clock(), describe: simulatedScene, now: clock },
   });
   const fragmenter = new Fragmenter(attempt.output);
   const format = formatOf(clip);
-  sink.capabilitiesFound?.(capabilitiesOf(options.address, format));
-  const { promise, resolve } = Promise.withResolvers<'TURNED' | 'UNPLUGGED' | 'ABORTED'>();
+  const { promise, resolve } = Promise.withResolvers<ShowEnd>();
   const aborted = () => resolve('ABORTED');
   signal.addEventListener('abort', aborted, { once: true });
   using _session = device.attach({
@@ -73,6 +80,9 @@ async function showClip(
     unplugged: () => resolve('UNPLUGGED'),
     signal: found => sink.deviceSignal?.(found, now()),
   });
+  const watch = setInterval(() => {
+    if (Math.abs(clock() - now()) > CLOCK_STEP_MS) resolve('CLOCK_STEPPED');
+  }, CLOCK_WATCH_MS);
   const stop = camera.subscribe(served => {
     for (const unit of served) {
       const access = accessUnitOf(unit, camera.tracks.length, now());
@@ -82,8 +92,10 @@ async function showClip(
   });
   const ended = signal.aborted ? 'ABORTED' : await promise;
   stop();
+  clearInterval(watch);
   signal.removeEventListener('abort', aborted);
-  fragmenter.end(ended === 'TURNED' ? 'CAMERA_FORMAT_SWITCHED' : attempt.endCause());
+  const ownCause = ended === 'TURNED' ? 'CAMERA_FORMAT_SWITCHED' : ended === 'CLOCK_STEPPED' ? ended : null;
+  fragmenter.end(ownCause ?? attempt.endCause());
   return ended;
 }
 
