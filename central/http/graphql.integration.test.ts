@@ -478,6 +478,47 @@ test('a camera is told what to do at once, or it is said why not', async () => {
   assert.is(codeOf(away), 'SITE_NOT_CONNECTED');
 });
 
+test('a device and its recording server say how they are', async () => {
+  const { child } = central;
+  const [camera, recordingServerId] = [cameras[0]!.id, randomUUID() as RecordingServerId];
+  const ofDevice = { deviceId: camera, recordingServerId };
+  const sinceMs = Date.UTC(2026, 10, 20, 12);
+  const query = `query ($id: ID!) { device(id: $id) { health {
+    recording recordingChangedAt recordingCause motionSince overflowSince overflowCause } } }`;
+  assert.is((await ask(query, { id: camera })).data.device.health, null);
+  await central.takeIn(
+    child.event(`recording-server-${recordingServerId}`, {
+      type: 'RecordingServerRegistered',
+      data: { recordingServerId, name: 'Third recorder' },
+    }),
+    child.event(`recording-server-health-${recordingServerId}`, {
+      type: 'DiskSlowed',
+      data: { recordingServerId, atMs: sinceMs, writeMs: 700 },
+    }),
+    child.event(`recording-${camera}`, {
+      type: 'RecordingStarted',
+      data: { ...ofDevice, atMs: sinceMs, cause: 'MOTION' },
+    }),
+    child.event(`device-health-${camera}`, {
+      type: 'DeviceOverflowBegan',
+      data: { ...ofDevice, atMs: sinceMs, cause: 'CAMERA_FLOODS' },
+    }),
+  );
+  await central.projections.projector.catchUp();
+  const since = new Date(sinceMs).toISOString();
+  assert.equal((await ask(query, { id: camera })).data.device.health, {
+    ...{ recording: true, recordingChangedAt: since, recordingCause: 'MOTION', motionSince: null },
+    ...{ overflowSince: since, overflowCause: 'CAMERA_FLOODS' },
+  });
+  const { data } = await ask(
+    '{ recordingServers(first: 50) { edges { node { name health { diskSlowSince diskWriteMs overloadedSince } } } } }',
+  );
+  const third = data.recordingServers.edges.find(
+    (edge: { node: { name: string } }) => edge.node.name === 'Third recorder',
+  );
+  assert.equal(third.node.health, { diskSlowSince: since, diskWriteMs: 700, overloadedSince: null });
+});
+
 test('motion is searched at this site, and at no other', async () => {
   const query = `query ($id: ID!, $mask: String!) { smartSearch(deviceId: $id, mask: $mask, from: "2026-11-20T12:00:00Z", to: "2026-11-20T13:00:00Z") { moments complete } }`;
   const { data, errors } = await ask(query, { id: ownCamera.id, mask: '1'.repeat(64) });
