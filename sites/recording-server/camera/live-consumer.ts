@@ -5,7 +5,7 @@ import type { LiveViewers } from './live-viewers.js';
 /** A consumer that is further behind at a key frame gets key frames only from there on: live means now. */
 export const LIVE_LAG_MS_MAX = 3_000;
 /** Who has kept up with the key frames for so long gets all pictures again; twice as long after each relapse. */
-export const LIVE_RECOVERY_MS = { least: 10_000, most: 160_000 };
+export const LIVE_RECOVERY_MS = { least: 10_000, most: 60_000 };
 
 /** One consumer's place in the ring: a number, whatever the consumer does. */
 export class LiveConsumer {

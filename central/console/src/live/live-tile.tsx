@@ -24,6 +24,7 @@ import {
 /** Ten times a second is what an eye can read; React is not asked for it. */
 const READOUT_INTERVAL_MS = 100;
 const SLOW_LATENCY_MS = 1_500;
+const SMOOTHING_MS = 400;
 
 function useLivePlayer(
   { deviceId, stream, wanted }: { deviceId: string; stream: string | null; wanted: boolean },
@@ -119,11 +120,18 @@ function useReadout(): ReadoutRefs & { show: (frame: DisplayedFrame) => void } {
   const time = useRef<HTMLSpanElement>(null);
   const latency = useRef<HTMLSpanElement>(null);
   const shownAt = useRef(0);
+  const seenAt = useRef(0);
   const smooth = useRef<number | null>(null);
   const show = (frame: DisplayedFrame) => {
-    smooth.current = smooth.current === null ? frame.latencyMs : smooth.current * 0.9 + frame.latencyMs * 0.1;
-    if (performance.now() - shownAt.current < READOUT_INTERVAL_MS || !time.current || !latency.current)
-      return;
+    const nowMs = performance.now();
+    // Steady over the pictures of a moment, and at once where key frames alone come.
+    const weight = 1 - Math.exp(-(nowMs - seenAt.current) / SMOOTHING_MS);
+    seenAt.current = nowMs;
+    smooth.current =
+      smooth.current === null
+        ? frame.latencyMs
+        : smooth.current + (frame.latencyMs - smooth.current) * weight;
+    if (nowMs - shownAt.current < READOUT_INTERVAL_MS || !time.current || !latency.current) return;
     shownAt.current = performance.now();
     const at = Math.round(frame.capturedAtMs);
     time.current.textContent = `${day(at)} ${clockMs(at).slice(0, -2)} ${zoneAt(at)}`;
