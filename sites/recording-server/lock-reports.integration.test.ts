@@ -52,7 +52,8 @@ test('a server says what it holds for a lock, again when the lock is widened, an
     await until(async () => (await reports()).length === 1, 'the lock is reported');
     const [report] = await reports();
     const { byteLength } = report!.devices[0]!;
-    assert.ok(byteLength > 2000);
+    // Also of what is not sealed yet.
+    assert.ok(byteLength > 4000);
     const hole = { fromMs: recordedMs + 4000, toMs: recordedMs + 20_000 };
     assert.equal(
       report!.devices,

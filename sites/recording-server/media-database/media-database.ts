@@ -234,7 +234,7 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   devices(): readonly DeviceId[];
   /** Bytes of all files, sealed or not; of one stage when it is named. */
   usageBytes(stage?: string): number;
-  /** Bytes of the sealed files that touch [fromMs, toMs): what a lock over it keeps. */
+  /** Bytes of the files that touch [fromMs, toMs), also of the one being recorded as far as it is: what a lock over it keeps. */
   heldBytes(options: { readonly deviceId: DeviceId; readonly fromMs: number; readonly toMs: number }): number;
   /** The oldest sealed segments of a device in one stage, behind `after`. */
   oldestIn(options: {

@@ -257,7 +257,10 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   heldBytes(options: Parameters<MediaDatabase['heldBytes']>[0]): number {
-    return this.#index.fileBytesTouching(options);
+    const open = this.openSpan(options.deviceId);
+    const isTouched = open !== null && open.fromMs < options.toMs && open.toMs > options.fromMs;
+    const openBytes = isTouched ? this.#writers.get(options.deviceId)!.openBytes : 0;
+    return this.#index.fileBytesTouching(options) + openBytes;
   }
 
   oldestIn(options: Parameters<MediaDatabase['oldestIn']>[0]): readonly StoredSegment[] {

@@ -45,7 +45,7 @@ export function LockOutcome({
         <StateMark {...outcomes[outcome]} />
         {size > 0 && <span className="dim"> {bytes(size)}</span>}
       </summary>
-      <ul className="dim">
+      <ul className="dim" style={{ margin: '4px 0 0', paddingLeft: 18 }}>
         {(lacking.length > 0 ? lacking : results).map((result, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a device has one place in its lock.
           <li key={index}>{inWords(result)}</li>
