@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import type { ReplicaIntake } from '@holdfast/interconnect';
 
 export type ReplicaBatch = Parameters<ReplicaIntake['commit']>[0];
@@ -7,6 +7,12 @@ export type CommitOutcome = Awaited<ReturnType<ReplicaIntake['commit']>>;
 /** Of all sites in one transaction: what waits behind it waits some 50 ms at most. */
 const GROUP_EVENTS_MAX = 4_000;
 
+/**
+ * From the beginning of one transaction to the next: each costs some ms on both sides, however little it brings. Whoever comes
+ * alone is not made to wait, nor is who brings much.
+ */
+const GROUP_PERIOD_MS_MIN = 25;
+const EVENTS_AT_ONCE_MIN = 250;
 /** Each is acknowledged to its site then: some ms, after which what else has come is looked at. */
 const SETTLED_AT_ONCE = 16;
 
@@ -27,6 +33,7 @@ export class CommitGroup {
   readonly #mayBeOfOne: (error: unknown) => boolean;
   #waiting: WaitingCommit[] = [];
   #isRunning = false;
+  #beganMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     readonly store: (batches: readonly ReplicaBatch[]) => Promise<readonly CommitOutcome[]>;
@@ -47,8 +54,18 @@ export class CommitGroup {
     this.#isRunning = true;
     // What else comes in this turn belongs to it.
     await Promise.resolve();
-    while (this.#waiting.length > 0) await this.#commitTogether(this.#next());
+    while (this.#waiting.length > 0) {
+      await this.#gather();
+      await this.#commitTogether(this.#next());
+    }
     this.#isRunning = false;
+  }
+
+  async #gather(): Promise<void> {
+    const eventCount = this.#waiting.reduce((sum, { batch }) => sum + batch.events.length, 0);
+    const waitMs = this.#beganMs + GROUP_PERIOD_MS_MIN - performance.now();
+    if (waitMs > 0 && eventCount < EVENTS_AT_ONCE_MIN) await delay(waitMs);
+    this.#beganMs = performance.now();
   }
 
   /** In order, and of each site one: a second one of it goes by what the first one leaves. */

@@ -15,7 +15,10 @@ import type { Wakeup } from '../read-models/wakeup.js';
 
 const LOOK_MS = 2000;
 /** Each look reads a row for every site: a thousand busy ones move the read models dozens of times a second. */
-const LOOK_PAUSE_MS = 100;
+const LOOK_PAUSE_MS_MIN = 100;
+const LOOK_PAUSE_MS_MAX = 1000;
+/** What looking may take of the time. */
+const LOOK_SHARE = 1 / 20;
 
 /** Of these the timeline is made, and with it what is retrieved. */
 export const timelineProjections: readonly string[] = [
@@ -80,9 +83,13 @@ export class FactsWatch {
     const { projected, onMoved, onFailure } = options;
     while (!signal.aborted) {
       const seen = projected.count;
+      const beganMs = performance.now();
       await this.look().then(onMoved, onFailure);
+      const pauseMs = (performance.now() - beganMs) / LOOK_SHARE;
       await projected.after(seen, LOOK_MS, signal);
-      await delay(LOOK_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      await delay(Math.min(LOOK_PAUSE_MS_MAX, Math.max(LOOK_PAUSE_MS_MIN, pauseMs)), undefined, {
+        signal,
+      }).catch(() => undefined);
     }
   }
 

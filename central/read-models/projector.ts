@@ -15,6 +15,8 @@ import type { Wakeup } from './wakeup.js';
 export const PROJECTED_CHANNEL = 'holdfast_projected';
 /** A batch of facts is folded in one transaction; larger ones gain nothing and hold locks for longer. */
 const BATCH_EVENTS_MAX = 500;
+/** From the beginning of one batch to the next: each costs some ms on both sides, however few events it has. */
+const BATCH_PERIOD_MS_MIN = 25;
 /** A notification may be lost with its connection; then the feed is looked at all the same. */
 const POLL_MS = 1000;
 const RETRY_DELAY_MS_MIN = 100;
@@ -68,9 +70,13 @@ export class Projector {
     while (!signal.aborted) {
       try {
         const seen = feedGrown.count;
+        const beganMs = performance.now();
         const { isMore } = await this.projectOnce();
         failures = 0;
-        if (!isMore) await feedGrown.after(seen, POLL_MS, signal);
+        if (isMore) continue;
+        await feedGrown.after(seen, POLL_MS, signal);
+        const waitMs = beganMs + BATCH_PERIOD_MS_MIN - performance.now();
+        if (waitMs > 0) await delay(waitMs, undefined, { signal }).catch(() => undefined);
       } catch (error) {
         if (signal.aborted) return;
         this.#options.onRetry(error);
