@@ -47,7 +47,8 @@ export class LiveConsumer {
   onPushed({ fragment }: LiveEntry): void {
     if (fragment.beginsWithKeyFrame) {
       if (this.#isSlow) this.#recover();
-      else this.#reduceIfBehind();
+      // What overload withholds is not a lag.
+      else if (this.reducedBecause === null) this.#reduceIfBehind();
     }
     this.wake();
   }

@@ -180,6 +180,24 @@ test('an overloaded server takes pictures from its viewers, then the viewers, an
   assert.is(next.seen[0], `${4 * second}`);
 });
 
+test('what overload withholds is not taken for slowness, however far apart key frames are', async () => {
+  const viewers = new LiveViewers();
+  let nowMs = 0;
+  using fanOut = new LiveFanOut({ viewers, monotonicMs: () => nowMs });
+  fanOut.format(init('a'));
+  fanOut.push(picture(0));
+  const items = fanOut.open(new AbortController().signal);
+  assert.equal(await take(items, 2), ['a', '0']);
+  viewers.shed('KEY_FRAMES');
+  for (let index = 1; index <= 200; index += 1) {
+    nowMs = index * 40;
+    fanOut.push(picture(index, index === 200));
+  }
+  viewers.shed('NONE');
+  assert.is(viewers.counts().reducedViewerCount, 0);
+  assert.is(viewers.counts().reductionCount, 0);
+});
+
 test('consumers share one ring, however many and however slow, and it has an end', async () => {
   using scene = new Scene();
   const bytes = new Uint8Array(LIVE_RING_BYTES_MAX / 40);
