@@ -65,6 +65,11 @@ export function writeFragment(
   return writePieces(sequenceNumber, facts, runs, Number.POSITIVE_INFINITY)[0]!;
 }
 
+/** Of what `writeFragment` makes of them, without making it. */
+export function writtenByteLength(runs: readonly TrackRun[]): number {
+  return FACTS_BOX_BYTE_LENGTH + moofByteLengthOf(runs) + 8 + dataByteLengthOf(runs);
+}
+
 /** As `writeFragment`, in pieces that follow one another: the large ones are the access units' own memory. */
 export function writeFragmentPieces(
   sequenceNumber: number,
@@ -80,8 +85,7 @@ function writePieces(
   runs: readonly TrackRun[],
   pieceBytesMin: number,
 ): readonly Uint8Array[] {
-  const moofByteLength = runs.reduce((sum, run) => sum + trafByteLength(run), 8 + 16);
-  const dataByteLength = runs.reduce((sum, run) => sum + runDataByteLength(run), 0);
+  const moofByteLength = moofByteLengthOf(runs);
   const parts = adjoined(runs.flatMap(run => run.units.flatMap(unit => unit.parts)));
   const copiedByteLength = parts.reduce(
     (sum, part) => sum + (part.length < pieceBytesMin ? part.length : 0),
@@ -98,7 +102,7 @@ function writePieces(
     writeTraf(writer, run, dataOffset);
     dataOffset += runDataByteLength(run);
   }
-  writer.header(8 + dataByteLength, 'mdat');
+  writer.header(8 + dataByteLengthOf(runs), 'mdat');
   for (const part of parts) {
     if (part.length < pieceBytesMin) writer.copy(part);
     else writer.leave(part);
@@ -129,6 +133,14 @@ function trunByteLength(run: TrackRun): number {
 
 function trafByteLength(run: TrackRun): number {
   return 8 + 16 + 20 + trunByteLength(run);
+}
+
+function moofByteLengthOf(runs: readonly TrackRun[]): number {
+  return runs.reduce((sum, run) => sum + trafByteLength(run), 8 + 16);
+}
+
+function dataByteLengthOf(runs: readonly TrackRun[]): number {
+  return runs.reduce((sum, run) => sum + runDataByteLength(run), 0);
 }
 
 function runDataByteLength(run: TrackRun): number {

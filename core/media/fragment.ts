@@ -17,6 +17,8 @@ export interface Fragment {
   readonly toMs: number;
   readonly beginsWithKeyFrame: boolean;
   readonly bytes: Uint8Array;
+  /** Of `bytes`, where they are built only when first read. */
+  readonly byteLength?: number;
   /**
    * The same bytes one behind the other, for who can take them so. Absent: `bytes` is there already. Of a fragment that has
    * it, `bytes` is joined when first read, which costs a copy.
@@ -33,8 +35,9 @@ export interface Fragment {
   readonly timeSource: TimeSource;
 }
 
-/** Of `bytes`, without joining them. */
+/** Of `bytes`, without building or joining them. */
 export function fragmentByteLength(fragment: Fragment): number {
+  if (fragment.byteLength !== undefined) return fragment.byteLength;
   if (fragment.pieces === undefined) return fragment.bytes.length;
   return fragment.pieces.reduce((sum, piece) => sum + piece.length, 0);
 }

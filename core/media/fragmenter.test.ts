@@ -191,6 +191,10 @@ test('carries audio in the fragment of its pictures', () => {
     readSamples(second, readFragment(second, 0)!, AUDIO_TRACK_ID)[0]!.ticks,
     startMs * 48 + 47 * 1024,
   );
+  assert.equal(
+    live.map(fragmentByteLength),
+    live.map(({ bytes }) => bytes.length),
+  );
   const heard = live.flatMap(({ bytes }) => readSamples(bytes, readFragment(bytes, 0)!, AUDIO_TRACK_ID));
   assert.ok(heard.length >= 90);
 });

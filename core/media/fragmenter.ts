@@ -1,7 +1,13 @@
 import type { RecordingCause } from '@holdfast/schema';
 import { type AccessUnit, type StreamFormat, VIDEO_TIMESCALE } from './access-unit.js';
 import { AUDIO_TRACK_ID, METADATA_TRACK_ID, VIDEO_TRACK_ID, writeInitSegment } from './fmp4-init.js';
-import { type FragmentFacts, type TrackRun, writeFragment, writeFragmentPieces } from './fmp4-writer.js';
+import {
+  type FragmentFacts,
+  type TrackRun,
+  writeFragment,
+  writeFragmentPieces,
+  writtenByteLength,
+} from './fmp4-writer.js';
 import type { Fragment, InitSegment } from './fragment.js';
 import { LazyFragment, PiecewiseFragment } from './leased-fragment.js';
 import type { MediaLease } from './media-memory.js';
@@ -145,8 +151,11 @@ export class Fragmenter {
     const facts = factsOf(picture, endTicks);
     const runs = this.#runs([picture], endTicks, audio);
     picture.lease?.hold();
-    const write = () => writeFragment(sequenceNumber, facts, runs);
-    this.#receiver.liveFragment(new LazyFragment(facts, write, leasesOf(runs)));
+    const built = {
+      byteLength: writtenByteLength(runs),
+      write: () => writeFragment(sequenceNumber, facts, runs),
+    };
+    this.#receiver.liveFragment(new LazyFragment(facts, built, leasesOf(runs)));
   }
 
   #closeGroup(endTicks: number): void {

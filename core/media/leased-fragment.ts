@@ -37,12 +37,18 @@ abstract class LeasedFragment implements Fragment {
 
 /** Builds its bytes when somebody looks: most live pictures are watched by nobody. Built, it needs the memory no more. */
 export class LazyFragment extends LeasedFragment {
+  readonly byteLength: number;
   #write: (() => Uint8Array) | null;
   #bytes: Uint8Array | null = null;
 
-  constructor(facts: FragmentFacts, write: () => Uint8Array, leases: readonly MediaLease[]) {
+  constructor(
+    facts: FragmentFacts,
+    built: { readonly byteLength: number; readonly write: () => Uint8Array },
+    leases: readonly MediaLease[],
+  ) {
     super(facts, leases);
-    this.#write = write;
+    this.byteLength = built.byteLength;
+    this.#write = built.write;
   }
 
   get bytes(): Uint8Array {

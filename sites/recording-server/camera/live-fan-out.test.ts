@@ -299,6 +299,21 @@ test('keeps pictures for who may still come, and releases them then', () => {
   fanOut[Symbol.dispose]();
 });
 
+test('builds no picture that nobody watches', () => {
+  using fanOut = new LiveFanOut();
+  fanOut.format(init('a'));
+  for (let index = 0; index < 60; index += 1) {
+    const { bytes: _, ...facts } = picture(index);
+    fanOut.push({
+      ...{ ...facts, byteLength: 1000 },
+      get bytes(): Uint8Array {
+        throw new Error('it was built');
+      },
+    });
+  }
+  assert.is(fanOut.counts.ringByteLength, 10 * 1000);
+});
+
 test('a consumer, however slow, gets the bytes that a picture had before it was released', async () => {
   using fanOut = new LiveFanOut();
   fanOut.format(init('a'));
