@@ -42,9 +42,6 @@ export async function readProjectionState(sql: Sql): Promise<ProjectionState> {
   const [row] = await sql<Pick<ProjectionState, 'seq' | 'headSeq'>[]>`
     select (select seq from read_model_checkpoint) as seq, (select seq from feed_head) as head_seq`;
   const { headSeq, seq } = row!;
-  const differences = await sql<DifferenceRow[]>`
-    select projection, case when scope <> 'all' then scope end as site_id, description, found_at_ms
-    from projection_difference order by found_at_ms, scope`;
   const projections = await sql<Omit<ProjectionView, 'lag' | 'differenceCount' | 'differences'>[]>`
     select name, version, seq,
       case when version = 0 then 'NOT_SERVED' when halted_because is not null then 'HALTED'
@@ -54,6 +51,10 @@ export async function readProjectionState(sql: Sql): Promise<ProjectionState> {
       checked_at_ms,
       (select min(projection_build.seq) from projection_build where name = any(projections)) as build_seq
     from projection order by name`;
+  // Behind the builds: what has just replaced a projection has none of its differences.
+  const differences = await sql<DifferenceRow[]>`
+    select projection, case when scope <> 'all' then scope end as site_id, description, found_at_ms
+    from projection_difference order by found_at_ms, scope`;
   return {
     ...{ seq, headSeq },
     projections: projections.map(view => {
