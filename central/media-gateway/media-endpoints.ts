@@ -83,11 +83,9 @@ async function sendRecording(
   if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
   const offer = offerOf(request.query);
   if ('message' in offer) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: offer.message });
-  const span = { fromMs: asked.fromMs, toMs: Math.min(asked.toMs, options.now()) };
-  const sources = await options.directory.recordingSources(deviceId);
-  if (isRefusal(sources)) return refuse(reply, sources);
-  const held = span.toMs > span.fromMs ? ((await sources.held?.spans(span)) ?? []) : [];
-  const parts = planParts(held, sources.remote !== null, span);
+  const plan = await planRecording(deviceId, asked, options);
+  if (isRefusal(plan)) return refuse(reply, plan);
+  const { span, sources, held, parts } = plan;
   nameParts(reply, parts);
   const left = new AbortController();
   reply.raw.on('close', () => left.abort());
@@ -104,6 +102,26 @@ async function sendRecording(
   const { keyFramesOnly } = offer;
   const items = playParts({ deviceId, parts, sources, keyFramesOnly, signal: left.signal });
   return streamParts(reply, options, { items, offer }, left.signal);
+}
+
+/** Where what was recorded in a span up to now is read from. */
+async function planRecording(
+  deviceId: DeviceId,
+  asked: TimeSpan,
+  { directory, now }: MediaEndpointOptions,
+): Promise<MediaRefusal | RecordingPlan> {
+  const span = { fromMs: asked.fromMs, toMs: Math.min(asked.toMs, now()) };
+  const sources = await directory.recordingSources(deviceId);
+  if (isRefusal(sources)) return sources;
+  const held = span.toMs > span.fromMs ? ((await sources.held?.spans(span)) ?? []) : [];
+  return { span, sources, held, parts: planParts(held, sources.remote !== null, span) };
+}
+
+interface RecordingPlan {
+  readonly span: TimeSpan;
+  readonly sources: RecordingSources;
+  readonly held: readonly TimeSpan[];
+  readonly parts: readonly RecordingPart[];
 }
 
 /** Which of what is recorded is sent. */
@@ -235,17 +253,15 @@ async function* unbroken<Piece>(
 async function sendMetadata(
   request: DeviceRequest,
   reply: FastifyReply,
-  { directory, now, onFault }: MediaEndpointOptions,
+  options: MediaEndpointOptions,
 ): Promise<FastifyReply> {
   const deviceId = DeviceId.safeParse(request.params.deviceId.toLowerCase()).data;
   if (!deviceId) return refuse(reply, { refused: 'NO_SUCH_DEVICE', message: 'the address names no device' });
   const asked = spanOf(request.query);
   if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
-  const span = { fromMs: asked.fromMs, toMs: Math.min(asked.toMs, now()) };
-  const sources = await directory.recordingSources(deviceId);
-  if (isRefusal(sources)) return refuse(reply, sources);
-  const held = span.toMs > span.fromMs ? ((await sources.held?.spans(span)) ?? []) : [];
-  const parts = planParts(held, sources.remote !== null, span);
+  const plan = await planRecording(deviceId, asked, options);
+  if (isRefusal(plan)) return refuse(reply, plan);
+  const { span, sources, parts } = plan;
   nameParts(reply, parts);
   const left = new AbortController();
   reply.raw.on('close', () => left.abort());
@@ -254,7 +270,7 @@ async function sendMetadata(
     span,
   );
   reply.type('application/x-ndjson; charset=utf-8');
-  return reply.send(Readable.from(unbroken(lines, left.signal, onFault), { objectMode: false }));
+  return reply.send(Readable.from(unbroken(lines, left.signal, options.onFault), { objectMode: false }));
 }
 
 async function sendSnapshot(

@@ -24,7 +24,9 @@ const Path = z.string().min(1, 'expected a path');
 const stageLimits = {
   /** Recordings older than this leave for the next archive, or are deleted; unless locked. */
   retentionDays: z.number().positive().max(365_000),
+  /** The stage's own limit; the disk's free space is a limit in any case. */
   sizeGigabytesMax: z.number().positive().optional(),
+  /** Below this much free space on the disk the oldest unlocked recordings go. Well below it recording stops. */
   freeGigabytesLow: z
     .number()
     .min(0.01)
@@ -97,16 +99,8 @@ export type StorageConfiguration = z.infer<typeof StorageConfiguration>;
 export const RecordingServerConfiguration = z.strictObject({
   id: RecordingServerId,
   name: Name,
-  /** Recordings older than this are deleted, unless locked. */
-  retentionDays: z.number().positive().max(365_000).default(30),
-  /** The media database's own limit; the disk's free space is a limit in any case. */
-  sizeGigabytesMax: z.number().positive().optional(),
-  /** Below this much free space on the disk the oldest unlocked recordings go. Well below it recording stops. */
-  freeGigabytesLow: z
-    .number()
-    .min(0.01)
-    .max(100_000)
-    .default(RETENTION_LIMITS.freeBytesLow / 1e9),
+  ...stageLimits,
+  retentionDays: stageLimits.retentionDays.default(30),
   /** A segment is sealed at the first key frame after this time: what a crash can leave unproven. */
   segmentSecondsMax: z.number().min(1).max(3600).default(64),
   /** How often what was sealed is told to the log. */

@@ -168,6 +168,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       hardwareWith: deviceId => view.hardwareHere(deviceId),
       capabilitiesOf: hardwareId => view.capabilities.get(hardwareId) ?? null,
     });
+    const freeBytes = options.freeBytes ?? freeBytesOf;
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
       protection: nowMs => view.protection(nowMs, options.pins()),
@@ -175,7 +176,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
         this.#motion.forget(segments);
         return this.#deletionFacts(policy, segments);
       },
-      freeBytes: options.freeBytes ?? freeBytesOf,
+      freeBytes,
       alarm: alarm => this.#retention.alarm(alarm),
       moved: () => {
         this.#composeSealed();
@@ -183,7 +184,6 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       },
     });
     this.#lockReports = new LockReports({ ...options, database, view, report });
-    const freeBytes = options.freeBytes ?? freeBytesOf;
     const storages = this.#storages;
     this.#storageMeasures = new StorageMeasures({ ...options, database, storages, freeBytes, report });
     this.#retention = new RetentionLoop({
@@ -192,7 +192,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       view,
       tellOfLocks: () => this.#lockReports.tell(),
       tellOfRoom: () => this.#storageMeasures.tell(),
-      storages: this.#storages,
+      storages,
       composeSealed: () => this.#composeSealed(),
       sendSoon: () => this.#sendSoon(),
       report,

@@ -1,4 +1,5 @@
-import type { EvidenceLockOutcome, HoldfastEvent } from '@holdfast/schema';
+import type { DeviceLockReport } from '@holdfast/core';
+import type { HoldfastEvent } from '@holdfast/schema';
 import { ModelTable, mustBelongTo } from '../model-table.js';
 import { defineReadModel, IndigestibleEventError } from '../read-model.js';
 
@@ -18,17 +19,11 @@ export interface EvidenceLockRow {
   readonly deviceIds: readonly string[];
 }
 
-export interface EvidenceLockReportRow {
+export interface EvidenceLockReportRow extends Omit<DeviceLockReport, 'missing'> {
   readonly siteId: string;
   readonly lockId: string;
   readonly deviceId: string;
   readonly recordingServerId: string;
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly judgedToMs: number;
-  readonly outcome: EvidenceLockOutcome;
-  readonly heldMs: number;
-  readonly byteLength: number;
   /** JSON. */
   readonly missing: string;
 }

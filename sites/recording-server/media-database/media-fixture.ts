@@ -122,6 +122,20 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return list;
 }
 
+/** Records the first so many test fragments of a camera, in one run. */
+export async function record(database: MediaDatabase, fragmentCount: number): Promise<void> {
+  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+  for (let index = 0; index < fragmentCount; index += 1) database.append(camera1, testFragment(index));
+  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
+}
+
+/** What that camera has in a stage, the oldest first; at most 100. */
+export function idsIn(database: MediaDatabase, stage: string): readonly SegmentId[] {
+  return database
+    .oldestIn({ stage, deviceId: camera1, after: null, limit: 100 })
+    .map(({ segment }) => segment.segmentId);
+}
+
 export function fragmentsOf(items: readonly MediaItem[]): Fragment[] {
   return items.flatMap(item => (item.kind === 'fragment' ? [item.fragment] : []));
 }

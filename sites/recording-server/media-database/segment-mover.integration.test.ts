@@ -7,34 +7,22 @@ import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkMedia } from './check-media.js';
-import type { MediaDatabase } from './media-database.js';
 import {
   camera1,
   collect,
   fragmentsOf,
+  idsIn,
   never,
   openTestDatabase,
+  record,
   segmentIds,
   temporaryFolder,
-  testFragment,
-  testInit,
 } from './media-fixture.js';
 import { OWN_STAGE } from './stage-directories.js';
 
 const test = suite('moving segments between stages');
 
 const window = { deviceId: camera1, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
-const idsIn = (database: MediaDatabase, stage: string) =>
-  database
-    .oldestIn({ stage, deviceId: camera1, after: null, limit: 100 })
-    .map(({ segment }) => segment.segmentId);
-
-async function record(database: MediaDatabase, count: number): Promise<void> {
-  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
-  for (let index = 0; index < count; index += 1) database.append(camera1, testFragment(index));
-  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
-}
-
 async function filesBelow(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder, { recursive: true });
   return names.filter(name => /\.mp4/.test(name));

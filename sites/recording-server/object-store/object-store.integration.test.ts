@@ -9,17 +9,17 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkMedia } from '../media-database/check-media.js';
 import { exportMedia } from '../media-database/export-media.js';
-import type { MediaDatabase } from '../media-database/media-database.js';
 import {
   camera1,
   collect,
   fragmentsOf,
+  idsIn,
   never,
   openTestDatabase,
+  record,
   segmentIds,
   temporaryFolder,
   testFragment,
-  testInit,
 } from '../media-database/media-fixture.js';
 import { MediaKeyring } from '../media-database/media-keyring.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
@@ -54,17 +54,6 @@ const codeOf = (promise: Promise<unknown>) =>
     () => null,
     error => error.code,
   );
-const idsIn = (database: MediaDatabase, stage: string) =>
-  database
-    .oldestIn({ stage, deviceId: camera1, after: null, limit: 100 })
-    .map(({ segment }) => segment.segmentId);
-
-async function record(database: MediaDatabase, fragmentCount: number): Promise<void> {
-  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
-  for (let index = 0; index < fragmentCount; index += 1) database.append(camera1, testFragment(index));
-  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
-}
-
 async function objectsIn(access: ObjectStoreAccess): Promise<readonly string[]> {
   const keys: string[] = [];
   const pages = new ObjectStore(access).list(`${access.prefix}/segments/`, { deep: true });
