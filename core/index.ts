@@ -497,3 +497,4 @@ export {
   type TimeSpan,
   timelineFacts,
 } from './timeline/timeline.js';
+export { evolveUnsealedRuns, UNSEALED_RUNS_MAX, type UnsealedRun } from './timeline/unsealed-runs.js';

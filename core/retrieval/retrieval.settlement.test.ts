@@ -13,6 +13,7 @@ const running: DeviceSegmentFacts = {
   losses: [],
   held: [],
   running: { sinceMs: 0 },
+  unsealed: [],
   lastStop: null,
   known: { fromMs: 0, toMs: 990_000 },
   link: { state: 'UP', sinceMs: 1_000_000 },

@@ -19,6 +19,7 @@ const nothing: DeviceTimelineFacts = {
   losses: [],
   held: [],
   running: null,
+  unsealed: [],
   lastStop: null,
   known: null,
   link: { state: 'UP', sinceMs: 0 },
@@ -131,6 +132,30 @@ test('a stop that was reported holds until the link was lost', () => {
   ]);
 });
 
+test('a run that has stopped is being sealed, and nothing is known of it where the link went down before its seal', () => {
+  const moved: DeviceTimelineFacts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000)],
+    unsealed: [{ fromMs: 1000, toMs: 3000 }],
+    lastStop: { atMs: 3000, cause: 'HARDWARE_MOVED' },
+    running: { sinceMs: 3500 },
+  };
+  const window = { fromMs: 0, toMs: 5000 };
+  assert.equal(brief(deviceTimeline(moved, window, 5000)), [
+    [0, 1000, 'REMOTE', null],
+    [1000, 3000, 'REMOTE', 'RECORDING_NOW'],
+    [3000, 3500, 'GAP', 'HARDWARE_MOVED'],
+    [3500, 5000, 'REMOTE', 'RECORDING_NOW'],
+  ]);
+  const down = 'LINK_DOWN_SINCE 1970-01-01T00:00:04.000Z';
+  assert.equal(brief(deviceTimeline({ ...moved, link: { state: 'DOWN', sinceMs: 4000 } }, window, 5000)), [
+    [0, 1000, 'REMOTE', null],
+    [1000, 3000, 'UNKNOWN', down],
+    [3000, 3500, 'GAP', 'HARDWARE_MOVED'],
+    [3500, 5000, 'UNKNOWN', down],
+  ]);
+});
+
 test('a window that holds no fact is still judged by the newest fact outside of it', () => {
   const facts: DeviceTimelineFacts = {
     ...nothing,
@@ -180,6 +205,7 @@ const anyFacts: fc.Arbitrary<DeviceSegmentFacts> = fc.record({
   losses: segments.map(lost =>
     lost.slice(0, 2).map((one, index) => ({ ...one, cause: index === 0 ? 'DELETED' : 'DAMAGED' }) as const),
   ),
+  unsealed: fc.array(interval, { maxLength: 2 }),
   running: fc.option(fc.record({ sinceMs: fc.integer({ min: 0, max: 20_000 }) })),
   lastStop: fc.option(
     fc.record({ atMs: fc.integer({ min: 0, max: 20_000 }), cause: fc.constant('SERVER_STOPPED') }),
@@ -283,7 +309,9 @@ function justified(facts: DeviceTimelineFacts, span: TimelineSpan, atMs: number)
   const here = facts.link === null ? [...facts.held, ...present] : facts.held;
   const remote = facts.link === null ? [] : present;
   const linkDown = facts.link !== null && facts.link.state !== 'UP';
-  if (span.cause === 'RECORDING_NOW') return facts.running !== null && !linkDown && !touches(here);
+  const unsealed = touches(facts.unsealed);
+  if (span.cause === 'RECORDING_NOW')
+    return (facts.running !== null || unsealed) && !linkDown && !touches(here);
   switch (span.state) {
     case 'HELD':
       return touches(here, SEAM_MS_MAX);
@@ -291,10 +319,13 @@ function justified(facts: DeviceTimelineFacts, span: TimelineSpan, atMs: number)
       return touches(remote, SEAM_MS_MAX) && !touches(here);
     case 'UNKNOWN':
       return (
-        linkDown && !touches([...here, ...remote]) && atMs >= Math.max(...present.map(one => one.toMs), 0)
+        linkDown &&
+        !touches([...here, ...remote]) &&
+        (unsealed || atMs >= Math.max(...present.map(one => one.toMs), 0))
       );
     case 'GAP':
       if (touches([...here, ...remote])) return false;
+      if (span.cause === 'SERVER_STOPPED' || span.cause === 'NOT_RECORDED') assert.not(unsealed);
       if (span.cause === 'CAMERA_DISCONNECTED') return touches(facts.gaps);
       if (span.cause === 'DELETED' || span.cause === 'DAMAGED')
         return touches(facts.losses.filter(({ cause }) => cause === span.cause));

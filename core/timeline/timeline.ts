@@ -14,7 +14,7 @@ export interface TimelineSpan {
   readonly toMs: number;
   readonly state: SpanState;
   /**
-   * `RECORDING_NOW`: being recorded, not sealed yet. Of a `GAP`: a `RecordingCause`, `NOT_RECORDED`, `DELETED` or
+   * `RECORDING_NOW`: recorded until now or until a moment ago, not sealed yet. Of a `GAP`: a `RecordingCause`, `NOT_RECORDED`, `DELETED` or
    * `DAMAGED`. Of `UNKNOWN`: `LINK_DOWN_SINCE <ISO 8601 UTC>`. Null where there is nothing to explain.
    */
   readonly cause: string | null;
@@ -48,6 +48,8 @@ export interface DeviceTimelineFacts {
   readonly held: readonly TimeSpan[];
   /** `RecordingStarted` without a `RecordingStopped` behind it. */
   readonly running: { readonly sinceMs: number } | null;
+  /** Where a run of recording has ended of which the device's site has not sealed everything yet. */
+  readonly unsealed: readonly TimeSpan[];
   /** The newest `RecordingStopped`. */
   readonly lastStop: { readonly atMs: number; readonly cause: string } | null;
   /** The oldest and the newest moment that any fact of the device speaks of, inside the window or not. Null: no fact yet. */
@@ -102,6 +104,7 @@ export function deviceTimeline(
     facts.gaps.map(gap => span(gap, 'GAP', gap.cause)),
     lossSpans(facts, 'DELETED'),
     lossSpans(facts, 'DAMAGED'),
+    unsealedSpans(facts),
     derivedSpans(facts, nowMs),
   ];
   let open: readonly TimeSpan[] = [{ fromMs: window.fromMs, toMs: end }];
@@ -139,11 +142,17 @@ function joinedFootage({ held, sealed, link }: DeviceTimelineFacts): readonly Fo
   return pieces;
 }
 
+/** Recorded, as was said; that it can be had is only told by its seal, which may lie behind a link that is down. */
+function unsealedSpans({ unsealed, link }: DeviceTimelineFacts): readonly TimelineSpan[] {
+  if (isDown(link)) return unsealed.map(run => span(run, 'UNKNOWN', linkDownCause(link)));
+  return unsealed.map(run => span(run, link === null ? 'HELD' : 'REMOTE', 'RECORDING_NOW'));
+}
+
 /** What follows from the newest facts for the time behind them, and from the last stop for the time since. */
 function derivedSpans(facts: DeviceTimelineFacts, nowMs: number): readonly TimelineSpan[] {
   const spans: TimelineSpan[] = [];
   const lastFactMs = lastFact(facts);
-  const linkDown = facts.link !== null && facts.link.state !== 'UP' ? facts.link : null;
+  const linkDown = isDown(facts.link) ? facts.link : null;
   // While the link is down a stop that was reported holds up to the loss of the link; a running recording proves
   // nothing beyond the last fact.
   const unknownFromMs =
@@ -161,14 +170,23 @@ function derivedSpans(facts: DeviceTimelineFacts, nowMs: number): readonly Timel
     spans.push(span({ fromMs: facts.lastStop.atMs, toMs: stoppedUntilMs }, 'GAP', facts.lastStop.cause));
   }
   if (linkDown !== null) {
-    const cause = `LINK_DOWN_SINCE ${new Date(linkDown.sinceMs).toISOString()}`;
-    spans.push(span({ fromMs: unknownFromMs, toMs: nowMs }, 'UNKNOWN', cause));
+    spans.push(span({ fromMs: unknownFromMs, toMs: nowMs }, 'UNKNOWN', linkDownCause(linkDown)));
   } else if (facts.running !== null) {
     const state = facts.link === null ? 'HELD' : 'REMOTE';
     const fromMs = Math.max(facts.running.sinceMs, lastFactMs ?? 0);
     spans.push(span({ fromMs, toMs: nowMs }, state, 'RECORDING_NOW'));
   }
   return spans;
+}
+
+type Link = NonNullable<DeviceTimelineFacts['link']>;
+
+function isDown(link: Link | null): link is Link {
+  return link !== null && link.state !== 'UP';
+}
+
+function linkDownCause({ sinceMs }: Link): string {
+  return `LINK_DOWN_SINCE ${new Date(sinceMs).toISOString()}`;
 }
 
 function lastFact(facts: DeviceTimelineFacts): number | null {

@@ -101,6 +101,7 @@ class KnownFacts implements RetrievalFacts {
       losses: [],
       held: segments.filter(segment => this.#intake.complete.has(segment.segmentId)),
       running: { sinceMs: FROM_MS },
+      unsealed: [],
       lastStop: null,
       known: { fromMs: FROM_MS, toMs: segments.at(-1)?.toMs ?? FROM_MS },
       link: { state: 'UP', sinceMs: Date.now() },

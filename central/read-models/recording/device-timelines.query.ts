@@ -1,7 +1,7 @@
 import type { DeviceTimelineFacts, TimeSpan } from '@holdfast/core';
 import type { DeviceId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
-import type { DeviceRecordingRow } from './recordings.read-model.js';
+import { type DeviceRecordingRow, unsealedRunsOf } from './recordings.read-model.js';
 import { type RetentionRow, retentionMsOf } from './retention.js';
 
 export interface DeviceOfSite {
@@ -79,11 +79,14 @@ function factsOf(
 /** Whether the device records, and how far facts of it reach. */
 export function standOf(
   recording: DeviceRecordingRow | null,
-): Pick<DeviceTimelineFacts, 'running' | 'lastStop' | 'known'> {
-  if (recording === null) return { running: null, lastStop: null, known: null };
+): Pick<DeviceTimelineFacts, 'running' | 'unsealed' | 'lastStop' | 'known'> {
+  if (recording === null) return { running: null, unsealed: [], lastStop: null, known: null };
   const { runningSinceMs, lastStopAtMs, lastStopCause, knownFromMs, knownToMs } = recording;
   return {
     running: runningSinceMs === null ? null : { sinceMs: runningSinceMs },
+    unsealed: unsealedRunsOf(recording).flatMap(({ fromMs, toMs }) =>
+      toMs === null ? [] : [{ fromMs, toMs }],
+    ),
     lastStop: lastStopAtMs === null ? null : { atMs: lastStopAtMs, cause: lastStopCause ?? 'NOT_RECORDED' },
     known: { fromMs: knownFromMs, toMs: knownToMs },
   };

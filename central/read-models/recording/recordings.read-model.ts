@@ -1,3 +1,4 @@
+import { evolveUnsealedRuns, type UnsealedRun } from '@holdfast/core';
 import type { RecordingEvent } from '@holdfast/schema';
 import { sideBySide } from '../../postgres/side-by-side.js';
 import type { TransactionSql } from '../../postgres/sql.js';
@@ -18,6 +19,8 @@ export interface DeviceRecordingRow {
   readonly runningSinceMs: number | null;
   readonly lastStopAtMs: number | null;
   readonly lastStopCause: string | null;
+  /** JSON of `UnsealedRun[]`; null: none, or not built anew since there are any. */
+  readonly unsealedRuns: string | null;
 }
 
 export interface SegmentRow {
@@ -65,7 +68,7 @@ const spans = new SpanTable({
 
 export const recordingsReadModel = defineReadModel({
   name: 'recordings',
-  version: 5,
+  version: 6,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['device_recording', 'recording_segment', 'recording_span', 'recording_gap'],
@@ -140,6 +143,7 @@ function evolve(
     runningSinceMs: row?.runningSinceMs ?? null,
     lastStopAtMs: row?.lastStopAtMs ?? null,
     lastStopCause: row?.lastStopCause ?? null,
+    unsealedRuns: JSON.stringify(evolveUnsealedRuns(unsealedRunsOf(row), event)),
   };
   switch (event.type) {
     case 'RecordingStarted':
@@ -154,6 +158,11 @@ function evolve(
     default:
       return base;
   }
+}
+
+/** Also those that go on. */
+export function unsealedRunsOf(row: DeviceRecordingRow | undefined): readonly UnsealedRun[] {
+  return JSON.parse(row?.unsealedRuns ?? '[]') as readonly UnsealedRun[];
 }
 
 function spanOf(event: RecordingEvent): { readonly fromMs: number; readonly toMs: number } {

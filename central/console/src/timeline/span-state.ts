@@ -37,7 +37,7 @@ const causes: Record<string, string> = {
   RELATED: 'a related device was recorded',
   RELATED_ENDED: 'the related device was recorded no longer',
   POLICY_SET: 'the recording policy was set',
-  RECORDING_NOW: 'being recorded now, not sealed yet',
+  RECORDING_NOW: 'recorded, not sealed yet',
   NOT_RECORDED: 'nothing was recorded',
   DELETED: 'deleted at the site',
   DAMAGED: 'found damaged at the site',
