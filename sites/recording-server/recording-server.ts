@@ -41,6 +41,7 @@ import {
   type MediaDatabase,
   type MediaDatabaseLimits,
   type OutgoingFact,
+  type SealReport,
   type StoredSegment,
 } from './media-database/media-database.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
@@ -172,10 +173,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
       protection: nowMs => view.protection(nowMs, options.pins()),
-      composeDeletion: (policy, segments) => {
-        this.#motion.forget(segments);
-        return this.#deletionFacts(policy, segments);
-      },
+      composeDeletion: (...deleted) => this.#deletionFacts(...deleted),
       freeBytes,
       alarm: alarm => this.#retention.alarm(alarm),
       moved: () => {
@@ -461,11 +459,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     try {
       let reported = 1;
       while (reported > 0 && !this.#outbox.isFull) {
-        reported = this.database.reportSealed(report => {
-          const events = sealEvents(this.recordingServerId, report);
-          this.#outbox.added(events.length);
-          return events.map(event => this.#outbox.fact(`recording-${report.deviceId}`, event));
-        });
+        reported = this.database.reportSealed(report => this.#sealFacts(report));
       }
     } catch (error) {
       // The index knows what it has not reported: a full disk must not keep retention from making room.
@@ -473,10 +467,24 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     }
   }
 
-  #deletionFacts(policy: DeletionPolicy, segments: readonly StoredSegment[]): readonly OutgoingFact[] {
+  #sealFacts(report: SealReport): readonly OutgoingFact[] {
+    const events = sealEvents(this.recordingServerId, report);
+    this.#outbox.added(events.length);
+    return events.map(event => this.#outbox.fact(`recording-${report.deviceId}`, event));
+  }
+
+  #deletionFacts(
+    policy: DeletionPolicy,
+    segments: readonly StoredSegment[],
+    unreported: readonly SealReport[],
+  ): readonly OutgoingFact[] {
+    this.#motion.forget(segments);
     const events = deletionEvents(this.recordingServerId, policy, segments);
     this.#outbox.added(events.length);
-    return events.map(({ deviceId, event }) => this.#outbox.fact(`recording-${deviceId}`, event));
+    return [
+      ...unreported.flatMap(report => this.#sealFacts(report)),
+      ...events.map(({ deviceId, event }) => this.#outbox.fact(`recording-${deviceId}`, event)),
+    ];
   }
 
   #reportDamage({ deviceId, segmentId, fromMs, toMs, detail }: MediaDamage): void {

@@ -288,12 +288,16 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
 
   /**
    * Hides the segments at once and keeps the facts that `compose` answers, in one transaction; the files go with
-   * `collectGarbage`. Unknown ids are left out.
+   * `collectGarbage`. Unknown ids are left out. `unreported`: what the log is not told of the segments by `reportSealed` any more,
+   * and must hear before it hears that they are gone.
    */
   markDeleted(options: {
     readonly segmentIds: readonly SegmentId[];
     readonly policy: DeletionPolicy;
-    readonly compose: (segments: readonly StoredSegment[]) => readonly OutgoingFact[];
+    readonly compose: (
+      segments: readonly StoredSegment[],
+      unreported: readonly SealReport[],
+    ) => readonly OutgoingFact[];
   }): Promise<readonly StoredSegment[]>;
   /** Removes the files of marked segments and abandoned imports. Safe to repeat after a crash. */
   collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }>;

@@ -28,6 +28,7 @@ import type { MediaKeyring } from './media-keyring.js';
 import { MediaReader } from './media-reader.js';
 import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
 import { repairMedia } from './repair-media.js';
+import { REPORT_SEGMENTS_MAX, sealReports } from './seal-reports.js';
 import type { SegmentWriter } from './segment-file.js';
 import { absentAsNull, SegmentImporter } from './segment-importer.js';
 import {
@@ -296,15 +297,11 @@ class OpenMediaDatabase implements MediaDatabase {
   reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number {
     let count = 0;
     for (const deviceId of this.#index.devices()) {
-      const report = this.#index.unreported(deviceId);
-      if (report.segments.length + report.reduced.length === 0) continue;
-      const facts = compose(report);
-      this.#withRoom(() => {
-        for (const fact of facts) this.#index.putFact(fact);
-        this.#index.markReported(idsOf(report.segments), { reduced: false });
-        this.#index.markReported(idsOf(report.reduced), { reduced: true });
-      });
-      count += report.segments.length + report.reduced.length;
+      const unreported = this.#index.unreported(deviceId, REPORT_SEGMENTS_MAX);
+      const reports = sealReports(unreported);
+      const facts = reports.flatMap(report => compose(report));
+      if (reports.length > 0) this.#withRoom(() => this.#putReported(reports, facts));
+      count += unreported.length;
     }
     return count;
   }
@@ -340,11 +337,18 @@ class OpenMediaDatabase implements MediaDatabase {
         const indexed = this.#index.get(segmentId);
         return indexed && this.#index.markDeleted(segmentId, policy) ? [indexed] : [];
       });
-      if (marked.length > 0) {
-        for (const fact of compose(marked)) this.#index.putFact(fact);
-      }
+      const unreported = sealReports(marked.filter(({ reported }) => !reported));
+      if (marked.length > 0) this.#putReported(unreported, compose(marked, unreported));
       return marked;
     });
+  }
+
+  #putReported(reports: readonly SealReport[], facts: readonly OutgoingFact[]): void {
+    for (const fact of facts) this.#index.putFact(fact);
+    for (const { segments, reduced } of reports) {
+      this.#index.markReported(idsOf(segments), { reduced: false });
+      this.#index.markReported(idsOf(reduced), { reduced: true });
+    }
   }
 
   async collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {

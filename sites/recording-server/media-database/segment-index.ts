@@ -10,11 +10,8 @@ import {
   SegmentId,
   TimeSource,
 } from '@holdfast/schema';
-import type { MediaSpan, OutgoingFact, SealReport, SegmentOrigin, StoredSegment } from './media-database.js';
+import type { MediaSpan, OutgoingFact, SegmentOrigin, StoredSegment } from './media-database.js';
 import { createIndex, INDEX_VERSION, migrateIndex } from './segment-index-schema.js';
-
-/** As `RecordingSealed` allows. */
-const reportSegmentsMax = 200;
 
 export class MediaDatabaseInUseError extends Error {
   override readonly name = 'MediaDatabaseInUseError';
@@ -312,21 +309,13 @@ export class SegmentIndex {
     this.#statement('UPDATE meta SET agrees_with_log = ?').run(agrees ? 1 : 0);
   }
 
-  unreported(deviceId: DeviceId): SealReport {
+  /** What the log has not been told of, also when it is deleted by now. */
+  unreported(deviceId: DeviceId, limit: number): readonly IndexedSegment[] {
     const rows = this.#statement(
       `SELECT ${columns} FROM segment JOIN device USING (device_key) JOIN stage USING (stage_key)
-       WHERE device_key = ? AND reported = 0 ORDER BY from_ms LIMIT ${reportSegmentsMax}`,
-    ).all(this.#deviceKeys.get(deviceId) ?? -1);
-    const segments = rows.map(row => indexedOf(row as Row));
-    const sealed = segments.filter(({ reducedFrom }) => reducedFrom === null);
-    return {
-      deviceId,
-      segments: sealed.map(indexed => indexed.segment),
-      gaps: sealed.flatMap(indexed => indexed.gapBefore ?? []),
-      reduced: segments.flatMap(({ segment, reducedFrom }) =>
-        reducedFrom === null ? [] : [{ ...segment, previousDigest: reducedFrom }],
-      ),
-    };
+       WHERE device_key = ? AND reported = 0 ORDER BY from_ms LIMIT ?`,
+    ).all(this.#deviceKeys.get(deviceId) ?? -1, limit);
+    return rows.map(row => indexedOf(row as Row));
   }
 
   /** That they were sealed, or, where they are `reduced`, that they were reduced. */

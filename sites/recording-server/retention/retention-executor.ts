@@ -10,7 +10,12 @@ import {
   type RetentionSegment,
 } from '@holdfast/core';
 import type { DeletionPolicy, DeviceId } from '@holdfast/schema';
-import type { MediaDatabase, OutgoingFact, StoredSegment } from '../media-database/media-database.js';
+import type {
+  MediaDatabase,
+  OutgoingFact,
+  SealReport,
+  StoredSegment,
+} from '../media-database/media-database.js';
 
 /** Unlocked segments of each device that one plan looks at. A minute of recording makes about one. */
 const candidatesMax = 200;
@@ -33,6 +38,7 @@ export interface RetentionExecutorOptions {
   readonly composeDeletion: (
     policy: DeletionPolicy,
     segments: readonly StoredSegment[],
+    unreported: readonly SealReport[],
   ) => readonly OutgoingFact[];
   /** Bytes that may still be written to the volume of a folder: `freeBytesOf`, or another for tests. */
   readonly freeBytes: (dir: string) => Promise<number>;
@@ -95,7 +101,7 @@ export async function executeRetention(
       await database.markDeleted({
         segmentIds,
         policy,
-        compose: segments => options.composeDeletion(policy, segments),
+        compose: (...deleted) => options.composeDeletion(policy, ...deleted),
       });
     }
     await database.collectGarbage();

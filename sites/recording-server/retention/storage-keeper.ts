@@ -15,6 +15,7 @@ import type {
   HaltCause,
   MediaDatabase,
   OutgoingFact,
+  SealReport,
   StoredSegment,
 } from '../media-database/media-database.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
@@ -35,6 +36,7 @@ export interface StorageKeeperOptions {
   readonly composeDeletion: (
     policy: DeletionPolicy,
     segments: readonly StoredSegment[],
+    unreported: readonly SealReport[],
   ) => readonly OutgoingFact[];
   readonly freeBytes: (dir: string) => Promise<number>;
   readonly alarm: (alarm: { readonly name: string; readonly message: string }) => void;
