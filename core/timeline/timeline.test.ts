@@ -132,6 +132,19 @@ test('a stop that was reported holds until the link was lost', () => {
   ]);
 });
 
+test('a recording that was moved may go on at the other server: its stop says nothing of later while the link is down', () => {
+  const facts: DeviceTimelineFacts = {
+    ...nothing,
+    sealed: [segment('a', 0, 1000)],
+    lastStop: { atMs: 1000, cause: 'HARDWARE_MOVED' },
+    link: { state: 'DOWN', sinceMs: 1500 },
+  };
+  assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 5000 }, 4000)), [
+    [0, 1000, 'REMOTE', null],
+    [1000, 4000, 'UNKNOWN', 'LINK_DOWN_SINCE 1970-01-01T00:00:01.500Z'],
+  ]);
+});
+
 test('a run that has stopped is being sealed, and nothing is known of it where the link went down before its seal', () => {
   const moved: DeviceTimelineFacts = {
     ...nothing,

@@ -153,15 +153,13 @@ function derivedSpans(facts: DeviceTimelineFacts, nowMs: number): readonly Timel
   const spans: TimelineSpan[] = [];
   const lastFactMs = lastFact(facts);
   const linkDown = isDown(facts.link) ? facts.link : null;
-  // While the link is down a stop that was reported holds up to the loss of the link; a running recording proves
-  // nothing beyond the last fact.
+  // While the link is down a stop that was reported holds up to the loss of the link; a recording that is running, or that goes
+  // on at another recording server, proves nothing beyond the last fact.
+  const isStopped = facts.running === null && facts.lastStop?.cause !== 'HARDWARE_MOVED';
   const unknownFromMs =
     linkDown === null
       ? nowMs
-      : Math.max(
-          lastFactMs ?? 0,
-          facts.running === null ? linkDown.sinceMs : (lastFactMs ?? linkDown.sinceMs),
-        );
+      : Math.max(lastFactMs ?? 0, isStopped ? linkDown.sinceMs : (lastFactMs ?? linkDown.sinceMs));
   if (facts.lastStop !== null) {
     const stoppedUntilMs =
       facts.running !== null && facts.running.sinceMs >= facts.lastStop.atMs
