@@ -44,7 +44,12 @@ export function createMemorySegmentIntake(): MemorySegmentIntake {
       }
       if (open.has(segmentId)) return { opened: false, refusal: { code: 'IN_PROGRESS' } };
       const done = complete.get(segmentId);
-      const held = done ?? partial.get(segmentId) ?? [];
+      const earlier = done ?? partial.get(segmentId) ?? [];
+      const isOfManifest = earlier.every(
+        (bytes, index) => fragments[index] && hex(sha256(bytes)) === hex(fragments[index].digest),
+      );
+      // Begun anew where it is of other bytes, as the media database does.
+      const held = done !== undefined || isOfManifest ? earlier : [];
       if (done === undefined) {
         partial.set(segmentId, held);
         open.add(segmentId);

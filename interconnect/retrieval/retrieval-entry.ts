@@ -9,8 +9,21 @@ import {
   wantedSegments,
 } from '@holdfast/core';
 import type { RetrievalId, RetrievedSegment, SegmentId } from '@holdfast/schema';
+import type { PostponeCause } from './retrieval-executor.js';
 import type { DeviceRecordings, SourceSegment } from './retrieval-facts.js';
 import type { RetrievalProcess } from './retrieval-process.js';
+
+/** What is postponed is tried again this much later, and at once when the source's log tells of other bytes. */
+const POSTPONED_MS = 10_000;
+/** A site tells of what it reduced within a minute of the disk, and a backlog may be on its way before that: a quarter of an hour. */
+const OTHER_BYTES_TRIES_MAX = 90;
+
+interface Postponed {
+  /** As the log named it. */
+  readonly digest: string;
+  readonly tries: number;
+  readonly untilMs: number;
+}
 
 /** Why a transfer is ended from this side. */
 export type StopCause = 'PREEMPTED' | 'STOPPED' | 'CANCELLED';
@@ -51,6 +64,7 @@ export class RetrievalEntry {
   readonly unreported = new Map<SegmentId, RetrievedSegment>();
   /** What the source did not have although its log names it, and the reason it gave. */
   readonly unavailable = new Map<SegmentId, string>();
+  readonly #postponed = new Map<SegmentId, Postponed>();
   #wanted = { segmentCount: 0, byteLength: 0 };
 
   constructor(process: RetrievalProcess) {
@@ -87,10 +101,29 @@ export class RetrievalEntry {
     return { ...timeline, held: [...timeline.held, ...here], losses: [...timeline.losses, ...gone] };
   }
 
+  /** See `TransferOptions.onPostponed`. `digest`: as the source's log names it. */
+  postpone(
+    { segmentId, digest }: Pick<SourceSegment, 'segmentId' | 'digest'>,
+    because: PostponeCause,
+    nowMs: number,
+  ): boolean {
+    const before = this.#postponed.get(segmentId);
+    const tries = because === 'OTHER_BYTES' && before?.digest === digest ? before.tries + 1 : 1;
+    if (tries > OTHER_BYTES_TRIES_MAX) return false;
+    this.#postponed.set(segmentId, { digest, tries, untilMs: nowMs + POSTPONED_MS });
+    return true;
+  }
+
+  #isPostponed({ segmentId, digest }: SourceSegment, nowMs: number): boolean {
+    const postponed = this.#postponed.get(segmentId);
+    return postponed !== undefined && postponed.digest === digest && nowMs < postponed.untilMs;
+  }
+
   /** What the planner is told. */
-  plannable(facts: DeviceSegmentFacts, segments: readonly SourceSegment[]): OpenRetrieval {
+  plannable(facts: DeviceSegmentFacts, segments: readonly SourceSegment[], nowMs: number): OpenRetrieval {
     const { retrievalId, siteId, deviceId, trigger, fromMs, toMs } = this.request;
     const lost = new Set(facts.losses.map(loss => loss.segmentId));
+    const retrievable = segments.filter(segment => !lost.has(segment.segmentId));
     const open: OpenRetrieval = {
       retrievalId,
       siteId,
@@ -101,11 +134,11 @@ export class RetrievalEntry {
       requestedAtMs: this.process.requestedAtMs,
       notBeforeMs: this.running === null ? this.notBeforeMs : 0,
       isRunning: this.running !== null,
-      segments: segments.filter(segment => !lost.has(segment.segmentId)),
+      segments: retrievable.filter(segment => !this.#isPostponed(segment, nowMs)),
       heldSegmentIds: new Set(facts.held.map(segment => segment.segmentId as SegmentId)),
       retentionMs: facts.retentionMs,
     };
-    const wanted = wantedSegments(open);
+    const wanted = wantedSegments({ ...open, segments: retrievable });
     const byteLength = wanted.reduce((sum, segment) => sum + segment.byteLength, 0);
     this.#wanted = { segmentCount: wanted.length, byteLength };
     return open;

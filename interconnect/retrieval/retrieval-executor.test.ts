@@ -17,6 +17,7 @@ import {
 } from '../media-channel/recorded-media.fixture.js';
 import { createMemorySegmentIntake, type MemorySegmentIntake } from './memory-segment-intake.fixture.js';
 import { executeTransfer, type TransferEnd } from './retrieval-executor.js';
+import type { SourceSegment } from './retrieval-facts.js';
 
 const test = suite('retrieval executor');
 
@@ -39,29 +40,50 @@ const transfer: Transfer = {
   trigger: 'REQUEST',
   segmentIds,
 };
-const known = new Map(
-  segments.map(segment => {
-    const { segmentId, fragments } = segment.manifest;
-    const fact = {
-      segmentId,
-      recordingServerId,
-      fromMs: fragments[0]!.fromMs,
-      toMs: fragments.at(-1)!.toMs,
-      fragmentCount: fragments.length,
-      byteLength: segment.byteLength,
-      digest: segment.digest,
-    };
-    return [segmentId, fact];
-  }),
+const factsOf = (recorded: readonly RecordedSegment[]): ReadonlyMap<SegmentId, SourceSegment> =>
+  new Map(
+    recorded.map(segment => {
+      const { segmentId, fragments } = segment.manifest;
+      const fact = {
+        segmentId,
+        recordingServerId,
+        fromMs: fragments[0]!.fromMs,
+        toMs: fragments.at(-1)!.toMs,
+        fragmentCount: fragments.length,
+        byteLength: segment.byteLength,
+        digest: segment.digest,
+      };
+      return [segmentId, fact];
+    }),
+  );
+const known = factsOf(segments);
+/** The second segment as it is after it was reduced: of the same time, with other bytes. */
+const reduced = segments.with(
+  1,
+  recordSegments({
+    ...{ deviceId, segmentIds: [segmentIds[1]!], fromMs: 7_005_000 },
+    ...{ fragmentCount: 5, fragmentBytes: 100, seed: 'reduced' },
+  })[0]!,
 );
 
-async function execute(source: MediaSource, intake: MemorySegmentIntake, signal?: AbortSignal) {
+interface ExecuteOptions {
+  readonly signal?: AbortSignal;
+  readonly facts?: ReadonlyMap<SegmentId, SourceSegment>;
+  readonly postpones?: boolean;
+}
+
+async function execute(
+  source: MediaSource,
+  intake: MemorySegmentIntake,
+  { signal, facts = known, postpones = false }: ExecuteOptions = {},
+) {
   const retrieved: RetrievedSegment[] = [];
   const missing: string[] = [];
+  const postponed: string[] = [];
   let bytes = 0;
   const end = await executeTransfer({
     transfer,
-    segments: known,
+    segments: facts,
     source,
     intake,
     signal: signal ?? new AbortController().signal,
@@ -70,9 +92,13 @@ async function execute(source: MediaSource, intake: MemorySegmentIntake, signal?
     },
     onSegment: segment => retrieved.push(segment),
     onMissing: (segmentId, cause) => missing.push(`${segmentId} ${cause}`),
+    onPostponed: (segmentId, because) => {
+      if (postpones) postponed.push(`${segmentId} ${because}`);
+      return postpones;
+    },
     pace: async () => undefined,
   });
-  return { end, retrieved, missing, bytes };
+  return { end, retrieved, missing, postponed, bytes };
 }
 
 /** The source, with its items passing through `change` on their way. Counts items over all requests. */
@@ -199,6 +225,79 @@ test('a segment that the source no longer has is named, and the others are fetch
   }
 });
 
+test('what was reduced is left until the log tells of it, the others are fetched, and then it is fetched anew', async () => {
+  const intake = createMemorySegmentIntake();
+  const early = await execute(sourceOfSegments(reduced), intake, { postpones: true });
+  assert.equal(early.end, { end: 'DONE' });
+  assert.equal(early.postponed, [`${segmentIds[1]} OTHER_BYTES`]);
+  assert.equal(
+    early.retrieved.map(({ segmentId }) => segmentId),
+    [segmentIds[0], segmentIds[2]],
+  );
+  const facts = factsOf(reduced);
+  const late = await execute(sourceOfSegments(reduced), intake, { postpones: true, facts });
+  assert.equal([late.end, late.postponed], [{ end: 'DONE' }, []]);
+  assertIdentical(intake, reduced);
+});
+
+test('reduced between any two items, half a segment is never finished with the other half of another', async () => {
+  const itemCount = 2 + 3 * 7;
+  for (let at = 0; at < itemCount; at += 1) {
+    const intake = createMemorySegmentIntake();
+    let now = sourceOfSegments(segments);
+    // The link breaks, and when it is back the source has other bytes; also when the log still tells of the old.
+    const breaking = changed({ open: (...asked) => now.open(...asked) }, (item, index) =>
+      index === at ? new MediaRefusedError('NOT_CONNECTED', 'cut') : item,
+    );
+    assert.is((await execute(breaking, intake, { postpones: true })).end.end, 'INTERRUPTED');
+    now = sourceOfSegments(reduced);
+    const stale = await execute(now, intake, { postpones: true });
+    assert.equal(stale.end, { end: 'DONE' }, `reduced at item ${at}`);
+    const isWhole = intake.complete.has(segmentIds[1]!);
+    const { end } = await execute(now, intake, { facts: factsOf(reduced) });
+    if (isWhole) continue;
+    assert.equal(end, { end: 'DONE' });
+    assertIdentical(intake, reduced);
+  }
+});
+
+test('reduced between the request for its manifest and that for its fragments, it is left for later', async () => {
+  const intake = createMemorySegmentIntake();
+  const facts = factsOf(segments.slice(1, 2));
+  const [before, after] = [sourceOfSegments(segments), sourceOfSegments(reduced)];
+  let asked = 0;
+  const source: MediaSource = {
+    open: (request, options) =>
+      (asked++ === 0 ? before : after).open({ ...request, segmentIds: [segmentIds[1]!] } as never, options),
+  };
+  const end = await executeTransfer({
+    ...{ transfer: { ...transfer, segmentIds: [segmentIds[1]!] }, segments: facts, source, intake },
+    ...{
+      signal: new AbortController().signal,
+      onBytes: () => undefined,
+      onSegment: () => assert.unreachable(),
+    },
+    ...{ onMissing: () => assert.unreachable(), onPostponed: () => true, pace: async () => undefined },
+  });
+  assert.equal([end, asked], [{ end: 'DONE' }, 2]);
+  assert.is(intake.complete.size, 0);
+});
+
+test('what is in a store that cannot be reached is not missing: it is left for later', async () => {
+  const intake = createMemorySegmentIntake();
+  const cause = 'STORE_UNREACHABLE: not mounted';
+  const source: MediaSource = {
+    open: async function* (request, options) {
+      for await (const item of sourceOfSegments(segments.slice(1)).open(request, options))
+        yield item.kind === 'missing' ? { ...item, cause } : item;
+    },
+  };
+  const { end, missing, postponed } = await execute(source, intake, { postpones: true });
+  assert.equal([end, missing], [{ end: 'DONE' }, []]);
+  assert.equal(postponed, [`${segmentIds[0]} STORE_UNREACHABLE`]);
+  assertIdentical(intake, segments.slice(1));
+});
+
 test('a source that is busy is tried again later, one that refuses is not', async () => {
   const refusing = (error: Error) => changed(sourceOfSegments(segments), () => error);
   const intake = createMemorySegmentIntake();
@@ -245,7 +344,7 @@ test('aborting ends it at once, and what is verified stays', async () => {
     if (count === 7) stop.abort();
     return item;
   });
-  const { end } = await execute(stopping, intake, stop.signal);
+  const { end } = await execute(stopping, intake, { signal: stop.signal });
   assert.equal(end, { end: 'ABORTED' });
   assert.is(intake.complete.size, 1);
   const again = await execute(sourceOfSegments(segments), intake);

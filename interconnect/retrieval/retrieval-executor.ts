@@ -1,4 +1,5 @@
 import {
+  encodeManifest,
   ManifestMalformedError,
   type MediaItem,
   MediaRefusedError,
@@ -24,6 +25,9 @@ export type TransferEnd =
   | { readonly end: 'INTERRUPTED'; readonly cause: 'LINK_LOST' | 'SOURCE_BUSY'; readonly detail: string }
   | { readonly end: 'FAILED'; readonly cause: RetrievalFailureCause; readonly detail: string };
 
+/** `OTHER_BYTES`: it may have been reduced there, and the log tells of it a moment later. */
+export type PostponeCause = 'OTHER_BYTES' | 'STORE_UNREACHABLE';
+
 export interface TransferOptions {
   readonly transfer: Transfer;
   /** What the source's log says of each segment of the transfer. */
@@ -36,6 +40,8 @@ export interface TransferOptions {
   /** Complete, verified, and durable here. */
   readonly onSegment: (segment: RetrievedSegment) => void;
   readonly onMissing: (segmentId: SegmentId, cause: string) => void;
+  /** The source cannot give out a segment as its log names it now. Answers whether it is worth another try, later. */
+  readonly onPostponed: (segmentId: SegmentId, because: PostponeCause) => boolean;
   /** Awaited after each fragment: keeps the transfer below the bandwidth that it may use. */
   readonly pace: (byteCount: number, signal: AbortSignal) => Promise<void>;
 }
@@ -132,11 +138,13 @@ class TransferExecution implements AsyncDisposable {
     }
   }
 
-  #takeManifest(manifest: SegmentManifest): StreamEnd | null {
+  async #takeManifest(manifest: SegmentManifest): Promise<StreamEnd | null> {
     const [expected] = this.#remaining;
     if (manifest.segmentId !== expected || manifest.deviceId !== this.#options.transfer.deviceId) {
       return mismatch(`segment ${manifest.segmentId} came where ${expected} was asked for`);
     }
+    // Between two requests it was reduced: what is held of it belongs to other bytes.
+    if (this.#open !== null && !isSame(this.#open.manifest, manifest)) await this.#closeImport();
     this.#announced = manifest;
     return null;
   }
@@ -155,6 +163,9 @@ class TransferExecution implements AsyncDisposable {
       if (refusal.code === 'IN_PROGRESS') {
         const detail = `segment ${manifest.segmentId} is being imported already`;
         return { end: 'INTERRUPTED', cause: 'SOURCE_BUSY', detail };
+      }
+      if (refusal.code === 'MANIFEST_MISMATCH' && this.#postpone(manifest.segmentId, 'OTHER_BYTES')) {
+        return 'CONTINUE';
       }
       return mismatch(`manifest of segment ${manifest.segmentId}: ${JSON.stringify(refusal)}`);
     }
@@ -186,9 +197,16 @@ class TransferExecution implements AsyncDisposable {
       return mismatch(`segment ${segmentId} is said to be missing where ${this.#remaining[0]} was asked for`);
     }
     await this.#closeImport();
+    if (cause.startsWith('STORE_UNREACHABLE') && this.#postpone(segmentId, 'STORE_UNREACHABLE')) return null;
     this.#remaining.shift();
     this.#options.onMissing(segmentId, cause);
     return null;
+  }
+
+  #postpone(segmentId: SegmentId, because: PostponeCause): boolean {
+    const isPostponed = this.#options.onPostponed(segmentId, because);
+    if (isPostponed) this.#remaining.shift();
+    return isPostponed;
   }
 
   async #finishSegment(): Promise<StreamEnd | null> {
@@ -216,6 +234,10 @@ class TransferExecution implements AsyncDisposable {
   #progressMark(): string {
     return `${this.#remaining.length} ${this.#open?.import.heldFragments}`;
   }
+}
+
+function isSame(left: SegmentManifest, right: SegmentManifest): boolean {
+  return Buffer.compare(encodeManifest(left), encodeManifest(right)) === 0;
 }
 
 /** The other side sent something that its own log does not prove, or that was not asked for. */

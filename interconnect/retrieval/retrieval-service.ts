@@ -306,7 +306,11 @@ export class RetrievalService {
   async #look(entry: RetrievalEntry): Promise<Look> {
     const { siteId, deviceId, fromMs, toMs } = entry.request;
     const recordings = await this.#options.facts.recordings({ siteId, deviceId, fromMs, toMs });
-    return { entry, recordings, open: entry.plannable(entry.merge(recordings), recordings.segments) };
+    return {
+      entry,
+      recordings,
+      open: entry.plannable(entry.merge(recordings), recordings.segments, this.#options.now()),
+    };
   }
 
   /** Whether the transfer may begin now. Something less urgent is asked to make room for it, and this one has to wait for that. */

@@ -84,6 +84,10 @@ async function carryOut(
         if (entry.unreported.size >= PROGRESS_SEGMENTS) reportSoon();
       },
       onMissing: (segmentId, cause) => entry.unavailable.set(segmentId, cause),
+      onPostponed: (segmentId, because) => {
+        logger.info({ retrievalId, segmentId, because }, 'a segment is tried again later');
+        return entry.postpone(segments.get(segmentId)!, because, options.now());
+      },
       pace: options.pace,
     });
   } catch (error) {

@@ -117,7 +117,9 @@ export class MediaReader {
     }
     const damage = file === null ? null : await this.#firstDamage(indexed, file, firstFragment, signal);
     if (file === null || damage !== null) {
-      yield { kind: 'missing', segmentId, cause: `DAMAGED: ${damage?.detail ?? 'the file cannot be read'}` };
+      const why = await this.#whyAway(indexed);
+      const cause = `DAMAGED: ${damage?.detail ?? 'the file cannot be read'}`;
+      yield { kind: 'missing', segmentId, cause: why === null ? cause : `STORE_UNREACHABLE: ${why}` };
       return;
     }
     yield { kind: 'manifest', manifest: file.manifest };
@@ -140,7 +142,9 @@ export class MediaReader {
       try {
         await file.fragmentBytes(index);
       } catch (error) {
-        return this.#report(damageOf(indexed, error));
+        const damage = damageOf(indexed, error);
+        if ((await this.#whyAway(indexed)) === null) this.#report(damage);
+        return damage;
       }
     }
     return null;
@@ -219,12 +223,16 @@ export class MediaReader {
       return await this.#open(indexed);
     } catch (error) {
       // Neither what was deleted between the look-up and the opening nor what is on a stage that is away is damage.
-      const now = this.#context.index.get(indexed.segment.segmentId);
-      if (now && (await this.#context.stages.whyUnavailable(now.stage)) === null) {
-        this.#report(damageOf(indexed, error));
-      }
+      const isThere = this.#context.index.get(indexed.segment.segmentId) !== null;
+      if (isThere && (await this.#whyAway(indexed)) === null) this.#report(damageOf(indexed, error));
       return null;
     }
+  }
+
+  /** Why the stage that a segment is in by now cannot be read; null: it can. A disk that goes looks like damage at first. */
+  async #whyAway({ segment, stage }: IndexedSegment): Promise<string | null> {
+    const { index, stages } = this.#context;
+    return await stages.whyUnavailable(index.get(segment.segmentId)?.stage ?? stage);
   }
 
   async #bytesOrNull(piece: Piece, index: number): Promise<Buffer | null> {
@@ -232,14 +240,13 @@ export class MediaReader {
       return await piece.fragmentBytes(index);
     } catch (error) {
       if (!(error instanceof SegmentFileDamagedError) || !piece.indexed) throw error;
-      this.#report(damageOf(piece.indexed, error));
+      if ((await this.#whyAway(piece.indexed)) === null) this.#report(damageOf(piece.indexed, error));
       return null;
     }
   }
 
-  #report(damage: MediaDamage): MediaDamage {
+  #report(damage: MediaDamage): void {
     this.#context.damageFound(damage);
-    return damage;
   }
 }
 

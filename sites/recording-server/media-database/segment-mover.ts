@@ -75,8 +75,8 @@ export class SegmentMover {
   }
 
   async #remove({ file, stage }: FileInStage): Promise<void> {
-    await this.#context.stages.files(stage).remove(file);
-    this.#context.index.removeUnneeded(file);
+    const isGone = await this.#context.stages.files(stage).remove(file);
+    if (isGone) this.#context.index.removeUnneeded(file);
   }
 
   async #reduced(source: IndexedSegment): Promise<ReducedSegmentFile | null> {
@@ -140,6 +140,8 @@ export class SegmentMover {
     if (index.get(source.segment.segmentId) === null) return gone(source.segment.segmentId);
     const { code } = error as NodeJS.ErrnoException;
     if (!(error instanceof SegmentFileDamagedError) && code === undefined && !isDiskFull(error)) throw error;
+    const why = await stages.whyUnavailable(source.stage);
+    if (why !== null) return { moved: false, cause: 'UNAVAILABLE', detail: why };
     try {
       await using file = await stages.open({ file: stages.placeOf(source), stage: source.stage });
       await file.checkFragments(AbortSignal.any([]));

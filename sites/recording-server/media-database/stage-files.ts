@@ -26,8 +26,8 @@ export interface StageFiles {
     readonly signal: AbortSignal;
   }): Promise<void>;
   leftoversOf(file: string): readonly string[];
-  /** Nothing happens when it is gone. */
-  remove(file: string): Promise<void>;
+  /** Nothing happens when it is gone. False: somebody reads it still, and it is to be removed later. */
+  remove(file: string): Promise<boolean>;
   devices(): Promise<readonly DeviceId[]>;
   /** In order of their days. `days`: only of these (UTC), both included. */
   sealedFilesOf(deviceId: DeviceId, days: Days | null): Promise<readonly string[]>;
@@ -84,8 +84,10 @@ export class FolderFiles implements StageFiles {
     return [`${file}${UNFINISHED}`, file];
   }
 
-  async remove(file: string): Promise<void> {
+  /** Whoever reads it goes on. */
+  async remove(file: string): Promise<boolean> {
     await unlink(file).catch(absentAsNull);
+    return true;
   }
 
   devices(): Promise<readonly DeviceId[]> {

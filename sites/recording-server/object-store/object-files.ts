@@ -34,6 +34,8 @@ export class ObjectFiles implements StageFiles {
   readonly #store: ObjectStore;
   readonly #bucketUrl: string;
   readonly #folder: string;
+  /** How often each object is being read: in a store it is gone for its readers as soon as it is removed. */
+  readonly #readers = new Map<string, number>();
 
   constructor(access: ObjectStoreAccess) {
     this.#store = new ObjectStore(access);
@@ -43,8 +45,20 @@ export class ObjectFiles implements StageFiles {
 
   async open(file: string): Promise<ReadableFile> {
     const key = this.#keyOf(file);
-    const first = await this.#store.read(key, { position: 0, length: WINDOW_BYTES });
-    return new OpenObject(this.#store, { key, name: file }, first);
+    this.#readers.set(file, (this.#readers.get(file) ?? 0) + 1);
+    try {
+      const first = await this.#store.read(key, { position: 0, length: WINDOW_BYTES });
+      return new OpenObject(this.#store, { key, name: file, close: () => this.#closed(file) }, first);
+    } catch (error) {
+      this.#closed(file);
+      throw error;
+    }
+  }
+
+  #closed(file: string): void {
+    const left = (this.#readers.get(file) ?? 1) - 1;
+    if (left > 0) this.#readers.set(file, left);
+    else this.#readers.delete(file);
   }
 
   async copyIn({ file, source, check, signal }: Parameters<StageFiles['copyIn']>[0]): Promise<void> {
@@ -62,8 +76,10 @@ export class ObjectFiles implements StageFiles {
     return [file];
   }
 
-  async remove(file: string): Promise<void> {
+  async remove(file: string): Promise<boolean> {
+    if (this.#readers.has(file)) return false;
     await this.#store.remove(this.#keyOf(file));
+    return true;
   }
 
   async devices(): Promise<readonly DeviceId[]> {
@@ -132,16 +148,18 @@ class OpenObject implements ReadableFile {
   readonly byteLength: number;
   readonly #store: ObjectStore;
   readonly #key: string;
+  #close: (() => void) | null;
   readonly #windows: { readonly position: number; readonly bytes: Buffer }[];
 
   constructor(
     store: ObjectStore,
-    { key, name }: { readonly key: string; readonly name: string },
+    { key, name, close }: { readonly key: string; readonly name: string; readonly close: () => void },
     first: { readonly bytes: Buffer; readonly byteLength: number },
   ) {
     this.#store = store;
     this.#key = key;
     this.name = name;
+    this.#close = close;
     this.byteLength = first.byteLength;
     this.#windows = [{ position: 0, bytes: first.bytes }];
   }
@@ -156,7 +174,10 @@ class OpenObject implements ReadableFile {
     return this.#held(position, length);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close?.();
+    this.#close = null;
+  }
 
   #held(position: number, length: number): Buffer | null {
     for (const window of this.#windows) {

@@ -20,6 +20,7 @@ import {
   segmentIds,
   temporaryFolder,
   testFragment,
+  testInit,
 } from '../media-database/media-fixture.js';
 import { MediaKeyring } from '../media-database/media-keyring.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
@@ -60,6 +61,35 @@ async function objectsIn(access: ObjectStoreAccess): Promise<readonly string[]> 
   for await (const page of pages) keys.push(...page.keys);
   return keys;
 }
+
+test('who reads an object goes on reading it while it moves on, and it is removed afterwards', async () => {
+  await using folder = await temporaryFolder();
+  const [near, far] = [accessTo('near'), accessTo('far')];
+  const [nearStage, farStage] = [objectStageOf(near), objectStageOf(far)];
+  await using database = await openTestDatabase(path.join(folder.path, 'media'), {
+    ...{ stages: [nearStage, farStage], objectStores: [near, far] },
+  });
+  // More than what is read ahead of an object.
+  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+  for (let at = 0; at < 6; at += 1) database.append(camera1, testFragment(at, { byteLength: 50_000 }));
+  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
+  const [segmentId] = idsIn(database, OWN_STAGE);
+  const move = (toStage: string) =>
+    database.moveSegment({ segmentId: segmentId!, toStage, signal: never }).then(({ moved }) => moved);
+  assert.is(await move(nearStage), true);
+  const asked = { deviceId: camera1, segmentIds: [segmentId!], resumeAtFragment: 0, signal: never };
+  const reading = database.readSegments(asked)[Symbol.asyncIterator]();
+  await reading.next();
+  assert.is(await move(farStage), true);
+  await database.collectGarbage();
+  let count = 1;
+  for (let step = await reading.next(); !step.done; step = await reading.next()) count += 1;
+  assert.is(count, 2 + 6);
+  assert.equal(database.observed.damages, []);
+  assert.equal([(await objectsIn(near)).length, (await objectsIn(far)).length], [1, 1]);
+  await database.collectGarbage();
+  assert.equal([(await objectsIn(near)).length, (await objectsIn(far)).length], [0, 1]);
+});
 
 test('objects are written, read by range, listed and removed; a wrong secret is refused', async () => {
   const store = new ObjectStore(server.access);
