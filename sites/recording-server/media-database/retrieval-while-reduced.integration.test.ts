@@ -83,7 +83,7 @@ class Facts implements RetrievalFacts {
 
   async recordings() {
     const timeline: DeviceSegmentFacts = {
-      ...{ sealed: this.told, gaps: [], losses: [], lastStop: null, retentionMs: null },
+      ...{ sealed: this.told, gaps: [], losses: [], unsealed: [], lastStop: null, retentionMs: null },
       held: this.told.filter(({ segmentId }) => this.#central.segment(segmentId) !== null),
       running: { sinceMs: epochMs },
       known: { fromMs: epochMs, toMs: this.told.at(-1)!.toMs },
