@@ -183,6 +183,7 @@ export type {
   AppendOutcome,
   ClockQuality,
   ExpectedRevision,
+  LogElsewhere,
   LogHead,
   NewEvent,
   OverTheCut,

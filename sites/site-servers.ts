@@ -8,6 +8,7 @@ import { openCredentials, sealCredentials, sealingPublicKeyOf } from './credenti
 import { serveSiteLog } from './kurrent-server/serve-site-log.js';
 import type { DurableSiteLog } from './log/durable-site-log.js';
 import { FoldFiles } from './log/fold-files.js';
+import { watchLogAway } from './log/log-away-watch.js';
 import { openSiteLog } from './log/open-site-log.js';
 import { ManagementServer, managementFold } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
@@ -27,6 +28,7 @@ import {
 } from './site-storages.js';
 import { SOFTWARE } from './software.js';
 import { SubjectKeys } from './subject-keys/subject-keys.js';
+import { untilAborted } from './until-aborted.js';
 
 /** What a site and a central have in common: the log, the management server and the recording servers. */
 export interface SiteServers extends AsyncDisposable {
@@ -95,43 +97,72 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     subjectKeys,
     recordingServersRunning: new Set(configuration.recordingServers.map(({ id }) => id)),
   });
-  await establish(management, configuration, { keys, baseDirectory: options.baseDirectory });
-  await reportDifferences(management, configuration, logger);
+  const { baseDirectory } = options;
+  const tell = async () => {
+    await establish(management, configuration, { keys, baseDirectory });
+    await reportDifferences(management, configuration, logger);
+  };
+  // A log that is away is told when it is there: the cameras in its copy are recorded meanwhile.
+  const tellsLater = log.away?.() != null;
+  if (!tellsLater) await tell();
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
+  const { pins } = options;
+  const site = { dataDirectory, baseDirectory, siteId, log, management, keys, pins, folds, logger };
   for (const server of configuration.recordingServers) {
-    recordingServers.set(
-      server.id,
-      stack.use(
-        await openServer(server, {
-          dataDirectory,
-          baseDirectory: options.baseDirectory,
-          siteId,
-          log,
-          management,
-          keys,
-          pins: options.pins,
-          folds,
-          logger,
-        }),
-      ),
-    );
+    recordingServers.set(server.id, stack.use(await openServer(server, site)));
   }
   if (configuration.kurrentServer !== undefined) {
-    const credentialsDirectory = path.resolve(options.baseDirectory, configuration.credentials ?? '.');
+    const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials ?? '.');
     stack.use(
       await serveSiteLog({ configuration: configuration.kurrentServer, credentialsDirectory, log, logger }),
     );
   }
+  const watch = logAwayTasks({ log, management, siteId, logger }, tellsLater ? tell : null);
   const held = stack.move();
   return {
     ...{ siteId, log, keys, subjectKeys, management, recordingServers },
     run: signal =>
       runTogether(
-        [management, ...recordingServers.values()].map(server => running => server.run(running)),
+        [
+          ...[management, ...recordingServers.values()].map(
+            server => (running: AbortSignal) => server.run(running),
+          ),
+          ...watch,
+        ],
         signal,
       ),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Of a log that may be away: to say so, and what is to be said when it is there. */
+function logAwayTasks(
+  {
+    log,
+    management,
+    siteId,
+    logger,
+  }: Pick<SiteServers, 'log' | 'management' | 'siteId'> & { logger: Logger },
+  tell: (() => Promise<void>) | null,
+): readonly ((signal: AbortSignal) => Promise<void>)[] {
+  const { away, whenThere } = log;
+  if (away === undefined || whenThere === undefined) return [];
+  const elsewhere = { away: away.bind(log), whenThere: whenThere.bind(log) };
+  const raiseAlarm = (alarm: { readonly name: string; readonly message: string }) =>
+    management.raiseAlarm({ ...alarm, alarmId: newUuid(), actor: `site:${siteId}` });
+  const tasks = [
+    (signal: AbortSignal) =>
+      watchLogAway({ ...{ log: elsewhere, raiseAlarm, logger }, now: Date.now }, signal),
+  ];
+  if (tell === null) return tasks;
+  const tellWhenThere = async (signal: AbortSignal) => {
+    await elsewhere.whenThere(signal);
+    if (signal.aborted) return;
+    await untilAborted(tell(), signal).catch(error => {
+      logger.error({ err: error }, 'what the configuration says is not in the log: start the site again');
+    });
+  };
+  return [...tasks, tellWhenThere];
 }
 
 function openServer(

@@ -33,7 +33,11 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
   let open: SiteServers | null = null;
   await using operations = await openOperationsServer({
     ...configuration.operations,
-    notReadyBecause: () => (open === null ? 'the log is being opened' : null),
+    notReadyBecause: () => {
+      if (open === null) return 'the log is being opened';
+      const away = open.log.away?.() ?? null;
+      return away === null ? null : `the log is away, recording goes on: ${away.reason}`;
+    },
     defineMetrics: registry => {
       defineLogMetrics(registry, () => open);
       defineRecordingMetrics(registry, () => open);

@@ -60,6 +60,15 @@ export function defineLogMetrics(registry: Registry, servers: () => Pick<SiteSer
       const keptAfter = log.keptAfter?.();
       size.set(head.size);
       truncated.set(keptAfter?.epoch === head.epoch ? keptAfter.position : 0);
+      const away = log.away?.() ?? null;
+      awaySeconds.set(away === null ? 0 : (Date.now() - away.sinceMs) / 1000);
+    },
+  });
+  const awaySeconds = new Gauge({
+    ...{
+      name: 'holdfast_log_away_seconds',
+      help: 'How long the server that keeps the log has been away; 0: it is there, or the log is a file.',
+      registers,
     },
   });
   const truncated = new Gauge({

@@ -96,10 +96,21 @@ export interface OverTheCut {
 }
 
 /**
+ * A log that is kept on a server of its own, which may be away. What it had acknowledged is then read from the site's copy, and
+ * appends wait.
+ */
+export interface LogElsewhere {
+  /** Since when nothing can be appended, and why; null: it is there. Milliseconds since the Unix epoch. */
+  away(): { readonly sinceMs: number; readonly reason: string } | null;
+  /** Resolves when it is there, or the signal is aborted. */
+  whenThere(signal: AbortSignal): Promise<void>;
+}
+
+/**
  * One site's append-only log: all of its epochs, one after the other. Every adapter passes the same conformance suite (`site-log.conformance.ts`).
  * `after` is exclusive everywhere: `after: LOG_START` reads from the first event, `afterRevision: null` from revision 0.
  */
-export interface SiteLog {
+export interface SiteLog extends Partial<LogElsewhere> {
   /**
    * Appends to one or several streams, all or nothing, and resolves after the commit is durable. At most 512 events
    * and 4 MiB of data a call; a `StreamAppend` without events only checks its revision. Appending the same ids again,

@@ -39,6 +39,7 @@ import {
 } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { sha256 } from '../log/sha256.js';
+import { untilAborted } from '../until-aborted.js';
 
 /** Commands that may wait for their turn; a caller beyond it is refused, because something hangs. */
 const COMMANDS_WAITING_MAX = 1000;
@@ -125,7 +126,9 @@ export class ManagementServer {
     const state = fields ? SiteState.restored(fields) : new SiteState();
     const server = new ManagementServer(options, keeper, state);
     await server.#catchUp();
-    await server.#tellWhatIsAside();
+    const telling = server.#tellWhatIsAside();
+    // What is said to a log that is away is written when it is there.
+    if (options.log.away?.() == null) await telling;
     return server;
   }
 
@@ -133,9 +136,11 @@ export class ManagementServer {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await delay(READ_ALONG_MS, undefined, { signal }).catch(() => undefined);
-      await this.#inTurn(async () => {}).catch((error: unknown) => {
+      const readAlong = this.#inTurn(async () => {}).catch((error: unknown) => {
         if (!signal.aborted) this.#options.logger.error({ err: error }, 'the site log cannot be read');
       });
+      // A log that is away may let a command wait for hours.
+      await untilAborted(readAlong, signal);
     }
     await this.#keeper.save(this.state);
   }

@@ -376,9 +376,10 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     throw new MediaRefusedError('NO_SUCH_DEVICE', `this recording server knows no device ${deviceId}`);
   }
 
-  /** Facts kept from before come into the log first: then the log says all that was said. */
+  /** Facts kept from before come into the log first: then the log says all that was said. One that is away gets them later. */
   async #catchUp(): Promise<void> {
-    await this.#outbox.send();
+    const isAway = this.#options.log.away?.() != null;
+    if (!isAway) await this.#outbox.send();
     if (this.database.recovery.indexRebuilt) {
       await restoreIndex(this.database, this.#options.log);
       this.database.confirmIndex();
@@ -386,6 +387,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     const fold = await this.#keeper.restore<SiteViewFold>();
     if (fold !== null) this.#view.restore(fold);
     await this.#keeper.readOn(this.#fold);
+    if (isAway) for (const event of this.#outbox.unsent()) this.#view.apply(event);
     for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
     this.#storages.assumeHalted(this.#view.haltedStorages);
     if (this.#view.halted) await this.database.halt(this.#storages.halts());

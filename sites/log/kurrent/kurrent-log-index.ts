@@ -1,8 +1,11 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import {
   decodeEdge,
+  decodeRecordedEvent,
+  EnvelopeError,
   encodeEdge,
+  equalBytes,
   extendEdge,
   type LogPlace,
   placeKey,
@@ -16,11 +19,12 @@ import {
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { sha256 } from '../sha256.js';
+import { KurrentLogError } from './kurrent-log-error.js';
 
 /** `HFKX`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
 const APPLICATION_ID = 0x4846_4b58;
 /** Another layout is thrown away and read again from the server. */
-const USER_VERSION = 1;
+const USER_VERSION = 2;
 
 const tables = `
   CREATE TABLE stream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, last_revision INTEGER NOT NULL) STRICT;
@@ -30,6 +34,8 @@ const tables = `
     stream_id INTEGER NOT NULL,
     revision INTEGER NOT NULL,
     leaf_hash BLOB NOT NULL,
+    header BLOB NOT NULL,
+    data BLOB NOT NULL,
     UNIQUE (stream_id, revision)
   ) STRICT;
   CREATE TABLE sealed_epoch (epoch INTEGER PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL) STRICT;
@@ -53,8 +59,9 @@ export interface LogEnd {
 }
 
 /**
- * What the server cannot be asked quickly: which ids there are, where a stream's events stand, the tree. It can be
- * thrown away: it is written without syncs and read again from the server from where it ends. One process at a time.
+ * What the server cannot be asked quickly: which ids there are, where a stream's events stand, the tree; and a copy of the events
+ * for when it cannot be asked at all. It can be thrown away: it is written without syncs and read again from the server from
+ * where it ends. One process at a time.
  */
 export class KurrentLogIndex implements Disposable {
   readonly #db: DatabaseSync;
@@ -65,12 +72,13 @@ export class KurrentLogIndex implements Disposable {
   readonly #lastRevision: StatementSync;
   readonly #placesOfStream: StatementSync;
   readonly #leafHashes: StatementSync;
+  readonly #copies: StatementSync;
   #end: LogEnd;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
     this.#insertEvent = db.prepare(
-      'INSERT INTO event (key, id, stream_id, revision, leaf_hash) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO event (key, id, stream_id, revision, leaf_hash, header, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
     this.#upsertStream = db.prepare(
       'INSERT INTO stream (name, last_revision) VALUES (?, ?) ' +
@@ -86,7 +94,19 @@ export class KurrentLogIndex implements Disposable {
         'ORDER BY revision LIMIT ?',
     );
     this.#leafHashes = db.prepare('SELECT leaf_hash FROM event WHERE key > ? ORDER BY key LIMIT ?');
+    this.#copies = db.prepare(
+      'SELECT leaf_hash, header, data FROM event WHERE key > ? AND key < ? ORDER BY key LIMIT ?',
+    );
     this.#end = this.#readEnd();
+  }
+
+  /** In which streams the log is of which the file holds a copy; null: it holds none. */
+  static catalogueIn(file: string | null, site: SiteId): readonly string[] | null {
+    const db = file === null || !existsSync(file) ? null : usable(file, site, null);
+    if (db === null) return null;
+    const row = db.prepare('SELECT catalogue FROM log WHERE size > 0').get();
+    db.close();
+    return row === undefined ? null : (row.catalogue as string).split(',');
   }
 
   /**
@@ -138,6 +158,25 @@ export class KurrentLogIndex implements Disposable {
     return this.#leafHashes.all(placeKey(place), count).map(row => row.leaf_hash as Uint8Array);
   }
 
+  /** What the server has acknowledged of one epoch, from the copy; an event that the copy holds no more is named. */
+  page(
+    after: LogPlace,
+    { count, bytesMax }: { readonly count: number; readonly bytesMax: number },
+  ): readonly RecordedEvent[] {
+    const events: RecordedEvent[] = [];
+    let byteLength = 0;
+    const nextEpoch = placeKey({ epoch: after.epoch + 1, position: 0 });
+    for (const row of this.#copies.iterate(placeKey(after), nextEpoch, count)) {
+      const place = `${after.epoch}/${after.position + events.length + 1}`;
+      const event = copyOf(row.header as Uint8Array, row.data as Uint8Array, place);
+      if (!equalBytes(event.leafHash, row.leaf_hash as Uint8Array)) throw damagedCopy(place);
+      events.push(event);
+      byteLength += event.data.length;
+      if (byteLength >= bytesMax) break;
+    }
+    return events;
+  }
+
   /** The current epoch is over; the next one is empty. */
   openEpoch(): void {
     this.#seal();
@@ -168,7 +207,16 @@ export class KurrentLogIndex implements Disposable {
       if (isNextEpoch) this.#seal();
       for (const event of events) {
         const streamId = this.#upsertStream.get(event.stream, event.revision)?.id as number;
-        this.#insertEvent.run(placeKey(event), uuidBytes(event.id), streamId, event.revision, event.leafHash);
+        const { revision, leafHash, header, data } = event;
+        this.#insertEvent.run(
+          placeKey(event),
+          uuidBytes(event.id),
+          streamId,
+          revision,
+          leafHash,
+          header,
+          data,
+        );
       }
       this.#updateLog.run(end.epoch, end.size, encodeEdge(end.edge), end.recordedAt.toString());
       this.#db.exec('COMMIT');
@@ -208,8 +256,20 @@ function uuidBytes(id: EventId | SiteId): Uint8Array {
   return bytes;
 }
 
-/** The database in the file if it is this site's index and whole, else null. */
-function usable(file: string, site: SiteId, catalogue: readonly string[]): DatabaseSync | null {
+function copyOf(header: Uint8Array, data: Uint8Array, place: string): RecordedEvent {
+  try {
+    return decodeRecordedEvent(header, data, sha256);
+  } catch (error) {
+    throw error instanceof EnvelopeError ? damagedCopy(place) : error;
+  }
+}
+
+function damagedCopy(place: string): KurrentLogError {
+  return new KurrentLogError('DAMAGED', 'kurrent-index.sqlite', `the copy of ${place} is not what it was`);
+}
+
+/** The database in the file if it is this site's index and whole, else null. `catalogue` null: of whatever streams. */
+function usable(file: string, site: SiteId, catalogue: readonly string[] | null): DatabaseSync | null {
   let db: DatabaseSync | null = null;
   try {
     db = connected(file);
@@ -217,8 +277,8 @@ function usable(file: string, site: SiteId, catalogue: readonly string[]): Datab
       db.prepare('PRAGMA application_id').get()?.application_id === APPLICATION_ID &&
       db.prepare('PRAGMA user_version').get()?.user_version === USER_VERSION &&
       db
-        .prepare('SELECT count(*) AS count FROM log WHERE site = ? AND catalogue = ?')
-        .get(uuidBytes(site), catalogue.join())?.count === 1;
+        .prepare('SELECT count(*) AS count FROM log WHERE site = ? AND catalogue = ifnull(?, catalogue)')
+        .get(uuidBytes(site), catalogue?.join() ?? null)?.count === 1;
     if (isOurs) return db;
   } catch {
     // Whatever is wrong with it: it is read again from the server.

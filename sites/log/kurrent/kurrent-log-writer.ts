@@ -23,8 +23,8 @@ export interface KurrentLogWriterOptions {
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   readonly patience: PatienceOptions;
-  /** As `claimLog` gave it. */
-  readonly writerId: string;
+  /** As `claimLog` gave it, once the server holds what this site knows of the log: nothing is written before. */
+  readonly begun: Promise<string>;
   /** After every append that is durable and in the index. */
   readonly onGrown: () => void;
 }
@@ -61,6 +61,12 @@ export class KurrentLogWriter {
 
   constructor(options: KurrentLogWriterOptions) {
     this.#options = options;
+    options.begun.catch(error => this.#failFor(error));
+  }
+
+  /** Why nothing is written any more. */
+  get failure(): SiteLogClosedError | null {
+    return this.#failure;
   }
 
   /** Reads into the index what the server has beyond it. */
@@ -113,13 +119,18 @@ export class KurrentLogWriter {
 
   async #pump(): Promise<void> {
     try {
+      await this.#options.begun;
       while (this.#waiting.length > 0) await this.#writeNext();
     } catch (error) {
-      const reason = `the site log cannot be written: ${error instanceof Error ? error.message : error}`;
-      this.fail(new SiteLogClosedError(reason, { cause: error }));
+      this.#failFor(error);
     } finally {
       this.#pumping = null;
     }
+  }
+
+  #failFor(error: unknown): void {
+    const reason = `the site log cannot be written: ${error instanceof Error ? error.message : error}`;
+    this.fail(new SiteLogClosedError(reason, { cause: error }));
   }
 
   async #writeNext(): Promise<void> {
@@ -171,7 +182,8 @@ export class KurrentLogWriter {
 
   /** An append of this site's process before may arrive after its end; a process that came later is another matter. */
   async #assertNotSuperseded(): Promise<void> {
-    const { connection, streams, writerId } = this.#options;
+    const { connection, streams, begun } = this.#options;
+    const writerId = await begun;
     const last = await connection.lastNote(streams.writers);
     if ((last?.data as { readonly writer?: unknown } | undefined)?.writer === writerId) return;
     throw new KurrentLogError('SUPERSEDED', streams.writers, 'another process has opened this log since');

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AppendOutcome,
   CheckpointError,
@@ -34,18 +35,24 @@ import { sha256 } from '../sha256.js';
 import { KurrentConnection } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 import { KurrentLogIndex } from './kurrent-log-index.js';
-import { KurrentLogStreams, logNameOf, readCatalogue } from './kurrent-log-streams.js';
+import { KurrentLogStreams, logNameOf, readCatalogue, writersStreamOf } from './kurrent-log-streams.js';
 import { claimLog, KurrentLogWriter } from './kurrent-log-writer.js';
 import { type PatienceOptions, untilAnswered } from './patience.js';
 import { reopenKurrentLog } from './reopen-kurrent-log.js';
+import { ServerPresence } from './server-presence.js';
 import { runsOf } from './stream-runs.js';
 
-/** Opening gives up after this long without an answer: who starts the process should hear of it. */
+/** Opening a log of which the site holds no copy gives up after this long without an answer: who starts the process should hear of it. */
 const OPEN_PATIENCE_MS = 60_000;
-/** A read gives up after this long; a subscription never does, and begins again where it was. */
-const READ_PATIENCE_MS = 60_000;
+/** Where it holds a copy, the site begins with that instead, and its cameras are recorded soon. */
+const AWAY_AFTER_MS = 2_000;
+/** A read waits so long for a server that may only be slow, then is answered from the copy. */
+const READ_PATIENCE_MS = 1_000;
 /** A server may be a moment behind itself: what it does not show after so many questions, some seconds, is lost. */
 const MISSING_ANSWERS = 8;
+const MISSING_PAUSE_MS = 500;
+/** Who waits for the server to be there looks so often. */
+const PRESENCE_LOOK_MS = 250;
 /** Closing waits this long for appends whose outcome is not known yet. */
 const CLOSE_MS_MAX = 10_000;
 
@@ -67,37 +74,77 @@ export interface KurrentSiteLogOptions {
 
 /**
  * Opens a site's log on a server of EventStoreDB or KurrentDB, or creates it with `LogEpochOpened` as its first event. What
- * it has acknowledged, the server has committed. Throws `KurrentLogError`.
+ * it has acknowledged, the server has committed. When the server does not answer and the site holds a copy of its log, it begins
+ * with that: what is appended waits until the server is there and holds what the copy does. Throws `KurrentLogError`.
  */
 export async function openKurrentSiteLog(options: KurrentSiteLogOptions): Promise<DurableSiteLog> {
-  const { site, indexFile, now, random, onTrouble, signingKey } = options;
+  const { site, indexFile, now, random, signingKey } = options;
   const closing = new AbortController();
-  const patience = { signal: closing.signal, random, onTrouble };
   await using opened = new AsyncDisposableStack();
   opened.use(lockIndex(indexFile, site));
   const connection = opened.use(new KurrentConnection(options.connectionString));
   opened.defer(() => closing.abort());
-  const answered = <Answer>(ask: () => Promise<Answer>) =>
-    untilAnswered(logNameOf(site), ask, { ...patience, patienceMs: OPEN_PATIENCE_MS });
-  const writerId = await answered(() => claimLog(connection, site));
-  const catalogue = await answered(() => readCatalogue(connection, site));
+  const presence = new ServerPresence({
+    ...{ now, signal: closing.signal, onTrouble: options.onTrouble },
+    probe: () => connection.lastNote(writersStreamOf(site)),
+  });
+  const patience = {
+    ...{ signal: closing.signal, random },
+    ...{ onTrouble: presence.trouble, onAnswer: presence.answered },
+  };
+  const answered = <Answer>(ask: () => Promise<Answer>, patienceMs: number) =>
+    untilAnswered(logNameOf(site), ask, { ...patience, patienceMs });
+  const claim = async () => ({
+    writerId: await claimLog(connection, site),
+    catalogue: await readCatalogue(connection, site),
+  });
+  const held = KurrentLogIndex.catalogueIn(indexFile, site);
+  const firstPatienceMs = held === null ? OPEN_PATIENCE_MS : AWAY_AFTER_MS;
+  const claimed = await answered(claim, firstPatienceMs).catch(unlessAway(held));
+  const catalogue = claimed?.catalogue ?? held ?? [];
   const index = opened.use(KurrentLogIndex.open(indexFile, site, catalogue));
   const streams = new KurrentLogStreams(connection, site, catalogue);
   const growth = new LogGrowth(LOG_START);
   const onGrown = () => growth.grow(endOf(index.end));
-  const writer = new KurrentLogWriter({ connection, streams, index, now, patience, onGrown, writerId });
-  await answered(async () => {
+  const { promise: begun, ...beginning } = Promise.withResolvers<string>();
+  const writer = new KurrentLogWriter({ connection, streams, index, now, patience, onGrown, begun });
+  const prove = async (writerId: string) => {
     await assertContinued(streams, index);
     await writer.catchUp();
     await assertSigned(connection, streams, index, signingKey);
-  });
+    return writerId;
+  };
+  const proven =
+    claimed && (await answered(() => prove(claimed.writerId), firstPatienceMs).catch(unlessAway(held)));
+  if (proven !== null) beginning.resolve(proven);
+  else {
+    const later = async () => {
+      const { writerId, catalogue: found } = await claim();
+      if (found.join() === catalogue.join()) return prove(writerId);
+      const detail = 'its history was written anew while this site could not reach it: start the site again';
+      throw new KurrentLogError('FORKED', logNameOf(site), detail);
+    };
+    answered(later, Number.POSITIVE_INFINITY).then(beginning.resolve, beginning.reject);
+  }
   if (index.end.size === 0) await writer.append([firstEventOf(site, now(), sha256)]);
   onGrown();
-  const held = opened.move();
+  const resources = opened.move();
   return new KurrentSiteLog({
-    ...{ options, connection, streams, index, writer, growth, patience, held },
+    ...{ options, connection, streams, index, writer, growth, patience, presence, begun, held: resources },
     giveUp: () => closing.abort(),
   });
+}
+
+/** No answer is null where the site can begin with its copy. */
+function unlessAway(held: readonly string[] | null): (error: unknown) => null {
+  return error => {
+    if (held !== null && isUnreachable(error)) return null;
+    throw error;
+  };
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof KurrentLogError && error.fault === 'UNREACHABLE';
 }
 
 /** Another process with this index would be superseded without having been asked. */
@@ -161,6 +208,8 @@ class KurrentSiteLog implements DurableSiteLog {
   readonly #writer: KurrentLogWriter;
   readonly #growth: LogGrowth;
   readonly #patience: PatienceOptions;
+  readonly #presence: ServerPresence;
+  readonly #openedMs: number;
   readonly #giveUp: () => void;
   readonly #held: AsyncDisposable;
   readonly #keeper: CheckpointKeeper;
@@ -168,6 +217,7 @@ class KurrentSiteLog implements DurableSiteLog {
   readonly #epochs: readonly SealedEpoch[];
   #head: LogHead | null = null;
   #closing: Promise<void> | null = null;
+  #hasBegun = false;
 
   constructor(parts: {
     readonly options: KurrentSiteLogOptions;
@@ -177,6 +227,9 @@ class KurrentSiteLog implements DurableSiteLog {
     readonly writer: KurrentLogWriter;
     readonly growth: LogGrowth;
     readonly patience: PatienceOptions;
+    readonly presence: ServerPresence;
+    /** Resolves when the server holds what the copy does. */
+    readonly begun: Promise<unknown>;
     /** Ends what still waits for the server. */
     readonly giveUp: () => void;
     /** What is open. */
@@ -189,6 +242,14 @@ class KurrentSiteLog implements DurableSiteLog {
     this.#writer = parts.writer;
     this.#growth = parts.growth;
     this.#patience = parts.patience;
+    this.#presence = parts.presence;
+    this.#openedMs = parts.options.now();
+    parts.begun.then(
+      () => {
+        this.#hasBegun = true;
+      },
+      () => undefined,
+    );
     this.#giveUp = parts.giveUp;
     this.#held = parts.held;
     this.#epochs = parts.index.epochs();
@@ -220,12 +281,26 @@ class KurrentSiteLog implements DurableSiteLog {
     return this.#epochs;
   }
 
+  away(): { readonly sinceMs: number; readonly reason: string } | null {
+    const { failure } = this.#writer;
+    const { away } = this.#presence;
+    const sinceMs = away?.sinceMs ?? this.#openedMs;
+    if (failure !== null) return { sinceMs, reason: failure.message };
+    return away ?? (this.#hasBegun ? null : { sinceMs, reason: 'it is being compared with the copy' });
+  }
+
+  async whenThere(signal: AbortSignal): Promise<void> {
+    while (this.away() !== null && !signal.aborted) {
+      await delay(PRESENCE_LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
   async read(options: {
     readonly after: LogPlace;
     readonly limit: number;
   }): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
-    return this.#read(options, READ_PATIENCE_MS);
+    return this.#read(options);
   }
 
   async readStream(options: {
@@ -241,7 +316,7 @@ class KurrentSiteLog implements DurableSiteLog {
     for (const run of runsOf(places)) {
       let after: LogPlace = { epoch: run.epoch, position: run.first - 1 };
       while (after.position < run.last) {
-        const page = await this.#page(after, run.last - after.position, READ_PATIENCE_MS);
+        const page = await this.#page(after, run.last - after.position);
         for (const event of page) {
           if (event.stream !== options.stream) continue;
           events.push(event);
@@ -261,7 +336,7 @@ class KurrentSiteLog implements DurableSiteLog {
     this.#assertOpen();
     const read = async (page: { readonly after: LogPlace; readonly limit: number }) => {
       try {
-        return await this.#read(page, Number.POSITIVE_INFINITY);
+        return await this.#read(page);
       } catch (error) {
         // A subscription ends without an error when its log is closed.
         if (this.#growth.ended) return [];
@@ -307,7 +382,7 @@ class KurrentSiteLog implements DurableSiteLog {
   /** Every append that was taken has its outcome, and the checkpoint of what they made is stored. */
   async #settle(): Promise<void> {
     this.#growth.end();
-    const impatience = setTimeout(this.#giveUp, CLOSE_MS_MAX);
+    const impatience = setTimeout(this.#giveUp, this.away() === null ? CLOSE_MS_MAX : 0);
     await this.#writer.drain();
     this.#keeper.store();
     this.#keeper[Symbol.dispose]();
@@ -320,10 +395,13 @@ class KurrentSiteLog implements DurableSiteLog {
     await this.#held[Symbol.asyncDispose]();
   }
 
-  async #read(
-    { after, limit }: { readonly after: LogPlace; readonly limit: number },
-    patienceMs: number,
-  ): Promise<readonly RecordedEvent[]> {
+  async #read({
+    after,
+    limit,
+  }: {
+    readonly after: LogPlace;
+    readonly limit: number;
+  }): Promise<readonly RecordedEvent[]> {
     checkReadLimit(limit);
     const events: RecordedEvent[] = [];
     let place = after.epoch < 1 ? { epoch: 1, position: 0 } : after;
@@ -332,27 +410,25 @@ class KurrentSiteLog implements DurableSiteLog {
       const left = this.#index.sizeOf(place.epoch) - place.position;
       const count = Math.min(limit - events.length, left);
       if (count <= 0) continue;
-      const page = await this.#page(place, count, patienceMs);
+      const page = await this.#page(place, count);
       events.push(...page);
       if (page.length < left) break;
     }
     return events;
   }
 
-  /** Events of one epoch, proved to be what was acknowledged. */
-  async #page(after: LogPlace, count: number, patienceMs: number): Promise<readonly RecordedEvent[]> {
-    const stream = this.#streams.epoch(after.epoch);
+  /** Events of one epoch, proved to be what was acknowledged; from the copy while the server is away. */
+  async #page(after: LogPlace, count: number): Promise<readonly RecordedEvent[]> {
     const limits = { count, bytesMax: READ_BYTES_MAX };
-    let missing = 0;
-    const ask = async () => {
-      const answer = await this.#streams.page(after, limits);
-      if (answer.length > 0) return answer;
-      missing += 1;
-      const detail = `position ${after.position + 1}, which was acknowledged, is not there`;
-      if (missing >= MISSING_ANSWERS) throw new KurrentLogError('LOST_EVENTS', stream, detail);
-      throw new Error(detail);
-    };
-    const page = await untilAnswered(stream, ask, { ...this.#patience, patienceMs });
+    if (this.#presence.away !== null) return this.#index.page(after, limits);
+    const stream = this.#streams.epoch(after.epoch);
+    let page: readonly RecordedEvent[];
+    try {
+      page = await this.#pageOfServer(after, limits);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      return this.#index.page(after, limits);
+    }
     const leafHashes = this.#index.leafHashesAfter(after, page.length);
     for (const [index, event] of page.entries()) {
       const known = leafHashes[index];
@@ -360,6 +436,22 @@ class KurrentSiteLog implements DurableSiteLog {
       throw new KurrentLogError('FORKED', stream, `position ${event.position} is another event than it was`);
     }
     return page;
+  }
+
+  async #pageOfServer(
+    after: LogPlace,
+    limits: { readonly count: number; readonly bytesMax: number },
+  ): Promise<readonly RecordedEvent[]> {
+    const stream = this.#streams.epoch(after.epoch);
+    const ask = () => this.#streams.page(after, limits);
+    for (let answers = 1; ; answers += 1) {
+      const page = await untilAnswered(stream, ask, { ...this.#patience, patienceMs: READ_PATIENCE_MS });
+      if (page.length > 0) return page;
+      const detail = `position ${after.position + 1}, which was acknowledged, is not there`;
+      if (answers === MISSING_ANSWERS) throw new KurrentLogError('LOST_EVENTS', stream, detail);
+      const { signal } = this.#patience;
+      await delay(MISSING_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 
   #storeCheckpoint({ head, note, signedAtMs }: SignedCheckpoint & { readonly signedAtMs: number }): void {

@@ -13,6 +13,7 @@ export interface PatienceOptions {
   readonly random: () => number;
   /** Told of every try in vain. */
   readonly onTrouble: (detail: string) => void;
+  readonly onAnswer?: () => void;
 }
 
 /**
@@ -24,12 +25,14 @@ export async function untilAnswered<Answer>(
   ask: () => Promise<Answer>,
   options: PatienceOptions & { readonly patienceMs: number },
 ): Promise<Answer> {
-  const { signal, random, onTrouble, patienceMs } = options;
+  const { signal, random, onTrouble, onAnswer, patienceMs } = options;
   const beganMs = performance.now();
   for (let failures = 0; ; failures += 1) {
     if (signal.aborted) throw new SiteLogClosedError();
     try {
-      return await ask();
+      const answer = await ask();
+      onAnswer?.();
+      return answer;
     } catch (error) {
       if (error instanceof KurrentLogError) throw error;
       if (isDenial(error)) throw new KurrentLogError('DENIED', stream, describe(error), { cause: error });

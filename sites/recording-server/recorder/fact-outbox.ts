@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { newEvent, type SiteLog, type StreamAppend } from '@holdfast/core';
 import { EventDecodeError, type EventId, type HoldfastEvent } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import { untilAborted } from '../../until-aborted.js';
 import type { MediaDatabase, OutgoingFact } from '../media-database/media-database.js';
 
 /** Facts in one append: far below the 512 of the log. */
@@ -91,11 +92,19 @@ export class FactOutbox {
     return this.#sending;
   }
 
-  /** Sends everything, trying again until the signal is aborted. */
+  /** What the log does not have yet, in order. */
+  unsent(): readonly HoldfastEvent[] {
+    const kept = this.#options.database.facts(factsMax).filter(({ eventId }) => !this.#sent.has(eventId));
+    return [...kept, ...this.#unkept].map(
+      ({ type, data }) => ({ type, data: JSON.parse(data) }) as HoldfastEvent,
+    );
+  }
+
+  /** Sends everything, trying again until the signal is aborted: a log that is away keeps nobody from ending. */
   async drain(signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
-        await this.send();
+        await untilAborted(this.send(), signal);
         this.#failures = 0;
         return;
       } catch (error) {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClockReading, Storage } from '@holdfast/core';
 import type { HoldfastEvent, RecordingServerId, StorageId } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import { untilAborted } from '../../until-aborted.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
 import { MediaDirectory } from '../media-database/media-directory.js';
 import type { SiteView } from '../recorder/site-view.js';
@@ -19,6 +20,9 @@ interface Alarm {
   readonly name: string;
   readonly message: string;
 }
+
+/** A round waits so long for its alarms: where the log is away they come later, and room is made meanwhile. */
+const alarmWaitMsMax = 1_000;
 
 export interface RetentionLoopOptions {
   readonly recordingServerId: RecordingServerId;
@@ -57,6 +61,7 @@ export class RetentionLoop {
   /** On a full disk a halt can be told only when there is room again; then it still is. */
   readonly #untold: HoldfastEvent[] = [];
   readonly #alarmsNotRaised: Alarm[] = [];
+  #raising: Promise<void> | null = null;
   #wake: (() => void) | null = null;
   #writesFail: 'FOR_ROOM' | 'OTHERWISE' | null = null;
   #clockIsDoubted = false;
@@ -194,6 +199,13 @@ export class RetentionLoop {
     while (this.#untold[0] && this.#options.report(stream, this.#untold[0])) this.#untold.shift();
     this.#untold.splice(untoldMax);
     this.#alarmsNotRaised.splice(untoldMax);
+    this.#raising ??= this.#raiseAlarms().finally(() => {
+      this.#raising = null;
+    });
+    await untilAborted(this.#raising, AbortSignal.timeout(alarmWaitMsMax));
+  }
+
+  async #raiseAlarms(): Promise<void> {
     try {
       for (let alarm = this.#alarmsNotRaised[0]; alarm; alarm = this.#alarmsNotRaised[0]) {
         await this.#options.raiseAlarm(alarm);
