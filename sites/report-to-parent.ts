@@ -54,7 +54,7 @@ export function reportToParent(report: ParentReport): readonly Task[] {
     async storeReceipt({ note }: SignedCheckpoint) {
       // No reason to lose the link: on a full disk, a later receipt will cover the same events.
       await log
-        .storeReceipt?.({ witness: parent.siteId, note })
+        .storeReceipt({ witness: parent.siteId, note })
         .catch((error: unknown) => logger.warn({ err: error }, 'a receipt of the parent was not stored'));
     },
     backoffMsMax: redialMsMax,

@@ -17,6 +17,11 @@ export function kurrentIndexFileOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'log', 'kurrent-index.sqlite');
 }
 
+/** The receipts of a log on a server. */
+export function kurrentReceiptFileOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'log', 'kurrent-receipts.sqlite');
+}
+
 /** Where the keys are kept under which texts about people are sealed. */
 export function subjectKeyFileOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'keys', 'subject-keys.sqlite');

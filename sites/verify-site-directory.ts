@@ -23,7 +23,12 @@ import {
   verifyMedia,
 } from './recording-server/media-database/verify-media.js';
 import type { ObjectStoreAccess } from './recording-server/object-store/object-store.js';
-import { kurrentIndexFileOf, mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
+import {
+  kurrentIndexFileOf,
+  kurrentReceiptFileOf,
+  mediaDirectoryOf,
+  siteLogFileOf,
+} from './site-directory.js';
 import { readSealingKey, siteLogKeyFileOf } from './site-keys.js';
 import { objectStoresIn } from './site-storages.js';
 
@@ -102,7 +107,9 @@ export async function verifySiteDirectory(
   const keyFile = siteLogKeyFileOf(directory);
   const key = existsSync(keyFile) ? createPrivateKey(readFileSync(keyFile)) : null;
   await using source =
-    onServer === undefined ? logInFile(directory, key, options) : await logOnServer(onServer, key, signal);
+    onServer === undefined
+      ? logInFile(directory, key, options)
+      : await logOnServer(onServer, key, { directory, signal });
   const log = await source.verify();
   const damages: SiteDirectoryDamage[] = [...log.damages];
   const facts: MediaFacts = {
@@ -282,11 +289,13 @@ const logElsewhere: LogToProve = {
 async function logOnServer(
   server: LogOnServer,
   key: KeyObject | null,
-  signal: AbortSignal,
+  { directory, signal }: { readonly directory: string; readonly signal: AbortSignal },
 ): Promise<LogToProve> {
   // Only here: its client is a tenth of what a site loads.
   const { KurrentLogToProve } = await import('./log/kurrent/verify-kurrent-log.js');
-  const log = new KurrentLogToProve({ ...server, signal });
+  const { readKurrentReceipts } = await import('./log/kurrent/kurrent-receipts.js');
+  const receipts = readKurrentReceipts(kurrentReceiptFileOf(directory));
+  const log = new KurrentLogToProve({ ...server, signal, receipts });
   return {
     async verify() {
       const verification = await log.verify(key);

@@ -9,11 +9,12 @@ import type {
 
 /**
  * What a site keeps its log in: what it has acknowledged is kept, it signs where it stands, and takes lost history back. A log
- * on a server of others keeps no receipts, and is not truncated.
+ * on a server of others is not truncated.
  */
 export interface DurableSiteLog
   extends ReopenableLog,
     CheckpointSource,
-    Partial<ReceiptStore & TruncatableLog> {
+    ReceiptStore,
+    Partial<TruncatableLog> {
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>>;
 }

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from '../configuration/site-configuration.js';
-import { kurrentIndexFileOf, siteLogFileOf } from '../site-directory.js';
+import { kurrentIndexFileOf, kurrentReceiptFileOf, siteLogFileOf } from '../site-directory.js';
 import type { DurableSiteLog } from './durable-site-log.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
 
@@ -26,6 +26,7 @@ export async function openSiteLog(options: {
     ...opening,
     connectionString: kurrent.connectionString,
     indexFile: kurrentIndexFileOf(dataDirectory),
+    receiptFile: kurrentReceiptFileOf(dataDirectory),
     random: Math.random,
     onTrouble: detail => logger.warn({ detail }, 'the server that keeps the log does not answer'),
   });

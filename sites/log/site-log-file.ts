@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { decodeEdge, LOG_START, type LogPlace, readUuid, type TreeEdge } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
+import { receiptTable } from './site-log-receipts.js';
 
 /** The name of a site's log in its data directory. */
 export const SITE_LOG_FILE_NAME = 'site-log.sqlite';
@@ -48,14 +49,7 @@ export const siteLogTables = `
     signed_at_ms INTEGER NOT NULL,
     PRIMARY KEY (epoch, size)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE receipt (
-    epoch INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    witness BLOB NOT NULL,
-    note TEXT NOT NULL,
-    received_at_ms INTEGER NOT NULL,
-    PRIMARY KEY (epoch, size, witness)
-  ) STRICT, WITHOUT ROWID;
+  ${receiptTable}
   CREATE TABLE truncated_stream (
     number INTEGER PRIMARY KEY,
     stream TEXT NOT NULL UNIQUE,

@@ -7,6 +7,17 @@ export const RECEIPT_SPACING_MS = 3_600_000;
 /** Rows in all, of some 500 bytes: two witnesses for a year. The oldest go first. */
 export const RECEIPTS_MAX = 20_000;
 
+export const receiptTable = `
+  CREATE TABLE IF NOT EXISTS receipt (
+    epoch INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    witness BLOB NOT NULL,
+    note TEXT NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (epoch, size, witness)
+  ) STRICT, WITHOUT ROWID;
+`;
+
 /** Stores a receipt, and removes the one that it makes superfluous. In one transaction. */
 export function storeReceipt(db: DatabaseSync, receipt: StoredReceipt): void {
   const { epoch, size, note, receivedAtMs } = receipt;

@@ -32,8 +32,8 @@ export function checkCosignatures(
   }
 }
 
-/** A key may have been pinned anew: one of them must have cosigned. */
-function cosignatureFault(
+/** A key may have been pinned anew: one of them must have cosigned. Null: so it is, or none is known. */
+export function cosignatureFault(
   { note, witness }: StoredReceipt,
   keys: readonly Uint8Array[],
 ): CheckpointError | null {

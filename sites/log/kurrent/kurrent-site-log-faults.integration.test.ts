@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { LOG_START, recordAppend } from '@holdfast/core';
+import { cosignCheckpoint, LOG_START, recordAppend, witnessName } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -12,10 +12,13 @@ import * as assert from 'uvu/assert';
 import { openKurrentServer } from '../../kurrent-server/kurrent-server.js';
 import type { ProposedAppend, ServedAppend } from '../../kurrent-server/served-streams.js';
 import { StoredStreams } from '../../kurrent-server/stored-streams.js';
+import { noteSigner, rawPublicKey } from '../ed25519-notes.js';
 import { sha256 } from '../sha256.js';
 import { KurrentConnection } from './kurrent-connection.js';
 import { storedEventOf } from './kurrent-log-streams.js';
+import { readKurrentReceipts } from './kurrent-receipts.js';
 import { openKurrentSiteLog } from './kurrent-site-log.js';
+import { KurrentLogToProve } from './verify-kurrent-log.js';
 
 const test = suite('a log in EventStoreDB, when the server fails');
 const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-kurrent-faults-'));
@@ -183,6 +186,48 @@ test('is as it was when its reopening fails in the middle, and the same with and
     assert.equal(next.head(), head);
     assert.equal(next.epochs(), [{ epoch: 1, size: checkpoint.head.size, root: checkpoint.head.root }]);
   }
+});
+
+test('keeps receipts in a file of its own, which are proven with the log', async () => {
+  const [site, parent] = [v7() as SiteId, v7() as SiteId];
+  const receiptFile = path.join(directory, 'receipts.sqlite');
+  const opening = { connectionString, site, indexFile: null, now: Date.now, signingKey, random: Math.random };
+  const openIt = () => openKurrentSiteLog({ ...opening, receiptFile, onTrouble: () => undefined });
+  const witness = generateKeyPairSync('ed25519').privateKey;
+  const publicKey = Buffer.from(rawPublicKey(witness)).toString('base64');
+  {
+    await using log = await openIt();
+    const pinned = { ...newEvent(), type: 'LogKeyPinned', data: Buffer.from(JSON.stringify({ publicKey })) };
+    await log.append([{ stream: `log-key-${parent}`, expected: 'none', events: [pinned] }]);
+    const { note } = await log.signedCheckpoint();
+    const by = { name: witnessName(parent), signer: noteSigner(witness), timeSeconds: 1_756_000_000 };
+    await log.storeReceipt({ witness: parent, note: note + cosignCheckpoint(note, by, sha256) });
+    const alien = note.replace(site, parent);
+    assert.is(
+      await log.storeReceipt({ witness: parent, note: alien }).catch(error => error.code),
+      'CHECKPOINT_INVALID',
+    );
+  }
+  {
+    await using log = await openIt();
+    const kept = (await log.receipts()).map(receipt => [receipt.witness, receipt.epoch, receipt.size]);
+    assert.equal(kept, [[parent, 1, 2]]);
+  }
+  const prove = async () => {
+    const { signal } = new AbortController();
+    const receipts = readKurrentReceipts(receiptFile);
+    await using log = new KurrentLogToProve({ connectionString, site, signal, receipts });
+    return (await log.verify(signingKey)).damages.map(({ code }) => code);
+  };
+  assert.equal(await prove(), []);
+  using db = new DatabaseSync(receiptFile) as DatabaseSync & Disposable;
+  const [{ note }] = db.prepare('SELECT note FROM receipt').all() as [{ note: string }];
+  const setNote = db.prepare('UPDATE receipt SET note = ?');
+  setNote.run(note.replace(witnessName(parent), witnessName(site)));
+  assert.equal(await prove(), ['RECEIPT_SIGNATURE']);
+  const root = note.split('\n')[2]!;
+  setNote.run(note.replace(root, Buffer.alloc(32).toString('base64')));
+  assert.equal(await prove(), ['RECEIPT_UNPROVEN']);
 });
 
 test.run();

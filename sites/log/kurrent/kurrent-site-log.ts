@@ -6,6 +6,7 @@ import {
   type AppendOutcome,
   CheckpointError,
   checkAppends,
+  checkpointHead,
   checkReadLimit,
   endOf,
   equalBytes,
@@ -24,6 +25,7 @@ import {
   type SealedEpoch,
   type SignedCheckpoint,
   SiteLogClosedError,
+  type StoredReceipt,
   type StreamAppend,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -37,6 +39,7 @@ import { KurrentLogError } from './kurrent-log-error.js';
 import { KurrentLogIndex } from './kurrent-log-index.js';
 import { KurrentLogStreams, logNameOf, readCatalogue, writersStreamOf } from './kurrent-log-streams.js';
 import { claimLog, KurrentLogWriter } from './kurrent-log-writer.js';
+import { KurrentReceipts } from './kurrent-receipts.js';
 import { type PatienceOptions, untilAnswered } from './patience.js';
 import { reopenKurrentLog } from './reopen-kurrent-log.js';
 import { ServerPresence } from './server-presence.js';
@@ -62,6 +65,8 @@ export interface KurrentSiteLogOptions {
   readonly site: SiteId;
   /** Where the index is kept, so that opening reads only what is new. `null`: in memory. */
   readonly indexFile: string | null;
+  /** Where receipts are kept: nothing can make them again. Absent: in memory. */
+  readonly receiptFile?: string;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   readonly random: () => number;
@@ -128,9 +133,11 @@ export async function openKurrentSiteLog(options: KurrentSiteLogOptions): Promis
   }
   if (index.end.size === 0) await writer.append([firstEventOf(site, now(), sha256)]);
   onGrown();
+  const receipts = opened.use(KurrentReceipts.open(options.receiptFile ?? null));
   const resources = opened.move();
   return new KurrentSiteLog({
-    ...{ options, connection, streams, index, writer, growth, patience, presence, begun, held: resources },
+    ...{ options, connection, streams, index, writer, growth, patience, presence, begun, receipts },
+    held: resources,
     giveUp: () => closing.abort(),
   });
 }
@@ -209,6 +216,7 @@ class KurrentSiteLog implements DurableSiteLog {
   readonly #growth: LogGrowth;
   readonly #patience: PatienceOptions;
   readonly #presence: ServerPresence;
+  readonly #receipts: KurrentReceipts;
   readonly #openedMs: number;
   readonly #giveUp: () => void;
   readonly #held: AsyncDisposable;
@@ -228,6 +236,7 @@ class KurrentSiteLog implements DurableSiteLog {
     readonly growth: LogGrowth;
     readonly patience: PatienceOptions;
     readonly presence: ServerPresence;
+    readonly receipts: KurrentReceipts;
     /** Resolves when the server holds what the copy does. */
     readonly begun: Promise<unknown>;
     /** Ends what still waits for the server. */
@@ -243,6 +252,7 @@ class KurrentSiteLog implements DurableSiteLog {
     this.#growth = parts.growth;
     this.#patience = parts.patience;
     this.#presence = parts.presence;
+    this.#receipts = parts.receipts;
     this.#openedMs = parts.options.now();
     parts.begun.then(
       () => {
@@ -351,6 +361,23 @@ class KurrentSiteLog implements DurableSiteLog {
     return this.#keeper.signed();
   }
 
+  async storeReceipt({ witness, note }: { readonly witness: SiteId; readonly note: string }): Promise<void> {
+    this.#assertOpen();
+    const { site, epoch, size } = checkpointHead(note);
+    if (site !== this.#streams.site || epoch > this.#index.end.epoch) {
+      throw new CheckpointError(
+        'MALFORMED_BODY',
+        `a receipt of ${site}, epoch ${epoch}, is none of this log`,
+      );
+    }
+    this.#receipts.store({ witness, epoch, size, note, receivedAtMs: Math.floor(this.#options.now()) });
+  }
+
+  async receipts(): Promise<readonly StoredReceipt[]> {
+    this.#assertOpen();
+    return this.#receipts.all();
+  }
+
   async reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>> {
     this.#assertOpen();
     const closed = Promise.withResolvers<void>();
@@ -364,6 +391,7 @@ class KurrentSiteLog implements DurableSiteLog {
         ...{ nowMs: now(), signingKey, patience: this.#patience },
         openIndex: catalogue => KurrentLogIndex.open(nextIndexFile, site, catalogue),
       });
+      if (refusal === null) this.#receipts.cut(history.common);
       await this.#release();
       if (refusal === null && indexFile !== null) renameSync(`${indexFile}.reopening`, indexFile);
       const log = await openKurrentSiteLog(this.#options);

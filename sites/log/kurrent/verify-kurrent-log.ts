@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import {
   CheckpointError,
+  checkpointHead,
   equalBytes,
   extendEdge,
   HistoryProof,
@@ -8,15 +9,19 @@ import {
   type LogHead,
   type LogPlace,
   openCheckpoint,
+  placeKey,
   READ_BYTES_MAX,
   type RecordedEvent,
   rootOf,
+  type StoredReceipt,
   SUBSCRIPTION_PAGE_EVENTS,
   type TreeEdge,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { rawPublicKey, verifyNote } from '../ed25519-notes.js';
 import { sha256 } from '../sha256.js';
+import { pinnedKeyIn } from '../trusted-keys.js';
+import { cosignatureFault } from '../verify-receipts.js';
 import { KurrentConnection } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 import { KurrentLogStreams, logNameOf, readCatalogue } from './kurrent-log-streams.js';
@@ -30,6 +35,8 @@ export interface KurrentLogDamage {
     | 'LOG_UNPROVEN'
     | 'CHECKPOINT_ROOT_MISMATCH'
     | 'CHECKPOINT_BEYOND_END'
+    | 'RECEIPT_SIGNATURE'
+    | 'RECEIPT_UNPROVEN'
     | KurrentLogError['fault'];
   readonly detail: string;
 }
@@ -48,16 +55,20 @@ export class KurrentLogToProve implements AsyncDisposable {
   readonly #connection: KurrentConnection;
   readonly #site: SiteId;
   readonly #signal: AbortSignal;
+  readonly #receipts: readonly StoredReceipt[];
   #streams: KurrentLogStreams | null = null;
 
   constructor(options: {
     readonly connectionString: string;
     readonly site: SiteId;
     readonly signal: AbortSignal;
+    /** Those that the site has kept. */
+    readonly receipts: readonly StoredReceipt[];
   }) {
     this.#connection = new KurrentConnection(options.connectionString);
     this.#site = options.site;
     this.#signal = options.signal;
+    this.#receipts = options.receipts;
   }
 
   /** The next events behind a place, over all epochs; none when there are no more. Throws `KurrentLogError`. */
@@ -78,7 +89,7 @@ export class KurrentLogToProve implements AsyncDisposable {
     return [];
   }
 
-  /** Proves every leaf, that each epoch names the end of the one before, and the last root that the site has signed. */
+  /** Proves every leaf, that each epoch names the end of the one before, the last root that the site has signed, and each receipt. */
   async verify(key: KeyObject | null): Promise<KurrentLogVerification> {
     const signed = key === null ? null : await this.#lastSigned(key);
     const proof = new HistoryProof({
@@ -87,6 +98,7 @@ export class KurrentLogToProve implements AsyncDisposable {
     let tree: { epoch: number; size: number; edge: TreeEdge } = { epoch: 0, size: 0, edge: [] };
     let [eventCount, signedCount] = [0, 0];
     const damages: KurrentLogDamage[] = [];
+    const receipts = new ReceiptsToProve(this.#receipts, key);
     try {
       for (;;) {
         const page = await this.read({ epoch: tree.epoch, position: tree.size });
@@ -97,6 +109,7 @@ export class KurrentLogToProve implements AsyncDisposable {
           const edge = extendEdge(tree.edge, tree.size, [event.leafHash], sha256);
           tree = { epoch: event.epoch, size: event.position, edge };
           eventCount += 1;
+          receipts.pass(event, () => rootOf(edge, event.position, sha256));
           if (signed?.epoch !== tree.epoch || signed.size !== tree.size) continue;
           signedCount = eventCount;
           if (equalBytes(signed.root, rootOf(edge, tree.size, sha256))) continue;
@@ -114,6 +127,7 @@ export class KurrentLogToProve implements AsyncDisposable {
       const detail = `the site signed ${signed.epoch}/${signed.size}, the log ends at ${tree.epoch}/${tree.size}`;
       damages.push({ code: 'CHECKPOINT_BEYOND_END', detail });
     }
+    if (damages.length === 0) damages.push(...receipts.damages());
     const { epoch, size, edge } = tree;
     const isWhole = damages.length === 0 && size > 0;
     const head = isWhole ? { site: this.#site, epoch, size, root: rootOf(edge, size, sha256) } : null;
@@ -142,5 +156,57 @@ export class KurrentLogToProve implements AsyncDisposable {
     return untilAnswered(logNameOf(this.#site), ask, {
       ...{ signal: this.#signal, random: Math.random, onTrouble: () => undefined, patienceMs: PATIENCE_MS },
     });
+  }
+}
+
+/** Receipts, held against the roots as they come by. */
+class ReceiptsToProve {
+  readonly #byPlace: ReadonlyMap<number, readonly StoredReceipt[]>;
+  readonly #key: Parameters<typeof openCheckpoint>[1] | null;
+  readonly #keysOf = new Map<string, Uint8Array[]>();
+  readonly #proven = new Set<StoredReceipt>();
+  readonly #receipts: readonly StoredReceipt[];
+
+  constructor(receipts: readonly StoredReceipt[], key: KeyObject | null) {
+    this.#receipts = receipts;
+    this.#byPlace = Map.groupBy(receipts, ({ epoch, size }) => placeKey({ epoch, position: size }));
+    this.#key = key === null ? null : { publicKey: rawPublicKey(key), verify: verifyNote };
+  }
+
+  pass(event: RecordedEvent, root: () => Uint8Array): void {
+    if (event.type === 'LogKeyPinned') {
+      const publicKey = pinnedKeyIn(event.data);
+      const keys = this.#keysOf.get(event.stream) ?? [];
+      if (publicKey !== null) this.#keysOf.set(event.stream, [...keys, publicKey]);
+    }
+    for (const receipt of this.#byPlace.get(placeKey(event)) ?? []) {
+      if (this.#isOfRoot(receipt, root())) this.#proven.add(receipt);
+    }
+  }
+
+  *damages(): Generator<KurrentLogDamage> {
+    for (const receipt of this.#receipts) {
+      const { witness, epoch, size } = receipt;
+      const at = `receipt of ${witness} at ${epoch}/${size}`;
+      if (!this.#proven.has(receipt)) {
+        yield {
+          code: 'RECEIPT_UNPROVEN',
+          detail: `${at}: it is not a checkpoint that the site signed of this log`,
+        };
+        continue;
+      }
+      const fault = cosignatureFault(receipt, this.#keysOf.get(`log-key-${witness}`) ?? []);
+      if (fault !== null) yield { code: 'RECEIPT_SIGNATURE', detail: `${at}: ${fault.message}` };
+    }
+  }
+
+  #isOfRoot({ note }: StoredReceipt, root: Uint8Array): boolean {
+    try {
+      const head = this.#key === null ? checkpointHead(note) : openCheckpoint(note, this.#key, sha256);
+      return equalBytes(head.root, root);
+    } catch (error) {
+      if (error instanceof CheckpointError) return false;
+      throw error;
+    }
   }
 }
