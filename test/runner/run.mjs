@@ -61,8 +61,16 @@ function compiledTests(name) {
     .map(file => path.join(dist, file));
 }
 
-const files = packages
-  .flatMap(compiledTests)
+/** The console is bundled, not compiled: what of it needs no browser runs as it is written, without its types. */
+function consoleTests() {
+  const source = path.join(root, 'central/console/src');
+  return readdirSync(source, { recursive: true })
+    .map(String)
+    .filter(file => /\.test\.ts$/.test(file))
+    .map(file => path.join(source, file));
+}
+
+const files = [...packages.flatMap(compiledTests), ...consoleTests()]
   .filter(file => args.length === 0 || args.some(part => file.includes(part)))
   .sort()
   .sort((one, other) => lengthRank(one) - lengthRank(other));
@@ -130,7 +138,10 @@ function runFile(file) {
       totals.passed += report.passed;
       totals.failed += report.failed;
       totals.skipped += report.skipped;
-      const name = path.relative(root, file).replace('/dist/', '/').replace(/\.js$/, '');
+      const name = path
+        .relative(root, file)
+        .replace('/dist/', '/')
+        .replace(/\.[jt]s$/, '');
       console.log(
         `${report.failed ? 'FAIL' : 'ok  '} ${name} (${report.passed} passed, ${Date.now() - started} ms)`,
       );

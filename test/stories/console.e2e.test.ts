@@ -191,6 +191,56 @@ test('a camera that is opened shows a picture at once, and stays close to the pr
   assert.ok(Math.min(...latencies) > 0, 'nothing is shown before it happens');
 });
 
+/** Runs in the page: from now on, decoders SWALLOW what they are given, REFUSE it, or do NOT suffer any more. */
+function hurtDecoders(how: string): void {
+  const { prototype } = SourceBuffer;
+  const hurt = prototype as { appendUnhurt?: SourceBuffer['appendBuffer'] };
+  hurt.appendUnhurt ??= prototype.appendBuffer;
+  const swallow = function (this: SourceBuffer): void {
+    queueMicrotask(() => this.dispatchEvent(new Event('updateend')));
+  };
+  const refuse = (): void => {
+    throw new Error('no decoder is left');
+  };
+  prototype.appendBuffer = how === 'NOT' ? hurt.appendUnhurt : how === 'SWALLOW' ? swallow : refuse;
+}
+
+/** How bright what a tile keeps of its last picture is, 0 to 255; null: it shows the video itself. */
+const keptBrightness = (camera: CameraView): Promise<number | null> =>
+  page().evaluate(id => {
+    const canvas = window.videoProbe.videoOf(id).parentElement!.querySelector('canvas')!;
+    if (canvas.hidden) return null;
+    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    return data.reduce((sum, value, index) => (index % 4 === 1 ? sum + value : sum), 0) / (data.length / 4);
+  }, liveVideo(camera));
+
+test('a picture that is not followed by another is said to be old, is kept when its decoder fails, and live comes back', async () => {
+  const shown = cameras.slice(0, 2);
+  const tileOf = ({ name }: CameraView) => page().getByRole('region', { name: new RegExp(`: ${name}$`) });
+  try {
+    await page().evaluate(hurtDecoders, 'SWALLOW');
+    for (const camera of shown) {
+      await tileOf(camera).getByText('No picture', { exact: true }).waitFor();
+      await tileOf(camera)
+        .getByText(/^No picture since \d\d:\d\d:\d\d \(\d+ s\)$/)
+        .waitFor();
+      assert.not.ok(await tileOf(camera).getByText('Live', { exact: true }).isVisible());
+    }
+    await page().evaluate(hurtDecoders, 'REFUSE');
+    for (const camera of shown) {
+      await tileOf(camera).getByText('no decoder is left').waitFor();
+      assert.ok((await keptBrightness(camera))! > 5, 'the last picture is there');
+    }
+  } finally {
+    await page().evaluate(hurtDecoders, 'NOT');
+  }
+  for (const camera of shown) {
+    await tileOf(camera).getByText('Live', { exact: true }).waitFor();
+    await assertPlays(liveVideo(camera));
+    assert.is(await keptBrightness(camera), null);
+  }
+});
+
 /** Marks from the playhead to `lengthMs` later, as an operator does with the keyboard. */
 async function mark(lengthMs: number): Promise<void> {
   await page().keyboard.press('m');

@@ -15,9 +15,20 @@ const KEEP_BEHIND_S = 8;
 /** Removing in steps is cheaper than at every frame. */
 const TRIM_STEP_S = 6;
 
+/** A seek decodes from the key frame before it: a computer that is slow at that falls behind by it. It is not sought again before. */
+const SEEK_REST_MS = 1_000;
+/** After each seek that did not bring it to the edge for long it rests twice as long: a late picture is more than none. */
+const SEEK_REST_MS_MAX = 8_000;
+/** Who needed no seek for so long keeps up. */
+const KEPT_UP_MS = 12_000;
+
 export interface BufferFacts {
   readonly currentS: number;
   readonly ranges: readonly { readonly startS: number; readonly endS: number }[];
+  readonly seeking: boolean;
+  readonly sinceSeekMs: number;
+  /** To catch up, in succession, as the last action said. */
+  readonly seekCount: number;
 }
 
 export interface EdgeAction {
@@ -25,6 +36,7 @@ export interface EdgeAction {
   readonly rate: number;
   /** Remove everything before this. */
   readonly trimToS: number | null;
+  readonly seekCount: number;
 }
 
 function rateFor(aheadS: number): number {
@@ -34,14 +46,26 @@ function rateFor(aheadS: number): number {
 }
 
 /** What to do to stay close to the newest frame. */
-export function stayAtEdge({ currentS, ranges }: BufferFacts): EdgeAction {
+export function stayAtEdge(facts: BufferFacts): EdgeAction {
+  const { currentS, ranges, sinceSeekMs } = facts;
   const last = ranges.at(-1);
   const first = ranges[0];
-  if (last === undefined || first === undefined) return { seekToS: null, rate: 1, trimToS: null };
+  const seekCount = sinceSeekMs > KEPT_UP_MS ? 0 : facts.seekCount;
+  if (last === undefined || first === undefined) return { seekToS: null, rate: 1, trimToS: null, seekCount };
   const aheadS = last.endS - currentS;
   const trimToS = currentS - first.startS > KEEP_BEHIND_S + TRIM_STEP_S ? currentS - KEEP_BEHIND_S : null;
   const outside = currentS < last.startS || aheadS < -TARGET_BUFFER_S;
-  if (outside || aheadS > JUMP_BEHIND_S)
-    return { seekToS: Math.max(last.startS, last.endS - TARGET_BUFFER_S), rate: 1, trimToS };
-  return { seekToS: null, rate: rateFor(aheadS), trimToS };
+  if (!outside && aheadS <= JUMP_BEHIND_S)
+    return { seekToS: null, rate: rateFor(aheadS), trimToS, seekCount };
+  const seekToS = Math.max(last.startS, last.endS - TARGET_BUFFER_S);
+  // Every seek is left to show its picture: one after the other, none of them would.
+  if (facts.seeking) return { seekToS: null, rate: 1, trimToS, seekCount };
+  // Across a gap, as between key frames that come alone, there is no other way.
+  if (outside) return { seekToS, rate: 1, trimToS, seekCount };
+  if (sinceSeekMs < restMs(seekCount)) return { seekToS: null, rate: RATE_FASTEST, trimToS, seekCount };
+  return { seekToS, rate: 1, trimToS, seekCount: seekCount + 1 };
+}
+
+function restMs(seekCount: number): number {
+  return seekCount === 0 ? 0 : Math.min(SEEK_REST_MS * 2 ** (seekCount - 1), SEEK_REST_MS_MAX);
 }

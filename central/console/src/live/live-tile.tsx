@@ -6,7 +6,7 @@ import { DEVICE_MEDIA_TYPE } from '../site/site-tree';
 import { stateOfDevice } from '../site/state-of';
 import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
-import { clockMs, day, shortTime, useNow, zoneAt } from '../ui/time';
+import { clockMs, day, duration, shortTime, useNow, zoneAt } from '../ui/time';
 import { usePageVisible } from '../ui/use-page-visible';
 import { CameraPanel, CameraPanelButton, canBeTold } from './camera-panel';
 import { type DisplayedFrame, LivePlayer, type LiveReduction, type LiveState } from './live.player';
@@ -24,6 +24,8 @@ import {
 /** Ten times a second is what an eye can read; React is not asked for it. */
 const READOUT_INTERVAL_MS = 100;
 const SLOW_LATENCY_MS = 1_500;
+/** What is further behind is not called live: it moves, but it is the past. Or one of the clocks is wrong. */
+const LATE_MS = 5_000;
 const SMOOTHING_MS = 400;
 
 function useLivePlayer(
@@ -31,23 +33,34 @@ function useLivePlayer(
   onFrame: (frame: DisplayedFrame) => void,
 ) {
   const video = useRef<HTMLVideoElement>(null);
+  const lastPicture = useRef<HTMLCanvasElement>(null);
   const player = useRef<LivePlayer | null>(null);
+  /** When the picture on the screen was put there. */
+  const shownAtMs = useRef<number | null>(null);
   const [state, setState] = useState<LiveState | null>(null);
   const [reducedBecause, setReduced] = useState<LiveReduction | null>(null);
   const frame = useRef(onFrame);
   frame.current = onFrame;
   useEffect(() => {
-    if (!wanted || video.current === null) return;
+    if (!wanted || video.current === null || lastPicture.current === null) return;
     setState({ kind: 'CONNECTING', sinceMs: Date.now(), reason: null });
     const created = new LivePlayer({
-      ...{ deviceId, stream, video: video.current, onState: setState, onReduced: setReduced },
-      onFrame: shown => frame.current(shown),
+      ...{ deviceId, stream, video: video.current, lastPicture: lastPicture.current },
+      ...{ onState: setState, onReduced: setReduced },
+      onFrame: shown => {
+        shownAtMs.current = Date.now();
+        frame.current(shown);
+      },
     });
     player.current = created;
     setReduced(null);
-    return () => created[Symbol.dispose]();
+    return () => {
+      created[Symbol.dispose]();
+      setState(null);
+    };
   }, [deviceId, stream, wanted]);
-  return { video, state, reducedBecause, retryNow: () => player.current?.retryNow() };
+  const retryNow = () => player.current?.retryNow();
+  return { video, lastPicture, shownAtMs, state, reducedBecause, retryNow };
 }
 
 interface Overlay {
@@ -91,24 +104,18 @@ function overlayOf(
     const word = known.word === 'Lost' ? 'Camera lost' : known.word;
     return { ...known, word };
   }
-  const since = `since ${shortTime(state.sinceMs, nowMs)}`;
   if (state.kind === 'UNSUPPORTED')
     return { tone: 'bad', shape: 'cross', word: 'Cannot be shown', detail: state.reason };
-  if (state.kind === 'CLOSED')
-    return { tone: 'warn', shape: 'triangle', word: 'Closed', detail: `${since}. ${inWords(state.reason)}` };
-  if (state.kind === 'NO_SIGNAL')
-    return {
-      tone: 'warn',
-      shape: 'triangle',
-      word: 'No signal',
-      detail: `${since}. ${inWords(state.reason)}`,
-    };
-  return {
-    tone: 'info',
-    shape: 'half',
-    word: 'Connecting',
-    detail: nowMs - state.sinceMs > 2000 ? since : '',
-  };
+  if (state.kind === 'CONNECTING') return { tone: 'info', shape: 'half', word: 'Connecting', detail: '' };
+  const word = state.kind === 'CLOSED' ? 'Closed' : 'No picture';
+  return { tone: 'warn', shape: 'triangle', word, detail: inWords(state.reason) };
+}
+
+/** Of the picture that lies dimmed under the words; before the first one, how long it has been waited for. */
+function ageOf(shownAtMs: number | null, state: LiveState | null, nowMs: number): string {
+  const sinceMs = shownAtMs ?? state?.sinceMs ?? nowMs;
+  if (shownAtMs === null && nowMs - sinceMs < 2_000) return '';
+  return `No picture since ${shortTime(sinceMs, nowMs)} (${duration(nowMs - sinceMs)})`;
 }
 
 interface ReadoutRefs {
@@ -116,7 +123,8 @@ interface ReadoutRefs {
   readonly latency: RefObject<HTMLSpanElement | null>;
 }
 
-function useReadout(): ReadoutRefs & { show: (frame: DisplayedFrame) => void } {
+function useReadout(): ReadoutRefs & { late: boolean; show: (frame: DisplayedFrame) => void } {
+  const [late, setLate] = useState(false);
   const time = useRef<HTMLSpanElement>(null);
   const latency = useRef<HTMLSpanElement>(null);
   const shownAt = useRef(0);
@@ -139,8 +147,9 @@ function useReadout(): ReadoutRefs & { show: (frame: DisplayedFrame) => void } {
     latency.current.textContent =
       ms < 0 ? 'clock ahead' : ms < SLOW_LATENCY_MS ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s behind`;
     latency.current.dataset.slow = String(ms >= SLOW_LATENCY_MS || ms < 0);
+    setLate(ms >= LATE_MS);
   };
-  return { time, latency, show };
+  return { time, latency, late, show };
 }
 
 /** Null: the one that the site shows live; also when the chosen one is there no more. */
@@ -259,7 +268,7 @@ function TilePicture({
   const visible = usePageVisible();
   const readout = useReadout();
   const stream = chosenStream(device, useLiveLayout().streams);
-  const { video, state, reducedBecause, retryNow } = useLivePlayer(
+  const { video, lastPicture, shownAtMs, state, reducedBecause, retryNow } = useLivePlayer(
     { deviceId: device.id, stream, wanted: visible },
     readout.show,
   );
@@ -274,6 +283,7 @@ function TilePicture({
         onDoubleClick={onDoubleClick}
         data-testid={`live-video-${device.id}`}
       />
+      <canvas ref={lastPicture} hidden />
       <div className="tile-title">
         <b className="clip">{device.name}</b>
         <span className="clip">{site?.name}</span>
@@ -281,6 +291,7 @@ function TilePicture({
       {overlay !== null && (
         <div className="tile-overlay" data-testid={`live-state-${device.id}`}>
           <StateMark tone={overlay.tone} shape={overlay.shape} word={overlay.word} />
+          <p className="tile-age">{ageOf(shownAtMs.current, state, nowMs)}</p>
           <p>{overlay.detail}</p>
           {state?.kind === 'CLOSED' && (
             <button type="button" className="plain framed" onClick={retryNow}>
@@ -297,7 +308,11 @@ function TilePicture({
       <div className="tile-foot" hidden={overlay !== null}>
         <span ref={readout.time} className="tile-time" data-testid={`capture-time-${device.id}`} />
         <span className="row">
-          <StateMark tone="good" shape="disc" word="Live" />
+          {readout.late ? (
+            <StateMark tone="warn" shape="triangle" word="Late" />
+          ) : (
+            <StateMark tone="good" shape="disc" word="Live" />
+          )}
           <span
             ref={readout.latency}
             className="tile-latency"

@@ -1,13 +1,14 @@
-import { AppendQueue } from '../media/append-queue';
-import { fragmentTimeS, timescalesOf } from '../media/mp4-box';
 import { backOffMs } from '../session/reconnect.gate';
 import { currentSession } from '../session/session.store';
-import { stayAtEdge } from './live-edge.policy';
+import { LastPicture } from './last-picture';
+import { LivePipeline } from './live-pipeline';
+import { PictureWatch } from './picture-watch.policy';
 
 export type LiveState =
   | { readonly kind: 'CONNECTING'; readonly sinceMs: number; readonly reason: string | null }
   | { readonly kind: 'PLAYING'; readonly sinceMs: number }
-  | { readonly kind: 'NO_SIGNAL'; readonly sinceMs: number; readonly reason: string | null }
+  /** What is on the screen, if anything, is not the present. It tries again by itself. */
+  | { readonly kind: 'NO_PICTURE'; readonly sinceMs: number; readonly reason: string | null }
   /** The central has closed it for a reason that does not pass at once; `retryNow` does not wait. */
   | { readonly kind: 'CLOSED'; readonly sinceMs: number; readonly reason: string | null }
   | { readonly kind: 'UNSUPPORTED'; readonly sinceMs: number; readonly reason: string };
@@ -26,48 +27,38 @@ export interface LivePlayerOptions {
   /** Null: the one that the site shows live. */
   readonly stream: string | null;
   readonly video: HTMLVideoElement;
+  /** Over the video, hidden while that shows pictures. */
+  readonly lastPicture: HTMLCanvasElement;
   readonly onState: (state: LiveState) => void;
   readonly onFrame: (frame: DisplayedFrame) => void;
   readonly onReduced: (reducedBecause: LiveReduction | null) => void;
 }
 
-const EDGE_INTERVAL_MS = 100;
-/** A camera at 1 fps still sends within this; after it there is no signal. */
-const SILENCE_MS = 4_000;
-const DEAD_MS = 12_000;
+const LOOK_INTERVAL_MS = 100;
 /** Who was closed as too slow, or because of overload, would only add to it by coming back at once. */
 const RETRY_CLOSED_MS = 15_000;
 const closedFor = /^(TOO_SLOW|SOURCE_BUSY)\b/;
-/** Key frames alone may be many seconds apart. */
-const REDUCED_TIMES = 5;
-/** Sound may begin a little before the first picture, and no time may be negative. */
-const ORIGIN_BEFORE_S = 2;
 
 /** One live stream: WebSocket in, pictures out. Reconnects by itself until closed. */
 export class LivePlayer implements Disposable {
   readonly #options: LivePlayerOptions;
   #state: LiveState = { kind: 'CONNECTING', sinceMs: Date.now(), reason: null };
   #socket: WebSocket | null = null;
-  #source: MediaSource | null = null;
-  #queue: AppendQueue | null = null;
-  #buffer: SourceBuffer | null = null;
-  #codecs = '';
-  #timescales: ReadonlyMap<number, number> = new Map();
-  #awaitsInit = false;
+  #pipeline: LivePipeline | null = null;
+  readonly #lastPicture: LastPicture;
+  readonly #watch = new PictureWatch(performance.now());
+  #shownMediaTimeS: number | null = null;
   #reducedBecause: LiveReduction | null = null;
-  /** Wall time of the media element's zero. */
-  #originMs: number | null = null;
-  #heardAtMs = 0;
   #attempt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #edgeTimer: ReturnType<typeof setInterval>;
+  readonly #lookTimer: ReturnType<typeof setInterval>;
   #frameCallback = 0;
   #closed = false;
 
   constructor(options: LivePlayerOptions) {
     this.#options = options;
-    options.video.addEventListener('error', this.#onVideoError);
-    this.#edgeTimer = setInterval(() => this.#keepEdge(), EDGE_INTERVAL_MS);
+    this.#lastPicture = new LastPicture(options.video, options.lastPicture);
+    this.#lookTimer = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
     this.#watchFrames();
     this.#connect();
   }
@@ -88,11 +79,11 @@ export class LivePlayer implements Disposable {
     const socket = new WebSocket(url, ['holdfast.media.v1', `bearer.${currentSession()?.token ?? ''}`]);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
-    this.#heardAtMs = Date.now();
+    this.#watch.begin(performance.now());
     socket.onmessage = message => {
-      this.#heardAtMs = Date.now();
+      this.#watch.heard();
       if (typeof message.data === 'string') this.#onText(message.data);
-      else this.#onBytes(message.data as ArrayBuffer);
+      else this.#pipeline?.append(message.data as ArrayBuffer);
     };
     socket.onclose = event => this.#onClose(event.reason);
   }
@@ -106,7 +97,7 @@ export class LivePlayer implements Disposable {
     };
     if (message.type === 'init' && message.codecs !== undefined) this.#begin(message.codecs);
     else if (message.type === 'pace') this.#reduce(message.reducedBecause ?? null);
-    else if (message.reason !== undefined) this.#say('NO_SIGNAL', message.reason);
+    else if (message.reason !== undefined) this.#say('NO_PICTURE', message.reason);
   }
 
   #reduce(because: LiveReduction | null): void {
@@ -116,100 +107,52 @@ export class LivePlayer implements Disposable {
   }
 
   #begin(codecs: string): void {
-    this.#awaitsInit = true;
-    this.#codecs = codecs;
     this.#releaseMedia();
-    const type = `video/mp4; codecs="${codecs}"`;
-    if (!MediaSource.isTypeSupported(type)) {
+    const contentType = `video/mp4; codecs="${codecs}"`;
+    if (!MediaSource.isTypeSupported(contentType)) {
       this.#say('UNSUPPORTED', `This browser does not play ${codecs}`);
       return;
     }
-    const source = new MediaSource();
-    this.#source = source;
-    this.#options.video.src = URL.createObjectURL(source);
-    const waiting: ArrayBuffer[] = [];
-    this.#early = waiting;
-    source.addEventListener(
-      'sourceopen',
-      () => {
-        URL.revokeObjectURL(this.#options.video.src);
-        if (source !== this.#source || this.#closed) return;
-        this.#buffer = source.addSourceBuffer(type);
-        this.#buffer.mode = 'segments';
-        this.#queue = new AppendQueue(this.#buffer, reason => this.#restart(reason));
-        this.#early = null;
-        for (const bytes of waiting) this.#onBytes(bytes);
-      },
-      { once: true },
-    );
-  }
-  /** What arrived before the MediaSource was open. */
-  #early: ArrayBuffer[] | null = null;
-
-  #onBytes(bytes: ArrayBuffer): void {
-    if (this.#early !== null) {
-      this.#early.push(bytes);
-      return;
-    }
-    const queue = this.#queue;
-    if (queue === null) return;
-    if (this.#awaitsInit) {
-      this.#awaitsInit = false;
-      this.#timescales = timescalesOf(bytes);
-      queue.append(bytes);
-      return;
-    }
-    if (this.#originMs === null) {
-      const timeS = fragmentTimeS(bytes, this.#timescales);
-      if (timeS === null) return;
-      const originS = timeS - ORIGIN_BEFORE_S;
-      this.#originMs = originS * 1000;
-      queue.configure(buffer => {
-        buffer.timestampOffset = -originS;
-      });
-    }
-    queue.append(bytes);
-  }
-
-  #keepEdge(): void {
+    if (this.#state.kind === 'UNSUPPORTED') this.#say('CONNECTING');
     const { video } = this.#options;
-    const silentMs = (Date.now() - this.#heardAtMs) / (this.#reducedBecause === null ? 1 : REDUCED_TIMES);
-    if (silentMs > SILENCE_MS && this.#state.kind === 'PLAYING') this.#say('NO_SIGNAL', 'No picture arrives');
-    if (silentMs > DEAD_MS) {
-      this.#restart('No picture arrives');
-      return;
+    this.#pipeline = new LivePipeline({ video, contentType, onFault: reason => this.#restart(reason) });
+  }
+
+  #look(): void {
+    // Who is not connected has said so, and will try again; what the browser cannot play will not be shown.
+    if (this.#socket === null || this.#state.kind === 'UNSUPPORTED') return;
+    const nowMs = performance.now();
+    const reduced = this.#reducedBecause !== null;
+    const finding = this.#watch.look({ nowMs, reduced, attempt: this.#attempt });
+    const why = this.#watch.isSilent ? 'Nothing arrives' : 'Pictures arrive, but are not shown in time';
+    if (finding === 'DEAD' || finding === 'STUCK') this.#restart(why);
+    else {
+      if (finding === 'OLD' && this.#state.kind === 'PLAYING') this.#say('NO_PICTURE', why);
+      this.#pipeline?.keepEdge(nowMs);
     }
-    if (this.#buffer === null || this.#source?.readyState !== 'open') return;
-    const { buffered } = this.#buffer;
-    const ranges = Array.from({ length: buffered.length }, (_, index) => ({
-      startS: buffered.start(index),
-      endS: buffered.end(index),
-    }));
-    const action = stayAtEdge({ currentS: video.currentTime, ranges });
-    if (action.seekToS !== null) video.currentTime = action.seekToS;
-    if (video.playbackRate !== action.rate) video.playbackRate = action.rate;
-    if (action.trimToS !== null) this.#queue?.remove(0, action.trimToS);
-    if (video.paused && ranges.length > 0) void video.play().catch(() => {});
   }
 
   #watchFrames(): void {
     const { video } = this.#options;
     this.#frameCallback = video.requestVideoFrameCallback((_, frame) => {
-      if (this.#originMs !== null) {
-        const capturedAtMs = this.#originMs + frame.mediaTime * 1000;
-        this.#attempt = 0;
-        if (Date.now() - this.#heardAtMs < SILENCE_MS || this.#reducedBecause !== null) this.#say('PLAYING');
-        const displayedAtMs = performance.timeOrigin + frame.expectedDisplayTime;
-        this.#options.onFrame({ capturedAtMs, latencyMs: displayedAtMs - capturedAtMs });
-      }
+      this.#onShown(frame);
       if (!this.#closed) this.#watchFrames();
     });
   }
 
-  readonly #onVideoError = (): void => {
-    if (this.#source !== null)
-      this.#restart(this.#options.video.error?.message || 'The stream could not be decoded');
-  };
+  #onShown({ mediaTime, expectedDisplayTime }: VideoFrameCallbackMetadata): void {
+    const capturedAtMs = this.#pipeline?.capturedAtMs(mediaTime) ?? null;
+    // The same picture once more, as after a seek within it, is not a newer one.
+    if (capturedAtMs === null || mediaTime === this.#shownMediaTimeS) return;
+    this.#shownMediaTimeS = mediaTime;
+    this.#attempt = 0;
+    this.#watch.shown(performance.now());
+    this.#lastPicture.uncover();
+    // What was under way when the connection ended is still shown, and is no beginning.
+    if (this.#socket !== null) this.#say('PLAYING');
+    const displayedAtMs = performance.timeOrigin + expectedDisplayTime;
+    this.#options.onFrame({ capturedAtMs, latencyMs: displayedAtMs - capturedAtMs });
+  }
 
   #onClose(reason: string): void {
     this.#socket = null;
@@ -222,7 +165,7 @@ export class LivePlayer implements Disposable {
       this.#retryLater(RETRY_CLOSED_MS);
       return;
     }
-    if (this.#state.kind === 'PLAYING' || words !== null) this.#say('NO_SIGNAL', words);
+    if (this.#state.kind === 'PLAYING' || words !== null) this.#say('NO_PICTURE', words);
     else this.#say('CONNECTING', null);
     this.#retryLater();
   }
@@ -237,7 +180,7 @@ export class LivePlayer implements Disposable {
   #restart(reason: string): void {
     if (this.#closed) return;
     this.#reduce(null);
-    this.#say('NO_SIGNAL', reason);
+    this.#say('NO_PICTURE', reason);
     this.#dropSocket();
     this.#releaseMedia();
     this.#retryLater();
@@ -245,7 +188,6 @@ export class LivePlayer implements Disposable {
 
   #retryLater(leastMs = 200): void {
     clearTimeout(this.#retryTimer);
-    this.#heardAtMs = Number.POSITIVE_INFINITY;
     this.#retryTimer = setTimeout(() => this.#connect(), leastMs + backOffMs(this.#attempt, Math.random()));
     this.#attempt += 1;
   }
@@ -260,27 +202,17 @@ export class LivePlayer implements Disposable {
   }
 
   #releaseMedia(): void {
-    this.#queue?.close();
-    this.#queue = null;
-    this.#buffer = null;
-    this.#early = null;
-    this.#originMs = null;
-    if (this.#source === null) return;
-    this.#source = null;
-    this.#options.video.removeAttribute('src');
-    this.#options.video.load();
-  }
-
-  get codecs(): string {
-    return this.#codecs;
+    if (this.#shownMediaTimeS !== null) this.#lastPicture.keep();
+    this.#shownMediaTimeS = null;
+    this.#pipeline?.[Symbol.dispose]();
+    this.#pipeline = null;
   }
 
   [Symbol.dispose](): void {
     this.#closed = true;
-    clearInterval(this.#edgeTimer);
+    clearInterval(this.#lookTimer);
     clearTimeout(this.#retryTimer);
     this.#options.video.cancelVideoFrameCallback(this.#frameCallback);
-    this.#options.video.removeEventListener('error', this.#onVideoError);
     this.#dropSocket();
     this.#releaseMedia();
   }
