@@ -491,6 +491,7 @@ export {
   type DeviceTimelineFacts,
   deviceTimeline,
   type LinkState,
+  type RecordedSpan,
   SEAM_MS_MAX,
   type SegmentSpan,
   type SpanState,

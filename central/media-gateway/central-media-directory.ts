@@ -196,7 +196,7 @@ class CentralMediaDirectory {
   async #turnsOf(place: Place, { fromMs, toMs }: TimeSpan): Promise<readonly Piece<RecordingServerId>[]> {
     const known = await this.#options.sql<Piece<RecordingServerId>[]>`
       select recording_server_id as "from", from_ms, to_ms from recording_span
-      where site_id = ${place.siteId} and device_id = ${place.owner} and state = 'SEALED'
+      where site_id = ${place.siteId} and device_id = ${place.owner} and state in ('SEALED', 'REDUCED')
         and from_ms < ${toMs} and to_ms > ${fromMs}`;
     // What is being recorded is not sealed, and so not in the log yet: it comes behind all that is.
     const sealedToMs = Math.max(fromMs, ...known.map(piece => piece.toMs));

@@ -172,9 +172,9 @@ test('folds what happened at a site into what a central remembers', async () => 
   const [alarm] = await sql`select state, closed_reason from alarm where id = ${alarmId}`;
   assert.equal({ ...alarm }, { state: 'CLOSED', closedReason: 'false alarm' });
   const [stored] = await sql`
-    select digest, fragment_count, byte_length, lost_because from recording_segment where segment_id = ${reduced.segmentId}`;
+    select digest, fragment_count, byte_length, lost_because, key_frames_only from recording_segment where segment_id = ${reduced.segmentId}`;
   const { digest, fragmentCount, byteLength } = reduced;
-  assert.equal({ ...stored }, { digest, fragmentCount, byteLength, lostBecause: null });
+  assert.equal({ ...stored }, { digest, fragmentCount, byteLength, lostBecause: null, keyFramesOnly: true });
   const [device] = await sql`select name from device where id = ${deviceId}`;
   assert.is(device!.name, 'Front door \uFFFD');
   const changes = await sql`select state ->> 'state' as state from change where kind = 'alarm' order by seq`;

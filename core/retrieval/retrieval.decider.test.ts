@@ -27,6 +27,7 @@ const segment = (digit: number): RetrievedSegment => ({
   toMs: 2000,
   byteLength: 500,
   digest: 'ab'.repeat(32),
+  keyFramesOnly: false,
 });
 
 const requested: RetrievalEvent = { type: 'RetrievalRequested', data: requestData };

@@ -48,6 +48,29 @@ test('sealed segments are remote until they are held', () => {
   ]);
 });
 
+test('what was reduced says so, unless all pictures of it are held here', () => {
+  const facts = {
+    ...nothing,
+    sealed: [
+      { ...segment('a', 0, 1000), keyFramesOnly: true },
+      { ...segment('b', 1000, 2000), keyFramesOnly: true },
+      { ...segment('c', 2000, 3000), keyFramesOnly: true },
+      segment('d', 3000, 4000),
+    ],
+    held: [segment('b', 1000, 2000), { ...segment('c', 2000, 3000), keyFramesOnly: true }],
+  };
+  const spans = deviceTimeline(facts, { fromMs: 0, toMs: 4000 }, 9000);
+  assert.equal(
+    spans.map(({ fromMs, state, keyFramesOnly }) => [fromMs, state, keyFramesOnly]),
+    [
+      [0, 'REMOTE', true],
+      [1000, 'HELD', false],
+      [2000, 'HELD', true],
+      [3000, 'REMOTE', false],
+    ],
+  );
+});
+
 test('the segments of a device of the answering site are held', () => {
   const facts = { ...nothing, link: null, sealed: [segment('a', 0, 2000)], running: { sinceMs: 0 } };
   assert.equal(brief(deviceTimeline(facts, { fromMs: 0, toMs: 5000 }, 3000)), [

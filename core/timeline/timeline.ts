@@ -23,6 +23,8 @@ export interface TimelineSpan {
    * Null when the retention is not known.
    */
   readonly retrievableUntilMs: number | null;
+  /** Of a recording that was reduced: one picture of each group, and all sound. */
+  readonly keyFramesOnly: boolean;
 }
 
 export interface TimeSpan {
@@ -31,7 +33,12 @@ export interface TimeSpan {
   readonly toMs: number;
 }
 
-export interface SegmentSpan extends TimeSpan {
+export interface RecordedSpan extends TimeSpan {
+  /** Left out: all pictures are there. */
+  readonly keyFramesOnly?: boolean;
+}
+
+export interface SegmentSpan extends RecordedSpan {
   readonly segmentId: string;
 }
 
@@ -40,12 +47,12 @@ export type LossCause = 'DELETED' | 'DAMAGED';
 /** What is known of one device. Lists may hold only what touches the window; they need not be sorted. */
 export interface DeviceTimelineFacts {
   /** What the device's site reported as sealed and has not lost since: segments, or stretches of them without a hole. */
-  readonly sealed: readonly TimeSpan[];
+  readonly sealed: readonly RecordedSpan[];
   readonly gaps: readonly (TimeSpan & { readonly cause: string })[];
   /** What the device's site no longer has. */
   readonly losses: readonly (TimeSpan & { readonly cause: LossCause })[];
   /** What of the device is in this site's own media database. */
-  readonly held: readonly TimeSpan[];
+  readonly held: readonly RecordedSpan[];
   /** `RecordingStarted` without a `RecordingStopped` behind it. */
   readonly running: { readonly sinceMs: number } | null;
   /** Where a run of recording has ended of which the device's site has not sealed everything yet. */
@@ -84,6 +91,7 @@ interface Footage {
   fromMs: number;
   toMs: number;
   readonly state: 'HELD' | 'REMOTE';
+  readonly keyFramesOnly: boolean;
 }
 
 /**
@@ -97,10 +105,8 @@ export function deviceTimeline(
 ): readonly TimelineSpan[] {
   const end = Math.min(window.toMs, nowMs);
   if (end <= window.fromMs) return [];
-  const footage = joinedFootage(facts);
   const layers: readonly (readonly TimelineSpan[])[] = [
-    footage.filter(({ state }) => state === 'HELD').map(piece => span(piece, 'HELD', null)),
-    footage.filter(({ state }) => state === 'REMOTE').map(piece => span(piece, 'REMOTE', null)),
+    ...footageLayers(joinedFootage(facts)),
     facts.gaps.map(gap => span(gap, 'GAP', gap.cause)),
     lossSpans(facts, 'DELETED'),
     lossSpans(facts, 'DAMAGED'),
@@ -121,12 +127,21 @@ export function deviceTimeline(
   }));
 }
 
+/** What is here before what is elsewhere, and all pictures before some of them. */
+function footageLayers(footage: readonly Footage[]): readonly (readonly TimelineSpan[])[] {
+  const layer = (state: Footage['state'], keyFramesOnly: boolean) =>
+    footage
+      .filter(piece => piece.state === state && piece.keyFramesOnly === keyFramesOnly)
+      .map(piece => ({ ...span(piece, state, null), keyFramesOnly }));
+  return [layer('HELD', false), layer('HELD', true), layer('REMOTE', false), layer('REMOTE', true)];
+}
+
 /** Everything playable somewhere, sorted, seams closed by drawing out the piece before the seam. */
 function joinedFootage({ held, sealed, link }: DeviceTimelineFacts): readonly Footage[] {
   const ownState: Footage['state'] = link === null ? 'HELD' : 'REMOTE';
   const pieces: Footage[] = [
-    ...held.map(({ fromMs, toMs }) => ({ fromMs, toMs, state: 'HELD' as const })),
-    ...sealed.map(({ fromMs, toMs }) => ({ fromMs, toMs, state: ownState })),
+    ...held.map(piece => footageOf(piece, 'HELD')),
+    ...sealed.map(piece => footageOf(piece, ownState)),
   ];
   pieces.sort(byStart);
   let latest: Footage | null = null;
@@ -140,6 +155,10 @@ function joinedFootage({ held, sealed, link }: DeviceTimelineFacts): readonly Fo
     if (isLater) latest = piece;
   }
   return pieces;
+}
+
+function footageOf({ fromMs, toMs, keyFramesOnly = false }: RecordedSpan, state: Footage['state']): Footage {
+  return { fromMs, toMs, state, keyFramesOnly };
 }
 
 /** Recorded, as was said; that it can be had is only told by its seal, which may lie behind a link that is down. */
@@ -242,8 +261,10 @@ function merge(sorted: readonly TimelineSpan[]): readonly TimelineSpan[] {
   const merged: TimelineSpan[] = [];
   for (const next of sorted) {
     const last = merged.at(-1);
-    if (last === undefined || last.state !== next.state || last.cause !== next.cause) merged.push(next);
-    else merged[merged.length - 1] = { ...last, toMs: next.toMs };
+    const isSame =
+      last?.state === next.state && last.cause === next.cause && last.keyFramesOnly === next.keyFramesOnly;
+    if (isSame) merged[merged.length - 1] = { ...last, toMs: next.toMs };
+    else merged.push(next);
   }
   return merged;
 }
@@ -253,7 +274,7 @@ function lossSpans({ losses }: DeviceTimelineFacts, cause: LossCause): readonly 
 }
 
 function span({ fromMs, toMs }: TimeSpan, state: SpanState, cause: string | null): TimelineSpan {
-  return { fromMs, toMs, state, cause, retrievableUntilMs: null };
+  return { fromMs, toMs, state, cause, retrievableUntilMs: null, keyFramesOnly: false };
 }
 
 function byStart(left: TimeSpan, right: TimeSpan): number {

@@ -52,6 +52,7 @@ const factsOf = (recorded: readonly RecordedSegment[]): ReadonlyMap<SegmentId, S
         fragmentCount: fragments.length,
         byteLength: segment.byteLength,
         digest: segment.digest,
+        keyFramesOnly: false,
       };
       return [segmentId, fact];
     }),

@@ -220,8 +220,9 @@ class TransferExecution implements AsyncDisposable {
     }
     await this.#closeImport();
     this.#remaining.shift();
-    const { segmentId, fromMs, toMs, byteLength, digest } = this.#options.segments.get(manifest.segmentId)!;
-    this.#options.onSegment({ segmentId, fromMs, toMs, byteLength, digest });
+    const known = this.#options.segments.get(manifest.segmentId)!;
+    const { segmentId, fromMs, toMs, byteLength, digest, keyFramesOnly } = known;
+    this.#options.onSegment({ segmentId, fromMs, toMs, byteLength, digest, keyFramesOnly });
     return null;
   }
 

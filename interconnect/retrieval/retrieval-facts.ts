@@ -13,6 +13,8 @@ export interface SourceSegment {
   readonly byteLength: number;
   /** `RecordingSealed.segments[].digest`: 64 hexadecimal digits. */
   readonly digest: string;
+  /** It was reduced to key frames there. */
+  readonly keyFramesOnly: boolean;
 }
 
 export interface DeviceRecordings {

@@ -93,6 +93,7 @@ class KnownFacts implements RetrievalFacts {
           fragmentCount: fragments.length,
           byteLength: segment.byteLength,
           digest: segment.digest,
+          keyFramesOnly: false,
         };
       });
     const timeline: DeviceSegmentFacts = {

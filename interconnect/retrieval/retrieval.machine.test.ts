@@ -15,6 +15,7 @@ const segment = {
   toMs: 1,
   byteLength: 700,
   digest: '00'.repeat(32),
+  keyFramesOnly: false,
 };
 const requested: RetrievalEvent = {
   type: 'RetrievalRequested',

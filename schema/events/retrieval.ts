@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, RetrievalId, SegmentId, SiteId } from '../ids.js';
-import { defineEvent, type EventOf, passing, Sha256Hex, UnixMs } from './event-definition.js';
+import { defineEvent, type EventOf, passing, raised, Sha256Hex, UnixMs } from './event-definition.js';
 
 export const RetrievalTrigger = z.enum([
   'ALARM',
@@ -36,27 +36,34 @@ export const RetrievalStarted = defineEvent(
   }),
 );
 
-export const RetrievedSegment = z.object({
+const RetrievedSegmentVersion1 = z.object({
   segmentId: SegmentId,
   fromMs: UnixMs,
   toMs: UnixMs,
   byteLength: z.int().min(1),
   digest: Sha256Hex,
 });
+/** `keyFramesOnly`: it had been reduced at its source before. */
+export const RetrievedSegment = RetrievedSegmentVersion1.extend({ keyFramesOnly: z.boolean() });
 export type RetrievedSegment = z.infer<typeof RetrievedSegment>;
+
+function progressOf<Segment extends z.ZodType>(segment: Segment) {
+  return z.object({
+    retrievalId: RetrievalId,
+    deviceId: DeviceId,
+    segments: z.array(segment).min(1).max(500),
+    transferredBytes: z.int().nonnegative(),
+  });
+}
 
 /** These segments are complete, verified against the digests in the source's log, and held here. */
 export const RetrievalProgressed = passing(
-  defineEvent(
-    'RetrievalProgressed',
-    1,
-    z.object({
-      retrievalId: RetrievalId,
-      deviceId: DeviceId,
-      segments: z.array(RetrievedSegment).min(1).max(500),
-      transferredBytes: z.int().nonnegative(),
-    }),
-  ),
+  defineEvent('RetrievalProgressed', 2, progressOf(RetrievedSegment), [
+    raised(progressOf(RetrievedSegmentVersion1), data => ({
+      ...data,
+      segments: data.segments.map(segment => ({ ...segment, keyFramesOnly: false })),
+    })),
+  ]),
 );
 
 export const RetrievalInterrupted = defineEvent(

@@ -14,6 +14,8 @@ export class TimelineSpan {
   cause!: string | null;
   @Field(() => DateTime, { name: 'retrievableUntil', nullable: true })
   retrievableUntilMs!: number | null;
+  @Field({ description: 'It was reduced: of each group of pictures the first is left, and all sound.' })
+  keyFramesOnly!: boolean;
 }
 
 @ObjectType()

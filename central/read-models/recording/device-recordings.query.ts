@@ -1,4 +1,4 @@
-import type { DeviceSegmentFacts, LinkState } from '@holdfast/core';
+import type { DeviceSegmentFacts, LinkState, SegmentSpan } from '@holdfast/core';
 import type { DeviceId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
 import { standOf } from './device-timelines.query.js';
@@ -66,10 +66,6 @@ export async function readDeviceRecordings(
   };
 }
 
-function spanOf(row: { readonly fromMs: number; readonly toMs: number; readonly segmentId: string }): {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly segmentId: string;
-} {
-  return { fromMs: row.fromMs, toMs: row.toMs, segmentId: row.segmentId };
+function spanOf({ fromMs, toMs, segmentId, keyFramesOnly }: SegmentRow | HeldSegmentRow): SegmentSpan {
+  return { fromMs, toMs, segmentId, keyFramesOnly };
 }

@@ -36,7 +36,18 @@ const tables = [...recordingsReadModel.tables, ...heldSegmentsReadModel.tables];
 
 /** One thing that happens; numbers choose among what there is at that moment. */
 const anyStep = fc.record({
-  what: fc.constantFrom('SEAL', 'SEAL', 'SEAL', 'DELETE', 'DAMAGE', 'RETRIEVE', 'DELETE_HELD', 'SEAL_AGAIN'),
+  what: fc.constantFrom(
+    'SEAL',
+    'SEAL',
+    'SEAL',
+    'DELETE',
+    'DAMAGE',
+    'REDUCE',
+    'RETRIEVE',
+    'REDUCE_HELD',
+    'DELETE_HELD',
+    'SEAL_AGAIN',
+  ),
   device: fc.nat(1),
   server: fc.nat(1),
   /** From the end of the last segment to the next: seams, holes, and a clock that was set back. */
@@ -91,12 +102,20 @@ class History {
         data: { ...ofDevice, segmentId, fromMs, toMs, detail: '' },
       });
     } else if (what === 'RETRIEVE') {
-      const retrieved = some.map(one => ({ ...one, byteLength: 1, digest: 'ab'.repeat(32) }));
+      const keyFramesOnly = step.server === 1;
+      const retrieved = some.map(one => ({ ...one, byteLength: 1, digest: 'ab'.repeat(32), keyFramesOnly }));
       const data = { retrievalId: randomUUID() as RetrievalId, deviceId, segments: retrieved };
       this.#add(own, {
         type: 'RetrievalProgressed',
         data: { ...data, transferredBytes: 1 },
       } as HoldfastEvent);
+    } else if (what === 'REDUCE' || what === 'REDUCE_HELD') {
+      const previousDigest = 'ab'.repeat(32);
+      const reduced = some.map(one => ({ ...full(one), digest: 'cd'.repeat(32), previousDigest }));
+      this.#add(what === 'REDUCE' ? child : own, {
+        type: 'RecordingReduced',
+        data: { ...ofDevice, ...span, segments: reduced },
+      });
     } else {
       const segmentIds = some.map(one => one.segmentId);
       this.#add(what === 'DELETE' ? child : own, {
@@ -147,7 +166,7 @@ async function stretches(): Promise<readonly object[]> {
   const { sql } = database;
   const recorded = await sql`
     select * from recording_span order by device_id, site_id, recording_server_id, state, to_ms`;
-  const held = await sql`select * from held_span order by device_id, to_ms`;
+  const held = await sql`select * from held_span order by device_id, state, to_ms`;
   return [...recorded, ...held].map(row => ({ ...row }));
 }
 

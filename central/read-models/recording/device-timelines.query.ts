@@ -15,6 +15,7 @@ interface StretchRow extends TimeSpan {
   /** Of the device in the list that was asked for, 1.. */
   readonly place: number;
   readonly kind: 'SEALED' | 'DELETED' | 'DAMAGED' | 'HELD' | 'GAP';
+  readonly keyFramesOnly: boolean;
   readonly cause: string | null;
   readonly recordingServerId: string | null;
 }
@@ -32,13 +33,14 @@ export async function readDeviceTimelines(
   const [stretches, recordings, retentions] = await Promise.all([
     sql<StretchRow[]>`
       with asked as materialized (select * from ${asked})
-      select place, state as kind, null as cause, from_ms, to_ms, recording_server_id
+      select place, case when state = 'REDUCED' then 'SEALED' else state end as kind, null as cause, from_ms, to_ms,
+        recording_server_id, state = 'REDUCED' as key_frames_only
       from asked join recording_span using (device_id, site_id) where to_ms > ${fromMs} and from_ms < ${toMs}
       union all
-      select place, 'HELD', null, from_ms, to_ms, null
+      select place, 'HELD', null, from_ms, to_ms, null, state = 'REDUCED'
       from asked join held_span using (device_id) where to_ms > ${fromMs} and from_ms < ${toMs}
       union all
-      select place, 'GAP', cause, from_ms, to_ms, null
+      select place, 'GAP', cause, from_ms, to_ms, null, false
       from asked join recording_gap using (device_id, site_id) where to_ms > ${fromMs} and from_ms < ${toMs}`,
     sql<(DeviceRecordingRow & { readonly place: number })[]>`
       select place, device_recording.* from ${asked} join device_recording using (device_id, site_id)`,
@@ -57,13 +59,13 @@ function factsOf(
   recording: DeviceRecordingRow | null,
   retentions: readonly RetentionRow[],
 ): Facts {
-  const sealed: TimeSpan[] = [];
-  const held: TimeSpan[] = [];
+  const sealed: Facts['sealed'][number][] = [];
+  const held: Facts['held'][number][] = [];
   const gaps: Facts['gaps'][number][] = [];
   const losses: Facts['losses'][number][] = [];
-  for (const { kind, cause, fromMs, toMs } of stretches) {
-    if (kind === 'SEALED') sealed.push({ fromMs, toMs });
-    else if (kind === 'HELD') held.push({ fromMs, toMs });
+  for (const { kind, cause, fromMs, toMs, keyFramesOnly } of stretches) {
+    if (kind === 'SEALED') sealed.push({ fromMs, toMs, keyFramesOnly });
+    else if (kind === 'HELD') held.push({ fromMs, toMs, keyFramesOnly });
     else if (kind === 'GAP') gaps.push({ fromMs, toMs, cause: cause! });
     else losses.push({ fromMs, toMs, cause: kind });
   }

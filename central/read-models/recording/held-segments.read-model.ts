@@ -10,11 +10,19 @@ export interface HeldSegmentRow {
   readonly byteLength: number;
   readonly digest: string;
   readonly retrievalId: string;
+  readonly keyFramesOnly: boolean;
 }
 
 const held = new ModelTable<HeldSegmentRow>('held_segment', ['deviceId', 'fromMs', 'segmentId']);
 const spans = new SpanTable({
-  ...{ spans: 'held_span', segments: 'held_segment', owner: ['deviceId'], kinds: [] },
+  ...{ spans: 'held_span', segments: 'held_segment', owner: ['deviceId'] },
+  kinds: [
+    {
+      column: 'state',
+      type: 'text',
+      from: "case when segment.key_frames_only then 'REDUCED' else 'HELD' end",
+    },
+  ],
 });
 
 /**
@@ -23,7 +31,7 @@ const spans = new SpanTable({
  */
 export const heldSegmentsReadModel = defineReadModel({
   name: 'held-segments',
-  version: 5,
+  version: 6,
   poison: 'stall-stream',
   checked: 'AS_A_WHOLE',
   tables: ['held_segment', 'held_span'],
@@ -43,10 +51,11 @@ export const heldSegmentsReadModel = defineReadModel({
       if (event.type === 'RecordingReduced') {
         for (const { segmentId, digest, byteLength } of event.data.segments) {
           await tx`
-            update held_segment set digest = ${digest}, byte_length = ${byteLength}
+            update held_segment set digest = ${digest}, byte_length = ${byteLength}, key_frames_only = true
             where device_id = ${deviceId} and segment_id = ${segmentId}
               and from_ms between ${event.data.fromMs} and ${event.data.toMs}`;
         }
+        touched.push({ deviceId, fromMs: event.data.fromMs, toMs: event.data.toMs });
         continue;
       }
       const ids = event.type === 'RecordingDeleted' ? event.data.segmentIds : [event.data.segmentId];

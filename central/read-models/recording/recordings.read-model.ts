@@ -37,6 +37,7 @@ export interface SegmentRow {
   readonly beganBecause: string;
   readonly endedBecause: string;
   readonly lostBecause: 'DELETED' | 'DAMAGED' | null;
+  readonly keyFramesOnly: boolean;
 }
 
 interface GapRow {
@@ -62,13 +63,17 @@ const spans = new SpanTable({
   ...{ spans: 'recording_span', segments: 'recording_segment', owner: ['deviceId', 'siteId'] },
   kinds: [
     { column: 'recordingServerId', type: 'uuid', from: 'segment.recording_server_id' },
-    { column: 'state', type: 'text', from: "coalesce(segment.lost_because, 'SEALED')" },
+    {
+      column: 'state',
+      type: 'text',
+      from: "coalesce(segment.lost_because, case when segment.key_frames_only then 'REDUCED' else 'SEALED' end)",
+    },
   ],
 });
 
 export const recordingsReadModel = defineReadModel({
   name: 'recordings',
-  version: 6,
+  version: 7,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['device_recording', 'recording_segment', 'recording_span', 'recording_gap'],
@@ -93,7 +98,14 @@ export const recordingsReadModel = defineReadModel({
       devices.set(key, evolve(devices.get(key), event, siteId));
       if (event.type !== 'RecordingSealed') continue;
       for (const segment of event.data.segments) {
-        sealed.push({ ...segment, siteId, deviceId, recordingServerId, lostBecause: null });
+        sealed.push({
+          ...segment,
+          siteId,
+          deviceId,
+          recordingServerId,
+          lostBecause: null,
+          keyFramesOnly: false,
+        });
       }
       for (const [ordinal, gap] of event.data.gaps.entries()) {
         ended.push({ seq, ordinal, siteId, deviceId, ...gap });
@@ -109,7 +121,8 @@ export const recordingsReadModel = defineReadModel({
     // What was sealed once more may have been lost since: then only the rows can tell.
     const isAllNew = inserted === sealed.length;
     if (isAllNew) await spans.add(tx, sealed.map(drawn));
-    await spans.redraw(tx, isAllNew ? losses : [...sealed, ...losses]);
+    const altered = [...losses, ...events.flatMap(reductionOf)];
+    await spans.redraw(tx, isAllNew ? altered : [...sealed, ...altered]);
   },
 });
 
@@ -182,6 +195,15 @@ function spanOf(event: RecordingEvent): { readonly fromMs: number; readonly toMs
   }
 }
 
+function reductionOf({
+  site: siteId,
+  event,
+}: FeedEvent<RecordingEvent>): readonly TouchedSpan<'deviceId' | 'siteId'>[] {
+  if (event.type !== 'RecordingReduced') return [];
+  const { deviceId, fromMs, toMs } = event.data;
+  return [{ siteId, deviceId, fromMs, toMs }];
+}
+
 /** Of the same time and of the same length, but of other bytes. After the inserts, as what is lost. */
 async function reduce(tx: TransactionSql, events: readonly FeedEvent<RecordingEvent>[]): Promise<void> {
   for (const { site, event } of events) {
@@ -189,7 +211,8 @@ async function reduce(tx: TransactionSql, events: readonly FeedEvent<RecordingEv
     const { deviceId, fromMs, toMs, segments: reduced } = event.data;
     await tx`
       update recording_segment as segment
-      set digest = reduced.digest, fragment_count = reduced.fragment_count, byte_length = reduced.byte_length
+      set digest = reduced.digest, fragment_count = reduced.fragment_count, byte_length = reduced.byte_length,
+        key_frames_only = true
       from unnest(${reduced.map(({ segmentId }) => segmentId)}::uuid[], ${reduced.map(({ digest }) => digest)}::text[],
         ${reduced.map(({ fragmentCount }) => fragmentCount)}::int[], ${reduced.map(({ byteLength }) => byteLength)}::bigint[])
         as reduced (segment_id, digest, fragment_count, byte_length)

@@ -39,10 +39,11 @@ export function createRetrievalFacts(sql: Sql, ownSite: SiteId): RetrievalFacts 
 }
 
 function sourceSegment(row: SegmentRow): SourceSegment {
-  const { segmentId, recordingServerId, fromMs, toMs, fragmentCount, byteLength, digest } = row;
+  const { segmentId, recordingServerId, fromMs, toMs, fragmentCount, byteLength, digest, keyFramesOnly } =
+    row;
   return {
     segmentId: segmentId as SourceSegment['segmentId'],
     recordingServerId: recordingServerId as SourceSegment['recordingServerId'],
-    ...{ fromMs, toMs, fragmentCount, byteLength, digest },
+    ...{ fromMs, toMs, fragmentCount, byteLength, digest, keyFramesOnly },
   };
 }

@@ -41,6 +41,7 @@ import {
   temporaryFolder,
   testInit,
 } from './media-fixture.js';
+import { OWN_STAGE } from './stage-directories.js';
 import { verifyMedia } from './verify-media.js';
 
 const test = suite('retrieval of what is being reduced');
@@ -76,9 +77,11 @@ class Facts implements RetrievalFacts {
   }
 
   tell(site: MediaDatabase): void {
-    this.told = site
-      .segments({ ...always, after: null, limit: 9 })
-      .map(({ segment }) => ({ ...segment, recordingServerId: siteServer }));
+    this.told = site.segments({ ...always, after: null, limit: 9 }).map(({ segment, stage }) => ({
+      ...segment,
+      recordingServerId: siteServer,
+      keyFramesOnly: stage !== OWN_STAGE,
+    }));
   }
 
   async recordings() {

@@ -57,6 +57,7 @@ export function causeInWords(cause: string): string {
 
 export function spanInWords(span: Span): string {
   const parts = [`${spanStates[span.state].word}: ${spanStates[span.state].means}`];
+  if (span.keyFramesOnly) parts.push('key frames only: it was reduced');
   if (span.cause !== null) parts.push(causeInWords(span.cause));
   if (span.retrievableUntil !== null)
     parts.push(`can be retrieved until ${shortTime(span.retrievableUntil)}`);

@@ -89,6 +89,8 @@ export interface Span {
   readonly state: SpanState;
   readonly cause: string | null;
   readonly retrievableUntil: string | null;
+  /** It was reduced: one picture of each group is left. */
+  readonly keyFramesOnly: boolean;
 }
 
 export const spanAt = (spans: readonly Span[], ms: number): Span | undefined =>

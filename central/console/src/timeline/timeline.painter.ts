@@ -38,6 +38,9 @@ export const LANE_PX = 26;
 const BAR_TOP_PX = 8;
 const BAR_PX = 14;
 const LOCK_TOP_PX = 3;
+const LANE_COLOUR = '#12171f';
+const STROKE_PX = 2;
+const STROKE_GAP_PX = 3;
 
 export const heightFor = (laneCount: number): number =>
   AXIS_PX + ALARM_ROW_PX + Math.max(1, laneCount) * LANE_PX + 6;
@@ -110,6 +113,17 @@ function paintAxis(context: CanvasRenderingContext2D, view: View, widthPx: numbe
   }
 }
 
+/** Between two key frames there is nothing: the bar is cut into upright strokes, whatever its pattern. */
+function paintGaps(
+  context: CanvasRenderingContext2D,
+  { from, to, top }: { readonly from: number; readonly to: number; readonly top: number },
+): void {
+  context.fillStyle = LANE_COLOUR;
+  for (let x = from + STROKE_PX; x < to; x += STROKE_PX + STROKE_GAP_PX) {
+    context.fillRect(x, top, Math.min(STROKE_GAP_PX, to - x), BAR_PX);
+  }
+}
+
 function paintLane(
   context: CanvasRenderingContext2D,
   model: TimelineModel,
@@ -120,7 +134,7 @@ function paintLane(
   const lane = lanes[index];
   if (lane === undefined) return;
   const top = laneTop(index);
-  context.fillStyle = '#12171f';
+  context.fillStyle = LANE_COLOUR;
   context.fillRect(0, top + BAR_TOP_PX, widthPx, BAR_PX);
   for (const span of lane.spans) {
     const from = Math.max(0, xOf(view, widthPx, span.fromMs));
@@ -131,6 +145,7 @@ function paintLane(
     context.globalAlpha = span === lane.spans[0] && span.cause === 'NOT_RECORDED' ? 0.4 : 1;
     // However short, a span must be seen.
     context.fillRect(from, top + BAR_TOP_PX, Math.max(1, to - from), BAR_PX);
+    if (span.keyFramesOnly) paintGaps(context, { from, to, top: top + BAR_TOP_PX });
   }
   context.globalAlpha = 1;
   for (const lock of locks.filter(bar => bar.deviceIds.includes(lane.deviceId))) {

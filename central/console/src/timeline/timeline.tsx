@@ -160,6 +160,10 @@ function Legend() {
           {spanStates[state].word}
         </li>
       ))}
+      <li title="Reduced: of each group of pictures the first is left, and all sound">
+        <i className="swatch reduced" />
+        Key frames only
+      </li>
       <li title="Kept until released or expired">
         <i className="swatch lock" />
         Evidence lock

@@ -5,7 +5,7 @@ import { lengthOf, type Span, type View } from './timeline.geometry';
 import type { AlarmMarker, LockBar } from './timeline.painter';
 
 export const TIMELINE = `query Timeline($devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
-  timeline(deviceIds: $devices, from: $from, to: $to) { deviceId spans { from to state cause retrievableUntil } }
+  timeline(deviceIds: $devices, from: $from, to: $to) { deviceId spans { from to state cause retrievableUntil keyFramesOnly } }
 }`;
 const ALARMS = `query TimelineAlarms($from: DateTime!, $to: DateTime!) {
   alarms(filter: { from: $from, to: $to }, first: 200) {
@@ -25,6 +25,7 @@ export interface TimelineAnswer {
       readonly state: Span['state'];
       readonly cause: string | null;
       readonly retrievableUntil: string | null;
+      readonly keyFramesOnly: boolean;
     }[];
   }[];
 }
@@ -98,7 +99,7 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
 
 export const toSpan = (span: TimelineAnswer['timeline'][number]['spans'][number]): Span => ({
   ...{ fromMs: Date.parse(span.from), toMs: Date.parse(span.to), state: span.state },
-  ...{ cause: span.cause, retrievableUntil: span.retrievableUntil },
+  ...{ cause: span.cause, retrievableUntil: span.retrievableUntil, keyFramesOnly: span.keyFramesOnly },
 });
 const toMarker = (alarm: AlarmNode): AlarmMarker => ({
   ...{
