@@ -7,6 +7,7 @@ export interface BenchCommandOptions {
   /** Of `soak`. */
   readonly hours?: string;
   readonly dir?: string;
+  readonly log?: string;
   /** Of `soak` and `ingest`. */
   readonly cameras?: string;
 }
@@ -20,12 +21,14 @@ function amount(name: string, text: string | undefined, otherwise: number): numb
 
 async function soak(options: BenchCommandOptions): Promise<object> {
   const { benchSoak } = await import('@holdfast/sites');
+  const { openSoakParent } = await import('../bench/soak-parent.js');
+  await using parent = await openSoakParent();
   const onProgress = (line: string) => void (options.json || process.stderr.write(`${line}\n`));
-  return benchSoak(
+  return await benchSoak(
     {
       hours: amount('hours', options.hours, 4),
       cameras: Math.round(amount('cameras', options.cameras, 32)),
-      ...{ dir: options.dir ?? null, onProgress },
+      ...{ dir: options.dir ?? null, logFile: options.log ?? null, parent, onProgress },
     },
     processLifetime(),
   );

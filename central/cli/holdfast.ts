@@ -258,6 +258,7 @@ program
   .option('--hours <n>', 'soak: how long, 4 unless told otherwise')
   .option('--cameras <n>', 'soak: how many, 32 unless told otherwise; ingest: 16')
   .option('--dir <dir>', 'soak: where; a small volume is filled up as well')
+  .option('--log <file>', 'soak: where the site writes what it has to say')
   .option('--trace <file>', 'retrieve: CSV of seconds,megabits_per_second instead of 10 Mbit/s with cuts')
   .description('measure, beside a floor or a peer in the same run')
   .action(

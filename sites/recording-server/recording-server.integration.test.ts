@@ -10,12 +10,15 @@ import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openSimulatedCameras } from '../simulated-cameras/simulated-cameras.js';
+import type { RunCameraSession } from './drivers/driver.js';
 import {
   collect,
   fragmentsOf,
   never,
+  openTestDatabase,
   temporaryFolder,
   testFragment,
+  testInit,
 } from './media-database/media-fixture.js';
 import { verifyMedia } from './media-database/verify-media.js';
 import {
@@ -358,6 +361,40 @@ test('kill -9 of the server: what was durable is in the log once, with the crash
   const gaps = (await eventsOf(log, 'RecordingSealed')).flatMap(fact => fact.gaps);
   assert.equal(gaps, [
     { fromMs: crashed[0]!.toMs, toMs: testFragment(1000).fromMs, cause: 'SERVER_CRASHED' },
+  ]);
+});
+
+test('a crash right after a segment was sealed is the cause of the gap, however soon the camera is there again', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  await say(log, `recording-${cameraId}`, {
+    type: 'RecordingStarted',
+    data: { ...{ deviceId: cameraId, recordingServerId: serverA }, atMs: 0, cause: 'SERVER_STARTED' },
+  });
+  {
+    // What a crash leaves behind that comes before the next segment has its first group of pictures.
+    const dir = path.join(folder.path, 'media', serverA);
+    await using database = await openTestDatabase(dir, { recordingServerId: serverA });
+    database.beginRun({ deviceId: cameraId, init: testInit(), cause: 'SERVER_STARTED' });
+    database.append(cameraId, testFragment(0));
+    await database.endRun({ deviceId: cameraId, cause: 'RECORDING_CONTINUED' });
+  }
+  let isThere = false;
+  const runCameraSession: RunCameraSession = async ({ sink }, signal) => {
+    sink.connected(testFragment(10).fromMs);
+    sink.format(testInit());
+    sink.recordedFragment(testFragment(10));
+    isThere = true;
+    if (!signal.aborted) await once(signal, 'abort');
+    sink.runEnded(signal.reason, testFragment(10).toMs);
+  };
+  await using running = await start(log, folder.path, { runCameraSession });
+  await until(() => isThere, 'the camera is there');
+  await running.stop();
+  const gaps = (await eventsOf(log, 'RecordingSealed')).flatMap(fact => fact.gaps);
+  assert.equal(gaps, [
+    { fromMs: testFragment(0).toMs, toMs: testFragment(10).fromMs, cause: 'SERVER_CRASHED' },
   ]);
 });
 

@@ -388,7 +388,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     if (fold !== null) this.#view.restore(fold);
     await this.#keeper.readOn(this.#fold);
     if (isAway) for (const event of this.#outbox.unsent()) this.#view.apply(event);
-    for (const deviceId of this.#view.running) this.#reportCrash(deviceId);
+    for (const deviceId of [...this.#view.running]) this.#reportCrash(deviceId);
     this.#storages.assumeHalted(this.#view.haltedStorages);
     if (this.#view.halted) await this.database.halt(this.#storages.halts());
   }
@@ -406,7 +406,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   #reportCrash(deviceId: DeviceId): void {
     const newestEndMs = this.database.newestEndMs(deviceId);
     const stop = this.#view.lastStop.get(deviceId);
-    this.#report(`recording-${deviceId}`, {
+    const event: HoldfastEvent = {
       type: 'RecordingStopped',
       data: {
         deviceId,
@@ -414,7 +414,10 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
         atMs: newestEndMs ?? stop?.toMs ?? this.#options.now(),
         cause: 'SERVER_CRASHED',
       },
-    });
+    };
+    this.#report(`recording-${deviceId}`, event);
+    // A camera may be there before the log has told it: the gap has its cause all the same.
+    this.#view.apply(event);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {

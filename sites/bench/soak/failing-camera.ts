@@ -1,6 +1,7 @@
 import type { ServedAccessUnit, ServedPresentation, ServedTrack } from '../../rtsp-server/media-provider.js';
 import type { Clip } from '../../simulated-cameras/clip.js';
 import { LoopedCamera } from '../../simulated-cameras/looped-camera.js';
+import { isH265Key } from './h265-clip.js';
 
 type Deliver = (accessUnits: readonly ServedAccessUnit[]) => void;
 
@@ -30,7 +31,9 @@ const LOSS_MS = 10_000;
 const FLOOD_BYTES = 400_000;
 /** As far as that a clock is believed, beyond it not: both. */
 const CLOCK_STEPS_S = [1.4, -1.4, 7200, -3600];
-const FILLER_DATA = 12;
+/** The byte that a unit of filler data begins with: ITU-T H.264 table 7-1, H.265 table 7-1. */
+const FILLER_DATA = { H264: 12, H265: 38 << 1 };
+const isH264Key = (units: ServedAccessUnit['units']) => units.some(unit => (unit[0]! & 0x1f) === 5);
 
 /** A simulated camera that fails when it is told to, and recovers by itself. */
 export class FailingCamera implements ServedPresentation {
@@ -38,6 +41,7 @@ export class FailingCamera implements ServedPresentation {
   readonly #cameras: readonly LoopedCamera[];
   readonly #clips: readonly Clip[];
   readonly #watchers = new Map<Deliver, () => void>();
+  readonly #isKey: (units: ServedAccessUnit['units']) => boolean;
   readonly #filler = Buffer.alloc(FLOOD_BYTES, 0xff);
   #current = 0;
   #announces = false;
@@ -51,14 +55,17 @@ export class FailingCamera implements ServedPresentation {
     readonly clips: readonly Clip[];
     /** Its crystal: 1.0005 is 500 ppm too quick. */
     readonly drift: number;
+    readonly codec?: 'H264' | 'H265';
   }) {
-    const { name, clips, drift } = options;
+    const { name, clips, drift, codec = 'H264' } = options;
     this.name = name;
     this.#clips = clips;
     const beganMs = performance.timeOrigin + performance.now();
     const now = () => beganMs + (performance.timeOrigin + performance.now() - beganMs) * drift;
     this.#cameras = clips.map(clip => new LoopedCamera({ name, clip, startMs: beganMs, now }));
-    this.#filler[0] = FILLER_DATA;
+    this.#isKey = codec === 'H264' ? isH264Key : isH265Key;
+    this.#filler[0] = FILLER_DATA[codec];
+    this.#filler[1] = 1;
     this.#filler[FLOOD_BYTES - 1] = 0x80;
   }
 
@@ -77,8 +84,9 @@ export class FailingCamera implements ServedPresentation {
 
   fail(kind: StreamFailure): void {
     const nowMs = performance.now();
-    if (kind === 'SWITCHES_FORMAT') this.#switch();
-    else if (kind === 'STEPS_ITS_CLOCK') {
+    if (kind === 'SWITCHES_FORMAT') {
+      if (this.#cameras.length > 1) this.#switch();
+    } else if (kind === 'STEPS_ITS_CLOCK') {
       this.#offsetS += CLOCK_STEPS_S[this.#stepCount++ % CLOCK_STEPS_S.length]!;
     } else {
       const lastingMs = { FREEZES: FREEZE_MS, FLOODS: FLOOD_MS, LOSES_PICTURES: LOSS_MS }[kind as 'FREEZES'];
@@ -107,7 +115,7 @@ export class FailingCamera implements ServedPresentation {
     const { clockRate } = this.tracks[unit.trackIndex]!;
     const ticks = unit.ticks + Math.round(this.#offsetS * clockRate);
     if (this.#failing !== null && performance.now() >= this.#failing.untilMs) this.#failing = null;
-    const isKey = isVideo && unit.units.some(bytes => (bytes[0]! & 0x1f) === 5);
+    const isKey = isVideo && this.#isKey(unit.units);
     switch (this.#failing?.kind) {
       case 'FREEZES':
         return [];

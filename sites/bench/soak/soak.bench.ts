@@ -1,74 +1,77 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, rename, rm, statfs, unlink, writeFile } from 'node:fs/promises';
+import { openSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { decodeEventData, LOG_START, placeOf } from '@holdfast/core';
-import type { DeviceId, HardwareId, HoldfastEvent, RecordingGap, SealedSegment } from '@holdfast/schema';
+import { pathToFileURL } from 'node:url';
+import type { HardwareId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
-import { readSiteLogFile } from '../../log/site-log-reader.js';
 import { mediaDirectoryOf, siteLogFileOf } from '../../site-directory.js';
 import { verifySiteDirectory } from '../../verify-site-directory.js';
 import { residentBytes } from '../process-memory.js';
-import { type Hole, holesOf, slopeOf } from './recorded-time.js';
-import type { SoakCamerasMessage } from './soak-cameras.process.js';
+import { DiskFailures } from './disk-failures.js';
+import { type MemoryReport, type MemorySample, memoryReport } from './memory-watch.js';
+import type { SoakCamera, SoakCamerasMessage } from './soak-cameras.process.js';
+import { type RecordedFacts, recordedFacts } from './soak-report.js';
+import type { SoakSiteMemory, SoakSiteOrder } from './soak-site.preload.js';
+
+/** Whom the site reports to, over a link that is cut. */
+export interface SoakParent extends AsyncDisposable {
+  readonly siteId: SiteId;
+  /** What the configuration of the site says of it. */
+  readonly configuration: object;
+  /** Cuts the link for so long, and then fetches recordings over it. */
+  cut(forMs: number): Promise<void>;
+  /** Stops it. What it has, and what is wrong with it. */
+  verify(): Promise<{ readonly found: object; readonly damages: readonly string[] }>;
+}
 
 export interface SoakOptions {
   readonly hours: number;
   readonly cameras: number;
   /** Where the site lies. On a volume of less than 8 GB its disk is filled up, too. Left out: a new folder, removed at the end. */
   readonly dir: string | null;
+  /** Where the site writes what it has to say; null: nowhere. Not on the volume that is filled up. */
+  readonly logFile: string | null;
+  /** Null: the site stands alone. */
+  readonly parent: SoakParent | null;
   readonly onProgress: (line: string) => void;
 }
 
-export interface SoakReport {
+export interface SoakReport extends RecordedFacts {
   readonly hours: number;
   readonly cameras: number;
-  /** What was done to cameras, disk and process, and how often. */
+  /** What was done to cameras, disk, process and link, and how often. */
   readonly failures: Readonly<Record<string, number>>;
-  readonly segments: number;
-  readonly recordedHours: number;
-  /** Number and seconds of gaps by the cause that the log gives. */
-  readonly gaps: Readonly<Record<string, { readonly count: number; readonly seconds: number }>>;
-  readonly gapsWithoutCause: number;
-  readonly examplesWithoutCause: readonly string[];
   readonly verified: boolean;
   readonly damages: readonly string[];
-  readonly rssMb: number;
-  /** Along the line through the later half of the samples since the process was last started. */
-  readonly rssGrowthMb: number;
-  readonly rssSamples: number;
-  readonly memoryIsFlat: boolean;
-  readonly events: Readonly<Record<string, number>>;
-  readonly alarms: Readonly<Record<string, number>>;
+  /** Of the site's process, since it was last started and warm. */
+  readonly memory: MemoryReport;
+  /** What the parent has in the end. */
+  readonly parent: object | null;
+  /** Every gap in a line; null: the folder was removed. */
+  readonly gapsFile: string | null;
   readonly passed: boolean;
 }
 
-/** Cameras that share one address, and are rebooted together. */
-const CAMERAS_PER_GROUP = 4;
-/** Of each eight cameras one sends pictures over HTTP. */
-const MJPEG_PART = 8;
 /** Each camera fails about once a minute: what happens to a real one in a year. */
 const FAILURE_MS_PER_CAMERA = 60_000;
 const SAMPLE_MS = 5_000;
 const WARM_UP_MS = 90_000;
-/** Until half of the samples every camera has failed in most ways, and what is kept to be used again has its full size. */
-const SETTLED = 0.5;
-/** Of the resident memory, over the whole run: what is less is no leak that matters, or cannot be told from noise. */
-const GROWTH_MAX = 0.15;
 /** Retention turns over many times in a run. */
 const MEDIA_GIGABYTES = 0.4;
-const SMALL_VOLUME_BYTES = 8e9;
-const DISK_AWAY_MS = 12_000;
-const FILLED_MS = 10_000;
+const START_MS_MAX = 120_000;
 const STALL_MS = 6_000;
+const LINK_CUT_MS = 20_000;
+const SLOW_MS = 15_000;
+/** More than the pictures that wait for it last: the queues of cameras run over. */
+const SLOW_SYNC_MS = 2_500;
 
-const siteId = v7();
 const recordingServerId = v7();
 
-/** A site with cameras, disk and process failing all the time; what the log and the files say in the end. Linux only. */
+/** A site with cameras, disk, link and process failing all the time; what the log and the files say in the end. Linux only. */
 export async function benchSoak(options: SoakOptions, signal: AbortSignal): Promise<SoakReport> {
   const dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'holdfast-soak-')));
   await mkdir(dir, { recursive: true });
@@ -85,7 +88,7 @@ class Soak {
   readonly #dir: string;
   readonly #options: SoakOptions;
   readonly #failures: Record<string, number> = {};
-  readonly #samples: [number, number][] = [];
+  readonly #samples: MemorySample[] = [];
   #cameras: ChildProcess | null = null;
   #site: ChildProcess | null = null;
   #siteSinceMs = 0;
@@ -100,7 +103,7 @@ class Soak {
     const endMs = beganMs + this.#options.hours * 3600_000;
     await this.#openCameras();
     await this.#startSite();
-    const sampling = setInterval(() => this.#sample(), SAMPLE_MS);
+    const sampling = setInterval(() => this.#tellSite({ kind: 'TELL_MEMORY' }), SAMPLE_MS);
     try {
       await this.#failUntil(beganMs, endMs, signal);
     } finally {
@@ -119,7 +122,7 @@ class Soak {
   async #failUntil(beganMs: number, endMs: number, signal: AbortSignal): Promise<void> {
     const totalMs = endMs - beganMs;
     const kills = [0.06, 0.12, 0.18].map(part => beganMs + part * totalMs);
-    const steps = [() => this.#takeDiskAway(), () => this.#stall(), () => this.#fillDisk()];
+    const steps = await this.#steps();
     const everyMs = Math.max(40_000, totalMs / 60);
     let nextStepMs = beganMs + everyMs / 2;
     for (let step = 0; performance.now() < endMs && !signal.aborted; ) {
@@ -135,22 +138,36 @@ class Soak {
         await this.#startSite();
       } else if (nowMs >= nextStepMs && endMs - nowMs > 60_000) {
         nextStepMs = nowMs + everyMs;
-        await steps[step++ % steps.length]!();
-        this.#options.onProgress(
-          `${((nowMs - beganMs) / 60_000).toFixed(0)} min, ${JSON.stringify(this.#failures)}, ${this.#rssMb()} MB`,
-        );
+        const [name, fail] = steps[step++ % steps.length]!;
+        this.#count(name);
+        await fail();
+        const megabytes = Math.round((this.#samples.at(-1)?.rssBytes ?? 0) / 2 ** 20);
+        const minutes = ((nowMs - beganMs) / 60_000).toFixed(0);
+        this.#options.onProgress(`${minutes} min, ${JSON.stringify(this.#failures)}, ${megabytes} MB`);
       }
     }
   }
 
+  /** What is done in turn to disk, process and link. */
+  async #steps(): Promise<readonly (readonly [string, () => Promise<void>])[]> {
+    const disk = new DiskFailures({ dir: this.#dir, media: this.#media });
+    const { parent } = this.#options;
+    return [
+      ['DISK_IS_GONE', () => disk.takeAway()],
+      ['PROCESS_STALLS', () => this.#stall()],
+      ...(parent === null ? [] : [['LINK_IS_CUT', () => parent.cut(LINK_CUT_MS)] as const]),
+      ...((await disk.isSmall()) ? [['DISK_IS_FULL', () => disk.fill()] as const] : []),
+      ['DISK_IS_SLOW', () => this.#slowDisk()],
+      ...(disk.canBeReadOnly() ? [['DISK_IS_READ_ONLY', () => disk.makeReadOnly()] as const] : []),
+    ];
+  }
+
   async #openCameras(): Promise<void> {
-    const { cameras } = this.#options;
-    const rtspCount = cameras - Math.floor(cameras / MJPEG_PART);
-    const groups = Math.ceil(rtspCount / CAMERAS_PER_GROUP);
+    const { cameras, parent } = this.#options;
     const failEveryMs = Math.round(FAILURE_MS_PER_CAMERA / cameras);
     const child = fork(
       path.join(import.meta.dirname, 'soak-cameras.process.js'),
-      [groups, CAMERAS_PER_GROUP, failEveryMs, 4711].map(String),
+      [cameras, failEveryMs, 4711].map(String),
     );
     this.#cameras = child;
     const [ready] = (await once(child, 'message', { signal: AbortSignal.timeout(60_000) })) as [
@@ -159,15 +176,7 @@ class Soak {
     child.on('message', (message: SoakCamerasMessage) => {
       if (message.kind === 'FAILED') this.#count(`CAMERA_${message.failure}`);
     });
-    const addresses = Array.from({ length: cameras }, (_, index) => {
-      if (index >= rtspCount && ready.mjpegPort !== null) {
-        return { driver: 'mjpeg', address: `http://127.0.0.1:${ready.mjpegPort}/${index}` };
-      }
-      const group = Math.floor(index / CAMERAS_PER_GROUP) % groups;
-      const port = ready.rtspPorts[group]!;
-      return { driver: 'rtsp', address: `rtsp://127.0.0.1:${port}/cam${index % CAMERAS_PER_GROUP}` };
-    });
-    await writeFile(this.#configurationFile, JSON.stringify(configurationOf(addresses)));
+    await writeFile(this.#configurationFile, JSON.stringify(configurationOf(ready.cameras, parent)));
   }
 
   get #configurationFile(): string {
@@ -183,9 +192,23 @@ class Soak {
   }
 
   async #startSite(): Promise<void> {
+    const { logFile } = this.#options;
     const program = path.join(import.meta.dirname, '../../site.process.js');
-    this.#site = fork(program, [this.#configurationFile], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
-    await once(this.#site, 'message', { signal: AbortSignal.timeout(120_000) });
+    const preload = pathToFileURL(path.join(import.meta.dirname, 'soak-site.preload.js')).href;
+    const output = logFile === null ? 'ignore' : openSync(logFile, 'a');
+    this.#siteSinceMs = 0;
+    const site = fork(program, [this.#configurationFile], {
+      execArgv: ['--import', preload],
+      stdio: ['ignore', output, output, 'ipc'],
+    });
+    this.#site = site;
+    const isOpen = new AbortController();
+    site.on('message', (message: SoakSiteMemory | { readonly operationsPort: number }) => {
+      if ('operationsPort' in message) isOpen.abort();
+      else this.#sample(site.pid!, message);
+    });
+    await wait(START_MS_MAX, undefined, { signal: isOpen.signal }).catch(() => undefined);
+    if (!isOpen.signal.aborted) throw new Error('the site does not start');
     this.#siteSinceMs = performance.now();
     this.#samples.length = 0;
   }
@@ -200,45 +223,26 @@ class Soak {
     clearTimeout(timer);
   }
 
-  async #takeDiskAway(): Promise<void> {
-    this.#count('DISK_IS_GONE');
-    await rename(this.#media, `${this.#media}-away`);
-    await wait(DISK_AWAY_MS);
-    await rename(`${this.#media}-away`, this.#media);
+  #tellSite(order: SoakSiteOrder): void {
+    if (this.#site?.connected) this.#site.send(order);
   }
 
   async #stall(): Promise<void> {
-    this.#count('PROCESS_STALLS');
     this.#site?.kill('SIGSTOP');
     await wait(STALL_MS);
     this.#site?.kill('SIGCONT');
   }
 
-  /** Only of a volume that is small, as one that was mounted for this. */
-  async #fillDisk(): Promise<void> {
-    const { blocks, bsize } = await statfs(this.#dir);
-    if (blocks * bsize > SMALL_VOLUME_BYTES) return;
-    this.#count('DISK_IS_FULL');
-    const file = path.join(this.#dir, 'filler');
-    const endMs = performance.now() + FILLED_MS;
-    const handle = await open(file, 'w');
-    const chunk = Buffer.alloc(1024 * 1024, 1);
-    while (performance.now() < endMs) {
-      await handle.write(chunk).catch(() => wait(50));
-    }
-    await handle.close();
-    await unlink(file);
+  async #slowDisk(): Promise<void> {
+    this.#tellSite({ kind: 'BE_SLOW', syncMs: SLOW_SYNC_MS });
+    await wait(SLOW_MS);
+    this.#tellSite({ kind: 'BE_SLOW', syncMs: 0 });
   }
 
-  #sample(): void {
-    const pid = this.#site?.pid;
-    if (pid === undefined || !existsSync(`/proc/${pid}`)) return;
-    const nowMs = performance.now();
-    if (nowMs - this.#siteSinceMs > WARM_UP_MS) this.#samples.push([nowMs, residentBytes(pid) / 2 ** 20]);
-  }
-
-  #rssMb(): number {
-    return Math.round(this.#samples.at(-1)?.[1] ?? 0);
+  #sample(pid: number, { heapBytes, externalBytes }: SoakSiteMemory): void {
+    const atMs = performance.now();
+    if (this.#site?.pid !== pid || this.#siteSinceMs === 0 || atMs - this.#siteSinceMs < WARM_UP_MS) return;
+    this.#samples.push({ atMs, rssBytes: residentBytes(pid), heapBytes, externalBytes });
   }
 
   #count(failure: string): void {
@@ -246,68 +250,33 @@ class Soak {
   }
 
   async #report(hours: number): Promise<SoakReport> {
-    const facts = readFacts(siteLogFileOf(this.#data));
+    const { dir, parent, cameras } = this.#options;
+    const { facts, table } = recordedFacts(siteLogFileOf(this.#data));
     const verification = await verifySiteDirectory(this.#data, { signal: new AbortController().signal });
-    const gaps: Record<string, { count: number; seconds: number }> = {};
-    const without: string[] = [];
-    let recordedMs = 0;
-    for (const [deviceId, device] of facts.devices) {
-      recordedMs += device.segments.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-      for (const hole of holesOf(device)) {
-        if (isExplained(hole)) add(gaps, hole);
-        else
-          without.push(
-            `${deviceId} ${new Date(hole.fromMs).toISOString()} +${hole.toMs - hole.fromMs} ms ${hole.cause}`,
-          );
-      }
-    }
-    const samples = this.#samples.slice(Math.floor(this.#samples.length * SETTLED));
-    const spanMs = (samples.at(-1)?.[0] ?? 0) - (samples[0]?.[0] ?? 0);
-    const rssGrowthMb = samples.length < 2 ? 0 : slopeOf(samples) * spanMs;
-    const rssMb = samples.reduce((sum, [, mb]) => sum + mb, 0) / Math.max(1, samples.length);
-    const memoryIsFlat = rssGrowthMb < GROWTH_MAX * rssMb;
-    const damages = verification.damages.map(damage => JSON.stringify(damage));
+    const above = (await parent?.verify()) ?? null;
+    const damages = [
+      ...verification.damages.map(damage => JSON.stringify(damage)),
+      ...(above?.damages ?? []),
+    ];
+    const gapsFile = dir === null ? null : path.join(dir, 'gaps.csv');
+    if (gapsFile !== null) await writeFile(gapsFile, table);
+    const memory = memoryReport(this.#samples);
+    const { gapsWithoutCause, neverRecorded } = facts;
     return {
-      hours: rounded(hours),
-      cameras: this.#options.cameras,
-      failures: this.#failures,
-      segments: [...facts.devices.values()].reduce((sum, { segments }) => sum + segments.length, 0),
-      recordedHours: rounded(recordedMs / 3600_000),
-      gaps: Object.fromEntries(
-        Object.entries(gaps).map(([cause, { count, seconds }]) => [
-          cause,
-          { count, seconds: Math.round(seconds) },
-        ]),
-      ),
-      gapsWithoutCause: without.length,
-      examplesWithoutCause: without.slice(0, 20),
-      verified: damages.length === 0,
-      damages: damages.slice(0, 20),
-      ...{ rssMb: rounded(rssMb), rssGrowthMb: rounded(rssGrowthMb), rssSamples: samples.length },
-      memoryIsFlat,
-      events: facts.events,
-      alarms: facts.alarms,
-      passed: without.length === 0 && damages.length === 0 && memoryIsFlat,
+      ...{ hours: Math.round(hours * 100) / 100, cameras, failures: this.#failures, ...facts },
+      ...{ verified: damages.length === 0, damages: damages.slice(0, 20), memory },
+      ...{ parent: above?.found ?? null, gapsFile },
+      passed: gapsWithoutCause === 0 && neverRecorded === 0 && damages.length === 0 && memory.isFlat,
     };
   }
 }
 
-/** `MEDIA_LOST` means that nobody knows why. */
-function isExplained({ cause }: Hole): boolean {
-  return cause !== null && cause !== 'MEDIA_LOST';
-}
-
-function add(gaps: Record<string, { count: number; seconds: number }>, { cause, fromMs, toMs }: Hole): void {
-  gaps[cause!] ??= { count: 0, seconds: 0 };
-  gaps[cause!]!.count += 1;
-  gaps[cause!]!.seconds += (toMs - fromMs) / 1000;
-}
-
-function configurationOf(addresses: readonly { readonly driver: string; readonly address: string }[]) {
+function configurationOf(cameras: readonly SoakCamera[], parent: SoakParent | null) {
   return {
     role: 'site',
-    site: { id: siteId, name: 'Soak' },
+    site: { id: parent?.siteId ?? v7(), name: 'Soak' },
     data: 'data',
+    ...parent?.configuration,
     operations: { port: 0 },
     recordingServers: [
       {
@@ -315,41 +284,9 @@ function configurationOf(addresses: readonly { readonly driver: string; readonly
         ...{ freeGigabytesLow: 0.2, segmentSecondsMax: 16, reportSeconds: 5 },
       },
     ],
-    cameras: addresses.map((camera, index) => ({
+    cameras: cameras.map((camera, index) => ({
       ...{ hardwareId: v7() as HardwareId, name: `Camera ${index}`, recordingServer: recordingServerId },
-      ...{ ...camera, microphone: camera.driver === 'rtsp' },
+      ...{ ...camera, microphone: camera.driver === 'rtsp' && camera.transport !== 'UDP' },
     })),
   };
-}
-
-interface Facts {
-  readonly devices: ReadonlyMap<DeviceId, { segments: SealedSegment[]; gaps: RecordingGap[] }>;
-  readonly events: Record<string, number>;
-  readonly alarms: Record<string, number>;
-}
-
-function readFacts(file: string): Facts {
-  using log = readSiteLogFile(file);
-  const devices = new Map<DeviceId, { segments: SealedSegment[]; gaps: RecordingGap[] }>();
-  const [events, alarms]: Record<string, number>[] = [{}, {}];
-  for (let after = LOG_START; ; ) {
-    const page = log.read({ after, limit: 500 });
-    for (const recorded of page) {
-      events![recorded.type] = (events![recorded.type] ?? 0) + 1;
-      const event = decodeEventData(recorded) as HoldfastEvent;
-      if (event.type === 'AlarmRaised') alarms![event.data.name] = (alarms![event.data.name] ?? 0) + 1;
-      if (event.type !== 'RecordingSealed') continue;
-      const { deviceId, segments, gaps } = event.data;
-      if (!devices.has(deviceId)) devices.set(deviceId, { segments: [], gaps: [] });
-      devices.get(deviceId)!.segments.push(...segments);
-      devices.get(deviceId)!.gaps.push(...gaps);
-    }
-    const last = page.at(-1);
-    if (last === undefined) return { devices, events: events!, alarms: alarms! };
-    after = placeOf(last);
-  }
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100;
 }

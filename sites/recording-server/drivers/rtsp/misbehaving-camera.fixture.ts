@@ -20,6 +20,8 @@ export interface Answer {
 }
 
 export interface MisbehavingCameraOptions {
+  /** Left out: any free one. */
+  readonly port?: number;
   /** Overrides the answer to a request; `null`: as a good camera answers; `'SILENCE'`: not at all. */
   readonly answer?: (request: RtspRequest, connectionCount: number) => Answer | 'SILENCE' | null;
   readonly sdp?: string | ((connectionCount: number) => string);
@@ -157,12 +159,16 @@ export class MisbehavingCamera implements AsyncDisposable {
 
   static async open(options: MisbehavingCameraOptions): Promise<MisbehavingCamera> {
     const camera = new MisbehavingCamera(options);
-    await new Promise<void>(resolve => camera.#server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>(resolve => camera.#server.listen(options.port ?? 0, '127.0.0.1', resolve));
     return camera;
   }
 
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
   get address(): string {
-    return `rtsp://127.0.0.1:${(this.#server.address() as net.AddressInfo).port}/live`;
+    return `rtsp://127.0.0.1:${this.port}/live`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
