@@ -33,6 +33,7 @@ import { sha256 } from './sha256.js';
 import { type EpochState, readEpochs } from './site-log-file.js';
 import { openSiteLogForWriting } from './site-log-opening.js';
 import { LAST_REVISION } from './site-log-truncation.js';
+import { extendStreamIndex, removeFromStreamIndex } from './stream-index.js';
 
 /** Events between two turns for whoever shares this thread. */
 const EVENTS_PER_TURN = 1000;
@@ -80,9 +81,11 @@ async function reopen(db: DatabaseSync, reopening: SiteLogReopening): Promise<Re
     return { code: 'COMMON_NOT_HELD', detail };
   }
   const proof = new HistoryProof({ site, common: tree, recordedAt: recordedAtOf(db, tree), sha256 });
+  extendStreamIndex(db);
   setTailAside(db, tree);
   const statements = prepareEventStatements(db);
   await takeBack(history.events, proof, statements);
+  extendStreamIndex(db);
   const trees = proof.finish(signed);
   for (const pulled of trees) storeEpoch(db, pulled);
   db.prepare('INSERT OR REPLACE INTO checkpoint (epoch, size, note, signed_at_ms) VALUES (?, ?, ?, ?)').run(
@@ -97,6 +100,7 @@ async function reopen(db: DatabaseSync, reopening: SiteLogReopening): Promise<Re
   );
   const account = await recordTailAgain(db, log);
   log.record(LOG_STREAM, account.recovered(common, proof, { ...context, epoch: log.epoch }));
+  extendStreamIndex(db);
   storeEpoch(db, log.tree());
   return null;
 }
@@ -130,6 +134,8 @@ function recordedAtOf(db: DatabaseSync, { epoch, size: position }: EpochTree): b
 function setTailAside(db: DatabaseSync, { epoch, size }: EpochTree): void {
   const key = placeKey({ epoch, position: size });
   db.prepare('CREATE TEMP TABLE tail AS SELECT key, header, data FROM event WHERE key > ?').run(key);
+  removeFromStreamIndex(db, key, Number.MAX_SAFE_INTEGER);
+  db.prepare('UPDATE log SET indexed_key = ?').run(key);
   db.prepare('DELETE FROM event WHERE key > ?').run(key);
   db.prepare('DELETE FROM epoch WHERE epoch > ?').run(epoch);
   for (const table of ['checkpoint', 'receipt']) {
@@ -169,7 +175,10 @@ async function recordTailAgain(db: DatabaseSync, log: ReopenedEpoch): Promise<Ta
 class ReopenedEpoch {
   readonly epoch: number;
   readonly #statements: EventStatements;
+  /** Of what is in the index: all that is before this epoch. */
   readonly #lastRevision: ReturnType<DatabaseSync['prepare']>;
+  /** Of what was recorded here. */
+  readonly #revisions = new Map<string, number>();
   readonly #site: SiteId;
   readonly #nowMs: number;
   #recordedAt: bigint;
@@ -204,8 +213,7 @@ class ReopenedEpoch {
 
   record(stream: string, event: NewEvent): void {
     const position = this.#size + 1;
-    const last = this.#lastRevision.get({ stream })?.revision as number | null | undefined;
-    const revision = last == null ? 0 : last + 1;
+    const revision = (this.#lastRevisionOf(stream) ?? -1) + 1;
     this.#recordedAt = nextHlc(this.#recordedAt, this.#nowMs);
     const place = { site: this.#site, epoch: this.epoch, position };
     const header = encodeHeader({ ...event, ...place, stream, revision, recordedAt: this.#recordedAt });
@@ -214,6 +222,12 @@ class ReopenedEpoch {
     this.#statements.insert.run(placeKey(place), id, stream, revision, header, event.data, leafHash);
     this.#edge = extendEdge(this.#edge, this.#size, [leafHash], sha256);
     this.#size = position;
+    this.#revisions.set(stream, revision);
+  }
+
+  #lastRevisionOf(stream: string): number | null {
+    const recorded = this.#revisions.get(stream);
+    return recorded ?? (this.#lastRevision.get({ stream })?.revision as number | null | undefined) ?? null;
   }
 }
 

@@ -12,6 +12,7 @@ import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { LogChange } from './log-changer.process.js';
+import { SITE_LOG_APPLICATION_ID } from './site-log-file.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
 import { type SiteLogVerification, verifySiteLog } from './verify-site-log.js';
 
@@ -144,25 +145,27 @@ async function keptCount(file: string): Promise<number> {
 
 test('has been brought to today’s layout wholly or not at all', async () => {
   const old = inDirectory('old');
-  await append(old, LOST);
+  await append(inDirectory('today'), LOST);
   const db = new DatabaseSync(old);
   db.exec(`
-    ALTER TABLE event RENAME COLUMN key TO position;
-    UPDATE event SET position = position - ${placeKey({ epoch: 1, position: 0 })};
-    CREATE TABLE log_1 AS SELECT singleton, site, epoch, size, tree_edge FROM log, epoch;
-    DROP TABLE log;
-    ALTER TABLE log_1 RENAME TO log;
-    DROP TABLE epoch;
-    DROP TABLE receipt;
-    DROP TRIGGER truncated_id_is_taken;
-    DROP TABLE truncated_stream;
-    DROP TABLE truncated_id;
-    DROP TABLE truncated_leaves;
-    DROP TABLE carried_event;
-    CREATE TABLE checkpoint_1 AS SELECT size, note, signed_at_ms FROM checkpoint;
-    DROP TABLE checkpoint;
-    ALTER TABLE checkpoint_1 RENAME TO checkpoint;
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA application_id = ${SITE_LOG_APPLICATION_ID};
     PRAGMA user_version = 1;
+    CREATE TABLE event (
+      position INTEGER PRIMARY KEY,
+      id BLOB NOT NULL UNIQUE,
+      stream TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      header BLOB NOT NULL,
+      data BLOB NOT NULL,
+      leaf_hash BLOB NOT NULL,
+      UNIQUE (stream, revision)
+    ) STRICT;
+    ATTACH '${inDirectory('today')}' AS today;
+    INSERT INTO event
+    SELECT key - ${placeKey({ epoch: 1, position: 0 })}, id, stream, revision, header, data, leaf_hash FROM today.event;
+    CREATE TABLE log AS SELECT singleton, site, epoch, size, tree_edge FROM today.log, today.epoch;
+    CREATE TABLE checkpoint AS SELECT size, note, signed_at_ms FROM today.checkpoint;
   `);
   db.close();
   const size = LOST + 1;

@@ -8,11 +8,14 @@ export const SITE_LOG_FILE_NAME = 'site-log.sqlite';
 /** `HFSL`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
 export const SITE_LOG_APPLICATION_ID = 0x4846_534c;
 /** The layout of the tables below. Earlier ones are brought to it by `migrateSiteLog`, one step at a time. */
-export const SITE_LOG_USER_VERSION = 3;
+export const SITE_LOG_USER_VERSION = 4;
 
 /**
  * One file holds all epochs of a log. `header` and `data` are the event; the other columns of `event` repeat what the header
  * says so that it can be found, and `holdfast verify` compares them. `key` is the place: epoch × 2⁴⁰ + position.
+ *
+ * `stream_index` has the events up to `log.indexed_key`, by their streams. It follows in batches: an append that wrote to it would
+ * touch a page of its own for every stream, which costs as much as all the rest. What is behind is found by reading it (`stream-index.ts`).
  *
  * `epoch` has the tree over positions 1..`size`. Those up to `kept_after` are not in the file any more, and `kept_edge` is the
  * tree over them. Of what was removed there stay: `truncated_leaves`, the leaf hashes, one after the other, so that every tree
@@ -28,12 +31,18 @@ export const siteLogTables = `
     revision INTEGER NOT NULL,
     header BLOB NOT NULL,
     data BLOB NOT NULL,
-    leaf_hash BLOB NOT NULL,
-    UNIQUE (stream, revision)
+    leaf_hash BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE stream_index (
+    stream TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    PRIMARY KEY (stream, revision)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE log (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
-    site BLOB NOT NULL
+    site BLOB NOT NULL,
+    indexed_key INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE TABLE epoch (
     epoch INTEGER PRIMARY KEY,

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { LOG_START } from '@holdfast/core';
+import { LOG_START, type NewEvent } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -25,9 +25,13 @@ const signingKey = createPrivateKey({
 });
 
 /** A file of the first layout: the first event, five others in two streams, a checkpoint behind four and one at the end. */
-function layout1(name: string): string {
+const layout1 = (name: string) => copyOf('site-log.layout-1.sqlite', name);
+/** A file of the third: 19 events in seven streams, of which the first nine were truncated and five of those carried over the cut. */
+const layout3 = (name: string) => copyOf('site-log.layout-3.sqlite', name);
+
+function copyOf(fixture: string, name: string): string {
   const file = path.join(directory, name);
-  copyFileSync(path.join(fixtures, 'site-log.layout-1.sqlite'), file);
+  copyFileSync(path.join(fixtures, fixture), file);
   return file;
 }
 
@@ -69,6 +73,51 @@ test('is brought to today’s when its site opens it, with every event, checkpoi
   const verification = await verifySiteLog({ file, key: signingKey });
   assert.equal(verification.damages, []);
   assert.equal([verification.eventCount, verification.signedCount, verification.checkpointCount], [7, 7, 3]);
+});
+
+test('has the index that was kept for its uniqueness as the index of its streams', async () => {
+  const file = layout3('index.sqlite');
+  const options = { file, site, now: Date.now, signingKey };
+  const newEvent = (id: string): NewEvent => ({
+    ...{ id: id as EventId, type: 'AlarmRaised', version: 1, actor: 'user:anna', data: Buffer.from('{}') },
+    ...{ occurredAtMs: 1_756_000_000_000, clockQuality: 'NTP', causationId: null, correlationId: null },
+  });
+  {
+    await using log = await openSqliteSiteLog(options);
+    const db = new DatabaseSync(file, { readOnly: true });
+    assert.is(db.prepare('SELECT count(*) AS count FROM stream_index').get()?.count, 10);
+    assert.is(db.prepare('PRAGMA integrity_check').get()?.integrity_check, 'ok');
+    db.close();
+    const revisionsOf = async (stream: string, afterRevision: number | null, carried = true) =>
+      (await log.readStream({ stream, afterRevision, limit: 10, carried })).map(event => [
+        event.position,
+        event.revision,
+      ]);
+    assert.equal(await revisionsOf('recording-1', 3, false), [
+      [10, 4],
+      [11, 5],
+      [14, 6],
+      [15, 7],
+    ]);
+    assert.equal((await revisionsOf('alarm-1', null)).length, 5);
+    const event = newEvent('0198f3a2-7c1d-7e2a-9b3c-0000000002ff');
+    const refused = await log.append([{ stream: 'alarm-1', expected: 3, events: [event] }]);
+    assert.not(refused.appended);
+    // A stream of which all was truncated, one of which all is indexed, and a new one.
+    const append = (stream: string, expected: number | 'none', id: string) =>
+      log.append([{ stream, expected, events: [newEvent(`0198f3a2-7c1d-7e2a-9b3c-0000000002${id}`)] }]);
+    assert.ok((await append('alarm-2', 0, '01')).appended);
+    assert.ok((await append('alarm-1', 4, '02')).appended);
+    assert.ok((await append('alarm-9', 'none', '03')).appended);
+    assert.equal(await revisionsOf('alarm-1', 3), [
+      [19, 4],
+      [21, 5],
+    ]);
+    assert.equal(await revisionsOf('alarm-2', 0), [[20, 1]]);
+  }
+  const verification = await verifySiteLog({ file, key: signingKey });
+  assert.equal(verification.damages, []);
+  assert.equal([verification.eventCount, verification.carriedCount], [13, 5]);
 });
 
 test('is not changed by who only reads, and says what to do', async () => {

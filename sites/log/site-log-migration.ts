@@ -6,6 +6,7 @@ import { SITE_LOG_USER_VERSION, siteLogLayout } from './site-log-file.js';
 export function migrateSiteLog(db: DatabaseSync, file: string): void {
   for (let layout = siteLogLayout(db, file); layout < SITE_LOG_USER_VERSION; layout += 1) {
     db.exec('BEGIN IMMEDIATE');
+    setDefensive(db, false);
     try {
       db.exec(stepsFrom[layout]!);
       db.exec(`PRAGMA user_version = ${layout + 1}`);
@@ -13,8 +14,15 @@ export function migrateSiteLog(db: DatabaseSync, file: string): void {
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
       throw error;
+    } finally {
+      setDefensive(db, true);
     }
   }
+}
+
+/** Whether SQLite refuses what writes to the schema itself, as a step does. Newer Node.js tells it to. */
+function setDefensive(db: DatabaseSync & { enableDefensive?(isOn: boolean): void }, isOn: boolean): void {
+  db.enableDefensive?.(isOn);
 }
 
 /** By the layout that they begin with. They are never changed: whatever is in the field has been through them. */
@@ -89,5 +97,29 @@ const stepsFrom: Readonly<Record<number, string>> = {
     BEGIN
       SELECT RAISE(ABORT, 'the id is that of an event that was truncated');
     END;
+  `,
+  // The index that SQLite kept for `UNIQUE (stream, revision)` becomes the table `stream_index`: a table without rowid has the same
+  // pages and records as an index with the same columns and the key (SQLite file format, 2.4 and 2.5). So only what the schema
+  // says of them changes, whatever the size of the log and however full the disk.
+  3: `
+    ALTER TABLE log ADD COLUMN indexed_key INTEGER NOT NULL DEFAULT 0;
+    UPDATE log SET indexed_key = (SELECT coalesce(max(key), 0) FROM event);
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = 'CREATE TABLE event (
+      key INTEGER PRIMARY KEY,
+      id BLOB NOT NULL UNIQUE,
+      stream TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      header BLOB NOT NULL,
+      data BLOB NOT NULL,
+      leaf_hash BLOB NOT NULL
+    ) STRICT' WHERE type = 'table' AND name = 'event';
+    UPDATE sqlite_schema SET type = 'table', name = 'stream_index', tbl_name = 'stream_index', sql = 'CREATE TABLE stream_index (
+      stream TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      key INTEGER NOT NULL,
+      PRIMARY KEY (stream, revision)
+    ) STRICT, WITHOUT ROWID' WHERE type = 'index' AND name = 'sqlite_autoindex_event_2';
+    PRAGMA writable_schema = RESET;
   `,
 };

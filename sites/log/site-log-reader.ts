@@ -37,6 +37,7 @@ import {
 } from './site-log-file.js';
 import { readReceipts } from './site-log-receipts.js';
 import { type CarriedTree, type Cut, carriedTreeAhead } from './site-log-truncation.js';
+import { KEYS_OF_STREAM, UnindexedPlaces } from './stream-index.js';
 
 /** A writer may hold the file for the blink of a WAL reset. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -63,8 +64,10 @@ type ReadStreamOptions = {
 export class SiteLogReader implements Disposable {
   readonly #file: string;
   readonly #db: DatabaseSync;
+  readonly #eventAt: StatementSync;
   readonly #streamPage: StatementSync;
-  readonly #foldStreamPage: StatementSync;
+  readonly #carriedStreamPage: StatementSync;
+  readonly #unindexed: UnindexedPlaces;
   readonly #leafHashes: StatementSync;
   readonly #truncatedRevision: StatementSync;
   /** By the number of types that are left out, and whether carried events are read too. */
@@ -75,16 +78,18 @@ export class SiteLogReader implements Disposable {
     this.#db = openForReading(file);
     try {
       assertSiteLogFile(this.#db, file);
-      const columns = 'SELECT key, header, data, leaf_hash FROM event';
       this.#leafHashes = this.#db.prepare('SELECT leaf_hash FROM event WHERE key > ? ORDER BY key LIMIT ?');
       this.#truncatedRevision = this.#db.prepare('SELECT revision FROM truncated_stream WHERE stream = ?');
-      const ofStream = 'WHERE stream = ?1 AND revision > ?2';
-      this.#streamPage = this.#db.prepare(`${columns} ${ofStream} ORDER BY revision LIMIT ?3`);
-      const withRevision = (table: string) =>
-        `SELECT key, header, data, leaf_hash, revision FROM ${table} ${ofStream}`;
-      this.#foldStreamPage = this.#db.prepare(
-        `${withRevision('carried_event')} UNION ALL ${withRevision('event')} ORDER BY revision LIMIT ?3`,
+      this.#eventAt = this.#db.prepare('SELECT key, header, data, leaf_hash FROM event WHERE key = ?');
+      this.#streamPage = this.#db.prepare(
+        `SELECT key, header, data, leaf_hash FROM stream_index JOIN event USING (key)
+         WHERE stream_index.stream = ? AND stream_index.revision > ? ORDER BY stream_index.revision LIMIT ?`,
       );
+      this.#carriedStreamPage = this.#db.prepare(
+        `SELECT key, header, data, leaf_hash FROM carried_event
+         WHERE stream = ? AND revision > ? ORDER BY revision LIMIT ?`,
+      );
+      this.#unindexed = new UnindexedPlaces(this.#db);
     } catch (error) {
       this.#db.close();
       throw error;
@@ -122,14 +127,42 @@ export class SiteLogReader implements Disposable {
 
   readStream(options: ReadStreamOptions): readonly RecordedEvent[] {
     checkReadLimit(options.limit);
-    const { stream, limit } = options;
     const revision = (options.afterRevision ?? -1) + 1;
-    if (options.carried === true) {
-      return this.#events(this.#foldStreamPage.iterate(stream, revision - 1, limit));
+    // Its parts are read from one state of the file, also while events are indexed or truncated.
+    this.#db.exec('BEGIN');
+    try {
+      const events = this.#events(this.#rowsOfStream({ ...options, afterRevision: revision - 1 }));
+      if (!options.carried && events[0]?.revision !== revision) {
+        this.#assertStreamNotTruncated(options.stream, revision);
+      }
+      return events;
+    } finally {
+      if (this.#db.isTransaction) this.#db.exec('COMMIT');
     }
-    const events = this.#events(this.#streamPage.iterate(stream, revision - 1, limit));
-    if (events[0]?.revision !== revision) this.#assertStreamNotTruncated(stream, revision);
-    return events;
+  }
+
+  /** What was carried over the cut, what the index has of the stream, and what it does not have yet. */
+  *#rowsOfStream({
+    stream,
+    afterRevision,
+    limit,
+    carried = false,
+  }: ReadStreamOptions): Iterable<Record<string, unknown>> {
+    let left = limit;
+    for (const page of carried ? [this.#carriedStreamPage, this.#streamPage] : [this.#streamPage]) {
+      for (const row of page.iterate(stream, afterRevision, left)) {
+        left -= 1;
+        yield row;
+      }
+    }
+    if (left === 0) return;
+    for (const { key, revision } of this.#unindexed.of(stream)) {
+      const row = revision > afterRevision! ? this.#eventAt.get(key) : undefined;
+      if (row === undefined) continue;
+      yield row;
+      left -= 1;
+      if (left === 0) return;
+    }
   }
 
   receipts(): readonly StoredReceipt[] {
@@ -166,10 +199,12 @@ export class SiteLogReader implements Disposable {
 
   /** What the last `LogTruncated` says; null when there is none. */
   lastTruncation(): EventOf<typeof LogTruncated>['data'] | null {
-    const columns = 'SELECT key, header, data, leaf_hash FROM event';
-    for (const row of this.#db
-      .prepare(`${columns} WHERE stream = ? ORDER BY revision DESC`)
-      .iterate(LOG_STREAM)) {
+    const rows = this.#db
+      .prepare(
+        `SELECT key, header, data, leaf_hash FROM event WHERE key IN (${KEYS_OF_STREAM}) ORDER BY key DESC`,
+      )
+      .iterate(LOG_STREAM);
+    for (const row of rows) {
       const event = this.#event(row);
       const truncated = event.type === 'LogTruncated' ? decodeEventData(event) : null;
       if (truncated?.type === 'LogTruncated') return truncated.data;

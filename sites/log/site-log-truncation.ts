@@ -13,6 +13,7 @@ import {
 } from '@holdfast/core';
 import { sha256 } from './sha256.js';
 import { type EpochState, keptAfterOf, readEpochs } from './site-log-file.js';
+import { removeFromStreamIndex } from './stream-index.js';
 
 /** Events removed in one transaction: appends wait for it, some ten milliseconds. */
 export const TRUNCATION_SLICE_EVENTS = 1000;
@@ -26,10 +27,10 @@ export interface Cut {
   readonly passingTypes: readonly string[];
 }
 
-/** The last revision of a stream, also of one whose events were all removed. */
+/** The last revision of a stream that the index knows, also of one whose events were all removed. */
 export const LAST_REVISION = `
   SELECT coalesce(
-    (SELECT max(revision) FROM event WHERE stream = :stream),
+    (SELECT max(revision) FROM stream_index WHERE stream = :stream),
     (SELECT revision FROM truncated_stream WHERE stream = :stream)
   ) AS revision`;
 
@@ -88,6 +89,7 @@ function removeSlice(
   db.prepare('INSERT INTO truncated_leaves (first_key, hashes) VALUES (?, ?)').run(
     ...[keys[0] + 1, Buffer.concat(leafHashes, rows.length * HASH_BYTES)],
   );
+  removeFromStreamIndex(db, ...keys);
   db.prepare('DELETE FROM event WHERE key > ? AND key <= ?').run(...keys);
   const edge = encodeEdge(extendEdge(keptEdge, keptAfter, leafHashes, sha256));
   db.prepare('UPDATE epoch SET kept_after = ?, kept_edge = ? WHERE epoch = ?').run(end, edge, epoch);

@@ -17,6 +17,7 @@ import type { SiteLogState } from './site-log-file.js';
 import { openSiteLogForWriting, type SiteLogForWriting } from './site-log-opening.js';
 import { storeReceipt } from './site-log-receipts.js';
 import { type Cut, LAST_REVISION, truncateSlice } from './site-log-truncation.js';
+import { extendStreamIndex, INDEX_BATCH_EVENTS, readUnindexedStreams } from './stream-index.js';
 
 /** The first append of a group waits at most this long for the commit to begin. */
 export const GROUP_MS_MAX = 2;
@@ -27,6 +28,8 @@ const SQLITE_FULL = 13;
 const SQLITE_CONSTRAINT = 19;
 /** After the ballast was thrown off, this long until it is tried to take it again. */
 const BALLAST_RETRY_MS = 60_000;
+/** After the disk had no room for a batch of the index, it is tried again when there are so many events more. */
+const INDEX_RETRY_EVENTS = 512;
 
 export interface WrittenGroup {
   readonly outcomes: readonly WrittenAppend[];
@@ -105,6 +108,10 @@ export class SiteLogWriter implements Disposable {
   readonly #updateEpoch: StatementSync;
   readonly #lastRevision: StatementSync;
   readonly #revisions = new Map<string, number>();
+  /** The last revisions of the streams of events that are not in the index: those nothing else knows. */
+  readonly #unindexedRevisions: Map<string, number>;
+  #unindexedCount: number;
+  #indexAtCount = INDEX_BATCH_EVENTS;
   #state: SiteLogState;
   #recordedAt: bigint;
   #takeBallastAtMs = 0;
@@ -128,6 +135,9 @@ export class SiteLogWriter implements Disposable {
     this.#commit = this.#db.prepare('COMMIT');
     this.#updateEpoch = this.#db.prepare('UPDATE epoch SET size = ?, tree_edge = ? WHERE epoch = ?');
     this.#lastRevision = this.#db.prepare(LAST_REVISION);
+    const { eventCount, revisions } = readUnindexedStreams(this.#db);
+    this.#unindexedCount = eventCount;
+    this.#unindexedRevisions = revisions;
   }
 
   get state(): SiteLogState {
@@ -179,6 +189,25 @@ export class SiteLogWriter implements Disposable {
     this.commitGroup(() => frames.shift());
   }
 
+  /** Takes what was appended into the index of streams, when it is enough for a batch. That there is no room for it now is no fault. */
+  indexStreams(): void {
+    if (this.#unindexedCount < this.#indexAtCount) return;
+    try {
+      this.#begin.run();
+      extendStreamIndex(this.#db);
+      this.#commit.run();
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      if (!isDiskFull(error)) throw error;
+      this.#indexAtCount = this.#unindexedCount + INDEX_RETRY_EVENTS;
+      return;
+    }
+    this.#remember(this.#unindexedRevisions);
+    this.#unindexedRevisions.clear();
+    this.#unindexedCount = 0;
+    this.#indexAtCount = INDEX_BATCH_EVENTS;
+  }
+
   storeCheckpoint(checkpoint: {
     readonly size: number;
     readonly note: string;
@@ -222,7 +251,8 @@ export class SiteLogWriter implements Disposable {
       const commitMs = this.#monotonicMs() - committingMs;
       this.#state = { ...before, size: group.size, edge };
       this.#recordedAt = group.recordedAt;
-      this.#remember(group.revisions);
+      for (const [stream, revision] of group.revisions) this.#unindexedRevisions.set(stream, revision);
+      this.#unindexedCount += group.size - before.size;
       this.#restoreBallast();
       return { outcomes: group.outcomes, size: group.size, edge, commitMs };
     } catch (error) {
@@ -239,7 +269,7 @@ export class SiteLogWriter implements Disposable {
   }
 
   #lastRevisionOf(stream: string): number | null {
-    const known = this.#revisions.get(stream);
+    const known = this.#unindexedRevisions.get(stream) ?? this.#revisions.get(stream);
     if (known !== undefined) return known;
     return (this.#lastRevision.get({ stream })?.revision as number | null | undefined) ?? null;
   }

@@ -123,6 +123,7 @@ class WriterLoop {
       report({ kind: 'NOT_WRITTEN', appendCount: error.appendCount, reason: error.message, isFatal });
       if (isFatal) throw error;
     }
+    this.#writer.indexStreams();
   }
 }
 

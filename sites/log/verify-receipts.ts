@@ -10,6 +10,7 @@ import type { SiteId } from '@holdfast/schema';
 import { verifyNote } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
 import { readReceipts } from './site-log-receipts.js';
+import { KEYS_OF_STREAM } from './stream-index.js';
 import { pinnedKeyIn } from './trusted-keys.js';
 
 /** A receipt was not cosigned by its witness, whose key the log has pinned. */
@@ -52,6 +53,8 @@ export function cosignatureFault(
 
 /** What the log says of the key of another site. */
 function pinnedKeys(db: DatabaseSync, witness: SiteId): readonly Uint8Array[] {
-  const rows = db.prepare('SELECT data FROM event WHERE stream = ?').all(`log-key-${witness}`);
+  const rows = db
+    .prepare(`SELECT data FROM event WHERE key IN (${KEYS_OF_STREAM})`)
+    .all(`log-key-${witness}`);
   return rows.map(row => pinnedKeyIn(row.data as Uint8Array)).filter(key => key !== null);
 }

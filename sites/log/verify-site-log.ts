@@ -33,7 +33,9 @@ import {
 import { openForReading } from './site-log-reader.js';
 import { EVENT_COLUMNS, type EventRow, examineRow, type RowDamage } from './site-log-row.js';
 import { carriedTree, leafHashesAfter } from './site-log-truncation.js';
+import { KEYS_OF_STREAM } from './stream-index.js';
 import { checkCosignatures, type ReceiptDamage } from './verify-receipts.js';
+import { checkStreams, type StreamDamage } from './verify-streams.js';
 
 /** Rows read at once: the file is proved page by page, whatever its size. */
 const PAGE_EVENTS = 1000;
@@ -43,6 +45,7 @@ export const DAMAGES_NAMED_MAX = 1000;
 export type SiteLogDamageCode =
   | RowDamage
   | ReceiptDamage
+  | StreamDamage
   /** The file is no site log, or SQLite cannot read it. */
   | 'FILE_UNREADABLE'
   /** SQLite finds its own structure damaged. */
@@ -62,7 +65,6 @@ export type SiteLogDamageCode =
   | 'EPOCH_NOT_LINKED'
   /** `recordedAt` does not grow. */
   | 'CLOCK_RAN_BACK'
-  | 'REVISION_MISSING'
   /** The stored tree edge is not that of the leaves. */
   | 'TREE_EDGE_MISMATCH'
   | 'CHECKPOINT_MALFORMED'
@@ -130,7 +132,7 @@ export async function verifySiteLog(options: {
       const carriedCount = proveCarriedEvents(db, log, damages);
       proveCarriedTree(db, log, damages);
       const proved = await proveEvents(db, log, damages, options);
-      checkRevisions(db, damages);
+      checkStreams(db, damages);
       return { file, ...proved, carriedCount, checkpointCount: checkpoints.length, damages: damages.named };
     } finally {
       db.close();
@@ -271,7 +273,7 @@ function proveCarriedEvents(db: DatabaseSync, { site, epochs }: LogToProve, dama
 /** That what was carried over the last cut, once it is made, is all that the log said it would carry, and no more. */
 function proveCarriedTree(db: DatabaseSync, { site, epochs }: LogToProve, damages: DamageList): void {
   const rows = db
-    .prepare(`SELECT ${EVENT_COLUMNS} FROM event WHERE stream = ? ORDER BY revision DESC`)
+    .prepare(`SELECT ${EVENT_COLUMNS} FROM event WHERE key IN (${KEYS_OF_STREAM}) ORDER BY key DESC`)
     .iterate(LOG_STREAM) as Iterable<EventRow>;
   for (const row of rows) {
     const { header } = examineRow(row, site);
@@ -470,30 +472,6 @@ class EpochProof {
 
   #add(code: SiteLogDamageCode, position: number, detail: string): void {
     this.#damages.add(code, { epoch: this.#state.epoch, position }, detail);
-  }
-}
-
-/** The index of streams in its own order: each revision follows the one before, and stands later in the log. */
-function checkRevisions(db: DatabaseSync, damages: DamageList): void {
-  let before = { stream: '', revision: -1, key: 0, truncated: null as number | null };
-  const rows = db
-    .prepare(
-      `SELECT event.stream, event.revision, key, truncated_stream.revision AS truncated
-       FROM event LEFT JOIN truncated_stream ON truncated_stream.stream = event.stream
-       ORDER BY event.stream, event.revision`,
-    )
-    .iterate();
-  for (const row of rows as Iterable<typeof before>) {
-    const isSameStream = row.stream === before.stream;
-    const expected = isSameStream ? before.revision + 1 : (row.truncated ?? -1) + 1;
-    if (row.revision !== expected) {
-      const detail = `revision ${row.revision} of '${row.stream}' stands where ${expected} should be`;
-      damages.add('REVISION_MISSING', placeOfKey(row.key), detail);
-    } else if (isSameStream && row.key <= before.key) {
-      const detail = `revision ${row.revision} stands before ${before.revision}`;
-      damages.add('REVISION_MISSING', placeOfKey(row.key), detail);
-    }
-    before = row;
   }
 }
 
