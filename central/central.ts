@@ -76,6 +76,7 @@ import { watchResets } from './link/reset-watch.js';
 import {
   createCentralCameraControl,
   createCentralMediaDirectory,
+  recordingServersAway,
 } from './media-gateway/central-media-directory.js';
 import { destroyErasedKeys, destroyingErasedKeys } from './personal/erased-keys.js';
 import { type Database, openDatabase } from './postgres/database.js';
@@ -437,6 +438,7 @@ function openHttp(
       projections: parts.projections,
       searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),
       personal,
+      awayAt: site => recordingServersAway(site, devices, links.view(site).state),
       links: {
         view: site => {
           const view = links.view(site);

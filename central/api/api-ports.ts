@@ -1,5 +1,12 @@
 import type { CameraControl, HeatMapQuery, LinkState, LogHead, PersonalTexts } from '@holdfast/core';
-import type { CommandId, DeviceId, RetrievalId, SiteCommand, SiteId } from '@holdfast/schema';
+import type {
+  CommandId,
+  DeviceId,
+  RecordingServerId,
+  RetrievalId,
+  SiteCommand,
+  SiteId,
+} from '@holdfast/schema';
 
 /** Sends a command to a site, this one or one below, and waits a few seconds for its answer. */
 export interface CommandGateway {
@@ -97,6 +104,8 @@ export interface ApiPorts {
   /** Over what the recording servers of this site hold of a device, in order of time. */
   readonly searchMotion: (deviceId: DeviceId, query: HeatMapQuery) => readonly number[];
   readonly links: LinkViews;
+  /** Which recording servers of a site cannot be reached now, though the site can: its own, or one whose link is up. */
+  readonly awayAt: (siteId: SiteId) => (recordingServerId: RecordingServerId) => boolean;
   readonly projections: ProjectionControl;
   /** Null where links are real. */
   readonly linkControl: LinkControl | null;

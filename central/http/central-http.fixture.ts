@@ -183,6 +183,7 @@ function fixturePorts(
         };
       },
     },
+    awayAt: () => () => false,
     searchMotion: (_, { fromMs }) => [fromMs + 1000, fromMs + 5000],
     personal,
     links: { view: siteId => site.links.get(siteId) ?? null },

@@ -1,6 +1,7 @@
 import {
   type CameraControl,
   CameraRefusedError,
+  type LinkState,
   type MediaItem,
   MediaRefusedError,
   type MediaRequest,
@@ -12,6 +13,7 @@ import type { DeviceId, RecordingServerId, SiteId } from '@holdfast/schema';
 import type { RecordingServer, SnapshotMaker } from '@holdfast/sites';
 import type { Sql } from '../postgres/sql.js';
 import {
+  type AwayPart,
   type HeldRecordings,
   heldInMediaDatabases,
   isRefusal,
@@ -91,6 +93,19 @@ export function createCentralCameraControl(options: CentralDevices): CameraContr
   };
 }
 
+/** As `ApiPorts.awayAt`. Media goes one hop: of a site below a child nothing is said. */
+export function recordingServersAway(
+  site: SiteId,
+  { ownSite, recordingServers, channels }: Pick<CentralDevices, 'ownSite' | 'recordingServers' | 'channels'>,
+  link: LinkState,
+): (recordingServerId: RecordingServerId) => boolean {
+  if (site === ownSite) return id => !recordingServers.has(id);
+  if (link !== 'UP') return () => false;
+  const attached = channels.attached().filter(server => server.siteId === site);
+  const ids = new Set(attached.map(server => server.recordingServerId));
+  return id => !ids.has(id);
+}
+
 class CentralMediaDirectory {
   readonly #options: CentralDevices;
 
@@ -117,8 +132,35 @@ class CentralMediaDirectory {
       holders.map(({ database }) => database),
       owner,
     );
-    const isReachable = this.#attachedTo(siteId).size > 0;
-    return { held: renamed(held, owner), remote: isOwn || !isReachable ? null : this.#recordingsAt(place) };
+    // Which of them can be asked is settled here: what an answer says that it lacks is what it lacks.
+    const reachable: ReadonlySet<RecordingServerId> = isOwn
+      ? new Set(recordingServers.keys())
+      : this.#attachedTo(siteId);
+    return {
+      held: renamed(held, owner),
+      remote: isOwn || reachable.size === 0 ? null : this.#recordingsAt(place, reachable),
+      away: (span: TimeSpan) => this.#awayParts(place, reachable, span),
+    };
+  }
+
+  async #awayParts(
+    place: Place,
+    reachable: ReadonlySet<RecordingServerId>,
+    { fromMs, toMs }: TimeSpan,
+  ): Promise<readonly AwayPart[]> {
+    const { siteId, owner } = place;
+    return this.#options.sql<AwayPart[]>`
+      with recorded as (
+        select recording_server_id, from_ms, to_ms from recording_span
+        where site_id = ${siteId} and device_id = ${owner} and state = 'SEALED'
+        union all
+        select recording_server_id, greatest(running_since_ms, known_to_ms), ${toMs} from device_recording
+        where site_id = ${siteId} and device_id = ${owner} and running_since_ms is not null
+      )
+      select recording_server_id, greatest(from_ms, ${fromMs}) as from_ms, least(to_ms, ${toMs}) as to_ms
+      from recorded
+      where from_ms < ${toMs} and to_ms > ${fromMs} and recording_server_id <> all(${[...reachable]}::uuid[])
+      order by from_ms`;
   }
 
   /** For snapshots: what is held here, else what the site has. */
@@ -162,9 +204,9 @@ class CentralMediaDirectory {
 
   /**
    * A device may have been moved: its recordings then lie at several recording servers, one after the other, and back again. What is
-   * at one that is not connected is left out, as long as there is anything.
+   * at one that is not reachable is left out, as long as there is anything: whoever asks is told by `away`.
    */
-  #recordingsAt(place: Place): MediaSource {
+  #recordingsAt(place: Place, reachable: ReadonlySet<RecordingServerId>): MediaSource {
     const { channels } = this.#options;
     const { siteId, owner } = place;
     const directory = this;
@@ -175,7 +217,7 @@ class CentralMediaDirectory {
         let given = false;
         let missing: RecordingServerId | null = null;
         for (const { from, fromMs, toMs } of await directory.#turnsOf(place, request)) {
-          if (!directory.#attachedTo(siteId).has(from)) {
+          if (!reachable.has(from)) {
             missing ??= from;
             continue;
           }

@@ -1,5 +1,5 @@
 import type { MediaRefusalCode, MediaSource, TimeSpan } from '@holdfast/core';
-import type { DeviceId } from '@holdfast/schema';
+import type { DeviceId, RecordingServerId } from '@holdfast/schema';
 import type { MediaDatabase } from '@holdfast/sites';
 
 export interface MediaRefusal {
@@ -21,10 +21,17 @@ export interface HeldRecordings {
   databaseOf(span: TimeSpan): MediaDatabase | null;
 }
 
+/** A stretch that is known to be recorded, at a recording server that is not connected. */
+export interface AwayPart extends TimeSpan {
+  readonly recordingServerId: RecordingServerId;
+}
+
 export interface RecordingSources {
   readonly held: HeldRecordings | null;
   /** Over the media channel of the device's site. Null: the device is ours, or its link is down. */
   readonly remote: MediaSource | null;
+  /** What of a span neither of the two can give at this moment, but what is held here besides; in order of time. */
+  away(span: TimeSpan): Promise<readonly AwayPart[]>;
 }
 
 /** Where the media of a device are to be had at this moment. */

@@ -15,19 +15,22 @@ import { DateTime } from '@holdfast/schema/graphql';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseByteRange } from './byte-range.js';
 import {
+  type AwayPart,
   isRefusal,
   type MediaDirectory,
   type MediaRefusal,
   type RecordingSources,
 } from './media-directory.js';
 import { metadataLines } from './metadata-stream.js';
-import { planParts, playParts, type RecordingPart } from './recording-stream.js';
+import { missingParts, planParts, playParts, type RecordingPart } from './recording-stream.js';
 import { layOutSealed, readSealed, SegmentGoneError } from './sealed-layout.js';
 
 /** One answer covers at most a day; longer spans are asked for day by day. */
 export const RECORDING_SPAN_MS_MAX = 24 * 3600 * 1000;
 /** Which parts of the answer are held here and which come from the remote site: `HELD` or `REMOTE` with its times. */
 const PARTS_HEADER = 'x-holdfast-parts';
+/** Which recorded parts the answer lacks, and why: `NOT_CONNECTED` with the recording server and its times. */
+const MISSING_HEADER = 'x-holdfast-missing';
 /** Sound that was left out, as `ulaw`: see `?tracks=all` and `?pictures=key`. */
 const WITHHELD_HEADER = 'x-holdfast-withheld';
 /** Beyond it the header ends with `…`. */
@@ -85,8 +88,8 @@ async function sendRecording(
   if ('message' in offer) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: offer.message });
   const plan = await planRecording(deviceId, asked, options);
   if (isRefusal(plan)) return refuse(reply, plan);
-  const { span, sources, held, parts } = plan;
-  nameParts(reply, parts);
+  const { span, sources, held, parts, missing } = plan;
+  nameParts(reply, plan);
   const left = new AbortController();
   reply.raw.on('close', () => left.abort());
   if (parts.every(({ place }) => place === 'HELD') && !offer.keyFramesOnly) {
@@ -101,7 +104,7 @@ async function sendRecording(
   }
   const { keyFramesOnly } = offer;
   const items = playParts({ deviceId, parts, sources, keyFramesOnly, signal: left.signal });
-  return streamParts(reply, options, { items, offer }, left.signal);
+  return streamParts(reply, options, { items, offer, missing }, left.signal);
 }
 
 /** Where what was recorded in a span up to now is read from. */
@@ -114,7 +117,8 @@ async function planRecording(
   const sources = await directory.recordingSources(deviceId);
   if (isRefusal(sources)) return sources;
   const held = span.toMs > span.fromMs ? ((await sources.held?.spans(span)) ?? []) : [];
-  return { span, sources, held, parts: planParts(held, sources.remote !== null, span) };
+  const missing = missingParts(await sources.away(span), held);
+  return { span, sources, held, missing, parts: planParts(held, sources.remote !== null, span) };
 }
 
 interface RecordingPlan {
@@ -122,6 +126,7 @@ interface RecordingPlan {
   readonly sources: RecordingSources;
   readonly held: readonly TimeSpan[];
   readonly parts: readonly RecordingPart[];
+  readonly missing: readonly AwayPart[];
 }
 
 /** Which of what is recorded is sent. */
@@ -193,13 +198,23 @@ async function sendSealed(
 async function streamParts(
   reply: FastifyReply,
   { onFault }: MediaEndpointOptions,
-  { items, offer }: { readonly items: AsyncGenerator<MediaItem>; readonly offer: Offer },
+  {
+    items,
+    offer,
+    missing,
+  }: {
+    readonly items: AsyncGenerator<MediaItem>;
+    readonly offer: Offer;
+    readonly missing: readonly AwayPart[];
+  },
   signal: AbortSignal,
 ): Promise<FastifyReply> {
   try {
     // Before the status is sent: who has nothing to play says so.
     const first = await items.next();
     if (first.done || first.value.kind !== 'init') {
+      const [absent] = missing;
+      if (absent) return refuse(reply, notReachable(absent));
       return refuse(reply, { refused: 'NOTHING_RECORDED', message: 'nothing can be played of this time' });
     }
     const { init } = first.value;
@@ -262,7 +277,7 @@ async function sendMetadata(
   const plan = await planRecording(deviceId, asked, options);
   if (isRefusal(plan)) return refuse(reply, plan);
   const { span, sources, parts } = plan;
-  nameParts(reply, parts);
+  nameParts(reply, plan);
   const left = new AbortController();
   reply.raw.on('close', () => left.abort());
   const lines = metadataLines(
@@ -314,15 +329,27 @@ function timeOf(text: string | undefined): number | null {
   }
 }
 
-function nameParts(reply: FastifyReply, parts: readonly RecordingPart[]): void {
-  const named = parts
-    .slice(0, PARTS_NAMED_MAX)
-    .map(
-      ({ place, fromMs, toMs }) =>
-        `${place} ${new Date(fromMs).toISOString()}/${new Date(toMs).toISOString()}`,
-    );
-  if (parts.length > PARTS_NAMED_MAX) named.push('...');
-  reply.header(PARTS_HEADER, named.join(', '));
+function nameParts(reply: FastifyReply, { parts, missing }: RecordingPlan): void {
+  const times = ({ fromMs, toMs }: TimeSpan) =>
+    `${new Date(fromMs).toISOString()}/${new Date(toMs).toISOString()}`;
+  const name = (header: string, words: readonly string[]) => {
+    const named = words.slice(0, PARTS_NAMED_MAX);
+    reply.header(header, [...named, ...(words.length > named.length ? ['...'] : [])].join(', '));
+  };
+  name(
+    PARTS_HEADER,
+    parts.map(part => `${part.place} ${times(part)}`),
+  );
+  if (missing.length === 0) return;
+  name(
+    MISSING_HEADER,
+    missing.map(part => `NOT_CONNECTED ${part.recordingServerId} ${times(part)}`),
+  );
+}
+
+function notReachable({ recordingServerId }: AwayPart): MediaRefusal {
+  const message = `what was recorded is at recording server ${recordingServerId}, which is not connected: its link may be down`;
+  return { refused: 'NOT_CONNECTED', message };
 }
 
 /** Sound that was left out, because browsers do not play it, is named in a header. */

@@ -105,8 +105,11 @@ const media: MediaDirectory = {
     return { refused: 'NO_SUCH_DEVICE', message: `no device ${deviceId}` };
   },
   async recordingSources(deviceId) {
-    if (deviceId === camera) return { held: heldInMediaDatabases([database], camera), remote };
-    if (deviceId === talking) return { held: heldInMediaDatabases([database], talking), remote: null };
+    if (deviceId === camera)
+      return { held: heldInMediaDatabases([database], camera), remote, away: async () => [] };
+    if (deviceId === talking) {
+      return { held: heldInMediaDatabases([database], talking), remote: null, away: async () => [] };
+    }
     return { refused: 'NO_SUCH_DEVICE', message: `no device ${deviceId}` };
   },
   async snapshot(_deviceId, atMs) {

@@ -103,6 +103,7 @@ const [remote, own] = [new Camera(), new Camera()];
 let directory = '';
 let central: CentralFixture;
 let network: MediaNetwork;
+let detachAll: () => Promise<void>;
 /** The directory needs the database that the fixture opens. */
 let media: MediaDirectory;
 
@@ -184,16 +185,29 @@ test('at a remote site, each recording server is asked for its part, in order of
   assert.equal((await play(remote, 18, 22)).groups, [9, 10]);
 
   await detachSecond();
-  assert.equal((await play(remote, 0, 60)).groups, [...range(0, 10), ...range(20, 30)]);
+  const partial = await play(remote, 0, 60);
+  assert.equal(partial.groups, [...range(0, 10), ...range(20, 30)]);
+  const missing = (from: number, to: number) => `NOT_CONNECTED ${remote.servers[1]} ${at(from)}/${at(to)}`;
+  assert.is(partial.response.headers.get('x-holdfast-missing'), missing(20, 40));
+  assert.is((await play(remote, 0, 16)).response.headers.get('x-holdfast-missing'), null);
   const refused = await play(remote, 22, 36);
   assert.is(refused.response.status, 503);
   assert.match(refused.body, 'NOT_CONNECTED');
   assert.match(refused.body, remote.servers[1]);
 
   // The one that has the hardware now is away; the other still has what it recorded.
-  await network.attach(remote.servers[1], sourceOf(remote, 1));
+  detachAll = await network.attach(remote.servers[1], sourceOf(remote, 1));
   await detachFirst();
   assert.equal((await play(remote, 22, 36)).groups, range(11, 18));
+});
+
+test('nothing that is recorded is left out in silence while the link is down', async () => {
+  const detached = [...network.channels.attached()];
+  assert.is(detached.length, 1);
+  await detachAll();
+  const refused = await play(remote, 0, 60);
+  assert.is(refused.response.status, 503);
+  assert.match(refused.body, 'NOT_CONNECTED');
 });
 
 test('the timeline shows one recording over all turns', async () => {

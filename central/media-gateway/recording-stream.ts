@@ -1,6 +1,6 @@
 import { type MediaItem, type MediaSource, SEAM_MS_MAX, type TimeSpan } from '@holdfast/core';
 import type { DeviceId } from '@holdfast/schema';
-import type { RecordingSources } from './media-directory.js';
+import type { AwayPart, RecordingSources } from './media-directory.js';
 
 /** One stretch of time and where it is played from. */
 export interface RecordingPart extends TimeSpan {
@@ -29,6 +29,24 @@ export function planParts(
   }
   askRemote(span.toMs);
   return parts;
+}
+
+/** What of the parts that cannot be had is not held here either. */
+export function missingParts(away: readonly AwayPart[], held: readonly TimeSpan[]): readonly AwayPart[] {
+  return away.flatMap(part => {
+    const missing: AwayPart[] = [];
+    let atMs = part.fromMs;
+    const missTo = (toMs: number) => {
+      if (toMs - atMs > SEAM_MS_MAX) missing.push({ ...part, fromMs: atMs, toMs });
+    };
+    for (const { fromMs, toMs } of held) {
+      if (toMs <= atMs || fromMs >= part.toMs) continue;
+      missTo(fromMs);
+      atMs = toMs;
+    }
+    missTo(part.toMs);
+    return missing;
+  });
 }
 
 /** Init and fragments of all parts, in order of time, nothing twice; the init again where the format changes. */

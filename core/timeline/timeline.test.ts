@@ -79,6 +79,38 @@ test('the segments of a device of the answering site are held', () => {
   ]);
 });
 
+test('what lies at a recording server that is not connected says so, unless it is to be had elsewhere', () => {
+  const away = 'b0';
+  const cause = `RECORDING_SERVER_AWAY ${away}`;
+  const facts = {
+    ...nothing,
+    sealed: [
+      { fromMs: 0, toMs: 1000 },
+      { fromMs: 1000, toMs: 4000, away },
+      { fromMs: 3500, toMs: 4500 },
+    ],
+    held: [{ fromMs: 2000, toMs: 2500 }],
+    running: { sinceMs: 4500, away },
+    retentionMs: 100_000,
+  };
+  const spans = deviceTimeline(facts, { fromMs: 0, toMs: 9000 }, 6000);
+  assert.equal(brief(spans), [
+    [0, 1000, 'REMOTE', null],
+    [1000, 2000, 'REMOTE', cause],
+    [2000, 2500, 'HELD', null],
+    [2500, 3500, 'REMOTE', cause],
+    [3500, 4500, 'REMOTE', null],
+    [4500, 6000, 'REMOTE', cause],
+  ]);
+  assert.is(spans[1]!.retrievableUntilMs, null);
+  const own = { ...nothing, link: null, sealed: facts.sealed };
+  assert.equal(brief(deviceTimeline(own, { fromMs: 0, toMs: 4500 }, 6000)), [
+    [0, 1000, 'HELD', null],
+    [1000, 3500, 'REMOTE', cause],
+    [3500, 4500, 'HELD', null],
+  ]);
+});
+
 test('a remote span is retrievable until its first moment reaches the end of its retention', () => {
   const facts = {
     ...nothing,

@@ -14,8 +14,9 @@ export interface TimelineSpan {
   readonly toMs: number;
   readonly state: SpanState;
   /**
-   * `RECORDING_NOW`: recorded until now or until a moment ago, not sealed yet. Of a `GAP`: a `RecordingCause`, `NOT_RECORDED`, `DELETED` or
-   * `DAMAGED`. Of `UNKNOWN`: `LINK_DOWN_SINCE <ISO 8601 UTC>`. Null where there is nothing to explain.
+   * `RECORDING_NOW`: recorded until now or until a moment ago, not sealed yet. Of `REMOTE`: `RECORDING_SERVER_AWAY <its id>`,
+   * recorded there, and nobody can play or retrieve it while that server is not connected. Of a `GAP`: a `RecordingCause`,
+   * `NOT_RECORDED`, `DELETED` or `DAMAGED`. Of `UNKNOWN`: `LINK_DOWN_SINCE <ISO 8601 UTC>`. Null where there is nothing to explain.
    */
   readonly cause: string | null;
   /**
@@ -36,6 +37,8 @@ export interface TimeSpan {
 export interface RecordedSpan extends TimeSpan {
   /** Left out: all pictures are there. */
   readonly keyFramesOnly?: boolean;
+  /** Of what is not held: the recording server that has it, where that is not connected, though its site is. */
+  readonly away?: string | null;
 }
 
 export interface SegmentSpan extends RecordedSpan {
@@ -54,7 +57,7 @@ export interface DeviceTimelineFacts {
   /** What of the device is in this site's own media database. */
   readonly held: readonly RecordedSpan[];
   /** `RecordingStarted` without a `RecordingStopped` behind it. */
-  readonly running: { readonly sinceMs: number } | null;
+  readonly running: { readonly sinceMs: number; readonly away?: string | null } | null;
   /** Where a run of recording has ended of which the device's site has not sealed everything yet. */
   readonly unsealed: readonly TimeSpan[];
   /** The newest `RecordingStopped`. */
@@ -92,6 +95,7 @@ interface Footage {
   toMs: number;
   readonly state: 'HELD' | 'REMOTE';
   readonly keyFramesOnly: boolean;
+  readonly cause: string | null;
 }
 
 /**
@@ -127,13 +131,18 @@ export function deviceTimeline(
   }));
 }
 
-/** What is here before what is elsewhere, and all pictures before some of them. */
+/** What is here before what is elsewhere, what can be had before what cannot, and all pictures before some of them. */
 function footageLayers(footage: readonly Footage[]): readonly (readonly TimelineSpan[])[] {
-  const layer = (state: Footage['state'], keyFramesOnly: boolean) =>
+  const layer = (state: Footage['state'], isAway: boolean, keyFramesOnly: boolean) =>
     footage
       .filter(piece => piece.state === state && piece.keyFramesOnly === keyFramesOnly)
-      .map(piece => ({ ...span(piece, state, null), keyFramesOnly }));
-  return [layer('HELD', false), layer('HELD', true), layer('REMOTE', false), layer('REMOTE', true)];
+      .filter(piece => (piece.cause !== null) === isAway)
+      .map(piece => ({ ...span(piece, state, piece.cause), keyFramesOnly }));
+  return [
+    ...[layer('HELD', false, false), layer('HELD', false, true)],
+    ...[layer('REMOTE', false, false), layer('REMOTE', false, true)],
+    ...[layer('REMOTE', true, false), layer('REMOTE', true, true)],
+  ];
 }
 
 /** Everything playable somewhere, sorted, seams closed by drawing out the piece before the seam. */
@@ -157,8 +166,16 @@ function joinedFootage({ held, sealed, link }: DeviceTimelineFacts): readonly Fo
   return pieces;
 }
 
-function footageOf({ fromMs, toMs, keyFramesOnly = false }: RecordedSpan, state: Footage['state']): Footage {
-  return { fromMs, toMs, state, keyFramesOnly };
+function footageOf(
+  { fromMs, toMs, keyFramesOnly = false, away }: RecordedSpan,
+  state: Footage['state'],
+): Footage {
+  const cause = awayCause(away);
+  return { fromMs, toMs, keyFramesOnly, cause, state: cause === null ? state : 'REMOTE' };
+}
+
+function awayCause(away: string | null | undefined): string | null {
+  return away ? `RECORDING_SERVER_AWAY ${away}` : null;
 }
 
 /** Recorded, as was said; that it can be had is only told by its seal, which may lie behind a link that is down. */
@@ -189,9 +206,10 @@ function derivedSpans(facts: DeviceTimelineFacts, nowMs: number): readonly Timel
   if (linkDown !== null) {
     spans.push(span({ fromMs: unknownFromMs, toMs: nowMs }, 'UNKNOWN', linkDownCause(linkDown)));
   } else if (facts.running !== null) {
-    const state = facts.link === null ? 'HELD' : 'REMOTE';
+    const away = awayCause(facts.running.away);
+    const state = facts.link === null && away === null ? 'HELD' : 'REMOTE';
     const fromMs = Math.max(facts.running.sinceMs, lastFactMs ?? 0);
-    spans.push(span({ fromMs, toMs: nowMs }, state, 'RECORDING_NOW'));
+    spans.push(span({ fromMs, toMs: nowMs }, state, away ?? 'RECORDING_NOW'));
   }
   return spans;
 }

@@ -66,7 +66,8 @@ export class TimelineResolver {
     if (!device) {
       throw new ApiError({ code: 'DEVICE_NOT_FOUND', message: `no device ${deviceId} is known here` });
     }
-    return { deviceId, siteId: device.siteId as SiteId };
+    const siteId = device.siteId as SiteId;
+    return { deviceId, siteId, isAway: this.#ports.awayAt(siteId) };
   }
 
   async #linksTo(siteIds: ReadonlySet<SiteId>): Promise<ReadonlyMap<SiteId, LinkToSite | null>> {

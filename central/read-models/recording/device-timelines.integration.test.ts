@@ -176,9 +176,19 @@ async function compare(history: History, window: { readonly fromMs: number; read
   const siteId = child.site;
   const facts = await readDeviceTimelines(
     sql,
-    devices.map(deviceId => ({ deviceId, siteId })),
+    devices.map(deviceId => ({ deviceId, siteId, isAway: () => false })),
     window,
   );
+  const away = await readDeviceTimelines(
+    sql,
+    devices.map(deviceId => ({ deviceId, siteId, isAway: () => true })),
+    window,
+  );
+  for (const [index, { sealed, running }] of away.entries()) {
+    assert.ok(sealed.every(stretch => typeof stretch.away === 'string'));
+    assert.is(running === null, facts[index]!.running === null);
+    assert.ok(running === null || typeof running.away === 'string');
+  }
   for (const [index, deviceId] of devices.entries()) {
     for (const link of [null, { state: 'UP', sinceMs: 0 }, { state: 'DOWN', sinceMs: 90_000 }] as const) {
       const ofSegments = await readDeviceRecordings(sql, { siteId, deviceId, ...window }, link);

@@ -1,5 +1,5 @@
 import type { DeviceTimelineFacts, TimeSpan } from '@holdfast/core';
-import type { DeviceId, SiteId } from '@holdfast/schema';
+import type { DeviceId, RecordingServerId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
 import { type DeviceRecordingRow, unsealedRunsOf } from './recordings.read-model.js';
 import { type RetentionRow, retentionMsOf } from './retention.js';
@@ -7,6 +7,8 @@ import { type RetentionRow, retentionMsOf } from './retention.js';
 export interface DeviceOfSite {
   readonly deviceId: DeviceId;
   readonly siteId: SiteId;
+  /** As `ApiPorts.awayAt` says it of that site. */
+  readonly isAway: (recordingServerId: RecordingServerId) => boolean;
 }
 
 type Facts = Omit<DeviceTimelineFacts, 'link'>;
@@ -17,7 +19,7 @@ interface StretchRow extends TimeSpan {
   readonly kind: 'SEALED' | 'DELETED' | 'DAMAGED' | 'HELD' | 'GAP';
   readonly keyFramesOnly: boolean;
   readonly cause: string | null;
-  readonly recordingServerId: string | null;
+  readonly recordingServerId: RecordingServerId | null;
 }
 
 /** What the timelines of these devices are made of, for each in the order given; many cost little more than one. */
@@ -49,22 +51,23 @@ export async function readDeviceTimelines(
   ]);
   const byPlace = Map.groupBy(stretches, ({ place }) => place);
   const recordingAt = new Map(recordings.map(row => [row.place, row]));
-  return devices.map((_, index) =>
-    factsOf(byPlace.get(index + 1) ?? [], recordingAt.get(index + 1) ?? null, retentions),
+  return devices.map(({ isAway }, index) =>
+    factsOf(byPlace.get(index + 1) ?? [], recordingAt.get(index + 1) ?? null, { retentions, isAway }),
   );
 }
 
 function factsOf(
   stretches: readonly StretchRow[],
   recording: DeviceRecordingRow | null,
-  retentions: readonly RetentionRow[],
+  { retentions, isAway }: { readonly retentions: readonly RetentionRow[] } & Pick<DeviceOfSite, 'isAway'>,
 ): Facts {
+  const awayOf = (id: RecordingServerId | null) => (id !== null && isAway(id) ? id : null);
   const sealed: Facts['sealed'][number][] = [];
   const held: Facts['held'][number][] = [];
   const gaps: Facts['gaps'][number][] = [];
   const losses: Facts['losses'][number][] = [];
-  for (const { kind, cause, fromMs, toMs, keyFramesOnly } of stretches) {
-    if (kind === 'SEALED') sealed.push({ fromMs, toMs, keyFramesOnly });
+  for (const { kind, cause, fromMs, toMs, keyFramesOnly, recordingServerId } of stretches) {
+    if (kind === 'SEALED') sealed.push({ fromMs, toMs, keyFramesOnly, away: awayOf(recordingServerId) });
     else if (kind === 'HELD') held.push({ fromMs, toMs, keyFramesOnly });
     else if (kind === 'GAP') gaps.push({ fromMs, toMs, cause: cause! });
     else losses.push({ fromMs, toMs, cause: kind });
@@ -72,8 +75,10 @@ function factsOf(
   const serverIds = [...stretches, ...(recording === null ? [] : [recording])].flatMap(
     ({ recordingServerId }) => recordingServerId ?? [],
   );
+  const { running, ...stand } = standOf(recording);
   return {
-    ...{ sealed, held, gaps, losses, ...standOf(recording) },
+    ...{ sealed, held, gaps, losses, ...stand },
+    running: running && { ...running, away: awayOf(recording!.recordingServerId as RecordingServerId) },
     retentionMs: retentionMsOf(serverIds, retentions),
   };
 }

@@ -2,7 +2,7 @@ import { type RefObject, useEffect, useRef } from 'react';
 import { saveSnapshot } from '../media/save-snapshot';
 import { requestRetrieval } from '../retrieval/request-retrieval';
 import { useSiteDirectory } from '../site/site-directory';
-import { causeInWords, spanStates } from '../timeline/span-state';
+import { causeInWords, isAway, spanStates } from '../timeline/span-state';
 import type { Span } from '../timeline/timeline.geometry';
 import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
@@ -61,6 +61,14 @@ function shownInstead(span: Span | undefined, fault: string | null, atMs: number
       shape: 'triangle',
       word: 'Cannot be played',
       detail: fault ?? 'No picture arrived',
+    };
+  if (span.state === 'REMOTE' && isAway(span.cause))
+    return {
+      ...base,
+      tone: 'warn',
+      shape: 'triangle',
+      word: 'Not reachable',
+      detail: `Recorded at ${siteName}: ${causeInWords(span.cause ?? '')}`,
     };
   if (span.state === 'REMOTE') {
     const until =
@@ -135,7 +143,7 @@ function TileOverlay({
     <div className="tile-overlay" data-testid={`playback-state-${deviceId}`} data-state={span?.state}>
       <StateMark {...shown} />
       <p>{shown.detail}</p>
-      {span?.state === 'REMOTE' && (
+      {span?.state === 'REMOTE' && !isAway(span.cause) && (
         <button
           type="button"
           className="plain framed"

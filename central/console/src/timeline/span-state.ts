@@ -49,7 +49,12 @@ const causes: Record<string, string> = {
 /** `LINK_DOWN_SINCE 2026-11-20T14:02:00.000Z` carries its instant. */
 const LINK_DOWN_SINCE = /^LINK_DOWN_SINCE (\S+)$/;
 
+/** `RECORDING_SERVER_AWAY <id>`: recorded there, and not to be had while it is not connected. */
+export const isAway = (cause: string | null): boolean => cause?.startsWith('RECORDING_SERVER_AWAY') ?? false;
+
 export function causeInWords(cause: string): string {
+  if (isAway(cause))
+    return 'its recording server is not connected: it can be neither played nor retrieved now';
   const since = LINK_DOWN_SINCE.exec(cause)?.[1];
   if (since !== undefined) return `the link to the site has been down since ${shortTime(since)}`;
   return causes[cause] ?? cause.toLowerCase().replaceAll('_', ' ');

@@ -1,4 +1,5 @@
 import { clock, day } from '../ui/time';
+import { isAway } from './span-state';
 import { lengthOf, type Span, type SpanState, ticks, type View, xOf } from './timeline.geometry';
 
 export interface Lane {
@@ -141,8 +142,9 @@ function paintLane(
     const to = Math.min(widthPx, xOf(view, widthPx, span.toMs));
     if (to < 0 || from > widthPx) continue;
     context.fillStyle = patternFor(context, span.state);
-    // Before the first recording nothing went wrong: no reason to fill the lane with red.
-    context.globalAlpha = span === lane.spans[0] && span.cause === 'NOT_RECORDED' ? 0.4 : 1;
+    // Before the first recording nothing went wrong: no reason to fill the lane with red. What cannot be had now is no more than known.
+    const isFaint = isAway(span.cause) || (span === lane.spans[0] && span.cause === 'NOT_RECORDED');
+    context.globalAlpha = isFaint ? 0.4 : 1;
     // However short, a span must be seen.
     context.fillRect(from, top + BAR_TOP_PX, Math.max(1, to - from), BAR_PX);
     if (span.keyFramesOnly) paintGaps(context, { from, to, top: top + BAR_TOP_PX });

@@ -48,6 +48,8 @@ interface LockNode {
 
 /** While the view shows the present, what is recorded now grows. */
 const PRESENT_INTERVAL_MS = 4_000;
+/** Of the past, what can be had changes: recording servers come and go. */
+const PAST_INTERVAL_MS = 30_000;
 
 /** The asked window is wider than the view and in coarse steps, so that panning seldom has to wait. */
 function windowAround(view: View): View {
@@ -80,8 +82,7 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
   const showsPresent = view.toMs > Date.now();
   const { refetch } = answer;
   useEffect(() => {
-    if (!showsPresent) return;
-    const timer = setInterval(refetch, PRESENT_INTERVAL_MS);
+    const timer = setInterval(refetch, showsPresent ? PRESENT_INTERVAL_MS : PAST_INTERVAL_MS);
     return () => clearInterval(timer);
   }, [showsPresent, refetch]);
   return useMemo(
