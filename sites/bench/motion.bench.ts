@@ -96,9 +96,12 @@ function search(directory: string) {
   const deviceId = v7() as DeviceId;
   const logger = pino({ level: 'silent' });
   const file = path.join(directory, 'search.sqlite');
+  // Encrypted: what costs more.
+  const key = { keyId: v7(), key: Buffer.alloc(32, 7) };
+  const keys = { get: () => key.key };
   const fromMs = 1_767_225_600_000;
   {
-    using store = new HeatMapStore({ file, logger });
+    using store = new HeatMapStore({ file, logger, keys, encryptionOf: () => key });
     for (let atMs = fromMs; atMs < fromMs + DAY_MS; atMs += PICTURE_INTERVAL_MS) {
       // A tenth of the cells, scattered: what run lengths like least.
       const cells = Uint8Array.from({ length: 256 }, (_, cell) =>
@@ -110,7 +113,7 @@ function search(directory: string) {
   const mask = `${'0'.repeat(100)}${'1'.repeat(20)}${'0'.repeat(136)}`;
   const times = Array.from({ length: ROUNDS }, () => {
     // Opened anew each time: nothing is known from the search before.
-    using store = new HeatMapStore({ file, logger });
+    using store = new HeatMapStore({ file, logger, keys });
     const beganAt = performance.now();
     const found = store.search(deviceId, { mask, fromMs, toMs: fromMs + DAY_MS, thresholdPermille: 100 });
     if (found.length === 0) throw new Error('the search found nothing');

@@ -10,6 +10,9 @@ import type {
   SegmentId,
 } from '@holdfast/schema';
 
+import type { MediaKey } from './fragment-cipher.js';
+import type { MediaKeys } from './media-keyring.js';
+
 /** Recorded here, or copied from another site. */
 export type SegmentOrigin = 'RECORDED' | 'IMPORTED';
 
@@ -168,6 +171,10 @@ export interface MediaRecovery {
 export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   readonly recordingServerId: RecordingServerId;
   readonly recovery: MediaRecovery;
+  /** Open what is encrypted. */
+  readonly keys: MediaKeys;
+  /** What is recorded of a device from now on is encrypted with; null: it is not. */
+  encryptionOf(deviceId: DeviceId): MediaKey | null;
 
   /** Begins a run of recording; a run that goes on for this device is ended for the same cause. */
   beginRun(options: {

@@ -24,7 +24,7 @@ import type {
   StoredSegment,
 } from './media-database.js';
 import { MediaDirectory, probeWrite } from './media-directory.js';
-import type { MediaKeyring } from './media-keyring.js';
+import type { MediaKeyring, MediaKeys } from './media-keyring.js';
 import { MediaReader } from './media-reader.js';
 import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
 import { repairMedia } from './repair-media.js';
@@ -133,7 +133,7 @@ class OpenMediaDatabase implements MediaDatabase {
     });
     this.#importer = new SegmentImporter({
       ...{ directory: this.#stages.own, keys: this.#stages.keys },
-      encryption: () => this.#encryptionOf(OWN_STAGE),
+      encryption: () => this.#encryptionIn(OWN_STAGE),
       isHeld: segmentId => index.get(segmentId) !== null,
       isHalted: () => this.#halted.has(OWN_STAGE),
       seal: async writer => (await this.#seal(writer, 'RECORDING_CONTINUED')).segment.byteLength,
@@ -144,6 +144,14 @@ class OpenMediaDatabase implements MediaDatabase {
       openSegment: deviceId => this.#writers.get(deviceId)?.openSegment() ?? null,
       damageFound: damage => options.observer.damageFound(damage),
     });
+  }
+
+  get keys(): MediaKeys {
+    return this.#stages.keys;
+  }
+
+  encryptionOf(deviceId: DeviceId): MediaKey | null {
+    return this.#encryptionIn(this.#liveStageOf(deviceId));
   }
 
   get recovery(): MediaRecovery {
@@ -410,7 +418,7 @@ class OpenMediaDatabase implements MediaDatabase {
       writer = new DeviceWriter(
         {
           directory: () => this.#liveFolderOf(this.#liveStageOf(deviceId)),
-          encryption: () => this.#encryptionOf(this.#liveStageOf(deviceId)),
+          encryption: () => this.encryptionOf(deviceId),
           limits: this.#options.limits,
           observer: this.#options.observer,
           newSegmentId: this.#options.newSegmentId,
@@ -468,7 +476,7 @@ class OpenMediaDatabase implements MediaDatabase {
     return this.#options.liveStageOf?.(deviceId) ?? OWN_STAGE;
   }
 
-  #encryptionOf(stage: string): MediaKey | null {
+  #encryptionIn(stage: string): MediaKey | null {
     const { keyring, isEncrypted } = this.#options;
     return keyring && isEncrypted?.(stage) ? keyring.current : null;
   }

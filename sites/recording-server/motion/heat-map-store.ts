@@ -11,11 +11,16 @@ import {
 } from '@holdfast/core';
 import type { DeviceId } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import type { MediaKey } from '../media-database/fragment-cipher.js';
+import { type MediaKeys, NO_MEDIA_KEYS } from '../media-database/media-keyring.js';
+import { HeatMapCipher } from './heat-map-cipher.js';
 
 const schema = `
   CREATE TABLE IF NOT EXISTS heat_map (device_id TEXT NOT NULL, from_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
   CREATE INDEX IF NOT EXISTS heat_map_by_time ON heat_map (device_id, from_ms);
 `;
+/** Of the media key that a row is encrypted with; null: it is not. Files from before there were any have no such column. */
+const keyColumn = 'ALTER TABLE heat_map ADD COLUMN key_id TEXT';
 
 interface OpenRow {
   readonly fromMs: number;
@@ -29,12 +34,23 @@ interface OpenRow {
  */
 export class HeatMapStore implements Disposable {
   readonly #file: string;
+  readonly #cipher: HeatMapCipher;
+  readonly #encryptionOf: (deviceId: DeviceId) => MediaKey | null;
   readonly #logger: Logger;
   readonly #open = new Map<DeviceId, OpenRow>();
   #database: DatabaseSync | null = null;
 
-  constructor(options: { readonly file: string; readonly logger: Logger }) {
+  constructor(options: {
+    readonly file: string;
+    readonly logger: Logger;
+    /** Left out: what is encrypted is not found. */
+    readonly keys?: MediaKeys;
+    /** What is written of a device now is encrypted with; null: it is not. */
+    readonly encryptionOf?: (deviceId: DeviceId) => MediaKey | null;
+  }) {
     this.#file = options.file;
+    this.#cipher = new HeatMapCipher(options.keys ?? NO_MEDIA_KEYS);
+    this.#encryptionOf = options.encryptionOf ?? (() => null);
     this.#logger = options.logger;
   }
 
@@ -76,19 +92,28 @@ export class HeatMapStore implements Disposable {
   *#rows(deviceId: DeviceId, { fromMs, toMs }: HeatMapQuery): Generator<HeatMapRow> {
     const stored = this.#existing()
       ?.prepare(
-        'SELECT from_ms, bytes FROM heat_map WHERE device_id = ? AND from_ms >= ? AND from_ms < ? ORDER BY from_ms',
+        'SELECT from_ms, bytes, key_id FROM heat_map WHERE device_id = ? AND from_ms >= ? AND from_ms < ? ORDER BY from_ms',
       )
       .iterate(deviceId, heatMapRowOf(fromMs), toMs);
-    for (const row of stored ?? []) yield { fromMs: Number(row.from_ms), bytes: row.bytes as Uint8Array };
+    for (const row of stored ?? []) {
+      const place = { deviceId, fromMs: Number(row.from_ms) };
+      const bytes = row.bytes as Uint8Array;
+      const opened =
+        row.key_id === null ? bytes : this.#cipher.open({ keyId: String(row.key_id), bytes }, place);
+      if (opened !== null) yield { fromMs: place.fromMs, bytes: opened };
+    }
     const open = this.#open.get(deviceId);
     if (open) yield { fromMs: open.fromMs, bytes: encodeHeatMap(open.fromMs, open.gridSide, open.pictures) };
   }
 
   #write(deviceId: DeviceId, { fromMs, gridSide, pictures }: OpenRow): void {
     this.#attempt(() => {
+      const bytes = encodeHeatMap(fromMs, gridSide, pictures);
+      const key = this.#encryptionOf(deviceId);
+      const row = key === null ? { keyId: null, bytes } : this.#cipher.seal(key, { deviceId, fromMs }, bytes);
       this.#openDatabase()
-        .prepare('INSERT INTO heat_map VALUES (?, ?, ?)')
-        .run(deviceId, fromMs, encodeHeatMap(fromMs, gridSide, pictures));
+        .prepare('INSERT INTO heat_map (device_id, from_ms, bytes, key_id) VALUES (?, ?, ?, ?)')
+        .run(deviceId, fromMs, row.bytes, row.keyId);
     });
   }
 
@@ -124,6 +149,8 @@ function opened(file: string): DatabaseSync {
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
     database.exec(schema);
+    const columns = database.prepare('PRAGMA table_info(heat_map)').all();
+    if (!columns.some(({ name }) => name === 'key_id')) database.exec(keyColumn);
     return database;
   } catch (error) {
     database.close();

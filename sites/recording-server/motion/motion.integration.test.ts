@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Fragment, MOTION_DETECTION, RECORDING_POLICY, type TriggerChange } from '@holdfast/core';
+import {
+  encodeHeatMap,
+  type Fragment,
+  MOTION_DETECTION,
+  RECORDING_POLICY,
+  type TriggerChange,
+} from '@holdfast/core';
 import type { DeviceId } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
@@ -167,6 +174,41 @@ test('heat maps outlive a restart, and damage to their file', async () => {
   assert.equal(store.search(camera1, always), []);
   store.add(camera1, 16, { atMs: 1, cells });
   assert.equal(store.search(camera1, always), [1]);
+});
+
+test('heat maps are encrypted where the recordings are, and found with their keys alone', async () => {
+  await using folder = await temporaryFolder();
+  const file = path.join(folder.path, 'heat-map.sqlite');
+  const cells = new Uint8Array(256).fill(1);
+  const key = { keyId: '0198c0de-0000-7000-8000-0000000000ee', key: Buffer.alloc(32, 7) };
+  const keys = { get: (keyId: string) => (keyId === key.keyId ? key.key : null) };
+  {
+    // As it was before heat maps could be encrypted.
+    const database = new DatabaseSync(file);
+    database.exec(
+      'CREATE TABLE heat_map (device_id TEXT NOT NULL, from_ms INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT',
+    );
+    const plain = encodeHeatMap(0, 16, [{ atMs: 500, cells }]);
+    database.prepare('INSERT INTO heat_map VALUES (?, ?, ?)').run(camera1, 0, plain);
+    database.close();
+    using store = new HeatMapStore({ file, logger, keys, encryptionOf: () => key });
+    store.add(camera1, 16, { atMs: 60_500, cells });
+  }
+  {
+    using store = new HeatMapStore({ file, logger, keys });
+    assert.equal(store.search(camera1, always), [500, 60_500]);
+    using keyless = new HeatMapStore({ file, logger });
+    assert.equal(keyless.search(camera1, always), [500]);
+  }
+  const database = new DatabaseSync(file);
+  const plain = encodeHeatMap(60_000, 16, [{ atMs: 60_500, cells }]);
+  const row = database.prepare('SELECT bytes FROM heat_map WHERE from_ms = 60000').get()!;
+  assert.is(Buffer.from(row.bytes as Uint8Array).includes(Buffer.from(plain)), false);
+  // A row that is put where another belongs is not believed.
+  database.exec('UPDATE heat_map SET from_ms = 120000 WHERE from_ms = 60000');
+  database.close();
+  using store = new HeatMapStore({ file, logger, keys });
+  assert.equal(store.search(camera1, always), [500]);
 });
 
 test('a minute of a heat map goes with the last recording that touches it', () => {

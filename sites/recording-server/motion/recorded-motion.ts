@@ -9,7 +9,7 @@ import { MotionDetector } from './motion-detector.js';
 
 export interface RecordedMotionOptions {
   readonly dir: string;
-  readonly database: Pick<MediaDatabase, 'spans' | 'openSpan'>;
+  readonly database: Pick<MediaDatabase, 'spans' | 'openSpan' | 'keys' | 'encryptionOf'>;
   readonly ffmpegBin: string | null;
   readonly trigger: (deviceId: DeviceId, change: TriggerChange) => void;
   readonly now: () => number;
@@ -23,9 +23,12 @@ export class RecordedMotion implements AsyncDisposable {
   readonly #heatMaps: HeatMapStore;
 
   constructor(options: RecordedMotionOptions) {
-    const { dir, ffmpegBin, logger } = options;
-    this.#database = options.database;
-    this.#heatMaps = new HeatMapStore({ file: new MediaDirectory(dir).heatMapFile, logger });
+    const { dir, ffmpegBin, logger, database } = options;
+    this.#database = database;
+    this.#heatMaps = new HeatMapStore({
+      ...{ file: new MediaDirectory(dir).heatMapFile, logger, keys: database.keys },
+      encryptionOf: deviceId => database.encryptionOf(deviceId),
+    });
     this.detector = new MotionDetector({
       ...options,
       heatMaps: this.#heatMaps,
