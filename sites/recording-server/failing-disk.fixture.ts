@@ -39,15 +39,16 @@ const log = await openLog(logFolder);
 await addHardware(log, 'rtsp://127.0.0.1:1/none');
 const running = await start(log, disk, {
   ...{ runCameraSession: camera, retentionIntervalMs: 100 },
-  mediaLimits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: 8_000 },
+  mediaLimits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: 8_000, queueFragmentsMax: 10_000 },
 });
 const { server } = running;
 await until(() => (server.database.openSpan(cameraId)?.toMs ?? 0) > testFragment(5).fromMs, 'it records');
 becomeReadOnly();
 await until(() => server.isHalted, 'recording is halted');
 await until(async () => (await eventsOf(log, 'RecordingHalted')).length > 0, 'the log says so');
-await until(() => running.alarms.length > 0, 'the alarm is raised');
-const alarmsWhileGone = [...running.alarms];
+/** On a machine that has much else to do there may be others. */
+const alarmsOfIt = () => running.alarms.filter(alarm => alarm.includes('DISK_UNAVAILABLE'));
+await until(() => alarmsOfIt().length > 0, 'the alarm is raised');
 await delay(300);
 run('umount', disk);
 await until(() => !server.isHalted, 'it records again');
@@ -66,7 +67,7 @@ console.log(
   JSON.stringify({
     halts: (await eventsOf(log, 'RecordingHalted')).map(({ cause }) => cause),
     unhalts: (await eventsOf(log, 'RecordingUnhalted')).length,
-    alarms: alarmsWhileGone.length,
+    alarms: alarmsOfIt().length,
     gaps: sealed.flatMap(({ gaps }) => gaps.map(({ cause }) => cause)),
     playsAllThatIsSealed:
       played.length === segments.reduce((sum, { fragmentCount }) => sum + fragmentCount, 0),

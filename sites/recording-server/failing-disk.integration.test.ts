@@ -42,7 +42,7 @@ test('a disk that is gone halts recording; nothing is made in its place, and it 
   await using log = await openLog(folder.path);
   await addHardware(log, 'rtsp://127.0.0.1:1/none');
   const camera = new ScriptedCamera();
-  const mediaLimits = { ...MEDIA_DATABASE_LIMITS, segmentMsMax: 4_000 };
+  const mediaLimits = { ...MEDIA_DATABASE_LIMITS, segmentMsMax: 4_000, queueFragmentsMax: 10_000 };
   await using running = await start(log, folder.path, {
     ...{ runCameraSession: camera.run, mediaLimits, retentionIntervalMs: 50 },
   });
@@ -57,8 +57,7 @@ test('a disk that is gone halts recording; nothing is made in its place, and it 
     camera.send(testFragment(index++));
     return server.isHalted;
   }, 'recording is halted');
-  await until(() => running.alarms.length === 1, 'the alarm is raised');
-  assert.match(running.alarms[0]!, /DISK_UNAVAILABLE/);
+  await until(() => running.alarms.some(alarm => /DISK_UNAVAILABLE/.test(alarm)), 'the alarm is raised');
   // Fails where anything was made in its place.
   await rename(`${disk}-away`, disk);
   await until(() => !server.isHalted, 'the disk is used again');
@@ -96,16 +95,17 @@ test('a disk that does not keep up costs whole groups of pictures, with an event
   camera.send(testFragment(index++));
   await until(() => running.alarms.length > 0, 'the alarm is raised');
   await running.stop();
-  const [ended] = await eventsOf(log, 'DeviceOverflowEnded');
+  const ended = await eventsOf(log, 'DeviceOverflowEnded');
+  const dropped = ended.reduce((sum, { droppedFragmentCount }) => sum + droppedFragmentCount, 0);
   const sealed = await eventsOf(log, 'RecordingSealed');
   const segments = sealed.flatMap(fact => fact.segments);
   const kept = segments.reduce((sum, { fragmentCount }) => sum + fragmentCount, 0);
-  assert.is(kept + ended!.droppedFragmentCount, index);
+  assert.is(kept + dropped, index);
   const gaps = sealed.flatMap(fact => fact.gaps);
   assert.ok(gaps.length > 0);
   assert.ok(gaps.every(({ cause }) => cause === 'OVERFLOW'));
   const missingMs = gaps.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-  assert.is(missingMs, ended!.droppedFragmentCount * 2000);
+  assert.is(missingMs, dropped * 2000);
 });
 
 /** Stands in for a disk that is slow: none can be had to order. Every sync of a file takes so long. */

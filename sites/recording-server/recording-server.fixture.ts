@@ -36,6 +36,8 @@ export const serverB = v7() as RecordingServerId;
 export const hardwareId = v7() as HardwareId;
 export const cameraId = v7() as DeviceId;
 export const microphoneId = v7() as DeviceId;
+/** Only what goes wrong takes so long. */
+const UNTIL_MS_MAX = 60_000;
 const signingKey = generateKeyPairSync('ed25519').privateKey;
 
 export function openLog(dir: string): Promise<SqliteSiteLog> {
@@ -89,9 +91,9 @@ export async function eventsOf<Type extends HoldfastEvent['type']>(
 }
 
 export async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const endMs = Date.now() + 20_000;
+  const endMs = Date.now() + UNTIL_MS_MAX;
   while (!(await condition())) {
-    if (Date.now() > endMs) throw new Error(`waited 20 s in vain until ${what}`);
+    if (Date.now() > endMs) throw new Error(`waited a minute in vain until ${what}`);
     await delay(20);
   }
 }

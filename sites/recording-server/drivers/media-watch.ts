@@ -2,6 +2,12 @@ import type { AssembledStream, Track } from '@holdfast/core';
 import { CameraSessionError } from './camera-session-error.js';
 import type { CameraLimits } from './driver.js';
 
+/** A timer that is so late says that the process stood still: what the camera sent meanwhile waits to be read. */
+const STOOD_STILL_MS = 250;
+/** Timers come first: what waits is read before the next of them. */
+const CHECK_MS_MIN = 50;
+const READ_MS = 20;
+
 /** Notices a camera that holds the connection and sends nothing, or nothing that could be recorded. */
 export class MediaWatch {
   readonly #limits: CameraLimits;
@@ -37,8 +43,14 @@ export class MediaWatch {
     this.#lastKeyFrameAt = this.#lastPictureAt;
     const { noMediaMs, noPictureMs, noKeyFrameMs } = this.#limits;
     let timer: NodeJS.Timeout;
+    let dueAt = 0;
+    const checkIn = (ms: number) => {
+      dueAt = performance.now() + ms;
+      timer = setTimeout(check, ms);
+    };
     const check = () => {
       const now = performance.now();
+      this.#leaveOut(now - dueAt);
       const packetLeftMs = this.#lastPacketAt + noMediaMs - now;
       const pictureLeftMs = this.#lastPictureAt + noPictureMs - now;
       const keyFrameLeftMs = this.#lastKeyFrameAt + noKeyFrameMs - now;
@@ -66,9 +78,17 @@ export class MediaWatch {
             `the camera sends pictures, and for ${noKeyFrameMs / 1000} s no key frame to begin with`,
           ),
         );
-      else timer = setTimeout(check, Math.max(50, Math.min(packetLeftMs, pictureLeftMs, keyFrameLeftMs)));
+      else checkIn(Math.max(CHECK_MS_MIN, Math.min(packetLeftMs, pictureLeftMs, keyFrameLeftMs)));
     };
-    timer = setTimeout(check, Math.min(noMediaMs, noPictureMs, noKeyFrameMs));
+    checkIn(Math.min(noMediaMs, noPictureMs, noKeyFrameMs));
     return { [Symbol.dispose]: () => clearTimeout(timer) };
+  }
+
+  /** Nobody listened for so long: that is no silence of the camera. */
+  #leaveOut(lateMs: number): void {
+    if (lateMs < STOOD_STILL_MS) return;
+    this.#lastPacketAt += lateMs + READ_MS;
+    this.#lastPictureAt += lateMs + READ_MS;
+    this.#lastKeyFrameAt += lateMs + READ_MS;
   }
 }

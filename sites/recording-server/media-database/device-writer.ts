@@ -290,7 +290,11 @@ export class DeviceWriter {
 
   async #sealSegment(cause: RecordingCause): Promise<void> {
     const writer = this.#segment;
-    if (!writer) return;
+    if (!writer) {
+      // The next one could not be begun: what ended with it is not told by the one before, which was to go on.
+      if (this.#lastEnd?.cause === 'RECORDING_CONTINUED') this.#lastEnd = { toMs: this.#lastEnd.toMs, cause };
+      return;
+    }
     await this.#context.seal(writer, cause);
     this.#lastEnd = { toMs: endOf(writer.entries), cause };
     this.#segment = null;

@@ -29,7 +29,7 @@ export async function runOnSmallDisk(options: {
   const run = spawnSync(
     'sh',
     ['-c', `${namespace} sh -c '${script}' sh "$1" "$2" "$3"`, 'sh', folder.path, process.execPath, program],
-    { encoding: 'utf8', timeout: 90_000, killSignal: 'SIGKILL' },
+    { encoding: 'utf8', timeout: 300_000, killSignal: 'SIGKILL' },
   );
   const results = run.stdout
     .split('\n')

@@ -1,0 +1,51 @@
+import type { RecordingGap } from '@holdfast/schema';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  camera1,
+  openTestDatabase,
+  segmentIds,
+  temporaryFolder,
+  testFragment,
+  testInit,
+} from './media-fixture.js';
+import { OWN_STAGE } from './stage-directories.js';
+
+const test = suite('writer of a device');
+
+test('where a full disk takes no new segment behind one that was to go on, the gap has the full disk as its cause', async () => {
+  await using folder = await temporaryFolder();
+  const ids = segmentIds();
+  let hasRoom = true;
+  await using database = await openTestDatabase(folder.path, {
+    testLimits: { segmentMsMax: 1_000 },
+    // Stands in for a disk that is full to the byte.
+    newSegmentId: () => {
+      if (hasRoom) return ids();
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    },
+  });
+  const until = async (condition: () => boolean) => {
+    while (!condition()) await new Promise(resolve => setTimeout(resolve, 5));
+  };
+  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+  database.append(camera1, testFragment(0));
+  await until(() => database.openSpan(camera1) !== null);
+  hasRoom = false;
+  database.append(camera1, testFragment(1));
+  await until(() => database.observed.failures.length > 0);
+  await database.halt(new Map([[OWN_STAGE, 'DISK_FULL']]));
+  assert.is(database.observed.dropped.length, 1);
+  hasRoom = true;
+  database.unhalt();
+  database.append(camera1, testFragment(10));
+  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
+  const gaps: RecordingGap[] = [];
+  database.reportSealed(report => {
+    gaps.push(...report.gaps);
+    return [];
+  });
+  assert.equal(gaps, [{ fromMs: testFragment(0).toMs, toMs: testFragment(10).fromMs, cause: 'DISK_FULL' }]);
+});
+
+test.run();
