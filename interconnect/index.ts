@@ -90,6 +90,7 @@ export type {
   ReplicationRefusalCode,
 } from './replication/replication-frame.js';
 export { replicationRefusalCodes } from './replication/replication-frame.js';
+export { childFrameToWire } from './replication/replication-frame.wire.js';
 export type {
   ChildLink,
   ParentKey,

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createCertificateAuthority } from '@holdfast/interconnect';
@@ -10,11 +10,11 @@ import { openDatabaseAsItIs } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
 import { prepareCentral, type StartedCentral, signIn, startCentral } from './bench-central.js';
 import { newBenchIdentity } from './bench-identity.js';
-import { cpuUsOf, endOfProcess, messageOf, residentBytesOf } from './bench-process.js';
-import type { FanInOrder, FanInReport } from './fan-in-sites.process.js';
+import { endOfProcess, messageOf, residentBytesOf } from './bench-process.js';
+import { type CoreShares, CpuShares } from './cpu-shares.js';
+import type { FanInOrder, FanInReport, SentAlarm } from './fan-in-sites.process.js';
 
 const SITES = 1000;
-const SITE_PROCESSES = 2;
 const SITES_PROGRAM = path.join(import.meta.dirname, 'fan-in-sites.process.js');
 const EVENTS_PER_SECOND = 2000;
 /** A mass reconnect: far faster than the back-off of the sites allows. */
@@ -26,15 +26,21 @@ const SAMPLE_MS = 250;
 const FLOOR_PAUSE_MS = 50;
 const HEARTBEAT_SECONDS = 20;
 const MEBIBYTE = 2 ** 20;
+const SIMULATED =
+  'The sites are one process. What each says was recorded, signed and packed before the run by the code of a site, and is sent in time over a mutual TLS, HTTP/2 and gRPC session of its own; a site does not check receipts. The central, PostgreSQL and the subscriber are real.';
 
 export interface FanInBenchmark {
+  /** What stands in for the sites, so that the reader can judge. */
+  readonly simulated: string;
   readonly sites: number;
   /** From the first dial until the first facts of every site are durable and acknowledged. */
   readonly connectSeconds: number;
   /** Folded into the read models, over the measured time. */
   readonly eventsPerSecond: number;
   readonly offeredEventsPerSecond: number;
-  /** From the moment at which the site makes the alarm to its arrival at a subscriber over graphql-ws, in another process. */
+  /** What they came in: each a frame of gRPC with a checkpoint that its site has signed. */
+  readonly messagesPerSecond: number;
+  /** From the moment at which a site has the alarm in its log to its arrival at a subscriber over graphql-ws, in another process. */
   readonly alarmLatencyP50Ms: number;
   readonly alarmLatencyP99Ms: number;
   readonly latencyTarget: number;
@@ -42,13 +48,19 @@ export interface FanInBenchmark {
   readonly floorP50Ms: number;
   readonly floorP99Ms: number;
   readonly ratio: number;
+  /** How far the simulated sites were behind their plan: not part of the latency. */
+  readonly sitesLateP99Ms: number;
   readonly alarms: number;
   readonly lostAlarms: number;
   /** The most that the central's process had in memory, and what it may have: it does not grow with the events taken in. */
   readonly centralRssMb: number;
   readonly centralRssMbMax: number;
-  /** Of the central's process, without PostgreSQL. */
+  /** CPU time per event, in microseconds. */
   readonly centralCpuUsPerEvent: number;
+  readonly postgresCpuUsPerEvent: number;
+  readonly sitesCpuUsPerEvent: number;
+  /** How the cores were divided over the measured time: one is a whole core. `subscriber` is also the floor, `others` what is not of this run. */
+  readonly cores: CoreShares & { readonly available: number };
 }
 
 /** A thousand sites with sessions of their own on one central, which is run as `holdfast run` runs it. */
@@ -57,11 +69,12 @@ export async function benchFanIn(): Promise<FanInBenchmark> {
   const children: ChildProcess[] = [];
   try {
     const authority = await createCertificateAuthority({ name: 'Benchmark', nowMs: Date.now() });
-    const sites = Array.from({ length: SITE_PROCESSES }, () => fork(SITES_PROGRAM));
-    children.push(...sites);
-    const askAll = async (order: FanInOrder) =>
-      summed(await Promise.all(sites.map(site => ask(site, order))));
-    const { created } = await askAll({ kind: 'CREATE', authority, count: SITES / SITE_PROCESSES });
+    const sites = fork(SITES_PROGRAM);
+    children.push(sites);
+    const { created } = await ask(sites, {
+      ...{ kind: 'CREATE', authority, count: SITES, eventsPerSecond: EVENTS_PER_SECOND },
+      durationMs: WARM_UP_MS + MEASURED_MS,
+    });
     const configuration = await prepareCentral({
       ...{ directory, central: await newBenchIdentity(authority, 'central'), sites: created },
       heartbeatSeconds: HEARTBEAT_SECONDS,
@@ -69,10 +82,10 @@ export async function benchFanIn(): Promise<FanInBenchmark> {
     const central = await startCentral(directory, configuration);
     children.push(central.process);
     const beganMs = performance.now();
-    await askAll({ kind: 'DIAL', port: central.listenPort, spreadMs: DIAL_SPREAD_MS });
+    await ask(sites, { kind: 'DIAL', port: central.listenPort, spreadMs: DIAL_SPREAD_MS });
     const connectSeconds = Math.round((performance.now() - beganMs) / 100) / 10;
-    const measured = await measure(directory, central, askAll);
-    return { sites: SITES, connectSeconds, ...measured };
+    const measured = await measure(directory, central, sites);
+    return { simulated: SIMULATED, sites: SITES, connectSeconds, ...measured };
   } finally {
     await Promise.all(children.map(endOfProcess));
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
@@ -85,59 +98,57 @@ function ask(sites: ChildProcess, order: FanInOrder): Promise<FanInReport> {
   return answer;
 }
 
-async function measure(
-  directory: string,
-  central: StartedCentral,
-  askAll: (order: FanInOrder) => Promise<FanInReport>,
-) {
+async function measure(directory: string, central: StartedCentral, sites: ChildProcess) {
   await using database = await openDatabaseAsItIs({ directory: path.join(directory, 'postgres') });
   const { sql } = database;
-  const alarms = new HeardAlarms(central.httpPort, await signIn(directory, central.httpPort));
+  const heard = new HeardAlarms(central.httpPort, await signIn(directory, central.httpPort));
   const memory = new MemoryWatch(central.process.pid!);
-  const eventsPerSecond = EVENTS_PER_SECOND / SITE_PROCESSES;
-  const append = (durationMs: number) => askAll({ kind: 'APPEND', eventsPerSecond, durationMs });
-  await alarms.subscribed;
-  const warmed = await append(WARM_UP_MS);
-  await alarms.until(warmed.alarms);
-  alarms.latenciesMs.length = 0;
+  await heard.subscribed;
+  const warmed = await ask(sites, { kind: 'PLAY', fromMs: 0, toMs: WARM_UP_MS });
+  await heard.all(warmed.alarms);
   const stopFloor = new AbortController();
   const floor = measureFloor(sql, stopFloor.signal);
-  const cpuBefore = cpuUsOf(central.process.pid!);
+  const cpu = await CpuShares.begin(sql, { central: central.process, sites });
   const seqBefore = await foldedSeq(sql);
-  const beganMs = performance.now();
-  const reports = append(MEASURED_MS);
+  const toMs = WARM_UP_MS + MEASURED_MS;
+  const playing = ask(sites, { kind: 'PLAY', fromMs: WARM_UP_MS, toMs });
   await wait(MEASURED_MS);
   const folded = (await foldedSeq(sql)) - seqBefore;
-  const seconds = (performance.now() - beganMs) / 1000;
-  const cpuUs = cpuUsOf(central.process.pid!) - cpuBefore;
-  const { appended, alarms: raised } = await reports;
-  await alarms.until(raised);
+  const { seconds, cores, usPer } = await cpu.end();
+  const { alarms, events, messages, lateMs } = await playing;
+  await heard.all(alarms);
   stopFloor.abort();
   const floors = await floor;
   memory.stop();
-  await alarms.close();
-  const heard = alarms.latenciesMs;
+  await heard.close();
+  const latencies = heard.latenciesOf(alarms);
   return {
     eventsPerSecond: Math.round(folded / seconds),
-    offeredEventsPerSecond: Math.round((appended / MEASURED_MS) * 1000),
-    alarmLatencyP50Ms: quantile(heard, 0.5),
-    alarmLatencyP99Ms: quantile(heard, 0.99),
+    offeredEventsPerSecond: Math.round((events / MEASURED_MS) * 1000),
+    messagesPerSecond: Math.round((messages / MEASURED_MS) * 1000),
+    alarmLatencyP50Ms: quantile(latencies, 0.5),
+    alarmLatencyP99Ms: quantile(latencies, 0.99),
     latencyTarget: 250,
     floorP50Ms: quantile(floors, 0.5),
     floorP99Ms: quantile(floors, 0.99),
-    ratio: Math.round((quantile(heard, 0.5) / quantile(floors, 0.5)) * 10) / 10,
-    alarms: raised,
-    lostAlarms: raised - heard.length,
+    ratio: Math.round((quantile(latencies, 0.5) / quantile(floors, 0.5)) * 10) / 10,
+    sitesLateP99Ms: quantile(lateMs, 0.99),
+    alarms: alarms.length,
+    lostAlarms: alarms.length - latencies.length,
     centralRssMb: Math.round(memory.bytesMax / MEBIBYTE),
     centralRssMbMax: 1024,
-    centralCpuUsPerEvent: Math.round((cpuUs / folded) * 10) / 10,
+    centralCpuUsPerEvent: usPer('central', folded),
+    postgresCpuUsPerEvent: usPer('postgres', folded),
+    sitesCpuUsPerEvent: usPer('sites', events),
+    cores: { ...cores, available: availableParallelism() },
   };
 }
 
 /** A subscriber as the console is one. */
 class HeardAlarms {
-  readonly latenciesMs: number[] = [];
   readonly subscribed: Promise<void>;
+  /** By alarm: when it was heard first. */
+  readonly #heardAtMs = new Map<string, number>();
   readonly #client;
 
   constructor(httpPort: number, token: string) {
@@ -152,17 +163,25 @@ class HeardAlarms {
   }
 
   async #listen(): Promise<void> {
-    const query = 'subscription { alarmChanged { alarm { id raisedAt } } }';
-    const changes = this.#client.iterate<{ alarmChanged: { alarm: { raisedAt: string } } }>({ query });
+    const query = 'subscription { alarmChanged { alarm { id } } }';
+    const changes = this.#client.iterate<{ alarmChanged: { alarm: { id: string } } }>({ query });
     for await (const { data } of changes) {
-      if (data) this.latenciesMs.push(Date.now() - Date.parse(data.alarmChanged.alarm.raisedAt));
+      const id = data?.alarmChanged.alarm.id;
+      if (id !== undefined && !this.#heardAtMs.has(id)) this.#heardAtMs.set(id, Date.now());
     }
   }
 
-  /** Until so many were heard, or long enough for those that come at all. */
-  async until(count: number): Promise<void> {
+  /** Until these were heard, or long enough for those that come at all. */
+  async all(alarms: readonly SentAlarm[]): Promise<void> {
     const deadlineMs = performance.now() + SETTLE_MS_MAX;
-    while (this.latenciesMs.length < count && performance.now() < deadlineMs) await wait(10);
+    while (this.latenciesOf(alarms).length < alarms.length && performance.now() < deadlineMs) await wait(50);
+  }
+
+  latenciesOf(alarms: readonly SentAlarm[]): readonly number[] {
+    return alarms.flatMap(({ alarmId, sentAtMs }) => {
+      const heardAtMs = this.#heardAtMs.get(alarmId);
+      return heardAtMs === undefined ? [] : heardAtMs - sentAtMs;
+    });
   }
 
   async close(): Promise<void> {
@@ -209,14 +228,6 @@ async function measureFloor(sql: Sql, signal: AbortSignal): Promise<readonly num
     await wait(FLOOR_PAUSE_MS);
   }
   return latenciesMs;
-}
-
-function summed(reports: readonly FanInReport[]): FanInReport {
-  return {
-    created: reports.flatMap(({ created }) => created),
-    appended: reports.reduce((sum, report) => sum + report.appended, 0),
-    alarms: reports.reduce((sum, report) => sum + report.alarms, 0),
-  };
 }
 
 function quantile(values: readonly number[], share: number): number {

@@ -25,7 +25,8 @@ import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.j
 import { openDatabase } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
 import { benchLogger, logKeyOf, newBenchIdentity } from './bench-identity.js';
-import { cpuUsOf, endOfProcess, messageOf } from './bench-process.js';
+import { endOfProcess, messageOf } from './bench-process.js';
+import { postgresCpuUs } from './cpu-shares.js';
 import type { ReplicateOrder, ReplicateReport } from './replicate-sites.process.js';
 
 /** Catch-ups, each of a site of its own with a fifth of the events, each beside a round of the floor. */
@@ -231,12 +232,6 @@ async function measure(
     postgresCpuUs: ((await postgresCpuUs(sql)) - postgresBefore) / eventCount,
     bytes: (wire.bytes - bytesBefore) / eventCount,
   };
-}
-
-/** Of all processes of the server that still run: backends of the pool, the writer of the write-ahead log, the checkpointer. */
-async function postgresCpuUs(sql: Sql): Promise<number> {
-  const rows = await sql<{ pid: number }[]>`select pid from pg_stat_activity`;
-  return rows.reduce((sum, { pid }) => sum + cpuUsOf(pid), 0);
 }
 
 /** The rows of a site once more, as those of another one. */
