@@ -33,6 +33,7 @@ export {
   type HoldfastEvent,
   isKnownEvent,
   passingEventTypes,
+  unhurriedEventTypes,
   versionFor,
   versionToWrite,
 } from './events/catalogue.js';

@@ -125,9 +125,9 @@ class ChildSession {
   }
 
   #openSender(origin: SiteId, log: OfferedLog, offered: EpochHead): LogSender {
-    const { roots, sha256 } = this.#options;
+    const { roots, sha256, timers } = this.#options;
     const sender = new LogSender({
-      ...{ origin, log, offered, roots, sha256, credit: this.#credit },
+      ...{ origin, log, offered, roots, sha256, timers, credit: this.#credit },
       mayCompress: () => this.#parentReadsZstd,
       send: frame => this.#sendAndWait(frame),
     });

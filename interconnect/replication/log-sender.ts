@@ -7,8 +7,10 @@ import {
   type Sha256,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
+import type { Timers } from '../transport/timers.js';
 import type { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
+import { gatheredPages } from './gathered-pages.js';
 import type { OfferedLog } from './offered-log.js';
 import type { ChildFrame, EpochHead, ReplicationRefusal, WantFrame } from './replication-frame.js';
 import type { RootMemory } from './root-memory.js';
@@ -22,6 +24,7 @@ export interface LogSenderOptions {
   /** Of the whole session. */
   readonly credit: ReceivedCredit;
   readonly sha256: Sha256;
+  readonly timers: Timers;
   readonly mayCompress: () => boolean;
   /** Resolves when the stream takes more. */
   readonly send: (frame: ChildFrame) => Promise<void>;
@@ -108,7 +111,8 @@ export class LogSender {
   /** Until it is stopped or the log is closed. */
   async run(): Promise<void> {
     const { signal } = this.#over;
-    for await (const page of this.#options.log.subscribe({ after: this.place, signal })) {
+    const pages = this.#options.log.subscribe({ after: this.place, signal });
+    for await (const page of gatheredPages(pages, this.#options.timers)) {
       for (let from = 0; from < page.length && !signal.aborted; ) from += await this.#sendFrom(page, from);
       if (signal.aborted) return;
     }

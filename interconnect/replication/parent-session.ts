@@ -18,6 +18,7 @@ import type { AcceptanceTurns } from './acceptance-turns.js';
 import type { Acknowledgements } from './acknowledgements.js';
 import { BatchIntake, type StoredBatches } from './batch-intake.js';
 import { ClockFilter } from './clock-filter.js';
+import type { CosigningTurns } from './cosigning-turns.js';
 import { GrantedCredit } from './credit-window.js';
 import { HEARTBEATS_MISSED_MAX } from './heartbeat.js';
 import { HistoryServer } from './history-server.js';
@@ -66,6 +67,7 @@ export interface SessionSurroundings {
   readonly now: () => number;
   readonly timers: Timers;
   readonly turns: AcceptanceTurns;
+  readonly cosigning: CosigningTurns;
   readonly software: string;
   readonly heartbeatMs: number;
   /** Makes this the one session of its site; an older one is ended before this returns. */
@@ -80,6 +82,10 @@ interface TakenLog {
   readonly batches: BatchIntake;
   /** The newest checkpoint that was acknowledged in this session. */
   acknowledged: LogPlace | null;
+  /** That checkpoint, as long as it is not cosigned. */
+  uncosigned: SignedCheckpoint | null;
+  /** Its turn to be cosigned has come. */
+  readonly onCosigningTurn: () => void;
   readonly stopListening: () => void;
 }
 
@@ -138,10 +144,7 @@ export class ParentSession {
     this.#stopHelloTimer();
     this.#stopHeartbeat();
     this.#wishes?.close();
-    for (const { batches, stopListening } of this.#logs.values()) {
-      batches.close();
-      stopListening();
-    }
+    for (const log of this.#logs.values()) this.#close(log);
     this.#around.leave(this);
     this.#stream.end();
     const facts = { site: this.site, session: this.#session, cause, reason };
@@ -284,7 +287,10 @@ export class ParentSession {
     if (!verdict.accepted) return this.#refuseLog(origin, verdict.refusal, placeOf(cursor));
     const batches = this.#openBatches({ origin, publicKey, fence, cursor, signed });
     const stopListening = above?.listen(origin, () => this.#acknowledge(origin)) ?? (() => undefined);
-    this.#logs.set(origin, { batches, acknowledged: null, stopListening });
+    this.#logs.set(origin, {
+      ...{ batches, acknowledged: null, uncosigned: null, stopListening },
+      onCosigningTurn: () => this.#acknowledge(origin, null, true),
+    });
     const { epoch, position: after, treeEdge } = cursor;
     this.#send({ kind: 'want', origin, epoch, after, treeEdge, creditBytes: this.#grant() });
     batches.begin();
@@ -394,18 +400,25 @@ export class ParentSession {
   }
 
   /** Also when only the levels above have risen. */
-  #acknowledge(origin: SiteId, reached: SignedCheckpoint | null = null): void {
+  #acknowledge(origin: SiteId, reached: SignedCheckpoint | null = null, isItsTurn = false): void {
     const log = this.#logs.get(origin);
     if (log === undefined || this.#isOver) return;
-    if (reached !== null) log.acknowledged = endOf(reached.head);
+    if (reached !== null) {
+      log.acknowledged = endOf(reached.head);
+      log.uncosigned = reached;
+    }
     const { above } = this.#around;
     const top = above === null ? log.acknowledged : above.of(origin).top;
-    const checkpoint = reached === null ? null : this.#cosigned(reached.note);
+    const checkpoint = this.#cosigned(log, isItsTurn);
     this.#send({ kind: 'ack', origin, upTo: log.acknowledged, creditBytes: this.#grant(), checkpoint, top });
   }
 
-  #cosigned(note: string): string {
-    const { now, parent, sha256, signer } = this.#around;
+  /** The checkpoint that is acknowledged, with our signature; null when that was said, or will be when its turn has come. */
+  #cosigned(log: TakenLog, isItsTurn: boolean): string | null {
+    const { cosigning, now, parent, sha256, signer } = this.#around;
+    if (log.uncosigned === null || !(isItsTurn || cosigning.take(log.onCosigningTurn))) return null;
+    const { note } = log.uncosigned;
+    log.uncosigned = null;
     const timeSeconds = Math.floor(now() / 1000);
     return note + cosignCheckpoint(note, { name: witnessName(parent), signer, timeSeconds }, sha256);
   }
@@ -451,9 +464,14 @@ export class ParentSession {
 
   #dropLog(origin: SiteId): void {
     const log = this.#logs.get(origin);
-    log?.batches.close();
-    log?.stopListening();
+    if (log !== undefined) this.#close(log);
     this.#logs.delete(origin);
+  }
+
+  #close({ batches, onCosigningTurn, stopListening }: TakenLog): void {
+    batches.close();
+    this.#around.cosigning.cancel(onCosigningTurn);
+    stopListening();
   }
 
   #refuse(refusal: ReplicationRefusal): void {

@@ -6,6 +6,7 @@ import type { GrpcServer } from '../transport/grpc-server.js';
 import type { Timers } from '../transport/timers.js';
 import { AcceptanceTurns } from './acceptance-turns.js';
 import type { Acknowledgements } from './acknowledgements.js';
+import { CosigningTurns } from './cosigning-turns.js';
 import { sessionCreditBytes } from './credit-window.js';
 import { type ChildCall, duplexOfChild } from './grpc-replication-duplex.js';
 import { HEARTBEAT_MS } from './heartbeat.js';
@@ -69,6 +70,7 @@ export function createReplicationService(options: ReplicationServiceOptions): Re
     parent: log.head().site,
     wishFeed,
     turns: new AcceptanceTurns(options.timers),
+    cosigning: new CosigningTurns(options.timers),
     heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
     takeOver: session => {
       sessions.get(session.site)?.fence();

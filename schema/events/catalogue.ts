@@ -145,6 +145,11 @@ export const passingEventTypes: readonly string[] = [...byType.values()]
   .filter(definition => definition.passes === true)
   .map(definition => definition.type);
 
+/** The types whose events are `unhurried`. What this software does not know is none of them. */
+export const unhurriedEventTypes: ReadonlySet<string> = new Set(
+  [...byType.values()].filter(definition => definition.isUnhurried === true).map(({ type }) => type),
+);
+
 /** Whether this software can read events of this type and version; their data may still be wrong. */
 export function isKnownEvent(type: string, version: number): boolean {
   const definition = byType.get(type);

@@ -10,6 +10,8 @@ export interface EventDefinition<Type extends string = string, Data extends z.Zo
   readonly earlier: readonly EarlierVersion[];
   /** `passing`. */
   readonly passes?: true;
+  /** `unhurried`. */
+  readonly isUnhurried?: true;
   /** `forOlderSoftware`. */
   readonly isForOlderSoftware?: true;
 }
@@ -45,6 +47,13 @@ export function passing<Definition extends EventDefinition>(
   definition: Definition,
 ): Definition & { readonly passes: true } {
   return { ...definition, passes: true };
+}
+
+/** An event that nobody waits for: on its way to a parent it may wait a moment for others to go with it. */
+export function unhurried<Definition extends EventDefinition>(
+  definition: Definition,
+): Definition & { readonly isUnhurried: true } {
+  return { ...definition, isUnhurried: true };
 }
 
 /**

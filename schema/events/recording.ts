@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { DeviceId, RecordingServerId, SegmentId } from '../ids.js';
-import { defineEvent, type EventOf, passing, raised, Sha256Hex, UnixMs } from './event-definition.js';
+import {
+  defineEvent,
+  type EventOf,
+  passing,
+  raised,
+  Sha256Hex,
+  UnixMs,
+  unhurried,
+} from './event-definition.js';
 
 const causesOfVersion1 = [
   'RECORDING_CONTINUED',
@@ -73,11 +81,13 @@ export const RecordingStopped = defineEvent('RecordingStopped', 3, runChangeWith
 ]);
 
 /** What was recorded, batched per minute and device, and the gaps that ended within it, each with its cause. */
-export const RecordingSealed = passing(
-  defineEvent('RecordingSealed', 3, sealedWith(SealedSegment, RecordingGap), [
-    raised(sealedWith(segmentWith(RecordingCauseVersion1), gapWith(RecordingCauseVersion1)), data => data),
-    raised(sealedWith(segmentWith(RecordingCauseVersion2), gapWith(RecordingCauseVersion2)), data => data),
-  ]),
+export const RecordingSealed = unhurried(
+  passing(
+    defineEvent('RecordingSealed', 3, sealedWith(SealedSegment, RecordingGap), [
+      raised(sealedWith(segmentWith(RecordingCauseVersion1), gapWith(RecordingCauseVersion1)), data => data),
+      raised(sealedWith(segmentWith(RecordingCauseVersion2), gapWith(RecordingCauseVersion2)), data => data),
+    ]),
+  ),
 );
 
 /**

@@ -1,0 +1,143 @@
+import type { RecordedEvent } from '@holdfast/core';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Timers } from '../transport/timers.js';
+import { gatheredPages } from './gathered-pages.js';
+
+const test = suite('gathered pages');
+
+type Page = readonly RecordedEvent[];
+
+/** Each waits until it is run. */
+class HeldTimers implements Timers {
+  readonly waiting = new Set<() => void>();
+
+  after(_delayMs: number, task: () => void): () => void {
+    this.waiting.add(task);
+    return () => this.waiting.delete(task);
+  }
+
+  every(): () => void {
+    throw new Error('not asked for');
+  }
+
+  run(): void {
+    for (const task of [...this.waiting]) task();
+  }
+}
+
+/** Pages that are given one by one. */
+function given() {
+  const pages: Page[] = [];
+  let wake: () => void = () => undefined;
+  let isOver = false;
+  let failure: Error | null = null;
+  async function* read(): AsyncGenerator<Page, void> {
+    for (;;) {
+      for (let page = pages.shift(); page !== undefined; page = pages.shift()) yield page;
+      if (failure !== null) throw failure;
+      if (isOver) return;
+      await new Promise<void>(resolve => {
+        wake = resolve;
+      });
+    }
+  }
+  return {
+    read,
+    give: (...types: readonly string[]) => {
+      pages.push(types.map((type, index) => ({ type, position: index }) as unknown as RecordedEvent));
+      wake();
+    },
+    end: () => {
+      isOver = true;
+      wake();
+    },
+    fail: (error: Error) => {
+      failure = error;
+      wake();
+    },
+  };
+}
+
+function collected(source: ReturnType<typeof given>, timers: Timers) {
+  const taken: string[][] = [];
+  const done = (async () => {
+    for await (const page of gatheredPages(source.read(), timers)) taken.push(page.map(({ type }) => type));
+  })();
+  return { taken, done };
+}
+
+/** Everything that can happen now has happened. */
+const settled = () => new Promise<void>(resolve => setImmediate(resolve));
+
+test('lets what nobody waits for gather for a moment', async () => {
+  const [source, timers] = [given(), new HeldTimers()];
+  const { taken, done } = collected(source, timers);
+  source.give('RecordingSealed');
+  await settled();
+  source.give('RecordingSealed', 'RecordingSealed');
+  await settled();
+  assert.equal(taken, []);
+  timers.run();
+  await settled();
+  assert.equal(taken, [['RecordingSealed', 'RecordingSealed', 'RecordingSealed']]);
+  source.end();
+  await done;
+  assert.is(timers.waiting.size, 0);
+});
+
+test('sends an event that somebody waits for at once, behind what came before it', async () => {
+  const [source, timers] = [given(), new HeldTimers()];
+  const { taken, done } = collected(source, timers);
+  source.give('AlarmRaised');
+  await settled();
+  source.give('RecordingSealed');
+  await settled();
+  source.give('AlarmRaised', 'RecordingSealed');
+  await settled();
+  source.give('UnknownToday');
+  await settled();
+  assert.equal(taken, [
+    ['AlarmRaised'],
+    ['RecordingSealed', 'AlarmRaised', 'RecordingSealed'],
+    ['UnknownToday'],
+  ]);
+  assert.is(timers.waiting.size, 0);
+  source.end();
+  await done;
+});
+
+test('does not hold up a log that has much to say', async () => {
+  const [source, timers] = [given(), new HeldTimers()];
+  const { taken, done } = collected(source, timers);
+  source.give(...new Array(60).fill('RecordingSealed'));
+  source.give(...new Array(60).fill('RecordingSealed'));
+  await settled();
+  assert.equal(
+    taken.map(page => page.length),
+    [120],
+  );
+  source.end();
+  await done;
+});
+
+test('hands out what has gathered when the log is closed, and fails as its source does', async () => {
+  const timers = new HeldTimers();
+  const closed = given();
+  const first = collected(closed, timers);
+  closed.give('RecordingSealed');
+  await settled();
+  closed.end();
+  await first.done;
+  assert.equal(first.taken, [['RecordingSealed']]);
+  const broken = given();
+  const second = collected(broken, timers);
+  broken.give('RecordingSealed');
+  await settled();
+  broken.fail(new Error('cannot be read'));
+  const failure = await second.done.catch((error: Error) => error.message);
+  assert.is(failure, 'cannot be read');
+  assert.is(timers.waiting.size, 0);
+});
+
+test.run();
