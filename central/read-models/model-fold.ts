@@ -3,7 +3,7 @@ import type { TransactionSql } from '../postgres/sql.js';
 import type { FeedEvent } from './feed-event.js';
 import type { FeedItem } from './feed-reader.js';
 import { type QuarantineRow, type QuarantineStatus, reasonOf, streamKey } from './quarantine.js';
-import type { Change, ReadModel } from './read-model.js';
+import type { Change, FoldContext, ReadModel } from './read-model.js';
 import { isTransient } from './transient.js';
 
 export interface FoldSettings {
@@ -33,9 +33,12 @@ export class ModelFold {
   }
 
   /** Everything at once; throws when an event cannot be digested, and the transaction is lost. */
-  async foldTogether(tx: TransactionSql, items: readonly FeedItem[]): Promise<void> {
+  async foldTogether(
+    { tx, isAlone }: Pick<FoldContext, 'tx' | 'isAlone'>,
+    items: readonly FeedItem[],
+  ): Promise<void> {
     const events = this.#digestible(items);
-    if (events.length > 0) await this.#fold(tx, events);
+    if (events.length > 0) await this.#fold({ tx, isAlone }, events);
   }
 
   /** Finds what cannot be digested by halving, and puts it aside. */
@@ -43,7 +46,7 @@ export class ModelFold {
     const events = this.#digestible(items);
     if (events.length === 0) return;
     try {
-      await tx.savepoint(savepoint => this.#fold(savepoint, events));
+      await tx.savepoint(savepoint => this.#fold({ tx: savepoint, isAlone: false }, events));
     } catch (error) {
       if (isTransient(error)) throw error;
       if (events.length === 1) return this.#putAside(events[0]!, 'POISON', reasonOf(error));
@@ -53,10 +56,10 @@ export class ModelFold {
     }
   }
 
-  async #fold(tx: TransactionSql, events: readonly FeedEvent[]): Promise<void> {
+  async #fold(at: Pick<FoldContext, 'tx' | 'isAlone'>, events: readonly FeedEvent[]): Promise<void> {
     const changes: Change[] = [];
     const { ownSite } = this.#settings;
-    await this.model.fold(events, { tx, ownSite, changed: change => changes.push(change) });
+    await this.model.fold(events, { ...at, ownSite, changed: change => changes.push(change) });
     for (const change of changes) this.changes.push(change);
   }
 
@@ -64,7 +67,7 @@ export class ModelFold {
     const events: FeedEvent[] = [];
     for (const item of items) {
       if (this.halted !== null && item.seq >= this.halted.seq) break;
-      if (!concerns(this.model, item)) continue;
+      if (!concerns(this.model, typeOf(item))) continue;
       if (this.#stalled.size > 0 && this.#stalled.has(streamKey(item))) {
         this.#aside.push(this.#row(item, 'WAITING', 'comes after an event of its stream that is put aside'));
       } else if ('event' in item) events.push(item);
@@ -92,12 +95,17 @@ export class ModelFold {
 
 const typeSets = new WeakMap<ReadModel, ReadonlySet<string>>();
 
-function concerns(model: ReadModel, item: FeedItem): boolean {
+/** Whether events of this type reach the model. */
+export function concerns(model: ReadModel, type: string): boolean {
   if (model.eventTypes === 'ALL') return true;
   let types = typeSets.get(model);
   if (!types) {
     types = new Set<string>(model.eventTypes);
     typeSets.set(model, types);
   }
-  return types.has('event' in item ? item.event.type : item.type);
+  return types.has(type);
+}
+
+export function typeOf(item: FeedItem): string {
+  return 'event' in item ? item.event.type : item.type;
 }

@@ -315,6 +315,7 @@ export class ProjectionBuilder {
     const outcome = await foldBatch(tx, batch, {
       ...this.#options,
       ...{ mode, models: this.#modelsOf({ projections: names }), isAnythingAside: aside!.isAnything },
+      isLarge: true,
     });
     await BuildSchema.ofBuild(build.id).leave(tx);
     return outcome;

@@ -15,6 +15,8 @@ export interface Change {
 
 export interface FoldContext {
   readonly tx: TransactionSql;
+  /** Nothing else is asked of `tx` until the fold ends. Then many rows may be copied in, which needs the connection for itself. */
+  readonly isAlone: boolean;
   /** The site that answers: only its own log says what is held and retrieved here. */
   readonly ownSite: SiteId;
   readonly changed: (change: Change) => void;

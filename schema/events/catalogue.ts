@@ -4,6 +4,7 @@ import { bookmarkEvents } from './bookmark.js';
 import { commandEvents } from './command.js';
 import type { EventDefinition, EventOf } from './event-definition.js';
 import { EvidenceLockApplied, evidenceLockEvents } from './evidence-lock.js';
+import { exactFitOf } from './exact-fit.js';
 import { hardwareConnectionEvents, hardwareEvents } from './hardware.js';
 import { hardwareSignalEvents } from './hardware-signal.js';
 import { healthEvents } from './health.js';
@@ -93,6 +94,7 @@ export function decodeData(definition: EventDefinition, version: number, data: u
   return checked(definition.data, current);
 
   function checked(schema: z.ZodType, candidate: unknown): unknown {
+    if (exactFitOf(schema)?.(candidate)) return candidate;
     const parsed = schema.safeParse(candidate);
     if (parsed.success) return parsed.data;
     throw new EventDecodeError('INVALID_DATA', type, version, describeIssues(parsed.error));

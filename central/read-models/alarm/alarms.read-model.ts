@@ -66,7 +66,7 @@ export const alarmsReadModel = defineReadModel({
       lines.push({ seq, alarmId, atMs: recordedAtMs, actor, text: describe(event) });
       changed({ kind: 'alarm', seq, entityId: alarmId, state: row });
     }
-    await sideBySide(alarms.save(tx, rows.values()), history.append(tx, lines));
+    await sideBySide(alarms.save(tx, rows.values()), history.append({ tx, isAlone: false }, lines));
   },
 });
 

@@ -25,9 +25,9 @@ export const auditTrailReadModel = defineReadModel({
   checked: 'BY_SITE',
   tables: ['audit_entry'],
   eventTypes: 'ALL',
-  async fold(events, { tx }) {
+  async fold(events, context) {
     await entries.append(
-      tx,
+      context,
       events.flatMap(event => {
         const entry = describe(event);
         return entry ? [entry] : [];

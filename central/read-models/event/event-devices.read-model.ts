@@ -17,9 +17,9 @@ export const eventDevicesReadModel = defineReadModel({
   checked: 'BY_SITE',
   tables: ['event_device'],
   eventTypes: 'ALL',
-  async fold(events, { tx }) {
+  async fold(events, context) {
     await eventDevices.append(
-      tx,
+      context,
       events.flatMap(({ seq, event }) => [...devicesOf(event)].map(deviceId => ({ deviceId, seq }))),
     );
   },

@@ -157,7 +157,9 @@ async function fold(batches: readonly (readonly FeedEvent[])[]): Promise<void> {
         (model.eventTypes as readonly string[]).includes(event.type),
       );
       if (events.length === 0) continue;
-      await sql.begin(tx => model.fold(events, { tx, ownSite: own.site, changed: () => undefined }));
+      await sql.begin(tx =>
+        model.fold(events, { tx, isAlone: false, ownSite: own.site, changed: () => undefined }),
+      );
     }
   }
 }

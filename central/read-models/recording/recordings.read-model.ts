@@ -85,46 +85,86 @@ export const recordingsReadModel = defineReadModel({
     'RecordingDeleted',
     'RecordingDamaged',
   ],
-  async fold(events, { tx }) {
+  async fold(events, { tx, isAlone }) {
     const devices = await loadDevices(tx, events);
-    const sealed: SegmentRow[] = [];
+    const sealed = new SealedRows(isAlone ? await newestSegments(tx, devices.values()) : null);
     const ended: GapRow[] = [];
     const losses: Loss[] = [];
     for (const { seq, site: siteId, event } of events) {
       const { deviceId, recordingServerId } = event.data;
       const loss = lossOf(event, siteId);
       if (loss !== null) losses.push(loss);
-      const key = `${siteId}/${deviceId}`;
+      const key = deviceKey({ siteId, deviceId });
       devices.set(key, evolve(devices.get(key), event, siteId));
       if (event.type !== 'RecordingSealed') continue;
       for (const segment of event.data.segments) {
-        sealed.push({
-          ...segment,
-          siteId,
-          deviceId,
-          recordingServerId,
-          lostBecause: null,
-          keyFramesOnly: false,
-        });
+        const known = { siteId, deviceId, recordingServerId };
+        sealed.add({ ...segment, ...known, lostBecause: null, keyFramesOnly: false });
       }
       for (const [ordinal, gap] of event.data.gaps.entries()) {
         ended.push({ seq, ordinal, siteId, deviceId, ...gap });
       }
     }
+    await segments.append({ tx, isAlone }, sealed.beyond);
     const [inserted] = await sideBySide(
-      segments.insert(tx, sealed),
-      gaps.append(tx, ended),
+      segments.insert(tx, sealed.perhapsKnown),
+      gaps.append({ tx, isAlone: false }, ended),
       deviceRecordings.save(tx, devices.values()),
     );
     await reduce(tx, events);
     await markLost(tx, losses);
     // What was sealed once more may have been lost since: then only the rows can tell.
-    const isAllNew = inserted === sealed.length;
-    if (isAllNew) await spans.add(tx, sealed.map(drawn));
+    const isAllNew = inserted === sealed.perhapsKnown.length;
+    if (isAllNew) await spans.add(tx, sealed.all.map(drawn));
     const altered = [...losses, ...events.flatMap(reductionOf)];
-    await spans.redraw(tx, isAllNew ? altered : [...sealed, ...altered]);
+    await spans.redraw(tx, isAllNew ? altered : [...sealed.all, ...altered]);
   },
 });
+
+/** What a batch seals. Where the newest segment of each device is known, those that begin after it are told apart: they are new. */
+class SealedRows {
+  readonly all: SegmentRow[] = [];
+  readonly beyond: SegmentRow[] = [];
+  readonly perhapsKnown: SegmentRow[] = [];
+  readonly #newest: Map<string, number> | null;
+
+  constructor(newest: Map<string, number> | null) {
+    this.#newest = newest;
+  }
+
+  add(row: SegmentRow): void {
+    this.all.push(row);
+    const key = deviceKey(row);
+    if (this.#newest === null || row.fromMs <= (this.#newest.get(key) ?? -1)) {
+      this.perhapsKnown.push(row);
+    } else {
+      this.#newest.set(key, row.fromMs);
+      this.beyond.push(row);
+    }
+  }
+}
+
+/** Per device, the beginning of its newest segment. */
+async function newestSegments(
+  tx: TransactionSql,
+  devices: Iterable<DeviceRecordingRow>,
+): Promise<Map<string, number>> {
+  const known = [...devices];
+  const rows = await tx<{ deviceId: string; siteId: string; fromMs: number }[]>`
+    select device_id, site_id, from_ms
+    from unnest(${known.map(({ deviceId }) => deviceId)}::uuid[], ${known.map(({ siteId }) => siteId)}::uuid[])
+      as known (device_id, site_id)
+    cross join lateral (
+      select from_ms from recording_segment as segment
+      where segment.device_id = known.device_id and segment.site_id = known.site_id
+      order by from_ms desc limit 1
+    ) as newest`;
+  return new Map(rows.map(row => [deviceKey(row), row.fromMs]));
+}
+
+function deviceKey({ siteId, deviceId }: Pick<DeviceRecordingRow, 'siteId' | 'deviceId'>): string {
+  return `${siteId}/${deviceId}`;
+}
 
 function drawn({ deviceId, siteId, recordingServerId, fromMs, toMs }: SegmentRow) {
   return { deviceId, siteId, recordingServerId, state: 'SEALED', fromMs, toMs };
@@ -137,7 +177,7 @@ async function loadDevices(
   const wanted = [...new Set(events.map(({ event }) => event.data.deviceId))];
   const rows = await tx<DeviceRecordingRow[]>`
     select * from device_recording where device_id = any(${wanted}::uuid[])`;
-  return new Map(rows.map(row => [`${row.siteId}/${row.deviceId}`, row]));
+  return new Map(rows.map(row => [deviceKey(row), row]));
 }
 
 function evolve(
@@ -184,11 +224,15 @@ function spanOf(event: RecordingEvent): { readonly fromMs: number; readonly toMs
     case 'RecordingStopped':
       return { fromMs: event.data.atMs, toMs: event.data.atMs };
     case 'RecordingSealed': {
-      const pieces = [...event.data.segments, ...event.data.gaps];
-      return {
-        fromMs: Math.min(...pieces.map(piece => piece.fromMs), Number.MAX_SAFE_INTEGER),
-        toMs: Math.max(...pieces.map(piece => piece.toMs), 0),
-      };
+      let fromMs = Number.MAX_SAFE_INTEGER;
+      let toMs = 0;
+      for (const pieces of [event.data.segments, event.data.gaps]) {
+        for (const piece of pieces) {
+          fromMs = Math.min(fromMs, piece.fromMs);
+          toMs = Math.max(toMs, piece.toMs);
+        }
+      }
+      return { fromMs, toMs };
     }
     default:
       return event.data;
