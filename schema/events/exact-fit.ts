@@ -120,6 +120,9 @@ function stringFit({ format, pattern }: Definition, checks: readonly Check[]): E
   const length = lengthFit(lengths);
   // Such an expression remembers where it was.
   if (length === null || patterns.some(({ global, sticky }) => global || sticky)) return null;
+  const [only] = patterns;
+  if (patterns.length === 1 && lengths.length === 0)
+    return value => typeof value === 'string' && only!.test(value);
   return value =>
     typeof value === 'string' && length(value.length) && patterns.every(each => each.test(value));
 }

@@ -3,7 +3,7 @@ import type { DeviceId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
 import { standOf } from './device-timelines.query.js';
 import type { HeldSegmentRow } from './held-segments.read-model.js';
-import type { DeviceRecordingRow, SegmentRow } from './recordings.read-model.js';
+import type { DeviceRecordingRow, SegmentRow } from './recorded-device.js';
 import { type RetentionRow, retentionMsOf } from './retention.js';
 import { SEGMENT_SPAN_MS_MAX } from './span-table.js';
 

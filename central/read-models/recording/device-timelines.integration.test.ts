@@ -3,13 +3,23 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { deviceTimeline, timelineFacts } from '@holdfast/core';
-import type { DeviceId, HoldfastEvent, RecordingServerId, RetrievalId, SegmentId } from '@holdfast/schema';
+import type {
+  DeviceId,
+  EventId,
+  HoldfastEvent,
+  RecordingServerId,
+  RetrievalId,
+  SegmentId,
+} from '@holdfast/schema';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FeedFixture } from '../../intake/feed-fixture.js';
 import { type Database, openDatabase } from '../../postgres/database.js';
+import { auditTrailReadModel } from '../audit/audit-trail.read-model.js';
+import { eventDevicesReadModel } from '../event/event-devices.read-model.js';
 import type { FeedEvent } from '../feed-event.js';
+import { concerns } from '../model-fold.js';
 import { readDeviceRecordings } from './device-recordings.query.js';
 import { readDeviceTimelines } from './device-timelines.query.js';
 import { heldSegmentsReadModel } from './held-segments.read-model.js';
@@ -32,7 +42,6 @@ const own = new FeedFixture();
 const child = new FeedFixture();
 const devices = [randomUUID() as DeviceId, randomUUID() as DeviceId];
 const servers = [randomUUID() as RecordingServerId, randomUUID() as RecordingServerId];
-const tables = [...recordingsReadModel.tables, ...heldSegmentsReadModel.tables];
 
 /** One thing that happens; numbers choose among what there is at that moment. */
 const anyStep = fc.record({
@@ -148,20 +157,30 @@ function full(segment: Segment) {
   };
 }
 
-async function fold(batches: readonly (readonly FeedEvent[])[]): Promise<void> {
+async function fold(
+  batches: readonly (readonly FeedEvent[])[],
+  isAlone: boolean,
+  models = [recordingsReadModel, heldSegmentsReadModel],
+): Promise<void> {
   const { sql } = database;
-  await sql.unsafe(`truncate ${tables.join(', ')}`);
+  await sql.unsafe(`truncate ${models.flatMap(model => model.tables).join(', ')}`);
   for (const batch of batches) {
-    for (const model of [recordingsReadModel, heldSegmentsReadModel]) {
-      const events = batch.filter(({ event }) =>
-        (model.eventTypes as readonly string[]).includes(event.type),
-      );
+    for (const model of models) {
+      const events = batch.filter(({ event }) => concerns(model, event.type));
       if (events.length === 0) continue;
-      await sql.begin(tx =>
-        model.fold(events, { tx, isAlone: false, ownSite: own.site, changed: () => undefined }),
-      );
+      await sql.begin(tx => model.fold(events, { tx, isAlone, ownSite: own.site, changed: () => undefined }));
     }
   }
+}
+
+async function rowsOf(names: readonly string[]): Promise<readonly object[]> {
+  const { sql } = database;
+  const rows: object[] = [];
+  for (const name of names) {
+    for (const row of await sql`select * from ${sql(name)} as each order by each::text`)
+      rows.push({ name, ...row });
+  }
+  return rows;
 }
 
 async function stretches(): Promise<readonly object[]> {
@@ -213,17 +232,60 @@ test('stretches say exactly what the segments say, whatever happened and in what
       async (steps, at, length) => {
         const history = new History();
         for (const step of steps) history.take(step);
-        await fold(history.batches);
+        await fold(history.batches, false);
         const fromMs = Math.floor((history.endMs * at) / 1000);
         await compare(history, { fromMs: 0, toMs: history.endMs + 20_000 });
         await compare(history, { fromMs, toMs: fromMs + length * 300 });
         const inBatches = await stretches();
-        await fold([history.batches.flat()]);
-        assert.equal(await stretches(), inBatches);
+        const segments = await rowsOf(['recording_segment']);
+        for (const batches of [[history.batches.flat()], history.batches]) {
+          await fold(batches, true);
+          assert.equal(await stretches(), inBatches);
+          assert.equal(await rowsOf(['recording_segment']), segments);
+        }
       },
     ),
     { numRuns: HISTORIES },
   );
 });
+
+test('what a build copies in is what the projector inserts', async () => {
+  const count = 1500;
+  const deviceId = devices[0]!;
+  const events = Array.from({ length: count }, (_, index): FeedEvent => {
+    const fromMs = index * 1000;
+    const sealed = full({ segmentId: randomUUID() as SegmentId, fromMs, toMs: fromMs + 1000 });
+    const data = { deviceId, recordingServerId: servers[0]!, segments: [sealed], gaps: [] };
+    return {
+      ...{ seq: index + 1, site: child.site, epoch: 1, position: index + 1, id: randomUUID() as EventId },
+      ...{ stream: 'Tür\u0000 😀 \ud800', recordedAtMs: fromMs, occurredAtMs: 0, actor: 'user:"a\\b"' },
+      event: { type: 'RecordingSealed', data },
+    };
+  });
+  // Told once more, some of it twice, after some of it was deleted.
+  const again = [...events.slice(0, 500), ...events].map((one, index) => ({
+    ...one,
+    seq: count + index + 1,
+  }));
+  const deleted = { ...again[0]!, seq: 9999, event: deletionOf(events.slice(700, 800)) };
+  const models = [recordingsReadModel, eventDevicesReadModel, auditTrailReadModel];
+  const names = models.flatMap(model => model.tables);
+  const batches = [events.slice(0, 1200), [...events.slice(1200), deleted, ...again]];
+  await fold(batches, false, models);
+  const inserted = await rowsOf(names);
+  await fold(batches, true, models);
+  assert.equal(await rowsOf(names), inserted);
+  assert.is(inserted.length > 3 * count, true);
+});
+
+function deletionOf(events: readonly FeedEvent[]): HoldfastEvent {
+  const segments = events.flatMap(({ event }) =>
+    event.type === 'RecordingSealed' ? event.data.segments : [],
+  );
+  const [fromMs, toMs] = [segments[0]!.fromMs, segments.at(-1)!.toMs];
+  const of = { deviceId: devices[0]!, recordingServerId: servers[0]! };
+  const segmentIds = segments.map(({ segmentId }) => segmentId);
+  return { type: 'RecordingDeleted', data: { ...of, segmentIds, fromMs, toMs, policy: 'DISK_FULL' } };
+}
 
 test.run();

@@ -1,7 +1,7 @@
 import type { DeviceTimelineFacts, TimeSpan } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
-import { type DeviceRecordingRow, unsealedRunsOf } from './recordings.read-model.js';
+import { type DeviceRecordingRow, unsealedRunsOf } from './recorded-device.js';
 import { type RetentionRow, retentionMsOf } from './retention.js';
 
 export interface DeviceOfSite {

@@ -1,44 +1,16 @@
-import { evolveUnsealedRuns, type UnsealedRun } from '@holdfast/core';
 import type { RecordingEvent } from '@holdfast/schema';
 import { sideBySide } from '../../postgres/side-by-side.js';
 import type { TransactionSql } from '../../postgres/sql.js';
 import type { FeedEvent } from '../feed-event.js';
 import { ModelTable } from '../model-table.js';
 import { defineReadModel } from '../read-model.js';
+import {
+  type DeviceRecordingRow,
+  NO_SEGMENT_MS,
+  RecordedDevice,
+  type SegmentRow,
+} from './recorded-device.js';
 import { SpanTable, type TouchedSpan } from './span-table.js';
-
-/** Per device and the site whose log speaks of it. */
-export interface DeviceRecordingRow {
-  readonly siteId: string;
-  readonly deviceId: string;
-  readonly recordingServerId: string;
-  /** The oldest and the newest moment that any fact speaks of. */
-  readonly knownFromMs: number;
-  readonly knownToMs: number;
-  /** Null when no run of recording is open. */
-  readonly runningSinceMs: number | null;
-  readonly lastStopAtMs: number | null;
-  readonly lastStopCause: string | null;
-  /** JSON of `UnsealedRun[]`; null: none, or not built anew since there are any. */
-  readonly unsealedRuns: string | null;
-}
-
-export interface SegmentRow {
-  readonly siteId: string;
-  readonly deviceId: string;
-  readonly segmentId: string;
-  readonly recordingServerId: string;
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly fragmentCount: number;
-  readonly byteLength: number;
-  readonly digest: string;
-  readonly timeSource: string;
-  readonly beganBecause: string;
-  readonly endedBecause: string;
-  readonly lostBecause: 'DELETED' | 'DAMAGED' | null;
-  readonly keyFramesOnly: boolean;
-}
 
 interface GapRow {
   readonly seq: number;
@@ -86,81 +58,48 @@ export const recordingsReadModel = defineReadModel({
     'RecordingDamaged',
   ],
   async fold(events, { tx, isAlone }) {
-    const devices = await loadDevices(tx, events);
-    const sealed = new SealedRows(isAlone ? await newestSegments(tx, devices.values()) : null);
+    const devices = await loadDevices(tx, events, isAlone);
     const ended: GapRow[] = [];
     const losses: Loss[] = [];
     for (const { seq, site: siteId, event } of events) {
-      const { deviceId, recordingServerId } = event.data;
+      const { deviceId } = event.data;
       const loss = lossOf(event, siteId);
       if (loss !== null) losses.push(loss);
       const key = deviceKey({ siteId, deviceId });
-      devices.set(key, evolve(devices.get(key), event, siteId));
-      if (event.type !== 'RecordingSealed') continue;
-      for (const segment of event.data.segments) {
-        const known = { siteId, deviceId, recordingServerId };
-        sealed.add({ ...segment, ...known, lostBecause: null, keyFramesOnly: false });
+      let device = devices.get(key);
+      if (device === undefined) {
+        device = new RecordedDevice(null, isAlone ? NO_SEGMENT_MS : null);
+        devices.set(key, device);
       }
+      device.fold(event, siteId);
+      if (event.type !== 'RecordingSealed') continue;
       for (const [ordinal, gap] of event.data.gaps.entries()) {
         ended.push({ seq, ordinal, siteId, deviceId, ...gap });
       }
     }
-    await segments.append({ tx, isAlone }, sealed.beyond);
+    const touched = [...devices.values()];
+    // Device by device, so that what comes together lies together.
+    const beyond = touched.flatMap(device => device.beyond);
+    const perhapsKnown = touched.flatMap(device => device.perhapsKnown);
+    await segments.append({ tx, isAlone }, beyond);
     const [inserted] = await sideBySide(
-      segments.insert(tx, sealed.perhapsKnown),
+      segments.insert(tx, perhapsKnown),
       gaps.append({ tx, isAlone: false }, ended),
-      deviceRecordings.save(tx, devices.values()),
+      deviceRecordings.save(
+        tx,
+        touched.flatMap(device => device.row ?? []),
+      ),
     );
     await reduce(tx, events);
     await markLost(tx, losses);
     // What was sealed once more may have been lost since: then only the rows can tell.
-    const isAllNew = inserted === sealed.perhapsKnown.length;
-    if (isAllNew) await spans.add(tx, sealed.all.map(drawn));
+    const isAllNew = inserted === perhapsKnown.length;
+    const sealed = [...beyond, ...perhapsKnown];
+    if (isAllNew) await spans.add(tx, sealed.map(drawn));
     const altered = [...losses, ...events.flatMap(reductionOf)];
-    await spans.redraw(tx, isAllNew ? altered : [...sealed.all, ...altered]);
+    await spans.redraw(tx, isAllNew ? altered : [...sealed, ...altered]);
   },
 });
-
-/** What a batch seals. Where the newest segment of each device is known, those that begin after it are told apart: they are new. */
-class SealedRows {
-  readonly all: SegmentRow[] = [];
-  readonly beyond: SegmentRow[] = [];
-  readonly perhapsKnown: SegmentRow[] = [];
-  readonly #newest: Map<string, number> | null;
-
-  constructor(newest: Map<string, number> | null) {
-    this.#newest = newest;
-  }
-
-  add(row: SegmentRow): void {
-    this.all.push(row);
-    const key = deviceKey(row);
-    if (this.#newest === null || row.fromMs <= (this.#newest.get(key) ?? -1)) {
-      this.perhapsKnown.push(row);
-    } else {
-      this.#newest.set(key, row.fromMs);
-      this.beyond.push(row);
-    }
-  }
-}
-
-/** Per device, the beginning of its newest segment. */
-async function newestSegments(
-  tx: TransactionSql,
-  devices: Iterable<DeviceRecordingRow>,
-): Promise<Map<string, number>> {
-  const known = [...devices];
-  const rows = await tx<{ deviceId: string; siteId: string; fromMs: number }[]>`
-    select device_id, site_id, from_ms
-    from unnest(${known.map(({ deviceId }) => deviceId)}::uuid[], ${known.map(({ siteId }) => siteId)}::uuid[])
-      as known (device_id, site_id)
-    cross join lateral (
-      select from_ms from recording_segment as segment
-      where segment.device_id = known.device_id and segment.site_id = known.site_id
-      order by from_ms desc limit 1
-    ) as newest`;
-  return new Map(rows.map(row => [deviceKey(row), row.fromMs]));
-}
 
 function deviceKey({ siteId, deviceId }: Pick<DeviceRecordingRow, 'siteId' | 'deviceId'>): string {
   return `${siteId}/${deviceId}`;
@@ -173,70 +112,24 @@ function drawn({ deviceId, siteId, recordingServerId, fromMs, toMs }: SegmentRow
 async function loadDevices(
   tx: TransactionSql,
   events: readonly FeedEvent<RecordingEvent>[],
-): Promise<Map<string, DeviceRecordingRow>> {
+  isNewestAsked: boolean,
+): Promise<Map<string, RecordedDevice>> {
   const wanted = [...new Set(events.map(({ event }) => event.data.deviceId))];
-  const rows = await tx<DeviceRecordingRow[]>`
-    select * from device_recording where device_id = any(${wanted}::uuid[])`;
-  return new Map(rows.map(row => [deviceKey(row), row]));
-}
-
-function evolve(
-  row: DeviceRecordingRow | undefined,
-  event: RecordingEvent,
-  siteId: string,
-): DeviceRecordingRow {
-  const { deviceId, recordingServerId } = event.data;
-  const span = spanOf(event);
-  const base: DeviceRecordingRow = {
-    siteId,
-    deviceId,
-    recordingServerId,
-    knownFromMs: Math.min(row?.knownFromMs ?? Number.MAX_SAFE_INTEGER, span.fromMs),
-    knownToMs: Math.max(row?.knownToMs ?? 0, span.toMs),
-    runningSinceMs: row?.runningSinceMs ?? null,
-    lastStopAtMs: row?.lastStopAtMs ?? null,
-    lastStopCause: row?.lastStopCause ?? null,
-    unsealedRuns: JSON.stringify(evolveUnsealedRuns(unsealedRunsOf(row), event)),
-  };
-  switch (event.type) {
-    case 'RecordingStarted':
-      return { ...base, runningSinceMs: event.data.atMs };
-    case 'RecordingStopped':
-      return {
-        ...base,
-        runningSinceMs: null,
-        lastStopAtMs: event.data.atMs,
-        lastStopCause: event.data.cause,
-      };
-    default:
-      return base;
-  }
-}
-
-/** Also those that go on. */
-export function unsealedRunsOf(row: DeviceRecordingRow | undefined): readonly UnsealedRun[] {
-  return JSON.parse(row?.unsealedRuns ?? '[]') as readonly UnsealedRun[];
-}
-
-function spanOf(event: RecordingEvent): { readonly fromMs: number; readonly toMs: number } {
-  switch (event.type) {
-    case 'RecordingStarted':
-    case 'RecordingStopped':
-      return { fromMs: event.data.atMs, toMs: event.data.atMs };
-    case 'RecordingSealed': {
-      let fromMs = Number.MAX_SAFE_INTEGER;
-      let toMs = 0;
-      for (const pieces of [event.data.segments, event.data.gaps]) {
-        for (const piece of pieces) {
-          fromMs = Math.min(fromMs, piece.fromMs);
-          toMs = Math.max(toMs, piece.toMs);
-        }
-      }
-      return { fromMs, toMs };
-    }
-    default:
-      return event.data;
-  }
+  const newest = isNewestAsked
+    ? tx`(
+        select from_ms from recording_segment as segment
+        where segment.device_id = device_recording.device_id and segment.site_id = device_recording.site_id
+        order by from_ms desc limit 1
+      )`
+    : tx`null::bigint`;
+  const rows = await tx<(DeviceRecordingRow & { readonly newestMs: number | null })[]>`
+    select *, ${newest} as newest_ms from device_recording where device_id = any(${wanted}::uuid[])`;
+  return new Map(
+    rows.map(({ newestMs, ...row }) => [
+      deviceKey(row),
+      new RecordedDevice(row, isNewestAsked ? (newestMs ?? NO_SEGMENT_MS) : null),
+    ]),
+  );
 }
 
 function reductionOf({

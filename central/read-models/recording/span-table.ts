@@ -64,7 +64,7 @@ async function run<Column extends string>(
   if (spans.length === 0) return;
   const arrays = [
     ...columns.map(column => spans.map(({ first }) => first[column])),
-    spans.map(({ first }) => first.fromMs),
+    spans.map(({ fromMs }) => fromMs),
     spans.map(({ toMs }) => toMs),
   ];
   await tx.unsafe(
@@ -76,6 +76,7 @@ async function run<Column extends string>(
 
 interface JoinedSpan<Column extends string> {
   readonly first: TouchedSpan<Column>;
+  readonly fromMs: number;
   toMs: number;
 }
 
@@ -84,19 +85,39 @@ function joined<Column extends string>(
   columns: readonly Column[],
   touched: readonly TouchedSpan<Column>[],
 ): readonly JoinedSpan<Column>[] {
-  const keyOf = (one: TouchedSpan<Column>) => columns.map(column => one[column]).join('/');
-  const spans: JoinedSpan<Column>[] = [];
-  for (const ofKey of Map.groupBy(touched, keyOf).values()) {
-    let last: JoinedSpan<Column> | null = null;
+  const keyOf = ({ first }: JoinedSpan<Column>) => columns.map(column => first[column]).join('/');
+  const runs = Map.groupBy(joinedInPlace(columns, touched), keyOf);
+  return [...runs.values()].flatMap(ofKey => {
+    const spans: JoinedSpan<Column>[] = [];
     for (const next of ofKey.toSorted((one, other) => one.fromMs - other.fromMs)) {
-      if (next.fromMs >= next.toMs) continue;
-      if (last !== null && next.fromMs <= last.toMs) {
-        last.toMs = Math.max(last.toMs, next.toMs);
-        continue;
-      }
-      last = { first: next, toMs: next.toMs };
-      spans.push(last);
+      const last = spans.at(-1);
+      if (last !== undefined && next.fromMs <= last.toMs) last.toMs = Math.max(last.toMs, next.toMs);
+      else spans.push(next);
     }
+    return spans;
+  });
+}
+
+/** Each with the one before it in the list when it goes on with it: most segments do, and there are many. */
+function joinedInPlace<Column extends string>(
+  columns: readonly Column[],
+  touched: readonly TouchedSpan<Column>[],
+): readonly JoinedSpan<Column>[] {
+  const spans: JoinedSpan<Column>[] = [];
+  let last: JoinedSpan<Column> | null = null;
+  for (const next of touched) {
+    if (next.fromMs >= next.toMs) continue;
+    const before: JoinedSpan<Column> | null = last;
+    if (
+      before !== null &&
+      next.fromMs === before.toMs &&
+      columns.every(column => next[column] === before.first[column])
+    ) {
+      before.toMs = next.toMs;
+      continue;
+    }
+    last = { first: next, fromMs: next.fromMs, toMs: next.toMs };
+    spans.push(last);
   }
   return spans;
 }

@@ -3,7 +3,7 @@ import type { RetrievalFacts, SourceSegment } from '@holdfast/interconnect';
 import type { DeviceId, RetrievalId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../../postgres/sql.js';
 import { readDeviceRecordings } from '../recording/device-recordings.query.js';
-import type { SegmentRow } from '../recording/recordings.read-model.js';
+import type { SegmentRow } from '../recording/recorded-device.js';
 import { readLinkTo } from '../site/sites.query.js';
 import { readSiteProgress } from '../site-progress.query.js';
 import { retrievalsReadModel } from './retrievals.read-model.js';
