@@ -70,6 +70,7 @@ import { alarmingLinks } from './link/alarming-links.js';
 import { enrolChildSites } from './link/child-sites.js';
 import { createEmulatedLinkControl } from './link/emulated-link-control.js';
 import { FactsWatch } from './link/facts-watch.js';
+import { createLinkViews } from './link/link-views.js';
 import { createOriginKeys } from './link/origin-keys.js';
 import { OutageWatch } from './link/outage-watch.js';
 import { watchResets } from './link/reset-watch.js';
@@ -194,13 +195,14 @@ function reportTasks(
   parts: CentralParts,
   { onLostHistory }: Pick<LogLife, 'onLostHistory'>,
 ) {
-  const { above: acknowledgements, credentials, relayed, servers } = parts;
+  const { above: acknowledgements, credentials, links, relayed, servers } = parts;
   const { parent } = configuration;
   if (parent === undefined || acknowledgements === null) return [];
   const readThrough = () => ownLogReadThrough(parts);
   return [
     ...reportToParent({
-      ...{ parent, credentials, servers, acknowledgements, relayed, logger },
+      ...{ parent, credentials, servers, acknowledgements, logger },
+      relayed: { follow: running => relayed.follow(running), heads: () => links.heads() },
       ...(onLostHistory === undefined ? {} : { onLostHistory }),
     }),
     ...truncateLog({ configuration, servers, acknowledgements, readThrough, logger }),
@@ -439,14 +441,7 @@ function openHttp(
       searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),
       personal,
       awayAt: site => recordingServersAway(site, devices, links.view(site).state),
-      links: {
-        view: site => {
-          const view = links.view(site);
-          return view.sinceMs === null
-            ? null
-            : { ...view, sinceMs: view.sinceMs, facts: facts.link(site, view) };
-        },
-      },
+      links: createLinkViews(links, facts),
       linkControl: emulatedLinks
         ? createEmulatedLinkControl({
             url: emulatedLinks.url,

@@ -86,6 +86,7 @@ export type { ChildDuplex, DuplexListener, ParentDuplex } from './replication/re
 export type {
   ChildFrame,
   ParentFrame,
+  RelayedHead,
   ReplicationRefusal,
   ReplicationRefusalCode,
 } from './replication/replication-frame.js';

@@ -16,6 +16,7 @@ export {
   type WirePlace,
   type WirePong,
   type WireRefused,
+  type WireRelayedHead,
   type WireWant,
   type WireWelcome,
   type WireWishes,

@@ -7,6 +7,7 @@ import type {
   SiteCommand,
   SiteId,
 } from '@holdfast/schema';
+import type { LinkHop, LinkToSite } from '../read-models/site/sites.query.js';
 
 /** Sends a command to a site, this one or one below, and waits a few seconds for its answer. */
 export interface CommandGateway {
@@ -66,6 +67,10 @@ export interface LinkView {
 /** What the links to our children are like at this moment. */
 export interface LinkViews {
   view(siteId: SiteId): LinkView | null;
+  /** Of a site below our child `via`, whose log tells of the link. Null: nothing is known beyond that. */
+  relayed(hop: LinkHop, via: SiteId): LinkToSite | null;
+  /** How far the log of a site reaches, wherever it is below us, as it said last. Null while that is not known. */
+  head(siteId: SiteId): number | null;
 }
 
 /** What an administrator does about projections. Both throw `UnknownProjectionError`. */

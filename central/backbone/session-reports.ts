@@ -86,19 +86,23 @@ export class SessionReports implements LinkObserver {
   /** A session that is over elsewhere already must not come back to life by a late report. */
   async #write(site: SiteId, { session, lossCause, measurement }: SessionReport): Promise<void> {
     const root = measurement === null ? null : Buffer.from(measurement.headRoot);
+    const heads = measurement?.relayed ?? null;
+    const relayed = heads === null ? null : this.#sql.json([...heads.values()].map(head => ({ ...head })));
     await this.#sql`
       insert into child_session as known (site, session, loss_cause, heard_at, changed_at, round_trip_ms, clock_offset_ms,
-                                          head_epoch, head_position, head_root)
+                                          head_epoch, head_position, head_root, relayed)
       values (${site}, ${session}, ${lossCause}, now(), now(), ${measurement?.roundTripMs ?? null},
               ${measurement?.clockOffsetMs ?? null}, ${measurement?.epoch ?? null},
-              ${measurement?.headPosition ?? null}, ${root})
+              ${measurement?.headPosition ?? null}, ${root}, ${relayed})
       on conflict (site) do update set
         session = excluded.session, loss_cause = excluded.loss_cause, changed_at = excluded.changed_at,
         heard_at = case when excluded.loss_cause is null then excluded.heard_at else known.heard_at end,
         round_trip_ms = excluded.round_trip_ms, clock_offset_ms = excluded.clock_offset_ms,
         head_epoch = coalesce(excluded.head_epoch, known.head_epoch),
         head_position = coalesce(excluded.head_position, known.head_position),
-        head_root = coalesce(excluded.head_root, known.head_root)
+        head_root = coalesce(excluded.head_root, known.head_root),
+        relayed = case when excluded.session > known.session then excluded.relayed
+                       else coalesce(excluded.relayed, known.relayed) end
       where excluded.session > known.session or (excluded.session = known.session and known.loss_cause is null)`;
     await this.#sql.notify(SESSION_CHANNEL, site);
   }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LinkLossCause, LinkObserver, LinkTrouble } from '@holdfast/interconnect';
+import type { LinkLossCause, LinkObserver, LinkTrouble, RelayedHead } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
@@ -24,6 +24,7 @@ interface SessionRow {
   readonly headEpoch: number | null;
   readonly headPosition: number | null;
   readonly headRoot: Buffer | null;
+  readonly relayed: readonly RelayedHead[] | null;
   /** What is durable of its log. */
   readonly lastEpoch: number;
   readonly lastPosition: number;
@@ -76,7 +77,7 @@ export class SessionWatch {
 
   async look(): Promise<void> {
     const rows = await this.#sql<SessionRow[]>`
-      select session.site, session, loss_cause, round_trip_ms, clock_offset_ms, head_epoch, head_position, head_root,
+      select session.site, session, loss_cause, round_trip_ms, clock_offset_ms, head_epoch, head_position, head_root, relayed,
              heard_at < now() - make_interval(secs => ${this.#silentSeconds}) as is_silent,
              extract(epoch from heard_at)::float8 * 1000 as heard_at_ms,
              extract(epoch from changed_at)::float8 * 1000 as changed_at_ms,
@@ -120,10 +121,12 @@ export class SessionWatch {
     this.#known.set(site, { session, isUp, heardAtMs });
   }
 
-  #measure({ site, roundTripMs, clockOffsetMs, headEpoch, headPosition, headRoot }: SessionRow): void {
+  #measure(row: SessionRow): void {
+    const { site, roundTripMs, clockOffsetMs, headEpoch, headPosition, headRoot } = row;
     if (roundTripMs === null || clockOffsetMs === null) return;
     if (headEpoch === null || headPosition === null || headRoot === null) return;
-    const head = { epoch: headEpoch, headPosition, headRoot };
+    const relayed = row.relayed === null ? null : new Map(row.relayed.map(head => [head.origin, head]));
+    const head = { epoch: headEpoch, headPosition, headRoot, relayed };
     this.#links.measured(site, { roundTripMs, clockOffsetMs, ...head });
   }
 }

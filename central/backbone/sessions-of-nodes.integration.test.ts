@@ -31,6 +31,7 @@ test.before.each(async () => {
 const measurement: LinkMeasurement = {
   ...{ roundTripMs: 12.5, clockOffsetMs: -3, epoch: 1, headPosition: 42 },
   headRoot: new Uint8Array(32).fill(5),
+  relayed: null,
 };
 
 function newNode(): SessionReports {
@@ -73,6 +74,31 @@ test('a session is seen to begin, to be measured and to end, each once', async (
   await node.settled();
   assert.equal(await watch.look(), ['lost CLOSED']);
   assert.equal(await watch.look(), []);
+});
+
+test('what a child said of the heads below it is seen with its measurement, and is kept by one that says nothing of them', async () => {
+  const [node, site, below] = [newNode(), SiteId.parse(v7()), SiteId.parse(v7())];
+  const seen: (readonly unknown[] | null)[] = [];
+  const links: LinkObserver = {
+    ...{ established: () => undefined, lost: () => undefined },
+    measured: (_site, { relayed }) => void seen.push(relayed === null ? null : [...relayed.values()]),
+  };
+  const watch = new SessionWatch({ sql: database.sql, links, heartbeatMs: HEARTBEAT_MS });
+  const head = { origin: below, session: 3, epoch: 1, size: 12 };
+  node.established(site, 3);
+  node.measured(site, { ...measurement, relayed: new Map([[below, head]]) });
+  await node.settled();
+  await watch.look();
+  assert.equal(seen.splice(0), [[head]]);
+  node.measured(site, measurement);
+  await node.settled();
+  await watch.look();
+  assert.equal(seen.splice(0), [[head]]);
+  node.established(site, 4);
+  node.measured(site, measurement);
+  await node.settled();
+  await watch.look();
+  assert.equal(seen, [null], 'a new session begins with nothing said');
 });
 
 test('a site that went to another node has lost its session there first', async () => {

@@ -186,7 +186,7 @@ function fixturePorts(
     awayAt: () => () => false,
     searchMotion: (_, { fromMs }) => [fromMs + 1000, fromMs + 5000],
     personal,
-    links: { view: siteId => site.links.get(siteId) ?? null },
+    links: { view: siteId => site.links.get(siteId) ?? null, relayed: () => null, head: () => null },
     linkControl: null,
     sealCredentials: async () => (site.keyUnknown ? null : 'AAAA'),
     servers: () => [],

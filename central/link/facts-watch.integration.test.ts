@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { RecordedEvent } from '@holdfast/core';
 import type { LinkView } from '@holdfast/interconnect';
-import type { AlarmId } from '@holdfast/schema';
+import type { AlarmId, SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FeedFixture } from '../intake/feed-fixture.js';
@@ -14,8 +14,10 @@ import { Freshness } from '../read-models/freshness.js';
 import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
 import { createRetrievalFacts } from '../read-models/retrieval/retrieval-facts.query.js';
+import type { LinkHop } from '../read-models/site/sites.query.js';
 import { Wakeup } from '../read-models/wakeup.js';
 import { FactsWatch } from './facts-watch.js';
+import { createLinkViews } from './link-views.js';
 
 const test = suite('facts watch');
 const SESSION_BEGAN_MS = Date.UTC(2026, 10, 20, 13);
@@ -63,7 +65,7 @@ const note = (site: FeedFixture) => {
 
 const up = (headPosition: number | null): LinkView => ({
   ...{ state: 'UP', sinceMs: SESSION_BEGAN_MS, cause: null, clockOffsetMs: 0, headEpoch: 1, headPosition },
-  ...{ roundTripMs: headPosition === null ? null : 5, headRoot: null },
+  ...{ roundTripMs: headPosition === null ? null : 5, headRoot: null, relayed: null },
 });
 
 /** As a projection is that stood still and was set going again: of those that have folded nothing here, so that nothing is there twice. */
@@ -92,6 +94,48 @@ test('a link that was lost before everything had arrived leaves unknown what was
   const down = { ...up(9), state: 'DOWN', sinceMs: SESSION_BEGAN_MS + 5000, roundTripMs: null } as const;
   assert.equal(facts.link(child.site, down), { state: 'DOWN', sinceMs: child.nowMs });
   assert.equal(facts.link(child.site, { ...down, headPosition: 3 }), {
+    ...{ state: 'DOWN', sinceMs: SESSION_BEGAN_MS + 5000 },
+  });
+});
+
+test('the link of a site below a child is up for the timeline only when what it said in that session is folded', async () => {
+  const facts = new FactsWatch(database.sql);
+  await facts.look();
+  const links = new Map<SiteId, LinkView>();
+  const via = randomUUID() as SiteId;
+  const views = createLinkViews({ view: site => links.get(site)!, relayedHead: () => null }, facts);
+  const says = (relayed: LinkView['relayed']) => links.set(via, { ...up(1), relayed });
+  const said = (session: number, size: number) =>
+    new Map([[child.site, { origin: child.site, session, epoch: 1, size }]]);
+  const hop: LinkHop = {
+    ...{ siteId: child.site, state: 'UP', sinceMs: SESSION_BEGAN_MS, session: 7 },
+    ...{ lastEpoch: null, lastPosition: null },
+  };
+  const connecting = { state: 'CONNECTING', sinceMs: child.nowMs };
+  says(new Map());
+  assert.equal(views.relayed(hop, via), connecting, 'nobody has said how far it reaches');
+  says(said(6, 3));
+  assert.equal(views.relayed(hop, via), connecting, 'said in the session before');
+  says(said(7, 4));
+  assert.equal(views.relayed(hop, via), connecting, 'one event is missing');
+  says(said(7, 3));
+  assert.equal(views.relayed(hop, via), { state: 'UP', sinceMs: SESSION_BEGAN_MS });
+  says(null);
+  assert.equal(
+    views.relayed(hop, via),
+    { state: 'UP', sinceMs: SESSION_BEGAN_MS },
+    'older software cannot say',
+  );
+  says(new Map());
+  const down = {
+    ...hop,
+    state: 'DOWN',
+    sinceMs: SESSION_BEGAN_MS + 5000,
+    lastEpoch: 1,
+    lastPosition: 9,
+  } as const;
+  assert.equal(views.relayed(down, via), { state: 'DOWN', sinceMs: child.nowMs }, 'held there, not here');
+  assert.equal(views.relayed({ ...down, lastPosition: 3 }, via), {
     ...{ state: 'DOWN', sinceMs: SESSION_BEGAN_MS + 5000 },
   });
 });

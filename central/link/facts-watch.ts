@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LinkState } from '@holdfast/core';
-import type { LinkView } from '@holdfast/interconnect';
+import { comparePlaces, type LinkState } from '@holdfast/core';
+import type { LinkView, RelayedHead } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import { hardwareReadModel } from '../read-models/hardware/hardware.read-model.js';
@@ -9,6 +9,7 @@ import { recordingsReadModel } from '../read-models/recording/recordings.read-mo
 import { recordingServersReadModel } from '../read-models/recording-server/recording-servers.read-model.js';
 import { retrievalsReadModel } from '../read-models/retrieval/retrievals.read-model.js';
 import { linksReadModel } from '../read-models/site/links.read-model.js';
+import type { LinkHop, LinkToSite } from '../read-models/site/sites.query.js';
 import { sitesReadModel } from '../read-models/site/sites.read-model.js';
 import { readSiteProgress, type SiteProgress } from '../read-models/site-progress.query.js';
 import type { Wakeup } from '../read-models/wakeup.js';
@@ -70,6 +71,26 @@ export class FactsWatch {
     const recordedAtMs = known?.recordedAtMs ?? 0;
     const isMomentary = this.#caughtUpSinceMs.get(site) === sinceMs;
     return { state: 'CONNECTING', sinceMs: isMomentary ? recordedAtMs : Math.min(sinceMs, recordedAtMs) };
+  }
+
+  /**
+   * The link of a site below one of our children, as the child's log tells of it. Up for the timeline only when all is folded here that
+   * the site has said it has, in that very session, to its own parent. `said` null: nobody has told us; undefined: the child cannot.
+   */
+  relayedLink(hop: LinkHop, said: RelayedHead | null | undefined): LinkToSite {
+    const { siteId, state, sinceMs, session } = hop;
+    const known = this.#progress.get(siteId);
+    const [epoch, position] = state === 'UP' ? [said?.epoch, said?.size] : [hop.lastEpoch, hop.lastPosition];
+    const isSaid = state !== 'UP' || said?.session === session;
+    const hasAll =
+      known !== undefined &&
+      isSaid &&
+      comparePlaces(known, { epoch: epoch ?? 0, position: position ?? 0 }) >= 0;
+    if (hasAll || said === undefined) return { state, sinceMs };
+    return {
+      state: state === 'UP' ? 'CONNECTING' : state,
+      sinceMs: Math.min(sinceMs, known?.recordedAtMs ?? 0),
+    };
   }
 
   async run(

@@ -43,6 +43,7 @@ const measurement = {
   epoch: 1,
   headPosition: 90,
   headRoot: new Uint8Array(32),
+  relayed: null,
 };
 
 test('a session and its loss are facts in the log of the parent', async () => {
@@ -76,6 +77,23 @@ test('a link that went silent was lost when the child was last heard', async () 
   keeper.lost(child, 'HEARTBEAT_MISSED', 1, 42);
   await keeper.settled();
   assert.is(keeper.view(child).sinceMs, 1_002_000);
+});
+
+test('how far logs reach is told with the session in which their sites said it, over as many levels as there are', async () => {
+  const bench = new Bench();
+  const keeper = await bench.open();
+  const below = { origin: SiteId.parse(v7()), session: 4, epoch: 1, size: 7 };
+  keeper.established(child, 9);
+  await keeper.settled();
+  assert.equal(keeper.heads(), [], 'not said yet in this session');
+  keeper.measured(child, { ...measurement, relayed: new Map([[below.origin, below]]) });
+  const own = { origin: child, session: 9, epoch: 1, size: 90 };
+  assert.equal(keeper.heads(), [own, below]);
+  assert.equal(keeper.relayedHead(below.origin), below);
+  keeper.lost(child, 'CLOSED', 1, 90);
+  await keeper.settled();
+  assert.equal(keeper.heads(), [], 'what lies behind a link that is down is not known');
+  assert.is(keeper.relayedHead(below.origin), null);
 });
 
 test('a parent that restarts knows that no link is up, since it was last alive', async () => {

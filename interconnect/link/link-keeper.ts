@@ -2,6 +2,7 @@ import { newEvent, type RecordedEvent, readEventData, readStreamEnd, type SiteLo
 import { EventDecodeError, type EventId, type LinkEvent, type SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { LinkLossCause, LinkMeasurement, LinkObserver } from '../replication/link-observer.js';
+import type { RelayedHead } from '../replication/replication-frame.js';
 import {
   initialLink,
   type LinkMachineState,
@@ -26,6 +27,8 @@ export interface LinkView {
   readonly headEpoch: number | null;
   readonly headPosition: number | null;
   readonly headRoot: Uint8Array | null;
+  /** Of the logs below the child, what it said of their heads in this session. Null: it has not, or cannot say. */
+  readonly relayed: ReadonlyMap<SiteId, RelayedHead> | null;
 }
 
 export interface LinkKeeperOptions {
@@ -54,6 +57,10 @@ export interface LinkKeeperOptions {
 export interface LinkKeeper extends LinkObserver, AsyncDisposable {
   connecting(site: SiteId): void;
   view(site: SiteId): LinkView;
+  /** The head of a log below a child, by what was said in a session that lasts. */
+  relayedHead(origin: SiteId): RelayedHead | null;
+  /** How far the logs of all sites below reach, as they said last over links that are up. */
+  heads(): readonly RelayedHead[];
   /** Resolves when everything that was observed until now is in the log. */
   settled(): Promise<void>;
 }
@@ -146,7 +153,27 @@ class LogLinkKeeper implements LinkKeeper {
       headEpoch: said?.epoch ?? null,
       headPosition: said?.headPosition ?? null,
       headRoot: said?.headRoot ?? null,
+      relayed: live?.relayed ?? null,
     };
+  }
+
+  relayedHead(origin: SiteId): RelayedHead | null {
+    for (const site of this.#links.keys()) {
+      const head = this.view(site).relayed?.get(origin);
+      if (head !== undefined) return head;
+    }
+    return null;
+  }
+
+  heads(): readonly RelayedHead[] {
+    const heads: RelayedHead[] = [];
+    for (const [origin, { snapshot, measurement, isMeasured }] of this.#links) {
+      const { session } = snapshot.context;
+      if (snapshot.value !== 'UP' || !isMeasured || measurement === null || session === null) continue;
+      heads.push({ origin, session, epoch: measurement.epoch, size: measurement.headPosition });
+      if (measurement.relayed !== null) heads.push(...measurement.relayed.values());
+    }
+    return heads;
   }
 
   async settled(): Promise<void> {

@@ -15,6 +15,7 @@ import {
   type HistoryFrame,
   type ParentFrame,
   type RefusedFrame,
+  type RelayedHead,
   ReplicationProtocolError,
   type ReplicationRefusal,
   type WantFrame,
@@ -69,6 +70,7 @@ class ChildSession {
   /** Undefined while wishes are not asked for. */
   #wishesAfter: WishPlace | null | undefined;
   #asksForHistory: ((frame: HistoryFrame) => void) | null = null;
+  readonly #toldHeads = new Map<SiteId, RelayedHead>();
   #earlyAckCount = 0;
   #silentBeats = 0;
   #unacknowledgedBeats = 0;
@@ -165,7 +167,8 @@ class ChildSession {
         const receivedAtMs = this.#options.now();
         const head = this.#options.log.head();
         const { sentAtMs: pingSentAtMs } = frame;
-        this.#send({ kind: 'pong', pingSentAtMs, receivedAtMs, sentAtMs: receivedAtMs, head });
+        const relayed = this.#headsToTell();
+        this.#send({ kind: 'pong', pingSentAtMs, receivedAtMs, sentAtMs: receivedAtMs, head, relayed });
         return;
       }
       case 'wishes':
@@ -183,6 +186,18 @@ class ChildSession {
         this.#asksForHistory = null;
         return;
     }
+  }
+
+  /** Of the logs below, the heads that the parent was not told yet. Null: nobody here knows. */
+  #headsToTell(): readonly RelayedHead[] | null {
+    const heads = this.#options.relayed?.heads?.();
+    if (heads === undefined) return null;
+    const news = heads.filter(head => {
+      const told = this.#toldHeads.get(head.origin);
+      return told?.session !== head.session || told.epoch !== head.epoch || told.size !== head.size;
+    });
+    for (const head of news) this.#toldHeads.set(head.origin, head);
+    return news;
   }
 
   #greet(frame: WelcomeFrame): void {

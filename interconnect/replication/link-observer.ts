@@ -1,5 +1,5 @@
 import type { SiteId } from '@holdfast/schema';
-import type { ReplicationRefusalCode } from './replication-frame.js';
+import type { RelayedHead, ReplicationRefusalCode } from './replication-frame.js';
 
 /** Why a link is down. */
 export type LinkLossCause = 'CLOSED' | 'HEARTBEAT_MISSED' | 'FENCED' | 'PROTOCOL_ERROR';
@@ -19,6 +19,8 @@ export interface LinkMeasurement {
   readonly epoch: number;
   readonly headPosition: number;
   readonly headRoot: Uint8Array;
+  /** Of the logs below the child, what it knows of their heads. Null: it cannot say. */
+  readonly relayed: ReadonlyMap<SiteId, RelayedHead> | null;
 }
 
 /**

@@ -23,6 +23,7 @@ import {
   until,
   verifyNote,
 } from './replication.fixture.js';
+import type { RelayedHead } from './replication-frame.js';
 import type { ParentKey, RelayedLogs } from './replication-options.js';
 
 const test = suite('what the origin of a log proves, and what its parent says to it');
@@ -141,6 +142,21 @@ test('while the hop in the middle is away nothing is lost, and the site is told 
   await using _again = link();
   await until(() => child.acknowledgements.of(bus.site).top?.position === 501, 'the top');
   assert.equal(bytesOf(centre.held(bus.site)), bytesOf(region.held(bus.site)));
+});
+
+test('the top is told how far a log two hops below reaches, also before it has it', async () => {
+  await using centre = await TestParent.start(it => {
+    it.heartbeatMs = 100;
+  });
+  const { site, log, credentials } = await newChild();
+  const heads: RelayedHead[] = [{ origin: site, session: 5, epoch: 1, size: 70 }];
+  const relayed: RelayedLogs = { async *follow() {}, heads: () => heads };
+  const said = () => centre.links.measurements.at(-1)?.relayed?.get(site);
+  await using _region = new TestChild({ log, credentials, port: centre.port, relayed });
+  await until(() => said() !== undefined, 'the first head');
+  assert.equal(said(), heads[0]);
+  heads[0] = { ...heads[0]!, size: 71 };
+  await until(() => said()?.size === 71, 'the next head');
 });
 
 test('of relayed logs the one that is wrong is refused by name, the others and the own one go on', async () => {

@@ -33,6 +33,7 @@ import {
   type ChildFrame,
   type HelloFrame,
   type ParentFrame,
+  type RelayedHead,
   ReplicationProtocolError,
   type ReplicationRefusal,
   type WantHistoryFrame,
@@ -116,6 +117,7 @@ export class ParentSession {
   #isConnecting = false;
   #silentBeats = 0;
   #openPings = 0;
+  #relayed: Map<SiteId, RelayedHead> | null = null;
 
   constructor(site: SiteId, stream: ChildDuplex, around: SessionSurroundings) {
     this.site = site;
@@ -354,7 +356,18 @@ export class ParentSession {
       receivedAtMs: this.#around.now(),
     });
     const { epoch, size: headPosition, root: headRoot } = pong.head;
-    this.#around.links.measured(this.site, { roundTripMs, clockOffsetMs, epoch, headPosition, headRoot });
+    const relayed = this.#relayedHeads(pong.relayed);
+    this.#around.links.measured(this.site, {
+      ...{ roundTripMs, clockOffsetMs, epoch, headPosition, headRoot, relayed },
+    });
+  }
+
+  #relayedHeads(news: readonly RelayedHead[] | null): ReadonlyMap<SiteId, RelayedHead> | null {
+    if (news === null) return null;
+    this.#relayed ??= new Map();
+    for (const head of news) this.#relayed.set(head.origin, head);
+    if (this.#relayed.size <= RELAYED_LOGS_MAX) return this.#relayed;
+    throw new ReplicationProtocolError(`heads of more than ${RELAYED_LOGS_MAX} logs`);
   }
 
   #openBatches(opening: {

@@ -74,8 +74,19 @@ export type ChildFrame =
       readonly receivedAtMs: number;
       readonly sentAtMs: number;
       readonly head: EpochHead;
+      /** Those that have changed since the pong before. Null: the child cannot say. */
+      readonly relayed: readonly RelayedHead[] | null;
     }
   | RefusedFrame;
+
+/** How far a log below a child reaches, as its site said last to its own parent. */
+export interface RelayedHead {
+  readonly origin: SiteId;
+  /** Of the link of that site to its own parent: as `LinkEstablished` names it. */
+  readonly session: number;
+  readonly epoch: number;
+  readonly size: number;
+}
 
 export interface WishesFrame extends PackedEvents {
   readonly kind: 'wishes';

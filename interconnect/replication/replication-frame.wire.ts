@@ -1,5 +1,12 @@
 import { type LogPlace, NOTE_CHARACTERS_MAX, type WishPlace } from '@holdfast/core';
-import type { WireChildFrame, WireHead, WireParentFrame, WirePlace, WireRefused } from '@holdfast/protos';
+import type {
+  WireChildFrame,
+  WireHead,
+  WireParentFrame,
+  WirePlace,
+  WireRefused,
+  WireRelayedHead,
+} from '@holdfast/protos';
 import { EventId, SiteId } from '@holdfast/schema';
 import type { FrameCodec, PackedEvents } from './event-frame.js';
 import {
@@ -9,6 +16,7 @@ import {
   type HistoryFrame,
   type ParentFrame,
   type RefusedFrame,
+  type RelayedHead,
   ReplicationProtocolError,
   type ReplicationRefusalCode,
   replicationRefusalCodes,
@@ -43,8 +51,9 @@ export function childFrameToWire(frame: ChildFrame): WireChildFrame {
     case 'wantHistory':
       return { wantHistory: { after: frame.after, limit: frame.limit } };
     case 'pong': {
-      const { pingSentAtMs, receivedAtMs, sentAtMs, head } = frame;
-      return { pong: { pingSentAtMs, receivedAtMs, sentAtMs, head } };
+      const { pingSentAtMs, receivedAtMs, sentAtMs, head, relayed } = frame;
+      const said = relayed === null ? {} : { relayed: { heads: [...relayed] } };
+      return { pong: { pingSentAtMs, receivedAtMs, sentAtMs, head, ...said } };
     }
     case 'refused':
       return { refused: refusedToWire(frame) };
@@ -66,13 +75,14 @@ export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
     };
   }
   if (wire.pong) {
-    const { pingSentAtMs, receivedAtMs, sentAtMs, head } = wire.pong;
+    const { pingSentAtMs, receivedAtMs, sentAtMs, head, relayed } = wire.pong;
     return {
       kind: 'pong',
       pingSentAtMs: finite(pingSentAtMs),
       receivedAtMs: finite(receivedAtMs),
       sentAtMs: finite(sentAtMs),
       head: headFromWire(head),
+      relayed: relayed?.heads.map(relayedHeadFromWire) ?? null,
     };
   }
   if (wire.wantWishes) return { kind: 'wantWishes', after: wishPlaceFromWire(wire.wantWishes) };
@@ -95,6 +105,15 @@ export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
   }
   if (wire.refused) return refusedFromWire(wire.refused);
   throw new ReplicationProtocolError('an empty frame, or one of a newer protocol');
+}
+
+function relayedHeadFromWire({ origin, session, epoch, size }: WireRelayedHead): RelayedHead {
+  return {
+    origin: siteFromWire(origin),
+    session: atLeast(0, session, 'session'),
+    epoch: atLeast(1, epoch, 'epoch'),
+    size: atLeast(0, size, 'size'),
+  };
 }
 
 export function parentFrameToWire(frame: ParentFrame): WireParentFrame {

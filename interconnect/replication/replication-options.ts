@@ -14,6 +14,7 @@ import type { Timers } from '../transport/timers.js';
 import type { Acknowledgements } from './acknowledgements.js';
 import type { OfferedLog } from './offered-log.js';
 import type { ParentDuplex } from './replication-duplex.js';
+import type { RelayedHead } from './replication-frame.js';
 
 /** Where a parent's wishes go: in order, and what was answered may come again when the parent's log has lost its end. */
 export interface WishSink {
@@ -35,6 +36,8 @@ export interface ParentKey {
 export interface RelayedLogs {
   /** Those that are held, then each as soon as it is. Ends when the signal is aborted. */
   follow(signal: AbortSignal): AsyncIterable<{ readonly origin: SiteId; readonly log: OfferedLog }>;
+  /** How far each of them reaches, by what its site said last in a session that lasts. Left out: nobody here knows. */
+  heads?(): readonly RelayedHead[];
 }
 
 export type ChildLink =

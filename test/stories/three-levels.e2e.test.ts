@@ -81,6 +81,13 @@ test('facts of the bus reach the centre through the region, past a kill and a re
       busServer.start();
       regionServer.start();
       await known('Bus 8');
+      const { id } = (await nodes()).find(({ name }) => name === 'Bus 8')!;
+      await eventually('the centre knows how far the log of the bus reaches, and has all of it', async () => {
+        const { site } = await query<{
+          site: { link: { headPosition: number | null; lastPosition: number } };
+        }>(...[centrePort, token, `{ site(id: "${id}") { link { headPosition lastPosition } } }`]);
+        return site.link.headPosition !== null && site.link.lastPosition >= site.link.headPosition;
+      });
 
       // An old copy of its log is put back: it heals by itself, and everybody above is told.
       await busServer.end('SIGTERM');

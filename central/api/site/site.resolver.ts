@@ -72,7 +72,7 @@ export class SiteResolver {
       state: live?.state ?? known?.state ?? 'DOWN',
       sinceMs: live?.sinceMs ?? known?.sinceMs ?? site.enrolledAtMs ?? 0,
       lastPosition: progress?.position ?? 0,
-      headPosition: live?.headPosition ?? null,
+      headPosition: live?.headPosition ?? this.#ports.links.head(siteId),
       roundTripMs: live?.roundTripMs ?? null,
       clockOffsetMs: live?.clockOffsetMs ?? null,
       cut: emulated === null ? null : emulated === 'CUT',

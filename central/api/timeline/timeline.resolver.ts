@@ -7,7 +7,7 @@ import {
   type DeviceOfSite,
   readDeviceTimelines,
 } from '../../read-models/recording/device-timelines.query.js';
-import { type LinkToSite, readLinkTo } from '../../read-models/site/sites.query.js';
+import { type LinkToSite, type LiveLink, readLinkTo } from '../../read-models/site/sites.query.js';
 import type { ApiContext } from '../api-context.js';
 import { ApiError } from '../api-error.js';
 import type { ApiPorts } from '../api-ports.js';
@@ -72,7 +72,8 @@ export class TimelineResolver {
 
   async #linksTo(siteIds: ReadonlySet<SiteId>): Promise<ReadonlyMap<SiteId, LinkToSite | null>> {
     const { ownSite, links } = this.#ports;
-    const live = (child: SiteId) => links.view(child)?.facts ?? null;
+    const live: LiveLink = (hop, via) =>
+      hop.siteId === via ? (links.view(via)?.facts ?? null) : links.relayed(hop, via);
     const entries = [...siteIds].map(
       async siteId => [siteId, await readLinkTo(this.#sql, siteId, ownSite, live)] as const,
     );

@@ -13,27 +13,36 @@ export interface LinkToSite {
   readonly sinceMs: number;
 }
 
+/** A link on the way to a site, as it is folded. */
+export type LinkHop = Pick<LinkRow, 'state' | 'sinceMs' | 'session' | 'lastEpoch' | 'lastPosition'> & {
+  readonly siteId: SiteId;
+};
+
+/** What is known of a link beyond the read models; null: nothing. `via`: the child of ours that the way to the site begins with. */
+export type LiveLink = (hop: LinkHop, via: SiteId) => LinkToSite | null;
+
 /**
  * The link that decides how current the facts about a site are: of all links between us and it, the first that is down,
  * else its own. Null for ourselves. A site that never had a link counts as down since ever. `live` knows of our own children more
- * than their read models do: of a loss some moments before the log, and whether the facts have arrived.
+ * than their read models do: of a loss some moments before the log, and whether the facts have arrived; these, of the sites below them too.
  */
 export async function readLinkTo(
   sql: Sql,
   siteId: SiteId,
   ownSite: SiteId,
-  live: (child: SiteId) => LinkToSite | null = () => null,
+  live: LiveLink = () => null,
 ): Promise<LinkToSite | null> {
   if (siteId === ownSite) return null;
-  const stored = await sql<(Pick<LinkRow, 'state' | 'sinceMs'> & { readonly siteId: SiteId })[]>`
+  const stored = await sql<LinkHop[]>`
     with recursive up (site_id, depth) as (
       select ${siteId}::uuid, 0
       union all
       select site.parent_id, depth + 1 from up join site on site.id = up.site_id
       where site.parent_id is not null and site.parent_id <> ${ownSite}::uuid and depth < ${TREE_DEPTH_MAX}
     )
-    select link.site_id, link.state, link.since_ms from up join link using (site_id) order by depth desc`;
-  const chain = stored.map(hop => live(hop.siteId) ?? hop);
+    select link.site_id, link.state, link.since_ms, link.session, link.last_epoch, link.last_position
+    from up join link using (site_id) order by depth desc`;
+  const chain = stored.map(hop => live(hop, stored[0]!.siteId) ?? hop);
   const link = chain.find(hop => hop.state !== 'UP') ?? chain.at(-1);
   // Enrolled and never seen: nothing was ever known of it.
   return link ? { state: link.state, sinceMs: link.sinceMs } : { state: 'DOWN', sinceMs: 0 };

@@ -100,6 +100,14 @@ export interface WirePong {
   readonly receivedAtMs: number;
   readonly sentAtMs: number;
   readonly head: WireHead | null;
+  readonly relayed?: { readonly heads: readonly WireRelayedHead[] } | null;
+}
+
+export interface WireRelayedHead {
+  readonly origin: string;
+  readonly session: number;
+  readonly epoch: number;
+  readonly size: number;
 }
 
 export interface WireRefused {
