@@ -79,6 +79,7 @@ import {
   createCentralMediaDirectory,
   recordingServersAway,
 } from './media-gateway/central-media-directory.js';
+import { OPERATOR_CHANNEL, OperatorLog } from './operator/operator-log.js';
 import { destroyErasedKeys, destroyingErasedKeys } from './personal/erased-keys.js';
 import { type Database, openDatabase } from './postgres/database.js';
 import type { Sql } from './postgres/sql.js';
@@ -144,7 +145,11 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
   grpc.addService(parts.channels.definition, parts.channels.implementation);
   const listenPort = (await grpc.listen(options.configuration.listen)).port;
   const readiness = { isShown: false };
-  const http = stack.use(await openHttp(options, parts, readiness));
+  const operators = new OperatorLog({
+    ...{ log: servers.log, sql: parts.sql, personal: servers.subjectKeys, now: Date.now, newEventId: newId },
+  });
+  const asked = await listenFor(parts.sql, OPERATOR_CHANNEL);
+  const http = stack.use(await openHttp(options, { ...parts, operators }, readiness));
   const resets = {
     ...{ sql: parts.sql, feedGrown: await listenFor(parts.sql, FEED_CHANNEL) },
     nameOf: (site: SiteId) => nameOfSite(parts.sql, site),
@@ -173,6 +178,7 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
             checkpoint: () => servers.log.signedCheckpoint(),
           }),
         running => projections.run(running),
+        running => operators.run({ asked, onFailure: retry }, running),
         running => pins.run(projected, running, retry),
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
         running => watchResets({ ...resets, onFailure: retry }, running),
@@ -414,7 +420,7 @@ async function takeInChildren(
 
 function openHttp(
   options: RunCentralOptions,
-  parts: CentralParts,
+  parts: CentralParts & { readonly operators: OperatorLog },
   readiness: { readonly isShown: boolean },
 ): Promise<CentralHttp> {
   const { configuration, baseDirectory, logger } = options;
@@ -437,6 +443,7 @@ function openHttp(
       }),
       retrievals: createRetrievalRequests(retrievals),
       cameras: createCentralCameraControl(devices),
+      operators: parts.operators,
       projections: parts.projections,
       searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),
       personal,

@@ -136,6 +136,15 @@ export {
   manualRecordingEvents,
 } from './events/manual-recording.js';
 export {
+  EmulatedLinkCut,
+  EmulatedLinkRestored,
+  type OperatorEvent,
+  operatorEvents,
+  ProjectionRebuildRequested,
+  PtzMoved,
+  QuarantineReleaseRequested,
+} from './events/operator.js';
+export {
   isPersonal,
   isSealed,
   personal,

@@ -2,6 +2,7 @@ import type { CameraControl, HeatMapQuery, LinkState, LogHead, PersonalTexts } f
 import type {
   CommandId,
   DeviceId,
+  OperatorEvent,
   RecordingServerId,
   RetrievalId,
   SiteCommand,
@@ -73,10 +74,17 @@ export interface LinkViews {
   head(siteId: SiteId): number | null;
 }
 
+/** What operators do that no site's command tells of becomes an event before it is done. */
+export interface OperatorActions {
+  record(events: readonly OperatorEvent[], actor: string): Promise<void>;
+}
+
 /** What an administrator does about projections. Both throw `UnknownProjectionError`. */
 export interface ProjectionControl {
   /** Asks for them to be built anew beside what is served. */
   rebuild(names: readonly string[]): Promise<void>;
+  /** Throws where one of them is none. */
+  mustKnow(names: readonly string[]): void;
   /** Tries again what is put aside, and sets the projection going when it stood still. */
   release(projection: string): Promise<{ readonly folded: number; readonly left: number }>;
 }
@@ -111,6 +119,7 @@ export interface ApiPorts {
   readonly links: LinkViews;
   /** Which recording servers of a site cannot be reached now, though the site can: its own, or one whose link is up. */
   readonly awayAt: (siteId: SiteId) => (recordingServerId: RecordingServerId) => boolean;
+  readonly operators: OperatorActions;
   readonly projections: ProjectionControl;
   /** Null where links are real. */
   readonly linkControl: LinkControl | null;

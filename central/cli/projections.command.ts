@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { OperatorEvent } from '@holdfast/schema';
 import { readSiteLogFile, siteLogFileOf } from '@holdfast/sites';
+import { leaveForLog } from '../operator/operator-log.js';
 import { openDatabaseAsItIs } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Page } from '../read-models/page.query.js';
@@ -56,7 +58,9 @@ export function projectionsRebuildCommand(
   return withDatabase(options, async ({ sql, projections, lifetime }) => {
     const wanted = options.all ? readModels.map(({ name }) => name) : names;
     if (wanted.length === 0) return wrongUse('projections rebuild: name projections, or give --all');
-    await projections.builder.request(wanted);
+    projections.mustKnow(wanted);
+    await leaveForLog(sql, asked('ProjectionRebuildRequested', wanted), Date.now());
+    await projections.rebuild(wanted);
     const beganMs = performance.now();
     const done = new AbortController();
     const showing = showProgress(sql, wanted, done.signal);
@@ -94,6 +98,10 @@ export function projectionsQuarantineCommand(
     let left = 0;
     if (options.release) {
       for (const each of names) {
+        const { edges } = await readQuarantine(sql, each, { first: 1, after: null });
+        if (name !== undefined || edges.length > 0) {
+          await leaveForLog(sql, asked('QuarantineReleaseRequested', [each]), Date.now());
+        }
         const release = await projections.release(each);
         left += release.left;
         if (release.folded + release.left === 0) continue;
@@ -143,6 +151,13 @@ export function projectionsCheckCommand(
   });
 }
 
+function asked(
+  type: 'ProjectionRebuildRequested' | 'QuarantineReleaseRequested',
+  names: readonly string[],
+): readonly OperatorEvent[] {
+  return names.map(projection => ({ type, data: { projection } }));
+}
+
 async function isAsked(sql: Sql, names: readonly string[]): Promise<boolean> {
   const [row] = await sql`select 1 from projection_build where projections && ${names as string[]}::text[]`;
   return row !== undefined;
@@ -186,8 +201,7 @@ async function withDatabase(
   await using database = await openDatabaseAsItIs(
     databaseUrl === null ? { directory: postgres } : { databaseUrl },
   );
-  const [migrated] =
-    await database.sql`select to_regclass('public.projection_difference') is not null as done`;
+  const [migrated] = await database.sql`select to_regclass('public.operator_action') is not null as done`;
   if (!migrated!.done)
     return wrongUse(`${directory}: the database is of an older version; start the central once`);
   const report = (what: string) => (facts: unknown) => {

@@ -84,6 +84,13 @@ test('works on the database that a running central serves', async () => {
   const rebuild = await holdfast('rebuild', 'sites', 'alarms');
   assert.is(rebuild.code, 0, rebuild.errors);
   assert.match(rebuild.output, 'rebuilt sites, alarms in');
+  const left = await database.sql`select type, data->>'projection' as projection from operator_action
+    where type = 'ProjectionRebuildRequested'`;
+  assert.equal(
+    left.map(({ type, projection }) => `${type} ${projection}`).sort(),
+    ['ProjectionRebuildRequested alarms', 'ProjectionRebuildRequested sites'],
+    'the audit trail will say so',
+  );
   const [site] = await database.sql`select name from site`;
   assert.is(site!.name, 'Centre');
 });

@@ -1,6 +1,7 @@
 import { Subject } from '@holdfast/schema';
 import { eraseSubject, SiteLogFileError } from '@holdfast/sites';
 import { pino } from 'pino';
+import { machineOperator } from '../operator/operator-log.js';
 import { logFileOrReport } from './log.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
@@ -19,7 +20,9 @@ export async function subjectEraseCommand(
   }
   if (logFileOrReport(directory) === null) return EXIT_WRONG_USE;
   try {
-    const outcome = await eraseSubject(directory, who, pino({ level: 'warn' }, pino.destination(2)));
+    const outcome = await eraseSubject(directory, who, {
+      ...{ operator: machineOperator(), logger: pino({ level: 'warn' }, pino.destination(2)) },
+    });
     process.stdout.write(`${JSON.stringify(outcome)}\n`);
     return outcome.accepted ? 0 : EXIT_NO;
   } catch (error) {

@@ -184,6 +184,11 @@ function fixturePorts(
       },
     },
     awayAt: () => () => false,
+    operators: {
+      async record(events, actor) {
+        await takeIn(...events.map(event => own.event(`operator-${event.type}`, event, { actor })));
+      },
+    },
     searchMotion: (_, { fromMs }) => [fromMs + 1000, fromMs + 5000],
     personal,
     links: { view: siteId => site.links.get(siteId) ?? null, relayed: () => null, head: () => null },

@@ -89,6 +89,11 @@ export class Projections {
     );
   }
 
+  /** Throws `UnknownProjectionError`. */
+  mustKnow(names: readonly string[]): void {
+    this.builder.mustKnow(names);
+  }
+
   /** Asks for builds of these; the process that projects takes them up. Throws `UnknownProjectionError`. */
   async rebuild(names: readonly string[]): Promise<void> {
     await this.builder.request(names);

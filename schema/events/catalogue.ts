@@ -11,6 +11,7 @@ import { healthEvents } from './health.js';
 import { linkEvents } from './link.js';
 import { logEvents } from './log.js';
 import { manualRecordingEvents } from './manual-recording.js';
+import { operatorEvents } from './operator.js';
 import { recordingEvents } from './recording.js';
 import { recordingServerEvents, StorageMeasured } from './recording-server.js';
 import { retrievalEvents } from './retrieval.js';
@@ -38,6 +39,7 @@ export const eventCatalogue = [
   ...linkEvents,
   ...commandEvents,
   ...userEvents,
+  ...operatorEvents,
   ...subjectEvents,
 ] as const;
 

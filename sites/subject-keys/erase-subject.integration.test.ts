@@ -48,14 +48,21 @@ test('a subject is erased, no byte of the log before changes, and the log is pro
     await site.management.execute({ ...raise, sourceDeviceId: null }, context);
     const handle = sealCommand({ kind: 'HandleAlarm', alarmId, comment }, site.subjectKeys);
     assert.ok((await site.management.execute(handle, context)).accepted);
-    await eraseSubject(directory, { subject: `alarm-${alarmId}` }, logger).then(
+    await eraseSubject(
+      directory,
+      { subject: `alarm-${alarmId}` },
+      { operator: 'anna on depot', logger },
+    ).then(
       () => assert.unreachable('the site runs'),
       (error: unknown) => assert.match(String(error), 'IN_USE'),
     );
   }
   const before = read(directory);
   assert.is(before.comment, comment);
-  assert.ok((await eraseSubject(directory, { subject: `alarm-${alarmId}` }, logger)).accepted);
+  assert.ok(
+    (await eraseSubject(directory, { subject: `alarm-${alarmId}` }, { operator: 'anna on depot', logger }))
+      .accepted,
+  );
   const after = read(directory);
   assert.is(after.comment, ERASED_TEXT);
   const leaves = (events: readonly RecordedEvent[]) =>
@@ -63,7 +70,11 @@ test('a subject is erased, no byte of the log before changes, and the log is pro
   assert.equal(leaves(after.events.slice(0, before.events.length)), leaves(before.events));
   assert.is(after.events.at(-1)!.type, 'SubjectErased');
   assert.equal((await verifySiteDirectory(directory, { signal: AbortSignal.timeout(30_000) })).damages, []);
-  const again = await eraseSubject(directory, { subject: `alarm-${alarmId}` }, logger);
+  const again = await eraseSubject(
+    directory,
+    { subject: `alarm-${alarmId}` },
+    { operator: 'anna on depot', logger },
+  );
   assert.is(again.accepted ? 'accepted' : again.code, 'SUBJECT_NOT_FOUND');
 });
 

@@ -1,3 +1,4 @@
+import { actorOfUser } from '@holdfast/core';
 import type { EventId, Subject } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { v7 } from 'uuid';
@@ -18,7 +19,7 @@ export type ErasedSubject = CommandOutcome & { readonly subject: Subject };
 export async function eraseSubject(
   dataDirectory: string,
   who: { readonly subject: Subject } | { readonly userName: string },
-  logger: Logger,
+  { operator, logger }: { readonly operator: string; readonly logger: Logger },
 ): Promise<ErasedSubject> {
   const { logKey: signingKey, sealingKeyPem } = loadSiteKeys(dataDirectory);
   const file = siteLogFileOf(dataDirectory);
@@ -34,7 +35,12 @@ export async function eraseSubject(
     ...{ log, siteId, now: Date.now, newId: () => v7() as EventId, logger, subjectKeys },
     folds: new FoldFiles({ directory: foldDirectoryOf(dataDirectory), logger }),
   });
-  const outcome = await management.execute({ kind: 'EraseSubject', subject }, { actor: `site:${siteId}` });
+  const outcome = await management.execute(
+    { kind: 'EraseSubject', subject },
+    {
+      actor: actorOfUser(subjectKeys, operator),
+    },
+  );
   return { ...outcome, subject };
 }
 

@@ -18,9 +18,9 @@ const codes: { readonly [Code in CameraRefusedError['code']]: ErrorCode } = {
 /** What a camera does at once or not at all: it goes straight to its recording server, and waits for no link. */
 @Resolver()
 export class CameraResolver {
-  readonly #ports: Pick<ApiPorts, 'cameras' | 'personal'>;
+  readonly #ports: Pick<ApiPorts, 'cameras' | 'operators' | 'personal'>;
 
-  constructor(ports: Pick<ApiPorts, 'cameras' | 'personal'>) {
+  constructor(ports: Pick<ApiPorts, 'cameras' | 'operators' | 'personal'>) {
     this.#ports = ports;
   }
 
@@ -79,12 +79,16 @@ export class CameraResolver {
   }
 
   async #ask(id: string, asked: CameraRequest, context: ApiContext): Promise<CameraAnswer> {
-    const { cameras, personal } = this.#ports;
+    const { cameras, operators, personal } = this.#ports;
     const deviceId = parseId(DeviceId, id, 'deviceId');
     const request = parseSetting(CameraRequest, asked, 'request');
     // What waits for how long is settled on the way to the camera.
     const { signal } = new AbortController();
     const askedBy = actorOf(context, personal);
+    const preset = request.kind === 'GO_TO_PRESET' ? request.preset : null;
+    if (preset !== null || request.kind === 'MOVE') {
+      await operators.record([{ type: 'PtzMoved', data: { deviceId, preset } }], askedBy);
+    }
     return cameras.control(deviceId, request, { askedBy, signal }).catch((error: unknown) => {
       if (!(error instanceof CameraRefusedError)) throw error;
       throw new ApiError({ code: codes[error.code], message: error.message });

@@ -21,7 +21,7 @@ import { readDevices } from '../../read-models/hardware/devices.query.js';
 import { readRecordingServersOfSite } from '../../read-models/recording-server/recording-servers.query.js';
 import { readChildren, readLink, readSites } from '../../read-models/site/sites.query.js';
 import { readSiteProgress } from '../../read-models/site-progress.query.js';
-import type { ApiContext } from '../api-context.js';
+import { type ApiContext, actorOf } from '../api-context.js';
 import { ApiError } from '../api-error.js';
 import type { ApiPorts } from '../api-ports.js';
 import { parseId, parseIdOrNull } from '../arguments.js';
@@ -107,19 +107,20 @@ export class SiteResolver {
 
   @Mutation(() => Site, { description: "The demonstration's emulated link of a site." })
   async cutLink(@Arg('siteId', () => ID) siteId: string, @Ctx() context: ApiContext): Promise<Site> {
-    const { site, control } = await this.#emulatedLink(siteId, context);
+    const { site, control } = await this.#emulatedLink(siteId, 'EmulatedLinkCut', context);
     await control.cut(site.id as SiteId);
     return site;
   }
 
   @Mutation(() => Site)
   async restoreLink(@Arg('siteId', () => ID) siteId: string, @Ctx() context: ApiContext): Promise<Site> {
-    const { site, control } = await this.#emulatedLink(siteId, context);
+    const { site, control } = await this.#emulatedLink(siteId, 'EmulatedLinkRestored', context);
     await control.restore(site.id as SiteId);
     return site;
   }
 
-  async #emulatedLink(siteId: string, { load }: ApiContext) {
+  async #emulatedLink(siteId: string, type: 'EmulatedLinkCut' | 'EmulatedLinkRestored', context: ApiContext) {
+    const { load } = context;
     const id = parseId(SiteId, siteId, 'siteId');
     const site = await load.site.load(id);
     if (!site) throw new ApiError({ code: 'SITE_NOT_FOUND', message: `no site ${id} is known here` });
@@ -130,6 +131,8 @@ export class SiteResolver {
         message: `the link of ${site.name} is not an emulated one`,
       });
     }
+    const { operators, personal } = this.#ports;
+    await operators.record([{ type, data: { siteId: id } }], actorOf(context, personal));
     return { site, control };
   }
 }

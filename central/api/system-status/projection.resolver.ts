@@ -14,7 +14,7 @@ import type { Sql } from '../../postgres/sql.js';
 import { readEventsAfter } from '../../read-models/event/events.query.js';
 import { type ProjectionView, readProjectionState } from '../../read-models/projection-state.query.js';
 import { readQuarantine } from '../../read-models/quarantine.js';
-import type { ApiContext } from '../api-context.js';
+import { type ApiContext, actorOf } from '../api-context.js';
 import type { ApiPorts } from '../api-ports.js';
 
 const ANY_EVENT = {
@@ -67,7 +67,10 @@ export class ProjectionResolver {
   })
   async rebuildProjections(
     @Arg('names', () => [String]) names: string[],
+    @Ctx() context: ApiContext,
   ): Promise<readonly ProjectionStatus[]> {
+    this.#ports.projections.mustKnow(names);
+    await this.#record('ProjectionRebuildRequested', names, context);
     await this.#ports.projections.rebuild(names);
     const { projections } = await readProjectionState(this.#sql);
     return projections.filter(({ name }) => names.includes(name)).map(projectionStatusOf);
@@ -77,11 +80,26 @@ export class ProjectionResolver {
     description:
       'Tries again what a projection has put aside, in the order of each stream, and sets it going when it stood still.',
   })
-  async releaseQuarantine(@Arg('projection', () => String) name: string): Promise<QuarantineRelease> {
+  async releaseQuarantine(
+    @Arg('projection', () => String) name: string,
+    @Ctx() context: ApiContext,
+  ): Promise<QuarantineRelease> {
+    this.#ports.projections.mustKnow([name]);
+    await this.#record('QuarantineReleaseRequested', [name], context);
     const { folded, left } = await this.#ports.projections.release(name);
     const { projections } = await readProjectionState(this.#sql);
     const projection = projections.find(view => view.name === name)!;
     return { foldedCount: folded, leftCount: left, projection: projectionStatusOf(projection) };
+  }
+
+  async #record(
+    type: 'ProjectionRebuildRequested' | 'QuarantineReleaseRequested',
+    names: readonly string[],
+    context: ApiContext,
+  ): Promise<void> {
+    const { operators, personal } = this.#ports;
+    const events = names.map(projection => ({ type, data: { projection } }));
+    await operators.record(events, actorOf(context, personal));
   }
 }
 

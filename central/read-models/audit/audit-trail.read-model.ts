@@ -20,7 +20,7 @@ const entries = new ModelTable<AuditEntryRow>('audit_entry', ['seq']);
 /** Who did what: sign-ins, and every fact that a user brought about. */
 export const auditTrailReadModel = defineReadModel({
   name: 'audit-trail',
-  version: 3,
+  version: 4,
   poison: 'skip-and-record',
   checked: 'BY_SITE',
   tables: ['audit_entry'],
@@ -62,6 +62,12 @@ function describe({
       const { code, commandId } = event.data;
       return { ...base, actor, action: code, granted: false, subject: `command-${commandId}` };
     }
+    // Told by the recording server, at the wish of somebody.
+    case 'OutputActivated':
+    case 'OutputDeactivated':
+    case 'SpeakingStarted':
+    case 'SpeakingEnded':
+      return { ...base, actor: event.data.askedBy, action: event.type, granted: true, subject: stream };
     // The site's bookkeeping about a command; what the command brought about has entries of its own.
     case 'CommandApplied':
     case 'CommandExpired':
