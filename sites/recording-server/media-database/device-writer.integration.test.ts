@@ -1,6 +1,7 @@
 import type { RecordingGap } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { PreviousEnd } from './media-database.js';
 import {
   camera1,
   openTestDatabase,
@@ -46,6 +47,34 @@ test('where a full disk takes no new segment behind one that was to go on, the g
     return [];
   });
   assert.equal(gaps, [{ fromMs: testFragment(0).toMs, toMs: testFragment(10).fromMs, cause: 'DISK_FULL' }]);
+});
+
+test('the gap behind a recording begins where it ended, also when all of it is deleted and the process is another', async () => {
+  await using folder = await temporaryFolder();
+  const record = async (index: number, told: PreviousEnd | null) => {
+    await using database = await openTestDatabase(folder.path);
+    database.beginRun({
+      ...{ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED', previousEnd: told },
+    });
+    database.append(camera1, testFragment(index));
+    await database.endRun({ deviceId: camera1, cause: 'DISK_FULL' });
+    const gaps: RecordingGap[] = [];
+    database.reportSealed(report => {
+      gaps.push(...report.gaps);
+      return [];
+    });
+    const all = { deviceId: camera1, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, after: null, limit: 10 };
+    const segmentIds = database.segments(all).map(({ segment }) => segment.segmentId);
+    await database.markDeleted({ segmentIds, policy: 'DISK_FULL', compose: () => [] });
+    assert.is(database.newestEndMs(camera1), testFragment(index).toMs);
+    return gaps;
+  };
+  await record(0, null);
+  // What the log was told last of it is later: the camera went while nothing could be recorded.
+  const told = { toMs: testFragment(0).toMs + 900, cause: 'CAMERA_DISCONNECTED', elsewhere: false } as const;
+  assert.equal(await record(10, told), [
+    { fromMs: testFragment(0).toMs, toMs: testFragment(10).fromMs, cause: 'DISK_FULL' },
+  ]);
 });
 
 test.run();

@@ -478,6 +478,7 @@ test('an index of the first layout is brought on, with what the log was not told
       DROP TRIGGER segment_added;
       DROP TRIGGER segment_removed;
       DROP TRIGGER segment_moved;
+      DROP TRIGGER segment_deleted;
       DROP INDEX segment_by_stage;
       ALTER TABLE segment DROP COLUMN stage_key;
       ALTER TABLE segment DROP COLUMN reduced_from;
@@ -485,6 +486,8 @@ test('an index of the first layout is brought on, with what the log was not told
       DROP TABLE unneeded_file;
       ALTER TABLE meta DROP COLUMN agrees_with_log;
       ALTER TABLE device DROP COLUMN duration_ms_max;
+      ALTER TABLE device DROP COLUMN gone_to_ms;
+      ALTER TABLE device DROP COLUMN gone_because;
       UPDATE meta SET index_version = 1;
     `);
     index.close();

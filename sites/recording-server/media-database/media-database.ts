@@ -235,7 +235,7 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly limit: number;
   }): readonly StoredSegment[];
   segment(segmentId: SegmentId): StoredSegment | null;
-  /** Where the newest sealed recording of a device ends; null when there is none. */
+  /** Where the newest sealed recording of a device ends, also when it is deleted; null when there was none. */
   newestEndMs(deviceId: DeviceId): number | null;
   manifest(segmentId: SegmentId): Promise<SegmentManifest | null>;
   devices(): readonly DeviceId[];

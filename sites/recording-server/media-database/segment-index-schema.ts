@@ -5,7 +5,7 @@ import type { RecordingServerId } from '@holdfast/schema';
  * Raised when the layout changes. An index of an earlier version is brought to this one; one that cannot be is rebuilt from
  * the files.
  */
-export const INDEX_VERSION = 4;
+export const INDEX_VERSION = 5;
 
 /** What is kept summed, so that opening reads no row of a segment: the sums move in the transaction of what they sum. */
 const sums = `
@@ -19,6 +19,15 @@ const sums = `
   CREATE TRIGGER segment_moved AFTER UPDATE OF stage_key ON segment BEGIN
     UPDATE stage SET total_byte_length = total_byte_length - old.file_byte_length WHERE stage_key = old.stage_key;
     UPDATE stage SET total_byte_length = total_byte_length + new.file_byte_length WHERE stage_key = new.stage_key;
+  END;
+`;
+
+/** Where recording ended is known also when nothing of it is kept: the gap behind it begins there. */
+const ends = `
+  CREATE TRIGGER segment_deleted AFTER UPDATE OF deleted_by ON segment
+  WHEN new.deleted_by IS NOT NULL AND new.origin = 'RECORDED' BEGIN
+    UPDATE device SET gone_to_ms = new.to_ms, gone_because = new.ended_because
+      WHERE device_key = new.device_key AND coalesce(gone_to_ms, -1) < new.to_ms;
   END;
 `;
 
@@ -48,7 +57,10 @@ const schema = `
   CREATE TABLE device (
     device_key INTEGER PRIMARY KEY,
     device_id TEXT NOT NULL UNIQUE,
-    duration_ms_max INTEGER NOT NULL DEFAULT 0
+    duration_ms_max INTEGER NOT NULL DEFAULT 0,
+    -- How the newest recording ended that was made here and is deleted.
+    gone_to_ms INTEGER,
+    gone_because TEXT
   ) STRICT;
   CREATE TABLE segment (
     segment_id BLOB NOT NULL PRIMARY KEY,
@@ -84,7 +96,7 @@ const schema = `
     occurred_at_ms INTEGER NOT NULL,
     data TEXT NOT NULL
   ) STRICT;
-  ${stages} ${stageIndex} ${sums}
+  ${stages} ${stageIndex} ${sums} ${ends}
 `;
 
 export function createIndex(database: DatabaseSync, recordingServerId: RecordingServerId): void {
@@ -96,8 +108,11 @@ export function createIndex(database: DatabaseSync, recordingServerId: Recording
 export function migrateIndex(database: DatabaseSync, fromVersion: number): void {
   if (fromVersion < 1 || fromVersion >= INDEX_VERSION) return;
   if (fromVersion < 3) migrateToStages(database, fromVersion);
+  if (fromVersion < 4) database.exec('ALTER TABLE segment ADD COLUMN reduced_from BLOB;');
   database.exec(`
-    ALTER TABLE segment ADD COLUMN reduced_from BLOB;
+    ALTER TABLE device ADD COLUMN gone_to_ms INTEGER;
+    ALTER TABLE device ADD COLUMN gone_because TEXT;
+    ${ends}
     UPDATE meta SET index_version = ${INDEX_VERSION};
   `);
 }

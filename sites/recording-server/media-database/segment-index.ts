@@ -207,20 +207,32 @@ export class SegmentIndex {
     return [...this.#deviceKeys.keys()];
   }
 
+  /** Of what was recorded here, kept or deleted. */
   lastRecordingEnd(deviceId: DeviceId): RecordingEnd | null {
     const row = this.#statement(
       `SELECT to_ms, ended_because FROM segment
        WHERE device_key = ? AND deleted_by IS NULL AND origin = 'RECORDED' ORDER BY from_ms DESC LIMIT 1`,
     ).get(this.#deviceKeys.get(deviceId) ?? -1);
-    return row ? { toMs: Number(row.to_ms), cause: RecordingCause.parse(row.ended_because) } : null;
+    const kept = row ? { toMs: Number(row.to_ms), cause: RecordingCause.parse(row.ended_because) } : null;
+    const gone = this.#goneEnd(deviceId);
+    return kept === null || (gone !== null && gone.toMs > kept.toMs) ? gone : kept;
   }
 
-  /** Where the newest recording of a device ends, wherever it was recorded; null when there is none. */
+  /** Where the newest recording of a device ends, kept wherever it was recorded, or deleted; null when there was none. */
   newestEndMs(deviceId: DeviceId): number | null {
     const row = this.#statement(
       `SELECT to_ms FROM segment WHERE device_key = ? AND deleted_by IS NULL ORDER BY from_ms DESC LIMIT 1`,
     ).get(this.#deviceKeys.get(deviceId) ?? -1);
-    return row ? Number(row.to_ms) : null;
+    const gone = this.#goneEnd(deviceId)?.toMs ?? null;
+    return row ? Math.max(Number(row.to_ms), gone ?? 0) : gone;
+  }
+
+  #goneEnd(deviceId: DeviceId): RecordingEnd | null {
+    const row = this.#statement('SELECT gone_to_ms, gone_because FROM device WHERE device_key = ?').get(
+      this.#deviceKeys.get(deviceId) ?? -1,
+    );
+    if (row === undefined || row.gone_to_ms === null) return null;
+    return { toMs: Number(row.gone_to_ms), cause: RecordingCause.parse(row.gone_because) };
   }
 
   /** The newest sealed recording of a device, wherever it was recorded. */
