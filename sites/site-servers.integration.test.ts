@@ -131,7 +131,7 @@ test('storages and what is assigned to them are facts once, and again when the c
         ...{ schedule: { dailyAt: '02:30' }, keyFramesOnly: false },
       },
       {
-        ...{ retentionDays: retentionDays * 20, freeGigabytesLow: 0.01, schedule: { everyMinutes: 1 } },
+        ...{ retentionDays: retentionDays * 20, schedule: { everyMinutes: 1 } },
         keyFramesOnly: true,
         objectStore: {
           ...{ bucketUrl: 'http://127.0.0.1:1/vault', prefix: name, region: 'us-east-1' },

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { freeSpaceLimits, type Storage } from '@holdfast/core';
+import { freeSpaceLimits, RETENTION_LIMITS, type Storage } from '@holdfast/core';
 import type { ArchiveSchedule, HoldfastEvent, RecordingServerId } from '@holdfast/schema';
 import type { SiteConfiguration, StorageConfiguration } from './configuration/site-configuration.js';
 import {
@@ -48,13 +48,17 @@ export function storageConfigurationsOf(
 
 type ArchiveSettings = StorageConfiguration['archives'][number];
 
+type StageLimits = Pick<ArchiveSettings, 'retentionDays' | 'sizeGigabytesMax' | 'freeGigabytesLow'>;
+
 /** The credentials of an object store are sealed where this is written into a log: until then there are none. */
 function placeOf({ path: folder, objectStore }: ArchiveSettings, baseDirectory: string) {
   if (objectStore === undefined)
     return { path: path.resolve(baseDirectory, folder ?? ''), objectStore: null };
   const { bucketUrl, prefix = '', region } = objectStore;
   const stage = objectStageOf({ bucketUrl, prefix });
-  return { path: stage, objectStore: { bucketUrl, prefix, region, sealedCredentials: '' } };
+  // It has no end that one could know of.
+  const freeBytesLow = 0;
+  return { path: stage, freeBytesLow, objectStore: { bucketUrl, prefix, region, sealedCredentials: '' } };
 }
 
 /** How a recording server signs in to the object stores that its archives are in. */
@@ -133,8 +137,8 @@ export function shortestRetentionOf({
 function limitsOf({
   retentionDays,
   sizeGigabytesMax,
-  freeGigabytesLow,
-}: Pick<StorageConfiguration['live'], 'retentionDays' | 'sizeGigabytesMax' | 'freeGigabytesLow'>) {
+  freeGigabytesLow = RETENTION_LIMITS.freeBytesLow / 1e9,
+}: StageLimits) {
   const byteLengthMax = sizeGigabytesMax === undefined ? null : sizeGigabytesMax * 1e9;
   return { retentionDays, byteLengthMax, freeBytesLow: freeGigabytesLow * 1e9 };
 }

@@ -60,6 +60,8 @@ export interface SiteDirectoryVerification {
   readonly closedSegmentCount: number;
   readonly mediaBytes: number;
   readonly damages: readonly SiteDirectoryDamage[];
+  /** `STORE_UNREACHABLE`: live databases and archives that hold recordings of which therefore nothing is known. */
+  readonly unreachable: readonly SiteDirectoryDamage[];
 }
 
 /** The data directories of sites at or below a folder. */
@@ -134,10 +136,12 @@ export async function verifySiteDirectory(
       detail: `segment ${segmentId}: ${detail}`,
     });
   }
+  const unreachable = media.unreachable();
   const { segmentCount, closedSegmentCount, mediaBytes } = media;
   return {
     ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
     ...{ signedEventCount: log.signedCount, segmentCount, closedSegmentCount, mediaBytes, damages },
+    unreachable,
   };
 }
 
@@ -148,6 +152,8 @@ class MediaProof {
   readonly #directory: string;
   readonly #facts: MediaFacts;
   readonly #options: VerifySiteOptions;
+  /** How many segments, by recording server and what is said of the stores. */
+  readonly #unreached = new Map<string, { readonly where: string; readonly detail: string; count: number }>();
   segmentCount = 0;
   closedSegmentCount = 0;
   mediaBytes = 0;
@@ -169,8 +175,25 @@ class MediaProof {
       this.closedSegmentCount += media.closedSegmentCount;
       this.mediaBytes += media.checkedBytes;
       for (const damage of media.damages) found.push({ ...damage, recordingServerId });
+      this.#noteUnreached(recordingServerId, media);
     }
     return found;
+  }
+
+  #noteUnreached(recordingServerId: RecordingServerId, { unreached }: MediaVerification): void {
+    for (const { detail } of unreached) {
+      const key = `${recordingServerId} ${detail}`;
+      const known = this.#unreached.get(key) ?? { where: `media/${recordingServerId}`, detail, count: 0 };
+      known.count += 1;
+      this.#unreached.set(key, known);
+    }
+  }
+
+  unreachable(): readonly SiteDirectoryDamage[] {
+    return [...this.#unreached.values()].map(({ where, detail, count }) => ({
+      ...{ where, code: 'STORE_UNREACHABLE' },
+      detail: `${count} segments cannot be proved: ${detail}`,
+    }));
   }
 
   /** By what the log says now. */
@@ -178,11 +201,12 @@ class MediaProof {
     const found: FoundDamage[] = [];
     for (const [recordingServerId, group] of Map.groupBy(before, damage => damage.recordingServerId)) {
       const sealed = this.#facts.byServer.get(recordingServerId);
-      const { damages } = await this.#prove(
+      const again = await this.#prove(
         recordingServerId,
         group.flatMap(({ segmentId }) => sealed?.get(segmentId) ?? []),
       );
-      for (const damage of damages) found.push({ ...damage, recordingServerId });
+      this.#noteUnreached(recordingServerId, again);
+      for (const damage of again.damages) found.push({ ...damage, recordingServerId });
     }
     return found;
   }

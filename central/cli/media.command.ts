@@ -15,8 +15,10 @@ import {
   readMediaPassword,
   repairMediaDirectory,
 } from '@holdfast/sites';
-import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+import { EXIT_NO, EXIT_UNREACHABLE, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 import { ProgressLine } from './progress-line.js';
+
+const UNREACHABLE = 'STORE_UNREACHABLE';
 
 interface JsonOption {
   readonly json: boolean;
@@ -49,9 +51,12 @@ export async function mediaCheckCommand(
       const beside = index === 'IN_USE' ? '; its index is in use and was not compared' : '';
       say(`${dir}: ${segmentCount} segments (${(byteLength / 1e6).toFixed(1)} MB) read${beside}`);
       if (closedSegmentCount > 0) say(`  ${closedInWords(closedSegmentCount)}`);
-      for (const { file, code, detail } of faults) say(`  DAMAGED ${code} ${file}: ${detail}`);
+      for (const { file, code, detail } of faults)
+        say(`  ${code === UNREACHABLE ? '' : 'DAMAGED '}${code} ${file}: ${detail}`);
     }
-  return checks.every(({ faults }) => faults.length === 0) ? 0 : EXIT_NO;
+  const faults = checks.flatMap(check => check.faults);
+  if (faults.some(({ code }) => code !== UNREACHABLE)) return EXIT_NO;
+  return faults.length === 0 ? 0 : EXIT_UNREACHABLE;
 }
 
 /** `holdfast media repair DIR`: for recording servers that do not run. Exit 1 when something could not be saved. */

@@ -54,6 +54,7 @@ function report(message: ProcessReport): void {
   process.send?.(message);
 }
 
-/** Exit codes of `holdfast`: 0 done, 1 the answer is no, 2 wrong use. */
+/** Exit codes of `holdfast`: 0 done, 1 the answer is no, 2 wrong use, 3 no answer: something could not be reached. */
 export const EXIT_NO = 1;
 export const EXIT_WRONG_USE = 2;
+export const EXIT_UNREACHABLE = 3;

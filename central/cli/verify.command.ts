@@ -17,7 +17,7 @@ import { compareHoldings, type Holding, type HoldingsComparison } from '../verif
 import { type ReplicasVerification, replicaRootAt, verifyReplicas } from '../verification/verify-replicas.js';
 import { readConfigurationOrReport } from './check.command.js';
 import { closedInWords } from './media.command.js';
-import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+import { EXIT_NO, EXIT_UNREACHABLE, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 import { ProgressLine } from './progress-line.js';
 
 /**
@@ -67,8 +67,9 @@ export async function verifyCommand(
   const damageCount =
     [...sites, ...replicas].reduce((sum, { damages }) => sum + damages.length, 0) +
     comparisons.filter(({ difference }) => difference !== null).length;
-  const proven = damageCount === 0;
-  say(proven ? 'all is proven\n' : `${damageCount} damaged\n`);
+  const unreachableCount = sites.reduce((sum, { unreachable }) => sum + unreachable.length, 0);
+  const proven = damageCount + unreachableCount === 0;
+  say(proven ? 'all is proven\n' : verdictInWords(damageCount, unreachableCount));
   if (options.json) {
     const report = {
       proven,
@@ -78,7 +79,14 @@ export async function verifyCommand(
     };
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
-  return proven ? 0 : EXIT_NO;
+  if (proven) return 0;
+  return damageCount > 0 ? EXIT_NO : EXIT_UNREACHABLE;
+}
+
+function verdictInWords(damageCount: number, unreachableCount: number): string {
+  const unproven = unreachableCount > 0 ? 'what could not be reached is not proven' : '';
+  if (damageCount === 0) return `nothing of what was reached is damaged; ${unproven}\n`;
+  return `${damageCount} damaged${unproven && `; ${unproven}`}\n`;
 }
 
 function passwordErrorAsNull(error: unknown): null {
@@ -165,6 +173,7 @@ function describeSite(site: SiteDirectoryVerification): string {
   return linesOf(
     `${site.directory}: ${site.eventCount} events (${site.signedEventCount} signed), ${site.segmentCount} segments (${megabytes} MB)${closed}`,
     site.damages,
+    site.unreachable,
   );
 }
 
@@ -178,11 +187,16 @@ function describeComparison({ site, epoch, size, where, difference }: HoldingsCo
   return difference === null ? same : `  DAMAGED site ${site} HOLDINGS_DIFFER: ${difference}\n`;
 }
 
-function linesOf(
-  first: string,
-  damages: readonly { readonly where: string; readonly code: string; readonly detail: string }[],
-): string {
+interface Finding {
+  readonly where: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+function linesOf(first: string, damages: readonly Finding[], unreachable: readonly Finding[] = []): string {
   const lines = damages.map(({ where, code, detail }) => `  DAMAGED ${where} ${code}: ${detail}`);
+  // It is not known to be damaged.
+  for (const { where, code, detail } of unreachable) lines.push(`  ${code} ${where}: ${detail}`);
   return `${[first, ...lines].join('\n')}\n`;
 }
 

@@ -86,6 +86,24 @@ test('a camera must name a recording server of the same file, and no id stands t
   );
 });
 
+test('an archive in an object store has no free space to look at, and does not take a limit for it', () => {
+  const archive = (more: string) => `${recording}    storages:
+      - id: 018f0000-0000-7000-8000-0000000000b1
+        name: Vault
+        live: { retentionDays: 7 }
+        archives:
+          - { retentionDays: 30, ${more} }
+`;
+  const objectStore =
+    'objectStore: { bucketUrl: https://s3.example.com/vault, accessKeyId: a, secretAccessKey: b }';
+  assert.equal(faultsOf(archive(objectStore)), []);
+  assert.equal(faultsOf(archive('path: vault, freeGigabytesLow: 5')), []);
+  assert.match(
+    faultsOf(archive(`${objectStore}, freeGigabytesLow: 5`))[0]!.message,
+    'no free space to look at',
+  );
+});
+
 test('a log on a server is spoken to with TLS, or on this machine, and no password goes into a message', () => {
   const faultOf = (connectionString: string) =>
     faultsOf(`${valid}log: { kurrent: { connectionString: '${connectionString}' } }\n`)[0];

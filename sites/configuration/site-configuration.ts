@@ -21,17 +21,15 @@ const Port = z.int('expected a port number').min(0).max(65535);
 const Host = z.string().min(1).default('127.0.0.1');
 const Path = z.string().min(1, 'expected a path');
 
+const FreeGigabytesLow = z.number().min(0.01).max(100_000);
+
 const stageLimits = {
   /** Recordings older than this leave for the next archive, or are deleted; unless locked. */
   retentionDays: z.number().positive().max(365_000),
   /** The stage's own limit; the disk's free space is a limit in any case. */
   sizeGigabytesMax: z.number().positive().optional(),
   /** Below this much free space on the disk the oldest unlocked recordings go. Well below it recording stops. */
-  freeGigabytesLow: z
-    .number()
-    .min(0.01)
-    .max(100_000)
-    .default(RETENTION_LIMITS.freeBytesLow / 1e9),
+  freeGigabytesLow: FreeGigabytesLow.default(RETENTION_LIMITS.freeBytesLow / 1e9),
 };
 
 /** A bucket that is spoken to as Amazon S3 is. */
@@ -74,6 +72,8 @@ export const StorageConfiguration = z.strictObject({
           /** A folder on another disk or of the network; its parent folder must be there. This, or an object store. */
           path: Path.optional(),
           objectStore: ObjectStoreConfiguration.optional(),
+          /** Of a folder alone: an object store has no end that one could know of. */
+          freeGigabytesLow: FreeGigabytesLow.optional(),
           /** Only key frames are kept of what moves in, unless it is locked; sound is kept. */
           keyFramesOnly: z.boolean().default(false),
           /** Left out: as soon as recordings are old enough. */
@@ -89,7 +89,16 @@ export const StorageConfiguration = z.strictObject({
         })
         .refine(({ path, objectStore }) => (path === undefined) !== (objectStore === undefined), {
           error: 'expected either path or objectStore',
-        }),
+        })
+        .refine(
+          ({ objectStore, freeGigabytesLow }) => objectStore === undefined || freeGigabytesLow === undefined,
+          {
+            ...{
+              path: ['freeGigabytesLow'],
+              error: 'an object store has no free space to look at: leave it out',
+            },
+          },
+        ),
     )
     .max(8)
     .default([]),

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
-import type { ObjectStoreAccess } from '../object-store/object-store.js';
+import { type ObjectStoreAccess, ObjectStoreError } from '../object-store/object-store.js';
 import type { MediaDirectory } from './media-directory.js';
 import type { MediaKeys } from './media-keyring.js';
 import { indexedFrom, listFolder } from './recovery.js';
@@ -26,8 +26,8 @@ export interface MediaFault {
     | 'INDEX_DIFFERS'
     | 'INDEX_MISSING'
     | 'INDEX_UNUSABLE'
-    /** A live database or archive whose folder is not there: nothing in it was checked. */
-    | 'STAGE_UNAVAILABLE'
+    /** A live database or archive that cannot be reached, or that has gone meanwhile: what is in it was not checked. */
+    | 'STORE_UNREACHABLE'
     /** A crash left it; the next start, or a repair, seals it. */
     | 'NOT_SEALED';
   readonly detail: string;
@@ -64,9 +64,9 @@ export async function checkMedia(options: CheckOptions): Promise<MediaCheck> {
   for (const stage of new Set([OWN_STAGE, ...options.stages, ...indexedStages])) {
     const detail = await stages.whyUnavailable(stage);
     if (detail === null) available.add(stage);
-    else faults.push({ file: stage, code: 'STAGE_UNAVAILABLE', detail });
+    else faults.push({ file: stage, code: 'STORE_UNREACHABLE', detail });
   }
-  const filesByDevice = await filesIn(stages, available);
+  const filesByDevice = await filesIn(stages, available, faults);
   const indexed = reads ? readIndex(stages.own, reader => reader.devices()) : [];
   const total = [...filesByDevice.values()].reduce((sum, files) => sum + files.length, 0);
   let segmentCount = 0;
@@ -94,16 +94,24 @@ export async function checkMedia(options: CheckOptions): Promise<MediaCheck> {
 
 async function filesIn(
   stages: StageDirectories,
-  names: ReadonlySet<string>,
+  names: Set<string>,
+  faults: MediaFault[],
 ): Promise<ReadonlyMap<DeviceId, readonly FileInStage[]>> {
   const files = new Map<DeviceId, FileInStage[]>();
   for (const stage of names) {
     const inStage = stages.files(stage);
-    for (const deviceId of await inStage.devices()) {
-      const found = await inStage.sealedFilesOf(deviceId, null);
-      const known = files.get(deviceId) ?? [];
-      known.push(...found.map(file => ({ file, stage })));
-      files.set(deviceId, known);
+    try {
+      for (const deviceId of await inStage.devices()) {
+        const found = await inStage.sealedFilesOf(deviceId, null);
+        const known = files.get(deviceId) ?? [];
+        known.push(...found.map(file => ({ file, stage })));
+        files.set(deviceId, known);
+      }
+    } catch (error) {
+      const why = await stages.whyUnavailable(stage);
+      if (why === null && !(error instanceof ObjectStoreError)) throw error;
+      names.delete(stage);
+      faults.push({ file: stage, code: 'STORE_UNREACHABLE', detail: why ?? (error as Error).message });
     }
   }
   return files;
@@ -208,6 +216,11 @@ async function checkFile(
     const { code, message } = error as NodeJS.ErrnoException;
     // Retention deletes beside this.
     if (code === 'ENOENT') return NOTHING_CHECKED;
+    const why = error instanceof SegmentFileDamagedError ? null : await stages.whyUnavailable(stage);
+    if (why !== null || error instanceof ObjectStoreError) {
+      faults.push({ file, code: 'STORE_UNREACHABLE', detail: why ?? message });
+      return NOTHING_CHECKED;
+    }
     if (!(error instanceof SegmentFileDamagedError) && code !== 'EIO') throw error;
     faults.push({ file, code: 'FILE_DAMAGED', detail: message });
     return NOTHING_CHECKED;

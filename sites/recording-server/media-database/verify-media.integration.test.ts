@@ -1,16 +1,19 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { SegmentId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   camera1,
+  idsIn,
   never,
   openTestDatabase,
+  record,
   temporaryFolder,
   testFragment,
   testInit,
 } from './media-fixture.js';
+import { OWN_STAGE } from './stage-directories.js';
 import { verifyMedia } from './verify-media.js';
 
 const test = suite('media verification');
@@ -56,6 +59,34 @@ test('proves every segment against the log, names what is damaged, and forgives 
   const swapped = [{ ...third!, segment: { ...third!.segment, digest: fourth!.segment.digest } }];
   const [damage] = (await verify([], swapped)).damages;
   assert.match(damage!.detail, /the log says/);
+});
+
+test('what is in a store that cannot be reached is neither missing nor proved', async () => {
+  await using folder = await temporaryFolder();
+  const [dir, archive] = [path.join(folder.path, 'media'), path.join(folder.path, 'archive')];
+  await using database = await openTestDatabase(dir, { stages: [archive] });
+  await record(database, 96);
+  const [archived, lost, here] = idsIn(database, OWN_STAGE);
+  await database.moveSegment({ segmentId: archived!, toStage: archive, signal: never });
+  const everything = { deviceId: camera1, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, after: null, limit: 9 };
+  const sealedFacts = database.segments(everything).map(({ deviceId, segment }) => ({ deviceId, segment }));
+  const verify = async () => {
+    const where = { dir, stages: [archive], sealedFacts, deleted: new Set<SegmentId>(), signal: never };
+    const { damages, unreached } = await verifyMedia(where);
+    return [damages.map(({ segmentId }) => segmentId), unreached.map(({ segmentId }) => segmentId)];
+  };
+  assert.equal(await verify(), [[], []]);
+  // An empty mount point.
+  await rename(archive, `${archive} away`);
+  await mkdir(archive);
+  assert.equal(await verify(), [[], [archived]]);
+  const [file] = (await readdir(dir, { recursive: true })).filter(name => name.endsWith(`${lost}.mp4`));
+  await rm(path.join(dir, file!));
+  assert.equal(await verify(), [[], [archived, lost]], 'it may be in the archive as well');
+  await rm(archive, { recursive: true });
+  await rename(`${archive} away`, archive);
+  assert.equal(await verify(), [[lost], []]);
+  assert.ok(here);
 });
 
 test.run();

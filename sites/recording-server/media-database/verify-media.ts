@@ -1,5 +1,5 @@
 import type { DeviceId, SealedSegment, SegmentId } from '@holdfast/schema';
-import { type ObjectStoreAccess, ObjectStoreError } from '../object-store/object-store.js';
+import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import type { MediaDamage } from './media-database.js';
 import type { MediaKeys } from './media-keyring.js';
 import type { SealedFile } from './sealed-file.js';
@@ -19,6 +19,14 @@ export interface MediaVerification {
   readonly closedSegmentCount: number;
   readonly checkedBytes: number;
   readonly damages: readonly MediaDamage[];
+  /** In none of the stages that can be reached, while others cannot be: nothing is known of them. */
+  readonly unreached: readonly UnreachedSegment[];
+}
+
+export interface UnreachedSegment {
+  readonly segmentId: SegmentId;
+  /** Which stages cannot be reached, and why. */
+  readonly detail: string;
 }
 
 /**
@@ -38,8 +46,9 @@ export async function verifyMedia(options: {
   readonly signal: AbortSignal;
 }): Promise<MediaVerification> {
   const stages = new StageDirectories({ root: options.dir, recordingServerId: null, ...options });
-  const names = [OWN_STAGE, ...(options.stages ?? [])];
+  const reach = await StageReach.of(stages, [OWN_STAGE, ...(options.stages ?? [])]);
   const damages: MediaDamage[] = [];
+  const unreached: UnreachedSegment[] = [];
   let checkedSegmentCount = 0;
   let checkedBytes = 0;
   let closedSegmentCount = 0;
@@ -48,14 +57,64 @@ export async function verifyMedia(options: {
     if (options.deleted.has(fact.segment.segmentId)) continue;
     checkedSegmentCount += 1;
     try {
-      const checked = await checkSegment({ stages, names }, fact, options.signal);
+      const checked = await checkSegment({ stages, names: reach.names }, fact, options.signal);
       checkedBytes += checked.byteLength;
       if (checked.isClosed) closedSegmentCount += 1;
     } catch (error) {
-      damages.push(damageOf(fact, error));
+      const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const detail = isAbsent ? reach.unreachable() : await reach.lostBecauseOf(error);
+      if (detail !== null) unreached.push({ segmentId: fact.segment.segmentId, detail });
+      else damages.push(damageOf(fact, error));
     }
   }
-  return { checkedSegmentCount, closedSegmentCount, checkedBytes, damages };
+  return { checkedSegmentCount, closedSegmentCount, checkedBytes, damages, unreached };
+}
+
+/** Which stages can be read: what is not in those may be in the others. One that goes is asked no more, for each answer takes long. */
+class StageReach {
+  readonly #stages: StageDirectories;
+  readonly #reachable: Set<string>;
+  readonly #why = new Map<string, string>();
+
+  private constructor(stages: StageDirectories, names: readonly string[]) {
+    this.#stages = stages;
+    this.#reachable = new Set(names);
+  }
+
+  static async of(stages: StageDirectories, names: readonly string[]): Promise<StageReach> {
+    const reach = new StageReach(stages, names);
+    await reach.#ask();
+    return reach;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#reachable];
+  }
+
+  unreachable(): string | null {
+    return this.#why.size === 0 ? null : [...this.#why.values()].join('; ');
+  }
+
+  /** Null: it is not for a stage that has gone. */
+  async lostBecauseOf(error: unknown): Promise<string | null> {
+    if (error instanceof SegmentFileDamagedError) return null;
+    const before = this.#why.size;
+    await this.#ask();
+    if (this.#why.size > before) return this.unreachable();
+    // A store that answers, but not this.
+    return (error as NodeJS.ErrnoException).code?.startsWith('OBJECT_STORE_')
+      ? (error as Error).message
+      : null;
+  }
+
+  async #ask(): Promise<void> {
+    for (const stage of this.#reachable) {
+      const why = await this.#stages.whyUnavailable(stage);
+      if (why === null) continue;
+      this.#reachable.delete(stage);
+      this.#why.set(stage, why.includes(stage) ? why : `${stage}: ${why}`);
+    }
+  }
 }
 
 function placesOf(
@@ -108,14 +167,9 @@ async function openAnywhere(stages: StageDirectories, places: readonly FileInSta
 function damageOf({ deviceId, segment }: SealedFact, error: unknown): MediaDamage {
   const { segmentId, fromMs, toMs } = segment;
   const { code, message } = error as NodeJS.ErrnoException;
-  const isDamage =
-    error instanceof SegmentFileDamagedError ||
-    error instanceof ObjectStoreError ||
-    code === 'ENOENT' ||
-    code === 'EIO';
+  const isDamage = error instanceof SegmentFileDamagedError || code === 'ENOENT' || code === 'EIO';
   if (!isDamage) throw error;
-  const isMissing = code === 'ENOENT' || error instanceof ObjectStoreError;
-  const kind = isMissing ? 'FILE_MISSING' : 'FILE_DAMAGED';
+  const kind = code === 'ENOENT' ? 'FILE_MISSING' : 'FILE_DAMAGED';
   const saysReduced = error instanceof SegmentFileDamagedError && error.saysReduced;
   return { deviceId, segmentId, fromMs, toMs, kind, detail: message, ...(saysReduced && { saysReduced }) };
 }

@@ -147,7 +147,7 @@ test('what is archived there is played, checked, proved and exported from there,
     assert.equal([check.segmentCount, check.faults], [2, []]);
     assert.equal(
       (await checkMedia(where)).faults.map(({ code }) => code),
-      ['STAGE_UNAVAILABLE'],
+      ['STORE_UNREACHABLE'],
     );
     assert.is((await objectsIn(access)).length, 2);
   }

@@ -30,7 +30,9 @@ export function StorageView({ storage }: { readonly storage: Storage }) {
               <td className="clip" title={stage.path ?? undefined}>
                 {stage.path ?? 'Media directory'}
                 {stage.unavailableBecause !== null && (
-                  <div className="tone-bad">{stage.unavailableBecause}</div>
+                  <div className="tone-bad">
+                    <StateMark tone="bad" shape="cross" word="Store unreachable" /> {stage.unavailableBecause}
+                  </div>
                 )}
               </td>
               <td className="nowrap">{keptInWords(stage)}</td>
