@@ -79,6 +79,7 @@ export {
   findMediaDirectories,
   type MediaDirectoryOfServer,
   type RepairedMediaDirectory,
+  recordedIn,
   repairMediaDirectory,
 } from './media-directories.js';
 export { defineLiveMetrics } from './operations/live-metrics.js';

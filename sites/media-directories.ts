@@ -1,6 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { type Hardware, hardwareDecider, placeOf, type RecordedEvent, readEventData } from '@holdfast/core';
+import {
+  type Hardware,
+  hardwareDecider,
+  placeOf,
+  type RecordedEvent,
+  readEventData,
+  type TimeSpan,
+} from '@holdfast/core';
 import {
   DeviceId,
   EventDecodeError,
@@ -13,6 +20,7 @@ import {
 } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { readSiteLogFile } from './log/site-log-reader.js';
+import type { ExpectedSegment } from './recording-server/media-database/export-media.js';
 import {
   MEDIA_DATABASE_LIMITS,
   type MediaDamage,
@@ -99,6 +107,47 @@ export async function deviceNamed(directory: string, idOrName: string): Promise<
   const [only] = found;
   return found.size === 1 ? only! : null;
 }
+
+/**
+ * What the logs at or below a folder say of one device: recorded in the span or retrieved, and not deleted since. Empty for a media
+ * directory alone, beside which no log says anything.
+ */
+export async function recordedIn(
+  directory: string,
+  deviceId: DeviceId,
+  { fromMs, toMs }: TimeSpan,
+): Promise<readonly ExpectedSegment[]> {
+  const expected = new Map<SegmentId, ExpectedSegment>();
+  for (const site of isMediaDirectory(directory) ? [] : findSiteDirectories(directory)) {
+    const ofSite = new Map<SegmentId, ExpectedSegment>();
+    for await (const event of eventsIn(siteLogFileOf(site), recordingFacts)) {
+      if (event.type === 'RecordingDeleted') {
+        for (const segmentId of event.data.segmentIds) ofSite.delete(segmentId);
+      }
+      if (event.type !== 'RecordingSealed' && event.type !== 'RetrievalProgressed') continue;
+      if (event.data.deviceId !== deviceId) continue;
+      // What was retrieved is at the site that recorded it too, and may have been deleted there since.
+      const recordingServerId = event.type === 'RecordingSealed' ? event.data.recordingServerId : null;
+      for (const segment of event.data.segments) {
+        if (segment.toMs <= fromMs || segment.fromMs >= toMs) continue;
+        ofSite.set(segment.segmentId, {
+          ...{ segmentId: segment.segmentId, recordingServerId },
+          ...{ fromMs: segment.fromMs, toMs: segment.toMs },
+        });
+      }
+    }
+    for (const [segmentId, segment] of ofSite) {
+      if (expected.get(segmentId)?.recordingServerId == null) expected.set(segmentId, segment);
+    }
+  }
+  return [...expected.values()].sort((one, other) => one.fromMs - other.fromMs);
+}
+
+const recordingFacts: ReadonlySet<string> = new Set([
+  'RecordingSealed',
+  'RetrievalProgressed',
+  'RecordingDeleted',
+] satisfies HoldfastEvent['type'][]);
 
 /** Also hardware that was removed: its recordings are still there. */
 async function hardwareIn(logFile: string): Promise<Iterable<NonNullable<Hardware>>> {

@@ -13,6 +13,7 @@ import {
   MediaPasswordError,
   mediaKeysOf,
   readMediaPassword,
+  recordedIn,
   repairMediaDirectory,
 } from '@holdfast/sites';
 import { EXIT_NO, EXIT_UNREACHABLE, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
@@ -158,7 +159,8 @@ export async function mediaExportCommand(directory: string, options: MediaExport
   const signal = processLifetime();
   const ends: number[] = [];
   for (const device of devices) {
-    ends.push(await exportDevice({ ...device, directories, fromMs, toMs, signal }, options));
+    const expected = await recordedIn(directory, device.deviceId, { fromMs, toMs });
+    ends.push(await exportDevice({ ...device, expected, directories, fromMs, toMs, signal }, options));
     if (signal.aborted) break;
   }
   return Math.max(...ends);
@@ -176,13 +178,15 @@ async function exportDevice(
     progress.clear();
     if (json) process.stdout.write(`${JSON.stringify(list)}\n`);
     else for (const line of linesOf(list, path.dirname(out))) say(line);
-    return list.damages.length === 0 ? 0 : EXIT_NO;
+    return list.damages.length === 0 && list.missing.length === 0 ? 0 : EXIT_NO;
   } catch (error) {
     if (!(error instanceof ExportError)) throw error;
     process.stderr.write(`holdfast: ${out}: ${error.message}\n`);
-    return error.code === 'NOTHING_RECORDED' ? EXIT_NO : EXIT_WRONG_USE;
+    return noExport.has(error.code) ? EXIT_NO : EXIT_WRONG_USE;
   }
 }
+
+const noExport: ReadonlySet<ExportError['code']> = new Set(['NOTHING_RECORDED', 'RECORDINGS_ABSENT']);
 
 /** `gate.mp4` for the device `Car park` is `gate-Car park.mp4`. */
 function outOf(out: string, device: string): string {
@@ -196,8 +200,18 @@ function linesOf(list: Awaited<ReturnType<typeof exportMedia>>, folder: string):
     const megabytes = (byteLength / 1e6).toFixed(1);
     return `${path.join(folder, file)}: ${span.join(' to ')}, ${codecs}, ${megabytes} MB`;
   });
-  return [...files, ...list.damages.map(({ file, detail }) => `  DAMAGED ${file}: ${detail}`)];
+  const missing = list.missing.map(({ segmentId, fromMs, toMs, recordingServerId, because }) => {
+    const span = [fromMs, toMs].map(ms => new Date(ms).toISOString());
+    const server = recordingServerId === null ? 'another site' : `recording server ${recordingServerId}`;
+    return `  MISSING ${span.join(' to ')}, segment ${segmentId} of ${server}: ${missingInWords[because]}`;
+  });
+  return [...files, ...list.damages.map(({ file, detail }) => `  DAMAGED ${file}: ${detail}`), ...missing];
 }
+
+const missingInWords = {
+  MEDIA_DIRECTORY_ABSENT: 'its media directory is not here',
+  FILE_ABSENT: 'its file is in none of the folders of its storages',
+} as const;
 
 export function closedInWords(segmentCount: number): string {
   return `${segmentCount} of them are encrypted and were compared as they are stored: with their password they are read`;

@@ -1,4 +1,4 @@
-import type { DeviceId, SegmentId } from '@holdfast/schema';
+import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
 
 /**
  * What stands beside an export, as JSON: with it and the log of the site that recorded, every exported fragment can be proved.
@@ -26,6 +26,18 @@ export interface ExportList {
   }[];
   /** Recordings of the span whose files could not be read. */
   readonly damages: readonly { readonly file: string; readonly detail: string }[];
+  /** Recordings of the span that the logs here name, and that are in none of the media directories here. */
+  readonly missing: readonly MissingSegment[];
+}
+
+export interface MissingSegment {
+  readonly segmentId: SegmentId;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Where it was recorded; null: at another site, whose log is not here. */
+  readonly recordingServerId: RecordingServerId | null;
+  /** The whole media directory of that recording server, or only this file. */
+  readonly because: 'MEDIA_DIRECTORY_ABSENT' | 'FILE_ABSENT';
 }
 
 export interface ExportedSegment {

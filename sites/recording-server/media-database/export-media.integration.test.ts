@@ -1,10 +1,11 @@
 import { rejects } from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { shiftTrackTimes, showTracks } from '@holdfast/core';
+import type { RecordingServerId, SegmentId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadClip } from '../../simulated-cameras/clip.js';
@@ -111,6 +112,35 @@ test('an export begins at 0, keeps gaps, and every fragment of it can be proved'
   const steps = pictureTimesMs.slice(1).map((ms, index) => ms - pictureTimesMs[index]!);
   assert.is(steps.filter(step => step > 29_000).length, 1);
   assert.ok(Math.abs(durationMs - (toMs - fromMs)) < 100, `${durationMs} of ${toMs - fromMs}`);
+});
+
+test('what the log names and is not here stands in the list, and an export of nothing but that is refused', async () => {
+  await using folder = await temporaryFolder();
+  const { fromMs, toMs } = await recordedCamera(folder.path);
+  const out = path.join(folder.path, 'export.mp4');
+  const [here, away] = [randomUUID() as RecordingServerId, randomUUID() as RecordingServerId];
+  const options = {
+    directories: [{ dir: folder.path, recordingServerId: here, stages: [] }],
+    ...{ deviceId: camera1, fromMs, out, signal: never, onProgress: () => undefined },
+  };
+  const absent = (recordingServerId: RecordingServerId, fromMs: number, toMs: number) => ({
+    ...{ segmentId: randomUUID() as SegmentId, recordingServerId, fromMs, toMs },
+  });
+  const expected = [absent(here, fromMs + 9_000, fromMs + 10_000), absent(away, toMs, toMs + 60_000)];
+  const list = await exportMedia({ ...options, toMs: toMs + 60_000, expected });
+  assert.equal(list.missing, [
+    { ...expected[0]!, because: 'FILE_ABSENT' },
+    { ...expected[1]!, because: 'MEDIA_DIRECTORY_ABSENT' },
+  ]);
+  const [{ segments }] = list.files as [(typeof list.files)[number]];
+  const found = { ...absent(here, fromMs, toMs), segmentId: segments[0]!.segmentId };
+  const whole = await exportMedia({ ...options, toMs, out: `${out}-2.mp4`, expected: [found] });
+  assert.equal(whole.missing, []);
+  await rejects(
+    () =>
+      exportMedia({ ...options, fromMs: toMs + 5_000, toMs: toMs + 60_000, out: `${out}-3.mp4`, expected }),
+    { code: 'RECORDINGS_ABSENT' },
+  );
 });
 
 test('what is cancelled or was never recorded leaves nothing behind', async () => {

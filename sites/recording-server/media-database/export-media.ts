@@ -14,9 +14,9 @@ import {
   VIDEO_TRACK_ID,
   withDuration,
 } from '@holdfast/core';
-import type { DeviceId, SegmentId } from '@holdfast/schema';
+import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
-import type { ExportedFragment, ExportedSegment, ExportList } from './export-list.js';
+import type { ExportedFragment, ExportedSegment, ExportList, MissingSegment } from './export-list.js';
 import type { MediaKeys } from './media-keyring.js';
 import type { SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
@@ -32,7 +32,12 @@ const fragmentsMax = 500_000;
 
 export class ExportError extends Error {
   override readonly name = 'ExportError';
-  readonly code: 'NOTHING_RECORDED' | 'EXPORT_EXISTS' | 'EXPORT_TOO_LONG' | 'MEDIA_KEY_MISSING';
+  readonly code:
+    | 'NOTHING_RECORDED'
+    | 'RECORDINGS_ABSENT'
+    | 'EXPORT_EXISTS'
+    | 'EXPORT_TOO_LONG'
+    | 'MEDIA_KEY_MISSING';
 
   constructor(code: ExportError['code'], message: string) {
     super(message);
@@ -40,16 +45,23 @@ export class ExportError extends Error {
   }
 }
 
+/** A segment that the log says is recorded. */
+export type ExpectedSegment = Omit<MissingSegment, 'because'>;
+
 export interface ExportOptions {
   /** Media directories in which recordings of the device may be, each with its other live databases and archives. */
   readonly directories: readonly {
     readonly dir: string;
+    /** Null, or left out: nothing says it. */
+    readonly recordingServerId?: RecordingServerId | null;
     readonly stages: readonly string[];
     /** Left out: what is encrypted cannot be exported. */
     readonly keys?: MediaKeys | undefined;
     readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
   }[];
   readonly deviceId: DeviceId;
+  /** Of that device in that span: what of it is not found is named. */
+  readonly expected?: readonly ExpectedSegment[];
   readonly fromMs: number;
   /** Exclusive. */
   readonly toMs: number;
@@ -86,7 +98,11 @@ interface Part {
  * 0, and the list says by how much. Works beside a running recording server.
  */
 export async function exportMedia(options: ExportOptions): Promise<ExportList> {
-  const { parts, damages } = await collectParts(options);
+  const { parts, damages, missing } = await collectParts(options);
+  if (parts.length === 0 && missing.length > 0) {
+    const message = `${missing.length} segments were recorded in this span, and none of their files is here`;
+    throw new ExportError('RECORDINGS_ABSENT', message);
+  }
   if (parts.length === 0) {
     throw new ExportError('NOTHING_RECORDED', 'nothing that is sealed was recorded in this span');
   }
@@ -104,14 +120,14 @@ export async function exportMedia(options: ExportOptions): Promise<ExportList> {
     files.push(await writePart(names[index]!, part, { ...options, tell }));
   }
   const { deviceId, fromMs, toMs } = options;
-  const list: ExportList = { format: 'holdfast-export-2', deviceId, fromMs, toMs, files, damages };
+  const list: ExportList = { format: 'holdfast-export-2', deviceId, fromMs, toMs, files, damages, missing };
   await writeFile(listFile, `${JSON.stringify(list, null, 1)}\n`, { flag: 'wx' });
   return list;
 }
 
 async function collectParts(
   options: ExportOptions,
-): Promise<{ readonly parts: readonly Part[]; readonly damages: ExportList['damages'] }> {
+): Promise<{ readonly parts: readonly Part[] } & Pick<ExportList, 'damages' | 'missing'>> {
   const damages: ExportList['damages'][number][] = [];
   const found = new Map<SegmentId, { readonly fromMs: number; readonly sealed: FoundSegment }>();
   // A segment is in the folder of the day of its first picture: it may have begun the day before.
@@ -143,7 +159,20 @@ async function collectParts(
   for (const { sealed } of [...found.values()].sort((one, other) => one.fromMs - other.fromMs)) {
     for (const source of sealed.sources) addTo(parts, sealed, source);
   }
-  return { parts, damages };
+  return { parts, damages, missing: missingOf(options, new Set(found.keys())) };
+}
+
+function missingOf(
+  { directories, expected = [] }: ExportOptions,
+  found: ReadonlySet<SegmentId>,
+): readonly MissingSegment[] {
+  const here = new Set(directories.map(({ recordingServerId }) => recordingServerId));
+  return expected
+    .filter(({ segmentId }) => !found.has(segmentId))
+    .map(segment => ({
+      ...segment,
+      because: here.has(segment.recordingServerId) ? 'FILE_ABSENT' : 'MEDIA_DIRECTORY_ABSENT',
+    }));
 }
 
 type SourceFile = Pick<Source, 'file' | 'open'>;
