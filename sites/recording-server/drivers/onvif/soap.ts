@@ -11,6 +11,9 @@ export const SOAP_TIMEOUT_MS = 10_000;
 /** The profiles of a camera with many are a hundred KiB. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Answers of cameras are a dozen elements deep; code that descends into thousands comes to the end of its stack. */
+const NESTED_MAX = 100;
+
 const namespaces = {
   tds: 'http://www.onvif.org/ver10/device/wsdl',
   trt: 'http://www.onvif.org/ver10/media/wsdl',
@@ -36,6 +39,9 @@ const parser = new XMLParser({
   textNodeName: '#text',
   parseTagValue: false,
   parseAttributeValue: false,
+  // Entities that a document defines itself are not replaced: a few of them make gigabytes. `textOf` knows the others.
+  processEntities: false,
+  maxNestedTags: NESTED_MAX,
 });
 
 export function parseXml(text: string): XmlElement {
@@ -64,9 +70,19 @@ export function child(node: XmlNode, ...path: readonly string[]): XmlNode {
 /** `''`: there is none. */
 export function textOf(node: XmlNode, ...path: readonly string[]): string {
   const found = child(node, ...path);
-  if (typeof found === 'string') return found.trim();
-  const text = child(found, '#text');
-  return typeof text === 'string' ? text.trim() : '';
+  const text = typeof found === 'string' ? found : child(found, '#text');
+  return typeof text === 'string' ? unescapeXml(text.trim()) : '';
+}
+
+const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
+
+/** XML 1.0 §4.1 and §4.6; what stands for nothing stays as it is. */
+function unescapeXml(text: string): string {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{2,4}));/gi, (as, decimal, hex, name) => {
+    if (name !== undefined) return entities[name] ?? as;
+    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : as;
+  });
 }
 
 export function escapeXml(text: string): string {
