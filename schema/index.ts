@@ -3,6 +3,10 @@ export {
   CameraPreset,
   CameraRequest,
   MOVE_MS_MAX,
+  PTZ_PRIORITY,
+  PTZ_RESERVATION_MS_MAX,
+  PTZ_SESSION_MS,
+  PtzSession,
   SPEECH_BYTES_MAX,
   SPEECH_BYTES_PER_SECOND,
   SpeakRequest,
@@ -97,10 +101,16 @@ export {
   OfferedStream,
 } from './events/hardware-capabilities.js';
 export {
+  type HardwareSignalEvent,
   InputActivated,
   InputDeactivated,
   OutputActivated,
   OutputDeactivated,
+  PtzPresetDeleted,
+  PtzPresetRenamed,
+  PtzPresetSaved,
+  PtzSessionEnded,
+  PtzSessionStarted,
   SpeakingEnded,
   SpeakingStarted,
 } from './events/hardware-signal.js';

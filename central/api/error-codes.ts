@@ -21,6 +21,8 @@ type EdgeCode =
   | 'SITE_NOT_CONNECTED'
   | 'CAMERA_CANNOT'
   | 'CAMERA_FAILED'
+  | 'PTZ_TAKEN'
+  | 'FORBIDDEN'
   | 'RETRIEVAL_NOT_FOUND'
   | 'SITES_DIFFER'
   | 'SITE_KEY_UNKNOWN'
@@ -64,6 +66,8 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
     'What is asked of a camera is done at once or not at all, and its site is not connected.',
   CAMERA_CANNOT: 'The camera, or its driver, has no such thing; the message says what it has.',
   CAMERA_FAILED: 'The camera was asked, and refused or did not answer; the message says what it said.',
+  PTZ_TAKEN: 'Somebody else turns the camera or has reserved it, with the same or a higher priority.',
+  FORBIDDEN: 'Only an administrator may do that.',
   RETRIEVAL_NOT_FOUND: 'No such retrieval is known here.',
   SITES_DIFFER: 'The devices belong to several sites; the message names them. Ask for each site by itself.',
   SITE_KEY_UNKNOWN: 'The log of the site has not arrived yet, so a password cannot be sealed for it.',

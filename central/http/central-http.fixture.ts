@@ -169,7 +169,14 @@ function fixturePorts(
         site.asked.push({ deviceId, request, askedBy });
         if (site.silent) throw new CameraRefusedError('NOT_CONNECTED', 'its link may be down');
         if (request.kind === 'SET_OUTPUT') throw new CameraRefusedError('CAMERA_CANNOT', 'it has no output');
-        return { presets: request.kind === 'LIST_PRESETS' ? [{ token: '1', name: 'Gate' }] : [] };
+        if (request.kind === 'PTZ_SESSION') return { presets: [], session: null };
+        if (request.kind === 'RESERVE_PTZ') {
+          const { priority = 0, forMs } = request;
+          const untilMs = Date.now() + forMs;
+          return { presets: [], session: { heldBy: askedBy, priority, reserved: true, untilMs } };
+        }
+        const givesPresets = request.kind === 'LIST_PRESETS' || request.kind === 'SAVE_PRESET';
+        return { presets: givesPresets ? [{ token: '1', name: 'Gate' }] : [] };
       },
       async speak(_, { askedBy }) {
         if (site.silent) throw new CameraRefusedError('NOT_CONNECTED', 'its link may be down');

@@ -460,7 +460,7 @@ test('a camera is told what to do at once, or it is said why not', async () => {
     id,
   });
   assert.equal(moved.data, { movePtz: { device: { id } } });
-  assert.equal(asked.at(-1)!.request, { kind: 'MOVE', pan: 0.5, tilt: 0, zoom: 0 });
+  assert.equal(asked.at(-1)!.request, { kind: 'MOVE', pan: 0.5, tilt: 0, zoom: 0, priority: 5000 });
   assert.is(asked.at(-1)!.deviceId, id);
   assert.match(asked.at(-1)!.askedBy, /^user:sealed:/);
   const presets = await ask('query ($id: ID!) { ptzPresets(deviceId: $id) { id name } }', { id });
@@ -469,6 +469,18 @@ test('a camera is told what to do at once, or it is said why not', async () => {
     id,
   });
   assert.is(codeOf(tooFast), 'BAD_USER_INPUT');
+  const patrol = 'mutation ($id: ID!) { movePtz(deviceId: $id, zoom: 1, priority: 1000) { device { id } } }';
+  await ask(patrol, { id });
+  assert.equal(asked.at(-1)!.request, { kind: 'MOVE', pan: 0, tilt: 0, zoom: 1, priority: 1000 });
+  assert.is(codeOf(await ask(patrol.replace('1000', '5001'), { id })), 'BAD_USER_INPUT');
+  const reserve =
+    'mutation ($id: ID!) { reservePtz(deviceId: $id, seconds: 60) { heldBy priority reserved mine until } }';
+  const reserved = (await ask(reserve, { id })).data.reservePtz;
+  assert.equal([reserved.heldBy, reserved.priority, reserved.mine], ['user:admin', 5000, true]);
+  const session = await ask('query ($id: ID!) { ptzSession(deviceId: $id) { heldBy } }', { id });
+  assert.equal(session.data, { ptzSession: null });
+  const save = 'mutation ($id: ID!) { savePtzPreset(deviceId: $id, name: "Gate") { id name } }';
+  assert.equal((await ask(save, { id })).data.savePtzPreset, { id: '1', name: 'Gate' });
   const output =
     'mutation ($id: ID!) { setCameraOutput(deviceId: $id, output: "1", active: true) { device { id } } }';
   assert.is(codeOf(await ask(output, { id })), 'CAMERA_CANNOT');

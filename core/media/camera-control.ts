@@ -29,7 +29,9 @@ export type CameraRefusalCode =
   /** The camera has no such thing, or its driver cannot ask for it. */
   | 'CAMERA_CANNOT'
   /** The camera was asked, and refused, or did not answer. */
-  | 'CAMERA_FAILED';
+  | 'CAMERA_FAILED'
+  /** Somebody else turns it, or has reserved it, with the same or a higher priority. */
+  | 'PTZ_TAKEN';
 
 export class CameraRefusedError extends Error {
   override readonly name = 'CameraRefusedError';

@@ -48,6 +48,7 @@ const cameraRefusals: ReadonlySet<string> = new Set<CameraRefusalCode>([
   'NOT_CONNECTED',
   'CAMERA_CANNOT',
   'CAMERA_FAILED',
+  'PTZ_TAKEN',
 ]);
 const closeCodes: ReadonlySet<string> = new Set<CloseCode>([
   'DONE',
@@ -285,11 +286,12 @@ function controlAnswerFromWire({
       outcome: { done: true, answer: checked(CameraAnswer, json(answer), 'answer') },
     };
   }
-  if (!cameraRefusals.has(refusal)) throw new MediaProtocolError(`control: unknown refusal ${refusal}`);
+  // Newer software may refuse for reasons that are not known here: its words say them.
+  const known = cameraRefusals.has(refusal) ? (refusal as CameraRefusalCode) : 'CAMERA_FAILED';
   return {
     ...{ kind: 'controlAnswer', id },
     outcome: {
-      ...{ done: false, refusal: refusal as CameraRefusalCode },
+      ...{ done: false, refusal: known },
       detail: detail.slice(0, TEXT_LENGTH_MAX),
     },
   };

@@ -17,6 +17,20 @@ export class PtzPreset {
   name!: string;
 }
 
+@ObjectType({ description: 'Who turns a camera: nobody of the same or a lower priority can meanwhile.' })
+export class PtzSession {
+  @Field(() => String, { description: 'The user, as actors are named.' })
+  heldBy!: string;
+  @Field(() => Int)
+  priority!: number;
+  @Field(() => Boolean, { description: 'For a time, whether anything is asked of it meanwhile or not.' })
+  reserved!: boolean;
+  @Field(() => DateTime, { name: 'until' })
+  untilMs!: number;
+  @Field(() => Boolean, { description: 'It is yours.' })
+  mine!: boolean;
+}
+
 @ObjectType()
 export class OfferedStream {
   @Field(() => String)

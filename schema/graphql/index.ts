@@ -55,6 +55,7 @@ export {
   HardwareCapabilities,
   OfferedStream,
   PtzPreset,
+  PtzSession,
 } from './hardware.js';
 export { DeviceHealth, RecordingServerHealth } from './health.js';
 export { type Connection, type Edge, PageArguments, PageInfo } from './page.js';

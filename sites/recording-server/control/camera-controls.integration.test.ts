@@ -33,9 +33,9 @@ async function openSetting(options: { readonly media2?: boolean } = {}) {
   const log = stack.use(await openLog(folder.path));
   await addHardware(log, camera.address, 'onvif');
   const running = stack.use(await start(log, folder.path));
-  const ask = (request: CameraRequest) =>
+  const ask = (request: CameraRequest, askedBy = 'user:ann') =>
     running.server.control(cameraId, request, {
-      askedBy: 'user:ann',
+      askedBy,
       signal: new AbortController().signal,
     });
   const known = () => eventsOf(log, 'HardwareCapabilitiesFound');
@@ -75,6 +75,51 @@ test('turns, goes to presets and switches relays; the log says who switched', as
   await until(async () => (await eventsOf(log, 'OutputDeactivated')).length > 0, 'the log says so');
   const [on] = await eventsOf(log, 'OutputActivated');
   assert.equal(on, { ...ids, output: 'relay-1', askedBy: 'user:ann', atMs: on!.atMs });
+});
+
+test('presets are saved where it stands, renamed there, and deleted; the log says by whom', async () => {
+  await using setting = await openSetting();
+  const { log, ask } = setting;
+  assert.equal(await ask({ kind: 'SAVE_PRESET', name: 'Yard' }), { presets: [{ token: '2', name: 'Yard' }] });
+  await ask({ kind: 'RENAME_PRESET', preset: '2', name: 'North <yard>' });
+  await ask({ kind: 'DELETE_PRESET', preset: '1' });
+  const { presets } = await ask({ kind: 'LIST_PRESETS' });
+  assert.equal(presets, [{ token: '2', name: 'North <yard>' }]);
+  const gone = await ask({ kind: 'DELETE_PRESET', preset: '1' }).catch((error: unknown) => error);
+  assert.match((gone as CameraRefusedError).message, /No such preset/);
+  await until(async () => (await eventsOf(log, 'PtzPresetDeleted')).length > 0, 'the log says so');
+  const [saved] = await eventsOf(log, 'PtzPresetSaved');
+  assert.equal(saved, { ...ids, askedBy: 'user:ann', preset: '2', name: 'Yard', atMs: saved!.atMs });
+  assert.is((await eventsOf(log, 'PtzPresetRenamed'))[0]!.name, 'North <yard>');
+});
+
+test('the higher priority takes the camera over, which the lower is told; the log says who had it', async () => {
+  await using setting = await openSetting();
+  const { camera, log, ask } = setting;
+  const move = (pan: number, priority: number): CameraRequest => ({
+    ...{ kind: 'MOVE', pan, tilt: 0, zoom: 0, priority },
+  });
+  await ask(move(0.5, 3000));
+  await ask(move(-0.5, 5000), 'user:chief');
+  const refused = (request: CameraRequest) =>
+    ask(request).then(
+      () => null,
+      (error: unknown) => (error as CameraRefusedError).code,
+    );
+  assert.is(await refused(move(0.5, 3000)), 'PTZ_TAKEN');
+  assert.is(await refused({ kind: 'STOP', priority: 3000 }), 'PTZ_TAKEN');
+  assert.is(camera.told.filter(word => word.startsWith('ContinuousMove')).length, 2);
+  const { session } = await ask({ kind: 'PTZ_SESSION' });
+  assert.equal([session?.heldBy, session?.priority, session?.reserved], ['user:chief', 5000, false]);
+  await ask({ kind: 'RELEASE_PTZ' }, 'user:chief');
+  assert.is((await ask({ kind: 'RESERVE_PTZ', forMs: 60_000 })).session?.reserved, true);
+  assert.is(await refused({ kind: 'STOP' }), null);
+  await until(async () => (await eventsOf(log, 'PtzSessionStarted')).length === 3, 'the log says so');
+  const ended = await eventsOf(log, 'PtzSessionEnded');
+  assert.equal(
+    ended.map(({ askedBy, because }) => `${askedBy} ${because}`),
+    ['user:ann TAKEN_OVER', 'user:chief RELEASED'],
+  );
 });
 
 test('refuses what the camera has not, and says what it has', async () => {

@@ -12,6 +12,7 @@ import {
   type DeviceId,
   type HardwareCapabilities,
   type HardwareId,
+  type HardwareSignalEvent,
   type HoldfastEvent,
   type RecordingServerId,
 } from '@holdfast/schema';
@@ -19,6 +20,7 @@ import type { CameraAccess, CameraCommands, CameraCredentials } from '../drivers
 import { driverOf } from '../drivers/driver-registry.js';
 import { recordingDeviceOf } from '../recorder/site-view.js';
 import { PtzMovement } from './ptz-movement.js';
+import { type PtzAsker, PtzSessions } from './ptz-session.js';
 import { Speeches } from './speeches.js';
 
 /** A camera that has not answered by then does not answer. */
@@ -47,6 +49,8 @@ interface Controlled {
 export class CameraControls {
   readonly #options: CameraControlsOptions;
   readonly #controlled = new Map<HardwareId, Controlled>();
+  /** They outlast what is changed about a camera. */
+  readonly #ptz = new Map<HardwareId, PtzSessions>();
   readonly #speeches: Speeches;
 
   constructor(options: CameraControlsOptions) {
@@ -63,11 +67,13 @@ export class CameraControls {
     const hardware = this.#hardwareWith(deviceId);
     this.#refuseWhatItCannot(hardware, request);
     try {
-      const controlled = this.#controlledOf(hardware);
+      const session = this.#settlePtz(hardware, request, askedBy);
+      if (session !== null) return session;
       const within = AbortSignal.any([signal, AbortSignal.timeout(CAMERA_WAIT_MS)]);
-      return await this.#ask(controlled, request, within, () =>
-        this.#reportOutput(hardware, request, askedBy),
-      );
+      const answer = await this.#ask(this.#controlledOf(hardware), request, within);
+      const done = signalOf(request, answer, askedBy);
+      if (done !== null) this.#report(hardware, done);
+      return answer;
     } catch (error) {
       throw refusalOf(hardware, error);
     }
@@ -96,11 +102,53 @@ export class CameraControls {
     throw new CameraRefusedError('NO_SUCH_DEVICE', `this recording server has no device ${deviceId}`);
   }
 
+  /** Who turns it. The answer of what is asked of that alone; null: the camera is to be asked. Throws `CameraRefusedError`. */
+  #settlePtz(hardware: NonNullable<Hardware>, request: CameraRequest, askedBy: string): CameraAnswer | null {
+    const ptz = this.#ptzOf(hardware);
+    const asker: PtzAsker = { askedBy, priority: 'priority' in request ? request.priority : undefined };
+    switch (request.kind) {
+      case 'LIST_PRESETS':
+      case 'SET_OUTPUT':
+        return null;
+      case 'STOP':
+        ptz.refuseOthers(asker);
+        return null;
+      case 'RESERVE_PTZ':
+        ptz.reserve(asker, request.forMs);
+        break;
+      case 'RELEASE_PTZ':
+        ptz.release(asker);
+        break;
+      case 'PTZ_SESSION':
+        break;
+      default:
+        ptz.take(asker);
+        return null;
+    }
+    return { presets: [], session: ptz.held };
+  }
+
+  #ptzOf(hardware: NonNullable<Hardware>): PtzSessions {
+    const known = this.#ptz.get(hardware.hardwareId);
+    if (known) return known;
+    const { now } = this.#options;
+    const sessions = new PtzSessions({
+      ...{ name: hardware.name, now },
+      onStarted: ({ heldBy, priority, reserved }) =>
+        this.#report(hardware, { type: 'PtzSessionStarted', data: { askedBy: heldBy, priority, reserved } }),
+      onEnded: ({ heldBy, priority, reserved }, because) => {
+        const data = { askedBy: heldBy, priority, reserved, because };
+        this.#report(hardware, { type: 'PtzSessionEnded', data });
+      },
+    });
+    this.#ptz.set(hardware.hardwareId, sessions);
+    return sessions;
+  }
+
   async #ask(
     { commands, movement }: Controlled,
     request: CameraRequest,
     signal: AbortSignal,
-    switched: () => void,
   ): Promise<CameraAnswer> {
     switch (request.kind) {
       case 'MOVE':
@@ -120,7 +168,16 @@ export class CameraControls {
         break;
       case 'SET_OUTPUT':
         await commands.setOutput(request.output, request.active, signal);
-        switched();
+        break;
+      case 'SAVE_PRESET': {
+        const token = await commands.savePreset(request.name, signal);
+        return CameraAnswer.parse({ presets: [{ token, name: request.name }] });
+      }
+      case 'RENAME_PRESET':
+        await commands.renamePreset(request.preset, request.name, signal);
+        break;
+      case 'DELETE_PRESET':
+        await commands.deletePreset(request.preset, signal);
     }
     return { presets: [] };
   }
@@ -157,14 +214,42 @@ export class CameraControls {
     return { address, credentials, now, random };
   }
 
-  #reportOutput(hardware: NonNullable<Hardware>, request: CameraRequest, askedBy: string): void {
-    if (request.kind !== 'SET_OUTPUT') return;
+  #report(hardware: NonNullable<Hardware>, { type, data }: HardwareSignal): void {
     const { recordingServerId, now, report } = this.#options;
     const { hardwareId } = hardware;
     const { deviceId } = recordingDeviceOf(hardware);
-    const data = { hardwareId, deviceId, recordingServerId, atMs: now(), output: request.output, askedBy };
-    const type = request.active ? 'OutputActivated' : 'OutputDeactivated';
-    report(`hardware-signals-${hardwareId}`, { type, data });
+    const told = { ...{ hardwareId, deviceId, recordingServerId, atMs: now() }, ...data };
+    report(`hardware-signals-${hardwareId}`, { type, data: told } as HardwareSignalEvent);
+  }
+}
+
+/** Without what all of them say of the camera and the time. */
+type HardwareSignal = {
+  [Event in HardwareSignalEvent as Event['type']]: {
+    readonly type: Event['type'];
+    readonly data: Omit<Event['data'], 'hardwareId' | 'deviceId' | 'recordingServerId' | 'atMs'>;
+  };
+}[HardwareSignalEvent['type']];
+
+/** What the log says of what a camera has done. Null: nothing. */
+function signalOf(request: CameraRequest, answer: CameraAnswer, askedBy: string): HardwareSignal | null {
+  switch (request.kind) {
+    case 'SET_OUTPUT': {
+      const type = request.active ? 'OutputActivated' : 'OutputDeactivated';
+      return { type, data: { output: request.output, askedBy } };
+    }
+    case 'SAVE_PRESET': {
+      const [preset] = answer.presets;
+      return { type: 'PtzPresetSaved', data: { preset: preset!.token, name: request.name, askedBy } };
+    }
+    case 'RENAME_PRESET': {
+      const { preset, name } = request;
+      return { type: 'PtzPresetRenamed', data: { preset, name, askedBy } };
+    }
+    case 'DELETE_PRESET':
+      return { type: 'PtzPresetDeleted', data: { preset: request.preset, askedBy } };
+    default:
+      return null;
   }
 }
 

@@ -141,6 +141,11 @@ export interface CameraCommands {
   stop(signal: AbortSignal): Promise<void>;
   presets(signal: AbortSignal): Promise<readonly CameraPreset[]>;
   goToPreset(token: string, signal: AbortSignal): Promise<void>;
+  /** Where it stands now. Gives its token. */
+  savePreset(name: string, signal: AbortSignal): Promise<string>;
+  /** Cameras that can name a preset only where they stand go there first. */
+  renamePreset(token: string, name: string, signal: AbortSignal): Promise<void>;
+  deletePreset(token: string, signal: AbortSignal): Promise<void>;
   setOutput(token: string, active: boolean, signal: AbortSignal): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import dgram from 'node:dgram';
 import http from 'node:http';
 import type net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { child, parseXml, textOf, type XmlNode } from './soap.js';
+import { child, escapeXml, parseXml, textOf, type XmlNode } from './soap.js';
 
 export interface OnvifCameraOptions {
   readonly streamUri: string;
@@ -27,6 +27,9 @@ export class OnvifCamera implements AsyncDisposable {
   readonly #discovery = dgram.createSocket('udp4');
   readonly told: string[] = [];
   readonly #messages: string[] = [];
+  readonly #presets = new Map([['1', 'Gate & door']]);
+  /** How often it still answers that it moves. */
+  #moving = 0;
   port = 0;
   discoveryPort = 0;
 
@@ -134,7 +137,25 @@ export class OnvifCamera implements AsyncDisposable {
         for (let turn = 0; turn < 100 && this.#messages.length === 0; turn += 1) await wait(20);
         return this.#messages.splice(0).join('');
       case 'GetPresets':
-        return '<r:Preset token="1"><tt:Name>Gate &amp; door</tt:Name></r:Preset>';
+        return [...this.#presets]
+          .map(
+            ([token, name]) => `<r:Preset token="${token}"><tt:Name>${escapeXml(name)}</tt:Name></r:Preset>`,
+          )
+          .join('');
+      case 'SetPreset': {
+        if (this.#moving > 0) return '<s:Fault><s:Reason><s:Text>Moving PTZ</s:Text></s:Reason></s:Fault>';
+        const token = textOf(asked, 'PresetToken') || String(this.#presets.size + 1);
+        this.#presets.set(token, textOf(asked, 'PresetName'));
+        return `<r:PresetToken>${token}</r:PresetToken>`;
+      }
+      case 'RemovePreset':
+        if (this.#presets.delete(textOf(asked, 'PresetToken'))) return '';
+        return '<s:Fault><s:Reason><s:Text>No such preset</s:Text></s:Reason></s:Fault>';
+      case 'GetStatus': {
+        const says = this.#moving > 0 ? 'MOVING' : 'IDLE';
+        this.#moving = Math.max(0, this.#moving - 1);
+        return `<r:PTZStatus><tt:MoveStatus><tt:PanTilt>${says}</tt:PanTilt></tt:MoveStatus></r:PTZStatus>`;
+      }
       case 'GetRelayOutputs':
         return '<r:RelayOutputs token="relay-1"/>';
       case 'ContinuousMove':
@@ -143,6 +164,7 @@ export class OnvifCamera implements AsyncDisposable {
       case 'SetRelayOutputState':
       case 'Unsubscribe':
         this.told.push(`${action} ${JSON.stringify(asked)}`);
+        if (action === 'GotoPreset') this.#moving = 1;
         return '';
       default:
         return '<s:Fault><s:Reason><s:Text>Action not supported</s:Text></s:Reason></s:Fault>';

@@ -1,9 +1,13 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { CameraAuthorisation } from '../camera-authorisation.js';
 import { CameraSessionError } from '../camera-session-error.js';
 import type { CameraAccess, CameraCommands, Speaker } from '../driver.js';
 import { openBackChannel } from '../rtsp/back-channel.js';
 import { profileAddress } from './onvif-capabilities.js';
 import { OnvifDevice, type OnvifProfile } from './onvif-device.js';
+
+const STATUS_INTERVAL_MS = 500;
+const LONGEST_WAY_MS = 5_000;
 
 interface Opened {
   readonly device: OnvifDevice;
@@ -46,9 +50,30 @@ export function openOnvifCommands(access: CameraAccess): CameraCommands {
     presets: signal => on(signal, ({ device, profile }) => device.presets(profile, signal)),
     goToPreset: (token, signal) =>
       on(signal, ({ device, profile }) => device.goToPreset(profile, token, signal)),
+    savePreset: (name, signal) =>
+      on(signal, ({ device, profile }) => device.setPreset(profile, { name }, signal)),
+    renamePreset: (token, name, signal) =>
+      on(signal, async ({ device, profile }) => {
+        // ONVIF names a preset only where the camera stands.
+        await device.goToPreset(profile, token, signal);
+        await arrived(device, profile, signal);
+        await device.setPreset(profile, { name, token }, signal);
+      }),
+    deletePreset: (token, signal) =>
+      on(signal, ({ device, profile }) => device.removePreset(profile, token, signal)),
     setOutput: (token, active, signal) =>
       on(signal, ({ device }) => device.setRelayOutput(token, active, signal)),
   };
+}
+
+/** A camera that does not say whether it moves gets the time of the longest way. */
+async function arrived(device: OnvifDevice, profile: string, signal: AbortSignal): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += STATUS_INTERVAL_MS) {
+    // It begins to move a moment after it was told to.
+    await wait(STATUS_INTERVAL_MS, undefined, { signal });
+    const isMoving = await device.isMoving(profile, signal);
+    if (isMoving === false || (isMoving === null && waitedMs >= LONGEST_WAY_MS)) return;
+  }
 }
 
 async function open(

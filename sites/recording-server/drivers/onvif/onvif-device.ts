@@ -192,6 +192,40 @@ export class OnvifDevice {
     await this.#call('tptz', body, signal);
   }
 
+  /** Where it stands now; under the token of one that is there, that one stands here from now on. Gives its token. */
+  async setPreset(
+    profileToken: string,
+    preset: { readonly name: string; readonly token?: string },
+    signal: AbortSignal,
+  ): Promise<string> {
+    const name = `<tptz:PresetName>${escapeXml(preset.name)}</tptz:PresetName>`;
+    const known =
+      preset.token === undefined ? '' : `<tptz:PresetToken>${escapeXml(preset.token)}</tptz:PresetToken>`;
+    const body = `<tptz:SetPreset>${ptzProfile(profileToken)}${name}${known}</tptz:SetPreset>`;
+    const token = textOf(await this.#call('tptz', body, signal), 'SetPresetResponse', 'PresetToken');
+    if (token !== '' || preset.token !== undefined) return token || preset.token!;
+    const words = 'the camera does not say how it calls the preset';
+    throw new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
+  }
+
+  async removePreset(profileToken: string, presetToken: string, signal: AbortSignal): Promise<void> {
+    const preset = `<tptz:PresetToken>${escapeXml(presetToken)}</tptz:PresetToken>`;
+    const body = `<tptz:RemovePreset>${ptzProfile(profileToken)}${preset}</tptz:RemovePreset>`;
+    await this.#call('tptz', body, signal);
+  }
+
+  /** Null: it does not say. */
+  async isMoving(profileToken: string, signal: AbortSignal): Promise<boolean | null> {
+    const answer = await this.#call(
+      'tptz',
+      `<tptz:GetStatus>${ptzProfile(profileToken)}</tptz:GetStatus>`,
+      signal,
+    );
+    const status = child(answer, 'GetStatusResponse', 'PTZStatus', 'MoveStatus');
+    const said = [textOf(status, 'PanTilt'), textOf(status, 'Zoom')].filter(word => word !== '');
+    return said.length === 0 ? null : said.includes('MOVING');
+  }
+
   async relayOutputs(signal: AbortSignal): Promise<readonly string[]> {
     const answer = await this.#call('tds', '<tds:GetRelayOutputs/>', signal);
     const outputs = children(child(answer, 'GetRelayOutputsResponse'), 'RelayOutputs');

@@ -6,6 +6,7 @@ import type { CameraCredentials, DeviceSignal } from '../driver.js';
 const DEVICES_MAX = 1024;
 /** The relay of a simulated device opens a door, whose contact is its input. */
 export const DOOR = 'door';
+const PRESETS_MAX = 100;
 
 /** By address, made when they are first spoken to. */
 export class SimulatedDevices {
@@ -36,9 +37,14 @@ export interface SimulatedSession {
 /** What is left of a camera when there is none. It is turned by showing another clip. */
 export class SimulatedDevice {
   readonly #sessions = new Set<SimulatedSession>();
+  /** By token: what it shows there. At first, what there is to see. */
+  readonly presets = new Map<string, { readonly name: string; readonly clip: ClipName }>(
+    clipNames.map(clip => [clip, { name: clip.replace('-', ' '), clip }]),
+  );
   #clip: ClipName;
   #isPlugged = true;
   #credentials: CameraCredentials | null = null;
+  #savedCount = 0;
 
   constructor(clip: ClipName) {
     this.#clip = clip;
@@ -81,6 +87,24 @@ export class SimulatedDevice {
   attach(session: SimulatedSession): Disposable {
     this.#sessions.add(session);
     return { [Symbol.dispose]: () => void this.#sessions.delete(session) };
+  }
+
+  /** Where it stands now. Gives its token. */
+  savePreset(name: string): string {
+    if (this.presets.size >= PRESETS_MAX) {
+      throw new CameraSessionError('STATUS', 'REFUSED', `it has ${PRESETS_MAX} presets, which is the most`);
+    }
+    this.#savedCount += 1;
+    const token = `saved-${this.#savedCount}`;
+    this.presets.set(token, { name, clip: this.#clip });
+    return token;
+  }
+
+  /** Throws `CameraSessionError`: there is no such preset. */
+  presetAt(token: string): { readonly name: string; readonly clip: ClipName } {
+    const preset = this.presets.get(token);
+    if (preset !== undefined) return preset;
+    throw new CameraSessionError('STATUS', 'NOT_FOUND', `there is no preset ${token}`);
   }
 
   turnTo(clip: ClipName): void {

@@ -2,7 +2,7 @@ import { type AccessUnit, Fragmenter, parseSequenceParameterSet, type StreamForm
 import type { HardwareCapabilities } from '@holdfast/schema';
 import type { ServedAccessUnit } from '../../../rtsp-server/media-provider.js';
 import { isPps, isSps } from '../../../simulated-cameras/annex-b.js';
-import { type Clip, type ClipName, clipNames, loadClip } from '../../../simulated-cameras/clip.js';
+import { type Clip, loadClip } from '../../../simulated-cameras/clip.js';
 import { LoopedCamera } from '../../../simulated-cameras/looped-camera.js';
 import { simulatedScene } from '../../../simulated-cameras/simulated-scene.js';
 import { CameraSessionError } from '../camera-session-error.js';
@@ -147,7 +147,7 @@ function capabilitiesOf(
   };
 }
 
-/** Its presets are the clips. */
+/** Its presets are the clips, until somebody saves others. */
 function commandsOf(devices: SimulatedDevices, { address, credentials }: CameraAccess): CameraCommands {
   const reached = async () => {
     const device = devices.at(address);
@@ -159,15 +159,22 @@ function commandsOf(devices: SimulatedDevices, { address, credentials }: CameraA
     move: async () => void (await reached()),
     stop: async () => void (await reached()),
     presets: async () => {
-      await reached();
-      return clipNames.map(name => ({ token: name, name: name.replace('-', ' ') }));
+      const { presets } = await reached();
+      return [...presets].map(([token, { name }]) => ({ token, name }));
     },
     goToPreset: async token => {
       const device = await reached();
-      const clip = clipNames.find((name): name is ClipName => name === token);
-      if (clip === undefined)
-        throw new CameraSessionError('STATUS', 'NOT_FOUND', `there is no preset ${token}`);
-      device.turnTo(clip);
+      device.turnTo(device.presetAt(token).clip);
+    },
+    savePreset: async name => (await reached()).savePreset(name),
+    renamePreset: async (token, name) => {
+      const device = await reached();
+      device.presets.set(token, { ...device.presetAt(token), name });
+    },
+    deletePreset: async token => {
+      const device = await reached();
+      device.presetAt(token);
+      device.presets.delete(token);
     },
     setOutput: async (token, active) => {
       const device = await reached();
