@@ -26,6 +26,7 @@ import {
   type MediaDamage,
   type MediaRepair,
   type OutgoingFact,
+  type SealReport,
 } from './recording-server/media-database/media-database.js';
 import { MediaDirectory } from './recording-server/media-database/media-directory.js';
 import { openMediaDatabase } from './recording-server/media-database/open-media-database.js';
@@ -35,6 +36,7 @@ import {
   SegmentIndexUnusableError,
 } from './recording-server/media-database/segment-index.js';
 import type { ObjectStoreAccess } from './recording-server/object-store/object-store.js';
+import { sealEvents } from './recording-server/retention/seal-facts.js';
 import { siteLogFileOf } from './site-directory.js';
 import { readSealingKey } from './site-keys.js';
 import { objectStoresIn } from './site-storages.js';
@@ -222,6 +224,12 @@ export async function repairMediaDirectory(options: {
     observer: { fragmentsDropped: ignored, writeFailed: ignored, damageFound: ignored },
   });
   const { recovered, reindexedCount } = database.recovery;
+  // Before the log hears that something of it is damaged. After a rebuild only the log itself knows what it was told.
+  if (!database.recovery.indexRebuilt) {
+    const tell = (report: SealReport) =>
+      sealEvents(recordingServerId, report).map(event => factOf(report.deviceId, event));
+    while (database.reportSealed(tell) > 0);
+  }
   let segmentCount = 0;
   const repairs = await database.repair({
     signal,
@@ -245,14 +253,15 @@ export async function repairMediaDirectory(options: {
 
 function damagedFact(damage: MediaDamage, recordingServerId: RecordingServerId): OutgoingFact {
   const { deviceId, segmentId, fromMs, toMs, detail } = damage;
-  return {
-    eventId: v7() as EventId,
-    stream: `recording-${deviceId}`,
+  return factOf(deviceId, {
     type: 'RecordingDamaged',
-    occurredAtMs: Date.now(),
-    data: JSON.stringify({
-      ...{ deviceId, recordingServerId, segmentId, fromMs, toMs },
-      detail: detail.slice(0, 1000),
-    }),
+    data: { ...{ deviceId, recordingServerId, segmentId, fromMs, toMs }, detail: detail.slice(0, 1000) },
+  });
+}
+
+function factOf(deviceId: DeviceId, { type, data }: HoldfastEvent): OutgoingFact {
+  return {
+    ...{ eventId: v7() as EventId, stream: `recording-${deviceId}`, type },
+    ...{ occurredAtMs: Date.now(), data: JSON.stringify(data) },
   };
 }

@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { repairMediaDirectory } from '../../media-directories.js';
 import { checkMedia } from './check-media.js';
+import type { StoredSegment } from './media-database.js';
 import {
   camera1,
   collect,
@@ -109,6 +110,32 @@ test('every damage is named, put in order as far as it can be, and nothing is de
   const played = fragmentsOf(await collect(database.read(window))).length;
   // Two whole segments, one without its damaged fragment, and what stood before the tear.
   assert.ok(played > 2 * 32 + 31 && played < 3 * 32 + 31, `${played}`);
+});
+
+test('the log hears of a recording before it hears that its file is gone', async () => {
+  await using folder = await temporaryFolder();
+  await recorded(folder.path);
+  {
+    await using database = await openTestDatabase(folder.path, { newSegmentId: segmentIds(100) });
+    database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+    database.append(camera1, testFragment(300));
+    await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
+    const window = { deviceId: camera1, fromMs: testFragment(300).fromMs, toMs: Number.MAX_SAFE_INTEGER };
+    const [{ segment }] = database.segments({ ...window, after: null, limit: 1 }) as [StoredSegment];
+    const names = await readdir(path.join(folder.path, 'segments'), { recursive: true });
+    await rm(path.join(folder.path, 'segments', names.find(name => name.includes(segment.segmentId))!));
+  }
+  const { repairs } = await repair(folder.path);
+  assert.equal(
+    repairs.map(({ action }) => action),
+    ['FORGOTTEN'],
+  );
+  await using database = await openTestDatabase(folder.path);
+  const told = database.facts(10).map(({ type, data }) => [type, JSON.parse(data).gaps?.length]);
+  assert.equal(told, [
+    ['RecordingSealed', 1],
+    ['RecordingDamaged', undefined],
+  ]);
 });
 
 test('an index that lost rows takes the files in again, and one that is lost is made again', async () => {
