@@ -196,11 +196,12 @@ function openServer(
     },
     storages: storageConfigurationsOf(server, site.baseDirectory).map(storageOf),
     objectStores: objectStoresOf(server),
-    mediaPassword: readMediaPassword(
-      server.mediaPasswordFile === undefined
-        ? null
-        : path.resolve(site.baseDirectory, server.mediaPasswordFile),
-    ),
+    mediaPassword: () =>
+      readMediaPassword(
+        server.mediaPasswordFile === undefined
+          ? null
+          : path.resolve(site.baseDirectory, server.mediaPasswordFile),
+      ),
     mediaLimits: { ...MEDIA_DATABASE_LIMITS, segmentMsMax: server.segmentSecondsMax * 1000 },
     sealReportIntervalMs: server.reportSeconds * 1000,
   });

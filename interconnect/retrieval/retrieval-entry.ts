@@ -95,7 +95,9 @@ export class RetrievalEntry {
     const gone = segments.flatMap(({ segmentId, fromMs, toMs }) => {
       const reason = this.unavailable.get(segmentId);
       if (reason === undefined) return [];
-      const cause = reason.includes('DAMAGED') ? ('DAMAGED' as const) : ('DELETED' as const);
+      // What is there and cannot be given out was not deleted.
+      const isUnreadable = reason.includes('DAMAGED') || reason.startsWith('MEDIA_KEY_MISSING');
+      const cause = isUnreadable ? ('DAMAGED' as const) : ('DELETED' as const);
       return [{ segmentId, fromMs, toMs, cause }];
     });
     return { ...timeline, held: [...timeline.held, ...here], losses: [...timeline.losses, ...gone] };

@@ -119,17 +119,28 @@ export const DeviceStorageAssigned = defineEvent(
 const halt = {
   recordingServerId: RecordingServerId,
   atMs: UnixMs,
-  cause: z.enum(['DISK_FULL', 'DISK_UNAVAILABLE', 'LOCKS_UNREADABLE']),
   detail: z.string().max(1000),
 };
 const unhalt = { recordingServerId: RecordingServerId, atMs: UnixMs };
 /** Null: of all storages of the server, as before each was told by itself. */
 const ofStorage = { storageId: StorageId.nullable() };
 
-/** Nothing can be recorded into a storage any more: the disk of its live database is full of locked media, or gone. */
-export const RecordingHalted = defineEvent('RecordingHalted', 2, z.object({ ...halt, ...ofStorage }), [
-  raised(z.object(halt), data => ({ ...data, storageId: null })),
-]);
+const HaltCauseVersion2 = z.enum(['DISK_FULL', 'DISK_UNAVAILABLE', 'LOCKS_UNREADABLE']);
+const HaltCause = z.enum([...HaltCauseVersion2.options, 'MEDIA_PASSWORD_MISSING', 'MEDIA_PASSWORD_WRONG']);
+
+/**
+ * Nothing can be recorded into a storage any more: the disk of its live database is full of locked media, or gone; or it is
+ * encrypted, and its password is not there.
+ */
+export const RecordingHalted = defineEvent(
+  'RecordingHalted',
+  3,
+  z.object({ ...halt, cause: HaltCause, ...ofStorage }),
+  [
+    raised(z.object({ ...halt, cause: HaltCauseVersion2 }), data => ({ ...data, storageId: null })),
+    raised(z.object({ ...halt, cause: HaltCauseVersion2, ...ofStorage }), data => data),
+  ],
+);
 
 export const RecordingUnhalted = defineEvent('RecordingUnhalted', 2, z.object({ ...unhalt, ...ofStorage }), [
   raised(z.object(unhalt), data => ({ ...data, storageId: null })),

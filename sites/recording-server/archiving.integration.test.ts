@@ -222,30 +222,64 @@ test('an archive that keeps key frames only reduces what moves in, but nothing t
   assert.equal([before.fromMs - recordedMs, before.digest], [20_000, reduced!.previousDigest]);
 });
 
-test('an encrypted storage is recorded and played with its password, and with no other', async () => {
+test('without its password, or with a wrong one, nothing is recorded into an encrypted storage, and into others everything', async () => {
   await using folder = await temporaryFolder();
   await using log = await openLog(folder.path);
   await addHardware(log, 'rtsp://127.0.0.1:1/none');
   const camera = new ScriptedCamera();
-  const storage = { ...storageIn(folder.path, 'vault', ''), isEncrypted: true, archives: [] };
-  const options = { runCameraSession: camera.run, storages: [storage], now: () => recordedMs + 10_000 };
-  const codeOf = (mediaPassword: string | null) =>
-    start(log, folder.path, { ...options, mediaPassword }).then(
-      () => null,
-      error => error.code,
-    );
-  assert.is(await codeOf(null), 'MEDIA_PASSWORD_MISSING');
+  const vault = { ...storageIn(folder.path, 'vault', ''), isEncrypted: true, archives: [] };
+  const open = { ...storageIn(folder.path, 'open', path.join(folder.path, 'open')), archives: [] };
+  const own = path.join(folder.path, 'media', serverA);
+  let password: string | null = null;
+  const options = {
+    ...{ runCameraSession: camera.run, storages: [vault, open], now: () => recordedMs + 10_000 },
+    ...{ retentionIntervalMs: 30, mediaPassword: () => password },
+  };
+  const halts = async () => (await eventsOf(log, 'RecordingHalted')).map(({ cause }) => cause);
+  const unhalts = async () => (await eventsOf(log, 'RecordingUnhalted')).length;
   {
-    await using _running = await start(log, folder.path, { ...options, mediaPassword: 'vault' });
-    await until(() => camera.sinks.length === 1, 'the session runs');
+    await using running = await start(log, folder.path, options);
+    await until(async () => (await halts()).length === 1, 'the halt is told');
+    assert.equal(await halts(), ['MEDIA_PASSWORD_MISSING']);
+    await until(() => running.alarms.some(alarm => /MEDIA_PASSWORD_MISSING/.test(alarm)), 'and an alarm');
+    assert.equal([...running.server.database.devices(), await filesIn(own)], [0]);
+    await until(() => camera.sinks.length === 1, 'the camera is connected all the same');
     camera.begin(testFragment(0));
     camera.end();
+    // Put right while it runs.
+    password = 'vault';
+    await until(async () => (await unhalts()) === 1, 'it is recorded again');
+    camera.begin(testFragment(1));
+    camera.end();
+    await until(async () => (await filesIn(own)) === 1, 'what comes then');
   }
-  assert.is(await codeOf('other'), 'MEDIA_PASSWORD_WRONG');
-  await using running = await start(log, folder.path, { ...options, mediaPassword: 'vault' });
-  const window = { deviceId: cameraId, fromMs: 0, toMs: recordedMs + hourMs, signal: never };
-  const [fragment] = fragmentsOf(await collect(running.server.database.read(window)));
-  assert.equal(Buffer.from(fragment!.bytes), Buffer.from(testFragment(0).bytes));
+  password = 'other';
+  {
+    await using running = await start(log, folder.path, options);
+    await until(async () => (await halts()).length === 2, 'a wrong one is told of as well');
+    assert.equal(await halts(), ['MEDIA_PASSWORD_MISSING', 'MEDIA_PASSWORD_WRONG']);
+    const [stored] = running.server.database.segments({ ...window, after: null, limit: 1 });
+    const asked = { deviceId: cameraId, segmentIds: [stored!.segment.segmentId], resumeAtFragment: 0 };
+    const [answer] = await collect(running.server.database.readSegments({ ...asked, signal: never }));
+    assert.match(answer!.kind === 'missing' ? answer!.cause : '', /^STORE_UNREACHABLE.*password/);
+    await say(log, `recording-server-${serverA}`, {
+      type: 'DeviceStorageAssigned',
+      data: { recordingServerId: serverA, deviceId: cameraId, storageId: open.storageId as StorageId },
+    });
+    await until(() => camera.sinks.length >= 2, 'the session runs');
+    await until(async () => {
+      camera.begin(testFragment(10));
+      camera.end();
+      return (await filesIn(open.live.stage)) > 0;
+    }, 'into another storage it is recorded');
+    assert.is(await filesIn(own), 1);
+  }
+  password = 'vault';
+  await using running = await start(log, folder.path, options);
+  const [fragment] = fragmentsOf(await collect(running.server.database.read({ ...window, signal: never })));
+  assert.equal(Buffer.from(fragment!.bytes), Buffer.from(testFragment(1).bytes));
 });
+
+const window = { deviceId: cameraId, fromMs: 0, toMs: recordedMs + hourMs };
 
 test.run();

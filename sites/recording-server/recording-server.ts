@@ -44,6 +44,7 @@ import {
   type SealReport,
   type StoredSegment,
 } from './media-database/media-database.js';
+import type { MediaPasswordError } from './media-database/media-keyring.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
 import { RecordedMotion } from './motion/recorded-motion.js';
 import type { ObjectStoreAccess } from './object-store/object-store.js';
@@ -55,12 +56,13 @@ import { SiteView, type SiteViewFold, siteViewFold } from './recorder/site-view.
 import { triggerOfEvent } from './recorder/trigger-events.js';
 import { deletionEvents } from './retention/deletion-facts.js';
 import { LockReports } from './retention/lock-reports.js';
+import { MediaLock } from './retention/media-lock.js';
 import { neededSince } from './retention/needed-since.js';
 import { restoreIndex } from './retention/restore-index.js';
 import { freeBytesOf } from './retention/retention-executor.js';
 import { RetentionLoop } from './retention/retention-loop.js';
 import { sealEvents } from './retention/seal-facts.js';
-import { isEncryptedIn, keyringOf, liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
+import { isEncryptedIn, liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
 import { StorageKeeper } from './retention/storage-keeper.js';
 import { StorageMeasures } from './retention/storage-measures.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
@@ -98,8 +100,8 @@ export interface RecordingServerOptions {
   readonly storages?: readonly Storage[];
   /** How to sign in where archives are in object stores. */
   readonly objectStores?: readonly ObjectStoreAccess[];
-  /** Opens what storages have encrypted. */
-  readonly mediaPassword?: string | null;
+  /** Opens what storages have encrypted; asked again for as long as it does not. Throws `MediaPasswordError`. */
+  readonly mediaPassword?: () => string | null;
   readonly mediaLimits: MediaDatabaseLimits;
   /** How often what was sealed is told to the log. */
   readonly sealReportIntervalMs: number;
@@ -110,6 +112,13 @@ export interface RecordingServerOptions {
   readonly runCameraSession?: RunCameraSession;
   readonly freeBytes?: (dir: string) => Promise<number>;
   readonly retentionIntervalMs?: number;
+}
+
+interface OpenedParts {
+  readonly database: MediaDatabase;
+  readonly loud: LoudReports;
+  readonly view: SiteView;
+  readonly lock: MediaLock;
 }
 
 /**
@@ -135,10 +144,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   readonly #lockReports: LockReports;
   readonly #storageMeasures: StorageMeasures;
 
-  private constructor(
-    options: RecordingServerOptions,
-    { database, loud, view }: { database: MediaDatabase; loud: LoudReports; view: SiteView },
-  ) {
+  private constructor(options: RecordingServerOptions, { database, loud, view, lock }: OpenedParts) {
     const { recordingServerId } = options;
     this.recordingServerId = recordingServerId;
     this.#options = options;
@@ -175,6 +181,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       protection: nowMs => view.protection(nowMs, options.pins()),
       composeDeletion: (...deleted) => this.#deletionFacts(...deleted),
       freeBytes,
+      whyLocked: () => this.#whyLocked(lock),
       alarm: alarm => this.#retention.alarm(alarm),
       moved: () => {
         this.#composeSealed();
@@ -224,6 +231,8 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     const loud = new LoudReports({ logger, now });
     const view = new SiteView(recordingServerId);
     const storages = storagesOf(options);
+    const readPassword = options.mediaPassword ?? (() => null);
+    const lock = new MediaLock({ dir, storages, objectStores: options.objectStores, readPassword });
     const database = await openMediaDatabase({
       dir,
       recordingServerId,
@@ -232,15 +241,15 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       limits: options.mediaLimits,
       observer: loud,
       ...{ liveStageOf: deviceId => liveStageIn(storages, view, deviceId), stages: stagesOf(storages) },
-      keyring: await keyringOf(storages, options),
+      keyring: await lock.open(),
       objectStores: options.objectStores,
       isEncrypted: stage => isEncryptedIn(storages, stage),
     });
     try {
       logRecovery(logger, database.recovery);
-      const server = new RecordingServer(options, { database, loud, view });
+      const server = new RecordingServer(options, { database, loud, view, lock });
       await server.#catchUp();
-      await server.#reportMissingKeys();
+      if (lock.closed === null) await server.#reportMissingKeys();
       return server;
     } catch (error) {
       await database[Symbol.asyncDispose]();
@@ -394,8 +403,20 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   }
 
   /** A key that is lost must be known of before somebody needs what it opens. */
+  /** Tries the password again, which may have been put right. */
+  async #whyLocked(lock: MediaLock): Promise<MediaPasswordError | null> {
+    if (lock.closed === null) return null;
+    const keyring = await lock.open();
+    if (keyring !== null) {
+      await this.database.unlock(keyring);
+      this.#options.logger.info('the encrypted storages are open now');
+      await this.#reportMissingKeys();
+    }
+    return lock.closed;
+  }
+
   async #reportMissingKeys(): Promise<void> {
-    for (const keyId of await this.database.keyMissingFor()) {
+    for (const keyId of await this.database.missingKeys()) {
       const message = `Recordings are encrypted with media key ${keyId}, which neither the media directory nor an archive has. They cannot be played until media-keys.json is put back from a copy, with its password.`;
       this.#options.logger.error({ keyId }, message);
       this.#retention.alarm({ name: 'Media key missing', message });

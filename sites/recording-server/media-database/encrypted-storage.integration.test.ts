@@ -167,14 +167,70 @@ test('after a crash everything is sealed without the key, and with it read', asy
       error => assert.instance(error, MediaKeyMissingError),
     );
     assert.equal(database.observed.damages, []);
-    assert.equal(await database.keyMissingFor(), [keyring.current.keyId]);
+    assert.equal(await database.missingKeys(), [keyring.current.keyId]);
     const options = { segmentIds: [database.recovery.recovered[0]!.segment.segmentId], resumeAtFragment: 0 };
     const [missing] = await collect(database.readSegments({ deviceId: camera1, ...options, signal: never }));
-    assert.match(missing!.kind === 'missing' ? missing!.cause : '', /^MEDIA_KEY_MISSING/);
+    assert.match(missing!.kind === 'missing' ? missing!.cause : '', /^STORE_UNREACHABLE.*password/);
   }
   await using database = await openTestDatabase(crashed, { keyring });
-  assert.equal(await database.keyMissingFor(), []);
+  assert.equal(await database.missingKeys(), []);
   assert.equal(await bytesOf(database), recordedBytes);
+});
+
+test('a key that is lost is missed for as long as there are recordings of it, also when newer ones have another', async () => {
+  await using folder = await temporaryFolder();
+  const dir = path.join(folder.path, 'media');
+  const lost = keyring.current.keyId;
+  {
+    await using _database = await record(dir, path.join(folder.path, 'archive'));
+  }
+  await rm(path.join(dir, MEDIA_KEYS_FILE));
+  const other = { keyring: await MediaKeyring.open(null, password), isEncrypted: () => true };
+  {
+    await using database = await openTestDatabase(dir, { ...other, newSegmentId: segmentIds(500) });
+    database.beginRun({ deviceId: camera1, init: testInit(), cause: 'CAMERA_CONNECTED' });
+    database.append(camera1, testFragment(20));
+    await database.endRun({ deviceId: camera1, cause: 'CAMERA_DISCONNECTED' });
+    const [oldest] = database.segments({ ...always, after: null, limit: 1 });
+    const asked = {
+      deviceId: camera1,
+      segmentIds: [oldest!.segment.segmentId],
+      resumeAtFragment: 0,
+      signal: never,
+    };
+    const [missing] = await collect(database.readSegments(asked));
+    assert.match(missing!.kind === 'missing' ? missing!.cause : '', /^MEDIA_KEY_MISSING/);
+  }
+  const again = { ...other, newSegmentId: segmentIds(900) };
+  {
+    await using database = await openTestDatabase(dir, again);
+    assert.equal(await database.missingKeys(), [lost], 'at the next start');
+    database.confirmIndex();
+  }
+  await using database = await openTestDatabase(dir, again);
+  assert.equal(await database.missingKeys(), [lost], 'and at the one after');
+  const old = database.segments({ ...always, toMs: fragments.at(-1)!.toMs, after: null, limit: 9 });
+  const segmentIdsOf = old.map(({ segment }) => segment.segmentId);
+  await database.markDeleted({ segmentIds: segmentIdsOf, policy: 'RETENTION_AGE', compose: () => [] });
+  assert.equal(await database.missingKeys(), [], 'until all of it is gone');
+});
+
+test('what is to be encrypted is not written in the clear when there is no key', async () => {
+  await using folder = await temporaryFolder();
+  await using database = await openTestDatabase(folder.path, { isEncrypted: () => true });
+  database.beginRun({ deviceId: camera1, init: testInit(), cause: 'SERVER_STARTED' });
+  database.append(camera1, testFragment(0));
+  while (database.observed.failures.length === 0) await new Promise(resolve => setTimeout(resolve, 5));
+  assert.equal(
+    [await filesIn(folder.path), database.observed.failures[0]!.code],
+    [[], 'MEDIA_PASSWORD_MISSING'],
+  );
+  await database.unlock(keyring);
+  database.retryWrites();
+  await database.endRun({ deviceId: camera1, cause: 'SERVER_STOPPED' });
+  assert.equal(await bytesOf(database), [Buffer.from(testFragment(0).bytes)]);
+  const [file] = await filesIn(folder.path);
+  assert.is((await readFile(file!)).includes(Buffer.from(testFragment(0).bytes).subarray(200)), false);
 });
 
 test('a span is exported with the key, and without it nothing is written', async () => {

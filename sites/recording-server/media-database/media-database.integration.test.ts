@@ -488,6 +488,7 @@ test('an index of the first layout is brought on, with what the log was not told
       ALTER TABLE device DROP COLUMN duration_ms_max;
       ALTER TABLE device DROP COLUMN gone_to_ms;
       ALTER TABLE device DROP COLUMN gone_because;
+      DROP TABLE media_key;
       UPDATE meta SET index_version = 1;
     `);
     index.close();

@@ -11,7 +11,7 @@ import type {
 } from '@holdfast/schema';
 
 import type { MediaKey } from './fragment-cipher.js';
-import type { MediaKeys } from './media-keyring.js';
+import type { MediaKeyring, MediaKeys } from './media-keyring.js';
 
 /** Recorded here, or copied from another site. */
 export type SegmentOrigin = 'RECORDED' | 'IMPORTED';
@@ -175,6 +175,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   readonly keys: MediaKeys;
   /** What is recorded of a device from now on is encrypted with; null: it is not. */
   encryptionOf(deviceId: DeviceId): MediaKey | null;
+  /** Its password has come after it was opened. From now on encrypted recordings are read, and made. */
+  unlock(keyring: MediaKeyring): Promise<void>;
 
   /** Begins a run of recording; a run that goes on for this device is ended for the same cause. */
   beginRun(options: {
@@ -252,8 +254,8 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   }): readonly StoredSegment[];
   /** Every stage that ever was ready. */
   stages(): readonly string[];
-  /** The ids of keys that are not here and that the newest recording of a device is encrypted with. */
-  keyMissingFor(): Promise<readonly string[]>;
+  /** The ids of keys that are not here and that recordings are encrypted with. */
+  missingKeys(): Promise<readonly string[]>;
   /** Null when a stage can be written to, else why not. A stage that was never used before is made. */
   prepareStage(stage: string): Promise<string | null>;
   /**

@@ -21,6 +21,8 @@ export interface MediaReaderContext {
   readonly stages: StageDirectories;
   readonly index: SegmentIndex;
   readonly openSegment: (deviceId: DeviceId) => SegmentWriter | null;
+  /** No key is here, because the password is not. */
+  readonly isLocked: () => boolean;
   readonly damageFound: (damage: MediaDamage) => void;
 }
 
@@ -111,7 +113,9 @@ export class MediaReader {
       yield {
         kind: 'missing',
         segmentId,
-        cause: 'MEDIA_KEY_MISSING: it is encrypted, and its key is not here',
+        cause: this.#context.isLocked()
+          ? 'STORE_UNREACHABLE: it is encrypted, and the password of the recording server is not given, or wrong'
+          : 'MEDIA_KEY_MISSING: it is encrypted, and its key is not here',
       };
       return;
     }

@@ -24,7 +24,7 @@ import type {
   StoredSegment,
 } from './media-database.js';
 import { MediaDirectory, probeWrite } from './media-directory.js';
-import type { MediaKeyring, MediaKeys } from './media-keyring.js';
+import { type MediaKeyring, type MediaKeys, MediaPasswordError } from './media-keyring.js';
 import { MediaReader } from './media-reader.js';
 import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
 import { repairMedia } from './repair-media.js';
@@ -105,6 +105,7 @@ class OpenMediaDatabase implements MediaDatabase {
   readonly #options: MediaDatabaseOptions;
   readonly #stages: StageDirectories;
   readonly #index: SegmentIndex;
+  #keyring: MediaKeyring | null;
   readonly #writers = new Map<DeviceId, DeviceWriter>();
   readonly #ballast: Ballast;
   readonly #importer: SegmentImporter;
@@ -119,10 +120,11 @@ class OpenMediaDatabase implements MediaDatabase {
   constructor(options: MediaDatabaseOptions, index: SegmentIndex) {
     this.recordingServerId = options.recordingServerId;
     this.#options = options;
+    this.#keyring = options.keyring ?? null;
     this.#stages = new StageDirectories({
       root: options.dir,
       recordingServerId: options.recordingServerId,
-      keys: options.keyring ?? undefined,
+      keys: { get: keyId => this.#keyring?.get(keyId) ?? null },
       objectStores: options.objectStores,
     });
     this.#index = index;
@@ -142,6 +144,7 @@ class OpenMediaDatabase implements MediaDatabase {
       stages: this.#stages,
       index,
       openSegment: deviceId => this.#writers.get(deviceId)?.openSegment() ?? null,
+      isLocked: () => this.#keyring === null,
       damageFound: damage => options.observer.damageFound(damage),
     });
   }
@@ -152,6 +155,14 @@ class OpenMediaDatabase implements MediaDatabase {
 
   encryptionOf(deviceId: DeviceId): MediaKey | null {
     return this.#encryptionIn(this.#liveStageOf(deviceId));
+  }
+
+  async unlock(keyring: MediaKeyring): Promise<void> {
+    const stages = [OWN_STAGE, ...(this.#options.stages ?? [])];
+    // A key that is nowhere must not be used, and one that a stage alone has is taken over first.
+    await this.#stages.copyKeys(OWN_STAGE, keyring);
+    this.#keyring = keyring;
+    for (const stage of stages) await this.prepareStage(stage);
   }
 
   get recovery(): MediaRecovery {
@@ -284,8 +295,8 @@ class OpenMediaDatabase implements MediaDatabase {
     const isNew = !this.#index.stages().includes(stage);
     const why = await this.#stages.prepare(stage, isNew);
     if (isNew && why === null) this.#withRoom(() => this.#index.putStage(stage));
-    const { keyring } = this.#options;
-    if (why !== null || !keyring) return why;
+    const keyring = this.#keyring;
+    if (why !== null || keyring === null) return why;
     try {
       await this.#stages.copyKeys(stage, keyring);
       // It may have had one that only this stage had.
@@ -445,6 +456,7 @@ class OpenMediaDatabase implements MediaDatabase {
     const { deviceId, segment } = indexed;
     await this.#liveFolderOf(stage).makeDayFolder({ deviceId, fromMs: segment.fromMs });
     this.#index.insert(indexed);
+    this.#index.noteKey(writer.head.encryption?.keyId ?? null, segment);
     // In the same turn as the row: nobody can look a segment up and not find its file. After a crash in between, the
     // file is found sealed in its old place and moved.
     renameSync(writer.path, this.#sealedPath(indexed));
@@ -452,13 +464,17 @@ class OpenMediaDatabase implements MediaDatabase {
     return indexed;
   }
 
-  async keyMissingFor(): Promise<readonly string[]> {
+  async missingKeys(): Promise<readonly string[]> {
     const missing = new Set<string>();
     for (const deviceId of this.#index.devices()) {
+      // An index from before keys were noted in it knows none.
       const newest = this.#index.newest(deviceId);
       if (newest === null || (await this.#stages.whyUnavailable(newest.stage)) !== null) continue;
       const keyId = await this.#reader.closedBy(newest);
-      if (keyId !== null) missing.add(keyId);
+      if (keyId !== null) this.#withRoom(() => this.#index.noteKey(keyId, newest.segment));
+    }
+    for (const keyId of this.#index.keysInUse()) {
+      if (this.#stages.keys.get(keyId) === null) missing.add(keyId);
     }
     return [...missing];
   }
@@ -477,8 +493,13 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   #encryptionIn(stage: string): MediaKey | null {
-    const { keyring, isEncrypted } = this.#options;
-    return keyring && isEncrypted?.(stage) ? keyring.current : null;
+    if (!this.#options.isEncrypted?.(stage)) return null;
+    if (this.#keyring !== null) return this.#keyring.current;
+    // Whatever has gone wrong before: what is to be encrypted is never written in the clear instead.
+    throw new MediaPasswordError(
+      'MEDIA_PASSWORD_MISSING',
+      'what is recorded there is encrypted, and its password is not here',
+    );
   }
 
   #recoveryContext(): RecoveryContext {

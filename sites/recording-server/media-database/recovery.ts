@@ -126,6 +126,7 @@ async function indexSealedFiles(context: RecoveryContext, stage: string, finding
       try {
         await using sealed = await context.stages.open({ file, stage });
         const indexed = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
+        context.index.noteKey(sealed.head.encryption?.keyId ?? null, indexed.segment);
         if (context.index.insert(indexed)) findings.reindexedCount += 1;
         else if (context.index.get(indexed.segment.segmentId)?.stage !== stage) {
           context.index.putUnneeded(stage, file);

@@ -5,7 +5,7 @@ import type { RecordingServerId } from '@holdfast/schema';
  * Raised when the layout changes. An index of an earlier version is brought to this one; one that cannot be is rebuilt from
  * the files.
  */
-export const INDEX_VERSION = 5;
+export const INDEX_VERSION = 6;
 
 /** What is kept summed, so that opening reads no row of a segment: the sums move in the transaction of what they sum. */
 const sums = `
@@ -41,6 +41,11 @@ const stages = `
   INSERT INTO stage (stage_key, path) VALUES (0, '');
   -- Files that a move or a reduction leaves behind wherever it ends: to be removed.
   CREATE TABLE unneeded_file (stage_key INTEGER NOT NULL, path TEXT NOT NULL PRIMARY KEY) STRICT;
+`;
+
+const mediaKeys = `
+  -- Until when recordings are encrypted with which key: one that is missing is told of for as long as there are any.
+  CREATE TABLE media_key (key_id TEXT NOT NULL PRIMARY KEY, to_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 const stageIndex = `
@@ -96,7 +101,7 @@ const schema = `
     occurred_at_ms INTEGER NOT NULL,
     data TEXT NOT NULL
   ) STRICT;
-  ${stages} ${stageIndex} ${sums} ${ends}
+  ${stages} ${stageIndex} ${mediaKeys} ${sums} ${ends}
 `;
 
 export function createIndex(database: DatabaseSync, recordingServerId: RecordingServerId): void {
@@ -109,10 +114,15 @@ export function migrateIndex(database: DatabaseSync, fromVersion: number): void 
   if (fromVersion < 1 || fromVersion >= INDEX_VERSION) return;
   if (fromVersion < 3) migrateToStages(database, fromVersion);
   if (fromVersion < 4) database.exec('ALTER TABLE segment ADD COLUMN reduced_from BLOB;');
+  if (fromVersion < 5) {
+    database.exec(`
+      ALTER TABLE device ADD COLUMN gone_to_ms INTEGER;
+      ALTER TABLE device ADD COLUMN gone_because TEXT;
+      ${ends}
+    `);
+  }
   database.exec(`
-    ALTER TABLE device ADD COLUMN gone_to_ms INTEGER;
-    ALTER TABLE device ADD COLUMN gone_because TEXT;
-    ${ends}
+    ${mediaKeys}
     UPDATE meta SET index_version = ${INDEX_VERSION};
   `);
 }

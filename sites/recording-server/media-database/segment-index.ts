@@ -119,6 +119,29 @@ export class SegmentIndex {
     return true;
   }
 
+  /** Until when recordings are encrypted with a key; null: none. */
+  noteKey(keyId: string | null, { toMs }: Pick<StoredSegment['segment'], 'toMs'>): void {
+    if (keyId === null) return;
+    this.#statement(
+      `INSERT INTO media_key VALUES (?, ?) ON CONFLICT (key_id) DO UPDATE SET to_ms = max(to_ms, excluded.to_ms)
+       WHERE excluded.to_ms > to_ms`,
+    ).run(keyId, toMs);
+  }
+
+  /** Keys of which there may be recordings still: there are some as old. */
+  keysInUse(): readonly string[] {
+    const oldest = this.devices().map(deviceId => {
+      const row = this.#statement(
+        'SELECT min(from_ms) AS from_ms FROM segment WHERE device_key = ? AND deleted_by IS NULL',
+      ).get(this.#deviceKeys.get(deviceId) ?? -1);
+      return row!.from_ms === null ? Number.POSITIVE_INFINITY : Number(row!.from_ms);
+    });
+    const sinceMs = oldest.reduce((left, right) => Math.min(left, right), Number.POSITIVE_INFINITY);
+    return this.#statement('SELECT key_id, to_ms FROM media_key')
+      .all()
+      .flatMap(row => (Number(row.to_ms) > sinceMs ? [String(row.key_id)] : []));
+  }
+
   get(segmentId: SegmentId): IndexedSegment | null {
     const row = this.#statement(
       `SELECT ${columns} FROM segment JOIN device USING (device_key) JOIN stage USING (stage_key) WHERE segment_id = ? AND deleted_by IS NULL`,

@@ -46,7 +46,11 @@ export interface RetentionExecutorOptions {
 
 export type Halt =
   | Extract<RecordingVerdict, { readonly action: 'HALT' }>
-  | { readonly action: 'HALT'; readonly cause: 'DISK_UNAVAILABLE'; readonly detail: string };
+  | {
+      readonly action: 'HALT';
+      readonly cause: 'DISK_UNAVAILABLE' | 'MEDIA_PASSWORD_MISSING' | 'MEDIA_PASSWORD_WRONG';
+      readonly detail: string;
+    };
 
 export interface RetentionOutcome {
   readonly verdict: { readonly action: 'RECORD' } | Halt;

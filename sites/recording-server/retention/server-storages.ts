@@ -1,9 +1,6 @@
 import { chainOf, type RetentionLimits, type Storage } from '@holdfast/core';
 import type { DeviceId, RecordingServerId, StorageId } from '@holdfast/schema';
-import { type MediaKeyring, MediaPasswordError } from '../media-database/media-keyring.js';
-import { openMediaKeyring } from '../media-database/open-media-keyring.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
-import type { ObjectStoreAccess } from '../object-store/object-store.js';
 
 /** The storages of a recording server; one without archives in the media directory when none are configured. */
 export function storagesOf(server: {
@@ -33,31 +30,6 @@ export function liveStageIn(
   const storageId = assignments.storageOf(deviceId);
   const assigned = storages.find(storage => storage.storageId === storageId);
   return (assigned ?? storages[0]!).live.stage;
-}
-
-/** Opens the keys that the storages need; null: nothing is, or was, encrypted. Throws `MediaPasswordError`. */
-export async function keyringOf(
-  storages: readonly Storage[],
-  {
-    dir,
-    mediaPassword,
-    objectStores,
-  }: {
-    readonly dir: string;
-    readonly mediaPassword?: string | null;
-    readonly objectStores?: readonly ObjectStoreAccess[];
-  },
-): Promise<MediaKeyring | null> {
-  const create = storages.some(({ isEncrypted }) => isEncrypted);
-  if (mediaPassword) {
-    const stages = stagesOf(storages);
-    return openMediaKeyring({ dir, stages, objectStores, password: mediaPassword, create });
-  }
-  if (!create) return null;
-  throw new MediaPasswordError(
-    'MEDIA_PASSWORD_MISSING',
-    'a storage is encrypted: give its password as mediaPasswordFile, or as HOLDFAST_MEDIA_PASSWORD in the environment',
-  );
 }
 
 /** Whether what is recorded into a live stage is encrypted. */

@@ -18,6 +18,7 @@ import type {
   SealReport,
   StoredSegment,
 } from '../media-database/media-database.js';
+import type { MediaPasswordError } from '../media-database/media-keyring.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
 import { isObjectStage } from '../object-store/object-files.js';
 import { Archiver, type ArchiveWork } from './archiver.js';
@@ -39,6 +40,8 @@ export interface StorageKeeperOptions {
     unreported: readonly SealReport[],
   ) => readonly OutgoingFact[];
   readonly freeBytes: (dir: string) => Promise<number>;
+  /** Asked in each round: why nothing may be recorded into storages that are encrypted; null: it may. */
+  readonly whyLocked: () => Promise<MediaPasswordError | null>;
   readonly alarm: (alarm: { readonly name: string; readonly message: string }) => void;
   /** As in `ArchiverOptions`. */
   readonly moved: () => void;
@@ -82,7 +85,7 @@ export class StorageKeeper {
     return new Map(
       [...this.#halts].map(([stage, { cause }]) => [
         stage,
-        cause === 'DISK_UNAVAILABLE' ? cause : ('DISK_FULL' as const),
+        cause === 'DISK_FULL' || cause === 'LOCKS_UNREADABLE' ? 'DISK_FULL' : 'DISK_UNAVAILABLE',
       ]),
     );
   }
@@ -106,6 +109,7 @@ export class StorageKeeper {
   ): Promise<ReadonlyMap<string, Halt>> {
     const halts = new Map<string, Halt>();
     const work: ArchiveWork[] = [];
+    const locked = await this.#options.whyLocked();
     for (const storage of this.#options.storages) {
       // From far to near: what the last archive deletes makes room for what comes next.
       for (const { here, next } of chainOf(storage).toReversed()) {
@@ -113,6 +117,10 @@ export class StorageKeeper {
         const run = next && this.#runOf(next, nowMs);
         const outcome = await this.#applyTo(storage, { here, next, isLive, writesFail, nowMs });
         if (isLive && outcome.verdict.action === 'HALT') halts.set(here.stage, outcome.verdict);
+        // What is there is kept and moved on as ever: that takes no key.
+        else if (isLive && storage.isEncrypted && locked !== null) {
+          halts.set(here.stage, { action: 'HALT', cause: locked.code, detail: locked.message });
+        }
         if (next === null || run === null) continue;
         const name = `archive ${next.stage} of storage ${storage.name}`;
         const mayReduce = (segment: StoredSegment) => next.keyFramesOnly && this.#isUnlocked(segment, nowMs);
