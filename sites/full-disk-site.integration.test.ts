@@ -10,6 +10,7 @@ if (hasSmallDisks('site on a full disk')) {
     const program = path.join(import.meta.dirname, 'full-disk-site.fixture.js');
     const phases = ['FIRST', 'AFTER_THE_KILL'];
     const { results, stderr } = await runOnSmallDisk({ megabytes: 40, program, phases });
+    assert.is(results.length, phases.length, stderr);
     const [first, { alarms, ...afterTheKill }] = results as [unknown, Record<string, unknown>];
     assert.equal(first, { haltedWhileThereWasSomethingToDelete: 0, halted: true }, stderr);
     assert.equal(afterTheKill, { halted: 1, unhalted: 1 }, stderr);
