@@ -103,6 +103,11 @@ function calls(): Readonly<Record<string, readonly [call: string, action: string
 
 /** Those that need no entry of their own. */
 const others: Readonly<Record<string, string>> = {
+  deletePtzPreset: 'the recording server writes who asked',
+  releasePtz: 'the recording server writes who asked',
+  renamePtzPreset: 'the recording server writes who asked',
+  reservePtz: 'the recording server writes who asked',
+  savePtzPreset: 'the recording server writes who asked: the next test',
   setCameraOutput: 'the recording server writes who asked: the next test',
   stopPtz: 'ends, what movePtz began, before it ends by itself',
 };
@@ -140,6 +145,8 @@ test('who asked a recording server to switch an output, or spoke, is in the trai
   await central.takeIn(
     own.event(stream, { type: 'OutputActivated', data: { ...at, output: '1' } }),
     own.event(stream, { type: 'SpeakingStarted', data: at }),
+    own.event(stream, { type: 'PtzSessionStarted', data: { ...at, priority: 5000, reserved: true } }),
+    own.event(stream, { type: 'PtzPresetSaved', data: { ...at, preset: '7', name: 'Yard' } }),
   );
   await central.projections.projector.catchUp();
   const { auditTrail } = await must(
@@ -147,7 +154,7 @@ test('who asked a recording server to switch an output, or spoke, is in the trai
   );
   assert.equal(
     auditTrail.edges.map(({ node }: { node: { action: string } }) => node.action),
-    ['SpeakingStarted', 'OutputActivated'],
+    ['PtzPresetSaved', 'PtzSessionStarted', 'SpeakingStarted', 'OutputActivated'],
   );
 });
 

@@ -20,7 +20,7 @@ const entries = new ModelTable<AuditEntryRow>('audit_entry', ['seq']);
 /** Who did what: sign-ins, and every fact that a user brought about. */
 export const auditTrailReadModel = defineReadModel({
   name: 'audit-trail',
-  version: 4,
+  version: 5,
   poison: 'skip-and-record',
   checked: 'BY_SITE',
   tables: ['audit_entry'],
@@ -67,6 +67,11 @@ function describe({
     case 'OutputDeactivated':
     case 'SpeakingStarted':
     case 'SpeakingEnded':
+    case 'PtzSessionStarted':
+    case 'PtzSessionEnded':
+    case 'PtzPresetSaved':
+    case 'PtzPresetRenamed':
+    case 'PtzPresetDeleted':
       return { ...base, actor: event.data.askedBy, action: event.type, granted: true, subject: stream };
     // The site's bookkeeping about a command; what the command brought about has entries of its own.
     case 'CommandApplied':

@@ -1,10 +1,10 @@
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { useQuery } from '../session/use-query';
 import type { Capabilities, Device } from '../site/site-directory';
 import { Icon } from '../ui/icon';
 import { notify } from '../ui/notice.store';
 import { type Shortcut, useShortcuts } from '../ui/shortcuts';
-import { type Direction, goToPreset, PtzMover, presetsOf, setOutput } from './ptz.control';
+import { type Direction, PtzMover, setOutput } from './ptz.control';
+import { Presets, PtzSessionLine } from './ptz-panel';
 import { Speech, type SpeechState } from './speech';
 
 /** Half of full speed: a whole turn in some ten seconds, slow enough to stop where one wants. */
@@ -88,31 +88,6 @@ function Pad({ mover, device }: { readonly mover: PtzMover; readonly device: Dev
         </button>
       ))}
     </div>
-  );
-}
-
-function Presets({ device }: { readonly device: Device }) {
-  const { data, error, loading } = useQuery(`presets ${device.id}`, () => presetsOf(device.id), []);
-  if (error !== undefined) return <span className="tone-bad clip">{error.message}</span>;
-  if (data === undefined) return <span className="dim">{loading ? 'Asking for presets' : ''}</span>;
-  if (data.length === 0) return <span className="dim">No presets</span>;
-  return (
-    <select
-      aria-label={`Preset of ${device.name}`}
-      value=""
-      onChange={event => {
-        const preset = data.find(({ id }) => id === event.currentTarget.value);
-        if (preset !== undefined) void goToPreset(device, preset);
-      }}
-      data-testid={`presets-${device.id}`}
-    >
-      <option value="">Go to preset</option>
-      {data.map(({ id, name }) => (
-        <option key={id} value={id}>
-          {name || id}
-        </option>
-      ))}
-    </select>
   );
 }
 
@@ -203,6 +178,7 @@ export function CameraPanel({ device, selected }: { readonly device: Device; rea
     <div className="camera-panel" data-testid={`camera-panel-${device.id}`}>
       {capabilities.ptz && (
         <>
+          <PtzSessionLine device={device} />
           <Pad mover={mover} device={device} />
           <Presets device={device} />
         </>
