@@ -102,6 +102,7 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   RECORDING_SERVER_NOT_FOUND: 'No such recording server.',
   RECORDING_SERVER_ABSENT: 'That recording server does not run any more: it would record nothing.',
   RECORDING_SERVER_HALTED: 'That recording server records nothing at present: its disk is full or gone.',
+  STORAGE_NOT_FOUND: 'That recording server has no storage of that id; the message names those that it has.',
   NOTHING_ASKED: 'Everything is so already: nothing would change.',
   NOT_RECORDED_MANUALLY: 'The device is not being recorded manually.',
   NO_SUCH_RETRIEVAL: 'No such retrieval.',

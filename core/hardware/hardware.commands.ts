@@ -16,6 +16,8 @@ export type MoveDestination =
   | { readonly state: 'READY' }
   | { readonly state: 'UNKNOWN' }
   | { readonly state: 'ABSENT' }
+  /** It has no storage of that id; those that it has, by name. */
+  | { readonly state: 'NO_STORAGE'; readonly names: readonly string[] }
   | { readonly state: 'HALTED'; readonly cause: string };
 
 export type HardwareRefusal = SiteCommandRefusal<
@@ -28,5 +30,6 @@ export type HardwareRefusal = SiteCommandRefusal<
   | 'RECORDING_SERVER_NOT_FOUND'
   | 'RECORDING_SERVER_ABSENT'
   | 'RECORDING_SERVER_HALTED'
+  | 'STORAGE_NOT_FOUND'
   | 'NOTHING_ASKED'
 >;

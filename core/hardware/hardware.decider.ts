@@ -147,8 +147,15 @@ function move(
 /** It would be recorded by nobody. */
 function notTakenOver(
   { name }: NonNullable<Hardware>,
-  { destination, toRecordingServerId: id }: Extract<HardwareCommand, { kind: 'MoveHardware' }>,
+  { destination, toRecordingServerId: id, toStorageId }: Extract<HardwareCommand, { kind: 'MoveHardware' }>,
 ): HardwareDecision {
+  if (destination.state === 'NO_STORAGE') {
+    const has = destination.names.length === 0 ? 'only its default one' : destination.names.join(', ');
+    return refuse({
+      code: 'STORAGE_NOT_FOUND',
+      message: `${name} stays: recording server ${id} has no storage ${toStorageId}; it has ${has}`,
+    });
+  }
   if (destination.state === 'HALTED') {
     return refuse({
       code: 'RECORDING_SERVER_HALTED',

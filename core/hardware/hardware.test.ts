@@ -78,6 +78,9 @@ test('a move to where nobody would record it is refused', () => {
     .when({ ...move, destination: { state: 'ABSENT' } })
     .thenRefused('RECORDING_SERVER_ABSENT');
   given(hardwareDecider, added)
+    .when({ ...move, destination: { state: 'NO_STORAGE', names: ['Default'] } })
+    .thenRefused('STORAGE_NOT_FOUND');
+  given(hardwareDecider, added)
     .when({ ...move, destination: { state: 'HALTED', cause: 'DISK_FULL' } })
     .thenRefused('RECORDING_SERVER_HALTED');
 });

@@ -121,11 +121,14 @@ export const recordingServerDecider: Decider<
 };
 
 /** Why what comes to the server cannot be recorded: into the storage of all devices that are assigned to no other. */
-export function haltOfDefaultStorage({ storages, halts }: NonNullable<RecordingServerState>): string | null {
-  const byDefault = [...storages.values()].find(({ isDefault }) => isDefault);
+export function haltOfStorage(
+  { storages, halts }: NonNullable<RecordingServerState>,
+  storageId: StorageId | undefined,
+): string | null {
+  const wanted = storageId ?? [...storages.values()].find(({ isDefault }) => isDefault)?.storageId;
   // Without configured storages there is one.
   const [first = null] = halts.values();
-  return byDefault === undefined ? first : (halts.get(null) ?? halts.get(byDefault.storageId) ?? null);
+  return wanted === undefined ? first : (halts.get(null) ?? halts.get(wanted) ?? null);
 }
 
 function withoutHalt(

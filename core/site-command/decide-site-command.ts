@@ -10,7 +10,7 @@ import {
   manualRecordingDecider,
 } from '../manual-recording/manual-recording.decider.js';
 import { decideEraseSubject } from '../personal/erase-subject.js';
-import { haltOfDefaultStorage } from '../recording-server/recording-server.decider.js';
+import { haltOfStorage, recordingServerDecider } from '../recording-server/recording-server.decider.js';
 import type { SiteState } from '../site/site-state.js';
 import type { SiteCommandRefusal } from './site-command.js';
 
@@ -18,6 +18,8 @@ export interface SiteCommandDecision {
   /** The stream that the events belong to. */
   readonly stream: string;
   readonly decision: Decision<HoldfastEvent, SiteCommandRefusal>;
+  /** What belongs to it in another stream of the configuration: it is recorded before, in the same append. */
+  readonly before?: { readonly stream: string; readonly events: readonly HoldfastEvent[] } | undefined;
 }
 
 /** What a command is decided on. */
@@ -64,6 +66,7 @@ export function decideSiteCommand(
     case 'ConfigureDevice':
       return {
         stream: `hardware-${command.hardwareId}`,
+        before: command.kind === 'MoveHardware' ? storageAssigned(command, state) : undefined,
         decision: hardwareDecider.decide(
           withHardwareFacts(command, state, recordingServersRunning),
           state.hardware.get(command.hardwareId) ?? null,
@@ -131,7 +134,7 @@ function withHardwareFacts(
       };
     }
     case 'MoveHardware':
-      return { ...command, destination: destinationOf(command.toRecordingServerId, state, running) };
+      return { ...command, destination: destinationOf(command, state, running) };
     case 'RemoveHardware':
     case 'ConfigureDevice':
       return command;
@@ -139,15 +142,37 @@ function withHardwareFacts(
 }
 
 function destinationOf(
-  recordingServerId: RecordingServerId,
-  { recordingServers }: SiteState,
+  { hardwareId, toRecordingServerId, toStorageId }: Of<'MoveHardware'>,
+  { recordingServers, hardware }: SiteState,
   running: ReadonlySet<RecordingServerId> | null,
 ): MoveDestination {
-  const server = recordingServers.get(recordingServerId);
+  const server = recordingServers.get(toRecordingServerId);
   if (server === undefined) return { state: 'UNKNOWN' };
-  if (running !== null && !running.has(recordingServerId)) return { state: 'ABSENT' };
-  const cause = haltOfDefaultStorage(server);
+  if (running !== null && !running.has(toRecordingServerId)) return { state: 'ABSENT' };
+  if (toStorageId !== undefined && !server.storages.has(toStorageId)) {
+    return { state: 'NO_STORAGE', names: [...server.storages.values()].map(({ name }) => name) };
+  }
+  // Where it was before, if it was.
+  const known = hardware.get(hardwareId)?.devices.map(({ deviceId }) => server.storageOfDevice.get(deviceId));
+  const cause = haltOfStorage(server, toStorageId ?? known?.find(storageId => storageId !== undefined));
   return cause === null ? { state: 'READY' } : { state: 'HALTED', cause };
+}
+
+/** Into which storage of the other recording server it moves. Undefined: none is named, or it is assigned to that one already. */
+function storageAssigned(
+  { hardwareId, toRecordingServerId: recordingServerId, toStorageId: storageId }: Of<'MoveHardware'>,
+  { hardware, recordingServers }: SiteState,
+): SiteCommandDecision['before'] {
+  const moved = hardware.get(hardwareId);
+  if (storageId === undefined || !moved) return undefined;
+  // All recordings of one hardware stand under one device.
+  const { deviceId } = moved.devices.find(({ type }) => type === 'CAMERA') ?? moved.devices[0]!;
+  const decision = recordingServerDecider.decide(
+    { kind: 'AssignDeviceStorage', recordingServerId, deviceId, storageId },
+    recordingServers.get(recordingServerId) ?? null,
+  );
+  if (!decision.accepted) return undefined;
+  return { stream: `recording-server-${recordingServerId}`, events: decision.events };
 }
 
 function withAlarmFacts(command: Of<'RaiseAlarm'>, state: SiteState, nowMs: number) {

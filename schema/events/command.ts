@@ -8,6 +8,7 @@ import {
   HardwareId,
   RecordingServerId,
   SiteId,
+  StorageId,
 } from '../ids.js';
 import { AlarmPriority } from './alarm.js';
 import { CameraAddress, NetworkAddress, NetworkDriverName, RtspAddress } from './camera-address.js';
@@ -51,15 +52,16 @@ const addHardwareByDriver = z.object({
   address: CameraAddress,
 });
 
+const moveHardware = {
+  kind: z.literal('MoveHardware'),
+  hardwareId: HardwareId,
+  toRecordingServerId: RecordingServerId,
+};
+
 /** `text` and `userName`: how what people write, and what they are called, stands in a command. */
 const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<string, string>) =>
   [
     z.object({ kind: z.literal('RemoveHardware'), hardwareId: HardwareId }),
-    z.object({
-      kind: z.literal('MoveHardware'),
-      hardwareId: HardwareId,
-      toRecordingServerId: RecordingServerId,
-    }),
     z.object({
       kind: z.literal('RaiseAlarm'),
       alarmId: AlarmId,
@@ -147,6 +149,8 @@ export const SiteCommand = z.discriminatedUnion('kind', [
   eraseSubject,
   z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
   ...recordingCommands,
+  /** `toStorageId`: one of that recording server. Left out: the one that it had there before, else the default. */
+  z.object({ ...moveHardware, toStorageId: StorageId.optional() }),
 ]);
 export type SiteCommand = z.infer<typeof SiteCommand>;
 /** Who reads version 1 takes a token for a text. */
@@ -159,12 +163,14 @@ const SiteCommandVersion1 = z.discriminatedUnion('kind', [
   addCamera,
   ...commandsWith(clear(4000), clear(200)),
   z.object(configureDevice),
+  z.object(moveHardware),
 ]);
 const SiteCommandVersion2 = z.discriminatedUnion('kind', [
   addCamera,
   ...personalCommands,
   eraseSubject,
   z.object(configureDevice),
+  z.object(moveHardware),
 ]);
 const SiteCommandVersion3 = z.discriminatedUnion('kind', [
   addNetworkCamera,
@@ -172,16 +178,26 @@ const SiteCommandVersion3 = z.discriminatedUnion('kind', [
   eraseSubject,
   z.object(configureRecording),
   ...recordingCommands,
+  z.object(moveHardware),
+]);
+const SiteCommandVersion4 = z.discriminatedUnion('kind', [
+  addHardwareByDriver,
+  ...personalCommands,
+  eraseSubject,
+  z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
+  ...recordingCommands,
+  z.object(moveHardware),
 ]);
 
 const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };
 
 /** A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. */
 export const CommandIssued = forOlderSoftware(
-  defineEvent('CommandIssued', 4, z.object({ ...issued, command: SiteCommand }), [
+  defineEvent('CommandIssued', 5, z.object({ ...issued, command: SiteCommand }), [
     raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion2 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion3 }), data => data),
+    raised(z.object({ ...issued, command: SiteCommandVersion4 }), data => data),
   ]),
 );
 

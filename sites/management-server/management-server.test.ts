@@ -21,6 +21,7 @@ import {
   type RecordingServerId,
   type SiteCommand,
   type SiteId,
+  type StorageId,
 } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -119,6 +120,38 @@ test('an accepted command is in the log and in the state when it is answered', a
   assert.is((await server.execute(move, context)).accepted, true);
   assert.is(server.state.hardware.get(add.hardwareId)?.recordingServerId, second);
   assert.equal((await types()).slice(-2), ['HardwareAdded', 'HardwareMoved']);
+});
+
+test('hardware moves into a storage that is named, in one append, and to none that there is not', async () => {
+  const { server, first, second, context, types } = await openSite();
+  const add = addHardware(first);
+  await server.execute(add, context);
+  const [storageId, other] = [id<StorageId>(), id<StorageId>()];
+  const stage = { retentionDays: 30, byteLengthMax: null, freeBytesLow: 1_000_000_000 };
+  for (const [index, one] of [storageId, other].entries()) {
+    const configured = await server.administer(
+      {
+        ...{ kind: 'ConfigureStorage', recordingServerId: second, storageId: one, name: `Disk ${index}` },
+        ...{ isDefault: index === 0, encryption: 'NONE', archives: [] },
+        live: { path: index === 0 ? null : '/mnt/second', ...stage },
+      },
+      context,
+    );
+    assert.equal(configured.accepted || configured, true);
+  }
+  const move = { kind: 'MoveHardware', hardwareId: add.hardwareId, toRecordingServerId: second } as const;
+  const refused = await server.execute({ ...move, toStorageId: id<StorageId>() }, context);
+  assert.equal(refused.accepted || refused.code, 'STORAGE_NOT_FOUND');
+  assert.match(refused.accepted ? '' : refused.message, /it has Disk 0, Disk 1$/);
+  assert.is(server.state.hardware.get(add.hardwareId)?.recordingServerId, first);
+  assert.is((await server.execute({ ...move, toStorageId: other }, context)).accepted, true);
+  assert.equal((await types()).slice(-2), ['DeviceStorageAssigned', 'HardwareMoved']);
+  const { deviceId } = add.devices[0]!;
+  assert.is(server.state.recordingServers.get(second)?.storageOfDevice.get(deviceId), other);
+  // Back and there again, it goes where it was.
+  await server.execute({ ...move, toRecordingServerId: first }, context);
+  assert.is((await server.execute(move, context)).accepted, true);
+  assert.equal((await types()).slice(-2), ['HardwareMoved', 'HardwareMoved']);
 });
 
 test('a refusal writes nothing', async () => {

@@ -269,9 +269,12 @@ export class ManagementServer {
     answer?: WishAnswerEvent,
   ): Promise<CommandOutcome> {
     for (let tries = 1; ; tries += 1) {
-      const { stream, expected, decision } = await decide();
+      const { stream, expected, decision, before } = await decide();
       if (!decision.accepted) return { accepted: false, ...decision.refusal };
       const appends: PlannedAppend[] = [{ stream, expected, events: decision.events }];
+      if (before) {
+        appends.unshift({ ...before, expected: this.state.revisions.get(before.stream) ?? 'none' });
+      }
       if (answer) appends.push(this.#answerAppend(answer));
       const lastPosition = await this.#append(appends, context);
       if (lastPosition !== null) return { accepted: true, lastPosition };

@@ -6,7 +6,8 @@ import type { Device, DeviceStreams, Hardware, Site } from './site-directory';
 const ADD = `mutation AddHardware($site: ID!, $server: ID!, $camera: CameraInput!) {
   addHardware(siteId: $site, recordingServerId: $server, camera: $camera) { ${COMMAND_FIELDS} }
 }`;
-const MOVE = `mutation MoveHardware($id: ID!, $server: ID!) { moveHardware(id: $id, toRecordingServerId: $server) { ${COMMAND_FIELDS} } }`;
+const MOVE = `mutation MoveHardware($id: ID!, $server: ID!, $storage: ID) {
+  moveHardware(id: $id, toRecordingServerId: $server, toStorageId: $storage) { ${COMMAND_FIELDS} } }`;
 const UPDATE = `mutation UpdateDevice($id: ID!, $name: String, $enabled: Boolean, $recordingEnabled: Boolean, $streams: DeviceStreamsInput) {
   updateDevice(id: $id, name: $name, enabled: $enabled, recordingEnabled: $recordingEnabled, streams: $streams) { ${COMMAND_FIELDS} }
 }`;
@@ -18,6 +19,9 @@ export function updateDevice(
 ) {
   return send({ document: UPDATE, variables: { id: device.id, ...change }, title, topics: ['devices'] });
 }
+
+/** Of a storage: none is named. */
+const WHERE_IT_BELONGS = '';
 
 const serversOf = (site: Site) =>
   site.recordingServers.map(server => ({ value: server.id, label: server.name }));
@@ -140,10 +144,26 @@ export function MoveHardwareDialog({
 }) {
   const targets = serversOf(site).filter(server => server.value !== hardware.recordingServer.id);
   const [target, setTarget] = useState(targets[0]?.value ?? null);
+  const [storage, setStorage] = useState(WHERE_IT_BELONGS);
+  const storages = (site.recordingServers.find(server => server.id === target)?.storages ?? []).map(
+    ({ id, name, haltedBecause }) => ({
+      value: id,
+      label: haltedBecause === null ? name : `${name} (halted)`,
+      disabled: haltedBecause !== null,
+    }),
+  );
+  const chooseTarget = (chosen: string | null) => {
+    setTarget(chosen);
+    setStorage(WHERE_IT_BELONGS);
+  };
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const outcome = await send({
-      ...{ document: MOVE, variables: { id: hardware.id, server: target } },
+      document: MOVE,
+      variables: {
+        ...{ id: hardware.id, server: target },
+        storage: storage === WHERE_IT_BELONGS ? null : storage,
+      },
       ...{ title: `Move ${hardware.name}`, topics: ['devices', 'sites'] as const },
     });
     if (wasTaken(outcome)) onClose();
@@ -160,10 +180,21 @@ export function MoveHardwareDialog({
           label="To the recording server"
           data={targets}
           value={target}
-          onChange={setTarget}
+          onChange={chooseTarget}
           placeholder="This site has no other"
           data-autofocus
         />
+        {storages.length > 1 && (
+          <Select
+            label="Into its storage"
+            data={[
+              { value: WHERE_IT_BELONGS, label: 'The one that it had there, else the default' },
+              ...storages,
+            ]}
+            value={storage}
+            onChange={chosen => setStorage(chosen ?? WHERE_IT_BELONGS)}
+          />
+        )}
         <div className="form-actions">
           <Button variant="default" onClick={onClose}>
             Cancel
