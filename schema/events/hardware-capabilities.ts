@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { HardwareId, RecordingServerId } from '../ids.js';
 import { CameraAddress } from './camera-address.js';
-import { defineEvent } from './event-definition.js';
+import { defineEvent, raised } from './event-definition.js';
 
 const OFFERED_STREAMS_MAX = 32;
 const OUTPUTS_MAX = 64;
@@ -18,8 +18,7 @@ export const OfferedStream = z.object({
 });
 export type OfferedStream = z.infer<typeof OfferedStream>;
 
-/** What a camera says that it is and can. */
-export const HardwareCapabilities = z.object({
+const capabilitiesVersion1 = {
   manufacturer: CameraText,
   model: CameraText,
   firmwareVersion: CameraText,
@@ -33,16 +32,26 @@ export const HardwareCapabilities = z.object({
   metadata: z.boolean(),
   /** It has a loudspeaker that it can be spoken through. */
   speaker: z.boolean(),
+};
+/** What a camera says that it is and can, or what is known of that from what it sends. */
+export const HardwareCapabilities = z.object({
+  ...capabilitiesVersion1,
+  /** How it calls the codec of its sound; empty: it sends none, or does not say. */
+  audio: CameraText,
 });
 export type HardwareCapabilities = z.infer<typeof HardwareCapabilities>;
+
+const ofHardware = { hardwareId: HardwareId, recordingServerId: RecordingServerId };
 
 /** Stream: `hardware-connection-<id>`. Told when a camera is connected and says something else than the last time. */
 export const HardwareCapabilitiesFound = defineEvent(
   'HardwareCapabilitiesFound',
-  1,
-  z.object({
-    hardwareId: HardwareId,
-    recordingServerId: RecordingServerId,
-    capabilities: HardwareCapabilities,
-  }),
+  2,
+  z.object({ ...ofHardware, capabilities: HardwareCapabilities }),
+  [
+    raised(z.object({ ...ofHardware, capabilities: z.object(capabilitiesVersion1) }), data => ({
+      ...data,
+      capabilities: { ...data.capabilities, audio: '' },
+    })),
+  ],
 );

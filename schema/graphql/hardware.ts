@@ -45,7 +45,9 @@ export class OfferedStream {
   height!: number;
 }
 
-@ObjectType({ description: 'What a camera says that it is and can.' })
+@ObjectType({
+  description: 'What a camera says that it is and can, or what is known of that from what it sends.',
+})
 export class HardwareCapabilities {
   @Field(() => String)
   manufacturer!: string;
@@ -53,7 +55,7 @@ export class HardwareCapabilities {
   model!: string;
   @Field(() => String)
   firmwareVersion!: string;
-  @Field(() => [OfferedStream], { description: 'Empty where its driver cannot ask.' })
+  @Field(() => [OfferedStream], { description: 'Where its driver cannot ask: the one that it sends.' })
   streams!: OfferedStream[];
   @Field(() => Boolean)
   ptz!: boolean;
@@ -63,6 +65,11 @@ export class HardwareCapabilities {
   metadata!: boolean;
   @Field(() => Boolean, { description: 'It can be spoken through.' })
   speaker!: boolean;
+  @Field(() => String, {
+    nullable: true,
+    description: 'Codec of its sound. Null: it sends none, or none is known.',
+  })
+  audio!: string | null;
 }
 
 @ObjectType()

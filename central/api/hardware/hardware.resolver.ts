@@ -1,4 +1,11 @@
-import { type DeviceId, type DriverName, HardwareId, RecordingServerId, SiteId } from '@holdfast/schema';
+import {
+  type DeviceId,
+  type DriverName,
+  HardwareId,
+  RecordingServerId,
+  SiteId,
+  StorageId,
+} from '@holdfast/schema';
 import {
   CameraInput,
   DriverEnum,
@@ -46,7 +53,9 @@ export class HardwareResolver {
     description: 'Null: it has not said yet, or its driver cannot ask.',
   })
   capabilities(@Root() { capabilities }: Hardware): HardwareCapabilities | null {
-    return capabilities === null ? null : JSON.parse(capabilities);
+    if (capabilities === null) return null;
+    const known = JSON.parse(capabilities) as HardwareCapabilities;
+    return { ...known, audio: known.audio || null };
   }
 
   @Mutation(() => HardwarePayload)
@@ -87,6 +96,12 @@ export class HardwareResolver {
   async moveHardware(
     @Arg('id', () => ID) id: string,
     @Arg('toRecordingServerId', () => ID) toRecordingServer: string,
+    @Arg('toStorageId', () => ID, {
+      nullable: true,
+      description:
+        'Left out: the storage of that recording server that it had there before, else its default one.',
+    })
+    toStorage: string | null,
     @Ctx() context: ApiContext,
   ): Promise<HardwarePayload> {
     const hardwareId = parseId(HardwareId, id, 'id');
@@ -97,7 +112,10 @@ export class HardwareResolver {
     }
     const command = await this.#commands.send(
       hardware.siteId as SiteId,
-      { kind: 'MoveHardware', hardwareId, toRecordingServerId },
+      {
+        ...{ kind: 'MoveHardware', hardwareId, toRecordingServerId },
+        ...(toStorage == null ? {} : { toStorageId: parseId(StorageId, toStorage, 'toStorageId') }),
+      },
       context,
     );
     return { command, hardware: await context.load.hardware.load(hardwareId) };

@@ -49,12 +49,46 @@ test('says in the log what it can, once, with the streams that it offers', async
   const [found] = await setting.known();
   const { streams, ...can } = found!.capabilities;
   const about = { manufacturer: 'Acme', model: 'Eye', firmwareVersion: '1.2' };
-  assert.equal(can, { ...about, ptz: true, outputs: ['relay-1'], metadata: false, speaker: false });
+  assert.equal(can, {
+    ...about,
+    ptz: true,
+    outputs: ['relay-1'],
+    metadata: false,
+    speaker: false,
+    audio: '',
+  });
   const size = { width: 1920, height: 1080 };
   assert.equal(streams, [
     { name: 'main', address: `${setting.camera.address}?profile=main`, encoding: 'H264', ...size },
     { name: 'sub', address: `${setting.camera.address}?profile=sub`, encoding: 'H265', ...size },
   ]);
+});
+
+test('of a camera that cannot be asked, what it sends is said in the log, once', async () => {
+  await using folder = await temporaryFolder();
+  await using cameras = await openSimulatedCameras({
+    port: 0,
+    cameras: [{ path: 'entrance', clip: 'entrance' }],
+  });
+  await using log = await openLog(folder.path);
+  const address = `rtsp://127.0.0.1:${cameras.port}/entrance`;
+  await addHardware(log, address);
+  await using running = await start(log, folder.path);
+  const known = () => eventsOf(log, 'HardwareCapabilitiesFound');
+  await until(async () => (await known()).length > 0, 'it is in the log');
+  const [found] = await known();
+  const { model, ...can } = found!.capabilities;
+  assert.equal(can, {
+    ...{ manufacturer: '', firmwareVersion: '', ptz: false, outputs: [], speaker: false },
+    streams: [{ name: 'main', address, encoding: 'H264', width: 960, height: 540 }],
+    ...{ metadata: false, audio: 'AAC' },
+  });
+  assert.type(model, 'string');
+  const options = { askedBy: 'user:ann', signal: new AbortController().signal };
+  await until(async () => {
+    const refusal = await running.server.speak(cameraId, options).catch((error: Error) => error.message);
+    return refusal === 'Entrance has no loudspeaker';
+  }, 'what it has not is refused by what is known');
 });
 
 test('turns, goes to presets and switches relays; the log says who switched', async () => {

@@ -1,12 +1,14 @@
 import { CameraAuthorisation } from '../camera-authorisation.js';
 import type { Driver, RunCameraSession } from '../driver.js';
+import { tellingFormat } from '../format-capabilities.js';
 import { keepConnected } from '../keep-connected.js';
 import { streamPicturesOnce } from './picture-stream.js';
 
 const run: RunCameraSession = (options, signal) => {
   const authorisation = new CameraAuthorisation(options);
   const { address, tlsAuthorities, now } = options;
-  return keepConnected(options, signal, attempt =>
+  const findBeside = async () => ({ speaker: false, model: '' });
+  return keepConnected(tellingFormat(options, signal, findBeside), signal, attempt =>
     streamPicturesOnce({ address, authorisation, tlsAuthorities, now, ...attempt }, signal),
   );
 };

@@ -43,6 +43,7 @@ export async function findCapabilities(
     outputs: outputs.filter(token => token !== '' && token.length <= 200).slice(0, 64),
     metadata: profiles.some(profile => profile.metadata),
     speaker: profiles.some(profile => profile.speaker),
+    audio: text(profiles.find(profile => profile.audio !== '')?.audio ?? ''),
   });
 }
 

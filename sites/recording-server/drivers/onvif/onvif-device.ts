@@ -26,6 +26,8 @@ export interface OnvifProfile {
   readonly ptz: boolean;
   readonly metadata: boolean;
   readonly speaker: boolean;
+  /** As the camera calls it: `AAC`, `G711`; empty: no sound. */
+  readonly audio: string;
 }
 
 export interface DeviceInformation {
@@ -107,7 +109,7 @@ export class OnvifDevice {
   /** With video, in the camera's order. Media2 (Profile T) knows H.265, media (Profile S) does not. */
   async profiles(signal: AbortSignal): Promise<readonly OnvifProfile[]> {
     const isMedia2 = this.has('tr2');
-    const wanted = ['VideoEncoder', 'PTZ', 'Metadata', 'AudioOutput'];
+    const wanted = ['VideoEncoder', 'AudioEncoder', 'PTZ', 'Metadata', 'AudioOutput'];
     const types = wanted.map(type => `<tr2:Type>${type}</tr2:Type>`).join('');
     const body = isMedia2 ? `<tr2:GetProfiles>${types}</tr2:GetProfiles>` : '<trt:GetProfiles/>';
     const answer = await this.#call(isMedia2 ? 'tr2' : 'trt', body, signal);
@@ -126,6 +128,7 @@ export class OnvifDevice {
         ptz: part('PTZ') !== undefined,
         metadata: part('Metadata') !== undefined,
         speaker: output !== undefined,
+        audio: textOf(part('AudioEncoder'), 'Encoding'),
       };
     });
   }

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { CameraAccess } from '../driver.js';
-import { openBackChannel } from './back-channel.js';
+import { findBackChannel, openBackChannel } from './back-channel.js';
 import { GStreamerCamera, whatIsMissing } from './gstreamer-camera.fixture.js';
 
 const test = suite('speaking through a camera, to an ONVIF server of GStreamer');
@@ -27,6 +27,8 @@ function withCodec(codec: 'PCMU' | 'PCMA'): void {
       const user = { user: 'admin', password: 's3cret' };
       await using camera = await GStreamerCamera.open({ launch, backChannel: { codec, file }, ...user });
       const credentials = { userName: user.user, password: user.password };
+      const access = accessTo(camera.address, credentials);
+      assert.is((await findBackChannel(access, signal)).speaker, true);
       await using speaker = await openBackChannel(accessTo(camera.address, credentials), signal);
       const heard = async () => readFile(file).catch(() => Buffer.alloc(0));
       for (let turn = 0; (await heard()).length < 8_000; turn += 1) {
@@ -56,6 +58,9 @@ if (whatIsMissing() === null) {
     await using camera = await GStreamerCamera.open({ launch });
     const refusal = await openBackChannel(accessTo(camera.address), signal).catch((error: Error) => error);
     assert.is((refusal as Error).name, 'CameraSessionError');
+    assert.is((await findBackChannel(accessTo(camera.address), signal)).speaker, false);
+    const nobody = await findBackChannel(accessTo('rtsp://127.0.0.1:1/'), signal);
+    assert.equal(nobody, { speaker: false, model: '' });
   });
 } else {
   const skipped = globalThis as { HOLDFAST_SKIPPED?: string[] };

@@ -57,12 +57,39 @@ export async function openBackChannel(
   }
 }
 
+/** Whether a camera has one, and how it calls its software. Nothing is opened for it. Never rejects: who does not answer has none. */
+export async function findBackChannel(
+  { address, tlsAuthorities, ...access }: CameraAccess,
+  signal: AbortSignal,
+): Promise<{ readonly speaker: boolean; readonly model: string }> {
+  let model = '';
+  try {
+    const authorisation = new CameraAuthorisation(access);
+    await using connection = await RtspConnection.open(
+      { address, authorisation, tlsAuthorities, frame: () => {}, garbage: () => {} },
+      signal,
+    );
+    const aborted = () => connection.interrupt(signal.reason as Error);
+    signal.addEventListener('abort', aborted, { once: true });
+    using _listener = { [Symbol.dispose]: () => signal.removeEventListener('abort', aborted) };
+    const options = await connection.exchange({ method: 'OPTIONS', uri: address });
+    model = firstHeader(options.headers, 'server') ?? '';
+    const described = await describeWithBackChannel(connection, address);
+    model = firstHeader(described.headers, 'server') ?? model;
+    const description = parseSdp(new TextDecoder().decode(described.body));
+    return { speaker: selectBackChannel(description) !== null, model };
+  } catch {
+    return { speaker: false, model };
+  }
+}
+
+function describeWithBackChannel(connection: RtspConnection, address: string) {
+  const headers = [['Accept', 'application/sdp'], REQUIRE] as const;
+  return connection.request({ method: 'DESCRIBE', uri: address, headers });
+}
+
 async function setUp(connection: RtspConnection, address: string) {
-  const described = await connection.request({
-    method: 'DESCRIBE',
-    uri: address,
-    headers: [['Accept', 'application/sdp'], REQUIRE],
-  });
+  const described = await describeWithBackChannel(connection, address);
   const description = parseSdp(new TextDecoder().decode(described.body));
   const channel = selectBackChannel(description);
   if (channel === null) {

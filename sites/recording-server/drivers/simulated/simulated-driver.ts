@@ -138,12 +138,12 @@ function byteLengthOf(parts: readonly Uint8Array[]): number {
 
 function capabilitiesOf(
   address: string,
-  { video: { width, height } }: ReturnType<typeof formatOf>,
+  { video: { width, height }, audio }: ReturnType<typeof formatOf>,
 ): HardwareCapabilities {
   return {
     ...{ manufacturer: 'Holdfast', model: 'Simulated camera', firmwareVersion: '' },
     streams: [{ name: 'main', address, encoding: 'H264', width, height }],
-    ...{ ptz: true, outputs: [DOOR], metadata: true, speaker: false },
+    ...{ ptz: true, outputs: [DOOR], metadata: true, speaker: false, audio: audio?.codec ?? '' },
   };
 }
 
