@@ -152,7 +152,7 @@ async function takeBack(
     for (const pulled of batch) {
       const event = proof.take(pulled);
       const { stream, revision, header, data, leafHash } = event;
-      insert.run(placeKey(event), idBytesOf(event), stream, revision, header, data, leafHash);
+      insert([placeKey(event), idBytesOf(event), stream, revision, header, data, leafHash]);
     }
     await turn();
   }
@@ -219,7 +219,7 @@ class ReopenedEpoch {
     const header = encodeHeader({ ...event, ...place, stream, revision, recordedAt: this.#recordedAt });
     const leafHash = leafHashOf(header, event.data, sha256);
     const id = idBytesOf(event);
-    this.#statements.insert.run(placeKey(place), id, stream, revision, header, event.data, leafHash);
+    this.#statements.insert([placeKey(place), id, stream, revision, header, event.data, leafHash]);
     this.#edge = extendEdge(this.#edge, this.#size, [leafHash], sha256);
     this.#size = position;
     this.#revisions.set(stream, revision);

@@ -83,11 +83,6 @@ export const siteLogTables = `
     leaf_hash BLOB NOT NULL,
     UNIQUE (stream, revision)
   ) STRICT;
-  CREATE TRIGGER truncated_id_is_taken BEFORE INSERT ON event
-  WHEN EXISTS (SELECT 1 FROM truncated_id WHERE id = NEW.id)
-  BEGIN
-    SELECT RAISE(ABORT, 'the id is that of an event that was truncated');
-  END;
 `;
 
 export type SiteLogFileFault =

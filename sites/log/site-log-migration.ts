@@ -102,6 +102,7 @@ const stepsFrom: Readonly<Record<number, string>> = {
   // pages and records as an index with the same columns and the key (SQLite file format, 2.4 and 2.5). So only what the schema
   // says of them changes, whatever the size of the log and however full the disk.
   3: `
+    DROP TRIGGER truncated_id_is_taken;
     ALTER TABLE log ADD COLUMN indexed_key INTEGER NOT NULL DEFAULT 0;
     UPDATE log SET indexed_key = (SELECT coalesce(max(key), 0) FROM event);
     PRAGMA writable_schema = ON;

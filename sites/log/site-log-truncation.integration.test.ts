@@ -293,6 +293,7 @@ test('is not proved when a carried event or a leaf hash is another one', async (
     ["DELETE FROM carried_event WHERE stream = 'a'", 'CARRIED_EVENTS_MISMATCH'],
     ['UPDATE truncated_leaves SET hashes = zeroblob(length(hashes))', 'TRUNCATED_LEAVES_MISMATCH'],
     ['DELETE FROM truncated_leaves', 'TRUNCATED_LEAVES_MISMATCH'],
+    ['UPDATE event SET id = (SELECT id FROM truncated_id LIMIT 1) WHERE key % 1048576 = 700', 'ID_REPEATED'],
   ] as const) {
     const copy = inDirectory(`damaged-${v7()}`);
     new DatabaseSync(file).exec(`VACUUM INTO '${copy}'`);

@@ -1,7 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { encodeEdge, extendEdge, firstEventOf, type StoredReceipt, type TreeEdge } from '@holdfast/core';
+import {
+  encodeEdge,
+  extendEdge,
+  firstEventOf,
+  placeKey,
+  type StoredReceipt,
+  type TreeEdge,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { type AppendFrame, decodeAppendFrame, encodeAppendFrame, frameBytesBound } from './append-frame.js';
@@ -107,6 +114,7 @@ export class SiteLogWriter implements Disposable {
   readonly #commit: StatementSync;
   readonly #updateEpoch: StatementSync;
   readonly #lastRevision: StatementSync;
+  readonly #truncatedIdBehind: StatementSync;
   readonly #revisions = new Map<string, number>();
   /** The last revisions of the streams of events that are not in the index: those nothing else knows. */
   readonly #unindexedRevisions: Map<string, number>;
@@ -115,6 +123,8 @@ export class SiteLogWriter implements Disposable {
   #state: SiteLogState;
   #recordedAt: bigint;
   #takeBallastAtMs = 0;
+  /** Null: not known. */
+  #hasTruncated: boolean | null = null;
 
   constructor(
     opened: SiteLogForWriting & {
@@ -135,6 +145,9 @@ export class SiteLogWriter implements Disposable {
     this.#commit = this.#db.prepare('COMMIT');
     this.#updateEpoch = this.#db.prepare('UPDATE epoch SET size = ?, tree_edge = ? WHERE epoch = ?');
     this.#lastRevision = this.#db.prepare(LAST_REVISION);
+    this.#truncatedIdBehind = this.#db.prepare(
+      'SELECT 1 FROM event CROSS JOIN truncated_id USING (id) WHERE event.key > ? LIMIT 1',
+    );
     const { eventCount, revisions } = readUnindexedStreams(this.#db);
     this.#unindexedCount = eventCount;
     this.#unindexedRevisions = revisions;
@@ -160,7 +173,7 @@ export class SiteLogWriter implements Disposable {
         }
       });
     } catch (error) {
-      if (primaryCodeOf(error) !== SQLITE_CONSTRAINT && !this.#makesRoom(error)) {
+      if (!isRepeatedId(error) && !this.#makesRoom(error)) {
         throw new GroupNotWrittenError(frames.length, error);
       }
     }
@@ -226,6 +239,7 @@ export class SiteLogWriter implements Disposable {
 
   /** True when there is more to remove. */
   truncateSlice(cut: Cut): boolean {
+    this.#hasTruncated = null;
     return truncateSlice(this.#db, cut);
   }
 
@@ -244,6 +258,8 @@ export class SiteLogWriter implements Disposable {
         lastRevisionOf: stream => this.#lastRevisionOf(stream),
       });
       fill(group);
+      group.flush();
+      if (this.#repeatsTruncated(before)) throw new RepeatedIdError();
       const edge = extendEdge(before.edge, before.size, group.leafHashes, sha256);
       if (group.size > before.size) this.#updateEpoch.run(group.size, encodeEdge(edge), before.epoch);
       const committingMs = this.#monotonicMs();
@@ -259,6 +275,14 @@ export class SiteLogWriter implements Disposable {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
+  }
+
+  /** Whether some event behind this end of the log has the id of one that was truncated. */
+  #repeatsTruncated({ epoch, size }: SiteLogState): boolean {
+    this.#hasTruncated ??= this.#db.prepare('SELECT 1 FROM truncated_id LIMIT 1').get() !== undefined;
+    return (
+      this.#hasTruncated && this.#truncatedIdBehind.get(placeKey({ epoch, position: size })) !== undefined
+    );
   }
 
   #restoreBallast(): void {
@@ -283,6 +307,13 @@ export class SiteLogWriter implements Disposable {
       this.#revisions.delete(stream);
     }
   }
+}
+
+/** Some event of a group has the id of one that was truncated. */
+class RepeatedIdError extends Error {}
+
+function isRepeatedId(error: unknown): boolean {
+  return error instanceof RepeatedIdError || primaryCodeOf(error) === SQLITE_CONSTRAINT;
 }
 
 function isDiskFull(error: unknown): boolean {

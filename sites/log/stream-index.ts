@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /** So many events the index falls behind before the next batch: of a busy stream there are some in it, which share a page. */
-export const INDEX_BATCH_EVENTS = 4096;
+export const INDEX_BATCH_EVENTS = 8192;
 
 const BEHIND_THE_INDEX = 'key > (SELECT indexed_key FROM log)';
 

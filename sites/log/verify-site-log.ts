@@ -53,6 +53,8 @@ export type SiteLogDamageCode =
   | 'EVENT_MISSING'
   /** There are events beyond the size that the log believes to have. */
   | 'EVENT_BEYOND_SIZE'
+  /** An event has the id of one that was truncated. */
+  | 'ID_REPEATED'
   /** There is an event in front of the place from which on the log keeps them. */
   | 'EVENT_TRUNCATED'
   /** The leaf hashes of what was removed are not those of the tree that was kept. */
@@ -132,6 +134,7 @@ export async function verifySiteLog(options: {
       const carriedCount = proveCarriedEvents(db, log, damages);
       proveCarriedTree(db, log, damages);
       const proved = await proveEvents(db, log, damages, options);
+      checkIds(db, damages);
       checkStreams(db, damages);
       return { file, ...proved, carriedCount, checkpointCount: checkpoints.length, damages: damages.named };
     } finally {
@@ -472,6 +475,14 @@ class EpochProof {
 
   #add(code: SiteLogDamageCode, position: number, detail: string): void {
     this.#damages.add(code, { epoch: this.#state.epoch, position }, detail);
+  }
+}
+
+/** SQLite keeps the ids of what is there apart; those of what is not there any more are the writer's to keep so. */
+function checkIds(db: DatabaseSync, damages: DamageList): void {
+  const rows = db.prepare('SELECT event.key FROM event CROSS JOIN truncated_id USING (id)').iterate();
+  for (const { key } of rows as Iterable<{ key: number }>) {
+    damages.add('ID_REPEATED', placeOfKey(key), 'it has the id of an event that was truncated');
   }
 }
 
