@@ -108,6 +108,35 @@ test('a disk that does not keep up costs whole groups of pictures, with an event
   assert.is(missingMs, dropped * 2000);
 });
 
+test('a disk so full that not even a deletion can be kept halts recording, until it can', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await openLog(folder.path);
+  await addHardware(log, 'rtsp://127.0.0.1:1/none');
+  const camera = new ScriptedCamera();
+  let freeBytes = 1000;
+  await using running = await start(log, folder.path, {
+    retention: { freeBytesLow: 100, freeBytesStop: 100, freeBytesResume: 200 },
+    ...{ runCameraSession: camera.run, freeBytes: async () => freeBytes, retentionIntervalMs: 50 },
+  });
+  const { server } = running;
+  await until(() => camera.sinks.length === 1, 'the session runs');
+  camera.begin(testFragment(0));
+  camera.end();
+  await until(() => server.database.newestEndMs(cameraId) !== null, 'it is sealed');
+  const { markDeleted } = server.database;
+  // Stands in for somebody else who takes each byte that becomes free.
+  server.database.markDeleted = async () => {
+    throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+  };
+  freeBytes = 0;
+  await until(() => server.isHalted, 'recording is halted');
+  await until(() => running.alarms.some(alarm => /DISK_FULL: not even/.test(alarm)), 'the alarm is raised');
+  server.database.markDeleted = markDeleted;
+  await until(async () => (await eventsOf(log, 'RecordingDeleted')).length === 1, 'room is made');
+  freeBytes = 1000;
+  await until(() => !server.isHalted, 'it records again');
+});
+
 /** Stands in for a disk that is slow: none can be had to order. Every sync of a file takes so long. */
 async function slowDisk(ms: number): Promise<AsyncDisposable> {
   const handle = await open(import.meta.filename, 'r');

@@ -384,7 +384,7 @@ class OpenMediaDatabase implements MediaDatabase {
         }
         byteLength += indexed.fileByteLength;
       }
-      this.#index.transaction(() => {
+      this.#withRoom(() => {
         for (const indexed of batch) {
           // An object, and a file of a stage that is away: it goes when the stage is there.
           if (indexed.stage !== OWN_STAGE) this.#index.putUnneeded(indexed.stage, this.#sealedPath(indexed));

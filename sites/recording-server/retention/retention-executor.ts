@@ -7,6 +7,7 @@ import {
   planRetention,
   type RecordingVerdict,
   type RetentionLimits,
+  type RetentionPlan,
   type RetentionSegment,
 } from '@holdfast/core';
 import type { DeletionPolicy, DeviceId } from '@holdfast/schema';
@@ -16,6 +17,7 @@ import type {
   SealReport,
   StoredSegment,
 } from '../media-database/media-database.js';
+import { isDiskFull } from '../media-database/segment-index.js';
 
 /** Unlocked segments of each device that one plan looks at. A minute of recording makes about one. */
 const candidatesMax = 200;
@@ -97,21 +99,34 @@ export async function executeRetention(
       limits,
     );
     outcome = { verdict: plan.recording, moves: plan.moves };
-    for (const policy of ['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL'] as const) {
-      const segmentIds = plan.deletions
-        .filter(deletion => deletion.policy === policy)
-        .map(deletion => deletion.segment.segmentId);
-      if (segmentIds.length === 0) continue;
-      await database.markDeleted({
-        segmentIds,
-        policy,
-        compose: (...deleted) => options.composeDeletion(policy, ...deleted),
-      });
+    try {
+      await carryOut(options, plan.deletions);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      const detail = `not even a deletion can be kept: ${(error as Error).message}`;
+      return { verdict: { action: 'HALT', cause: 'DISK_FULL', detail }, moves: [] };
     }
-    await database.collectGarbage();
     if (plan.deletions.length === 0) break;
   }
   return outcome;
+}
+
+async function carryOut(
+  { database, composeDeletion }: RetentionExecutorOptions,
+  deletions: RetentionPlan['deletions'],
+): Promise<void> {
+  for (const policy of ['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL'] as const) {
+    const segmentIds = deletions
+      .filter(deletion => deletion.policy === policy)
+      .map(deletion => deletion.segment.segmentId);
+    if (segmentIds.length === 0) continue;
+    await database.markDeleted({
+      segmentIds,
+      policy,
+      compose: (...deleted) => composeDeletion(policy, ...deleted),
+    });
+  }
+  await database.collectGarbage();
 }
 
 interface Oldest {
