@@ -70,14 +70,14 @@ if (phase === 'FIRST') {
 
 let sent = phase === 'FIRST' ? 0 : 1_000_000;
 /** Behind the kill little is sent: what is locked stays, and the disk shall not be full once more before the test ends. */
-const byteLength = phase === 'FIRST' ? 100_000 : 1_000;
+const byteLength = phase === 'FIRST' ? 400_000 : 1_000;
 /** A camera that never rests: as fast as the disk takes it. */
 const camera: RunCameraSession = async ({ sink }, signal) => {
   sink.connected(testFragment(sent).fromMs);
   sink.format(testInit());
   while (!signal.aborted) {
     sink.recordedFragment(testFragment(sent++, { byteLength }));
-    await delay(4);
+    await delay(16);
   }
   sink.runEnded(signal.reason, testFragment(sent).fromMs);
 };
@@ -124,8 +124,8 @@ const countOf = async (type: string, of: (data: { readonly name?: string }) => b
   }
 };
 async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  for (const endMs = Date.now() + 60_000; !(await condition()); await delay(20)) {
-    if (Date.now() > endMs) throw new Error(`waited a minute in vain until ${what}`);
+  for (const endMs = Date.now() + 120_000; !(await condition()); await delay(50)) {
+    if (Date.now() > endMs) throw new Error(`waited two minutes in vain until ${what}`);
   }
 }
 /** Somebody else takes what is left, down to the last page. */
