@@ -71,6 +71,7 @@ import { enrolChildSites } from './link/child-sites.js';
 import { createEmulatedLinkControl } from './link/emulated-link-control.js';
 import { FactsWatch } from './link/facts-watch.js';
 import { createLinkViews } from './link/link-views.js';
+import { newestReceipt } from './link/newest-receipt.js';
 import { createOriginKeys } from './link/origin-keys.js';
 import { OutageWatch } from './link/outage-watch.js';
 import { watchResets } from './link/reset-watch.js';
@@ -444,6 +445,7 @@ function openHttp(
       retrievals: createRetrievalRequests(retrievals),
       cameras: createCentralCameraControl(devices),
       operators: parts.operators,
+      newestReceipt: newestReceipt(log),
       projections: parts.projections,
       searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),
       personal,

@@ -120,6 +120,12 @@ export interface ApiPorts {
   /** Which recording servers of a site cannot be reached now, though the site can: its own, or one whose link is up. */
   readonly awayAt: (siteId: SiteId) => (recordingServerId: RecordingServerId) => boolean;
   readonly operators: OperatorActions;
+  /** The newest cosignature of our parent; null without one. */
+  readonly newestReceipt: () => Promise<{
+    readonly epoch: number;
+    readonly size: number;
+    readonly atMs: number;
+  } | null>;
   readonly projections: ProjectionControl;
   /** Null where links are real. */
   readonly linkControl: LinkControl | null;

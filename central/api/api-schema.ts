@@ -21,6 +21,7 @@ import { StorageResolver } from './recording-server/storage.resolver.js';
 import { requireSignIn } from './require-sign-in.js';
 import { RetrievalResolver } from './retrieval/retrieval.resolver.js';
 import { SiteResolver } from './site/site.resolver.js';
+import { SiteLogResolver } from './site/site-log.resolver.js';
 import { SmartSearchResolver } from './smart-search/smart-search.resolver.js';
 import { SubscriptionResolver } from './subscription/subscription.resolver.js';
 import { ProjectionDifferenceResolver, ProjectionResolver } from './system-status/projection.resolver.js';
@@ -40,6 +41,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
   const resolvers: readonly object[] = [
     new UserResolver(),
     new SiteResolver(sql, ports),
+    new SiteLogResolver(sql, ports),
     new ConfigurationResolver(sql, ports),
     new RecordingServerResolver(sql),
     new StorageResolver(sql),

@@ -191,6 +191,7 @@ function fixturePorts(
       },
     },
     awayAt: () => () => false,
+    newestReceipt: async () => null,
     operators: {
       async record(events, actor) {
         await takeIn(...events.map(event => own.event(`operator-${event.type}`, event, { actor })));

@@ -99,6 +99,52 @@ test('a timeline claims nothing of a time whose facts are not folded yet, althou
   });
 });
 
+test('what proves a log is told: what the site has signed, and how often it was reset', async () => {
+  const { child, database } = central;
+  const opened = (epoch: number) => ({
+    ...{ epoch, previousEpoch: epoch === 1 ? null : epoch - 1, previousSize: epoch === 1 ? null : 7 },
+    ...{ previousRoot: epoch === 1 ? null : 'ab'.repeat(32), reason: epoch === 1 ? 'created' : 'restored' },
+  });
+  await central.takeIn(child.event('log', { type: 'LogEpochOpened', data: opened(1) }));
+  await central.takeIn(child.event('log', { type: 'LogEpochOpened', data: opened(2) }));
+  await database.sql`
+    insert into replica_checkpoint (site, epoch, size, root, note) values (${child.site}, 1, 5, '', '')`;
+  // The intake of the fixture keeps no tree: of its edge there is one hash for each bit of the position.
+  const edgeOf = (position: number) =>
+    database.sql`update replica_cursor set tree_edge = decode(repeat('00', ${32 * position.toString(2).replaceAll('0', '').length}::int), 'hex') where site = ${child.site}`;
+  await edgeOf(child.position);
+  const { data, errors } = await ask(
+    `query ($site: ID!) { site(id: $site) { log {
+      size checkpoint { epoch size at } receipt { size } epochs { epoch reason previousSize openedAt }
+    } } }`,
+    { site: child.site },
+  );
+  await edgeOf(0);
+  assert.is(errors, undefined);
+  const { checkpoint, receipt, epochs } = data.site.log;
+  assert.equal([checkpoint.epoch, checkpoint.size, receipt], [1, 5, null]);
+  assert.ok(Math.abs(Date.parse(checkpoint.at) - Date.now()) < 60_000);
+  assert.equal(
+    epochs.map(({ epoch, reason, previousSize }: Record<string, unknown>) => [epoch, reason, previousSize]),
+    [
+      [2, 'restored', 7],
+      [1, 'created', null],
+    ],
+  );
+});
+
+test('read models are built anew and quarantines released by administrators only', async () => {
+  const other = await central.tokens.issue('bert');
+  for (const mutation of [
+    'rebuildProjections(names: ["alarms"]) { name }',
+    'releaseQuarantine(projection: "alarms") { leftCount }',
+  ]) {
+    assert.is(codeOf(await ask(`mutation { ${mutation} }`, {}, other)), 'FORBIDDEN');
+  }
+  const [asked] = await central.database.sql`select 1 from projection_build`;
+  assert.is(asked, undefined);
+});
+
 test('pages forward and backward see every device once, in order', async () => {
   const query = `query ($first: Int, $after: Cursor, $last: Int, $before: Cursor) {
     devices(first: $first, after: $after, last: $last, before: $before) {

@@ -1,5 +1,6 @@
-import { decodeEvent, EventDecodeError, LogEpochOpened, type SiteId } from '@holdfast/schema';
+import { LogEpochOpened, type SiteId } from '@holdfast/schema';
 import type { CausedAlarm } from '../alarm-by-cause.js';
+import { openedIn } from '../intake/replica-proof.query.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
 
@@ -51,14 +52,10 @@ export async function watchResets(
 
 /** The end of the epoch before; null of a log's first one, and of an event that this software cannot read. */
 function sealedBy({ version, data }: OpeningRow): string | null {
-  try {
-    const opened = decodeEvent(LogEpochOpened.type, version, JSON.parse(data.toString('utf8')));
-    if (opened.type !== LogEpochOpened.type || opened.data.previousEpoch === null) return null;
-    return `${opened.data.previousEpoch}/${opened.data.previousSize}`;
-  } catch (error) {
-    if (error instanceof EventDecodeError || error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const opened = openedIn(version, data);
+  return opened === null || opened.previousEpoch === null
+    ? null
+    : `${opened.previousEpoch}/${opened.previousSize}`;
 }
 
 function alarmOf(site: SiteId, name: string, sealed: string): CausedAlarm {

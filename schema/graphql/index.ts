@@ -63,7 +63,7 @@ export { MotionDetectionSettings, RecordingPolicySettings } from './recording-po
 export { RecordingServer, RecordingServerConnection } from './recording-server.js';
 export { Retrieval, RetrievalChange, RetrievalConnection, RetrievalFilter } from './retrieval.js';
 export { Cursor, DateTime } from './scalars.js';
-export { Link, LinkChange, Site, SiteConnection, SiteLogHead } from './site.js';
+export { Link, LinkChange, LogCheckpoint, LogEpoch, Site, SiteConnection, SiteLogHead } from './site.js';
 export { SmartSearch } from './smart-search.js';
 export { Storage, StorageStage } from './storage.js';
 export {

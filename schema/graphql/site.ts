@@ -31,6 +31,33 @@ export class Link {
   cut!: boolean | null;
 }
 
+@ObjectType({ description: 'The end of a log that a site has signed, or that a witness has cosigned.' })
+export class LogCheckpoint {
+  @Field(() => Int)
+  epoch!: number;
+  @Field(() => Int)
+  size!: number;
+  @Field(() => DateTime, { name: 'at', description: 'When it was accepted, or received, by the clock here.' })
+  atMs!: number;
+}
+
+@ObjectType({ description: 'A stretch of a log that nothing is added to any more, or the one that grows.' })
+export class LogEpoch {
+  @Field(() => Int)
+  epoch!: number;
+  @Field(() => DateTime, { name: 'openedAt', description: 'By the clock of the site.' })
+  openedAtMs!: number;
+  @Field(() => String, {
+    description: 'Why it was opened: of every epoch but the first, how the log was reset.',
+  })
+  reason!: string;
+  @Field(() => Int, {
+    nullable: true,
+    description: 'How many events the epoch before has. Null in the first.',
+  })
+  previousSize!: number | null;
+}
+
 @ObjectType('SiteLog', {
   description: 'How far the log of a site has arrived here, and the root of its Merkle tree (RFC 6962).',
 })
@@ -43,6 +70,22 @@ export class SiteLogHead {
   root!: string;
   @Field(() => DateTime, { name: 'verifiedAt', nullable: true })
   verifiedAtMs!: number | null;
+  /** Key of the fields below. */
+  siteId!: string;
+  @Field(() => LogCheckpoint, {
+    nullable: true,
+    description:
+      'The newest that the site has signed of what is held here. What lies behind it is not proven yet.',
+  })
+  checkpoint?: LogCheckpoint | null;
+  @Field(() => LogCheckpoint, {
+    nullable: true,
+    description:
+      'The newest that the parent of this central has cosigned of its own log. Null for other sites: they keep theirs.',
+  })
+  receipt?: LogCheckpoint | null;
+  @Field(() => [LogEpoch], { description: 'Newest first, as far as they are known here; at most 20.' })
+  epochs?: readonly LogEpoch[];
 }
 
 @ObjectType()

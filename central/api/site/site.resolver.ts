@@ -99,10 +99,14 @@ export class SiteResolver {
   async log(@Root() site: Site): Promise<SiteLogHead> {
     const own = this.#ports.ownHead();
     // The log here is the original: there is nothing to compare it with.
-    if (site.id === own.site) return logHead(own, null);
+    if (site.id === own.site) return logHead(site.id, own, null);
     const cursor = await readReplicaCursor(this.#sql, site.id as SiteId);
     const { epoch, position, treeEdge, verifiedAtMs } = cursor ?? nothingReplicated;
-    return logHead({ epoch, size: position, root: rootOf(treeEdge, position, sha256) }, verifiedAtMs);
+    return logHead(
+      site.id,
+      { epoch, size: position, root: rootOf(treeEdge, position, sha256) },
+      verifiedAtMs,
+    );
   }
 
   @Mutation(() => Site, { description: "The demonstration's emulated link of a site." })
@@ -140,8 +144,9 @@ export class SiteResolver {
 const nothingReplicated = { epoch: 0, position: 0, treeEdge: [], verifiedAtMs: null } as const;
 
 function logHead(
+  siteId: string,
   { epoch, size, root }: Pick<LogHead, 'epoch' | 'size' | 'root'>,
   verifiedAtMs: number | null,
 ): SiteLogHead {
-  return { epoch, size, root: Buffer.from(root).toString('hex'), verifiedAtMs };
+  return { siteId, epoch, size, root: Buffer.from(root).toString('hex'), verifiedAtMs };
 }

@@ -15,6 +15,7 @@ import { readEventsAfter } from '../../read-models/event/events.query.js';
 import { type ProjectionView, readProjectionState } from '../../read-models/projection-state.query.js';
 import { readQuarantine } from '../../read-models/quarantine.js';
 import { type ApiContext, actorOf } from '../api-context.js';
+import { ApiError } from '../api-error.js';
 import type { ApiPorts } from '../api-ports.js';
 
 const ANY_EVENT = {
@@ -98,6 +99,9 @@ export class ProjectionResolver {
     context: ApiContext,
   ): Promise<void> {
     const { operators, personal } = this.#ports;
+    if (context.user?.administrator !== true) {
+      throw new ApiError({ code: 'FORBIDDEN', message: 'only an administrator may do this' });
+    }
     const events = names.map(projection => ({ type, data: { projection } }));
     await operators.record(events, actorOf(context, personal));
   }

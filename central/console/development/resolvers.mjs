@@ -196,8 +196,69 @@ const queries = {
   systemStatus: () => ({
     ...{ at: iso(Date.now()), version: '0.1.0-double', projectionLag: 0 },
     servers: [{ name: 'double', state: 'OK', detail: 'made-up data' }],
+    projections: projectionsOf(),
   }),
+  quarantinedEvents: args =>
+    mapped(
+      [
+        ['alarms', 'POISON', 'the state of alarm 1041 is CLOSED: AlarmAcknowledged expects NEW or ON_HOLD'],
+        ['alarms', 'WAITING', 'comes after an event of its stream that is put aside'],
+        [
+          'recordings',
+          'UNTIL_UPGRADE',
+          'RecordingSealed version 5 is newer than this software, which reads 3',
+        ],
+      ].map(([projection, status, reason], index) => ({ id: `q${index}`, projection, status, reason })),
+      args,
+      ({ id, projection, status, reason }) => ({
+        ...{
+          id,
+          projection,
+          status,
+          reason,
+          attempts: status === 'POISON' ? 3 : 1,
+          at: iso(Date.now() - 4e6),
+        },
+        stream: projection === 'alarms' ? 'alarm-0198c4b1-7a2b-7c3d-8e4f-5a6b7c8d9e0f' : 'recording-0198c4b1',
+        site: siteView(sites[1].id),
+        event: null,
+      }),
+    ),
 };
+
+const projectionNames = [
+  'alarms',
+  'audit-trail',
+  'bookmarks',
+  'commands',
+  'evidence-locks',
+  'hardware',
+  'recordings',
+];
+let buildBeganMs = null;
+function projectionsOf() {
+  const progress = buildBeganMs === null ? 1 : (Date.now() - buildBeganMs) / 20_000;
+  return projectionNames.map(name => ({
+    ...{ name, version: 3, lag: 0, detail: null, state: name === 'commands' ? 'HALTED' : 'FOLLOWING' },
+    ...(name === 'commands'
+      ? { detail: 'stands still at feed position 48120: CommandApplied', lag: 214 }
+      : {}),
+    quarantinedCount: { alarms: 2, recordings: 1 }[name] ?? 0,
+    checkedAt: name === 'bookmarks' ? null : iso(Date.now() - 6e5),
+    differenceCount: name === 'hardware' ? 1 : 0,
+    differences:
+      name === 'hardware'
+        ? [
+            {
+              description: 'device.name of one row differs',
+              foundAt: iso(Date.now() - 6e5),
+              site: siteView(sites[1].id),
+            },
+          ]
+        : [],
+    buildProgress: name === 'audit-trail' && progress < 1 ? progress : null,
+  }));
+}
 
 const alarmTexts = { IN_PROGRESS: 'Acknowledged', ON_HOLD: 'Put on hold', CLOSED: 'Closed', NEW: 'Reset' };
 function updateAlarm({ id, state, assignedTo, priority, comment, reason }, { user }) {
@@ -272,6 +333,14 @@ const setLink = (siteId, down) => {
 };
 
 const mutations = {
+  rebuildProjections: ({ names }) => {
+    buildBeganMs = Date.now();
+    return projectionsOf().filter(({ name }) => names.includes(name));
+  },
+  releaseQuarantine: ({ projection }) => ({
+    ...{ foldedCount: 1, leftCount: 1 },
+    projection: projectionsOf().find(({ name }) => name === projection),
+  }),
   raiseAlarm,
   updateAlarm,
   cutLink: ({ siteId }) => setLink(siteId, true),

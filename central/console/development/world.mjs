@@ -12,7 +12,23 @@ const root = () =>
     .slice(0, 64);
 
 function makeSite(id, name, parent, link) {
-  const log = { epoch: 1, size: 18_400 + name.length * 913, root: root(), verifiedAt: iso(started - 4_000) };
+  const size = 18_400 + name.length * 913;
+  const wasReset = name.startsWith('Harbour');
+  const opened = { epoch: 1, openedAt: iso(started - 9e8), reason: 'site log created', previousSize: null };
+  const reset = {
+    ...{ epoch: 2, openedAt: iso(started - 2e8), previousSize: 9_120 },
+    reason: 'the log ended at 1/8804, its parent held it up to 1/9120',
+  };
+  const late = name.length === 7;
+  const log = {
+    ...{ epoch: wasReset ? 2 : 1, size, root: root(), verifiedAt: iso(started - 4_000), receipt: null },
+    checkpoint: {
+      epoch: wasReset ? 2 : 1,
+      size: late ? size - 40 : size,
+      at: iso(started - (late ? 9e5 : 2e4)),
+    },
+    epochs: wasReset ? [reset, opened] : [opened],
+  };
   return { id, name, parent, link, log };
 }
 

@@ -9,7 +9,8 @@ export type Section =
   | 'events'
   | 'evidence-locks'
   | 'retrievals'
-  | 'configuration';
+  | 'configuration'
+  | 'integrity';
 
 export interface Place {
   readonly section: Section;
@@ -27,6 +28,7 @@ export const SECTIONS: readonly { section: Section; label: string; keys: string 
   { section: 'retrievals', label: 'Retrievals', keys: 'g r' },
   { section: 'sites', label: 'Sites', keys: 'g s' },
   { section: 'configuration', label: 'Configuration', keys: 'g c' },
+  { section: 'integrity', label: 'Integrity', keys: 'g i' },
 ];
 
 function parse(hash: string): Place {

@@ -3,6 +3,7 @@ import { AlarmsPage } from '../alarm/alarms.page';
 import { ConfigurationPage } from '../configuration/configuration.page';
 import { EventsPage } from '../event/events.page';
 import { EvidenceLocksPage } from '../evidence-lock/evidence-locks.page';
+import { IntegrityPage } from '../integrity/integrity.page';
 import { LivePage } from '../live/live.page';
 import { showDevice, showDevices, useLiveLayout } from '../live/live-layout.store';
 import { PlaybackPage } from '../playback/playback.page';
@@ -38,6 +39,7 @@ function Page({ place }: { readonly place: Place }) {
   if (place.section === 'events') return <EventsPage place={place} />;
   if (place.section === 'evidence-locks') return <EvidenceLocksPage />;
   if (place.section === 'retrievals') return <RetrievalsPage />;
+  if (place.section === 'integrity') return <IntegrityPage />;
   if (place.section === 'configuration') return <ConfigurationPage place={place} />;
   return <SitesPage place={place} />;
 }

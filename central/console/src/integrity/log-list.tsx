@@ -1,0 +1,159 @@
+import { type Connection, nodesOf, request } from '../session/graphql.client';
+import { useQuery } from '../session/use-query';
+import { hrefOf } from '../shell/place';
+import { Empty, ListFoot } from '../ui/field';
+import { StateMark } from '../ui/state-mark';
+import { shortTime, zoneAt } from '../ui/time';
+import { type LogEpoch, type SiteWithLog, severity, stateOfLog } from './integrity';
+
+/** The API's largest page. */
+const SITES_MAX = 500;
+const SITES = `query Logs($first: Int) { sites(first: $first) { edges { cursor node {
+  id name parent { id name } link { state since }
+  log { epoch size root verifiedAt checkpoint { epoch size at } receipt { epoch size at } epochs { epoch openedAt reason previousSize } }
+} } pageInfo { hasNextPage endCursor } totalCount } }`;
+const LOOK_MS = 15_000;
+
+const events = (count: number) => count.toLocaleString('en');
+
+function Resets({ epochs, nowMs }: { readonly epochs: readonly LogEpoch[]; readonly nowMs: number }) {
+  const resets = epochs.filter(({ previousSize }) => previousSize !== null);
+  const [last] = resets;
+  if (last === undefined) return <span className="dim">never</span>;
+  const all = resets.map(({ epoch, openedAt, reason, previousSize }) => {
+    return `Epoch ${epoch}, ${shortTime(openedAt, nowMs)}, behind ${previousSize} events: ${reason}`;
+  });
+  return (
+    <span title={all.join('\n')}>
+      {resets.length === 1 ? '' : `${resets.length} times, last `}
+      {shortTime(last.openedAt, nowMs)}
+      <div className="dim clip integrity-reset">{last.reason}</div>
+    </span>
+  );
+}
+
+/** Who beside the site has signed how far its log goes. */
+function Witness({
+  site,
+  own,
+  nowMs,
+}: {
+  readonly site: SiteWithLog;
+  readonly own: SiteWithLog | undefined;
+  readonly nowMs: number;
+}) {
+  const { checkpoint, receipt } = site.log;
+  if (site.id === own?.id) {
+    if (receipt === null) return <span className="dim">it has no parent</span>;
+    return (
+      <>
+        {events(receipt.size)} by its parent
+        <div className="dim">{shortTime(receipt.at, nowMs)}</div>
+      </>
+    );
+  }
+  if (checkpoint === null) return <span className="dim">nobody yet</span>;
+  if (site.parent !== null && site.parent.id !== own?.id)
+    return <span className="dim">by {site.parent.name}</span>;
+  return <>{events(checkpoint.size)} by this central</>;
+}
+
+function LogLine({
+  site,
+  own,
+  nowMs,
+}: {
+  readonly site: SiteWithLog;
+  readonly own: SiteWithLog | undefined;
+  readonly nowMs: number;
+}) {
+  const { log } = site;
+  const state = stateOfLog(site, nowMs);
+  return (
+    <tr data-testid={`log-${site.id}`} data-state={state.word}>
+      <td className="nowrap" title={state.detail}>
+        <StateMark {...state} />
+      </td>
+      <td className="nowrap">
+        <a className="open" href={hrefOf('sites', site.id)}>
+          {site.name}
+        </a>
+        {site.id === own?.id && <div className="dim">this central</div>}
+      </td>
+      <td className="nowrap">
+        {events(log.size)}
+        <div className="dim" title={`Root of its tree: ${log.root}`}>
+          epoch {log.epoch}, <span className="mono">{log.root.slice(0, 8)}</span>
+        </div>
+      </td>
+      <td className="nowrap">
+        {log.checkpoint === null ? (
+          <span className="dim">nothing</span>
+        ) : (
+          <>
+            {events(log.checkpoint.size)}
+            {log.checkpoint.epoch === log.epoch ? '' : ` of epoch ${log.checkpoint.epoch}`}
+            <div className="dim">{shortTime(log.checkpoint.at, nowMs)}</div>
+          </>
+        )}
+      </td>
+      <td className="nowrap">
+        {site.id === own?.id ? (
+          <span className="dim">it is the original</span>
+        ) : log.verifiedAt === null ? (
+          <span className="dim">not yet</span>
+        ) : (
+          shortTime(log.verifiedAt, nowMs)
+        )}
+      </td>
+      <td className="nowrap">
+        <Witness {...{ site, own, nowMs }} />
+      </td>
+      <td>
+        <Resets epochs={log.epochs} nowMs={nowMs} />
+      </td>
+    </tr>
+  );
+}
+
+/** The logs that this central holds, what is wrong first. */
+export function LogList({ nowMs }: { readonly nowMs: number }) {
+  const ask = () => request<{ sites: Connection<SiteWithLog> }>(SITES, { first: SITES_MAX });
+  const { data, error } = useQuery(`logs ${Math.floor(nowMs / LOOK_MS)}`, ask, ['sites']);
+  const sites = nodesOf(data?.sites);
+  const own = sites.find(({ link }) => link === null);
+  const rankOf = (site: SiteWithLog) => severity[stateOfLog(site, nowMs).tone] ?? 0;
+  const sorted = [...sites].sort((one, other) => rankOf(one) - rankOf(other));
+  return (
+    <>
+      <div className="table-scroll">
+        <table className="list" data-testid="log-list">
+          <thead>
+            <tr>
+              <th>State</th>
+              <th>Site</th>
+              <th>Events held</th>
+              <th>Signed by the site ({zoneAt(nowMs)})</th>
+              <th>Last verified</th>
+              <th>Cosigned</th>
+              <th>Reset</th>
+            </tr>
+          </thead>
+          <tbody>
+            {sorted.map(site => (
+              <LogLine key={site.id} {...{ site, own, nowMs }} />
+            ))}
+          </tbody>
+        </table>
+        {data === undefined && error !== undefined && (
+          <Empty title="The list did not come">{error.message}</Empty>
+        )}
+      </div>
+      <ListFoot shown={sites.length} total={data?.sites.totalCount} hasMore={false} onMore={() => undefined}>
+        <span className="dim">
+          <span className="mono">holdfast verify</span> proves all of it again, event by event
+        </span>
+      </ListFoot>
+    </>
+  );
+}

@@ -1,0 +1,52 @@
+import { decodeEvent, EventDecodeError, type HoldfastEvent, LogEpochOpened } from '@holdfast/schema';
+import type { Sql } from '../postgres/sql.js';
+
+/** A log that was reset more often than this is looked at with `holdfast log tail`. */
+const EPOCHS_MAX = 20;
+
+export interface SignedEnd {
+  readonly epoch: number;
+  readonly size: number;
+  readonly atMs: number;
+}
+
+/** The newest checkpoint that the site has signed of what is held here; null: none. */
+export async function readSignedEnd(sql: Sql, site: string): Promise<SignedEnd | null> {
+  const [row] = await sql<SignedEnd[]>`
+    select epoch, size, (extract(epoch from accepted_at) * 1000)::bigint as at_ms from replica_checkpoint
+    where site = ${site} order by epoch desc limit 1`;
+  return row ?? null;
+}
+
+export interface OpenedEpoch {
+  readonly epoch: number;
+  readonly openedAtMs: number;
+  readonly reason: string;
+  readonly previousSize: number | null;
+}
+
+/** Newest first. One that this software cannot read is left out: it is in quarantine. */
+export async function readEpochs(sql: Sql, site: string): Promise<readonly OpenedEpoch[]> {
+  const rows = await sql<{ version: number; recordedAtMs: number; data: Buffer }[]>`
+    select version, recorded_at >> 16 as recorded_at_ms, data from replica_event
+    where stream = 'log' and site = ${site} and type = ${LogEpochOpened.type}
+    order by epoch desc, revision desc limit ${EPOCHS_MAX}`;
+  return rows.flatMap(({ version, recordedAtMs, data }) => {
+    const opened = openedIn(version, data);
+    return opened === null ? [] : [{ ...opened, openedAtMs: recordedAtMs }];
+  });
+}
+
+/** What a `LogEpochOpened` says; null of one that this software cannot read. */
+export function openedIn(
+  version: number,
+  data: Buffer,
+): Extract<HoldfastEvent, { type: 'LogEpochOpened' }>['data'] | null {
+  try {
+    const opened = decodeEvent(LogEpochOpened.type, version, JSON.parse(data.toString('utf8')));
+    return opened.type === LogEpochOpened.type ? opened.data : null;
+  } catch (error) {
+    if (error instanceof EventDecodeError || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
