@@ -11,7 +11,6 @@ import type {
 /** What goes wrong at this edge, and not at a site. */
 type EdgeCode =
   | 'UNAUTHENTICATED'
-  | 'FORBIDDEN'
   | 'BAD_USER_INPUT'
   | 'PAGE_SIZE_OUT_OF_RANGE'
   | 'CURSOR_INVALID'
@@ -55,7 +54,6 @@ export type ErrorCode = EdgeCode | SiteCode;
  */
 export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   UNAUTHENTICATED: 'There is no token, or it is not valid (any more): sign in.',
-  FORBIDDEN: 'Only an administrator may do this.',
   BAD_USER_INPUT: 'An argument cannot mean anything; the message names it and what was expected.',
   PAGE_SIZE_OUT_OF_RANGE: '`first` or `last` is not between 1 and 500, or both are given.',
   CURSOR_INVALID: 'The cursor was not given out by this list or subscription.',
