@@ -1,11 +1,12 @@
-import { SegmentedControl, Select, TextInput } from '@mantine/core';
+import { SegmentedControl, Select } from '@mantine/core';
 import { useState } from 'react';
 import { useQuery } from '../session/use-query';
 import { go, type Place } from '../shell/place';
 import { type SiteDirectory, useSiteDirectory } from '../site/site-directory';
 import { Empty } from '../ui/field';
 import { useShortcuts } from '../ui/shortcuts';
-import { fromLocalInput, shortTime, toLocalInput, useNow, zoneAt } from '../ui/time';
+import { shortTime, useNow, zoneAt } from '../ui/time';
+import { TimeField } from '../ui/time-field';
 import { ChangeList } from './change-list';
 import { askChanges, askConfiguration, type Configuration } from './configuration';
 import { ConfigurationView } from './configuration-view';
@@ -45,33 +46,6 @@ function goTo({ siteId, fromMs, toMs, shown }: Compared): void {
   });
 }
 
-function MomentInput({
-  label,
-  valueMs,
-  onMoment,
-  testId,
-}: {
-  readonly label: string;
-  readonly valueMs: number;
-  readonly onMoment: (ms: number) => void;
-  readonly testId: string;
-}) {
-  return (
-    <TextInput
-      type="datetime-local"
-      step={1}
-      aria-label={`${label} (${zoneAt(valueMs)})`}
-      w={214}
-      value={toLocalInput(valueMs)}
-      onChange={event => {
-        const ms = fromLocalInput(event.currentTarget.value);
-        if (!Number.isNaN(ms)) onMoment(ms);
-      }}
-      data-testid={testId}
-    />
-  );
-}
-
 function Head({ compared, nowMs }: { readonly compared: Compared; readonly nowMs: number }) {
   const { sites } = useSiteDirectory();
   const { siteId, fromMs, toMs } = compared;
@@ -88,17 +62,21 @@ function Head({ compared, nowMs }: { readonly compared: Compared; readonly nowMs
         data-testid="configuration-site"
       />
       <span className="dim">from</span>
-      <MomentInput
+      <TimeField
+        labelHidden
+        width={160}
         label="From"
         valueMs={fromMs}
-        onMoment={ms => goTo({ ...compared, fromMs: ms })}
+        onTime={ms => goTo({ ...compared, fromMs: ms })}
         testId="configuration-from"
       />
       <span className="dim">to</span>
-      <MomentInput
+      <TimeField
+        labelHidden
+        width={160}
         label="To"
         valueMs={toMs ?? nowMs}
-        onMoment={ms => goTo({ ...compared, toMs: ms })}
+        onTime={ms => goTo({ ...compared, toMs: ms })}
         testId="configuration-to"
       />
       <button

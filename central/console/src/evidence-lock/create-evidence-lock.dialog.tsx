@@ -3,7 +3,8 @@ import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
 import { deviceOptions } from '../site/device-options';
 import { type SiteDirectory, useSiteDirectory } from '../site/site-directory';
-import { duration, fromLocalInput, toLocalInput, zoneAt } from '../ui/time';
+import { duration } from '../ui/time';
+import { TimeField } from '../ui/time-field';
 import { expiryOf, LOCK_LIFETIMES } from './lock-lifetime';
 
 const CREATE = `mutation CreateEvidenceLock($devices: [ID!]!, $from: DateTime!, $to: DateTime!, $headline: String!, $description: String, $expiresAt: DateTime) {
@@ -25,26 +26,23 @@ interface DialogProps {
 export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: DialogProps) {
   const directory = useSiteDirectory();
   const [devices, setDevices] = useState([...deviceIds]);
-  const [from, setFrom] = useState(toLocalInput(fromMs));
-  const [to, setTo] = useState(toLocalInput(toMs));
+  const [from, setFrom] = useState(fromMs);
+  const [to, setTo] = useState(toMs);
   const [headline, setHeadline] = useState('');
   const [description, setDescription] = useState('');
   const [lifetime, setLifetime] = useState('90');
   const [busy, setBusy] = useState(false);
-  const lengthMs = fromLocalInput(to) - fromLocalInput(from);
+  const lengthMs = to - from;
   const valid = devices.length > 0 && lengthMs > 0 && headline.trim() !== '';
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setBusy(true);
-    let taken = true;
+    const left: string[] = [];
     const groups = bySite(directory, devices);
     for (const group of groups) {
       const site = directory.siteById.get(directory.deviceById.get(group[0] ?? '')?.site.id ?? '');
       const where = groups.length > 1 && site !== undefined ? `, ${site.name}` : '';
-      const interval = {
-        from: new Date(fromLocalInput(from)).toISOString(),
-        to: new Date(fromLocalInput(to)).toISOString(),
-      };
+      const interval = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
       const words = {
         headline: headline.trim(),
         description: description.trim() || undefined,
@@ -57,10 +55,12 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
           topics: ['evidence-locks', 'timeline'] as const,
         },
       });
-      taken &&= wasTaken(outcome);
+      if (!wasTaken(outcome)) left.push(...group);
     }
     setBusy(false);
-    if (taken) onClose();
+    // Another attempt is for those that have no lock yet.
+    if (left.length === 0) onClose();
+    else setDevices(left);
   };
   return (
     <Modal opened onClose={onClose} title="Create an evidence lock" data-testid="create-lock-dialog">
@@ -89,22 +89,8 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
           searchable
         />
         <div className="row">
-          <TextInput
-            className="grow"
-            type="datetime-local"
-            step={1}
-            label={`From (${zoneAt(fromMs)})`}
-            value={from}
-            onChange={event => setFrom(event.currentTarget.value)}
-          />
-          <TextInput
-            className="grow"
-            type="datetime-local"
-            step={1}
-            label={`To (${zoneAt(toMs)})`}
-            value={to}
-            onChange={event => setTo(event.currentTarget.value)}
-          />
+          <TimeField label="From" valueMs={from} onTime={setFrom} />
+          <TimeField label="To" valueMs={to} onTime={setTo} />
         </div>
         <Select
           label="Keep"

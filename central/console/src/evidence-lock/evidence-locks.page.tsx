@@ -9,7 +9,8 @@ import { useSiteDirectory } from '../site/site-directory';
 import { Empty, ListFoot } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
-import { duration, fromLocalInput, shortTime, toLocalInput, useNow, zoneAt } from '../ui/time';
+import { duration, shortTime, useNow, zoneAt } from '../ui/time';
+import { TimeField } from '../ui/time-field';
 import { CreateEvidenceLockDialog } from './create-evidence-lock.dialog';
 import { expiryOf, LOCK_LIFETIMES } from './lock-lifetime';
 import { type DeviceResult, type EvidenceLockOutcome, LockOutcome } from './lock-outcome';
@@ -52,16 +53,15 @@ const states: Record<EvidenceLockState, { word: string; tone: Tone; shape: Shape
 };
 
 function ExtendDialog({ lock, onClose }: { readonly lock: EvidenceLock; readonly onClose: () => void }) {
-  const [from, setFrom] = useState(toLocalInput(lock.from));
-  const [to, setTo] = useState(toLocalInput(lock.to));
+  const [wasFromMs, wasToMs] = [Date.parse(lock.from), Date.parse(lock.to)];
+  const [from, setFrom] = useState(wasFromMs);
+  const [to, setTo] = useState(wasToMs);
   const [lifetime, setLifetime] = useState('');
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const change = {
-      ...(fromLocalInput(from) < Date.parse(lock.from)
-        ? { from: new Date(fromLocalInput(from)).toISOString() }
-        : {}),
-      ...(fromLocalInput(to) > Date.parse(lock.to) ? { to: new Date(fromLocalInput(to)).toISOString() } : {}),
+      ...(from < wasFromMs ? { from: new Date(from).toISOString() } : {}),
+      ...(to > wasToMs ? { to: new Date(to).toISOString() } : {}),
       ...(lifetime === '' ? {} : { expiresAt: expiryOf(lifetime) }),
     };
     const title = `Extend "${lock.headline}"`;
@@ -77,23 +77,17 @@ function ExtendDialog({ lock, onClose }: { readonly lock: EvidenceLock; readonly
     <Modal opened onClose={onClose} title={`Extend "${lock.headline}"`} data-testid="extend-lock-dialog">
       <form className="form" onSubmit={submit}>
         <div className="row">
-          <TextInput
-            className="grow"
-            type="datetime-local"
-            step={1}
-            label={`From (${zoneAt(lock.from)}), not later than before`}
-            max={toLocalInput(lock.from)}
-            value={from}
-            onChange={event => setFrom(event.currentTarget.value)}
+          <TimeField
+            label="From"
+            valueMs={from}
+            onTime={setFrom}
+            refuse={ms => (ms > wasFromMs ? 'Not later than before' : null)}
           />
-          <TextInput
-            className="grow"
-            type="datetime-local"
-            step={1}
-            label={`To (${zoneAt(lock.to)}), not earlier than before`}
-            min={toLocalInput(lock.to)}
-            value={to}
-            onChange={event => setTo(event.currentTarget.value)}
+          <TimeField
+            label="To"
+            valueMs={to}
+            onTime={setTo}
+            refuse={ms => (ms < wasToMs ? 'Not earlier than before' : null)}
           />
         </div>
         <Select

@@ -1,4 +1,4 @@
-import { type DragEvent, type RefObject, useEffect, useRef, useState } from 'react';
+import { type DragEvent, type RefObject, useCallback, useEffect, useRef, useState } from 'react';
 import { saveSnapshot } from '../media/save-snapshot';
 import { go } from '../shell/place';
 import { type Device, type Site, useSiteDirectory } from '../site/site-directory';
@@ -27,6 +27,8 @@ const SLOW_LATENCY_MS = 1_500;
 /** What is further behind is not called live: it moves, but it is the past. Or one of the clocks is wrong. */
 const LATE_MS = 5_000;
 const SMOOTHING_MS = 400;
+/** The picture on the screen is older by so much before that is said. */
+const AGEING_MS = 1_000;
 
 function useLivePlayer(
   { deviceId, stream, wanted }: { deviceId: string; stream: string | null; wanted: boolean },
@@ -130,6 +132,22 @@ function useReadout(): ReadoutRefs & { late: boolean; show: (frame: DisplayedFra
   const shownAt = useRef(0);
   const seenAt = useRef(0);
   const smooth = useRef<number | null>(null);
+  /** How far what is on the screen is behind: a picture that no other follows gets older. */
+  const sayLatency = useCallback((sinceMs: number) => {
+    if (smooth.current === null || !latency.current) return;
+    const ms = Math.round(smooth.current + sinceMs);
+    latency.current.textContent =
+      ms < 0 ? 'clock ahead' : ms < SLOW_LATENCY_MS ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s behind`;
+    latency.current.dataset.slow = String(ms >= SLOW_LATENCY_MS || ms < 0);
+    setLate(ms >= LATE_MS);
+  }, []);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      const sinceMs = performance.now() - seenAt.current;
+      if (sinceMs > AGEING_MS) sayLatency(sinceMs);
+    }, AGEING_MS);
+    return () => clearInterval(timer);
+  }, [sayLatency]);
   const show = (frame: DisplayedFrame) => {
     const nowMs = performance.now();
     // Steady over the pictures of a moment, and at once where key frames alone come.
@@ -139,15 +157,11 @@ function useReadout(): ReadoutRefs & { late: boolean; show: (frame: DisplayedFra
       smooth.current === null
         ? frame.latencyMs
         : smooth.current + (frame.latencyMs - smooth.current) * weight;
-    if (nowMs - shownAt.current < READOUT_INTERVAL_MS || !time.current || !latency.current) return;
-    shownAt.current = performance.now();
+    if (nowMs - shownAt.current < READOUT_INTERVAL_MS || !time.current) return;
+    shownAt.current = nowMs;
     const at = Math.round(frame.capturedAtMs);
     time.current.textContent = `${day(at)} ${clockMs(at).slice(0, -2)} ${zoneAt(at)}`;
-    const ms = Math.round(smooth.current);
-    latency.current.textContent =
-      ms < 0 ? 'clock ahead' : ms < SLOW_LATENCY_MS ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s behind`;
-    latency.current.dataset.slow = String(ms >= SLOW_LATENCY_MS || ms < 0);
-    setLate(ms >= LATE_MS);
+    sayLatency(0);
   };
   return { time, latency, late, show };
 }

@@ -164,7 +164,7 @@ export function Presets({ device }: { readonly device: Device }) {
       {administrator && (
         <div className="preset-edits">
           <button type="button" className="plain framed" onClick={() => edit({ what: 'SAVE' })}>
-            Save …
+            Save…
           </button>
           {(['RENAME', 'DELETE'] as const).map(what => (
             <button
@@ -174,7 +174,7 @@ export function Presets({ device }: { readonly device: Device }) {
               disabled={chosen === undefined}
               onClick={() => chosen !== undefined && edit({ what, preset: chosen })}
             >
-              {what === 'RENAME' ? 'Rename …' : 'Delete …'}
+              {what === 'RENAME' ? 'Rename…' : 'Delete…'}
             </button>
           ))}
         </div>

@@ -43,6 +43,7 @@ export class CameraPlayer implements Disposable {
   readonly #video: HTMLVideoElement;
   readonly #index = new PictureIndex();
   #source!: MediaSource;
+  #url = '';
   #opened!: Promise<void>;
   #queue: AppendQueue | null = null;
   #buffer: SourceBuffer | null = null;
@@ -79,12 +80,15 @@ export class CameraPlayer implements Disposable {
     this.#codecs = '';
     this.#emptying = false;
     this.#index.clear();
-    this.#video.src = URL.createObjectURL(source);
+    URL.revokeObjectURL(this.#url);
+    this.#url = URL.createObjectURL(source);
+    this.#video.src = this.#url;
     this.#opened = new Promise(resolve =>
       source.addEventListener(
         'sourceopen',
         () => {
-          URL.revokeObjectURL(this.#video.src);
+          // One that was replaced meanwhile is gone already.
+          if (source === this.#source) URL.revokeObjectURL(this.#url);
           // Else it ends with what has arrived, and a seek to what is still coming would stop there for good.
           source.duration = Number.POSITIVE_INFINITY;
           resolve();
@@ -365,6 +369,7 @@ export class CameraPlayer implements Disposable {
     this.#load?.abort.abort();
     this.#queue?.close();
     this.#video.removeEventListener('error', this.#onError);
+    URL.revokeObjectURL(this.#url);
     this.#video.removeAttribute('src');
     this.#video.load();
   }

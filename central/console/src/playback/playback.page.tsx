@@ -1,4 +1,4 @@
-import { Switch, TextInput } from '@mantine/core';
+import { Switch } from '@mantine/core';
 import { useEffect, useMemo, useState } from 'react';
 import { CreateEvidenceLockDialog } from '../evidence-lock/create-evidence-lock.dialog';
 import { requestRetrieval } from '../retrieval/request-retrieval';
@@ -9,7 +9,8 @@ import { isWithin, placeAt, type Span, type View, zoom } from '../timeline/timel
 import { useTimeline } from '../timeline/use-timeline';
 import { Icon } from '../ui/icon';
 import { notify } from '../ui/notice.store';
-import { fromLocalInput, toLocalInput, useNow } from '../ui/time';
+import { useNow } from '../ui/time';
+import { TimeField } from '../ui/time-field';
 import type { PlaybackClock, PlaybackState } from './playback.clock';
 import { keepPlayed, lastPlayed, PLAYBACK_LIMIT, toggled } from './playback-devices.store';
 import { usePlaybackShortcuts } from './playback-shortcuts';
@@ -247,24 +248,16 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
 }
 
 function JumpTo({ clock, onJump }: { readonly clock: PlaybackClock; readonly onJump: (ms: number) => void }) {
-  const [value, setValue] = useState(() => toLocalInput(clock.positionMs));
+  const [atMs, setAt] = useState(() => Math.floor(clock.positionMs / 1000) * 1000);
   return (
     <form
       className="row"
       onSubmit={event => {
         event.preventDefault();
-        const ms = fromLocalInput(value);
-        if (!Number.isNaN(ms)) onJump(ms);
+        onJump(atMs);
       }}
     >
-      <TextInput
-        type="datetime-local"
-        step={1}
-        aria-label="Date and time"
-        value={value}
-        onChange={event => setValue(event.currentTarget.value)}
-        w={216}
-      />
+      <TimeField label="Date and time" labelHidden valueMs={atMs} onTime={setAt} width={160} />
       <button type="submit" className="plain framed">
         Go to
       </button>

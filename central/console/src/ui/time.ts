@@ -48,9 +48,31 @@ export function duration(ms: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** For `<input type="datetime-local">`, which knows local time only. */
-export const toLocalInput = (instant: Instant): string => `${day(instant)}T${clock(instant)}`;
-export const fromLocalInput = (value: string): number => new Date(value).getTime();
+const WRITTEN =
+  /^(\d{4})-(\d{2})-(\d{2})[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?(?: ?(Z|UTC|(?:UTC)?[+−-]\d{1,2}(?::?\d{2})?))?$/i;
+
+/** As `dayAndClock` writes it, in the browser's zone, or in the one that is written behind it. Null: it is no moment. */
+export function instantOf(written: string): number | null {
+  const parts = WRITTEN.exec(written.trim());
+  if (parts === null) return null;
+  const [year, month, date, hours, minutes, seconds] = parts.slice(1, 7).map(part => Number(part ?? 0)) as [
+    ...[number, number, number, number, number, number],
+  ];
+  const ms = Number((parts[7] ?? '').padEnd(3, '0'));
+  const utc = new Date(Date.UTC(year, month - 1, date, hours, minutes, seconds, ms));
+  // 31 February, or 25 hours, is no other moment.
+  const isThere = utc.getUTCDate() === date && utc.getUTCMonth() === month - 1 && utc.getUTCHours() === hours;
+  if (!isThere || minutes > 59 || seconds > 59) return null;
+  const zone = parts[8];
+  if (zone !== undefined) return utc.getTime() - zoneOffsetMs(zone);
+  return new Date(year, month - 1, date, hours, minutes, seconds, ms).getTime();
+}
+
+function zoneOffsetMs(zone: string): number {
+  const [, sign, hours, minutes] = /([+−-])(\d{1,2}):?(\d{2})?$/.exec(zone) ?? [];
+  if (sign === undefined) return 0;
+  return (sign === '+' ? 1 : -1) * (Number(hours) * 60 + Number(minutes ?? 0)) * 60_000;
+}
 
 export function useNow(intervalMs = 1000): number {
   const [now, setNow] = useState(() => Date.now());
