@@ -13,6 +13,8 @@ export interface OnvifCameraOptions {
   readonly clockOffsetMs?: number;
   /** Profile T. */
   readonly media2?: boolean;
+  /** It answers at once when there is nothing to tell. */
+  readonly impatient?: boolean;
   /** Its main profile has an audio output. */
   readonly speaker?: boolean;
 }
@@ -26,6 +28,7 @@ export class OnvifCamera implements AsyncDisposable {
   readonly #server: http.Server;
   readonly #discovery = dgram.createSocket('udp4');
   readonly told: string[] = [];
+  pullCount = 0;
   readonly #messages: string[] = [];
   readonly #presets = new Map([['1', 'Gate & door']]);
   /** How often it still answers that it moves. */
@@ -109,7 +112,7 @@ export class OnvifCamera implements AsyncDisposable {
   }
 
   async #contentOf(action: string, asked: XmlNode): Promise<string> {
-    const { media2 = false, speaker = false, streamUri } = this.#options;
+    const { media2 = false, speaker = false, impatient = false, streamUri } = this.#options;
     switch (action) {
       case 'GetSystemDateAndTime':
         return this.#clock();
@@ -134,7 +137,8 @@ export class OnvifCamera implements AsyncDisposable {
       case 'CreatePullPointSubscription':
         return `<r:SubscriptionReference><r:Address>http://10.99.0.1/onvif/sub/7</r:Address></r:SubscriptionReference>`;
       case 'PullMessages':
-        for (let turn = 0; turn < 100 && this.#messages.length === 0; turn += 1) await wait(20);
+        this.pullCount += 1;
+        for (let turn = 0; turn < 100 && this.#messages.length === 0 && !impatient; turn += 1) await wait(20);
         return this.#messages.splice(0).join('');
       case 'GetPresets':
         return [...this.#presets]

@@ -1,5 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openSimulatedCameras } from '../../../simulated-cameras/simulated-cameras.js';
 import { CameraAuthorisation } from '../camera-authorisation.js';
 import { driverConformance } from '../driver-conformance.fixture.js';
 import { GStreamerCamera, makeClip, whatIsMissing } from '../rtsp/gstreamer-camera.fixture.js';
@@ -54,6 +56,32 @@ test('names a wrong password, and what the camera cannot', async () => {
   const device = await open(camera.address);
   const fault = await device.snapshotUri('main', signal).catch((error: Error) => error.message);
   assert.is(fault, 'the camera answers with a fault: Action not supported');
+});
+
+test('a camera that answers at once with nothing is not asked for events as fast as it answers', async () => {
+  await using cameras = await openSimulatedCameras({
+    port: 0,
+    cameras: [{ path: 'entrance', clip: 'entrance' }],
+  });
+  const pictures = `rtsp://127.0.0.1:${cameras.port}/entrance`;
+  await using camera = await OnvifCamera.open({ streamUri: pictures, impatient: true });
+  const stop = new AbortController();
+  const nothing = () => undefined;
+  const sink = {
+    ...{ connected: nothing, format: nothing, liveFragment: nothing, recordedFragment: nothing },
+    ...{ runEnded: nothing, accessUnitsLost: nothing, connectionLost: nothing, deviceSignal: nothing },
+  };
+  const running = onvifDriver.run(
+    { address: camera.address, credentials: null, sink, now: Date.now, random: () => 0.9 },
+    stop.signal,
+  );
+  for (let turn = 0; turn < 500 && camera.pullCount < 2; turn += 1) await wait(20);
+  const [since, before] = [performance.now(), camera.pullCount];
+  await wait(1_500);
+  const [seconds, pulls] = [(performance.now() - since) / 1000, camera.pullCount - before];
+  stop.abort();
+  await running;
+  assert.ok(before >= 2 && pulls <= 2 * seconds + 2, `${pulls} in ${seconds} s`);
 });
 
 test('turns the camera, sends it to a preset, and switches its relays', async () => {

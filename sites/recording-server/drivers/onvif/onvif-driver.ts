@@ -9,6 +9,8 @@ import { openOnvifCommands, openOnvifSpeaker } from './onvif-commands.js';
 import { OnvifDevice } from './onvif-device.js';
 
 /** Events are worth less than pictures: a camera that refuses them is asked again after this. */
+/** So late an event is told at most: half a second of pre-buffer. */
+const PULL_EVERY_MS = 500;
 const EVENTS_RETRY_MS = 60_000;
 /** A camera has a handful of detectors and inputs. */
 const ACTIVE_MAX = 256;
@@ -99,13 +101,17 @@ async function pullUntilLost(
   try {
     const point = await device.openPullPoint(signal);
     try {
-      for (;;)
+      for (;;) {
+        const askedAt = performance.now();
         for (const found of await point.pull(signal)) {
           const key = `${found.kind} ${found.source}`;
           if (found.active && active.size < ACTIVE_MAX) active.set(key, found);
           else active.delete(key);
           sink.deviceSignal?.(found, now());
         }
+        // A camera that does not wait for something to tell is not asked as fast as it answers.
+        await wait(Math.max(0, askedAt + PULL_EVERY_MS - performance.now()), undefined, { signal });
+      }
     } finally {
       await point.close(AbortSignal.timeout(GOODBYE_MS)).catch(() => {});
     }

@@ -16,6 +16,8 @@ const TERMINATION_SECONDS = 60;
 /** So long a camera waits for something to tell before it answers with nothing. */
 const PULL_SECONDS = 20;
 const MESSAGES_MAX = 100;
+/** An id or two. */
+const REFERENCE_LENGTH_MAX = 4_096;
 
 export interface PullPointOptions {
   readonly eventsAddress: string;
@@ -54,11 +56,12 @@ export class PullPoint {
       throw new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
     }
     const parameters = child(reference, 'ReferenceParameters');
-    return new PullPoint(
-      options,
-      options.resolve(address),
-      parameters === undefined ? '' : written(parameters),
-    );
+    const repeated = parameters === undefined ? '' : written(parameters);
+    if (repeated.length > REFERENCE_LENGTH_MAX) {
+      const words = `the camera wants ${repeated.length} characters repeated in each request, at most ${REFERENCE_LENGTH_MAX} are`;
+      throw new CameraSessionError('STREAM_UNREADABLE', 'PROTOCOL_ERROR', words);
+    }
+    return new PullPoint(options, options.resolve(address), repeated);
   }
 
   /** Waits for what the camera tells next; `[]`: nothing for some time. Keeps the subscription alive. */

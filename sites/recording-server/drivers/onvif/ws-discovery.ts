@@ -8,6 +8,9 @@ const PORT = 3702;
 const PROBE_COUNT = 3;
 /** A network with more cameras is searched by its parts. */
 const DEVICES_MAX = 4096;
+/** Anybody may answer, with as much as fits into a datagram. */
+const ADDRESS_LENGTH_MAX = 2_000;
+const TEXT_LENGTH_MAX = 200;
 
 export interface DiscoveredDevice {
   /** Of its device service. */
@@ -95,19 +98,19 @@ export function readProbeMatches(text: string, messageId: string): readonly Disc
   return children(child(body, 'ProbeMatches') ?? body, 'ProbeMatch').flatMap(match => {
     const address = textOf(match, 'XAddrs')
       .split(/\s+/)
-      .find(one => /^https?:\/\//.test(one) && URL.canParse(one));
+      .find(one => /^https?:\/\//.test(one) && one.length <= ADDRESS_LENGTH_MAX && URL.canParse(one));
     if (address === undefined) return [];
     const scopes = textOf(match, 'Scopes').split(/\s+/);
     const scope = (name: string) => {
       const prefix = `onvif://www.onvif.org/${name}/`;
       const value = scopes.find(one => one.startsWith(prefix))?.slice(prefix.length) ?? '';
       try {
-        return decodeURIComponent(value);
+        return decodeURIComponent(value).slice(0, TEXT_LENGTH_MAX);
       } catch {
-        return value;
+        return value.slice(0, TEXT_LENGTH_MAX);
       }
     };
-    const endpoint = textOf(match, 'EndpointReference', 'Address') || address;
+    const endpoint = (textOf(match, 'EndpointReference', 'Address') || address).slice(0, ADDRESS_LENGTH_MAX);
     return { address, name: scope('name'), hardware: scope('hardware'), endpoint };
   });
 }

@@ -7,11 +7,13 @@ import { openPipe, type PipeOptions, RESPONSE_TIMEOUT_MS, type RtspPipe, type Ta
 const MEDIA_TYPE = 'application/x-rtsp-tunnelled';
 /** No camera answers a GET with more. */
 const HEAD_BYTES_MAX = 16 * 1024;
-/** Some proxies let a POST live as long as it announces bytes; no session sends so many requests. */
+/** Proxies let a POST live for the bytes that it announces: signed keep-alives use them up in half an hour. */
 const POST_BYTE_LENGTH = 32_767;
 
 export interface TunnelOptions extends PipeOptions {
   readonly authorisation: CameraAuthorisation;
+  /** Another for tests only. */
+  readonly postByteLength?: number;
 }
 
 /**
@@ -36,12 +38,20 @@ export async function openTunnel(
         down.destroy();
         continue;
       }
-      const up = await openPipe(target, options, signal);
-      up.socket.on('error', fault => down.socket.destroy(fault));
-      up.begin(() => {});
-      const length = ['Content-Length', String(POST_BYTE_LENGTH)] as const;
-      up.write(httpHead('POST', { target, cookie, authorisation }, ['Content-Type', MEDIA_TYPE], length));
-      return joined(down, up, rest);
+      const { postByteLength = POST_BYTE_LENGTH } = options;
+      const openPost = async (within: AbortSignal): Promise<RtspPipe> => {
+        const up = await openPipe(target, options, within);
+        up.socket.on('error', fault => down.socket.destroy(fault));
+        up.begin(() => {});
+        const length = ['Content-Length', String(postByteLength)] as const;
+        up.write(httpHead('POST', { target, cookie, authorisation }, ['Content-Type', MEDIA_TYPE], length));
+        return up;
+      };
+      const posts = new Posts(await openPost(signal), {
+        ...{ openPost, byteLength: postByteLength },
+        onFault: fault => down.socket.destroy(fault),
+      });
+      return joined(down, posts, rest);
     } catch (fault) {
       down.destroy();
       throw fault;
@@ -49,14 +59,80 @@ export async function openTunnel(
   }
 }
 
-function joined(down: RtspPipe, up: RtspPipe, rest: Uint8Array): RtspPipe {
+interface PostsOptions {
+  readonly openPost: (signal: AbortSignal) => Promise<RtspPipe>;
+  readonly byteLength: number;
+  readonly onFault: (fault: Error) => void;
+}
+
+/** What is said to the camera, in as many requests as it needs: before one is used up, the next is opened under the same cookie. */
+class Posts {
+  readonly #options: PostsOptions;
+  readonly #over = new AbortController();
+  #up: RtspPipe;
+  #leftBytes: number;
+  /** While the next one is being opened; null: none is. */
+  #waiting: string[] | null = null;
+
+  constructor(up: RtspPipe, options: PostsOptions) {
+    this.#up = up;
+    this.#options = options;
+    this.#leftBytes = options.byteLength;
+  }
+
+  write(bytes: string | Uint8Array): void {
+    this.#say(Buffer.from(bytes as string).toString('base64'));
+  }
+
+  end(sent: () => void): void {
+    this.#over.abort();
+    this.#up.end(sent);
+  }
+
+  destroy(): void {
+    this.#over.abort();
+    this.#up.destroy();
+  }
+
+  #say(text: string): void {
+    if (this.#waiting !== null) this.#waiting.push(text);
+    // What does not fit into any request is said all the same.
+    else if (text.length > this.#leftBytes && this.#leftBytes < this.#options.byteLength)
+      void this.#goOn(text);
+    else {
+      this.#leftBytes -= text.length;
+      this.#up.write(text);
+    }
+  }
+
+  async #goOn(text: string): Promise<void> {
+    this.#waiting = [text];
+    try {
+      const next = await this.#options.openPost(this.#over.signal);
+      if (this.#over.signal.aborted) {
+        next.destroy();
+        return;
+      }
+      this.#up.end(() => {});
+      this.#up = next;
+      this.#leftBytes = this.#options.byteLength;
+      const waiting = this.#waiting;
+      this.#waiting = null;
+      for (const one of waiting) this.#say(one);
+    } catch (fault) {
+      if (!this.#over.signal.aborted) this.#options.onFault(fault as Error);
+    }
+  }
+}
+
+function joined(down: RtspPipe, up: Posts, rest: Uint8Array): RtspPipe {
   return {
     socket: down.socket,
     begin: take => {
       down.begin(take);
       if (rest.length > 0) take(rest);
     },
-    write: bytes => up.write(Buffer.from(bytes as string).toString('base64')),
+    write: bytes => up.write(bytes),
     end: sent =>
       up.end(() => {
         down.end(() => {});
