@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { holesOf, slopeOf } from './recorded-time.js';
+import { holesOf, lastHoleOf, slopeOf } from './recorded-time.js';
 
 const test = suite('recorded time of the soak');
 const segment = (fromMs: number, toMs: number) => ({
@@ -24,6 +24,16 @@ test('what overlaps is no hole', () => {
     [],
   );
   assert.equal(holesOf({ segments: [], gaps: [] }), []);
+});
+
+test('a camera that did not come back is a hole up to the end, for what it ended with or for nothing', () => {
+  const gone = { ...segment(1000, 2000), endedBecause: 'CAMERA_DISCONNECTED' as const };
+  const facts = { segments: [gone, segment(0, 1000)], gaps: [] };
+  assert.equal(lastHoleOf(facts, 200_000), [{ fromMs: 2000, toMs: 200_000, cause: 'CAMERA_DISCONNECTED' }]);
+  assert.equal(lastHoleOf(facts, 60_000), []);
+  assert.equal(lastHoleOf({ segments: [segment(0, 1000)], gaps: [] }, 200_000), [
+    { fromMs: 1000, toMs: 200_000, cause: null },
+  ]);
 });
 
 test('the slope of a line is what it grows by', () => {

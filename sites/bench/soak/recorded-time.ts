@@ -1,6 +1,9 @@
 import { SEAM_MS_MAX } from '@holdfast/core';
 import type { RecordingCause, RecordingGap, SealedSegment } from '@holdfast/schema';
 
+/** Longer than a camera may be without pictures or key frames before it is given up. */
+const UNTOLD_END_MS = 90_000;
+
 export interface DeviceFacts {
   readonly segments: readonly Pick<SealedSegment, 'fromMs' | 'toMs' | 'endedBecause'>[];
   readonly gaps: readonly RecordingGap[];
@@ -24,6 +27,19 @@ export function holesOf({ segments, gaps }: DeviceFacts): readonly Hole[] {
     endMs = Math.max(endMs, toMs);
   }
   return holes;
+}
+
+export function endOf({ segments }: DeviceFacts): number {
+  return Math.max(...segments.map(({ toMs }) => toMs));
+}
+
+/** What is recorded of a device ends long before the end: it did not come back from what its last recording ended with. */
+export function lastHoleOf(device: DeviceFacts, endMs: number): readonly Hole[] {
+  const toMs = endOf(device);
+  if (endMs - toMs <= UNTOLD_END_MS) return [];
+  const { endedBecause } = device.segments.find(segment => segment.toMs === toMs)!;
+  const isUntold = endedBecause === 'RECORDING_CONTINUED' || endedBecause === 'SERVER_STOPPED';
+  return [{ fromMs: toMs, toMs: endMs, cause: isUntold ? null : endedBecause }];
 }
 
 function causeOf(fromMs: number, toMs: number, gaps: readonly RecordingGap[]): RecordingCause | null {

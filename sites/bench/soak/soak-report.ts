@@ -1,10 +1,7 @@
 import { decodeEventData, LOG_START, placeOf } from '@holdfast/core';
 import type { DeviceId, HoldfastEvent, RecordingGap, SealedSegment } from '@holdfast/schema';
 import { readSiteLogFile } from '../../log/site-log-reader.js';
-import { type Hole, holesOf } from './recorded-time.js';
-
-/** Longer than a camera may be without pictures or key frames before it is given up. */
-const UNTOLD_END_MS = 90_000;
+import { endOf, type Hole, holesOf, lastHoleOf } from './recorded-time.js';
 
 export interface RecordedFacts {
   readonly segments: number;
@@ -26,17 +23,12 @@ export function recordedFacts(logFile: string): { readonly facts: RecordedFacts;
   const { devices, cameras, events, alarms } = readFacts(logFile);
   const holes: DeviceHole[] = [];
   let [recordedMs, segments] = [0, 0];
-  const endMs = Math.max(0, ...[...devices.values()].map(device => endOf(device.segments).toMs));
+  const endMs = Math.max(0, ...[...devices.values()].map(endOf));
   for (const [deviceId, device] of devices) {
     segments += device.segments.length;
     recordedMs += device.segments.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-    const { toMs, endedBecause } = endOf(device.segments);
-    // Its recording did not come back: it counts as a gap up to the end, for what it ended with.
-    const isLeft = endMs - toMs > UNTOLD_END_MS;
-    const cause =
-      endedBecause === 'RECORDING_CONTINUED' || endedBecause === 'SERVER_STOPPED' ? null : endedBecause;
-    const last = isLeft ? [{ fromMs: toMs, toMs: endMs, cause }] : [];
-    holes.push(...[...holesOf(device), ...last].map(hole => ({ ...hole, deviceId })));
+    const all = [...holesOf(device), ...lastHoleOf(device, endMs)];
+    holes.push(...all.map(hole => ({ ...hole, deviceId })));
   }
   const without = holes.filter(hole => !isExplained(hole));
   return {
@@ -48,10 +40,6 @@ export function recordedFacts(logFile: string): { readonly facts: RecordedFacts;
     },
     table: ['device,from,to,seconds,cause', ...holes.map(lineOf), ''].join('\n'),
   };
-}
-
-function endOf(segments: readonly SealedSegment[]): Pick<SealedSegment, 'toMs' | 'endedBecause'> {
-  return segments.reduce((last, segment) => (segment.toMs > last.toMs ? segment : last));
 }
 
 /** `MEDIA_LOST` means that nobody knows why. */
