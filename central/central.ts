@@ -24,6 +24,7 @@ import {
   alarmOfUnrepairedLog,
   defineLogMetrics,
   defineRecordingMetrics,
+  defineStorageMetrics,
   ffmpegCandidates,
   foldCode,
   type LogLife,
@@ -434,6 +435,7 @@ function openHttp(
     defineMetrics: registry => {
       defineLogMetrics(registry, () => servers);
       defineRecordingMetrics(registry, () => servers);
+      defineStorageMetrics(registry, () => servers);
     },
     api: {
       ...{ ownSite, ownHead: () => log.head(), softwareVersion: SOFTWARE, now: Date.now, newId },

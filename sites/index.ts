@@ -88,7 +88,7 @@ export {
   type OperationsServerOptions,
   openOperationsServer,
 } from './operations/operations-server.js';
-export { defineRecordingMetrics } from './operations/recording-metrics.js';
+export { defineRecordingMetrics, defineStorageMetrics } from './operations/recording-metrics.js';
 export { LIVE_LAG_MS_MAX, LIVE_RECOVERY_MS } from './recording-server/camera/live-consumer.js';
 export { LiveFanOut } from './recording-server/camera/live-fan-out.js';
 export { type LiveCounts, LiveViewers, type Shedding } from './recording-server/camera/live-viewers.js';

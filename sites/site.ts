@@ -7,7 +7,7 @@ import { requiredCredentials } from './credentials/required-credentials.js';
 import { type LogLife, runOverResets } from './log/repair-site-log.js';
 import { defineLiveMetrics } from './operations/live-metrics.js';
 import { openOperationsServer } from './operations/operations-server.js';
-import { defineRecordingMetrics } from './operations/recording-metrics.js';
+import { defineRecordingMetrics, defineStorageMetrics } from './operations/recording-metrics.js';
 import { reportToParent } from './report-to-parent.js';
 import { runTogether } from './run-together.js';
 import { newUuid, openSiteServers, type SiteServers } from './site-servers.js';
@@ -41,6 +41,7 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
     defineMetrics: registry => {
       defineLogMetrics(registry, () => open);
       defineRecordingMetrics(registry, () => open);
+      defineStorageMetrics(registry, () => open);
       const servers = () => [...(open?.recordingServers.values() ?? [])];
       defineLiveMetrics(registry, () => servers().map(server => server.liveViewers));
     },

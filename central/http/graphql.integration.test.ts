@@ -359,6 +359,7 @@ test('the storages of a recording server say what is in them, whose they are, an
     freeBytes: 1e12,
     oldestMs: Date.UTC(2026, 10, 1),
     unavailableBecause: null,
+    ...{ lockedBytes: 2e12, fullAtMs: Date.UTC(2026, 10, 27) },
   };
   await central.takeIn(
     configured(vault, 'Vault', null),
@@ -390,7 +391,7 @@ test('the storages of a recording server say what is in them, whose they are, an
   );
   await central.projections.projector.catchUp();
   const fields = `id name default encrypted haltedBecause measuredAt devices { id }
-    stages { path objectStore keyFramesOnly retentionDays usageBytes freeBytes oldest unavailableBecause }`;
+    stages { path objectStore keyFramesOnly retentionDays usageBytes freeBytes lockedBytes fullAt oldest unavailableBecause }`;
   const { data, errors } = await ask(
     `query ($site: ID!) { recordingServers(siteId: $site) { edges { node { recording storages { ${fields} } } } } }`,
     { site: child.site },
@@ -412,11 +413,13 @@ test('the storages of a recording server say what is in them, whose they are, an
         usageBytes: 6e12,
         freeBytes: 1e12,
       },
+      ...{ lockedBytes: 2e12, fullAt: '2026-11-27T00:00:00.000Z' },
       ...{ oldest: '2026-11-01T00:00:00.000Z', unavailableBecause: null },
     },
     {
       ...{ path: 'https://s3.example.com/Vault', objectStore: true, keyFramesOnly: true, retentionDays: 90 },
-      ...{ usageBytes: null, freeBytes: null, oldest: null, unavailableBecause: null },
+      ...{ usageBytes: null, freeBytes: null, lockedBytes: null, fullAt: null },
+      ...{ oldest: null, unavailableBecause: null },
     },
   ]);
   assert.equal(

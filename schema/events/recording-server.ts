@@ -146,6 +146,26 @@ export const RecordingUnhalted = defineEvent('RecordingUnhalted', 2, z.object({ 
   raised(z.object(unhalt), data => ({ ...data, storageId: null })),
 ]);
 
+const stageMeasure = {
+  /** Null: no storage of the configuration names it any more. Without configured storages: the id of the server. */
+  storageId: StorageId.nullable(),
+  /** Null: the media directory. */
+  path: z.string().max(1000).nullable(),
+  usageBytes: z.int().nonnegative(),
+  /** Null: unknown, as in an object store. */
+  freeBytes: z.int().nonnegative().nullable(),
+  /** Of the oldest recording; null: there is none. */
+  oldestMs: UnixMs.nullable(),
+  /** Null: it can be read and written. */
+  unavailableBecause: z.string().max(1000).nullable(),
+};
+const measuresOf = <Stage extends z.ZodType>(stage: Stage) =>
+  z.object({
+    recordingServerId: RecordingServerId,
+    atMs: UnixMs,
+    stages: z.array(stage).max(1000),
+  });
+
 /**
  * Stream: `storage-measures-<recordingServerId>`. What is in each live database and archive, and how much room there is: when the
  * server starts, once an hour, and when a disk goes or comes back.
@@ -153,28 +173,22 @@ export const RecordingUnhalted = defineEvent('RecordingUnhalted', 2, z.object({ 
 export const StorageMeasured = passing(
   defineEvent(
     'StorageMeasured',
-    1,
-    z.object({
-      recordingServerId: RecordingServerId,
-      atMs: UnixMs,
-      stages: z
-        .array(
-          z.object({
-            /** Null: no storage of the configuration names it any more. Without configured storages: the id of the server. */
-            storageId: StorageId.nullable(),
-            /** Null: the media directory. */
-            path: z.string().max(1000).nullable(),
-            usageBytes: z.int().nonnegative(),
-            /** Null: unknown, as in an object store. */
-            freeBytes: z.int().nonnegative().nullable(),
-            /** Of the oldest recording; null: there is none. */
-            oldestMs: UnixMs.nullable(),
-            /** Null: it can be read and written. */
-            unavailableBecause: z.string().max(1000).nullable(),
-          }),
-        )
-        .max(1000),
-    }),
+    2,
+    measuresOf(
+      z.object({
+        ...stageMeasure,
+        /** Of the usage, what evidence locks keep. Null: not told. */
+        lockedBytes: z.int().nonnegative().nullable(),
+        /** When it is full at the pace of its last day. Null: never, or it cannot be known. */
+        fullAtMs: UnixMs.nullable(),
+      }),
+    ),
+    [
+      raised(measuresOf(z.object(stageMeasure)), data => ({
+        ...data,
+        stages: data.stages.map(stage => ({ ...stage, lockedBytes: null, fullAtMs: null })),
+      })),
+    ],
   ),
 );
 

@@ -20,6 +20,13 @@ export class StorageStage {
   usageBytes!: number | null;
   @Field(() => Float, { nullable: true, description: 'Of the volume. Null: unknown, as in an object store.' })
   freeBytes!: number | null;
+  @Field(() => Float, { nullable: true, description: 'Of the usage, what evidence locks keep.' })
+  lockedBytes!: number | null;
+  @Field(() => DateTime, {
+    ...{ name: 'fullAt', nullable: true },
+    description: 'When it is full at the pace of its last day. Null: never, or it cannot be known.',
+  })
+  fullAtMs!: number | null;
   @Field(() => DateTime, { name: 'oldest', nullable: true })
   oldestMs!: number | null;
   @Field(() => String, { nullable: true, description: 'Null: it can be read and written.' })

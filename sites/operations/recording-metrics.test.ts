@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { LiveViewers } from '../recording-server/camera/live-viewers.js';
 import { defineLogMetrics } from '../truncate-log.js';
 import { defineLiveMetrics } from './live-metrics.js';
-import { defineRecordingMetrics } from './recording-metrics.js';
+import { defineRecordingMetrics, defineStorageMetrics } from './recording-metrics.js';
 
 const test = suite('metrics of recording servers');
 
@@ -26,7 +26,9 @@ test('each recording server is told by its name, as it is when it is asked', asy
     open
       ? {
           management: { state: { recordingServers: new Map([[id, { name: 'Recorder 1' }]]) } },
-          recordingServers: new Map([[id, { status: () => ({ ...status, cameraCount }) }]]),
+          recordingServers: new Map([
+            [id, { status: () => ({ ...status, cameraCount }), measuredStages: () => [] }],
+          ]),
         }
       : null,
   );
@@ -50,9 +52,39 @@ test('each recording server is told by its name, as it is when it is asked', asy
   }
 });
 
+test('each stage of a storage is told by its place, and what is not known of it is left out', async () => {
+  const registry = new Registry();
+  const stage = (name: string, measure: object) => ({
+    ...{ stage: '', storageId: null, name: { storage: 'Vault', stage: name }, limits: null, comesAfterMs: 0 },
+    measure: { usageBytes: 5, lockedBytes: 2, freeBytes: 7, fullAtMs: 90_000, ...measure } as never,
+  });
+  const stages = [
+    stage('live', { unavailableBecause: null }),
+    stage('archive 1', { freeBytes: null, fullAtMs: null, unavailableBecause: 'it is gone' }),
+    { ...stage('', {}), name: null },
+  ];
+  defineStorageMetrics(registry, () => ({
+    management: { state: { recordingServers: new Map([[id, { name: 'Recorder 1' }]]) } },
+    recordingServers: new Map([[id, { status: () => status, measuredStages: () => stages }]]),
+  }));
+  const lines = (await registry.metrics()).split('\n').filter(line => line !== '' && !line.startsWith('#'));
+  const of = (place: string) => `{recording_server="Recorder 1",storage="Vault",stage="${place}"}`;
+  assert.equal(lines, [
+    `holdfast_storage_usage_bytes${of('live')} 5`,
+    `holdfast_storage_usage_bytes${of('archive 1')} 5`,
+    `holdfast_storage_locked_bytes${of('live')} 2`,
+    `holdfast_storage_locked_bytes${of('archive 1')} 2`,
+    `holdfast_storage_free_bytes${of('live')} 7`,
+    `holdfast_storage_full_timestamp_seconds${of('live')} 90`,
+    `holdfast_storage_unreachable${of('live')} 0`,
+    `holdfast_storage_unreachable${of('archive 1')} 1`,
+  ]);
+});
+
 test('every metric of a site is in docs/METRICS.md', async () => {
   const registry = new Registry();
   defineRecordingMetrics(registry, () => null);
+  defineStorageMetrics(registry, () => null);
   defineLiveMetrics(registry, () => [new LiveViewers()]);
   defineLogMetrics(registry, () => null);
   const docs = readFileSync(path.resolve(import.meta.dirname, '../../../docs/METRICS.md'), 'utf8');

@@ -57,11 +57,42 @@ const gauges: readonly {
   },
 ];
 
+type Stage = ReturnType<RecordingServer['measuredStages']>[number];
+
+/** One for each live database and archive that a storage names, as it was measured last: once an hour. */
+const stageGauges: readonly {
+  readonly name: string;
+  readonly help: string;
+  /** Null: it is not known. */
+  readonly of: (stage: Stage) => number | null;
+}[] = [
+  { name: 'usage_bytes', help: 'What is in it.', of: ({ measure }) => measure.usageBytes },
+  {
+    name: 'locked_bytes',
+    help: 'Of that, what evidence locks keep.',
+    of: ({ measure }) => measure.lockedBytes,
+  },
+  { name: 'free_bytes', help: 'What its volume has left.', of: ({ measure }) => measure.freeBytes },
+  {
+    name: 'full_timestamp_seconds',
+    help: 'When it is full at the pace of its last day; not there: never, or unknown.',
+    of: ({ measure }) => (measure.fullAtMs === null ? null : measure.fullAtMs / 1000),
+  },
+  {
+    name: 'unreachable',
+    help: '1: it cannot be read or written.',
+    of: ({ measure }) => Number(measure.unavailableBecause !== null),
+  },
+];
+
 export interface MeasuredServers {
   readonly management: {
     readonly state: { readonly recordingServers: ReadonlyMap<RecordingServerId, { readonly name: string }> };
   };
-  readonly recordingServers: ReadonlyMap<RecordingServerId, Pick<RecordingServer, 'status'>>;
+  readonly recordingServers: ReadonlyMap<
+    RecordingServerId,
+    Pick<RecordingServer, 'status' | 'measuredStages'>
+  >;
 }
 
 /** How the recording servers of this process are, read when it is asked for. */
@@ -82,6 +113,28 @@ export function defineRecordingMetrics(registry: Registry, servers: () => Measur
       collect() {
         gauge.reset();
         for (const [server, status] of statuses()) gauge.set({ recording_server: server }, of(status));
+      },
+    });
+  }
+}
+
+/** The same of their storages. */
+export function defineStorageMetrics(registry: Registry, servers: () => MeasuredServers | null): void {
+  for (const { name, help, of } of stageGauges) {
+    const gauge: Gauge = new Gauge({
+      ...{ name: `holdfast_storage_${name}`, help, labelNames: ['recording_server', 'storage', 'stage'] },
+      registers: [registry],
+      collect() {
+        gauge.reset();
+        const running = servers();
+        for (const [id, server] of running?.recordingServers ?? []) {
+          const recordingServer = running!.management.state.recordingServers.get(id)?.name ?? id;
+          for (const stage of server.measuredStages()) {
+            const value = of(stage);
+            if (stage.name === null || value === null) continue;
+            gauge.set({ recording_server: recordingServer, ...stage.name }, value);
+          }
+        }
       },
     });
   }

@@ -109,6 +109,12 @@ test('recordings grow old from stage to stage; an archive that is away stops arc
   await until(async () => (await filesIn(own)) === 1, 'recording goes on');
   assert.is(await filesIn(near), 2);
   assert.is(running.server.isHalted, false);
+  await until(async () => {
+    const stages = (await eventsOf(log, 'StorageMeasured')).at(-1)!.stages;
+    const [ofNear] = stages.filter(({ path: stage }) => stage === near);
+    // One of the two segments is locked.
+    return ofNear!.lockedBytes! > 0 && ofNear!.lockedBytes! < ofNear!.usageBytes;
+  }, 'what is locked in the near archive is told');
   await rename(`${path.dirname(far)} away`, path.dirname(far));
   await until(async () => (await filesIn(far)) === 2, 'the far archive has taken both');
 

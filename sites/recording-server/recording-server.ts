@@ -64,7 +64,7 @@ import { RetentionLoop } from './retention/retention-loop.js';
 import { sealEvents } from './retention/seal-facts.js';
 import { isEncryptedIn, liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
 import { StorageKeeper } from './retention/storage-keeper.js';
-import { StorageMeasures } from './retention/storage-measures.js';
+import { type MeasuredStage, StorageMeasures } from './retention/storage-measures.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
@@ -190,7 +190,10 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     });
     this.#lockReports = new LockReports({ ...options, database, view, report });
     const storages = this.#storages;
-    this.#storageMeasures = new StorageMeasures({ ...options, database, storages, freeBytes, report });
+    const protection = () => view.protection(options.now(), []);
+    this.#storageMeasures = new StorageMeasures({
+      ...{ ...options, database, storages, freeBytes, protection, report },
+    });
     this.#retention = new RetentionLoop({
       ...options,
       database,
@@ -349,6 +352,11 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   neededSinceMs(): number {
     const { now, pins } = this.#options;
     return neededSince(this.database, this.#view.protection(now(), pins()));
+  }
+
+  /** What is in each stage, as it was told last: for metrics. */
+  measuredStages(): readonly MeasuredStage[] {
+    return this.#storageMeasures.last;
   }
 
   /** For metrics. Counts are since the start. */

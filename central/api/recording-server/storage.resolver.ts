@@ -41,6 +41,8 @@ export class StorageResolver {
       byteLengthMax: configured === null ? (server?.byteLengthMax ?? null) : configured.byteLengthMax,
       usageBytes: measured?.usageBytes ?? null,
       freeBytes: measured?.freeBytes ?? null,
+      lockedBytes: measured?.lockedBytes ?? null,
+      fullAtMs: measured?.fullAtMs ?? null,
       oldestMs: measured?.oldestMs ?? null,
       unavailableBecause: measured?.unavailableBecause ?? null,
     }));

@@ -45,7 +45,7 @@ const DEFAULT_NAME = 'Default';
 
 export const storagesReadModel = defineReadModel({
   name: 'storages',
-  version: 1,
+  version: 2,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['storage', 'storage_device'],

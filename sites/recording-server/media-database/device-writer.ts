@@ -7,6 +7,7 @@ import {
 } from '@holdfast/core';
 import type { DeviceId, RecordingCause, RecordingGap, SegmentId } from '@holdfast/schema';
 import type { MediaKey } from './fragment-cipher.js';
+import { isIndexFull } from './index-faults.js';
 import type {
   MediaDatabaseLimits,
   MediaDatabaseObserver,
@@ -15,7 +16,7 @@ import type {
 } from './media-database.js';
 import { type MediaDirectory, syncFolder } from './media-directory.js';
 import { SegmentWriter, sha256 } from './segment-file.js';
-import { isIndexFull, type RecordingEnd } from './segment-index.js';
+import type { RecordingEnd } from './segment-index.js';
 
 /** A failed write is repeated after this, doubled up to the maximum, or at once when there is room again. */
 const retryMsMin = 500;

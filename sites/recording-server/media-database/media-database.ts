@@ -245,6 +245,14 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   usageBytes(stage?: string): number;
   /** Bytes of the files that touch [fromMs, toMs), also of the one being recorded as far as it is: what a lock over it keeps. */
   heldBytes(options: { readonly deviceId: DeviceId; readonly fromMs: number; readonly toMs: number }): number;
+  /** Of the sealed files in one stage that touch any of these spans, each once. Spans in order of time, and without overlap. */
+  bytesIn(options: {
+    readonly stage: string;
+    readonly deviceId: DeviceId;
+    readonly spans: readonly MediaSpan[];
+  }): number;
+  /** The newest sealed segment of a device in one stage. */
+  newestIn(options: { readonly stage: string; readonly deviceId: DeviceId }): StoredSegment | null;
   /** The oldest sealed segments of a device in one stage, behind `after`. */
   oldestIn(options: {
     readonly stage: string;

@@ -8,6 +8,7 @@ import { Ballast } from '../../ballast.js';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import { DeviceWriter, endOf } from './device-writer.js';
 import type { MediaKey } from './fragment-cipher.js';
+import { isIndexFull } from './index-faults.js';
 import type {
   HaltCause,
   MediaDamage,
@@ -31,12 +32,7 @@ import { repairMedia } from './repair-media.js';
 import { REPORT_SEGMENTS_MAX, sealReports } from './seal-reports.js';
 import type { SegmentWriter } from './segment-file.js';
 import { absentAsNull, SegmentImporter } from './segment-importer.js';
-import {
-  type IndexedSegment,
-  isIndexFull,
-  SegmentIndex,
-  SegmentIndexUnusableError,
-} from './segment-index.js';
+import { type IndexedSegment, SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
 import { SegmentMover } from './segment-mover.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
@@ -281,6 +277,14 @@ class OpenMediaDatabase implements MediaDatabase {
     const isTouched = open !== null && open.fromMs < options.toMs && open.toMs > options.fromMs;
     const openBytes = isTouched ? this.#writers.get(options.deviceId)!.openBytes : 0;
     return this.#index.fileBytesTouching(options) + openBytes;
+  }
+
+  bytesIn({ stage, deviceId, spans }: Parameters<MediaDatabase['bytesIn']>[0]): number {
+    return this.#index.fileBytesTouchingIn(stage, deviceId, spans);
+  }
+
+  newestIn({ stage, deviceId }: Parameters<MediaDatabase['newestIn']>[0]): StoredSegment | null {
+    return this.#index.newestIn(stage, deviceId);
   }
 
   oldestIn(options: Parameters<MediaDatabase['oldestIn']>[0]): readonly StoredSegment[] {

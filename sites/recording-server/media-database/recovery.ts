@@ -2,11 +2,12 @@ import { readdir, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, RecordingCause } from '@holdfast/schema';
 import { endOf } from './device-writer.js';
+import { isDiskFull } from './index-faults.js';
 import type { MediaRecovery, StoredSegment } from './media-database.js';
 import { type SealedFile, walkSegmentFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex, SegmentWriter } from './segment-file.js';
-import { type IndexedSegment, isDiskFull, type SegmentIndex } from './segment-index.js';
+import type { IndexedSegment, SegmentIndex } from './segment-index.js';
 import { OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
 export interface RecoveryContext {

@@ -10,6 +10,7 @@ import {
   SegmentId,
   TimeSource,
 } from '@holdfast/schema';
+import { openingFaultOf } from './index-faults.js';
 import type { MediaSpan, OutgoingFact, SegmentOrigin, StoredSegment } from './media-database.js';
 import { createIndex, INDEX_VERSION, migrateIndex } from './segment-index-schema.js';
 
@@ -208,6 +209,38 @@ export class SegmentIndex {
        WHERE device_key = ? AND deleted_by IS NULL AND from_ms >= ? AND from_ms < ? AND to_ms > ?`,
     ).get(...this.#window(window.deviceId, window.fromMs, window.toMs));
     return Number(row!.bytes);
+  }
+
+  /** Of the files in one stage that touch any of these spans, each once. Spans in order of time, and without overlap. */
+  fileBytesTouchingIn(
+    stage: string,
+    deviceId: DeviceId,
+    spans: readonly { readonly fromMs: number; readonly toMs: number }[],
+  ): number {
+    const statement = this.#statement(
+      `SELECT coalesce(sum(file_byte_length), 0) AS bytes FROM segment
+       WHERE device_key = ? AND deleted_by IS NULL AND from_ms >= ? AND from_ms < ? AND to_ms > ? AND from_ms >= ?
+         AND stage_key = (SELECT stage_key FROM stage WHERE path = ?)`,
+    );
+    let bytes = 0;
+    // What begins before the end of the span before touches that as well.
+    let countedToMs = 0;
+    for (const { fromMs, toMs } of spans) {
+      bytes += Number(statement.get(...this.#window(deviceId, fromMs, toMs), countedToMs, stage)!.bytes);
+      countedToMs = toMs;
+    }
+    return bytes;
+  }
+
+  /** The newest of a device in one stage. */
+  newestIn(stage: string, deviceId: DeviceId): IndexedSegment | null {
+    const row = this.#statement(
+      `SELECT ${columns} FROM segment INDEXED BY segment_by_stage
+         JOIN device USING (device_key) JOIN stage USING (stage_key)
+       WHERE segment.stage_key = (SELECT stage_key FROM stage WHERE path = ?) AND segment.device_key = ?
+         AND deleted_by IS NULL ORDER BY from_ms DESC, segment_id DESC LIMIT 1`,
+    ).get(stage, this.#deviceKeys.get(deviceId) ?? -1);
+    return row ? indexedOf(row as Row) : null;
   }
 
   /** Every segment, device by device and in order of time, in pages: the index may change in between. */
@@ -537,32 +570,15 @@ function segmentIdOf(blob: Uint8Array): SegmentId {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as SegmentId;
 }
 
-/** SQLite's primary result codes: https://www.sqlite.org/rescode.html */
-const sqliteBusy = 5;
-const sqliteCorrupt = 11;
-const sqliteFull = 13;
-const sqliteNotADatabase = 26;
-
-/** What `ENOSPC` is called when the index meets it. */
-export function isIndexFull(error: unknown): boolean {
-  return (((error as { readonly errcode?: number }).errcode ?? 0) & 0xff) === sqliteFull;
-}
-
-/** There is no room: whether a file or the index met it. A quota that is used up counts as a full disk. */
-export function isDiskFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOSPC' || code === 'EDQUOT' || isIndexFull(error);
-}
-
 function indexFault(error: unknown, file: string): unknown {
-  const primary = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
-  if (primary === sqliteBusy) {
-    return new MediaDatabaseInUseError(`${file} is in use: another process runs on this directory`, {
-      cause: error,
-    });
+  switch (openingFaultOf(error)) {
+    case 'IN_USE':
+      return new MediaDatabaseInUseError(`${file} is in use: another process runs on this directory`, {
+        cause: error,
+      });
+    case 'UNUSABLE':
+      return new SegmentIndexUnusableError(`${file}: ${(error as Error).message}`, { cause: error });
+    case null:
+      return error;
   }
-  if (primary === sqliteCorrupt || primary === sqliteNotADatabase) {
-    return new SegmentIndexUnusableError(`${file}: ${(error as Error).message}`, { cause: error });
-  }
-  return error;
 }

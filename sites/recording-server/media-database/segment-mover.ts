@@ -1,11 +1,12 @@
 import type { SegmentId } from '@holdfast/schema';
+import { isDiskFull } from './index-faults.js';
 import type { MediaDatabase, MoveOutcome } from './media-database.js';
 import type { ReadableFile } from './readable-file.js';
 import { type ReducedSegmentFile, reducedCopy } from './reduce-segment.js';
 import { SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex } from './segment-file.js';
-import { type IndexedSegment, isDiskFull, type SegmentIndex } from './segment-index.js';
+import type { IndexedSegment, SegmentIndex } from './segment-index.js';
 import type { FileInStage, StageDirectories } from './stage-directories.js';
 
 export interface SegmentMoverContext {

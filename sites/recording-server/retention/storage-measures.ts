@@ -1,7 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { chainOf } from '@holdfast/core';
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
+import {
+  chainOf,
+  type ProtectedSpan,
+  type Protection,
+  type RetentionLimits,
+  stageFullAtMs,
+} from '@holdfast/core';
 import type { EventOf, HoldfastEvent, RecordingServerId, StorageId, StorageMeasured } from '@holdfast/schema';
-import type { MediaDatabase } from '../media-database/media-database.js';
+import type { MediaDatabase, MediaSpan } from '../media-database/media-database.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
 import { isObjectStage } from '../object-store/object-files.js';
 import type { StorageKeeper } from './storage-keeper.js';
@@ -11,14 +17,36 @@ const intervalMs = 3600_000;
 /** A network folder may hang between two answers. */
 const answerMs = 5_000;
 
+/** The pace is that of the last day of what is there; of less than this nothing follows. */
+const paceMs = 24 * 3600_000;
+const paceMsMin = 10 * 60_000;
+
+interface StageToMeasure {
+  readonly stage: string;
+  readonly storageId: StorageId | null;
+  /** Null, as its limits: no storage names it any more. */
+  readonly name: { readonly storage: string; readonly stage: string } | null;
+  readonly limits: RetentionLimits | null;
+  /** How old recordings are that come in. */
+  readonly comesAfterMs: number;
+}
+
+export interface MeasuredStage extends StageToMeasure {
+  readonly measure: StageMeasure;
+}
+
 type StageMeasure = EventOf<typeof StorageMeasured>['data']['stages'][number];
 
 export interface StorageMeasuresOptions {
   readonly recordingServerId: RecordingServerId;
-  readonly database: Pick<MediaDatabase, 'devices' | 'oldestIn' | 'usageBytes' | 'stages'>;
+  readonly database: Pick<
+    MediaDatabase,
+    'devices' | 'oldestIn' | 'newestIn' | 'bytesIn' | 'usageBytes' | 'stages'
+  >;
   readonly dir: string;
   readonly storages: Pick<StorageKeeper, 'storages' | 'whyUnavailable'>;
   readonly freeBytes: (dir: string) => Promise<number>;
+  readonly protection: () => Protection;
   readonly now: () => number;
   readonly monotonicMs: () => number;
   /** False when the fact could not be kept. */
@@ -30,9 +58,15 @@ export class StorageMeasures {
   readonly #options: StorageMeasuresOptions;
   #toldAtMs: number | null = null;
   #toldUnavailable = '';
+  #last: readonly MeasuredStage[] = [];
 
   constructor(options: StorageMeasuresOptions) {
     this.#options = options;
+  }
+
+  /** As they were told last. */
+  get last(): readonly MeasuredStage[] {
+    return this.#last;
   }
 
   async tell(): Promise<void> {
@@ -41,33 +75,89 @@ export class StorageMeasures {
     const unavailable = stages.map(({ stage }) => stage).filter(stage => this.#why(stage) !== null);
     const isDue = this.#toldAtMs === null || monotonicMs() - this.#toldAtMs >= intervalMs;
     if (!isDue && unavailable.join('\n') === this.#toldUnavailable) return;
-    const measures: StageMeasure[] = [];
-    for (const { stage, storageId } of stages) measures.push(await this.#measure(stage, storageId));
-    const data = { recordingServerId, atMs: now(), stages: measures };
+    const measured: MeasuredStage[] = [];
+    for (const stage of stages) measured.push({ ...stage, measure: await this.#measure(stage) });
+    this.#last = measured;
+    const data = { recordingServerId, atMs: now(), stages: measured.map(({ measure }) => measure) };
     if (!report(`storage-measures-${recordingServerId}`, { type: 'StorageMeasured', data })) return;
     this.#toldAtMs = monotonicMs();
     this.#toldUnavailable = unavailable.join('\n');
   }
 
   /** Those of the configuration, and those that hold something still. */
-  #stages(): readonly { readonly stage: string; readonly storageId: StorageId | null }[] {
+  #stages(): readonly StageToMeasure[] {
     const { storages, database } = this.#options;
     const named = storages.storages.flatMap(storage =>
-      chainOf(storage).map(({ here }) => ({ stage: here.stage, storageId: storage.storageId as StorageId })),
+      chainOf(storage).map(({ here }, place): StageToMeasure => {
+        const storageId = storage.storageId as StorageId;
+        const before = place === 0 ? null : chainOf(storage)[place - 1]!.here;
+        const name = { storage: storage.name, stage: place === 0 ? 'live' : `archive ${place}` };
+        const comesAfterMs = before?.limits.retentionMs ?? 0;
+        return { stage: here.stage, storageId, name, limits: here.limits, comesAfterMs };
+      }),
     );
     const known = new Set(named.map(({ stage }) => stage));
     const forgotten = database
       .stages()
       .filter(stage => !known.has(stage) && database.usageBytes(stage) > 0)
-      .map(stage => ({ stage, storageId: null }));
+      .map(stage => ({ stage, storageId: null, name: null, limits: null, comesAfterMs: 0 }));
     return [...named, ...forgotten];
+  }
+
+  /** Null: locks cannot be read. */
+  #lockedBytes(stage: string): number | null {
+    const { database, protection } = this.#options;
+    const known = protection();
+    if (!known.readable) return null;
+    let bytes = 0;
+    for (const [deviceId, spans] of Map.groupBy(known.spans, span => span.deviceId)) {
+      bytes += database.bytesIn({ stage, deviceId, spans: joined(spans) });
+    }
+    return bytes;
+  }
+
+  async #fullAtMs(
+    { stage, limits, comesAfterMs }: StageToMeasure,
+    free: number | null,
+    lockedBytes: number,
+  ): Promise<number | null> {
+    if (limits === null) return null;
+    const usageBytes = this.#options.database.usageBytes(stage);
+    const byVolume = free === null ? Number.POSITIVE_INFINITY : usageBytes + free - limits.freeBytesLow;
+    const limitBytes = Math.min(limits.usageBytesMax ?? Number.POSITIVE_INFINITY, byVolume);
+    return stageFullAtMs({
+      ...{ nowMs: this.#options.now(), usageBytes, lockedBytes },
+      limitBytes: Number.isFinite(limitBytes) ? Math.max(0, Math.floor(limitBytes)) : null,
+      bytesPerDay: await this.#bytesPerDay(stage, comesAfterMs),
+      keptMs: Math.max(0, limits.retentionMs - comesAfterMs),
+    });
+  }
+
+  /** Null: too little is there to tell. */
+  async #bytesPerDay(stage: string, comesAfterMs: number): Promise<number | null> {
+    const { database, now } = this.#options;
+    let bytesPerDay: number | null = null;
+    for (const deviceId of database.devices()) {
+      // A day of a camera is some 1,350 rows: others have their turn in between.
+      await immediate();
+      const toMs = database.newestIn({ stage, deviceId })?.segment.toMs;
+      // Of a camera that is no longer recorded nothing comes.
+      if (toMs === undefined || toMs < now() - comesAfterMs - 2 * paceMs) continue;
+      const [oldest] = database.oldestIn({ stage, deviceId, after: null, limit: 1 });
+      const fromMs = Math.max(toMs - paceMs, oldest?.segment.fromMs ?? toMs);
+      if (toMs - fromMs < paceMsMin) continue;
+      const bytes = database.bytesIn({ stage, deviceId, spans: [{ fromMs, toMs }] });
+      bytesPerDay = (bytesPerDay ?? 0) + (bytes / (toMs - fromMs)) * paceMs;
+    }
+    return bytesPerDay;
   }
 
   #why(stage: string): string | null {
     return this.#options.storages.whyUnavailable(stage);
   }
 
-  async #measure(stage: string, storageId: StorageId | null): Promise<StageMeasure> {
+  async #measure(toMeasure: StageToMeasure): Promise<StageMeasure> {
+    const { stage, storageId } = toMeasure;
     const { database, dir, freeBytes } = this.#options;
     const why = this.#why(stage);
     const isKnown = why === null && !isObjectStage(stage);
@@ -77,13 +167,26 @@ export class StorageMeasures {
       .devices()
       .flatMap(deviceId => database.oldestIn({ stage, deviceId, after: null, limit: 1 }))
       .map(({ segment }) => segment.fromMs);
+    const lockedBytes = this.#lockedBytes(stage);
     return {
       ...{ storageId, path: stage === OWN_STAGE ? null : stage, usageBytes: database.usageBytes(stage) },
+      ...{ lockedBytes, fullAtMs: await this.#fullAtMs(toMeasure, free, lockedBytes ?? 0) },
       freeBytes: free === null ? null : Math.max(0, Math.min(Math.round(free), Number.MAX_SAFE_INTEGER)),
       oldestMs: oldest.length === 0 ? null : Math.min(...oldest),
       unavailableBecause: why === null ? null : why.slice(0, 1000),
     };
   }
+}
+
+/** Spans of one device in order of time, what overlaps as one. */
+function joined(spans: readonly ProtectedSpan[]): readonly MediaSpan[] {
+  const pieces: { fromMs: number; toMs: number }[] = [];
+  for (const { fromMs, toMs } of spans.toSorted((one, other) => one.fromMs - other.fromMs)) {
+    const last = pieces.at(-1);
+    if (last !== undefined && fromMs <= last.toMs) last.toMs = Math.max(last.toMs, toMs);
+    else pieces.push({ fromMs, toMs });
+  }
+  return pieces;
 }
 
 /** Null: it fails, or does not answer. */

@@ -17,6 +17,8 @@ export interface StorageStage {
   readonly retentionDays: number | null;
   readonly usageBytes: number | null;
   readonly freeBytes: number | null;
+  readonly lockedBytes: number | null;
+  readonly fullAt: string | null;
   readonly oldest: string | null;
   readonly keyFramesOnly: boolean;
   readonly unavailableBecause: string | null;
@@ -128,7 +130,7 @@ const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { 
   log { epoch size root verifiedAt }
   recordingServers { id name recording haltedBecause health { diskSlowSince overloadedSince }
     storages { id name encrypted haltedBecause measuredAt devices { id }
-      stages { path retentionDays usageBytes freeBytes oldest keyFramesOnly unavailableBecause } } }
+      stages { path retentionDays usageBytes freeBytes lockedBytes fullAt oldest keyFramesOnly unavailableBecause } } }
 } } ${PAGE} } }`;
 const DEVICES = `query Devices($after: Cursor) { devices(first: 200, after: $after) { edges { cursor node {
   id name type enabled recordingEnabled site { id }

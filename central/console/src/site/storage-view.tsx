@@ -38,6 +38,19 @@ export function StorageView({ storage }: { readonly storage: Storage }) {
               <td className="nowrap">{keptInWords(stage)}</td>
               <td className="nowrap">
                 {roomInWords(stage)}
+                {stage.lockedBytes !== null && stage.lockedBytes > 0 && (
+                  <div title="Kept for evidence locks: it does not leave">
+                    {bytes(stage.lockedBytes)} locked
+                  </div>
+                )}
+                {stage.fullAt !== null && (
+                  <div
+                    className="tone-warn"
+                    title="At the pace of its last day; then recordings leave before their time"
+                  >
+                    full {shortTime(stage.fullAt)}
+                  </div>
+                )}
                 {stage.oldest !== null && <div className="dim">since {shortTime(stage.oldest)}</div>}
               </td>
             </tr>
