@@ -11,13 +11,13 @@ import {
   type RetentionSegment,
 } from '@holdfast/core';
 import type { DeletionPolicy, DeviceId } from '@holdfast/schema';
+import { isDiskFull } from '../media-database/index-faults.js';
 import type {
   MediaDatabase,
   OutgoingFact,
   SealReport,
   StoredSegment,
 } from '../media-database/media-database.js';
-import { isDiskFull } from '../media-database/segment-index.js';
 
 /** Unlocked segments of each device that one plan looks at. A minute of recording makes about one. */
 const candidatesMax = 200;
