@@ -66,7 +66,7 @@ async function change(
     });
   });
   const closed = once(child, 'close');
-  await begun;
+  await Promise.race([begun, closed]);
   if (killAfterMs !== null) {
     await delay(killAfterMs);
     child.kill('SIGKILL');
