@@ -1,10 +1,13 @@
-import { setImmediate } from 'node:timers/promises';
 import { decodeEvent, EventDecodeError, type EventId, type SiteId } from '@holdfast/schema';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import type { FeedEvent } from './feed-event.js';
 
 /** An event may have 256 KiB; a batch of such must not fill the memory. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * A large batch comes in parts, each decoded while PostgreSQL makes the next one: other work is let in, and what was read is garbage
+ * before it is old.
+ */
 const DECODED_AT_ONCE = 500;
 
 /** An event that this software cannot read, or not yet. */
@@ -96,7 +99,7 @@ async function readBatch(
       ${types === null ? sql`` : sql`and type = any(${types as string[]}::text[])`}
       ${site === null ? sql`` : sql`and site = ${site}`}`;
   // Lengths first, so that only those are summed up and not copies of whole events.
-  const rows = await sql<FeedRow[]>`
+  const query = sql<FeedRow[]>`
     with cut as (
       select max(seq) as seq from (
         select seq, byte_length, sum(byte_length) over (order by seq rows unbounded preceding) as bytes from (
@@ -108,20 +111,28 @@ async function readBatch(
     )
     select ${feedColumns(sql, form)} from replica_event
     where ${wanted} and seq <= (select seq from cut) order by seq`;
-  const progress = new Map<string, SiteProgressRow>();
+  const items: FeedItem[] = [];
+  const lastOf = new Map<string, FeedRow>();
   let bytes = 0;
-  for (const { site: siteId, epoch, position, recordedAtMs, byteLength } of rows) {
-    progress.set(siteId, { siteId, epoch, position, recordedAtMs });
-    bytes += byteLength;
+  for await (const rows of limit > DECODED_AT_ONCE ? query.cursor(DECODED_AT_ONCE) : [await query]) {
+    for (const row of rows) {
+      lastOf.set(row.site, row);
+      bytes += row.byteLength;
+      items.push(decodeRow(row, form));
+    }
   }
-  const last = rows.at(-1);
-  const isCut = rows.length === limit || bytes >= BATCH_BYTES_MAX;
+  const last = items.at(-1);
+  const isCut = items.length === limit || bytes >= BATCH_BYTES_MAX;
   return {
-    items: await decodeRows(rows, form),
+    items,
     isCut,
     lastSeq: isCut ? last!.seq : (upToSeq ?? last?.seq ?? afterSeq),
-    progress: [...progress.values()],
+    progress: [...lastOf.values()].map(progressOf),
   };
+}
+
+function progressOf({ site: siteId, epoch, position, recordedAtMs }: FeedRow): SiteProgressRow {
+  return { siteId, epoch, position, recordedAtMs };
 }
 
 function feedColumns(sql: Sql | TransactionSql, form: DataForm) {
@@ -138,17 +149,7 @@ export async function readFeedItems(
 ): Promise<readonly FeedItem[]> {
   const rows = await sql<FeedRow[]>`
     select ${feedColumns(sql, 'ESCAPED')} from replica_event where seq = any(${seqs as number[]}::bigint[]) order by seq`;
-  return decodeRows(rows, 'ESCAPED');
-}
-
-/** Other work is let in now and then: a large batch would block it for a tenth of a second. */
-async function decodeRows(rows: readonly FeedRow[], form: DataForm): Promise<readonly FeedItem[]> {
-  const items: FeedItem[] = [];
-  for (const row of rows) {
-    if (items.length > 0 && items.length % DECODED_AT_ONCE === 0) await setImmediate();
-    items.push(decodeRow(row, form));
-  }
-  return items;
+  return rows.map(row => decodeRow(row, 'ESCAPED'));
 }
 
 function unescaped(text: string): string {
