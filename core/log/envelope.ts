@@ -49,6 +49,13 @@ const utf8Encoder = new TextEncoder();
 // Both options keep decoding a bijection: malformed bytes are refused, and a leading U+FEFF is a character.
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Texts that were read before, and found right: types, actors and most streams come again and again. A power of two. */
+const KNOWN_TEXTS = 1024;
+const KNOWN_TEXT_BYTES_MAX = 64;
+/** By the last bits of the hash of their bytes. */
+const knownTexts: { readonly bytes: Uint8Array; readonly text: string }[] = [];
+const lastHashes = new Int32Array(KNOWN_TEXTS);
+
 /** SHA-256(0x00 ‖ header ‖ SHA-256(data)): the RFC 6962 leaf hash of the event, 32 bytes. */
 export function leafHashOf(header: Uint8Array, data: Uint8Array, sha256: Sha256): Uint8Array {
   return sha256(LEAF_PREFIX, header, sha256(data));
@@ -138,7 +145,7 @@ export function decodeHeader(header: Uint8Array): EventHeader {
   const correlationId = flags & FLAG_CORRELATION ? reader.id('correlationId') : null;
   reader.end();
   return {
-    site: readId(header, headerOffsets.site, 'site') as SiteId,
+    site: readSite(header),
     epoch: readAtLeast(view.getUint32(headerOffsets.epoch), 1, 'epoch'),
     position: readUint64(view, headerOffsets.position, 1, 'position'),
     id: readId(header, headerOffsets.id, 'id') as EventId,
@@ -233,6 +240,10 @@ function writeText(text: string | Uint8Array, target: Uint8Array, offset: number
 }
 
 function decodeText(header: Uint8Array, offset: number, byteLength: number, field: string): string {
+  const hash = byteLength <= KNOWN_TEXT_BYTES_MAX ? textHash(header, offset, byteLength) : 0;
+  const slot = hash & (KNOWN_TEXTS - 1);
+  const known = knownTexts[slot];
+  if (hash !== 0 && known !== undefined && isAt(known.bytes, header, offset, byteLength)) return known.text;
   let text: string;
   try {
     text = utf8Decoder.decode(header.subarray(offset, offset + byteLength));
@@ -241,7 +252,27 @@ function decodeText(header: Uint8Array, offset: number, byteLength: number, fiel
   }
   const fault = faultOfText(text);
   if (fault !== null) throw malformed('BAD_TEXT', field, offset, fault);
+  // What comes once, like the stream of an alarm, does not push out what comes again.
+  if (hash !== 0 && lastHashes[slot] === hash) {
+    knownTexts[slot] = { bytes: header.slice(offset, offset + byteLength), text };
+  }
+  lastHashes[slot] = hash;
   return text;
+}
+
+/** FNV-1a, 32 bits. */
+function textHash(header: Uint8Array, offset: number, byteLength: number): number {
+  let hash = 0x811c9dc5 | 0;
+  for (let at = offset; at < offset + byteLength; at += 1) hash = Math.imul(hash ^ header[at]!, 0x01000193);
+  return hash;
+}
+
+function isAt(bytes: Uint8Array, header: Uint8Array, offset: number, byteLength: number): boolean {
+  if (bytes.length !== byteLength) return false;
+  for (let index = 0; index < byteLength; index += 1) {
+    if (bytes[index] !== header[offset + index]) return false;
+  }
+  return true;
 }
 
 /** Null when the text may stand in a header. No control characters: databases refuse them, and logs are read aloud. */
@@ -283,6 +314,17 @@ function readAtLeast(value: number, min: number, field: string): number {
 function writeId(id: string, target: Uint8Array, offset: number, field: string): void {
   if (writeUuid(id, target, offset)) return;
   throw new EnvelopeError('BAD_ID', field, `'${id}' is not a lower-case UUID of version 1..8`);
+}
+
+/** Of the header that was read last: a page, and a frame, is of one site. */
+let lastSite = { bytes: new Uint8Array(UUID_BYTES), site: '' as SiteId };
+
+function readSite(header: Uint8Array): SiteId {
+  const { site, bytes } = lastSite;
+  if (isAt(bytes, header, headerOffsets.site, UUID_BYTES) && site !== '') return site;
+  const read = readId(header, headerOffsets.site, 'site') as SiteId;
+  lastSite = { bytes: header.slice(headerOffsets.site, headerOffsets.site + UUID_BYTES), site: read };
+  return read;
 }
 
 function readId(source: Uint8Array, offset: number, field: string): string {

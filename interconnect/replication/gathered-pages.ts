@@ -3,7 +3,7 @@ import { unhurriedEventTypes } from '@holdfast/schema';
 import type { Timers } from '../transport/timers.js';
 
 /** How long events that nobody waits for are let gather: each frame costs a signature here, and its check at the parent. */
-const GATHER_MS_MAX = 1_000;
+const GATHER_MS_MAX = 2_000;
 /** Enough for a frame that is worth its signature. */
 const GATHER_EVENTS_MAX = 100;
 
