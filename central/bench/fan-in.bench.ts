@@ -60,7 +60,7 @@ export interface FanInBenchmark {
   readonly postgresCpuUsPerEvent: number;
   readonly sitesCpuUsPerEvent: number;
   /** How the cores were divided over the measured time: one is a whole core. `subscriber` is also the floor, `others` what is not of this run. */
-  readonly cores: CoreShares & { readonly available: number };
+  readonly cores: CoreShares<'central' | 'sites' | 'subscriber'> & { readonly available: number };
 }
 
 /** A thousand sites with sessions of their own on one central, which is run as `holdfast run` runs it. */
@@ -108,13 +108,14 @@ async function measure(directory: string, central: StartedCentral, sites: ChildP
   await heard.all(warmed.alarms);
   const stopFloor = new AbortController();
   const floor = measureFloor(sql, stopFloor.signal);
-  const cpu = await CpuShares.begin(sql, { central: central.process, sites });
+  const processIds = { central: central.process.pid!, sites: sites.pid!, subscriber: process.pid };
+  const cpu = await CpuShares.begin(sql, processIds);
   const seqBefore = await foldedSeq(sql);
   const toMs = WARM_UP_MS + MEASURED_MS;
   const playing = ask(sites, { kind: 'PLAY', fromMs: WARM_UP_MS, toMs });
   await wait(MEASURED_MS);
   const folded = (await foldedSeq(sql)) - seqBefore;
-  const { seconds, cores, usPer } = await cpu.end();
+  const { seconds, cores, usOf } = await cpu.end();
   const { alarms, events, messages, lateMs } = await playing;
   await heard.all(alarms);
   stopFloor.abort();
@@ -131,15 +132,15 @@ async function measure(directory: string, central: StartedCentral, sites: ChildP
     latencyTarget: 250,
     floorP50Ms: quantile(floors, 0.5),
     floorP99Ms: quantile(floors, 0.99),
-    ratio: Math.round((quantile(latencies, 0.5) / quantile(floors, 0.5)) * 10) / 10,
+    ratio: tenths(quantile(latencies, 0.5) / quantile(floors, 0.5)),
     sitesLateP99Ms: quantile(lateMs, 0.99),
     alarms: alarms.length,
     lostAlarms: alarms.length - latencies.length,
     centralRssMb: Math.round(memory.bytesMax / MEBIBYTE),
     centralRssMbMax: 1024,
-    centralCpuUsPerEvent: usPer('central', folded),
-    postgresCpuUsPerEvent: usPer('postgres', folded),
-    sitesCpuUsPerEvent: usPer('sites', events),
+    centralCpuUsPerEvent: tenths(usOf('central') / folded),
+    postgresCpuUsPerEvent: tenths(usOf('postgres') / folded),
+    sitesCpuUsPerEvent: tenths(usOf('sites') / events),
     cores: { ...cores, available: availableParallelism() },
   };
 }
@@ -230,8 +231,12 @@ async function measureFloor(sql: Sql, signal: AbortSignal): Promise<readonly num
   return latenciesMs;
 }
 
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
 function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((one, other) => one - other);
   const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-  return value === undefined ? Number.NaN : Math.round(value * 10) / 10;
+  return value === undefined ? Number.NaN : tenths(value);
 }

@@ -13,8 +13,6 @@ export type ReplicateOrder =
 export interface ReplicateReport {
   /** Of the log that was filled. */
   readonly size?: number;
-  /** CPU time of the whole process from `REPLICATE` to `STOP`, in microseconds. */
-  readonly cpuUs?: number;
 }
 
 /** The sites of `benchReplicate`, one after the other: logs in files, and what it takes to bring them to a central. */
@@ -22,7 +20,6 @@ const [directory = ''] = process.argv.slice(2);
 const sites = new Map<SiteId, { readonly identity: BenchIdentity; readonly log: SqliteSiteLog }>();
 let stopped = new AbortController();
 let replicating: Promise<void> = Promise.resolve();
-let cpuBefore = process.cpuUsage();
 
 async function obey(order: ReplicateOrder): Promise<ReplicateReport> {
   if (order.kind === 'FILL') {
@@ -37,15 +34,13 @@ async function obey(order: ReplicateOrder): Promise<ReplicateReport> {
   }
   if (order.kind === 'REPLICATE') {
     stopped = new AbortController();
-    cpuBefore = process.cpuUsage();
     const { port, siteId } = order;
     replicating = replicateToCentral({ ...sites.get(siteId)!, port, backoffMsMax: 1000 }, stopped.signal);
     return {};
   }
-  const { user, system } = process.cpuUsage(cpuBefore);
   stopped.abort();
   await replicating;
-  return { cpuUs: user + system };
+  return {};
 }
 
 process.on('message', async (order: ReplicateOrder) => process.send?.(await obey(order)));

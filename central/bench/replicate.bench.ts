@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import {
   createCertificateAuthority,
@@ -26,7 +26,7 @@ import { openDatabase } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
 import { benchLogger, logKeyOf, newBenchIdentity } from './bench-identity.js';
 import { endOfProcess, messageOf } from './bench-process.js';
-import { postgresCpuUs } from './cpu-shares.js';
+import { type CoreShares, CpuShares } from './cpu-shares.js';
 import type { ReplicateOrder, ReplicateReport } from './replicate-sites.process.js';
 
 /** Catch-ups, each of a site of its own with a fifth of the events, each beside a round of the floor. */
@@ -61,17 +61,20 @@ export interface ReplicateBenchmark {
   readonly postgresCpuUs: number;
   readonly floorCpuUs: number;
   readonly floorPostgresCpuUs: number;
+  /** Of all three together, and how many events two cores could take by it if nothing else ran on them and nobody waited. */
+  readonly cpuUs: number;
+  readonly eventsPerSecondOfTwoCores: number;
+  /** How the cores were divided in the median round: one is a whole core, `others` what is not of this run. */
+  readonly cores: CoreShares<'central' | 'sites'> & { readonly available: number };
 }
 
 interface Round {
   readonly eventsPerSecond: number;
   readonly cpuUs: number;
   readonly postgresCpuUs: number;
-  readonly bytes: number;
-}
-
-interface CatchUp extends Round {
   readonly siteCpuUs: number;
+  readonly bytes: number;
+  readonly cores: CoreShares<'central' | 'sites'>;
 }
 
 /** Logs of sites in SQLite to a central's PostgreSQL over gRPC with mutual TLS: the sites in a process of their own. */
@@ -86,11 +89,11 @@ export async function benchReplicate(): Promise<ReplicateBenchmark> {
       const { size } = await ask(sites, { kind: 'FILL', identity, eventCount: EVENTS_PER_ROUND });
       filled.push({ siteId: identity.siteId, size: size! });
     }
-    const ours: CatchUp[] = [];
+    const ours: Round[] = [];
     const floors: Round[] = [];
     for (const site of filled) {
       ours.push(await measureCatchUp(central, sites, site));
-      floors.push(await measureFloor(central, site.siteId));
+      floors.push(await measureFloor(central, sites, site.siteId));
     }
     return summed(ours, floors, await rawBytesPerEvent(central.sql));
   } finally {
@@ -201,41 +204,49 @@ async function measureCatchUp(
   { port, taken, wire, sql }: MeasuredCentral,
   sites: ChildProcess,
   { siteId, size }: FilledSite,
-): Promise<CatchUp> {
+): Promise<Round> {
   const done = taken.until(siteId, size);
   const task = async () => {
     sites.send({ kind: 'REPLICATE', siteId, port } satisfies ReplicateOrder);
     await done;
   };
   const started = messageOf(sites);
-  const measured = await measure({ sql, wire, eventCount: size }, task);
+  const measured = await measure({ sql, wire, sites, eventCount: size }, task);
   await started;
-  const { cpuUs } = await ask(sites, { kind: 'STOP' });
-  return { ...measured, siteCpuUs: cpuUs! / size };
+  await ask(sites, { kind: 'STOP' });
+  return measured;
 }
 
 async function measure(
-  of: { readonly sql: Sql; readonly wire: WireCounter; readonly eventCount: number },
+  of: {
+    readonly sql: Sql;
+    readonly wire: WireCounter;
+    readonly sites: ChildProcess;
+    readonly eventCount: number;
+  },
   task: () => Promise<void>,
 ): Promise<Round> {
-  const { sql, wire, eventCount } = of;
+  const { sql, wire, sites, eventCount } = of;
   const bytesBefore = wire.bytes;
-  const postgresBefore = await postgresCpuUs(sql);
-  const cpuBefore = process.cpuUsage();
-  const beganMs = performance.now();
+  const cpu = await CpuShares.begin(sql, { central: process.pid, sites: sites.pid! });
   await task();
-  const seconds = (performance.now() - beganMs) / 1000;
-  const { user, system } = process.cpuUsage(cpuBefore);
+  const { seconds, cores, usOf } = await cpu.end();
   return {
     eventsPerSecond: eventCount / seconds,
-    cpuUs: (user + system) / eventCount,
-    postgresCpuUs: ((await postgresCpuUs(sql)) - postgresBefore) / eventCount,
+    cpuUs: usOf('central') / eventCount,
+    postgresCpuUs: usOf('postgres') / eventCount,
+    siteCpuUs: usOf('sites') / eventCount,
     bytes: (wire.bytes - bytesBefore) / eventCount,
+    cores,
   };
 }
 
 /** The rows of a site once more, as those of another one. */
-async function measureFloor({ sql, wire }: MeasuredCentral, site: SiteId): Promise<Round> {
+async function measureFloor(
+  { sql, wire }: MeasuredCentral,
+  sites: ChildProcess,
+  site: SiteId,
+): Promise<Round> {
   const floorSite = newUuid<SiteId>();
   const stored = await sql`
     select seq, epoch, position, id, stream, revision, type, version, recorded_at::text, occurred_at_ms, clock_quality, actor,
@@ -247,7 +258,7 @@ async function measureFloor({ sql, wire }: MeasuredCentral, site: SiteId): Promi
     site: floorSite,
     seq: head!.seq + 1 + index,
   }));
-  const round = await measure({ sql, wire, eventCount: rows.length }, async () => {
+  const round = await measure({ sql, wire, sites, eventCount: rows.length }, async () => {
     for (let from = 0; from < rows.length; from += FLOOR_ROWS_PER_COMMIT) {
       await insertRows(sql, rows.slice(from, from + FLOOR_ROWS_PER_COMMIT));
     }
@@ -279,11 +290,15 @@ async function rawBytesPerEvent(sql: Sql): Promise<number> {
   return row!.bytes;
 }
 
-function summed(ours: readonly CatchUp[], floors: readonly Round[], rawBytes: number): ReplicateBenchmark {
+function summed(ours: readonly Round[], floors: readonly Round[], rawBytes: number): ReplicateBenchmark {
   const median = (values: readonly number[]) =>
     [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)]!;
   const tenths = (values: readonly number[]) => Math.round(median(values) * 10) / 10;
   const ratios = ours.map(({ eventsPerSecond }, round) => eventsPerSecond / floors[round]!.eventsPerSecond);
+  const allCpuUs = median(ours.map(round => round.siteCpuUs + round.cpuUs + round.postgresCpuUs));
+  const middle = ours.toSorted((one, other) => one.eventsPerSecond - other.eventsPerSecond)[
+    ours.length >> 1
+  ]!;
   return {
     events: ROUNDS * EVENTS_PER_ROUND,
     eventsPerSecond: Math.round(median(ours.map(round => round.eventsPerSecond))),
@@ -299,5 +314,8 @@ function summed(ours: readonly CatchUp[], floors: readonly Round[], rawBytes: nu
     postgresCpuUs: tenths(ours.map(round => round.postgresCpuUs)),
     floorCpuUs: tenths(floors.map(({ cpuUs }) => cpuUs)),
     floorPostgresCpuUs: tenths(floors.map(round => round.postgresCpuUs)),
+    cpuUs: tenths([allCpuUs]),
+    eventsPerSecondOfTwoCores: Math.round(2_000_000 / allCpuUs),
+    cores: { ...middle.cores, available: availableParallelism() },
   };
 }
