@@ -3,6 +3,7 @@ import { useEffect } from 'react';
 import { go } from '../shell/place';
 import { useSiteDirectory } from '../site/site-directory';
 import { useShortcuts } from '../ui/shortcuts';
+import { HeldUpVeil } from './held-up-veil';
 import {
   closeTile,
   GRID_SIZES,
@@ -90,6 +91,7 @@ export function LivePage() {
         style={{ gridTemplate: `repeat(${columns}, minmax(0, 1fr)) / repeat(${columns}, minmax(0, 1fr))` }}
         data-testid="live-grid"
       >
+        <HeldUpVeil />
         {layout.tiles.map((deviceId, tile) =>
           layout.enlarged !== null && layout.enlarged !== tile ? null : (
             <LiveTile
