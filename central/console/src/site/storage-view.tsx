@@ -12,6 +12,38 @@ function roomInWords({ usageBytes, freeBytes }: StorageStage): string {
   return freeBytes === null ? bytes(usageBytes) : `${bytes(usageBytes)}, ${bytes(freeBytes)} free`;
 }
 
+function StageView({ stage }: { readonly stage: StorageStage }) {
+  const { path, lockedBytes, fullAt, oldest, unavailableBecause } = stage;
+  return (
+    <li>
+      <div className="clip" title={path ?? undefined}>
+        {path ?? 'Media directory'}
+      </div>
+      <div className="dim">
+        {[keptInWords(stage), roomInWords(stage), oldest === null ? '' : `since ${shortTime(oldest)}`]
+          .filter(part => part !== '')
+          .join(' · ')}
+      </div>
+      {lockedBytes !== null && lockedBytes > 0 && (
+        <div title="Kept for evidence locks: it does not leave">{bytes(lockedBytes)} locked</div>
+      )}
+      {fullAt !== null && (
+        <div
+          className="tone-warn"
+          title="At the pace of its last day; then recordings leave before their time"
+        >
+          Full {shortTime(fullAt)}
+        </div>
+      )}
+      {unavailableBecause !== null && (
+        <div className="tone-bad">
+          <StateMark tone="bad" shape="cross" word="Store unreachable" /> {unavailableBecause}
+        </div>
+      )}
+    </li>
+  );
+}
+
 /** One storage of a recording server: its live database, then its archives from near to far. */
 export function StorageView({ storage }: { readonly storage: Storage }) {
   const { name, encrypted, devices, stages, haltedBecause } = storage;
@@ -23,40 +55,11 @@ export function StorageView({ storage }: { readonly storage: Storage }) {
         {haltedBecause !== null && <StateMark tone="bad" shape="square" word="Halted" />}
       </summary>
       {haltedBecause !== null && <p className="tone-bad">{haltedBecause}</p>}
-      <table className="list">
-        <tbody>
-          {stages.map(stage => (
-            <tr key={stage.path ?? ''}>
-              <td className="clip" title={stage.path ?? undefined}>
-                {stage.path ?? 'Media directory'}
-                {stage.unavailableBecause !== null && (
-                  <div className="tone-bad">
-                    <StateMark tone="bad" shape="cross" word="Store unreachable" /> {stage.unavailableBecause}
-                  </div>
-                )}
-              </td>
-              <td className="nowrap">{keptInWords(stage)}</td>
-              <td className="nowrap">
-                {roomInWords(stage)}
-                {stage.lockedBytes !== null && stage.lockedBytes > 0 && (
-                  <div title="Kept for evidence locks: it does not leave">
-                    {bytes(stage.lockedBytes)} locked
-                  </div>
-                )}
-                {stage.fullAt !== null && (
-                  <div
-                    className="tone-warn"
-                    title="At the pace of its last day; then recordings leave before their time"
-                  >
-                    full {shortTime(stage.fullAt)}
-                  </div>
-                )}
-                {stage.oldest !== null && <div className="dim">since {shortTime(stage.oldest)}</div>}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <ul className="storage-stages">
+        {stages.map(stage => (
+          <StageView key={stage.path ?? ''} stage={stage} />
+        ))}
+      </ul>
     </details>
   );
 }
