@@ -36,6 +36,8 @@ const ACTOR_CHARACTERS_MAX = 200;
 /** The command with what people wrote into it sealed: to the alarm or evidence lock it is about, and names to whom they name. */
 export function sealCommand(command: SiteCommand, texts: PersonalTexts): SiteCommand {
   switch (command.kind) {
+    case 'RaiseAlarm':
+      return { ...command, message: texts.seal(`alarm-${command.alarmId}`, command.message) };
     case 'HandleAlarm': {
       const subject: Subject = `alarm-${command.alarmId}`;
       const { assignedTo, comment, reason } = command;

@@ -6,20 +6,22 @@ import { personal } from './personal.js';
 /** 1 high, 2 medium, 3 low. */
 export const AlarmPriority = z.int().min(1).max(3);
 
+const alarmRaised = {
+  alarmId: AlarmId,
+  localNumber: z.int().min(1),
+  name: Name,
+  priority: AlarmPriority,
+  sourceDeviceId: DeviceId.nullable(),
+  sourceName: z.string().max(200),
+  raisedAtMs: UnixMs,
+};
+
 /** Stream of this file: `alarm-<id>`. `localNumber` is the short number by which people call the alarm at its site. */
 export const AlarmRaised = defineEvent(
   'AlarmRaised',
-  1,
-  z.object({
-    alarmId: AlarmId,
-    localNumber: z.int().min(1),
-    name: Name,
-    message: Text,
-    priority: AlarmPriority,
-    sourceDeviceId: DeviceId.nullable(),
-    sourceName: z.string().max(200),
-    raisedAtMs: UnixMs,
-  }),
+  2,
+  z.object({ ...alarmRaised, message: personal({ max: 4000 }) }),
+  [raised(z.object({ ...alarmRaised, message: Text }), data => data)],
 );
 
 const ofAlarm = z.object({ alarmId: AlarmId });

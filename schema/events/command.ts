@@ -13,15 +13,7 @@ import {
 import { AlarmPriority } from './alarm.js';
 import { CameraAddress, NetworkAddress, NetworkDriverName, RtspAddress } from './camera-address.js';
 import { DeviceStreams } from './device-streams.js';
-import {
-  defineEvent,
-  type EventOf,
-  forOlderSoftware,
-  Name,
-  raised,
-  Text,
-  UnixMs,
-} from './event-definition.js';
+import { defineEvent, type EventOf, forOlderSoftware, Name, raised, UnixMs } from './event-definition.js';
 import { CameraTransport, DriverName, HardwareDevice } from './hardware.js';
 import { isSealed, personal, Subject } from './personal.js';
 import { MotionDetection, RecordingPolicy } from './recording-policy.js';
@@ -66,7 +58,7 @@ const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<strin
       kind: z.literal('RaiseAlarm'),
       alarmId: AlarmId,
       name: Name,
-      message: Text,
+      message: text,
       priority: AlarmPriority,
       sourceDeviceId: DeviceId.nullable(),
     }),

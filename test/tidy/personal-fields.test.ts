@@ -18,6 +18,7 @@ test('the fields that hold text about people are these, and no event holds anoth
     'AlarmAssigned.assignedTo',
     'AlarmClosed.reason',
     'AlarmCommented.comment',
+    'AlarmRaised.message',
     'BookmarkCreated.description',
     'EvidenceLockCreated.description',
     'EvidenceLockReleased.reason',
@@ -39,6 +40,7 @@ test('commands carry the same, since a wish is an event too', () => {
     'HandleAlarm.assignedTo',
     'HandleAlarm.comment',
     'HandleAlarm.reason',
+    'RaiseAlarm.message',
     'ReleaseEvidenceLock.reason',
   ]);
 });

@@ -23,7 +23,7 @@ async function ask(query: string, variables: object = {}): Promise<any> {
 }
 
 const SHOW = `query ($id: ID!, $stream: String, $actor: String) {
-  alarm(id: $id) { history { actor text } }
+  alarm(id: $id) { name message history { actor text } }
   events(filter: { stream: $stream }) { edges { node { type actor data } } }
   auditTrail(filter: { actor: $actor }) { edges { node { actor action } } }
 }`;
@@ -42,7 +42,9 @@ const commentsIn = (data: any) =>
 test.before(async () => {
   central = await openCentralFixture();
   await central.takeIn(...siteFacts(central.own, 'Centre', [{ id: newDeviceId(), name: 'Lobby' }]).events);
-  const raised = await ask('mutation { raiseAlarm(name: "Door", message: "") { alarm { id } } }');
+  const raised = await ask(
+    'mutation { raiseAlarm(name: "Door", message: "Jörg has forced it") { alarm { id } } }',
+  );
   alarmId = raised.data.raiseAlarm.alarm.id;
   const handled = await ask(
     'mutation ($id: ID!, $comment: String) { updateAlarm(id: $id, comment: $comment) { command { state } } }',
@@ -59,6 +61,7 @@ test('logs and read models hold sealed text only; whoever is signed in reads it'
   assert.match(data.alarm.history.at(-1).text, comment);
   assert.is(data.alarm.history.at(-1).actor, 'user:admin');
   assert.equal(commentsIn(data), [comment]);
+  assert.is(data.alarm.message, 'Jörg has forced it');
   assert.ok(data.auditTrail.edges.length > 0);
   const { sql } = central.database;
   const [stored] = await sql<{ n: number }[]>`
@@ -69,6 +72,8 @@ test('logs and read models hold sealed text only; whoever is signed in reads it'
   const [folded] = await sql<{ n: number }[]>`
     select count(*) as n from alarm_history where text like '%Jörg%' or actor like '%admin%'`;
   assert.is(folded!.n, 0);
+  const [alarm] = await sql<{ message: string }[]>`select message from alarm where id = ${alarmId}`;
+  assert.not.match(alarm!.message, 'Jörg');
 });
 
 test('after an alarm was erased, what was written about it is gone, and nothing else', async () => {
@@ -77,6 +82,7 @@ test('after an alarm was erased, what was written about it is gone, and nothing 
   assert.is(erased.data?.eraseSubject.state, 'APPLIED', JSON.stringify(erased));
   const data = await show();
   assert.equal(commentsIn(data), ['[erased]']);
+  assert.equal([data.alarm.name, data.alarm.message], ['Door', '[erased]']);
   assert.not.match(data.alarm.history.at(-1).text, 'Jörg');
   assert.is(data.alarm.history.at(-1).actor, 'user:admin');
 });

@@ -39,6 +39,7 @@ export function RaiseAlarmDialog({ onClose }: { readonly onClose: () => void }) 
       <form className="form" onSubmit={submit}>
         <TextInput
           label="Name"
+          description="Names of people belong into the message: only that can be erased."
           required
           withAsterisk={false}
           data-autofocus

@@ -67,6 +67,7 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
       <form className="form" onSubmit={submit}>
         <TextInput
           label="Headline"
+          description="Names of people belong into the description: only that can be erased."
           required
           withAsterisk={false}
           data-autofocus
