@@ -61,18 +61,15 @@ export class ModelTable<Row extends object> {
 
   /** Inserts rows under keys under which there can be none yet, as those that hold their feed position: each event is folded once. */
   async append({ tx, isAlone }: Pick<FoldContext, 'tx' | 'isAlone'>, rows: readonly Row[]): Promise<void> {
-    if (isAlone && rows.length >= COPIED_ROWS_MIN && (await this.#copy(tx, rows))) return;
-    await this.#write(tx, rows, null);
+    if (isAlone && rows.length >= COPIED_ROWS_MIN) await this.#copy(tx, rows);
+    else await this.#write(tx, rows, null);
   }
 
-  /** Whether these rows could be copied in; when there is a value that PostgreSQL has to read itself, nothing has happened. */
-  async #copy(tx: TransactionSql, rows: readonly Row[]): Promise<boolean> {
+  async #copy(tx: TransactionSql, rows: readonly Row[]): Promise<void> {
     this.#columns ??= await readColumns(tx, this.#table, rows[0]!);
-    const encoded = encodeRows(this.#columns, rows as readonly Record<string, unknown>[]);
-    if (encoded === null) return false;
+    const encoded = encodeInSlices(this.#columns, rows as readonly Record<string, unknown>[]);
     const names = this.#columns.map(({ name }) => `"${name}"`).join(', ');
     await copyInto(tx, `"${this.#table}" (${names})`, encoded);
-    return true;
   }
 
   async #write(
@@ -142,13 +139,15 @@ const encoders: Readonly<Record<string, (writer: CopyRowWriter, value: unknown) 
   },
 };
 
-/** Rows of PostgreSQL's binary COPY format, in slices; null when one has a value that is none of its column's encoder. */
-function encodeRows(
+/**
+ * Rows of PostgreSQL's binary COPY format, each slice encoded while PostgreSQL stores the one before. Throws at a value that
+ * PostgreSQL would have to read itself, such as a UUID in upper case: the batch is folded again then, with inserts.
+ */
+function* encodeInSlices(
   columns: readonly Column[],
   rows: readonly Record<string, unknown>[],
-): readonly Uint8Array[] | null {
+): Generator<Uint8Array> {
   const fields = columns.map(({ name, type }) => ({ key: camelCase(name), encode: encoders[type] }));
-  const slices: Uint8Array[] = [];
   for (let from = 0; from < rows.length; from += ROWS_PER_SLICE) {
     const writer = new CopyRowWriter(ROWS_PER_SLICE * ROW_BYTES);
     for (let index = from; index < Math.min(from + ROWS_PER_SLICE, rows.length); index += 1) {
@@ -157,12 +156,13 @@ function encodeRows(
       for (const { key, encode } of fields) {
         const value = row[key];
         if (value === null || value === undefined) writer.none();
-        else if (encode === undefined || !encode(writer, value)) return null;
+        else if (encode === undefined || !encode(writer, value)) {
+          throw new TypeError(`${key}: ${String(value)} cannot be copied`);
+        }
       }
     }
-    slices.push(writer.written());
+    yield writer.written();
   }
-  return slices;
 }
 
 /** `unnest` takes an array of arrays apart to its last value; such columns, and JSON, travel as text. */

@@ -290,6 +290,28 @@ test('a swap fails no query, repeats no change and loses none, while the feed go
   assert.ok(Object.values(await alarmStates()).every(state => state === 'IN_PROGRESS'));
 });
 
+test('a build whose rows cannot all be copied in inserts them', async () => {
+  const projections = open();
+  await projections.settle();
+  const deviceIds = Array.from({ length: 1200 }, () => randomUUID() as string);
+  deviceIds[900] = deviceIds[900]!.toUpperCase();
+  const data = { localNumber: 1, name: 'Door', message: '', priority: 1, sourceName: '', raisedAtMs: t0 };
+  await takeIn(
+    ...deviceIds.map(sourceDeviceId => {
+      const alarmId = randomUUID() as string;
+      return child.raw(`alarm-${alarmId}`, 'AlarmRaised', 1, { ...data, alarmId, sourceDeviceId });
+    }),
+  );
+  await projections.projector.catchUp();
+  const rows = () => database.sql`select device_id, seq from event_device order by seq`;
+  const projected = await rows();
+  assert.is(projected.length, deviceIds.length);
+  await projections.builder.request(['event-devices']);
+  assert.is(await projections.builder.buildNext(never), 'BUILT');
+  assert.equal([...(await rows())], [...projected]);
+  assert.equal(await quarantine('event-devices'), []);
+});
+
 test('indexes and keys keep their names over a swap, and a second build follows the first', async () => {
   const shape = () => database.sql`
     select tablename, indexname, indexdef from pg_indexes where schemaname = 'public' order by 1, 2`;
