@@ -122,5 +122,6 @@ const stepsFrom: Readonly<Record<number, string>> = {
       PRIMARY KEY (stream, revision)
     ) STRICT, WITHOUT ROWID' WHERE type = 'index' AND name = 'sqlite_autoindex_event_2';
     PRAGMA writable_schema = RESET;
+    SELECT 1 FROM stream_index LIMIT 1;
   `,
 };
