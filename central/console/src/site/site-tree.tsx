@@ -100,17 +100,17 @@ interface SiteTreeProps {
 export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) {
   const directory = useSiteDirectory();
   const nowMs = useNow(5000);
-  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const [toggled, setToggled] = useState<ReadonlySet<string>>(new Set());
   const [filter, setFilter] = useState('');
   const [focusedId, setFocusedId] = useState<string | null>(null);
   const list = useRef<HTMLDivElement>(null);
-  const nodes = useMemo(() => treeNodes(directory, closed, filter), [directory, closed, filter]);
+  const nodes = useMemo(() => treeNodes(directory, toggled, filter), [directory, toggled, filter]);
   const focusIndex = Math.max(
     0,
     nodes.findIndex(node => node.id === focusedId),
   );
-  const toggle = (id: string, open = closed.has(id)) =>
-    setClosed(last => new Set(open ? [...last].filter(other => other !== id) : [...last, id]));
+  const toggle = (id: string) =>
+    setToggled(last => new Set(last.has(id) ? [...last].filter(other => other !== id) : [...last, id]));
   const moveTo = (index: number) => {
     const node = nodes[Math.min(nodes.length - 1, Math.max(0, index))];
     if (node === undefined) return;
@@ -127,8 +127,8 @@ export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) 
       ['ArrowUp', () => moveTo(index - 1)],
       ['Home', () => moveTo(0)],
       ['End', () => moveTo(nodes.length - 1)],
-      ['ArrowRight', () => (isSite && !node.open ? toggle(node.id, true) : moveTo(index + 1))],
-      ['ArrowLeft', () => (isSite && node.open ? toggle(node.id, false) : moveTo(parent))],
+      ['ArrowRight', () => (isSite && !node.open ? toggle(node.id) : moveTo(index + 1))],
+      ['ArrowLeft', () => (isSite && node.open ? toggle(node.id) : moveTo(parent))],
       ['Enter', () => open(node)],
       [' ', () => open(node)],
     ]);
