@@ -238,11 +238,10 @@ test('stretches say exactly what the segments say, whatever happened and in what
         await compare(history, { fromMs, toMs: fromMs + length * 300 });
         const inBatches = await stretches();
         const segments = await rowsOf(['recording_segment']);
-        for (const batches of [[history.batches.flat()], history.batches]) {
-          await fold(batches, true);
-          assert.equal(await stretches(), inBatches);
-          assert.equal(await rowsOf(['recording_segment']), segments);
-        }
+        // As a build folds it: in the same batches, or in one.
+        await fold(at % 2 === 0 ? [history.batches.flat()] : history.batches, true);
+        assert.equal(await stretches(), inBatches);
+        assert.equal(await rowsOf(['recording_segment']), segments);
       },
     ),
     { numRuns: HISTORIES },
