@@ -109,6 +109,8 @@ class OpenMediaDatabase implements MediaDatabase {
   /** Files that could not be written any more, and why. */
   readonly #stranded = new Map<string, 'SERVER_CRASHED' | 'DISK_UNAVAILABLE'>();
   #recovery: MediaRecovery | null = null;
+  /** Of segments that are whole as well: until the log is read. */
+  #reducedCopies: Map<SegmentId, IndexedSegment> = new Map();
   readonly #mover: SegmentMover;
   #halted: ReadonlyMap<string, HaltCause> = new Map();
   #closed = false;
@@ -171,6 +173,7 @@ class OpenMediaDatabase implements MediaDatabase {
     const recovery = await recoverMedia(context, { rebuildIndex });
     for (const file of recovery.postponed) this.#stranded.set(file, 'SERVER_CRASHED');
     this.#recovery = recovery;
+    this.#reducedCopies = recovery.reducedCopies;
     await this.collectGarbage();
   }
 
@@ -330,11 +333,30 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   markReported(segmentIds: readonly SegmentId[], what: { readonly reduced: boolean }): void {
-    this.#withRoom(() => this.#index.markReported(segmentIds, what));
+    this.#withRoom(() => {
+      if (what.reduced) for (const segmentId of segmentIds) this.#takeReduced(segmentId);
+      this.#index.markReported(segmentIds, what);
+    });
+  }
+
+  /** The log knows of the reduction: the whole copy was about to go when the index was lost. */
+  #takeReduced(segmentId: SegmentId): void {
+    const [reduced, whole] = [this.#reducedCopies.get(segmentId), this.#index.get(segmentId)];
+    if (reduced === undefined || whole === null) return;
+    this.#index.setReduced(reduced);
+    this.#index.putUnneeded(whole.stage, this.#sealedPath(whole));
+    this.#reducedCopies.delete(segmentId);
   }
 
   confirmIndex(): void {
-    this.#withRoom(() => this.#index.setAgreesWithLog(true));
+    this.#withRoom(() => {
+      // Of these reductions nobody was told: they never were.
+      for (const reduced of this.#reducedCopies.values()) {
+        this.#index.putUnneeded(reduced.stage, this.#sealedPath(reduced));
+      }
+      this.#index.setAgreesWithLog(true);
+    });
+    this.#reducedCopies.clear();
   }
 
   repair(options: Parameters<MediaDatabase['repair']>[0]): Promise<readonly MediaRepair[]> {

@@ -1,6 +1,6 @@
 import { readdir, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import type { DeviceId, RecordingCause } from '@holdfast/schema';
+import type { DeviceId, RecordingCause, SegmentId } from '@holdfast/schema';
 import { endOf } from './device-writer.js';
 import { isDiskFull } from './index-faults.js';
 import type { MediaRecovery, StoredSegment } from './media-database.js';
@@ -23,12 +23,14 @@ export interface RecoveryContext {
 interface Findings {
   readonly recovered: StoredSegment[];
   readonly problems: string[];
+  /** Found whole in another place, and reduced here: only the log says whether the reduction was a fact before the index was lost. */
+  readonly reducedCopies: Map<SegmentId, IndexedSegment>;
   tornBytes: number;
   reindexedCount: number;
 }
 
 export function newFindings(): Findings {
-  return { recovered: [], problems: [], tornBytes: 0, reindexedCount: 0 };
+  return { recovered: [], problems: [], reducedCopies: new Map(), tornBytes: 0, reindexedCount: 0 };
 }
 
 /**
@@ -38,7 +40,7 @@ export function newFindings(): Findings {
 export async function recoverMedia(
   context: RecoveryContext,
   options: { readonly rebuildIndex: boolean },
-): Promise<MediaRecovery & { readonly postponed: readonly string[] }> {
+): Promise<MediaRecovery & Pick<Findings, 'reducedCopies'> & { readonly postponed: readonly string[] }> {
   const findings = newFindings();
   const postponed: string[] = [];
   // Farthest archive first: of a segment that a crash left in two places the copy that was checked last counts.
@@ -129,13 +131,33 @@ async function indexSealedFiles(context: RecoveryContext, stage: string, finding
         const indexed = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });
         context.index.noteKey(sealed.head.encryption?.keyId ?? null, indexed.segment);
         if (context.index.insert(indexed)) findings.reindexedCount += 1;
-        else if (context.index.get(indexed.segment.segmentId)?.stage !== stage) {
-          context.index.putUnneeded(stage, file);
-        }
+        else settleTwice(context, { file, indexed }, findings);
       } catch (error) {
         findings.problems.push(`${file}: ${error instanceof Error ? error.message : error}`);
       }
     }
+  }
+}
+
+/** It was found in another place before. Of the same bytes one is left over; the whole one counts before one that was reduced from it. */
+function settleTwice(
+  { index, stages }: RecoveryContext,
+  { file, indexed }: { readonly file: string; readonly indexed: IndexedSegment },
+  { reducedCopies }: Findings,
+): void {
+  const { segmentId, digest } = indexed.segment;
+  const known = index.get(segmentId);
+  if (known?.stage === indexed.stage) return;
+  if (known !== null && known.reducedFrom === null && indexed.reducedFrom === known.segment.digest) {
+    reducedCopies.set(segmentId, indexed);
+  } else if (known !== null && indexed.reducedFrom === null && known.reducedFrom === digest) {
+    reducedCopies.set(segmentId, known);
+    index.forget(segmentId);
+    index.insert(indexed);
+  } else index.putUnneeded(indexed.stage, file);
+  // A start that was cut short may have thought otherwise.
+  if (reducedCopies.has(segmentId)) {
+    for (const copy of [known!, indexed]) index.removeUnneeded(stages.placeOf(copy));
   }
 }
 

@@ -1,4 +1,4 @@
-import { access, rm } from 'node:fs/promises';
+import { access, copyFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -47,7 +47,7 @@ test('what moves keeps its key frames, its sound and its time, under a new diges
   for (const keyring of [null, await MediaKeyring.open(null, 'vault')]) {
     const dir = path.join(folder.path, keyring === null ? 'clear' : 'encrypted');
     const [near, far] = [`${dir} near`, `${dir} far`];
-    const options = { stages: [near, far], keyring, isEncrypted: () => true };
+    const options = { stages: [near, far], keyring, isEncrypted: () => keyring !== null };
     {
       await using database = await openTestDatabase(dir, options);
       const before = await record(database);
@@ -114,6 +114,47 @@ test('what is locked, before or while it is copied, or is not in the log yet, is
   assert.is((await move(archive, () => false)).moved, true);
   assert.is(database.segment(segmentId)!.segment.digest, segment.digest);
   assert.equal(reducedOf(database), []);
+});
+
+test('an index that is lost between the copy and the switch costs no picture: the whole one counts, unless the log says otherwise', async () => {
+  for (const isToldReduced of [false, true]) {
+    await using folder = await temporaryFolder();
+    const [dir, archive] = [path.join(folder.path, 'media'), path.join(folder.path, 'archive')];
+    const kept = path.join(folder.path, 'kept.mp4');
+    let whole = '';
+    {
+      await using database = await openTestDatabase(dir, { stages: [archive] });
+      const { segment } = await record(database);
+      reducedOf(database);
+      const [name] = (await readdir(dir, { recursive: true })).filter(file => file.endsWith('.mp4'));
+      whole = path.join(dir, name!);
+      await copyFile(whole, kept);
+      const move = { segmentId: segment.segmentId, toStage: archive, signal: never, mayReduce: () => true };
+      assert.is((await database.moveSegment(move)).moved, true);
+    }
+    // As after a crash at that moment.
+    await copyFile(kept, whole);
+    await rm(path.join(dir, 'index.sqlite'));
+    const options = { stages: [archive], newSegmentId: segmentIds(100) };
+    {
+      // A start that gets no further than this finds both again.
+      await using _database = await openTestDatabase(dir, options);
+    }
+    await using database = await openTestDatabase(dir, options);
+    assert.equal(await picturesPlayed(database), [20, 20, 20]);
+    const [stored] = database.segments({ ...always, after: null, limit: 1 });
+    const ids = [stored!.segment.segmentId];
+    database.markReported(ids, { reduced: false });
+    if (isToldReduced) database.markReported(ids, { reduced: true });
+    database.confirmIndex();
+    await database.collectGarbage();
+    assert.equal(await picturesPlayed(database), isToldReduced ? [1, 1, 1] : [20, 20, 20]);
+    assert.equal(reducedOf(database), []);
+    const files = async (root: string) =>
+      (await readdir(root, { recursive: true })).filter(file => file.endsWith('.mp4')).length;
+    assert.equal([await files(dir), await files(archive)], isToldReduced ? [0, 1] : [1, 0]);
+    assert.equal(database.observed.damages, []);
+  }
 });
 
 test.run();

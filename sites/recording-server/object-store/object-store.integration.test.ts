@@ -117,7 +117,7 @@ test('what is archived there is played, checked, proved and exported from there,
     const dir = path.join(folder.path, keyring === null ? 'clear' : 'encrypted');
     const access = accessTo(path.basename(dir));
     const stage = objectStageOf(access);
-    const options = { stages: [stage], objectStores: [access], keyring, isEncrypted: () => true };
+    const options = { stages: [stage], objectStores: [access], keyring, isEncrypted: () => keyring !== null };
     const keys = keyring ?? undefined;
     {
       await using database = await openTestDatabase(dir, options);
