@@ -1,9 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { decodeBase64 } from '@holdfast/core';
 import type { OriginKeys } from '@holdfast/interconnect';
 import { decodeEvent, EventDecodeError, type SiteId } from '@holdfast/schema';
 import { type ManagementServer, pinFirstKey, pinnedKey } from '@holdfast/sites';
 import type { Sql } from '../postgres/sql.js';
 
+/** So long a log of an unknown site waits for projector nodes that are behind; refused, it is offered again later. */
+const SETTLE_MS_MAX = 10_000;
+const SETTLE_LOOK_MS = 100;
 /** Hops from a site up to the top: more of them is a circle. */
 const LEVELS_MAX = 8;
 
@@ -34,13 +38,29 @@ export function createFeedOriginKeys(options: { readonly sql: Sql; readonly ownS
   const { sql, ownSite } = options;
   return {
     keyOf: (origin, child) =>
-      origin === child ? pinnedIn(sql, ownSite, child) : keyBelow(sql, { origin, child, ownSite }),
+      origin === child ? pinnedIn(sql, ownSite, child) : keyBelowOnceSettled(sql, { origin, child, ownSite }),
     pin: async siteId => {
       throw new LogKeyNotPinnedError(
         `no key of site ${siteId} is pinned: expected logPublicKey under children of the process with the role api`,
       );
     },
   };
+}
+
+/** What a child says of the sites below it may be acknowledged, on the backbone, and not in the feed yet: a moment later it is. */
+async function keyBelowOnceSettled(
+  sql: Sql,
+  of: { readonly origin: SiteId; readonly child: SiteId; readonly ownSite: SiteId },
+): Promise<Uint8Array | null> {
+  for (const beganMs = performance.now(); ; await delay(SETTLE_LOOK_MS)) {
+    // Asked first: what is settled now was so when the key was looked for.
+    const [unsettled] = await sql`
+      select 1 from backbone_cursor as published left join replica_cursor as stored using (site)
+      where (published.epoch, published.position) > (coalesce(stored.epoch, 0), coalesce(stored.position, 0)) limit 1`;
+    const key = await keyBelow(sql, of);
+    const isOver = unsettled === undefined || performance.now() - beganMs > SETTLE_MS_MAX;
+    if (key !== null || isOver) return key;
+  }
 }
 
 async function keyBelow(
