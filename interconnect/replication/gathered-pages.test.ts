@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '@holdfast/core';
+import { LOG_START, type RecordedEvent } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Timers } from '../transport/timers.js';
@@ -42,10 +42,15 @@ function given() {
       });
     }
   }
+  let position = 0;
+  const eventOf = (type: string) => {
+    position += 1;
+    return { type, epoch: 1, position } as unknown as RecordedEvent;
+  };
   return {
     read,
     give: (...types: readonly string[]) => {
-      pages.push(types.map((type, index) => ({ type, position: index }) as unknown as RecordedEvent));
+      pages.push(types.map(eventOf));
       wake();
     },
     end: () => {
@@ -59,10 +64,11 @@ function given() {
   };
 }
 
-function collected(source: ReturnType<typeof given>, timers: Timers) {
+function collected(source: ReturnType<typeof given>, timers: Timers, behind = LOG_START) {
   const taken: string[][] = [];
   const done = (async () => {
-    for await (const page of gatheredPages(source.read(), timers)) taken.push(page.map(({ type }) => type));
+    const pages = gatheredPages(source.read(), { timers, behind });
+    for await (const page of pages) taken.push(page.map(({ type }) => type));
   })();
   return { taken, done };
 }
@@ -105,6 +111,20 @@ test('sends an event that somebody waits for at once, behind what came before it
   assert.is(timers.waiting.size, 0);
   source.end();
   await done;
+});
+
+test('sends at once what was there before the session', async () => {
+  const [source, timers] = [given(), new HeldTimers()];
+  const { taken, done } = collected(source, timers, { epoch: 1, position: 2 });
+  source.give('RecordingSealed', 'RecordingSealed');
+  await settled();
+  assert.equal(taken, [['RecordingSealed', 'RecordingSealed']]);
+  source.give('RecordingSealed');
+  await settled();
+  assert.is(taken.length, 1);
+  source.end();
+  await done;
+  assert.is(taken.length, 2);
 });
 
 test('does not hold up a log that has much to say', async () => {

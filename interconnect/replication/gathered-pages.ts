@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '@holdfast/core';
+import { comparePlaces, type LogPlace, placeOf, type RecordedEvent } from '@holdfast/core';
 import { unhurriedEventTypes } from '@holdfast/schema';
 import type { Timers } from '../transport/timers.js';
 
@@ -13,7 +13,19 @@ type Page = readonly RecordedEvent[];
  * The pages of a subscription, those that hold only `unhurried` events together with what follows them within a moment. An event
  * that somebody waits for takes what waits before it along at once: the order of a log is one.
  */
-export async function* gatheredPages(pages: AsyncIterable<Page>, timers: Timers): AsyncGenerator<Page> {
+export async function* gatheredPages(
+  pages: AsyncIterable<Page>,
+  options: {
+    readonly timers: Timers;
+    /** What is not behind it was there before the session: it has waited for the link long enough. */
+    readonly behind: LogPlace;
+  },
+): AsyncGenerator<Page> {
+  const { behind, timers } = options;
+  const mayWait = (events: Page) =>
+    events.length < GATHER_EVENTS_MAX &&
+    comparePlaces(placeOf(events.at(-1)!), behind) > 0 &&
+    events.every(({ type }) => unhurriedEventTypes.has(type));
   const source = pages[Symbol.asyncIterator]();
   const readOn = () => {
     const page = source.next();
@@ -49,8 +61,4 @@ export async function* gatheredPages(pages: AsyncIterable<Page>, timers: Timers)
     // It may be waiting for the log to grow: whoever aborts the subscription ends that.
     source.return?.().catch(() => undefined);
   }
-}
-
-function mayWait(events: Page): boolean {
-  return events.length < GATHER_EVENTS_MAX && events.every(({ type }) => unhurriedEventTypes.has(type));
 }

@@ -111,8 +111,10 @@ export class LogSender {
   /** Until it is stopped or the log is closed. */
   async run(): Promise<void> {
     const { signal } = this.#over;
-    const pages = this.#options.log.subscribe({ after: this.place, signal });
-    for await (const page of gatheredPages(pages, this.#options.timers)) {
+    const { log, offered, timers } = this.#options;
+    const pages = log.subscribe({ after: this.place, signal });
+    const behind = { epoch: offered.epoch, position: offered.size };
+    for await (const page of gatheredPages(pages, { timers, behind })) {
       for (let from = 0; from < page.length && !signal.aborted; ) from += await this.#sendFrom(page, from);
       if (signal.aborted) return;
     }

@@ -476,7 +476,7 @@ test('over 100 ms of round trip the log catches up far above what a 64 KiB windo
   await until(() => parent.held(site).length >= size, 'everything', 60_000);
   const seconds = (performance.now() - startedAt) / 1000;
   const bytesPerSecond = (2_000 * 8_000) / seconds;
-  assert.ok(bytesPerSecond > 4 * (65_536 / 0.1), `${Math.round(bytesPerSecond / 1024)} KiB/s`);
+  assert.ok(bytesPerSecond > 2 * (65_536 / 0.1), `${Math.round(bytesPerSecond / 1024)} KiB/s`);
 });
 
 test.run();
