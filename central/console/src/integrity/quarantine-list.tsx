@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { type Connection, nodesOf, request } from '../session/graphql.client';
+import { type Connection, request } from '../session/graphql.client';
 import { useQuery } from '../session/use-query';
 import { Empty, ListFoot } from '../ui/field';
 import { notify } from '../ui/notice.store';
@@ -50,7 +50,7 @@ export function QuarantineList({
     request<{ quarantinedEvents: Connection<QuarantinedEvent> }>(QUARANTINE, { first: LINES_MAX });
   const { data, error, refetch } = useQuery(`quarantine ${round}`, ask, []);
   const [releasing, setReleasing] = useState<string | null>(null);
-  const items = nodesOf(data?.quarantinedEvents);
+  const edges = data?.quarantinedEvents.edges ?? [];
   const firstOf = new Set<string>();
   const tryAgain = (projection: string) => {
     setReleasing(projection);
@@ -78,11 +78,11 @@ export function QuarantineList({
             </tr>
           </thead>
           <tbody>
-            {items.map(item => {
+            {edges.map(({ cursor, node: item }) => {
               const isFirst = !firstOf.has(item.projection);
               firstOf.add(item.projection);
               return (
-                <tr key={`${item.projection} ${item.event?.id ?? item.stream} ${item.at}`}>
+                <tr key={cursor}>
                   <td className="nowrap" title={stateOfQuarantined(item).detail}>
                     <StateMark {...stateOfQuarantined(item)} />
                   </td>
@@ -120,7 +120,7 @@ export function QuarantineList({
             })}
           </tbody>
         </table>
-        {data !== undefined && items.length === 0 && (
+        {data !== undefined && edges.length === 0 && (
           <Empty title="Nothing is put aside">Every event of every log is shown.</Empty>
         )}
         {data === undefined && error !== undefined && (
@@ -128,7 +128,7 @@ export function QuarantineList({
         )}
       </div>
       <ListFoot
-        shown={items.length}
+        shown={edges.length}
         total={data?.quarantinedEvents.totalCount}
         hasMore={false}
         onMore={() => undefined}
