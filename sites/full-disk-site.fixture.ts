@@ -2,7 +2,7 @@
 // A site's log, its management server and one recording server, all on that disk. Prints what happened as JSON.
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeEventData, freeSpaceLimits, LOG_START, placeOf } from '@holdfast/core';
@@ -32,6 +32,9 @@ const deviceId = '0198c0de-0000-7000-8000-00000000c001' as DeviceId;
 const filler = path.join(dir, 'filler');
 const context = { actor: 'user:test' };
 const logger = pino({ level: 'info' }, pino.destination(2));
+
+/** What somebody else has on the disk from the start: when it goes there is more than the 4 MB from which on it is recorded again. */
+if (phase === 'FIRST') writeFileSync(filler, Buffer.alloc(12_000_000, 1));
 
 const log = await openSqliteSiteLog({
   file: path.join(dir, 'log', 'site.sqlite'),

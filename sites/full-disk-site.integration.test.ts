@@ -9,7 +9,7 @@ if (hasSmallDisks('site on a full disk')) {
   test('the oldest goes; with all locked recording halts and says so, survives a kill, and goes on when there is room', async () => {
     const program = path.join(import.meta.dirname, 'full-disk-site.fixture.js');
     const phases = ['FIRST', 'AFTER_THE_KILL'];
-    const { results, stderr } = await runOnSmallDisk({ megabytes: 40, program, phases });
+    const { results, stderr } = await runOnSmallDisk({ megabytes: 52, program, phases });
     assert.is(results.length, phases.length, stderr);
     const [first, { alarms, ...afterTheKill }] = results as [unknown, Record<string, unknown>];
     assert.equal(first, { haltedWhileThereWasSomethingToDelete: 0, halted: true }, stderr);
