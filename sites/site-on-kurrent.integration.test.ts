@@ -124,9 +124,11 @@ test('is proven on its server, beside the running site, and names what was chang
   const { signal } = new AbortController();
   const onServer = { connectionString: keeper.connectionString, site: siteId as SiteId };
   assert.equal(findSiteDirectories(folder), [data]);
+  const countBefore = (await readSite()).length;
   const proven = await verifySiteDirectory(data, { signal, onServer });
   assert.equal(proven.damages, []);
-  assert.is(proven.eventCount, (await readSite()).length);
+  // The site goes on.
+  assert.ok(countBefore <= proven.eventCount && proven.eventCount <= (await readSite()).length);
   assert.ok(proven.signedEventCount > 0);
   const [elsewhere] = (await verifySiteDirectory(data, { signal })).damages;
   assert.is(elsewhere?.code, 'LOG_ON_SERVER');
