@@ -297,12 +297,17 @@ test('a marked span of the remote site is requested, comes, and plays', async ()
 
 /** Clicks on the timeline and waits for the picture of that instant. */
 async function seekTo(camera: CameraView, timeline: Locator, atMs: number): Promise<number> {
-  const [fromMs, toMs] = await Promise.all(
-    ['aria-valuemin', 'aria-valuemax'].map(async name => Number(await timeline.getAttribute(name))),
-  );
-  const box = (await timeline.boundingBox())!;
-  await timeline.click({
-    position: { x: ((atMs - fromMs!) / (toMs! - fromMs!)) * box.width, y: box.height - 20 },
+  await eventually('the timeline takes the click', async () => {
+    const [fromMs, toMs] = await Promise.all(
+      ['aria-valuemin', 'aria-valuemax'].map(async name => Number(await timeline.getAttribute(name))),
+    );
+    // Its place on the page may be another one a moment later: then it is looked for again.
+    const box = (await timeline.boundingBox())!;
+    const position = { x: ((atMs - fromMs!) / (toMs! - fromMs!)) * box.width, y: box.height - 20 };
+    return timeline.click({ position, timeout: 3_000 }).then(
+      () => true,
+      () => false,
+    );
   });
   const clickedAt = await inputAt();
   const shown = await eventually(
