@@ -169,6 +169,9 @@ class ChildSession {
         const { sentAtMs: pingSentAtMs } = frame;
         const relayed = this.#headsToTell();
         this.#send({ kind: 'pong', pingSentAtMs, receivedAtMs, sentAtMs: receivedAtMs, head, relayed });
+        this.#senders.get(this.#options.site)?.told(endOf(head));
+        for (const { origin, epoch, size } of relayed ?? [])
+          this.#senders.get(origin)?.told({ epoch, position: size });
         return;
       }
       case 'wishes':

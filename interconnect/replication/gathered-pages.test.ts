@@ -2,7 +2,7 @@ import { LOG_START, type RecordedEvent } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Timers } from '../transport/timers.js';
-import { gatheredPages } from './gathered-pages.js';
+import { GatheredPages } from './gathered-pages.js';
 
 const test = suite('gathered pages');
 
@@ -64,13 +64,13 @@ function given() {
   };
 }
 
-function collected(source: ReturnType<typeof given>, timers: Timers, behind = LOG_START) {
+function collected(source: ReturnType<typeof given>, timers: Timers, told = LOG_START) {
+  const gathered = new GatheredPages({ timers, told });
   const taken: string[][] = [];
   const done = (async () => {
-    const pages = gatheredPages(source.read(), { timers, behind });
-    for await (const page of pages) taken.push(page.map(({ type }) => type));
+    for await (const page of gathered.of(source.read())) taken.push(page.map(({ type }) => type));
   })();
-  return { taken, done };
+  return { taken, done, gathered };
 }
 
 /** Everything that can happen now has happened. */
@@ -125,6 +125,26 @@ test('sends at once what was there before the session', async () => {
   source.end();
   await done;
   assert.is(taken.length, 2);
+});
+
+test('sends what has gathered when the parent is told how far the log reaches', async () => {
+  const [source, timers] = [given(), new HeldTimers()];
+  const { taken, done, gathered } = collected(source, timers);
+  source.give('RecordingSealed');
+  await settled();
+  assert.equal(taken, []);
+  gathered.tell({ epoch: 1, position: 2 });
+  await settled();
+  assert.equal(taken, [['RecordingSealed']]);
+  source.give('RecordingSealed');
+  await settled();
+  assert.is(taken.length, 2, 'it was told of');
+  source.give('RecordingSealed');
+  await settled();
+  assert.is(taken.length, 2, 'it was not told of');
+  assert.is(timers.waiting.size, 1);
+  source.end();
+  await done;
 });
 
 test('does not hold up a log that has much to say', async () => {

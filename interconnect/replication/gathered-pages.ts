@@ -11,54 +11,72 @@ type Page = readonly RecordedEvent[];
 
 /**
  * The pages of a subscription, those that hold only `unhurried` events together with what follows them within a moment. An event
- * that somebody waits for takes what waits before it along at once: the order of a log is one.
+ * that somebody waits for takes what waits before it along at once: the order of a log is one. So does the parent when it is told
+ * how far the log reaches: what it knows of and does not have, it takes for facts that are missing.
  */
-export async function* gatheredPages(
-  pages: AsyncIterable<Page>,
-  options: {
+export class GatheredPages {
+  readonly #timers: Timers;
+  #told: LogPlace;
+  #endGathering: () => void = () => undefined;
+
+  constructor(options: {
     readonly timers: Timers;
-    /** What is not behind it was there before the session: it has waited for the link long enough. */
-    readonly behind: LogPlace;
-  },
-): AsyncGenerator<Page> {
-  const { behind, timers } = options;
-  const mayWait = (events: Page) =>
-    events.length < GATHER_EVENTS_MAX &&
-    comparePlaces(placeOf(events.at(-1)!), behind) > 0 &&
-    events.every(({ type }) => unhurriedEventTypes.has(type));
-  const source = pages[Symbol.asyncIterator]();
-  const readOn = () => {
-    const page = source.next();
-    // Of a failure its reader hears when it comes to it.
-    page.catch(() => undefined);
-    return page;
-  };
-  let next = readOn();
-  try {
-    for (let first = await next; !first.done; first = await next) {
-      if (!mayWait(first.value)) {
-        yield first.value;
-        next = readOn();
-        continue;
-      }
-      next = readOn();
-      const gathered = [...first.value];
-      const timeout = Promise.withResolvers<null>();
-      const stop = timers.after(GATHER_MS_MAX, () => timeout.resolve(null));
-      try {
-        while (mayWait(gathered)) {
-          const more = await Promise.race([next, timeout.promise]);
-          if (more === null || more.done) break;
-          for (const event of more.value) gathered.push(event);
+    /** How far the parent was told at the beginning of the session that the log reaches. */
+    readonly told: LogPlace;
+  }) {
+    this.#timers = options.timers;
+    this.#told = options.told;
+  }
+
+  tell(place: LogPlace): void {
+    this.#told = place;
+    this.#endGathering();
+  }
+
+  async *of(pages: AsyncIterable<Page>): AsyncGenerator<Page> {
+    const source = pages[Symbol.asyncIterator]();
+    const readOn = () => {
+      const page = source.next();
+      // Of a failure its reader hears when it comes to it.
+      page.catch(() => undefined);
+      return page;
+    };
+    let next = readOn();
+    try {
+      for (let first = await next; !first.done; first = await next) {
+        if (!this.#mayWait(first.value)) {
+          yield first.value;
           next = readOn();
+          continue;
         }
-      } finally {
-        stop();
+        next = readOn();
+        const gathered = [...first.value];
+        const ended = Promise.withResolvers<null>();
+        this.#endGathering = () => ended.resolve(null);
+        const stop = this.#timers.after(GATHER_MS_MAX, this.#endGathering);
+        try {
+          while (this.#mayWait(gathered)) {
+            const more = await Promise.race([next, ended.promise]);
+            if (more === null || more.done) break;
+            for (const event of more.value) gathered.push(event);
+            next = readOn();
+          }
+        } finally {
+          stop();
+        }
+        yield gathered;
       }
-      yield gathered;
+    } finally {
+      // It may be waiting for the log to grow: whoever aborts the subscription ends that.
+      source.return?.().catch(() => undefined);
     }
-  } finally {
-    // It may be waiting for the log to grow: whoever aborts the subscription ends that.
-    source.return?.().catch(() => undefined);
+  }
+
+  #mayWait(events: Page): boolean {
+    return (
+      events.length < GATHER_EVENTS_MAX &&
+      comparePlaces(placeOf(events.at(-1)!), this.#told) > 0 &&
+      events.every(({ type }) => unhurriedEventTypes.has(type))
+    );
   }
 }

@@ -10,7 +10,7 @@ import type { SiteId } from '@holdfast/schema';
 import type { Timers } from '../transport/timers.js';
 import type { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
-import { gatheredPages } from './gathered-pages.js';
+import { GatheredPages } from './gathered-pages.js';
 import type { OfferedLog } from './offered-log.js';
 import type { ChildFrame, EpochHead, ReplicationRefusal, WantFrame } from './replication-frame.js';
 import type { RootMemory } from './root-memory.js';
@@ -34,6 +34,7 @@ export interface LogSenderOptions {
 export class LogSender {
   readonly #options: LogSenderOptions;
   readonly #over = new AbortController();
+  readonly #gathered: GatheredPages;
   #epoch = 0;
   #position = 0;
   #treeEdge: readonly Uint8Array[] = [];
@@ -45,6 +46,8 @@ export class LogSender {
 
   constructor(options: LogSenderOptions) {
     this.#options = options;
+    const { offered, timers } = options;
+    this.#gathered = new GatheredPages({ timers, told: { epoch: offered.epoch, position: offered.size } });
   }
 
   get log(): OfferedLog {
@@ -111,13 +114,16 @@ export class LogSender {
   /** Until it is stopped or the log is closed. */
   async run(): Promise<void> {
     const { signal } = this.#over;
-    const { log, offered, timers } = this.#options;
-    const pages = log.subscribe({ after: this.place, signal });
-    const behind = { epoch: offered.epoch, position: offered.size };
-    for await (const page of gatheredPages(pages, { timers, behind })) {
+    const pages = this.#options.log.subscribe({ after: this.place, signal });
+    for await (const page of this.#gathered.of(pages)) {
       for (let from = 0; from < page.length && !signal.aborted; ) from += await this.#sendFrom(page, from);
       if (signal.aborted) return;
     }
+  }
+
+  /** The parent was told that the log reaches as far as that. */
+  told(place: LogPlace): void {
+    this.#gathered.tell(place);
   }
 
   stop(): void {
