@@ -5,6 +5,7 @@ import {
   type DeviceSegmentFacts,
   type DeviceTimelineFacts,
   deviceTimeline,
+  type RecordedSpan,
   SEAM_MS_MAX,
   type TimelineSpan,
   type TimeSpan,
@@ -249,6 +250,16 @@ test('a frame interval between two segments is no gap, a longer hole is', () => 
   ]);
 });
 
+test('a seam after pieces that end together is of the piece that is shown, in whatever order they are told', () => {
+  const reduced = { ...segment('a', 0, 1000), keyFramesOnly: true };
+  const sealed = [reduced, segment('b', 0, 1000), segment('c', 1040, 2000)];
+  for (const told of [sealed, sealed.toReversed()]) {
+    const spans = deviceTimeline({ ...nothing, sealed: told }, { fromMs: 0, toMs: 2000 }, 9000);
+    assert.equal(brief(spans), [[0, 2000, 'REMOTE', null]]);
+    assert.not(spans[0]!.keyFramesOnly);
+  }
+});
+
 test('the future and an empty window are not covered', () => {
   assert.equal(deviceTimeline(nothing, { fromMs: 10, toMs: 20 }, 10), []);
   assert.equal(deviceTimeline(nothing, { fromMs: 10, toMs: 10 }, 90), []);
@@ -325,8 +336,10 @@ test('each span is justified by a fact at every moment of it', () => {
 const anyChain = fc
   .array(
     fc.record({
-      holeMs: fc.constantFrom(0, 0, 0, 40, SEAM_MS_MAX - 1, SEAM_MS_MAX, -300),
-      lengthMs: fc.integer({ min: 1, max: 1000 }),
+      holeMs: fc.constantFrom(0, 0, 0, 40, SEAM_MS_MAX - 1, SEAM_MS_MAX, -300, -300),
+      // 300 also to end together with the one before.
+      lengthMs: fc.oneof(fc.constant(300), fc.integer({ min: 1, max: 1000 })),
+      keyFramesOnly: fc.boolean(),
       lost: fc.constantFrom(null, null, null, 'DELETED' as const, 'DAMAGED' as const),
       held: fc.boolean(),
     }),
@@ -342,14 +355,15 @@ const anyChain = fc
   });
 
 test('stretches without a hole say the same as the segments that they consist of', () => {
+  const anyOrWholeWindow = fc.oneof(anyWindow, fc.constant({ fromMs: 0, toMs: 20_000 }));
   fc.assert(
-    fc.property(anyFacts, anyChain, anyWindow, anyNow, (rest, chain, window, nowMs) => {
+    fc.property(anyFacts, anyChain, anyOrWholeWindow, anyNow, (rest, chain, window, nowMs) => {
       const facts = timelineFacts({
         ...{ ...rest, sealed: chain, held: chain.filter(({ held }) => held) },
         losses: chain.flatMap(({ lost, ...one }) => (lost === null ? [] : [{ ...one, cause: lost }])),
       });
       const losses = (['DELETED', 'DAMAGED'] as const).flatMap(cause =>
-        stretches(facts.losses.filter(loss => loss.cause === cause)).map(at => ({ ...at, cause })),
+        joinedSpans(facts.losses.filter(loss => loss.cause === cause)).map(at => ({ ...at, cause })),
       );
       const joined = { ...facts, sealed: stretches(facts.sealed), held: stretches(facts.held), losses };
       assert.equal(deviceTimeline(joined, window, nowMs), deviceTimeline(facts, window, nowMs));
@@ -358,8 +372,17 @@ test('stretches without a hole say the same as the segments that they consist of
   );
 });
 
-/** What touches or overlaps, joined. */
-function stretches(spans: readonly TimeSpan[]): readonly TimeSpan[] {
+/** What touches or overlaps, joined with its kind. */
+function stretches(spans: readonly RecordedSpan[]): readonly RecordedSpan[] {
+  return [false, true].flatMap(keyFramesOnly =>
+    joinedSpans(spans.filter(one => (one.keyFramesOnly ?? false) === keyFramesOnly)).map(at => ({
+      ...at,
+      keyFramesOnly,
+    })),
+  );
+}
+
+function joinedSpans(spans: readonly TimeSpan[]): readonly TimeSpan[] {
   const joined: TimeSpan[] = [];
   for (const { fromMs, toMs } of spans.toSorted((left, right) => left.fromMs - right.fromMs)) {
     const last = joined.at(-1);

@@ -133,16 +133,20 @@ export function deviceTimeline(
 
 /** What is here before what is elsewhere, what can be had before what cannot, and all pictures before some of them. */
 function footageLayers(footage: readonly Footage[]): readonly (readonly TimelineSpan[])[] {
-  const layer = (state: Footage['state'], isAway: boolean, keyFramesOnly: boolean) =>
-    footage
-      .filter(piece => piece.state === state && piece.keyFramesOnly === keyFramesOnly)
-      .filter(piece => (piece.cause !== null) === isAway)
-      .map(piece => ({ ...span(piece, state, piece.cause), keyFramesOnly }));
-  return [
-    ...[layer('HELD', false, false), layer('HELD', false, true)],
-    ...[layer('REMOTE', false, false), layer('REMOTE', false, true)],
-    ...[layer('REMOTE', true, false), layer('REMOTE', true, true)],
-  ];
+  const layers = Map.groupBy(footage, layerOf);
+  return Array.from({ length: FOOTAGE_LAYERS }, (_, index) =>
+    (layers.get(index) ?? []).map(piece => ({
+      ...span(piece, piece.state, piece.cause),
+      keyFramesOnly: piece.keyFramesOnly,
+    })),
+  );
+}
+
+const FOOTAGE_LAYERS = 6;
+
+function layerOf({ state, cause, keyFramesOnly }: Footage): number {
+  const place = state === 'HELD' ? 0 : cause === null ? 1 : 2;
+  return 2 * place + (keyFramesOnly ? 1 : 0);
 }
 
 /** Everything playable somewhere, sorted, seams closed by drawing out the piece before the seam. */
@@ -158,9 +162,11 @@ function joinedFootage({ held, sealed, link }: DeviceTimelineFacts): readonly Fo
     if (latest !== null && piece.fromMs > latest.toMs && piece.fromMs - latest.toMs < SEAM_MS_MAX) {
       latest.toMs = piece.fromMs;
     }
-    // Of two that end together the one that is held is drawn out, wherever they began.
+    // Of those that end together the one that is shown is drawn out, wherever they began.
     const isLater =
-      latest === null || piece.toMs > latest.toMs || (piece.toMs === latest.toMs && piece.state === 'HELD');
+      latest === null ||
+      piece.toMs > latest.toMs ||
+      (piece.toMs === latest.toMs && layerOf(piece) < layerOf(latest));
     if (isLater) latest = piece;
   }
   return pieces;
