@@ -19,17 +19,32 @@ const ATTEMPTS_MAX = 3;
 export class CameraAuthorisation {
   readonly #credentials: CameraCredentials | null;
   readonly #random: () => number;
+  /** Null: it has them, or none are configured. */
+  readonly #withheldBecause: string | null;
   #challenge: Challenge | null = null;
   #nonceCount = 0;
 
-  constructor(options: { readonly credentials: CameraCredentials | null; readonly random: () => number }) {
+  constructor(options: {
+    readonly credentials: CameraCredentials | null;
+    readonly random: () => number;
+    readonly withheldBecause?: string | null;
+  }) {
     this.#credentials = options.credentials;
     this.#random = options.random;
+    this.#withheldBecause = options.withheldBecause ?? null;
   }
 
   /** With the same user name and password, and without what this server has asked for. */
   ofAnotherServer(): CameraAuthorisation {
-    return new CameraAuthorisation({ credentials: this.#credentials, random: this.#random });
+    return new CameraAuthorisation({
+      ...{ credentials: this.#credentials, random: this.#random, withheldBecause: this.#withheldBecause },
+    });
+  }
+
+  /** For a server that must not see user name and password: when it asks for them, `because` says why it gets none. */
+  withheld(because: string): CameraAuthorisation {
+    if (this.#credentials === null) return this;
+    return new CameraAuthorisation({ credentials: null, random: this.#random, withheldBecause: because });
   }
 
   /** The `Authorization` of a request, `null` as long as the camera has not asked. */
@@ -66,6 +81,8 @@ export class CameraAuthorisation {
         'UNAUTHORIZED',
         'the camera asks for an authentication other than Basic and Digest (MD5, SHA-256)',
       );
+    if (this.#withheldBecause !== null)
+      throw new CameraSessionError('CREDENTIALS_WITHHELD', 'UNAUTHORIZED', this.#withheldBecause);
     if (this.#credentials === null)
       throw new CameraSessionError(
         'CREDENTIALS_NEEDED',

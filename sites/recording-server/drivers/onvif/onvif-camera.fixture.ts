@@ -8,6 +8,8 @@ import { child, escapeXml, parseXml, textOf, type XmlNode } from './soap.js';
 export interface OnvifCameraOptions {
   readonly streamUri: string;
   readonly port?: number;
+  /** Of this machine; 127.0.0.1 unless told otherwise. */
+  readonly host?: string;
   readonly credentials?: { readonly userName: string; readonly password: string };
   /** The camera's clock minus ours. A signature more than a minute from it is refused. */
   readonly clockOffsetMs?: number;
@@ -47,15 +49,19 @@ export class OnvifCamera implements AsyncDisposable {
 
   static async open(options: OnvifCameraOptions): Promise<OnvifCamera> {
     const camera = new OnvifCamera(options);
-    await new Promise<void>(resolve => camera.#server.listen(options.port ?? 0, '127.0.0.1', resolve));
+    await new Promise<void>(resolve => camera.#server.listen(options.port ?? 0, camera.#host, resolve));
     await new Promise<void>(resolve => camera.#discovery.bind(0, '127.0.0.1', resolve));
     camera.port = (camera.#server.address() as net.AddressInfo).port;
     camera.discoveryPort = camera.#discovery.address().port;
     return camera;
   }
 
+  get #host(): string {
+    return this.#options.host ?? '127.0.0.1';
+  }
+
   get address(): string {
-    return `http://127.0.0.1:${this.port}/onvif/device_service`;
+    return `http://${this.#host}:${this.port}/onvif/device_service`;
   }
 
   /** Tells who has subscribed. */

@@ -1,17 +1,7 @@
 import { CameraAddress, HardwareCapabilities } from '@holdfast/schema';
 import { CameraSessionError } from '../camera-session-error.js';
+import { configuredOf } from './onvif-address.js';
 import type { OnvifDevice } from './onvif-device.js';
-
-/** `?profile=TOKEN` behind the address of a device service names a profile. */
-export function profileAddress(address: string): {
-  readonly serviceAddress: string;
-  readonly profile: string | null;
-} {
-  const url = new URL(address);
-  const profile = url.searchParams.get('profile');
-  url.searchParams.delete('profile');
-  return { serviceAddress: url.href, profile };
-}
 
 /** What the camera says of itself. What it does not answer to, it cannot. */
 export async function findCapabilities(
@@ -22,10 +12,11 @@ export async function findCapabilities(
   const information = await device.information(signal);
   const profiles = await device.profiles(signal);
   const outputs = await device.relayOutputs(signal).catch(unanswered);
-  const { serviceAddress } = profileAddress(address);
+  const { serviceAddress, streamHost } = configuredOf(address);
   const streams = profiles.flatMap(({ token, name, encoding, width, height }) => {
     const url = new URL(serviceAddress);
     url.searchParams.set('profile', token);
+    if (streamHost !== null) url.searchParams.set('streamHost', streamHost);
     // A token may be as long as the camera likes.
     if (!CameraAddress.safeParse(url.href).success) return [];
     return { name: text(name || token), address: url.href, encoding: text(encoding), ...{ width, height } };

@@ -3,7 +3,7 @@ import { CameraAuthorisation } from '../camera-authorisation.js';
 import { CameraSessionError } from '../camera-session-error.js';
 import type { CameraAccess, CameraCommands, Speaker } from '../driver.js';
 import { openBackChannel } from '../rtsp/back-channel.js';
-import { profileAddress } from './onvif-capabilities.js';
+import { configuredOf, streamPlaceOf } from './onvif-address.js';
 import { OnvifDevice, type OnvifProfile } from './onvif-device.js';
 
 const STATUS_INTERVAL_MS = 500;
@@ -17,13 +17,13 @@ interface Opened {
 
 /** The address of its stream is asked of the camera; the loudspeaker is behind that. */
 export async function openOnvifSpeaker(access: CameraAccess, signal: AbortSignal): Promise<Speaker> {
-  const { device, profile } = await open(
-    access,
-    new CameraAuthorisation(access),
-    signal,
-    ({ speaker }) => speaker,
-  );
-  return openBackChannel({ ...access, address: await device.streamUri(profile, signal) }, signal);
+  const authorisation = new CameraAuthorisation(access);
+  const { device, profile } = await open(access, authorisation, signal, ({ speaker }) => speaker);
+  const named = await device.streamUri(profile, signal);
+  const { address, withheldBecause } = await streamPlaceOf(named, configuredOf(access.address), signal);
+  const forRtsp =
+    withheldBecause === null ? authorisation.ofAnotherServer() : authorisation.withheld(withheldBecause);
+  return openBackChannel({ ...access, address }, signal, forRtsp);
 }
 
 /** Tells an ONVIF camera what to do. It is opened with the first request, and anew after a failure. */
@@ -82,7 +82,7 @@ async function open(
   signal: AbortSignal,
   can: (profile: OnvifProfile) => boolean,
 ): Promise<Opened> {
-  const { serviceAddress, profile: wanted } = profileAddress(address);
+  const { serviceAddress, profile: wanted } = configuredOf(address);
   const device = await OnvifDevice.open(
     { address: serviceAddress, credentials, authorisation, tlsAuthorities, now },
     signal,

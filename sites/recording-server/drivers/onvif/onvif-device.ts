@@ -288,12 +288,16 @@ function ptzProfile(token: string): string {
   return `<tptz:ProfileToken>${escapeXml(token)}</tptz:ProfileToken>`;
 }
 
-/** A camera behind address translation names addresses of its own network: it is spoken to where it was found. */
-function sameHost(found: string, address: string): string {
+/**
+ * A camera behind address translation names addresses of its own network: it is spoken to where it was found, and in the clear
+ * only where it was found so.
+ */
+export function sameHost(found: string, address: string): string {
   if (!URL.canParse(found)) return address;
   const url = new URL(found);
   const { hostname, port, protocol } = new URL(address);
   url.hostname = hostname;
+  if (protocol === 'https:') url.protocol = protocol;
   if (url.protocol === protocol) url.port = port;
   return url.href;
 }

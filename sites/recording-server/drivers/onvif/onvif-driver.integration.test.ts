@@ -144,6 +144,31 @@ function withStream(clip: string): void {
     assert.match(camera.told.at(-1)!, 'Unsubscribe');
   });
 
+  test('sends no user name and password to another host that the camera names', async () => {
+    const secured = { user: credentials.userName, password: credentials.password };
+    await using stream = await GStreamerCamera.open({ clip, ...secured });
+    await using camera = await OnvifCamera.open({
+      ...{ streamUri: stream.address, credentials, host: '127.0.0.2' },
+    });
+    {
+      await using session = new RecordedSession({
+        ...{ run: onvifDriver.run, address: camera.address, credentials },
+      });
+      await session.until('lost', () => session.losses.length > 0);
+      const { cause, detail } = session.losses[0]!;
+      assert.is(cause, 'UNAUTHORIZED');
+      assert.match(
+        detail,
+        /names its stream at 127\.0\.0\.1.*configured for 127\.0\.0\.2.*streamHost=127\.0\.0\.1/s,
+      );
+      assert.is(session.connectedCount, 0);
+    }
+    await using session = new RecordedSession({
+      ...{ run: onvifDriver.run, address: `${camera.address}?streamHost=127.0.0.1`, credentials },
+    });
+    await session.until('recorded', () => session.recorded.length >= 1);
+  });
+
   test('names a profile that the camera does not have', async () => {
     await using camera = await OnvifCamera.open({ streamUri });
     await using session = new RecordedSession({

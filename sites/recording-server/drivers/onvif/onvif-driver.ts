@@ -4,13 +4,14 @@ import { CameraSessionError } from '../camera-session-error.js';
 import type { CameraLoss, CameraSessionOptions, DeviceSignal, Driver, RunCameraSession } from '../driver.js';
 import { keepConnected } from '../keep-connected.js';
 import { streamOnce } from '../rtsp/camera-connection.js';
-import { findCapabilities, profileAddress } from './onvif-capabilities.js';
+import { configuredOf, type StreamPlace, streamPlaceOf } from './onvif-address.js';
+import { findCapabilities } from './onvif-capabilities.js';
 import { openOnvifCommands, openOnvifSpeaker } from './onvif-commands.js';
 import { OnvifDevice } from './onvif-device.js';
 
-/** Events are worth less than pictures: a camera that refuses them is asked again after this. */
 /** So late an event is told at most: half a second of pre-buffer. */
 const PULL_EVERY_MS = 500;
+/** Events are worth less than pictures: a camera that refuses them is asked again after this. */
 const EVENTS_RETRY_MS = 60_000;
 /** A camera has a handful of detectors and inputs. */
 const ACTIVE_MAX = 256;
@@ -18,8 +19,8 @@ const ACTIVE_MAX = 256;
 const GOODBYE_MS = 500;
 
 /**
- * Asks the camera for its stream, records that by RTSP, and hands on what the camera notices. `?profile=TOKEN` behind the
- * address of the device service names a profile; else it is the camera's first one with video.
+ * Asks the camera for its stream, records that by RTSP, and hands on what the camera notices. What may stand behind the address
+ * of the device service: `ConfiguredAddress`.
  */
 const run: RunCameraSession = (options, signal) => {
   const forHttp = new CameraAuthorisation(options);
@@ -33,7 +34,9 @@ const run: RunCameraSession = (options, signal) => {
     const asked = tellCapabilities(found.device, options, within);
     try {
       const { tlsAuthorities, transport = 'AUTO', now, random } = options;
-      const stream = { address: found.uri, authorisation: forRtsp, tlsAuthorities, transport, now, random };
+      const { address, withheldBecause } = found.place;
+      const authorisation = withheldBecause === null ? forRtsp : forRtsp.withheld(withheldBecause);
+      const stream = { address, authorisation, tlsAuthorities, transport, now, random };
       return await streamOnce({ ...stream, ...attempt }, signal);
     } finally {
       over.abort();
@@ -46,9 +49,10 @@ async function openStream(
   options: CameraSessionOptions,
   authorisation: CameraAuthorisation,
   signal: AbortSignal,
-): Promise<{ readonly device: OnvifDevice; readonly uri: string } | CameraLoss | null> {
+): Promise<{ readonly device: OnvifDevice; readonly place: StreamPlace } | CameraLoss | null> {
   const { credentials, tlsAuthorities = [], now } = options;
-  const { serviceAddress, profile: wanted } = profileAddress(options.address);
+  const configured = configuredOf(options.address);
+  const { serviceAddress, profile: wanted } = configured;
   try {
     const access = { address: serviceAddress, credentials, authorisation, tlsAuthorities, now };
     const device = await OnvifDevice.open(access, signal);
@@ -59,7 +63,8 @@ async function openStream(
       const words = `the camera has no profile ${wanted ?? 'with video'}; it has ${offered}`;
       return new CameraSessionError('STREAM_UNSUPPORTED', 'UNSUPPORTED_MEDIA', words);
     }
-    return { device, uri: await device.streamUri(profile.token, signal) };
+    const named = await device.streamUri(profile.token, signal);
+    return { device, place: await streamPlaceOf(named, configured, signal) };
   } catch (fault) {
     if (signal.aborted) return null;
     if (fault instanceof CameraSessionError) return fault;

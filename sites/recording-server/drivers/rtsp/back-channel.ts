@@ -21,10 +21,11 @@ const PACKET_SAMPLES_MAX = 320;
 
 /** Opens the loudspeaker of a camera: a session of its own, beside the one that records. */
 export async function openBackChannel(
-  { address, tlsAuthorities, random, ...access }: CameraAccess,
+  access: CameraAccess,
   signal: AbortSignal,
+  authorisation = new CameraAuthorisation(access),
 ): Promise<Speaker> {
-  const authorisation = new CameraAuthorisation({ ...access, random });
+  const { address, tlsAuthorities, random } = access;
   const stack = new AsyncDisposableStack();
   try {
     const connection = stack.use(

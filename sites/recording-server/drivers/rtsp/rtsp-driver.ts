@@ -6,5 +6,5 @@ export const rtspDriver: Driver = {
   name: 'rtsp',
   capabilities: { sound: true, transports: true },
   run: runCameraSession,
-  openSpeaker: openBackChannel,
+  openSpeaker: (access, signal) => openBackChannel(access, signal),
 };
