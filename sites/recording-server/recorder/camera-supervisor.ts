@@ -141,17 +141,24 @@ export class CameraSupervisor {
   trigger(deviceId: DeviceId, change: TriggerChange): void {
     const owner = this.#options.view.ownerOf(deviceId) ?? deviceId;
     const camera = this.#cameraOf(owner);
+    const along = { ...change, key: `${owner} ${change.key}` };
+    if (along.change === 'ENDED') {
+      this.#options.noticed(owner, change);
+      // Of whichever is recorded along with it: the camera may be gone by now, or its policy another.
+      for (const { deviceId: id, recorder } of this.#cameras.values()) {
+        recorder.trigger(id === owner ? change : along);
+      }
+      return;
+    }
     if (!camera) return;
     this.#options.noticed(owner, change);
     const { policy } = camera.recorder;
     camera.recorder.trigger(change);
-    if (change.change === 'BEGAN' && !heeds(policy, change.kind)) return;
+    if (!heeds(policy, along.kind)) return;
     for (const related of policy.recordRelated) {
       const relatedOwner = this.#options.view.ownerOf(related) ?? related;
-      const key = `${owner} ${change.key}`;
-      const along =
-        change.change === 'BEGAN' ? { ...change, key, kind: 'RELATED' as const } : { ...change, key };
-      if (relatedOwner !== owner) this.#cameraOf(relatedOwner)?.recorder.trigger(along);
+      if (relatedOwner === owner) continue;
+      this.#cameraOf(relatedOwner)?.recorder.trigger({ ...along, kind: 'RELATED' });
     }
   }
 

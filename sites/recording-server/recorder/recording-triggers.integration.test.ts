@@ -208,22 +208,18 @@ test('a camera that is lost begins with an empty buffer, and is recorded on when
   assert.equal(await server.recorded(), [[12, 13, 'MOTION', 'SERVER_STOPPED']]);
 });
 
-test('a related device of other hardware is recorded along', async () => {
-  await using folder = await temporaryFolder();
-  await using log = await openLog(folder.path);
+/** Two cameras, connected, and pictures 0 to 9 received of both; what records the first on motion records the other along. */
+async function openedWithRelated() {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder());
+  const log = stack.use(await openLog(folder.path));
   await addHardware(log, 'rtsp://127.0.0.1:1/none');
   const other = { hardwareId: v7() as HardwareId, deviceId: v7() as DeviceId };
   await say(log, `hardware-${other.hardwareId}`, {
     type: 'HardwareAdded',
     data: {
-      ...{
-        hardwareId: other.hardwareId,
-        name: 'Yard',
-        driver: 'rtsp',
-        transport: 'AUTO',
-        address: 'rtsp://127.0.0.1:2/none',
-      },
-      ...{ sealedCredentials: null, recordingServerId: serverA },
+      ...{ hardwareId: other.hardwareId, name: 'Yard', driver: 'rtsp', transport: 'AUTO' },
+      ...{ address: 'rtsp://127.0.0.1:2/none', sealedCredentials: null, recordingServerId: serverA },
       devices: [{ deviceId: other.deviceId, type: 'CAMERA', name: 'Yard' }],
     },
   });
@@ -235,20 +231,62 @@ test('a related device of other hardware is recorded along', async () => {
     await say(log, `hardware-${data.hardwareId}`, { type: 'DeviceRecordingPolicySet', data });
   }
   const camera = new ScriptedCamera();
-  await using running = await start(log, folder.path, { runCameraSession: camera.run, now: () => at(10) });
+  const running = stack.use(
+    await start(log, folder.path, { runCameraSession: camera.run, now: () => at(10) }),
+  );
   await until(() => camera.sinks.length === 2, 'both sessions run');
   for (const sink of camera.sinks) {
     sink.connected(0);
     sink.format({ bytes: Buffer.from('init'), codecs: 'avc1.640028' });
     for (const group of groups(0, 10)) sink.recordedFragment(group);
   }
-  running.server.trigger(cameraId, motion('BEGAN', at(10)));
-  await until(async () => (await eventsOf(log, 'RecordingStarted')).length === 2, 'both are recorded');
+  const [sink, otherSink] = camera.sinks;
+  return {
+    ...{ log, running, other, sink: sink!, otherSink: otherSink! },
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+test('a related device of other hardware is recorded along', async () => {
+  await using two = await openedWithRelated();
+  two.running.server.trigger(cameraId, motion('BEGAN', at(10)));
+  await until(async () => (await eventsOf(two.log, 'RecordingStarted')).length === 2, 'both are recorded');
   const started = new Map(
-    (await eventsOf(log, 'RecordingStarted')).map(({ deviceId, cause }) => [deviceId, cause]),
+    (await eventsOf(two.log, 'RecordingStarted')).map(({ deviceId, cause }) => [deviceId, cause]),
   );
   assert.is(started.get(cameraId), 'MOTION');
-  assert.is(started.get(other.deviceId), 'RELATED');
+  assert.is(started.get(two.other.deviceId), 'RELATED');
+});
+
+test('a camera that is disabled while something moves takes its motion along, and what was recorded because of it', async () => {
+  await using two = await openedWithRelated();
+  const { log, sink, otherSink, other } = two;
+  const signal = { kind: 'MOTION', source: 'one', atMs: null } as const;
+  sink.deviceSignal!({ ...signal, active: true }, at(10));
+  await until(async () => (await eventsOf(log, 'RecordingStarted')).length === 2, 'both are recorded');
+  await say(log, `hardware-${hardwareId}`, {
+    type: 'DeviceDisabled',
+    data: { hardwareId, deviceId: cameraId },
+  });
+  await until(async () => (await eventsOf(log, 'RecordingStopped')).length === 1, 'its session has ended');
+  // As drivers do when nobody will say any more that it is over.
+  sink.deviceSignal!({ ...signal, active: false }, at(10));
+  for (const group of groups(10, 20)) otherSink.recordedFragment(group);
+  await until(
+    async () => (await eventsOf(log, 'RecordingStopped')).length === 2,
+    'the other one has stopped',
+  );
+  const stopped = (await eventsOf(log, 'RecordingStopped')).map(({ deviceId, cause }) => [deviceId, cause]);
+  assert.equal(stopped, [
+    [cameraId, 'RECORDING_DISABLED'],
+    [other.deviceId, 'RELATED_ENDED'],
+  ]);
+  await two.running.stop();
+  const ended = await eventsOf(log, 'MotionEnded');
+  assert.equal(
+    ended.map(({ deviceId, atMs }) => [deviceId, atMs]),
+    [[cameraId, at(10)]],
+  );
 });
 
 test.run();
