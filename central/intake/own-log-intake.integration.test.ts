@@ -101,6 +101,47 @@ test('goes on in the next epoch of the log', async () => {
   );
 });
 
+test('what is taken in is signed, however fast the log grows meanwhile and however late it says so', async () => {
+  const log = newLog();
+  const real = createPostgresReplicaIntake(database.sql);
+  const unsigned: string[] = [];
+  let askedCount = 0;
+  const watching: ReplicaIntake = {
+    openSession: site => real.openSession(site),
+    commit: async batch => {
+      const { after, checkpoint } = batch;
+      if (checkpoint?.head.size !== after.position) unsigned.push(`${after.epoch}/${after.position}`);
+      const outcome = await real.commit(batch);
+      if (askedCount < 5) await signIn(log, `after-commit-${askedCount}`);
+      return outcome;
+    },
+  };
+  for (let n = 0; n < 3; n++) await signIn(log, `before-${n}`);
+  const late = log.head();
+  const stopped = new AbortController();
+  const running = runOwnLogIntake({
+    ...{ log, intake: watching, signal: stopped.signal, random: () => 0 },
+    onRetry: error => assert.unreachable(String(error)),
+    checkpoint: async () => {
+      askedCount += 1;
+      if (askedCount <= 4) await signIn(log, `while-signing-${askedCount}`);
+      const head = askedCount === 3 ? late : log.head();
+      return { head, note: signCheckpoint(head, signer, sha256) };
+    },
+  });
+  const { site } = late;
+  const isTakenIn = async () =>
+    askedCount >= 5 && (await readReplicaCursor(database.sql, site))?.position === log.head().size;
+  while (!(await isTakenIn())) {
+    await Promise.race([running, new Promise(resolve => setTimeout(resolve, 5))]);
+  }
+  stopped.abort();
+  await running;
+  assert.equal(unsigned, []);
+  const proved = await createPostgresReplicaReader(database.sql).checkpoint(site);
+  assert.equal(proved?.head, log.head());
+});
+
 test('a commit that fails is tried again, and nothing comes twice', async () => {
   const log = newLog();
   const real = createPostgresReplicaIntake(database.sql);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   comparePlaces,
   endOf,
+  type LogPlace,
   placeOf,
   type RecordedEvent,
   type SignedCheckpoint,
@@ -13,6 +14,8 @@ import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 const EVENTS_PER_COMMIT_MAX = 500;
 const RETRY_DELAY_MS_MIN = 100;
 const RETRY_DELAY_MS_MAX = 10_000;
+/** Until it is looked again whether the log says that it has grown. */
+const UNACKNOWLEDGED_MS = 1;
 
 /** The central's own log was taken in beyond its end: the database belongs to another log, or the log was lost. */
 export class OwnLogBehindReplicaError extends Error {
@@ -65,29 +68,61 @@ async function takeIn(
     );
   }
   let before: ReplicaCursor = cursor;
-  for await (const page of log.subscribe({ after: placeOf(cursor), signal })) {
-    for (const events of cutIntoCommits(page)) {
-      // No tree edge: what is read out of our own log needs no proof against itself.
-      const after: ReplicaCursor = { ...placeOf(events.at(-1)!), treeEdge: [] };
-      const signed = await checkpoint();
-      const isAtEnd = comparePlaces(endOf(signed.head), after) === 0;
-      const batch = { site, fence, before, after, events };
-      const outcome = await intake.commit(isAtEnd ? { ...batch, checkpoint: signed } : batch);
-      if (outcome !== 'COMMITTED') throw new Error(`the intake of the own log was answered ${outcome}`);
-      before = after;
-      onCommitted();
+  const pages = log.subscribe({ after: placeOf(cursor), signal });
+  for await (const { events, reached } of cutIntoCommits(pages, checkpoint, signal)) {
+    // No tree edge: what is read out of our own log needs no proof against itself.
+    const after: ReplicaCursor = { ...placeOf(events.at(-1)!), treeEdge: [] };
+    const batch = { site, fence, before, after, events };
+    const outcome = await intake.commit(reached === null ? batch : { ...batch, checkpoint: reached });
+    if (outcome !== 'COMMITTED') throw new Error(`the intake of the own log was answered ${outcome}`);
+    before = after;
+    onCommitted();
+  }
+}
+
+interface Commit {
+  readonly events: readonly RecordedEvent[];
+  /** The checkpoint at their end. Null: there are more up to it than one commit takes, or it is of a later epoch. */
+  readonly reached: SignedCheckpoint | null;
+}
+
+/**
+ * In order, each of one epoch, and up to a checkpoint, however fast the log grows: a log that lost its end takes back out of the
+ * database only what was signed.
+ */
+async function* cutIntoCommits(
+  pages: AsyncIterable<readonly RecordedEvent[]>,
+  checkpoint: OwnLogIntakeOptions['checkpoint'],
+  signal: AbortSignal,
+): AsyncGenerator<Commit> {
+  let events: RecordedEvent[] = [];
+  let signed: SignedCheckpoint | null = null;
+  for await (const page of pages) {
+    for (const event of page) {
+      if (events.length > 0 && events[0]!.epoch !== event.epoch) {
+        yield { events, reached: null };
+        events = [];
+      }
+      events.push(event);
+      signed ??= await checkpointFrom(event, checkpoint, signal);
+      const isReached = comparePlaces(endOf(signed.head), event) === 0;
+      if (!isReached && events.length < EVENTS_PER_COMMIT_MAX) continue;
+      yield { events, reached: isReached ? signed : null };
+      events = [];
+      if (isReached) signed = null;
     }
   }
 }
 
-/** In order, each of one epoch. */
-function* cutIntoCommits(page: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
-  for (let from = 0; from < page.length; ) {
-    const { epoch } = page[from]!;
-    const longest = page.slice(from, from + EVENTS_PER_COMMIT_MAX);
-    const end = longest.findIndex(event => event.epoch !== epoch);
-    const events = end < 0 ? longest : longest.slice(0, end);
-    yield events;
-    from += events.length;
+/** One that reaches as far as this place. An event may be read a moment before the log says that it has it. */
+async function checkpointFrom(
+  place: LogPlace,
+  checkpoint: OwnLogIntakeOptions['checkpoint'],
+  signal: AbortSignal,
+): Promise<SignedCheckpoint> {
+  for (;;) {
+    const signed = await checkpoint();
+    if (comparePlaces(endOf(signed.head), place) >= 0) return signed;
+    await delay(UNACKNOWLEDGED_MS, undefined, { signal });
   }
 }

@@ -44,7 +44,12 @@ class Central {
   }
 
   /** Appends facts and takes them in, as a central does that runs. */
-  record(...names: readonly string[]): Promise<void> {
+  async record(...names: readonly string[]): Promise<void> {
+    await this.append(...names);
+    await this.work(log => this.takeIn(log));
+  }
+
+  append(...names: readonly string[]): Promise<void> {
     return this.work(async log => {
       for (const name of names) {
         const fact = { type: 'SiteRenamed', data: { name } } as const;
@@ -54,7 +59,6 @@ class Central {
         });
         assert.ok((await log.append([{ stream: 'site', expected: 'any', events: [event] }])).appended);
       }
-      await this.takeIn(log);
     });
   }
 
@@ -196,6 +200,38 @@ test('what the database took in before the parent gave the history back is repla
   await assertDenseFeed();
   const [build] = await database.sql`select projections, seq from projection_build`;
   assert.equal([build!.projections.length, build!.seq], [readModels.length, 0], 'all are built anew');
+});
+
+test('what the database had of the lost history comes from it, then what the parent had from there', async () => {
+  const central = new Central();
+  await central.record('one');
+  await central.keepCopy();
+  await central.record('two');
+  // The parent has heard it all; the database was behind when the central ended.
+  const held = await central.held();
+  await central.append('three', 'four');
+  const parents = await central.events();
+  const checkpoint = await central.work(log => log.signedCheckpoint());
+  await central.restoreCopy();
+  await central.repair();
+  await central.record('alone');
+  const common = { epoch: 1, position: held.length };
+  await central.work(async log => {
+    const events = parents.slice(common.position);
+    const outcome = await log.reopenAs({ common, checkpoint, events: [events], reason: 'a test' });
+    assert.ok(outcome.reopened);
+    await outcome.log[Symbol.asyncDispose]();
+  });
+  await central.repair();
+  await central.record('five');
+  const events = await central.events();
+  assert.equal(hex(await central.held()), hex(events));
+  assert.equal(namesIn(events), ['1 one', '1 two', '1 three', '1 four', '2 alone', '2 five']);
+  assert.equal(
+    events.filter(({ epoch }) => epoch === 2).map(({ type }) => type),
+    ['LogEpochOpened', 'LogHistoryRecovered', 'SiteRenamed', 'LogHistoryRecovered', 'SiteRenamed'],
+  );
+  await assertDenseFeed();
 });
 
 test('what the site has not signed is not taken back, and is named', async () => {

@@ -132,19 +132,15 @@ class MemorySiteLog implements ReopenableLog {
     proof.finish(checkpoint.head);
     const context = { site, nowMs: now(), sha256 };
     const opening = epochOpening(next.#sealed(next.#tree), reason, context);
-    const inLogStream = (event: NewEvent): StreamAppend => ({
-      stream: LOG_STREAM,
-      expected: 'any',
-      events: [event],
-    });
-    next.open(next.#tree.epoch + 1, [inLogStream(opening)]);
+    next.open(next.#tree.epoch + 1, [anywhereIn(LOG_STREAM, opening)]);
     const account = new TailAccount();
     for (const event of this.#events.slice(begin)) {
       if (!account.takes(event, next.#byId.has(event.id))) continue;
-      next.#appendNow([{ stream: event.stream, expected: 'any', events: [event] }]);
+      next.#appendNow([anywhereIn(event.stream, event)]);
     }
-    const recovered = account.recovered(common, proof, { ...context, epoch: next.#tree.epoch });
-    next.#appendNow([inLogStream(recovered)]);
+    const recovered = account.recovered(common, proof, next.#tree, context);
+    const outcome = next.#appendNow([anywhereIn(LOG_STREAM, recovered)]);
+    if (!outcome.appended || outcome.replayed) throw new Error(`the log has ${recovered.id} already`);
     return next;
   }
 
@@ -203,6 +199,10 @@ class MemorySiteLog implements ReopenableLog {
   #assertOpen(): void {
     if (this.#growth.ended) throw new SiteLogClosedError();
   }
+}
+
+function anywhereIn(stream: string, event: NewEvent): StreamAppend {
+  return { stream, expected: 'any', events: [event] };
 }
 
 function page(events: readonly RecordedEvent[], first: number, limit: number): readonly RecordedEvent[] {

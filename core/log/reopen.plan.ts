@@ -146,13 +146,18 @@ export class TailAccount {
     return true;
   }
 
-  /** The last event of a recovery. */
+  /**
+   * The last event of a recovery. Its id comes from all that `opened`, the epoch that it ends up in, holds before it: the tail may
+   * hold such an event of an epoch of the same number, which nobody had heard of yet.
+   */
   recovered(
     common: LogPlace,
     proof: Pick<HistoryProof, 'pulledBack'>,
-    context: LogStreamContext & { readonly epoch: number },
+    opened: EpochTree,
+    context: LogStreamContext,
   ): NewEvent {
     const { count, fromMs, toMs } = proof.pulledBack;
+    const { epoch, size, edge } = opened;
     return logStreamEvent(
       {
         type: 'LogHistoryRecovered',
@@ -163,7 +168,7 @@ export class TailAccount {
           ...{ recordedAgainFromMs: this.#fromMs, recordedAgainToMs: this.#toMs },
         },
       },
-      `${context.epoch}`,
+      `${epoch} ${hexOf(rootOf(edge, size, context.sha256))}`,
       context,
     );
   }

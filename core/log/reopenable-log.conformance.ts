@@ -153,6 +153,29 @@ export const reopenableLogConformanceCases: readonly ReopenableLogConformanceCas
     },
   },
   {
+    title: 'takes back more of its history before anybody has heard of the epoch that it went on in',
+    run: async suite => {
+      const { assert } = suite;
+      const { log, lost, own } = await divergedLog(suite);
+      const [near, ...far] = lost.events;
+      const first = await log.reopenAs({ ...lost.history, ...lost.upTo(4), events: [[near!]] });
+      const said = (await allOf(first.log)).at(-1)!;
+      const common = placeOf(near!);
+      const second = await first.log.reopenAs({ ...lost.history, common, events: [far] });
+      await using reopened = second.log;
+      if (!second.reopened) return assert.unreachable(second.refusal.detail);
+      const events = await allOf(reopened);
+      assert.equal(events.slice(0, 6).map(bytesOf), [...lost.common, ...lost.events].map(bytesOf));
+      const [opened, ...behind] = events.slice(6);
+      assert.equal([opened!.epoch, opened!.type], [2, 'LogEpochOpened']);
+      assert.equal(behind.slice(0, -1).map(factsOf), [...own, said].map(factsOf));
+      const recovered = decodeEventData(behind.at(-1)!);
+      assert.is(recovered.type === 'LogHistoryRecovered' && recovered.data.commonPosition, 4);
+      assert.is(recovered.type === 'LogHistoryRecovered' && recovered.data.recordedAgainCount, 3);
+      assert.is(new Set(events.map(({ id }) => id)).size, events.length);
+    },
+  },
+  {
     title: 'takes back all of its history when not even the first event is common, and one of several epochs',
     run: async suite => {
       const { assert } = suite;
@@ -271,13 +294,16 @@ async function divergedLog(
     const place = { site: suite.site, epoch: 1, position, stream, revision, recordedAt };
     return decodeRecordedEvent(encodeHeader({ ...fact, ...place }), fact.data, sha256);
   });
-  const leaves = [...common, ...events].map(({ leafHash }) => leafHash);
-  const root = rootOf(extendEdge([], 0, leaves, sha256), leaves.length, sha256);
-  const head: LogHead = { site: suite.site, epoch: 1, size: leaves.length, root };
-  const checkpoint: SignedCheckpoint = { head, note: suite.sign(head) };
+  const upTo = (size: number): { readonly checkpoint: SignedCheckpoint } => {
+    const leaves = [...common, ...events].slice(0, size).map(({ leafHash }) => leafHash);
+    const root = rootOf(extendEdge([], 0, leaves, sha256), size, sha256);
+    const head: LogHead = { site: suite.site, epoch: 1, size, root };
+    return { checkpoint: { head, note: suite.sign(head) } };
+  };
+  const { checkpoint } = upTo(common.length + events.length);
   const at = placeOf(common.at(-1)!);
   const history = { common: at, events: [events], checkpoint, reason: 'an old copy was restored' };
-  return { log, own, lost: { common, events, checkpoint, history } };
+  return { log, own, lost: { common, events, checkpoint, upTo, history } };
 }
 
 async function allOf(log: SiteLog): Promise<RecordedEvent[]> {

@@ -99,7 +99,7 @@ async function reopen(db: DatabaseSync, reopening: SiteLogReopening): Promise<Re
     epochOpening({ epoch, size, root: rootOf(edge, size, sha256) }, history.reason, context),
   );
   const account = await recordTailAgain(db, log);
-  log.record(LOG_STREAM, account.recovered(common, proof, { ...context, epoch: log.epoch }));
+  log.record(LOG_STREAM, account.recovered(common, proof, log.tree(), context));
   extendStreamIndex(db);
   storeEpoch(db, log.tree());
   return null;
@@ -173,7 +173,7 @@ async function recordTailAgain(db: DatabaseSync, log: ReopenedEpoch): Promise<Ta
 
 /** The epoch that is opened, as long as it is in the transaction. */
 class ReopenedEpoch {
-  readonly epoch: number;
+  readonly #epoch: number;
   readonly #statements: EventStatements;
   /** Of what is in the index: all that is before this epoch. */
   readonly #lastRevision: ReturnType<DatabaseSync['prepare']>;
@@ -198,13 +198,13 @@ class ReopenedEpoch {
     this.#statements = statements;
     this.#lastRevision = db.prepare(LAST_REVISION);
     this.#site = options.site;
-    this.epoch = options.epoch;
+    this.#epoch = options.epoch;
     this.#nowMs = options.nowMs;
     this.#recordedAt = options.proof.recordedAt;
   }
 
   tree(): EpochTree {
-    return { epoch: this.epoch, size: this.#size, edge: this.#edge };
+    return { epoch: this.#epoch, size: this.#size, edge: this.#edge };
   }
 
   has(event: Pick<RecordedEvent, 'id'>): boolean {
@@ -215,7 +215,7 @@ class ReopenedEpoch {
     const position = this.#size + 1;
     const revision = (this.#lastRevisionOf(stream) ?? -1) + 1;
     this.#recordedAt = nextHlc(this.#recordedAt, this.#nowMs);
-    const place = { site: this.#site, epoch: this.epoch, position };
+    const place = { site: this.#site, epoch: this.#epoch, position };
     const header = encodeHeader({ ...event, ...place, stream, revision, recordedAt: this.#recordedAt });
     const leafHash = leafHashOf(header, event.data, sha256);
     const id = idBytesOf(event);

@@ -101,9 +101,11 @@ test('its log comes back out of its database, then out of its parent, and its si
       await whileItIsDown(() => copy.restore('log'));
       await eventually(
         'the log has its history back out of the database',
-        async () => (await recoveries()) === 1,
+        async () => (await recoveries()) >= 1,
       );
       await busAnswers('after the log was restored');
+      // The centre may have heard more than the database when the region ended: then it has given that back as well.
+      const before = await recoveries();
 
       await whileItIsDown(async () => {
         await copy.restore('log', 'postgres');
@@ -111,7 +113,7 @@ test('its log comes back out of its database, then out of its parent, and its si
       });
       await eventually(
         'the log has its history back out of the centre',
-        async () => (await recoveries()) >= 2,
+        async () => (await recoveries()) > before,
       );
       await known('North again');
       await busAnswers('after everything was restored');

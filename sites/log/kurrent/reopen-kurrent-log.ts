@@ -124,7 +124,7 @@ class Reopening {
     const account = new TailAccount();
     await this.#recordAll([[LOG_STREAM, opening]]);
     await this.#recordAgain(common, account);
-    const recovered = account.recovered(common, proof, { ...context, epoch: epoch + 1 });
+    const recovered = account.recovered(common, proof, this.#next.end, context);
     await this.#recordAll([[LOG_STREAM, recovered]]);
   }
 
