@@ -23,6 +23,7 @@ const troubles = [
   'WISH',
   'FORGET_WISH',
   'RESTORE_COPY',
+  'RESTORE_LOG',
 ] as const;
 
 export interface ScheduleOutcome {
@@ -190,6 +191,9 @@ class World {
         return;
       case 'RESTORE_COPY':
         this.#restoreCopy(node, this.#random.next());
+        return;
+      case 'RESTORE_LOG':
+        this.#restoreCopy(node, this.#random.next(), this.#random.next());
     }
   }
 
@@ -221,16 +225,18 @@ class World {
   /**
    * Not of the centre: it has nobody who could give its history back. Wishes that a region has handed out may be lost for ever: it
    * does that out of its database, from which its log gets them back before its parent is asked (`own-log-repair`), so that this is
-   * a restored database as well.
+   * a restored database as well, at least in part. `heldPart`: what a newer database holds of what the copy has not.
    */
-  #restoreCopy(node: SimulatedNode, part: number): void {
+  #restoreCopy(node: SimulatedNode, part: number, heldPart = 0): void {
     if (node.parent === null) return;
     const events = this.#invariants.eventsOf(node.site);
     const count = Math.floor(part * (events.length + 1));
+    const heldCount = count + Math.floor(heldPart * (events.length + 1 - count));
     const copied = node.wholeAppends(events.slice(0, count));
+    const held = node.wholeAppends(events.slice(0, heldCount));
     this.#counts.restores += 1;
-    this.#invariants.excuse(node, copied);
-    node.restoreCopy(copied);
+    this.#invariants.excuse(node, held);
+    node.restoreCopy(copied, held);
   }
 
   #later(task: () => void): void {

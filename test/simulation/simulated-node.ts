@@ -2,10 +2,12 @@ import {
   type AnsweredWish,
   createMemorySiteLog,
   equalBytes,
+  LOG_START,
   type NewEvent,
   type NoteSigner,
   type NoteVerifier,
   type PulledHistory,
+  placeOf,
   type RecordedEvent,
   type ReopenableLog,
   type SiteLog,
@@ -102,6 +104,8 @@ export class SimulatedNode {
     acknowledgements: new Acknowledgements(),
   };
   readonly #wanted: WantedAppend[] = [];
+  /** What its database holds of its log and the log has lost; null: nothing. */
+  #heldBeside: PulledHistory | null = null;
   isAppending = true;
 
   constructor(around: NodeSurroundings, parent: SimulatedNode['parent']) {
@@ -125,6 +129,7 @@ export class SimulatedNode {
   }
 
   start(): void {
+    if (this.#heldBeside !== null) return void this.#reopen(this.#heldBeside);
     const { time, random } = this.#around;
     const process = new SimulatedProcess({ time, random, clock: this.clock });
     this.#process = process;
@@ -166,10 +171,14 @@ export class SimulatedNode {
     return events.length - without.length === ids.size ? events : without;
   }
 
-  /** Somebody puts back a copy of the disk, as it was when the log had only these events. */
-  restoreCopy(copied: readonly RecordedEvent[]): void {
+  /**
+   * Somebody puts back a copy of the disk, as it was when the log had only these events. The database that stands beside it is
+   * newer, and holds the log as far as `held`, which begins with them: `own-log-repair`.
+   */
+  restoreCopy(copied: readonly RecordedEvent[], held = copied): void {
     this.kill();
     this.#replaceLog(this.#newLog(copied));
+    this.#heldBeside = held.length > copied.length ? this.#historyBehind(copied, held) : null;
     this.start();
   }
 
@@ -199,6 +208,17 @@ export class SimulatedNode {
     return createMemorySiteLog({ site: this.site, now, sha256, copied });
   }
 
+  #historyBehind(copied: readonly RecordedEvent[], held: readonly RecordedEvent[]): PulledHistory {
+    const last = copied.at(-1);
+    return {
+      common: last === undefined ? LOG_START : placeOf(last),
+      events: [held.slice(copied.length)],
+      // The log in memory believes the head.
+      checkpoint: { head: this.#newLog(held).head(), note: '' },
+      reason: 'the database held more',
+    };
+  }
+
   #replaceLog(log: ReopenableLog): void {
     this.#log = log;
     this.generation += 1;
@@ -210,15 +230,22 @@ export class SimulatedNode {
     for await (const events of history.events) kept.push(...events);
     // Another session of it may have been quicker.
     if (!process.isAlive) return;
+    await this.#reopen({ ...history, events: [kept] });
+  }
+
+  async #reopen(history: PulledHistory): Promise<void> {
     this.kill();
     const { time, random } = this.#around;
     const repairing = new SimulatedProcess({ time, random, clock: this.clock });
     this.#process = repairing;
     const log = this.#log;
     await repairing.write('FILE', async () => {
-      const outcome = await log.reopenAs({ ...history, events: [kept] });
+      const outcome = await log.reopenAs(history);
       // A copy may have been restored over it meanwhile. What was tampered with on the way is refused: nothing has changed then.
-      if (this.#log === log) this.#replaceLog(outcome.log as ReopenableLog);
+      if (this.#log !== log) return;
+      if (!outcome.reopened && history === this.#heldBeside) throw new Error(outcome.refusal.detail);
+      this.#replaceLog(outcome.log as ReopenableLog);
+      this.#heldBeside = null;
     });
     this.kill();
     this.start();
