@@ -389,7 +389,7 @@ export {
   type RetentionSegment,
 } from './retention/retention.plan.js';
 export { type ClockReading, RetentionClock, type RetentionTime } from './retention/retention-clock.js';
-export { type StageRoom, stageFullAtMs } from './retention/stage-room.js';
+export { type StageRoom, stageFullAtMs, volumeFullAtMs } from './retention/stage-room.js';
 export {
   chainOf,
   isArchivingDue,

@@ -1,10 +1,13 @@
+import { stat } from 'node:fs/promises';
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 import {
   chainOf,
   type ProtectedSpan,
   type Protection,
   type RetentionLimits,
+  type StageRoom,
   stageFullAtMs,
+  volumeFullAtMs,
 } from '@holdfast/core';
 import type { EventOf, HoldfastEvent, RecordingServerId, StorageId, StorageMeasured } from '@holdfast/schema';
 import type { MediaDatabase, MediaSpan } from '../media-database/media-database.js';
@@ -33,6 +36,14 @@ interface StageToMeasure {
 
 export interface MeasuredStage extends StageToMeasure {
   readonly measure: StageMeasure;
+}
+
+interface LookedAtStage {
+  readonly looked: StageToMeasure;
+  readonly measure: Omit<StageMeasure, 'fullAtMs'>;
+  readonly room: StageRoom;
+  /** Several stages may be on one. Null: it is not known. */
+  readonly volume: number | null;
 }
 
 type StageMeasure = EventOf<typeof StorageMeasured>['data']['stages'][number];
@@ -75,8 +86,12 @@ export class StorageMeasures {
     const unavailable = stages.map(({ stage }) => stage).filter(stage => this.#why(stage) !== null);
     const isDue = this.#toldAtMs === null || monotonicMs() - this.#toldAtMs >= intervalMs;
     if (!isDue && unavailable.join('\n') === this.#toldUnavailable) return;
-    const measured: MeasuredStage[] = [];
-    for (const stage of stages) measured.push({ ...stage, measure: await this.#measure(stage) });
+    const all: LookedAtStage[] = [];
+    for (const stage of stages) all.push(await this.#lookAt(stage));
+    const measured = all.map(stage => ({
+      ...stage.looked,
+      measure: { ...stage.measure, fullAtMs: fullAtMs(stage, all, now()) },
+    }));
     this.#last = measured;
     const data = { recordingServerId, atMs: now(), stages: measured.map(({ measure }) => measure) };
     if (!report(`storage-measures-${recordingServerId}`, { type: 'StorageMeasured', data })) return;
@@ -116,23 +131,6 @@ export class StorageMeasures {
     return bytes;
   }
 
-  async #fullAtMs(
-    { stage, limits, comesAfterMs }: StageToMeasure,
-    free: number | null,
-    lockedBytes: number,
-  ): Promise<number | null> {
-    if (limits === null) return null;
-    const usageBytes = this.#options.database.usageBytes(stage);
-    const byVolume = free === null ? Number.POSITIVE_INFINITY : usageBytes + free - limits.freeBytesLow;
-    const limitBytes = Math.min(limits.usageBytesMax ?? Number.POSITIVE_INFINITY, byVolume);
-    return stageFullAtMs({
-      ...{ nowMs: this.#options.now(), usageBytes, lockedBytes },
-      limitBytes: Number.isFinite(limitBytes) ? Math.max(0, Math.floor(limitBytes)) : null,
-      bytesPerDay: await this.#bytesPerDay(stage, comesAfterMs),
-      keptMs: Math.max(0, limits.retentionMs - comesAfterMs),
-    });
-  }
-
   /** Null: too little is there to tell. */
   async #bytesPerDay(stage: string, comesAfterMs: number): Promise<number | null> {
     const { database, now } = this.#options;
@@ -156,26 +154,45 @@ export class StorageMeasures {
     return this.#options.storages.whyUnavailable(stage);
   }
 
-  async #measure(toMeasure: StageToMeasure): Promise<StageMeasure> {
-    const { stage, storageId } = toMeasure;
+  async #lookAt(looked: StageToMeasure): Promise<LookedAtStage> {
+    const { stage, storageId, limits, comesAfterMs } = looked;
     const { database, dir, freeBytes } = this.#options;
     const why = this.#why(stage);
     const isKnown = why === null && !isObjectStage(stage);
     const folder = stage === OWN_STAGE ? dir : stage;
     const free = isKnown ? await inTime(freeBytes(folder)) : null;
+    const volume = isKnown ? await inTime(stat(folder).then(({ dev }) => dev)) : null;
     const oldest = database
       .devices()
       .flatMap(deviceId => database.oldestIn({ stage, deviceId, after: null, limit: 1 }))
       .map(({ segment }) => segment.fromMs);
-    const lockedBytes = this.#lockedBytes(stage);
-    return {
-      ...{ storageId, path: stage === OWN_STAGE ? null : stage, usageBytes: database.usageBytes(stage) },
-      ...{ lockedBytes, fullAtMs: await this.#fullAtMs(toMeasure, free, lockedBytes ?? 0) },
+    const [usageBytes, lockedBytes] = [database.usageBytes(stage), this.#lockedBytes(stage)];
+    const measure = {
+      ...{ storageId, path: stage === OWN_STAGE ? null : stage, usageBytes, lockedBytes },
       freeBytes: free === null ? null : Math.max(0, Math.min(Math.round(free), Number.MAX_SAFE_INTEGER)),
       oldestMs: oldest.length === 0 ? null : Math.min(...oldest),
       unavailableBecause: why === null ? null : why.slice(0, 1000),
     };
+    const room = {
+      ...{ usageBytes, limitBytes: limits?.usageBytesMax ?? null, lockedBytes: lockedBytes ?? 0 },
+      bytesPerDay: limits && (await this.#bytesPerDay(stage, comesAfterMs)),
+      keptMs: limits === null ? 0 : Math.max(0, limits.retentionMs - comesAfterMs),
+    };
+    return { looked, measure, room, volume };
   }
+}
+
+/** By its own limit, or because its volume is, whichever other stages fill it: what comes first. */
+function fullAtMs(stage: LookedAtStage, all: readonly LookedAtStage[], nowMs: number): number | null {
+  const { looked, measure, room, volume } = stage;
+  if (looked.limits === null) return null;
+  const ofLimit = stageFullAtMs(room, nowMs);
+  if (measure.freeBytes === null) return ofLimit;
+  const leftBytes = measure.freeBytes - looked.limits.freeBytesLow;
+  const onVolume = volume === null ? [stage] : all.filter(other => other.volume === volume);
+  const rooms = onVolume.map(other => other.room);
+  const ofVolume = volumeFullAtMs(rooms, { leftBytes, nowMs });
+  return ofLimit === null || ofVolume === null ? (ofLimit ?? ofVolume) : Math.min(ofLimit, ofVolume);
 }
 
 /** Spans of one device in order of time, what overlaps as one. */
