@@ -106,6 +106,9 @@ test('a schedule is due after its interval, or once after its time of day', () =
   assert.is(isArchivingDue(daily, day + 2 * hour, 2 * day + 2 * hour), true);
   // A run that was missed is made up for at any time.
   assert.is(isArchivingDue(daily, day + 2 * hour, 5 * day + hour), true);
+  // The last run was by a clock that has been set back since.
+  assert.is(isArchivingDue(every, 400 * day, day), true);
+  assert.is(isArchivingDue(daily, 400 * day, day), true);
 });
 
 test.run();

@@ -40,9 +40,12 @@ export function totalRetentionMs(storage: Storage): number {
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
-/** Whether a run of archiving is due: the last began at `lastMs`. Null, after a start: what was missed is made up for. */
+/**
+ * Whether a run of archiving is due: the last began at `lastMs`. Null, after a start: what was missed is made up for. So it is by a
+ * clock that was set back behind the last run, which may have stood in another year.
+ */
 export function isArchivingDue(schedule: ArchiveSchedule, lastMs: number | null, nowMs: number): boolean {
-  if (lastMs === null) return true;
+  if (lastMs === null || lastMs > nowMs) return true;
   if (schedule.kind === 'EVERY') return nowMs - lastMs >= schedule.minutes * minuteMs;
   const today = Math.floor(nowMs / dayMs) * dayMs + schedule.minuteOfDay * minuteMs;
   return lastMs < (today <= nowMs ? today : today - dayMs);

@@ -44,6 +44,10 @@ test('a loose contact does not fill the log, and is heard again later', () => {
   assert.is(events.length, 60);
   take('door', true, 61_000);
   assert.is(events.length, 61);
+  for (let change = 0; change < 1000; change += 1) take('door', change % 2 === 1, 61_001 + change);
+  assert.is(events.length, 120);
+  take('gate', true, 61_001 - 3_600_000);
+  assert.is(events.length, 121, 'the clock was set back by an hour');
 });
 
 test.run();

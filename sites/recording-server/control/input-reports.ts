@@ -42,7 +42,8 @@ export class InputReports {
 
   #isNews(atMs: number): boolean {
     const recent = this.#reportedAtMs;
-    while (recent.length > 0 && atMs - recent[0]! >= WITHIN_MS) recent.shift();
+    // Also those of before a clock was set back.
+    while (recent.length > 0 && Math.abs(atMs - recent[0]!) >= WITHIN_MS) recent.shift();
     if (recent.length < REPORTS_MAX) {
       recent.push(atMs);
       this.#isWarned = false;

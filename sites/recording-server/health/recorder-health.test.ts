@@ -100,6 +100,19 @@ test('an overflow is told when it begins, with its cause, and when nothing was d
   );
 });
 
+test('a clock that is set back keeps no overflow open, and silences no alarm', () => {
+  const { world, health, seconds } = harness();
+  health.dropped(drop(camera1));
+  world.nowMs -= 3_600_000;
+  seconds(1);
+  assert.is(health.overflowCount, 0);
+  health.dropped(drop(camera1));
+  assert.equal(
+    world.alarms.map(alarm => alarm.split(':')[0]),
+    ['Camera sends too much', 'Camera sends too much'],
+  );
+});
+
 test('while a disk refuses writes an overflow is its fault; what a halt drops is told with the halt', () => {
   const { world, health } = harness();
   health.dropped({ ...drop(camera1), cause: 'HALTED' });

@@ -103,10 +103,10 @@ export class RecorderHealth {
     this.#delay.reset();
     this.#judgeLoad();
     for (const [deviceId, { lastMs }] of this.#overflows) {
-      if (nowMs - lastMs >= overflowQuietMs) this.#endOverflow(deviceId);
+      if (apartMs(nowMs, lastMs) >= overflowQuietMs) this.#endOverflow(deviceId);
     }
     for (const [deviceId, { restsSinceMs }] of this.#motion) {
-      if (restsSinceMs !== null && nowMs - restsSinceMs >= MOTION_REST_MS) {
+      if (restsSinceMs !== null && apartMs(nowMs, restsSinceMs) >= MOTION_REST_MS) {
         this.#endMotion(deviceId, restsSinceMs);
       }
     }
@@ -188,7 +188,7 @@ export class RecorderHealth {
   }
 
   #beginOverflow(deviceId: DeviceId): void {
-    const failsMs = this.#options.now() - this.#writeFailedMs;
+    const failsMs = apartMs(this.#options.now(), this.#writeFailedMs);
     const isLate = this.#options.diskIsSlow() || this.#options.waitingMs() >= diskIsLateMs;
     const cause = failsMs < failureMs ? 'DISK_UNAVAILABLE' : isLate ? 'DISK_SLOW' : 'CAMERA_FLOODS';
     this.#tell(deviceId, { type: 'DeviceOverflowBegan', data: { ...this.#ofDevice(deviceId), cause } });
@@ -224,7 +224,7 @@ export class RecorderHealth {
     const fresh: string[] = [];
     for (const { deviceId, hardwareName, lost } of this.#options.cameras()) {
       if (lost === null) this.#lostAlarmed.delete(deviceId);
-      else if (nowMs - lost.sinceMs >= CAMERA_LOST_ALARM_MS && !this.#lostAlarmed.has(deviceId)) {
+      else if (apartMs(nowMs, lost.sinceMs) >= CAMERA_LOST_ALARM_MS && !this.#lostAlarmed.has(deviceId)) {
         this.#lostAlarmed.add(deviceId);
         fresh.push(`${hardwareName} since ${new Date(lost.sinceMs).toISOString()} (${lost.detail})`);
       }
@@ -236,7 +236,7 @@ export class RecorderHealth {
 
   #alarm(key: string, alarm: { readonly name: string; readonly message: string }): void {
     const nowMs = this.#options.now();
-    if (nowMs - (this.#alarmedMs.get(key) ?? Number.NEGATIVE_INFINITY) < alarmQuietMs) return;
+    if (apartMs(nowMs, this.#alarmedMs.get(key) ?? Number.NEGATIVE_INFINITY) < alarmQuietMs) return;
     this.#alarmedMs.set(key, nowMs);
     this.#options.alarm(alarm);
   }
@@ -259,4 +259,9 @@ export class RecorderHealth {
   #ofDevice(deviceId: DeviceId) {
     return { deviceId, ...this.#ofServer() };
   }
+}
+
+/** A clock that was set back far has left what was before behind: else nothing would be over, or an alarm, until it is there again. */
+function apartMs(nowMs: number, thenMs: number): number {
+  return Math.abs(nowMs - thenMs);
 }
