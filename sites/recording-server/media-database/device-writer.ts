@@ -57,6 +57,8 @@ interface PendingFragment extends Omit<Fragment, 'bytes'> {
   readonly release: () => void;
   /** Others before it were dropped because the queue was full. */
   readonly afterOverflow: boolean;
+  /** Others before it were refused because recording was halted. */
+  readonly afterHalt: RecordingEnd | null;
 }
 
 type Step =
@@ -73,7 +75,11 @@ export class DeviceWriter {
   #queuedFragments = 0;
   #queuedBytes = 0;
   #running = false;
-  #halted = false;
+  #halted: RecordingCause | null = null;
+  /** The pause that is to come, or under way: a disk that answers to nothing must not gather them. */
+  #pausing: Promise<void> | null = null;
+  /** From when on nothing was recorded because it was halted, in the time of the camera. */
+  #refused: RecordingEnd | null = null;
   #overflowed = false;
   #closing = false;
   #draining: Promise<void> | null = null;
@@ -107,7 +113,8 @@ export class DeviceWriter {
     const byteLength = fragmentByteLength(fragment);
     requireValid(fragment, byteLength);
     if (!this.#running) return { accepted: false, refusal: 'NO_RUN' };
-    if (this.#halted || this.#closing) return this.#refuse('HALTED', byteLength);
+    if (this.#halted !== null) this.#refused ??= { toMs: Math.round(fragment.fromMs), cause: this.#halted };
+    if (this.#halted !== null || this.#closing) return this.#refuse('HALTED', byteLength);
     if (
       this.#queuedFragments >= limits.queueFragmentsMax ||
       (this.#queuedFragments > 0 && this.#queuedBytes + byteLength > limits.queueBytesMax)
@@ -115,8 +122,9 @@ export class DeviceWriter {
       this.#overflowed = true;
       return this.#refuse('QUEUE_FULL', byteLength);
     }
-    const facts = { byteLength, afterOverflow: this.#overflowed };
+    const facts = { byteLength, afterOverflow: this.#overflowed, afterHalt: this.#refused };
     this.#overflowed = false;
+    this.#refused = null;
     const pending = pendingOf(fragment, facts, this.#queuedFragments > 0);
     this.#queuedFragments += 1;
     this.#queuedBytes += byteLength;
@@ -131,13 +139,19 @@ export class DeviceWriter {
 
   /** Ends the segment and refuses fragments until `unhalt`; the run itself goes on. */
   halt(cause: RecordingCause): Promise<void> {
-    this.#halted = true;
+    this.#halted = cause;
     this.#wake?.();
-    return new Promise(done => this.#push({ kind: 'pause', cause, done }));
+    if (this.#pausing !== null) return this.#pausing;
+    const pausing = new Promise<void>(done => this.#push({ kind: 'pause', cause, done })).then(() => {
+      if (this.#pausing === pausing) this.#pausing = null;
+    });
+    this.#pausing = pausing;
+    return pausing;
   }
 
   unhalt(): void {
-    this.#halted = false;
+    this.#halted = null;
+    this.#pausing = null;
     this.retry();
   }
 
@@ -211,11 +225,12 @@ export class DeviceWriter {
 
   /** While halted, a fragment is let go of after one try; when closing, everything is. */
   #gaveUp(step: Step): boolean {
-    return this.#closing || (this.#halted && step.kind === 'fragment');
+    return this.#closing || (this.#halted !== null && step.kind === 'fragment');
   }
 
   async #abandon(step: Step): Promise<void> {
-    if (step.kind === 'fragment') this.#drop(step.fragment.byteLength, this.#halted ? 'HALTED' : 'CLOSED');
+    const isHalted = this.#halted !== null;
+    if (step.kind === 'fragment') this.#drop(step.fragment.byteLength, isHalted ? 'HALTED' : 'CLOSED');
     else if (step.kind !== 'begin') await this.#strand();
   }
 
@@ -336,7 +351,7 @@ export class DeviceWriter {
 /** What waits must hold no more memory than its own bytes: pieces may lie in memory that others lie in too. */
 function pendingOf(
   fragment: Fragment,
-  given: Pick<PendingFragment, 'byteLength' | 'afterOverflow'>,
+  given: Pick<PendingFragment, 'byteLength' | 'afterOverflow' | 'afterHalt'>,
   waits: boolean,
 ): PendingFragment {
   const { fromMs, toMs, arrivalMs, timeSource, beginsWithKeyFrame } = fragment;
@@ -391,10 +406,16 @@ function splitBefore(
 /** The gap that this fragment ends. A segment that went on without a break was lost in between: no other cause is known. */
 function gapBefore(fragment: PendingFragment, lastEnd: RecordingEnd | null): RecordingGap | null {
   if (lastEnd === null || fragment.fromMs - lastEnd.toMs < SEAM_MS_MAX) return null;
-  const { cause: why } = lastEnd;
+  const { cause: why } = causeOfMost(lastEnd, fragment);
   const isUntold = why === 'RECORDING_CONTINUED' || why === 'MEDIA_LOST';
   const cause = fragment.afterOverflow && isUntold ? 'OVERFLOW' : isUntold ? 'MEDIA_LOST' : why;
   return { fromMs: lastEnd.toMs, toMs: fragment.fromMs, cause };
+}
+
+/** Recording may have ended for one cause, and not begun again for another. The gap has the one that lasted longer. */
+function causeOfMost(lastEnd: RecordingEnd, { afterHalt, fromMs }: PendingFragment): RecordingEnd {
+  if (afterHalt === null) return lastEnd;
+  return fromMs - afterHalt.toMs > afterHalt.toMs - lastEnd.toMs ? afterHalt : lastEnd;
 }
 
 export function endOf(entries: readonly FragmentEntry[]): number {
