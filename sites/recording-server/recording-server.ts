@@ -410,19 +410,26 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     if (this.#view.halted) await this.database.halt(this.#storages.halts());
   }
 
-  /** A key that is lost must be known of before somebody needs what it opens. */
   /** Tries the password again, which may have been put right. */
   async #whyLocked(lock: MediaLock): Promise<MediaPasswordError | null> {
     if (lock.closed === null) return null;
-    const keyring = await lock.open();
+    const keyring = await lock
+      .open(opened => this.database.unlock(opened))
+      .catch(error => {
+        this.#options.logger.error(
+          { err: error },
+          'the media keys cannot be kept: they are opened again later',
+        );
+        return null;
+      });
     if (keyring !== null) {
-      await this.database.unlock(keyring);
       this.#options.logger.info('the encrypted storages are open now');
       await this.#reportMissingKeys();
     }
     return lock.closed;
   }
 
+  /** A key that is lost must be known of before somebody needs what it opens. */
   async #reportMissingKeys(): Promise<void> {
     for (const keyId of await this.database.missingKeys()) {
       const message = `Recordings are encrypted with media key ${keyId}, which neither the media directory nor an archive has. They cannot be played until media-keys.json is put back from a copy, with its password.`;

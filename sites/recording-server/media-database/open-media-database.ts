@@ -404,16 +404,14 @@ class OpenMediaDatabase implements MediaDatabase {
     for (;;) {
       const batch = this.#index.garbage(garbageBatchSize);
       if (batch.length === 0) break;
+      const left = new Set<StoredSegment>();
       for (const indexed of batch) {
-        if (this.#stages.folderOf(indexed.stage) !== null) {
-          await this.#stages.files(indexed.stage).remove(this.#sealedPath(indexed));
-        }
+        if (!(await this.#isRemoved(indexed))) left.add(indexed);
         byteLength += indexed.fileByteLength;
       }
       this.#withRoom(() => {
         for (const indexed of batch) {
-          // An object, and a file of a stage that is away: it goes when the stage is there.
-          if (indexed.stage !== OWN_STAGE) this.#index.putUnneeded(indexed.stage, this.#sealedPath(indexed));
+          if (left.has(indexed)) this.#index.putUnneeded(indexed.stage, this.#sealedPath(indexed));
           this.#index.forgetGarbage(indexed);
         }
       });
@@ -422,6 +420,20 @@ class OpenMediaDatabase implements MediaDatabase {
     await this.#mover.collect();
     this.#ballast.take();
     return { segmentCount, byteLength };
+  }
+
+  /** False: it goes in a later round. A disk that does not let go of one file must not keep retention from all others. */
+  async #isRemoved(indexed: StoredSegment): Promise<boolean> {
+    const { stage } = indexed;
+    if (this.#stages.folderOf(stage) === null) return false;
+    try {
+      await this.#stages.files(stage).remove(this.#sealedPath(indexed));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      return false;
+    }
+    // What is not there may be on a stage that is away.
+    return stage === OWN_STAGE;
   }
 
   async *verify(options: { readonly signal: AbortSignal }): AsyncGenerator<MediaDamage> {
@@ -560,8 +572,10 @@ class OpenMediaDatabase implements MediaDatabase {
     for (const name of await readdir(this.#stages.own.importFolder)) {
       const segmentId = path.basename(name, '.mp4') as SegmentId;
       const file = path.join(this.#stages.own.importFolder, name);
-      const { mtimeMs } = await stat(file);
-      if (mtimeMs < before && !this.#importer.isOpen(segmentId)) await unlink(file);
+      // It may be finished, and so moved, at this very moment.
+      const found = await stat(file).catch(absentAsNull);
+      const isAbandoned = found !== null && found.mtimeMs < before && !this.#importer.isOpen(segmentId);
+      if (isAbandoned) await unlink(file).catch(absentAsNull);
     }
   }
 }

@@ -34,8 +34,8 @@ export function newFindings(): Findings {
 }
 
 /**
- * Puts in order what a crash left, and makes missing index rows again from the files. `postponed`: a full disk must not keep
- * the server from starting, for only a server that runs makes room.
+ * Puts in order what a crash left, and makes missing index rows again from the files. `postponed`: neither a full disk nor a file
+ * that the disk does not give out may keep the server from starting, for only a server that runs makes room, and records.
  */
 export async function recoverMedia(
   context: RecoveryContext,
@@ -56,8 +56,10 @@ export async function recoverMedia(
       try {
         await recoverFile(context, { file, stage, endedBecause: 'SERVER_CRASHED' }, findings);
       } catch (error) {
-        if (!isDiskFull(error)) throw error;
-        findings.problems.push(`${file}: cannot be sealed before there is room on the disk`);
+        const { syscall, message } = error as NodeJS.ErrnoException;
+        if (!isDiskFull(error) && syscall === undefined) throw error;
+        const why = isDiskFull(error) ? 'before there is room on the disk' : `now: ${message}`;
+        findings.problems.push(`${file}: cannot be sealed ${why}`);
         postponed.push(file);
       }
     }

@@ -136,8 +136,9 @@ export class SegmentWriter {
     return { seal, fileByteLength: this.#byteLength + box.length };
   }
 
+  /** What was to be durable is so by now: a disk that fails here as well takes nothing with it. */
   async close(): Promise<void> {
-    await this.#handle.close();
+    await this.#handle.close().catch(() => undefined);
   }
 
   async #write(parts: readonly Uint8Array[]): Promise<void> {

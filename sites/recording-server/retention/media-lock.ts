@@ -31,18 +31,21 @@ export class MediaLock {
     return this.#closed;
   }
 
-  /** Null: it stays locked, or nothing is, or was, encrypted. */
-  async open(): Promise<MediaKeyring | null> {
+  /**
+   * Null: it stays locked, or nothing is, or was, encrypted. `take` gets what was opened; when it throws, all is as it was, and
+   * is tried again the next time.
+   */
+  async open(take: (keyring: MediaKeyring) => Promise<void> = async () => {}): Promise<MediaKeyring | null> {
     const { dir, storages, objectStores, readPassword } = this.#options;
     const create = storages.some(({ isEncrypted }) => isEncrypted);
+    let password: string | null = null;
     try {
-      const password = readPassword();
+      password = readPassword();
       if (password === null) {
         this.#closed = create ? missing() : null;
         return null;
       }
       if (password === this.#tried) return null;
-      this.#tried = password;
       const keyring = await openMediaKeyring({
         dir,
         stages: stagesOf(storages),
@@ -50,10 +53,12 @@ export class MediaLock {
         password,
         create,
       });
+      if (keyring !== null) await take(keyring);
       this.#closed = null;
       return keyring;
     } catch (error) {
       if (!(error instanceof MediaPasswordError)) throw error;
+      this.#tried = password;
       this.#closed = error;
       return null;
     }

@@ -115,17 +115,19 @@ async function carryOut(
   { database, composeDeletion }: RetentionExecutorOptions,
   deletions: RetentionPlan['deletions'],
 ): Promise<void> {
-  for (const policy of ['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL'] as const) {
+  // In the turn in which they were planned: what is locked a moment later was not locked then.
+  const marking = (['RETENTION_AGE', 'RETENTION_SIZE', 'DISK_FULL'] as const).map(policy => {
     const segmentIds = deletions
       .filter(deletion => deletion.policy === policy)
       .map(deletion => deletion.segment.segmentId);
-    if (segmentIds.length === 0) continue;
-    await database.markDeleted({
+    if (segmentIds.length === 0) return null;
+    return database.markDeleted({
       segmentIds,
       policy,
       compose: (...deleted) => composeDeletion(policy, ...deleted),
     });
-  }
+  });
+  await Promise.all(marking);
   await database.collectGarbage();
 }
 
