@@ -44,21 +44,10 @@ class Central {
   }
 
   /** Appends facts and takes them in, as a central does that runs. */
-  async record(...names: readonly string[]): Promise<void> {
-    await this.append(...names);
-    await this.work(log => this.takeIn(log));
-  }
-
-  append(...names: readonly string[]): Promise<void> {
+  record(...names: readonly string[]): Promise<void> {
     return this.work(async log => {
-      for (const name of names) {
-        const fact = { type: 'SiteRenamed', data: { name } } as const;
-        const event = newEvent(fact, {
-          ...{ id: randomUUID() as EventId, actor: 'user:admin', occurredAtMs: Date.now() },
-          clockQuality: 'NTP',
-        });
-        assert.ok((await log.append([{ stream: 'site', expected: 'any', events: [event] }])).appended);
-      }
+      await append(log, names);
+      await this.takeIn(log);
     });
   }
 
@@ -101,6 +90,17 @@ class Central {
   async held(): Promise<readonly { readonly seq: number; readonly leafHash: Buffer }[]> {
     return database.sql`
       select seq, leaf_hash from replica_event where site = ${this.site} order by epoch, position`;
+  }
+}
+
+async function append(log: DurableSiteLog, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const fact = { type: 'SiteRenamed', data: { name } } as const;
+    const event = newEvent(fact, {
+      ...{ id: randomUUID() as EventId, actor: 'user:admin', occurredAtMs: Date.now() },
+      clockQuality: 'NTP',
+    });
+    assert.ok((await log.append([{ stream: 'site', expected: 'any', events: [event] }])).appended);
   }
 }
 
@@ -209,9 +209,10 @@ test('what the database had of the lost history comes from it, then what the par
   await central.record('two');
   // The parent has heard it all; the database was behind when the central ended.
   const held = await central.held();
-  await central.append('three', 'four');
-  const parents = await central.events();
-  const checkpoint = await central.work(log => log.signedCheckpoint());
+  const [parents, checkpoint] = await central.work(async log => {
+    await append(log, ['three', 'four']);
+    return [await log.read({ after: LOG_START, limit: 5000 }), await log.signedCheckpoint()] as const;
+  });
   await central.restoreCopy();
   await central.repair();
   await central.record('alone');
