@@ -26,8 +26,7 @@ export class FragmentCipher {
   readonly #segmentId: SegmentId;
 
   constructor(key: Buffer, segmentId: SegmentId) {
-    const info = `holdfast media 1 ${segmentId}`;
-    this.#segmentKey = Buffer.from(hkdfSync('sha256', key, '', info, MEDIA_KEY_BYTES));
+    this.#segmentKey = keyDerivedFrom(key, `holdfast media 1 ${segmentId}`);
     this.#segmentId = segmentId;
   }
 
@@ -70,6 +69,11 @@ export class FragmentCipher {
       encodeFragmentEntry(entry),
     ]);
   }
+}
+
+/** HKDF-SHA-256: a media key itself encrypts nothing. `purpose`: another one, another key. */
+export function keyDerivedFrom(key: Buffer, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, '', purpose, MEDIA_KEY_BYTES));
 }
 
 /** Whether an encrypted fragment is stored as it was written, as far as one can say without the key. */

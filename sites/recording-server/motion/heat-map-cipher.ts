@@ -1,6 +1,6 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { DeviceId } from '@holdfast/schema';
-import { MEDIA_KEY_BYTES, type MediaKey } from '../media-database/fragment-cipher.js';
+import { keyDerivedFrom, type MediaKey } from '../media-database/fragment-cipher.js';
 import type { MediaKeys } from '../media-database/media-keyring.js';
 
 const NONCE_BYTES = 12;
@@ -63,7 +63,7 @@ export class HeatMapCipher {
   #derivedOf(keyId: string, key: Buffer): Buffer {
     let derived = this.#derived.get(keyId);
     if (derived === undefined) {
-      derived = Buffer.from(hkdfSync('sha256', key, '', 'holdfast heat map 1', MEDIA_KEY_BYTES));
+      derived = keyDerivedFrom(key, 'holdfast heat map 1');
       this.#derived.set(keyId, derived);
     }
     return derived;
