@@ -251,6 +251,7 @@ class World {
     }
     for (const node of this.#nodes) {
       node.isAppending = false;
+      node.endFailOver();
       if (!node.isRunning) node.start();
     }
   }

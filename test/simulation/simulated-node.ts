@@ -106,6 +106,7 @@ export class SimulatedNode {
   readonly #wanted: WantedAppend[] = [];
   /** What its database holds of its log and the log has lost; null: nothing. */
   #heldBeside: PulledHistory | null = null;
+  readonly #failOver = new AbortController();
   isAppending = true;
 
   constructor(around: NodeSurroundings, parent: SimulatedNode['parent']) {
@@ -184,7 +185,13 @@ export class SimulatedNode {
 
   /** A second session of the same site, as after a fail-over that was none. */
   dialAgain(): void {
-    if (this.#process !== null) this.#replicate(this.#process, this.#logOf(this.#process));
+    if (this.#process === null) return;
+    this.#replicate(this.#process, this.#logOf(this.#process), this.#failOver.signal);
+  }
+
+  /** For good: of five sessions for ever, each ends the others before it has pulled lost history back. */
+  endFailOver(): void {
+    this.#failOver.abort();
   }
 
   answerer(): { readonly process: SimulatedProcess; answer(stream: ChildDuplex): void } | null {
@@ -251,11 +258,13 @@ export class SimulatedNode {
     this.start();
   }
 
-  #replicate(process: SimulatedProcess, log: SiteLog): void {
+  #replicate(process: SimulatedProcess, log: SiteLog, until?: AbortSignal): void {
     const { parent } = this;
     if (parent === null) return;
     const ended = new AbortController();
-    process.onKilled(() => ended.abort());
+    const end = () => ended.abort();
+    process.onKilled(end);
+    until?.addEventListener('abort', end, { once: true });
     void runReplication(
       {
         log,
