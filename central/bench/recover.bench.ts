@@ -322,8 +322,11 @@ async function compare(
   const { sql } = database;
   const replica = await compareReplica(sql, site.siteId, siteFile);
   const shown = await sql<{ id: AlarmId; folded: number }[]>`
-    select alarm.id, (select count(*)::int from change where kind = 'alarm' and state->>'id' = alarm.id::text) as folded
-    from alarm where site_id = ${site.siteId}`;
+    select alarm.id, coalesce(change.folded, 0)::int as folded
+    from alarm left join (
+      select state->>'id' as id, count(*) as folded from change where kind = 'alarm' group by 1
+    ) change on change.id = alarm.id::text
+    where site_id = ${site.siteId}`;
   const alarms = new Map(shown.map(({ id, folded }) => [id, folded]));
   let acknowledgedLost = 0;
   for (const [id, { alarmId, position }] of appended) {
