@@ -12,6 +12,7 @@ import type { MediaChannelService } from '@holdfast/interconnect';
 import type { DeviceId, RecordingServerId, SiteId } from '@holdfast/schema';
 import type { RecordingServer, SnapshotMaker } from '@holdfast/sites';
 import type { Sql } from '../postgres/sql.js';
+import { type DeviceRecordingRow, unsealedRunsOf } from '../read-models/recording/recorded-device.js';
 import {
   type AwayPart,
   type HeldRecordings,
@@ -20,6 +21,7 @@ import {
   joinPieces,
   type MediaDirectory,
   type MediaRefusal,
+  notConnected,
   type Piece,
 } from './media-directory.js';
 
@@ -146,21 +148,18 @@ class CentralMediaDirectory {
   async #awayParts(
     place: Place,
     reachable: ReadonlySet<RecordingServerId>,
-    { fromMs, toMs }: TimeSpan,
+    span: TimeSpan,
   ): Promise<readonly AwayPart[]> {
-    const { siteId, owner } = place;
-    return this.#options.sql<AwayPart[]>`
-      with recorded as (
-        select recording_server_id, from_ms, to_ms from recording_span
-        where site_id = ${siteId} and device_id = ${owner} and state = 'SEALED'
-        union all
-        select recording_server_id, greatest(running_since_ms, known_to_ms), ${toMs} from device_recording
-        where site_id = ${siteId} and device_id = ${owner} and running_since_ms is not null
-      )
-      select recording_server_id, greatest(from_ms, ${fromMs}) as from_ms, least(to_ms, ${toMs}) as to_ms
-      from recorded
-      where from_ms < ${toMs} and to_ms > ${fromMs} and recording_server_id <> all(${[...reachable]}::uuid[])
-      order by from_ms`;
+    const recorded = await this.#recordedPieces(place, span);
+    return recorded.flatMap(({ from, fromMs, toMs }) =>
+      reachable.has(from)
+        ? []
+        : {
+            recordingServerId: from,
+            fromMs: Math.max(fromMs, span.fromMs),
+            toMs: Math.min(toMs, span.toMs),
+          },
+    );
   }
 
   /** For snapshots: what is held here, else what the site has. */
@@ -228,7 +227,7 @@ class CentralMediaDirectory {
           }
         }
         if (given || missing === null) return;
-        const { refused, message } = notConnected({ siteId, recordingServerId: missing });
+        const { refused, message } = notConnected({ recordingServerId: missing });
         throw new MediaRefusedError(refused, message);
       },
     };
@@ -236,14 +235,11 @@ class CentralMediaDirectory {
 
   /** Which recording server is to be asked for which part of a span: together all of it, nothing twice. */
   async #turnsOf(place: Place, { fromMs, toMs }: TimeSpan): Promise<readonly Piece<RecordingServerId>[]> {
-    const known = await this.#options.sql<Piece<RecordingServerId>[]>`
-      select recording_server_id as "from", from_ms, to_ms from recording_span
-      where site_id = ${place.siteId} and device_id = ${place.owner} and state in ('SEALED', 'REDUCED')
-        and from_ms < ${toMs} and to_ms > ${fromMs}`;
-    // What is being recorded is not sealed, and so not in the log yet: it comes behind all that is.
-    const sealedToMs = Math.max(fromMs, ...known.map(piece => piece.toMs));
-    const now = { from: place.recordingServerId, fromMs: sealedToMs, toMs };
-    const pieces = joinPieces(sealedToMs < toMs ? [...known, now] : known);
+    const known = await this.#recordedPieces(place, { fromMs, toMs });
+    // What is being recorded may not have been told of yet: it comes behind all that was.
+    const knownToMs = Math.max(fromMs, ...known.map(piece => piece.toMs));
+    const now = { from: place.recordingServerId, fromMs: knownToMs, toMs };
+    const pieces = joinPieces(knownToMs < toMs ? [...known, now] : known);
     const turns = pieces.filter((piece, index) => piece.from !== pieces[index - 1]?.from);
     return turns.map(({ from, ...piece }, index) => ({
       from,
@@ -251,17 +247,30 @@ class CentralMediaDirectory {
       toMs: Math.min(turns[index + 1]?.fromMs ?? toMs, toMs),
     }));
   }
+
+  /** What the site's log says is recorded of a span, sealed or not, and which of its recording servers has it; in order of time. */
+  async #recordedPieces(
+    { siteId, owner }: Place,
+    { fromMs, toMs }: TimeSpan,
+  ): Promise<readonly Piece<RecordingServerId>[]> {
+    const { sql } = this.#options;
+    const [sealed, [recording]] = await Promise.all([
+      sql<Piece<RecordingServerId>[]>`
+        select recording_server_id as "from", from_ms, to_ms from recording_span
+        where site_id = ${siteId} and device_id = ${owner} and state in ('SEALED', 'REDUCED')
+          and from_ms < ${toMs} and to_ms > ${fromMs}`,
+      sql<Pick<DeviceRecordingRow, 'unsealedRuns'>[]>`
+        select unsealed_runs from device_recording where site_id = ${siteId} and device_id = ${owner}`,
+    ]);
+    const unsealed = unsealedRunsOf(recording ?? null)
+      .map(run => ({ from: run.recordingServerId, fromMs: run.fromMs, toMs: run.toMs ?? toMs }))
+      .filter(run => run.fromMs < toMs && run.toMs > fromMs);
+    return joinPieces([...sealed, ...unsealed]);
+  }
 }
 
 function renamed(held: HeldRecordings, owner: DeviceId): HeldRecordings {
   const open = (request: MediaRequest, options: Parameters<MediaSource['open']>[1]) =>
     held.source.open({ ...request, deviceId: owner }, options);
   return { ...held, source: { open } };
-}
-
-function notConnected({ siteId, recordingServerId }: Pick<Place, 'siteId' | 'recordingServerId'>) {
-  return {
-    refused: 'NOT_CONNECTED' as const,
-    message: `recording server ${recordingServerId} of site ${siteId} is not connected: its link may be down`,
-  };
 }

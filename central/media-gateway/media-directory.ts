@@ -12,6 +12,13 @@ export function isRefusal(answer: object): answer is MediaRefusal {
   return 'refused' in answer;
 }
 
+export function notConnected({ recordingServerId }: Pick<AwayPart, 'recordingServerId'>) {
+  return {
+    refused: 'NOT_CONNECTED' as const,
+    message: `recording server ${recordingServerId} is not connected: its link may be down`,
+  };
+}
+
 /** Recordings that lie in this central's own media database, or at a recording server of its own site. */
 export interface HeldRecordings {
   readonly source: MediaSource;

@@ -19,6 +19,7 @@ import {
   isRefusal,
   type MediaDirectory,
   type MediaRefusal,
+  notConnected,
   type RecordingSources,
 } from './media-directory.js';
 import { metadataLines } from './metadata-stream.js';
@@ -214,7 +215,7 @@ async function streamParts(
     const first = await items.next();
     if (first.done || first.value.kind !== 'init') {
       const [absent] = missing;
-      if (absent) return refuse(reply, notReachable(absent));
+      if (absent) return refuse(reply, notConnected(absent));
       return refuse(reply, { refused: 'NOTHING_RECORDED', message: 'nothing can be played of this time' });
     }
     const { init } = first.value;
@@ -345,11 +346,6 @@ function nameParts(reply: FastifyReply, { parts, missing }: RecordingPlan): void
     MISSING_HEADER,
     missing.map(part => `NOT_CONNECTED ${part.recordingServerId} ${times(part)}`),
   );
-}
-
-function notReachable({ recordingServerId }: AwayPart): MediaRefusal {
-  const message = `what was recorded is at recording server ${recordingServerId}, which is not connected: its link may be down`;
-  return { refused: 'NOT_CONNECTED', message };
 }
 
 /** Sound that was left out, because browsers do not play it, is named in a header. */

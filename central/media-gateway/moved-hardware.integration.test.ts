@@ -3,7 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Fragment, MediaSource } from '@holdfast/core';
-import type { DeviceId, HardwareId, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
+import type {
+  DeviceId,
+  HardwareId,
+  RecordingServerId,
+  SealedSegment,
+  SegmentId,
+  SiteId,
+} from '@holdfast/schema';
 import {
   MEDIA_DATABASE_LIMITS,
   type MediaDatabase,
@@ -32,18 +39,31 @@ const box = (type: string, content: string) => {
 const init = { bytes: Buffer.concat([box('ftyp', 'isom'), box('moov', 'init')]), codecs: 'avc1.640028' };
 const at = (seconds: number) => new Date(epochMs + seconds * 1000).toISOString();
 
-/** Recorded at `first`, moved to `second`, and back. The groups of each turn, 2 s long. */
-const turns = [
+/** Which server recorded which groups, each 2 s long. */
+interface Turn {
+  readonly server: 0 | 1;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Recorded at `first`, moved to `second`, and back. */
+const thereAndBack: readonly Turn[] = [
   { server: 0, from: 0, to: 10 },
   { server: 1, from: 10, to: 20 },
   { server: 0, from: 20, to: 30 },
-] as const;
+];
+const thereOnly = thereAndBack.slice(0, 2);
 
 class Camera {
   readonly deviceId = randomUUID() as DeviceId;
   readonly hardwareId = randomUUID() as HardwareId;
   readonly servers = [randomUUID() as RecordingServerId, randomUUID() as RecordingServerId] as const;
   readonly databases: MediaDatabase[] = [];
+  readonly #turns: readonly Turn[];
+
+  constructor(turns: readonly Turn[]) {
+    this.#turns = turns;
+  }
 
   async record(directory: string): Promise<void> {
     for (const recordingServerId of this.servers)
@@ -55,7 +75,7 @@ class Camera {
           observer: { fragmentsDropped() {}, writeFailed() {}, damageFound() {} },
         }),
       );
-    for (const { server, from, to } of turns) {
+    for (const { server, from, to } of this.#turns) {
       const database = this.databases[server]!;
       database.beginRun({ deviceId: this.deviceId, init, cause: 'HARDWARE_MOVED' });
       for (let index = from; index < to; index += 1) database.append(this.deviceId, groupOf(index));
@@ -63,31 +83,62 @@ class Camera {
     }
   }
 
-  /** What the log of its site says of all that. */
+  /** What the log of its site says when all is sealed, and the hardware is back. */
   facts(feed: FeedFixture) {
-    const { deviceId, hardwareId, servers } = this;
-    const [first, second] = servers;
-    const added = feed.event(`hardware-${hardwareId}`, {
+    return [
+      ...[this.#added(feed), this.#moved(feed, 0, 1), this.#moved(feed, 1, 0)],
+      ...[this.#sealed(feed, 0, this.#segments(0)), this.#sealed(feed, 1, this.#segments(1))],
+    ];
+  }
+
+  /**
+   * What it says soon after the hardware was moved once: of the first server's recording half is sealed, and reduced since;
+   * at the second it goes on.
+   */
+  factsBeforeSeals(feed: FeedFixture) {
+    const [first] = this.#segments(0);
+    const { segmentId, fragmentCount, byteLength, digest, fromMs, toMs } = first!;
+    const reduced = { segmentId, fragmentCount, byteLength, digest: 'cd'.repeat(32), previousDigest: digest };
+    const of = (server: 0 | 1) => ({ deviceId: this.deviceId, recordingServerId: this.servers[server] });
+    const run = (type: 'RecordingStarted' | 'RecordingStopped', server: 0 | 1, seconds: number) =>
+      feed.event(`recording-${this.deviceId}`, {
+        type,
+        data: { ...of(server), atMs: epochMs + seconds * 1000, cause: 'HARDWARE_MOVED' },
+      });
+    const reduction = { ...of(0), fromMs, toMs, segments: [reduced] };
+    return [
+      ...[this.#added(feed), run('RecordingStarted', 0, 0), this.#sealed(feed, 0, [first!])],
+      ...[run('RecordingStopped', 0, 20), this.#moved(feed, 0, 1), run('RecordingStarted', 1, 20)],
+      feed.event(`recording-${this.deviceId}`, { type: 'RecordingReduced', data: reduction }),
+    ];
+  }
+
+  #segments(server: number): SealedSegment[] {
+    const all = { deviceId: this.deviceId, fromMs: 0, toMs: 2 ** 52, after: null, limit: 100 };
+    return this.databases[server]!.segments(all).map(({ segment }) => segment);
+  }
+
+  #added(feed: FeedFixture) {
+    const { deviceId, hardwareId } = this;
+    return feed.event(`hardware-${hardwareId}`, {
       type: 'HardwareAdded',
       data: {
         ...{ hardwareId, name: 'Gate', driver: 'rtsp', transport: 'AUTO', address: 'rtsp://10.0.0.9/1' },
-        ...{ sealedCredentials: null, recordingServerId: first },
+        ...{ sealedCredentials: null, recordingServerId: this.servers[0] },
         devices: [{ deviceId, type: 'CAMERA', name: 'Gate' }],
       },
     });
-    const move = (fromRecordingServerId: RecordingServerId, toRecordingServerId: RecordingServerId) =>
-      feed.event(`hardware-${hardwareId}`, {
-        type: 'HardwareMoved',
-        data: { hardwareId, fromRecordingServerId, toRecordingServerId },
-      });
-    const moves = [move(first, second), move(second, first)];
-    const sealed = this.databases.flatMap((database, index) => {
-      const all = database.segments({ deviceId, fromMs: 0, toMs: 2 ** 52, after: null, limit: 100 });
-      const segments = all.map(({ segment }) => segment);
-      const data = { deviceId, recordingServerId: servers[index]!, segments, gaps: [] };
-      return [feed.event(`recording-${deviceId}`, { type: 'RecordingSealed', data })];
-    });
-    return [added, ...moves, ...sealed];
+  }
+
+  #moved(feed: FeedFixture, from: 0 | 1, to: 0 | 1) {
+    const { hardwareId, servers } = this;
+    const data = { hardwareId, fromRecordingServerId: servers[from], toRecordingServerId: servers[to] };
+    return feed.event(`hardware-${hardwareId}`, { type: 'HardwareMoved', data });
+  }
+
+  #sealed(feed: FeedFixture, server: 0 | 1, segments: SealedSegment[]) {
+    const data = { deviceId: this.deviceId, recordingServerId: this.servers[server], segments, gaps: [] };
+    return feed.event(`recording-${this.deviceId}`, { type: 'RecordingSealed', data });
   }
 }
 
@@ -99,7 +150,8 @@ function groupOf(index: number): Fragment {
   };
 }
 
-const [remote, own] = [new Camera(), new Camera()];
+const [remote, own] = [new Camera(thereAndBack), new Camera(thereAndBack)];
+const justMoved = new Camera(thereOnly);
 let directory = '';
 let central: CentralFixture;
 let network: MediaNetwork;
@@ -118,6 +170,7 @@ test.before(async () => {
   directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-moved-'));
   await remote.record(directory);
   await own.record(directory);
+  await justMoved.record(directory);
   central = await openCentralFixture({
     liveSource: deviceId => media.liveSource(deviceId),
     recordingSources: deviceId => media.recordingSources(deviceId),
@@ -136,19 +189,21 @@ test.before(async () => {
   });
   await central.takeIn(...remote.facts(central.child));
   await central.takeIn(...own.facts(central.own));
+  await central.takeIn(...justMoved.factsBeforeSeals(central.child));
   await shown(own);
   await shown(remote);
+  await shown(justMoved, 1);
 });
 test.after(async () => {
   await network[Symbol.asyncDispose]();
   await central[Symbol.asyncDispose]();
-  for (const database of [...remote.databases, ...own.databases]) await database[Symbol.asyncDispose]();
+  for (const { databases } of [remote, own, justMoved])
+    for (const database of databases) await database[Symbol.asyncDispose]();
   await rm(directory, { recursive: true, force: true });
 });
 
 /** Until the read models show all of a camera's recordings. */
-async function shown({ deviceId }: Camera): Promise<void> {
-  const expected = 2 * turns.length;
+async function shown({ deviceId }: Camera, expected = 2 * thereAndBack.length): Promise<void> {
   for (;;) {
     const [row] = await central.database.sql<{ count: string }[]>`
       select count(*) from recording_segment where device_id = ${deviceId}`;
@@ -208,6 +263,23 @@ test('nothing that is recorded is left out in silence while the link is down', a
   const refused = await play(remote, 0, 60);
   assert.is(refused.response.status, 503);
   assert.match(refused.body, 'NOT_CONNECTED');
+});
+
+test('what is reduced or not sealed yet is asked for where it lies, and named while that is away', async () => {
+  const { servers } = justMoved;
+  const parts = async () => {
+    const { response, groups } = await play(justMoved, 0, 40);
+    return { groups, missing: response.headers.get('x-holdfast-missing') };
+  };
+  const missing = (server: 0 | 1, from: number, to: number) =>
+    `NOT_CONNECTED ${servers[server]} ${at(from)}/${at(to)}`;
+  const detachFirst = await network.attach(servers[0], sourceOf(justMoved, 0));
+  assert.equal(await parts(), { groups: range(0, 10), missing: missing(1, 20, 40) });
+  const detachSecond = await network.attach(servers[1], sourceOf(justMoved, 1));
+  assert.equal(await parts(), { groups: range(0, 20), missing: null });
+  await detachFirst();
+  assert.equal(await parts(), { groups: range(10, 20), missing: missing(0, 0, 20) });
+  await detachSecond();
 });
 
 test('the timeline shows one recording over all turns', async () => {

@@ -91,7 +91,11 @@ test('what lies at a recording server that is not connected says so, unless it i
       { fromMs: 3500, toMs: 4500 },
     ],
     held: [{ fromMs: 2000, toMs: 2500 }],
-    running: { sinceMs: 4500, away },
+    unsealed: [
+      { fromMs: 4500, toMs: 5000, away },
+      { fromMs: 5000, toMs: 5200 },
+    ],
+    running: { sinceMs: 5200, away },
     retentionMs: 100_000,
   };
   const spans = deviceTimeline(facts, { fromMs: 0, toMs: 9000 }, 6000);
@@ -101,7 +105,9 @@ test('what lies at a recording server that is not connected says so, unless it i
     [2000, 2500, 'HELD', null],
     [2500, 3500, 'REMOTE', cause],
     [3500, 4500, 'REMOTE', null],
-    [4500, 6000, 'REMOTE', cause],
+    [4500, 5000, 'REMOTE', cause],
+    [5000, 5200, 'REMOTE', 'RECORDING_NOW'],
+    [5200, 6000, 'REMOTE', cause],
   ]);
   assert.is(spans[1]!.retrievableUntilMs, null);
   const own = { ...nothing, link: null, sealed: facts.sealed };

@@ -57,9 +57,9 @@ export interface DeviceTimelineFacts {
   /** What of the device is in this site's own media database. */
   readonly held: readonly RecordedSpan[];
   /** `RecordingStarted` without a `RecordingStopped` behind it. */
-  readonly running: { readonly sinceMs: number; readonly away?: string | null } | null;
+  readonly running: ({ readonly sinceMs: number } & Pick<RecordedSpan, 'away'>) | null;
   /** Where a run of recording has ended of which the device's site has not sealed everything yet. */
-  readonly unsealed: readonly TimeSpan[];
+  readonly unsealed: readonly (TimeSpan & Pick<RecordedSpan, 'away'>)[];
   /** The newest `RecordingStopped`. */
   readonly lastStop: { readonly atMs: number; readonly cause: string } | null;
   /** The oldest and the newest moment that any fact of the device speaks of, inside the window or not. Null: no fact yet. */
@@ -187,7 +187,7 @@ function awayCause(away: string | null | undefined): string | null {
 /** Recorded, as was said; that it can be had is only told by its seal, which may lie behind a link that is down. */
 function unsealedSpans({ unsealed, link }: DeviceTimelineFacts): readonly TimelineSpan[] {
   if (isDown(link)) return unsealed.map(run => span(run, 'UNKNOWN', linkDownCause(link)));
-  return unsealed.map(run => span(run, link === null ? 'HELD' : 'REMOTE', 'RECORDING_NOW'));
+  return unsealed.map(run => unsealedSpan(run, link));
 }
 
 /** What follows from the newest facts for the time behind them, and from the last stop for the time since. */
@@ -212,12 +212,16 @@ function derivedSpans(facts: DeviceTimelineFacts, nowMs: number): readonly Timel
   if (linkDown !== null) {
     spans.push(span({ fromMs: unknownFromMs, toMs: nowMs }, 'UNKNOWN', linkDownCause(linkDown)));
   } else if (facts.running !== null) {
-    const away = awayCause(facts.running.away);
-    const state = facts.link === null && away === null ? 'HELD' : 'REMOTE';
-    const fromMs = Math.max(facts.running.sinceMs, lastFactMs ?? 0);
-    spans.push(span({ fromMs, toMs: nowMs }, state, away ?? 'RECORDING_NOW'));
+    const { sinceMs, away = null } = facts.running;
+    const fromMs = Math.max(sinceMs, lastFactMs ?? 0);
+    spans.push(unsealedSpan({ fromMs, toMs: nowMs, away }, facts.link));
   }
   return spans;
+}
+
+function unsealedSpan(run: DeviceTimelineFacts['unsealed'][number], link: Link | null): TimelineSpan {
+  const away = awayCause(run.away);
+  return span(run, link === null && away === null ? 'HELD' : 'REMOTE', away ?? 'RECORDING_NOW');
 }
 
 type Link = NonNullable<DeviceTimelineFacts['link']>;

@@ -75,10 +75,8 @@ function factsOf(
   const serverIds = [...stretches, ...(recording === null ? [] : [recording])].flatMap(
     ({ recordingServerId }) => recordingServerId ?? [],
   );
-  const { running, ...stand } = standOf(recording);
   return {
-    ...{ sealed, held, gaps, losses, ...stand },
-    running: running && { ...running, away: awayOf(recording!.recordingServerId as RecordingServerId) },
+    ...{ sealed, held, gaps, losses, ...standOf(recording, awayOf) },
     retentionMs: retentionMsOf(serverIds, retentions),
   };
 }
@@ -86,13 +84,18 @@ function factsOf(
 /** Whether the device records, and how far facts of it reach. */
 export function standOf(
   recording: DeviceRecordingRow | null,
+  awayOf: (recordingServerId: RecordingServerId) => RecordingServerId | null = () => null,
 ): Pick<DeviceTimelineFacts, 'running' | 'unsealed' | 'lastStop' | 'known'> {
   if (recording === null) return { running: null, unsealed: [], lastStop: null, known: null };
   const { runningSinceMs, lastStopAtMs, lastStopCause, knownFromMs, knownToMs } = recording;
+  const runs = unsealedRunsOf(recording);
+  // The row's server is that of the newest fact: of hardware that was moved it may be one that tells of an older recording.
+  const open = runs.findLast(run => run.toMs === null);
+  const runsAt = open?.recordingServerId ?? (recording.recordingServerId as RecordingServerId);
   return {
-    running: runningSinceMs === null ? null : { sinceMs: runningSinceMs },
-    unsealed: unsealedRunsOf(recording).flatMap(({ fromMs, toMs }) =>
-      toMs === null ? [] : [{ fromMs, toMs }],
+    running: runningSinceMs === null ? null : { sinceMs: runningSinceMs, away: awayOf(runsAt) },
+    unsealed: runs.flatMap(({ fromMs, toMs, recordingServerId }) =>
+      toMs === null ? [] : [{ fromMs, toMs, away: awayOf(recordingServerId) }],
     ),
     lastStop: lastStopAtMs === null ? null : { atMs: lastStopAtMs, cause: lastStopCause ?? 'NOT_RECORDED' },
     known: { fromMs: knownFromMs, toMs: knownToMs },

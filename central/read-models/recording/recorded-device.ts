@@ -114,7 +114,7 @@ function evolve(row: DeviceRecordingRow | null, event: RecordingEvent, siteId: s
 }
 
 /** Also those that go on. */
-export function unsealedRunsOf(row: DeviceRecordingRow | null): readonly UnsealedRun[] {
+export function unsealedRunsOf(row: Pick<DeviceRecordingRow, 'unsealedRuns'> | null): readonly UnsealedRun[] {
   return JSON.parse(row?.unsealedRuns ?? '[]') as readonly UnsealedRun[];
 }
 
