@@ -58,10 +58,12 @@ test('opening a million segments takes no longer than opening a thousand, and a 
 
   const times = database.devices().map(deviceId => {
     const fromMs = epochMs + 3 * 24 * 3600_000;
-    const beganMs = performance.now();
+    // Of the processor: it is found without a wait, and a machine that does much else says nothing about it.
+    const before = process.cpuUsage();
     const spans = database.spans({ deviceId, fromMs, toMs: fromMs + 24 * 3600_000 });
+    const { user, system } = process.cpuUsage(before);
     assert.is(spans.length, 1);
-    return performance.now() - beganMs;
+    return (user + system) / 1000;
   });
   const median = times.toSorted((one, other) => one - other)[32]!;
   assert.ok(median < 20, `${median} ms`);
