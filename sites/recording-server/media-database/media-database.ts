@@ -316,7 +316,9 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
       unreported: readonly SealReport[],
     ) => readonly OutgoingFact[];
   }): Promise<readonly StoredSegment[]>;
-  /** Removes the files of marked segments and abandoned imports. Safe to repeat after a crash. */
+  /** Bytes of the files in one stage that are marked as deleted, and that its disk has not let go of yet. */
+  garbageBytes(stage: string): number;
+  /** Removes the files of marked segments and abandoned imports, as far as their disks let go of them. Safe to repeat after a crash. */
   collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }>;
 
   /** Reads everything and compares it with its manifest. */

@@ -5,9 +5,11 @@ import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest }
 import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { RecordingCause } from '@holdfast/schema';
 import { Ballast } from '../../ballast.js';
+import { inTime } from '../in-time.js';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import { DeviceWriter, endOf } from './device-writer.js';
 import type { MediaKey } from './fragment-cipher.js';
+import { GarbageCollector } from './garbage-collector.js';
 import { isIndexFull } from './index-faults.js';
 import type {
   HaltCause,
@@ -36,8 +38,8 @@ import { type IndexedSegment, SegmentIndex, SegmentIndexUnusableError } from './
 import { SegmentMover } from './segment-mover.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 
-/** Files removed in one transaction with their index rows. */
-const garbageBatchSize = 200;
+/** Reading what was stranded takes seconds, on a disk that answers. */
+const recoverMsMax = 60_000;
 
 export interface MediaDatabaseOptions {
   /** Made when it is missing. Owned by one process at a time. */
@@ -108,10 +110,12 @@ class OpenMediaDatabase implements MediaDatabase {
   readonly #reader: MediaReader;
   /** Files that could not be written any more, and why. */
   readonly #stranded = new Map<string, 'SERVER_CRASHED' | 'DISK_UNAVAILABLE'>();
+  #recovering: Promise<void> | null = null;
   #recovery: MediaRecovery | null = null;
   /** Of segments that are whole as well: until the log is read. */
   #reducedCopies: Map<SegmentId, IndexedSegment> = new Map();
   readonly #mover: SegmentMover;
+  readonly #garbage: GarbageCollector;
   #halted: ReadonlyMap<string, HaltCause> = new Map();
   #closed = false;
 
@@ -129,6 +133,10 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#ballast = new Ballast(this.#stages.own.ballastFile);
     this.#mover = new SegmentMover({
       ...{ stages: this.#stages, index },
+      transaction: work => this.#withRoom(work),
+    });
+    this.#garbage = new GarbageCollector({
+      ...{ stages: this.#stages, index, isBusy: file => this.#mover.isBusy(file) },
       transaction: work => this.#withRoom(work),
     });
     this.#importer = new SegmentImporter({
@@ -399,41 +407,13 @@ class OpenMediaDatabase implements MediaDatabase {
   async collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
     await this.#removeAbandonedImports();
     await this.#recoverStranded();
-    let segmentCount = 0;
-    let byteLength = 0;
-    for (;;) {
-      const batch = this.#index.garbage(garbageBatchSize);
-      if (batch.length === 0) break;
-      const left = new Set<StoredSegment>();
-      for (const indexed of batch) {
-        if (!(await this.#isRemoved(indexed))) left.add(indexed);
-        byteLength += indexed.fileByteLength;
-      }
-      this.#withRoom(() => {
-        for (const indexed of batch) {
-          if (left.has(indexed)) this.#index.putUnneeded(indexed.stage, this.#sealedPath(indexed));
-          this.#index.forgetGarbage(indexed);
-        }
-      });
-      segmentCount += batch.length;
-    }
-    await this.#mover.collect();
+    const collected = await this.#garbage.collect();
     this.#ballast.take();
-    return { segmentCount, byteLength };
+    return collected;
   }
 
-  /** False: it goes in a later round. A disk that does not let go of one file must not keep retention from all others. */
-  async #isRemoved(indexed: StoredSegment): Promise<boolean> {
-    const { stage } = indexed;
-    if (this.#stages.folderOf(stage) === null) return false;
-    try {
-      await this.#stages.files(stage).remove(this.#sealedPath(indexed));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-      return false;
-    }
-    // What is not there may be on a stage that is away.
-    return stage === OWN_STAGE;
+  garbageBytes(stage: string): number {
+    return this.#index.garbageBytesIn(stage);
   }
 
   async *verify(options: { readonly signal: AbortSignal }): AsyncGenerator<MediaDamage> {
@@ -554,7 +534,17 @@ class OpenMediaDatabase implements MediaDatabase {
     };
   }
 
+  /** A disk that hangs is waited for once. */
   async #recoverStranded(): Promise<void> {
+    if (this.#recovering !== null) return;
+    const recovering = this.#recoverAllStranded().finally(() => {
+      this.#recovering = null;
+    });
+    this.#recovering = recovering;
+    await inTime(recovering, { ms: recoverMsMax, late: undefined });
+  }
+
+  async #recoverAllStranded(): Promise<void> {
     for (const [file, endedBecause] of this.#stranded) {
       const findings = newFindings();
       try {

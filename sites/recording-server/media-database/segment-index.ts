@@ -423,6 +423,15 @@ export class SegmentIndex {
     return rows.map(row => indexedOf(row as Row));
   }
 
+  /** Bytes of the files in one stage that are marked as deleted, and not known to be gone. */
+  garbageBytesIn(stage: string): number {
+    const row = this.#statement(
+      `SELECT coalesce(sum(file_byte_length), 0) AS bytes FROM segment INDEXED BY segment_garbage
+       WHERE deleted_by IS NOT NULL AND stage_key = (SELECT stage_key FROM stage WHERE path = ?)`,
+    ).get(stage);
+    return Number(row!.bytes);
+  }
+
   forgetGarbage(segment: IndexedSegment): void {
     this.#statement('DELETE FROM segment WHERE segment_id = ? AND deleted_by IS NOT NULL').run(
       blobOf(segment.segment.segmentId),

@@ -62,17 +62,9 @@ export class SegmentMover {
     }
   }
 
-  /** Removes what moves have left over. A stage that is away keeps it until it is back. */
-  async collect(): Promise<void> {
-    for (const { stage, path: file } of this.#context.index.unneeded()) {
-      if (this.#busy.has(file) || (await this.#context.stages.whyUnavailable(stage)) !== null) continue;
-      try {
-        await this.#remove({ file, stage });
-      } catch (error) {
-        // It has gone away just now: the next round tries again.
-        if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-      }
-    }
+  /** It is being written, or about to be switched over to. */
+  isBusy(file: string): boolean {
+    return this.#busy.has(file);
   }
 
   async #remove({ file, stage }: FileInStage): Promise<void> {

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { DeviceId, RecordingServerId, SegmentId } from '@holdfast/schema';
+import { inTime } from '../in-time.js';
 import { isObjectStage, ObjectFiles, objectOf, objectStageOf } from '../object-store/object-files.js';
 import { type ObjectStoreAccess, ObjectStoreError } from '../object-store/object-store.js';
 import { MediaDirectory } from './media-directory.js';
@@ -9,6 +10,9 @@ import { FolderFiles, type StageFiles } from './stage-files.js';
 
 /** The stage that every media database has: its own directory. */
 export const OWN_STAGE = '';
+
+/** A network folder may hang for minutes: then it is away. */
+const ANSWER_MS = 5_000;
 
 /** Says whose a stage is: its one line is the id of a recording server. */
 const OWNER_NOTE = 'holdfast-stage';
@@ -48,6 +52,10 @@ export class StageDirectories {
   readonly #recordingServerId: RecordingServerId | null;
   readonly #files = new Map<string, StageFiles>();
   readonly #keysCopied = new Map<string, string>();
+  /** What is asked of stages now. */
+  readonly #asked = new Map<string, Promise<string | null>>();
+  /** Those that have not answered in time. Until they do nothing more is asked of them: it would take a thread that others write with. */
+  readonly #hanging = new Set<string>();
 
   constructor({ root, recordingServerId, keys, objectStores }: StageDirectoriesOptions) {
     this.own = new MediaDirectory(root);
@@ -91,12 +99,34 @@ export class StageDirectories {
 
   /** Throws as `SealedFile.open`, and with the code `ENOENT` when there is no such file. */
   async open({ file, stage }: FileInStage): Promise<SealedFile> {
+    if (this.#hanging.has(stage)) throw new Error(`${stage} does not answer`);
     return SealedFile.open(await this.files(stage).open(file), this.keys);
   }
 
   /** Null when the stage can be read and written, else why not. */
   async whyUnavailable(stage: string): Promise<string | null> {
     if (stage === OWN_STAGE) return null;
+    return this.#ask(stage, 'why unavailable', () => this.#whyUnavailable(stage));
+  }
+
+  async #ask(stage: string, question: string, ask: () => Promise<string | null>): Promise<string | null> {
+    const hangs = `${stage} does not answer`;
+    if (this.#hanging.has(stage)) return hangs;
+    const key = `${stage} ${question}`;
+    let answer = this.#asked.get(key);
+    if (answer === undefined) {
+      answer = ask().finally(() => {
+        this.#asked.delete(key);
+        this.#hanging.delete(stage);
+      });
+      this.#asked.set(key, answer);
+    }
+    const given = await inTime(answer, { ms: ANSWER_MS, late: hangs });
+    if (given === hangs && this.#asked.has(key)) this.#hanging.add(stage);
+    return given;
+  }
+
+  async #whyUnavailable(stage: string): Promise<string | null> {
     try {
       const owner = await this.files(stage).readNote(OWNER_NOTE);
       if (owner === null) {
@@ -113,12 +143,16 @@ export class StageDirectories {
   /** Makes a stage ready that was never used before (`isNew`). Answers as `whyUnavailable`. */
   async prepare(stage: string, isNew: boolean): Promise<string | null> {
     if (stage === OWN_STAGE) return null;
+    return this.#ask(stage, isNew ? 'make ready' : 'is ready', () => this.#prepare(stage, isNew));
+  }
+
+  async #prepare(stage: string, isNew: boolean): Promise<string | null> {
     try {
       const files = this.files(stage);
       if (isNew && (await files.readNote(OWNER_NOTE)) === null) {
         await files.writeNote(OWNER_NOTE, `${this.#recordingServerId}\n`, { onlyNew: true });
       }
-      const why = await this.whyUnavailable(stage);
+      const why = await this.#whyUnavailable(stage);
       if (why === null) await files.create();
       return why;
     } catch (error) {

@@ -83,13 +83,15 @@ export async function executeRetention(
       const detail = String((error as Error).message);
       return { verdict: { action: 'HALT', cause: 'DISK_UNAVAILABLE', detail }, moves: [] };
     }
+    // A disk that does not let go of what was deleted must not cost more recordings, round after round.
+    const goingBytes = database.garbageBytes(stage);
     const protection = options.protection();
     const { unlocked, locked, complete } = oldestIn(database, stage, protection);
     const plan = planRetention(
       {
         nowMs: options.nowMs,
-        usageBytes: database.usageBytes(stage),
-        freeBytes: writesFail && round === 0 ? Math.min(freeBytes, 0) : freeBytes,
+        usageBytes: database.usageBytes(stage) - goingBytes,
+        freeBytes: writesFail && round === 0 ? Math.min(freeBytes, 0) : freeBytes + goingBytes,
         candidates: unlocked,
         candidatesComplete: complete,
         protection,

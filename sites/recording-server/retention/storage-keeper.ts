@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   chainOf,
   isArchivingDue,
@@ -11,6 +10,7 @@ import {
 } from '@holdfast/core';
 import type { DeletionPolicy, StorageId } from '@holdfast/schema';
 import type { Logger } from 'pino';
+import { inTime } from '../in-time.js';
 import type {
   HaltCause,
   MediaDatabase,
@@ -228,16 +228,8 @@ export class StorageKeeper {
     return why;
   }
 
-  async #inTime(stage: string, answer: Promise<string | null>): Promise<string | null> {
-    const tooSlow = new AbortController();
-    const late = delay(stageAnswerMs, `${this.#dirOf(stage)} does not answer`, {
-      signal: tooSlow.signal,
-    }).catch(() => null);
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      tooSlow.abort();
-    }
+  #inTime(stage: string, answer: Promise<string | null>): Promise<string | null> {
+    return inTime(answer, { ms: stageAnswerMs, late: `${this.#dirOf(stage)} does not answer` });
   }
 
   #isUnlocked({ deviceId, segment: { fromMs, toMs } }: StoredSegment, nowMs: number): boolean {

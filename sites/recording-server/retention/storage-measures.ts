@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
+import { setImmediate as immediate } from 'node:timers/promises';
 import {
   chainOf,
   type ProtectedSpan,
@@ -10,6 +10,7 @@ import {
   volumeFullAtMs,
 } from '@holdfast/core';
 import type { EventOf, HoldfastEvent, RecordingServerId, StorageId, StorageMeasured } from '@holdfast/schema';
+import { inTime } from '../in-time.js';
 import type { MediaDatabase, MediaSpan } from '../media-database/media-database.js';
 import { OWN_STAGE } from '../media-database/stage-directories.js';
 import { isObjectStage } from '../object-store/object-files.js';
@@ -160,8 +161,8 @@ export class StorageMeasures {
     const why = this.#why(stage);
     const isKnown = why === null && !isObjectStage(stage);
     const folder = stage === OWN_STAGE ? dir : stage;
-    const free = isKnown ? await inTime(freeBytes(folder)) : null;
-    const volume = isKnown ? await inTime(stat(folder).then(({ dev }) => dev)) : null;
+    const free = isKnown ? await known(freeBytes(folder)) : null;
+    const volume = isKnown ? await known(stat(folder).then(({ dev }) => dev)) : null;
     const oldest = database
       .devices()
       .flatMap(deviceId => database.oldestIn({ stage, deviceId, after: null, limit: 1 }))
@@ -207,12 +208,9 @@ function joined(spans: readonly ProtectedSpan[]): readonly MediaSpan[] {
 }
 
 /** Null: it fails, or does not answer. */
-async function inTime(answer: Promise<number>): Promise<number | null> {
-  const answered = new AbortController();
-  const late = delay(answerMs, null, { signal: answered.signal }).catch(() => null);
-  try {
-    return await Promise.race([answer.catch(() => null), late]);
-  } finally {
-    answered.abort();
-  }
+function known(answer: Promise<number>): Promise<number | null> {
+  return inTime(
+    answer.catch(() => null),
+    { ms: answerMs, late: null },
+  );
 }

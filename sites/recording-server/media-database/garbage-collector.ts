@@ -1,0 +1,94 @@
+import { inTime } from '../in-time.js';
+import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+import { type FileInStage, OWN_STAGE, type StageDirectories } from './stage-directories.js';
+
+/** Files removed in one transaction with their index rows. */
+const BATCH_SIZE = 200;
+/** A network folder may hang for minutes, and an object store be away: everything else goes on. */
+const ANSWER_MS = 5_000;
+/** Of each stage in one round: what goes from an archive slowly must not hold up what makes room elsewhere. */
+const UNNEEDED_MAX = 200;
+
+export interface GarbageCollectorContext {
+  readonly stages: StageDirectories;
+  readonly index: SegmentIndex;
+  /** With the room that is kept for a full disk. */
+  readonly transaction: <T>(work: () => T) => T;
+  /** A move is writing it, or is about to be switched over to it. */
+  readonly isBusy: (file: string) => boolean;
+}
+
+/**
+ * Removes the files of what is marked as deleted, and what moves have left over. A file that its disk does not let go of is tried
+ * again in the next round, and keeps no other; a stage that answers to nothing is left alone until it does.
+ */
+export class GarbageCollector {
+  readonly #context: GarbageCollectorContext;
+  readonly #hanging = new Set<string>();
+
+  constructor(context: GarbageCollectorContext) {
+    this.#context = context;
+  }
+
+  async collect(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
+    const marked = await this.#collectMarked();
+    await this.#collectUnneeded();
+    return marked;
+  }
+
+  async #collectMarked(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
+    const { index, stages } = this.#context;
+    const tried = new Set<string>();
+    let segmentCount = 0;
+    let byteLength = 0;
+    for (;;) {
+      const found = index.garbage(BATCH_SIZE + tried.size);
+      const batch = found.filter(({ segment }) => !tried.has(segment.segmentId));
+      if (batch.length === 0) return { segmentCount, byteLength };
+      const gone: IndexedSegment[] = [];
+      for (const indexed of batch) {
+        tried.add(indexed.segment.segmentId);
+        const isFolder = stages.folderOf(indexed.stage) !== null;
+        const isGone =
+          isFolder && (await this.#remove({ file: stages.placeOf(indexed), stage: indexed.stage }));
+        if (isGone || !isFolder) gone.push(indexed);
+      }
+      this.#context.transaction(() => {
+        for (const indexed of gone) {
+          // An object, and a file of a stage that is away: it goes when the stage is there.
+          if (indexed.stage !== OWN_STAGE) index.putUnneeded(indexed.stage, stages.placeOf(indexed));
+          index.forgetGarbage(indexed);
+        }
+      });
+      segmentCount += gone.length;
+      byteLength += gone.reduce((sum, { fileByteLength }) => sum + fileByteLength, 0);
+    }
+  }
+
+  async #collectUnneeded(): Promise<void> {
+    const { index, stages, isBusy } = this.#context;
+    for (const [stage, files] of Map.groupBy(index.unneeded(), ({ stage: of }) => of)) {
+      if (this.#hanging.has(stage) || (await stages.whyUnavailable(stage)) !== null) continue;
+      for (const { path: file } of files.filter(({ path }) => !isBusy(path)).slice(0, UNNEEDED_MAX)) {
+        if (await this.#remove({ file, stage })) index.removeUnneeded(file);
+      }
+    }
+  }
+
+  /** False: it is to be tried again. */
+  async #remove({ file, stage }: FileInStage): Promise<boolean> {
+    if (this.#hanging.has(stage)) return false;
+    try {
+      const removing = this.#context.stages.files(stage).remove(file);
+      const isGone = await inTime(removing, { ms: ANSWER_MS, late: null });
+      if (isGone !== null) return isGone;
+      this.#hanging.add(stage);
+      const answers = () => this.#hanging.delete(stage);
+      removing.then(answers, answers);
+      return false;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      return false;
+    }
+  }
+}
