@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { useList } from '../session/use-list';
 import { go, type Place } from '../shell/place';
 import { useSiteDirectory } from '../site/site-directory';
-import { Empty, ListFoot } from '../ui/field';
+import { Empty, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
 import { StateMark } from '../ui/state-mark';
@@ -203,12 +203,9 @@ export function AlarmsPage({ place }: { readonly place: Place }) {
                 ))}
               </tbody>
             </table>
-            {list.known && list.items.length === 0 && (
+            <NotListed known={list.known} error={list.error} count={list.items.length}>
               <Empty title="No alarms">Nothing matches the filters.</Empty>
-            )}
-            {!list.known && list.error !== undefined && (
-              <Empty title="The list did not come">{list.error.message}</Empty>
-            )}
+            </NotListed>
           </div>
           <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
         </div>

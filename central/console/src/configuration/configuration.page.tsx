@@ -164,7 +164,7 @@ export function ConfigurationPage({ place }: { readonly place: Place }) {
   if (compared === null) {
     return <Empty title="No sites">{directory.known ? 'No site is known here.' : 'Loading …'}</Empty>;
   }
-  return <Comparison compared={compared} nowMs={nowMs} />;
+  return <Comparison key={compared.siteId} compared={compared} nowMs={nowMs} />;
 }
 
 function Comparison({ compared, nowMs }: { readonly compared: Compared; readonly nowMs: number }) {

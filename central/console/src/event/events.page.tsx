@@ -6,7 +6,7 @@ import { go, type Place } from '../shell/place';
 import { actorInWords } from '../site/actor';
 import { deviceOptions } from '../site/device-options';
 import { useSiteDirectory } from '../site/site-directory';
-import { Empty, Fact, ListFoot } from '../ui/field';
+import { Empty, Fact, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
 import { clockMs, dayAndClock, shortTime, useNow, zoneAt } from '../ui/time';
@@ -226,12 +226,9 @@ export function EventsPage({ place }: { readonly place: Place }) {
         <div className="page">
           <div className="table-scroll">
             <EventTable events={list.items} selectedId={place.item} nowMs={nowMs} />
-            {list.known && list.items.length === 0 && (
+            <NotListed known={list.known} error={list.error} count={list.items.length}>
               <Empty title="No events">Nothing matches the filters.</Empty>
-            )}
-            {!list.known && list.error !== undefined && (
-              <Empty title="The list did not come">{list.error.message}</Empty>
-            )}
+            </NotListed>
           </div>
           <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
         </div>

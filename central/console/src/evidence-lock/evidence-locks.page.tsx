@@ -6,7 +6,7 @@ import { useList } from '../session/use-list';
 import { hrefOf } from '../shell/place';
 import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
-import { Empty, ListFoot } from '../ui/field';
+import { ActionsHead, Empty, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { duration, shortTime, useNow, zoneAt } from '../ui/time';
@@ -306,9 +306,7 @@ export function EvidenceLocksPage() {
               <th>From ({zoneAt(nowMs)})</th>
               <th>Kept until</th>
               <th>Created by</th>
-              <th>
-                <span className="hidden-text">Actions</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>
@@ -323,12 +321,9 @@ export function EvidenceLocksPage() {
             ))}
           </tbody>
         </table>
-        {list.known && list.items.length === 0 && (
+        <NotListed known={list.known} error={list.error} count={list.items.length}>
           <Empty title="No evidence locks">Mark a span in Playback (m, m, e) to create one.</Empty>
-        )}
-        {!list.known && list.error !== undefined && (
-          <Empty title="The list did not come">{list.error.message}</Empty>
-        )}
+        </NotListed>
       </div>
       <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
       {dialog?.kind === 'create' && (

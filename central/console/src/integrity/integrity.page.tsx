@@ -1,5 +1,6 @@
 import { SegmentedControl } from '@mantine/core';
 import { useState } from 'react';
+import { useIsAdministrator } from '../session/administrator';
 import { request } from '../session/graphql.client';
 import { useQuery } from '../session/use-query';
 import { useNow } from '../ui/time';
@@ -9,7 +10,7 @@ import { ProjectionList } from './projection-list';
 import { QuarantineList } from './quarantine-list';
 import './integrity.css';
 
-const STATUS = `query Integrity { me { administrator } systemStatus { projections {
+const STATUS = `query Integrity { systemStatus { projections {
   name version state detail lag quarantinedCount checkedAt differenceCount buildProgress
   differences { description foundAt site { name } }
 } } }`;
@@ -18,7 +19,6 @@ const LOOK_MS = 5_000;
 const LOOK_BUILDING_MS = 1_000;
 
 interface Status {
-  readonly me: { readonly administrator: boolean } | null;
   readonly systemStatus: { readonly projections: readonly Projection[] };
 }
 
@@ -26,20 +26,20 @@ interface Status {
 export function IntegrityPage() {
   const nowMs = useNow(1000);
   const [view, setView] = useState('logs');
+  const mayAct = useIsAdministrator();
   const [isBuilding, setIsBuilding] = useState(false);
-  const round = Math.floor(nowMs / (isBuilding ? LOOK_BUILDING_MS : LOOK_MS));
+  const lookMs = isBuilding ? LOOK_BUILDING_MS : LOOK_MS;
   const ask = async () => {
-    const status = await request<Status>(STATUS, {});
+    const status = await request<Status>(STATUS);
     setIsBuilding(status.systemStatus.projections.some(({ buildProgress }) => buildProgress !== null));
     return status;
   };
-  const { data, error, refetch } = useQuery(`integrity ${round}`, ask, []);
+  const { data, error, refetch } = useQuery('integrity', ask, [], lookMs);
   const projections = data?.systemStatus.projections ?? [];
   const asideCount = projections.reduce((sum, { quarantinedCount }) => sum + quarantinedCount, 0);
   const wrongCount = projections.filter(
     ({ state, differenceCount }) => state === 'HALTED' || state === 'NOT_SERVED' || differenceCount > 0,
   ).length;
-  const mayAct = data?.me?.administrator === true;
   const counted = (label: string, count: number) => (count === 0 ? label : `${label} (${count})`);
   return (
     <div className="page">
@@ -64,7 +64,7 @@ export function IntegrityPage() {
           onAsked={refetch}
         />
       )}
-      {view === 'quarantine' && <QuarantineList {...{ mayAct, nowMs, round }} onReleased={refetch} />}
+      {view === 'quarantine' && <QuarantineList {...{ mayAct, nowMs, lookMs }} onReleased={refetch} />}
     </div>
   );
 }

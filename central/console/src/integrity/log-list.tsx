@@ -1,18 +1,19 @@
-import { type Connection, nodesOf, request } from '../session/graphql.client';
+import { useState } from 'react';
+import { requestAll } from '../session/graphql.client';
 import { useQuery } from '../session/use-query';
 import { hrefOf } from '../shell/place';
-import { Empty, ListFoot } from '../ui/field';
+import { ListFoot, NotListed } from '../ui/field';
 import { StateMark } from '../ui/state-mark';
 import { shortTime, zoneAt } from '../ui/time';
 import { type LogEpoch, type SiteWithLog, severity, stateOfLog } from './integrity';
 
-/** The API's largest page. */
-const SITES_MAX = 500;
-const SITES = `query Logs($first: Int) { sites(first: $first) { edges { cursor node {
+const SITES = `query Logs($after: Cursor) { sites(first: 500, after: $after) { edges { cursor node {
   id name parent { id name } link { state since }
   log { epoch size root verifiedAt checkpoint { epoch size at } receipt { epoch size at } epochs { epoch openedAt reason previousSize } }
-} } pageInfo { hasNextPage endCursor } totalCount } }`;
+} } pageInfo { hasNextPage endCursor } } }`;
 const LOOK_MS = 15_000;
+/** What is wrong stands first: the rest is there on request. */
+const LINES_AT_ONCE = 200;
 
 const events = (count: number) => count.toLocaleString('en');
 
@@ -118,9 +119,10 @@ function LogLine({
 
 /** The logs that this central holds, what is wrong first. */
 export function LogList({ nowMs }: { readonly nowMs: number }) {
-  const ask = () => request<{ sites: Connection<SiteWithLog> }>(SITES, { first: SITES_MAX });
-  const { data, error } = useQuery(`logs ${Math.floor(nowMs / LOOK_MS)}`, ask, ['sites']);
-  const sites = nodesOf(data?.sites);
+  const ask = () => requestAll<SiteWithLog>(SITES, 'sites');
+  const { data, error } = useQuery('logs', ask, ['sites'], LOOK_MS);
+  const sites = data ?? [];
+  const [lineCount, setLineCount] = useState(LINES_AT_ONCE);
   const own = sites.find(({ link }) => link === null);
   const rankOf = (site: SiteWithLog) => severity[stateOfLog(site, nowMs).tone] ?? 0;
   const sorted = [...sites].sort((one, other) => rankOf(one) - rankOf(other));
@@ -140,16 +142,19 @@ export function LogList({ nowMs }: { readonly nowMs: number }) {
             </tr>
           </thead>
           <tbody>
-            {sorted.map(site => (
+            {sorted.slice(0, lineCount).map(site => (
               <LogLine key={site.id} {...{ site, own, nowMs }} />
             ))}
           </tbody>
         </table>
-        {data === undefined && error !== undefined && (
-          <Empty title="The list did not come">{error.message}</Empty>
-        )}
+        <NotListed known={data !== undefined} error={error} count={sites.length} />
       </div>
-      <ListFoot shown={sites.length} total={data?.sites.totalCount} hasMore={false} onMore={() => undefined}>
+      <ListFoot
+        shown={Math.min(lineCount, sites.length)}
+        total={data?.length}
+        hasMore={lineCount < sites.length}
+        onMore={() => setLineCount(lineCount + LINES_AT_ONCE)}
+      >
         <span className="dim">
           <span className="mono">holdfast verify</span> proves all of it again, event by event
         </span>

@@ -2,7 +2,7 @@ import { Button, Modal } from '@mantine/core';
 import { useState } from 'react';
 import { send } from '../session/command';
 import type { ApiError } from '../session/graphql.client';
-import { Empty } from '../ui/field';
+import { ActionsHead, NotListed } from '../ui/field';
 import { StateMark } from '../ui/state-mark';
 import { shortTime, zoneAt } from '../ui/time';
 import { type Projection, severity, stateOfProjection } from './integrity';
@@ -116,9 +116,7 @@ export function ProjectionList({
             <th>Behind</th>
             <th>Put aside</th>
             <th>Compared with the log ({zoneAt(nowMs)})</th>
-            <th>
-              <span className="hidden-text">Actions</span>
-            </th>
+            <ActionsHead />
           </tr>
         </thead>
         <tbody>
@@ -157,7 +155,7 @@ export function ProjectionList({
           ))}
         </tbody>
       </table>
-      {!isKnown && error !== undefined && <Empty title="The list did not come">{error.message}</Empty>}
+      <NotListed known={isKnown} error={error} count={projections.length} />
       {rebuilding !== null && (
         <RebuildDialog name={rebuilding} onClose={() => setRebuilding(null)} onAsked={onAsked} />
       )}

@@ -1,8 +1,8 @@
 import { useState } from 'react';
+import { send } from '../session/command';
 import { type Connection, request } from '../session/graphql.client';
 import { useQuery } from '../session/use-query';
-import { Empty, ListFoot } from '../ui/field';
-import { notify } from '../ui/notice.store';
+import { ActionsHead, Empty, ListFoot, NotListed } from '../ui/field';
 import { StateMark } from '../ui/state-mark';
 import { shortTime, zoneAt } from '../ui/time';
 import { type QuarantinedEvent, stateOfQuarantined } from './integrity';
@@ -19,36 +19,31 @@ interface Release {
   readonly releaseQuarantine: { readonly foldedCount: number; readonly leftCount: number };
 }
 
-async function release(projection: string): Promise<void> {
-  const title = `Try again what ${projection} has put aside`;
-  try {
-    const { releaseQuarantine } = await request<Release>(RELEASE, { projection });
-    const { foldedCount, leftCount } = releaseQuarantine;
-    notify({
+const release = (projection: string) =>
+  send<Release>({
+    ...{ document: RELEASE, variables: { projection }, topics: [] },
+    title: `Try again what ${projection} has put aside`,
+    report: ({ releaseQuarantine: { foldedCount, leftCount } }) => ({
       tone: leftCount === 0 ? 'good' : 'bad',
-      title,
       text: `${foldedCount} events are shown now, ${leftCount} stay put aside.`,
-    });
-  } catch (error) {
-    notify({ tone: 'bad', title, text: error instanceof Error ? error.message : String(error) });
-  }
-}
+    }),
+  });
 
 /** Events that a read model does not show, and why. */
 export function QuarantineList({
   mayAct,
   nowMs,
-  round,
+  lookMs,
   onReleased,
 }: {
   readonly mayAct: boolean;
   readonly nowMs: number;
-  readonly round: number;
+  readonly lookMs: number;
   readonly onReleased: () => void;
 }) {
   const ask = () =>
     request<{ quarantinedEvents: Connection<QuarantinedEvent> }>(QUARANTINE, { first: LINES_MAX });
-  const { data, error, refetch } = useQuery(`quarantine ${round}`, ask, []);
+  const { data, error, refetch } = useQuery('quarantine', ask, [], lookMs);
   const [releasing, setReleasing] = useState<string | null>(null);
   const edges = data?.quarantinedEvents.edges ?? [];
   const firstOf = new Set<string>();
@@ -72,9 +67,7 @@ export function QuarantineList({
               <th>Site</th>
               <th>Cause</th>
               <th>Tried ({zoneAt(nowMs)})</th>
-              <th>
-                <span className="hidden-text">Actions</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>
@@ -120,19 +113,11 @@ export function QuarantineList({
             })}
           </tbody>
         </table>
-        {data !== undefined && edges.length === 0 && (
+        <NotListed known={data !== undefined} error={error} count={edges.length}>
           <Empty title="Nothing is put aside">Every event of every log is shown.</Empty>
-        )}
-        {data === undefined && error !== undefined && (
-          <Empty title="The list did not come">{error.message}</Empty>
-        )}
+        </NotListed>
       </div>
-      <ListFoot
-        shown={edges.length}
-        total={data?.quarantinedEvents.totalCount}
-        hasMore={false}
-        onMore={() => undefined}
-      />
+      <ListFoot shown={edges.length} total={data?.quarantinedEvents.totalCount} />
     </>
   );
 }

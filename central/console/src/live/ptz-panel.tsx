@@ -1,12 +1,13 @@
 import { Button, Modal, TextInput } from '@mantine/core';
-import { type FormEvent, useEffect, useState } from 'react';
+import { type FormEvent, useState } from 'react';
+import { useIsAdministrator } from '../session/administrator';
 import { useQuery } from '../session/use-query';
-import type { Device } from '../site/site-directory';
+import { actorInWords } from '../site/actor';
+import { type Device, type SiteDirectory, useSiteDirectory } from '../site/site-directory';
 import { clock } from '../ui/time';
 import {
   deletePreset,
   goToPreset,
-  isAdministrator,
   type Preset,
   type PtzSession,
   presetsOf,
@@ -20,29 +21,29 @@ import {
 /** Who has the camera changes while others turn it. */
 const SESSION_INTERVAL_MS = 3_000;
 
-const nameOfActor = (actor: string): string => actor.replace(/^user:/, '');
-
-function sessionInWords({ mine, reserved, until, heldBy, priority }: PtzSession): string {
+function sessionInWords(
+  { mine, reserved, until, heldBy, priority }: PtzSession,
+  directory: SiteDirectory,
+): string {
   if (mine) return `${reserved ? 'Reserved for you' : 'Yours'} until ${clock(until)}`;
-  return `${reserved ? 'Reserved by' : 'Turned by'} ${nameOfActor(heldBy)} (priority ${priority}) until ${clock(until)}`;
+  return `${reserved ? 'Reserved by' : 'Turned by'} ${actorInWords(heldBy, directory)} (priority ${priority}) until ${clock(until)}`;
 }
 
 /** Who turns the camera, and keeping it for oneself. */
 export function PtzSessionLine({ device }: { readonly device: Device }) {
-  const { data, refetch } = useQuery(`ptz session ${device.id}`, () => ptzSessionOf(device.id), []);
-  useEffect(() => {
-    const timer = setInterval(refetch, SESSION_INTERVAL_MS);
-    return () => clearInterval(timer);
-  }, [refetch]);
+  const directory = useSiteDirectory();
+  const ask = () => ptzSessionOf(device.id);
+  const { data, error, refetch } = useQuery(`ptz session ${device.id}`, ask, [], SESSION_INTERVAL_MS);
   const isMine = data?.mine === true;
   const change = () => void (isMine ? releasePtz(device) : reservePtz(device)).then(refetch);
   return (
     <div className="ptz-session">
       <span
-        className={data != null && !isMine ? 'tone-warn' : 'dim'}
+        className={data === null || isMine ? 'dim' : 'tone-warn'}
         data-testid={`ptz-session-${device.id}`}
       >
-        {data == null ? 'Free' : sessionInWords(data)}
+        {error?.message ??
+          (data === undefined ? '' : data === null ? 'Free' : sessionInWords(data, directory))}
       </span>
       <button type="button" className="plain framed" onClick={change}>
         {isMine ? 'Release' : 'Reserve 10 min'}
@@ -120,7 +121,7 @@ function PresetDialog({
 
 export function Presets({ device }: { readonly device: Device }) {
   const { data, error, loading, refetch } = useQuery(`presets ${device.id}`, () => presetsOf(device.id), []);
-  const administrator = useQuery('administrator', isAdministrator, []).data === true;
+  const administrator = useIsAdministrator();
   const [chosenId, choose] = useState('');
   const [editing, edit] = useState<Editing | null>(null);
   if (error !== undefined) return <span className="tone-bad clip">{error.message}</span>;

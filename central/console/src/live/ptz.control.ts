@@ -1,4 +1,5 @@
-import { ApiError, request } from '../session/graphql.client';
+import { send } from '../session/command';
+import { request, type Variables } from '../session/graphql.client';
 import { notify } from '../ui/notice.store';
 
 export interface Direction {
@@ -47,16 +48,11 @@ const SET_OUTPUT = `mutation SetCameraOutput($id: ID!, $output: String!, $active
 
 /** A camera stops by itself when it hears nothing for 1.5 s. */
 const REPEAT_MS = 500;
+/** Over a slow link that keeps it moving; more would pile up, and move it when it was released long ago. */
+const UNANSWERED_MAX = 3;
 
-async function tell(title: string, document: string, variables: Record<string, unknown>): Promise<boolean> {
-  try {
-    await request(document, variables);
-    return true;
-  } catch (error) {
-    notify({ tone: 'bad', title, text: error instanceof ApiError ? error.message : String(error) });
-    return false;
-  }
-}
+const tell = async (title: string, document: string, variables: Variables): Promise<boolean> =>
+  (await send({ title, document, variables, topics: [] })) !== 'FAILED';
 
 /** Moves one camera for as long as something is held down. */
 export class PtzMover implements Disposable {
@@ -65,6 +61,7 @@ export class PtzMover implements Disposable {
   #direction: Direction | null = null;
   /** A key that is held repeats; who was refused is not asked again before it is released. */
   #isRefused = false;
+  #unansweredCount = 0;
   #repeat: ReturnType<typeof setInterval> | undefined;
 
   constructor(device: Named) {
@@ -79,7 +76,9 @@ export class PtzMover implements Disposable {
     if (held !== null && held.pan === pan && held.tilt === tilt && held.zoom === zoom) return;
     this.#direction = direction;
     clearInterval(this.#repeat);
-    this.#repeat = setInterval(() => void this.#say(direction), REPEAT_MS);
+    this.#repeat = setInterval(() => {
+      if (this.#unansweredCount < UNANSWERED_MAX) void this.#say(direction);
+    }, REPEAT_MS);
     void this.#say(direction);
   }
 
@@ -91,7 +90,10 @@ export class PtzMover implements Disposable {
   }
 
   async #say(direction: Direction): Promise<void> {
-    if (await tell(this.#title, MOVE, { id: this.#deviceId, ...direction })) return;
+    this.#unansweredCount += 1;
+    const isDone = await tell(this.#title, MOVE, { id: this.#deviceId, ...direction });
+    this.#unansweredCount -= 1;
+    if (isDone) return;
     this.#isRefused = this.#direction !== null;
     this.#forget();
   }
@@ -124,12 +126,6 @@ export const renamePreset = (device: Named, preset: Preset, name: string) =>
   tell(`Rename a preset of ${device.name}`, RENAME_PRESET, { id: device.id, preset: preset.id, name });
 export const deletePreset = (device: Named, preset: Preset) =>
   tell(`Delete a preset of ${device.name}`, DELETE_PRESET, { id: device.id, preset: preset.id });
-
-/** Whether presets may be changed. */
-export const isAdministrator = (): Promise<boolean> =>
-  request<{ me: { administrator: boolean } }>('query Me { me { administrator } }').then(
-    answer => answer.me.administrator,
-  );
 
 export async function setOutput(device: Named, output: string, active: boolean): Promise<void> {
   const title = `${output} of ${device.name}`;

@@ -6,7 +6,7 @@ import { hrefOf } from '../shell/place';
 import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
 import { causeInWords } from '../timeline/span-state';
-import { Empty, ListFoot } from '../ui/field';
+import { ActionsHead, Empty, ListFoot, NotListed } from '../ui/field';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { bytes, duration, shortTime, useNow, zoneAt } from '../ui/time';
 
@@ -221,9 +221,7 @@ export function RetrievalsPage() {
               <th>Progress</th>
               <th>Because of</th>
               <th>Requested</th>
-              <th>
-                <span className="hidden-text">Actions</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>
@@ -238,14 +236,11 @@ export function RetrievalsPage() {
             ))}
           </tbody>
         </table>
-        {list.known && list.items.length === 0 && (
+        <NotListed known={list.known} error={list.error} count={list.items.length}>
           <Empty title="No retrievals">
             They begin by themselves when a link returns, or on request from Playback.
           </Empty>
-        )}
-        {!list.known && list.error !== undefined && (
-          <Empty title="The list did not come">{list.error.message}</Empty>
-        )}
+        </NotListed>
       </div>
       <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
       {cancelling !== null && <CancelDialog retrieval={cancelling} onClose={() => setCancelling(null)} />}

@@ -14,12 +14,14 @@ export interface Command {
 
 export const COMMAND_FIELDS = 'command { id state code message }';
 
-export interface CommandRequest {
+export interface CommandRequest<Answer = Readonly<Record<string, unknown>>> {
   readonly document: string;
   readonly variables: Variables;
   /** What is being done, as a title: "Close alarm 1041". */
   readonly title: string;
   readonly topics: readonly Topic[];
+  /** What to report of an answer that is no command's outcome; left out: nothing. */
+  readonly report?: (answer: Answer) => Omit<Notice, 'title'>;
 }
 
 const noticeOf = (title: string, command: Command): Notice => {
@@ -38,12 +40,15 @@ const isCommand = (value: unknown): value is Command =>
   typeof value === 'object' && value !== null && 'state' in value && 'message' in value;
 
 /** Sends a mutation and reports its outcome. Returns whether the request was taken (done or waiting). */
-export async function send(command: CommandRequest): Promise<CommandState | 'FAILED'> {
+export async function send<Answer extends object>(
+  command: CommandRequest<Answer>,
+): Promise<CommandState | 'FAILED'> {
   try {
-    const answer = await request<Record<string, unknown>>(command.document, command.variables);
+    const answer = await request<Answer>(command.document, command.variables);
     const payload = Object.values(answer)[0] as { command?: unknown } | null;
     const outcome = isCommand(payload?.command) ? payload.command : null;
     if (outcome !== null) notify(noticeOf(command.title, outcome));
+    else if (command.report !== undefined) notify({ ...command.report(answer), title: command.title });
     topicChanged(...command.topics);
     return outcome?.state ?? 'APPLIED';
   } catch (error) {

@@ -13,40 +13,66 @@ export interface QueryState<T> {
 /** Many changes in a row become one question. */
 const SETTLE_MS = 250;
 
+interface Answered<T> extends Omit<QueryState<T>, 'refetch'> {
+  /** To which question `data` is the answer. */
+  readonly dataKey: string | null;
+}
+
 /**
- * Asks when `key` changes and again whenever one of the topics changed. An answer to an older key is dropped.
+ * Asks when `key` changes, again whenever one of the topics changed, and `everyMs` after each answer. An answer to an older key is
+ * dropped. One to the same key never is, however often it is asked for meanwhile: it is waited for, and then asked once more.
  * `key` is null while there is nothing to ask.
  */
 export function useQuery<T>(
   key: string | null,
   ask: () => Promise<T>,
   topics: readonly Topic[],
+  everyMs: number | null = null,
 ): QueryState<T> {
-  const [state, setState] = useState<Omit<QueryState<T>, 'refetch'>>({
-    data: undefined,
-    error: undefined,
+  const [state, setState] = useState<Answered<T>>({
+    ...{ data: undefined, error: undefined, dataKey: null },
     loading: key !== null,
   });
   const asking = useRef(ask);
   asking.current = ask;
   const wanted = useRef(topics);
   wanted.current = topics;
-  const [round, setRound] = useState(0);
-  const refetch = useCallback(() => setRound(value => value + 1), []);
+  const askAgain = useRef<(() => void) | null>(null);
+  const refetch = useCallback(() => askAgain.current?.(), []);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new round asks the same question again.
   useEffect(() => {
     if (key === null) return;
     let current = true;
-    setState(last => ({ ...last, loading: true }));
-    asking.current().then(
-      data => current && setState({ data, error: undefined, loading: false }),
-      (error: ApiError) => current && setState(last => ({ ...last, error, loading: false })),
-    );
+    let isAsking = false;
+    let isWanted = false;
+    const askNow = async () => {
+      isWanted = isAsking;
+      if (isAsking) return;
+      isAsking = true;
+      setState(last => ({ ...last, loading: true }));
+      do {
+        isWanted = false;
+        const answered = await asking.current().then(
+          data => () => ({ data, dataKey: key, error: undefined }),
+          // What was answered to another question is no answer to this one.
+          (error: ApiError) => (last: Answered<T>) => ({
+            ...{ error, dataKey: key },
+            data: last.dataKey === key ? last.data : undefined,
+          }),
+        );
+        if (!current) return;
+        const loading = isWanted;
+        setState(last => ({ ...answered(last), loading }));
+      } while (isWanted);
+      isAsking = false;
+    };
+    askAgain.current = () => void askNow();
+    void askNow();
     return () => {
       current = false;
+      askAgain.current = null;
     };
-  }, [key, round]);
+  }, [key]);
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -63,5 +89,12 @@ export function useQuery<T>(
     };
   }, [refetch]);
 
-  return { ...state, refetch };
+  const { data, error, loading } = state;
+  useEffect(() => {
+    if (everyMs === null || loading) return;
+    const timer = setTimeout(refetch, everyMs);
+    return () => clearTimeout(timer);
+  }, [everyMs, loading, refetch]);
+
+  return { data, error, loading, refetch };
 }

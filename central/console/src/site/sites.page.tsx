@@ -1,7 +1,7 @@
 import { Switch } from '@mantine/core';
 import { useState } from 'react';
 import { go, hrefOf, type Place } from '../shell/place';
-import { Empty, Fact } from '../ui/field';
+import { Empty, Fact, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { StateMark } from '../ui/state-mark';
 import { dayAndClock, duration, shortTime, useNow, zoneAt } from '../ui/time';
@@ -337,15 +337,17 @@ function SiteView({ site }: { readonly site: Site }) {
 }
 
 function SiteOverview() {
-  const { sites, devices } = useSiteDirectory();
+  const { sites, devices, known, error } = useSiteDirectory();
   const nowMs = useNow(1000);
   return (
     <div className="page">
       <header className="page-head">
         <h1>Sites</h1>
-        <span className="dim">
-          {sites.length} sites, {devices.length} devices
-        </span>
+        {known && (
+          <span className="dim">
+            {sites.length} sites, {devices.length} devices
+          </span>
+        )}
       </header>
       <div className="table-scroll">
         <table className="list" data-testid="site-list">
@@ -374,6 +376,7 @@ function SiteOverview() {
             ))}
           </tbody>
         </table>
+        <NotListed known={known} error={error} count={sites.length} />
       </div>
     </div>
   );

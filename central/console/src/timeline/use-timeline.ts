@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from 'react';
+import { useMemo } from 'react';
 import { type Connection, nodesOf, request } from '../session/graphql.client';
 import { useQuery } from '../session/use-query';
 import { lengthOf, type Span, type View } from './timeline.geometry';
@@ -70,21 +70,18 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
   const interval = { from: new Date(asked.fromMs).toISOString(), to: new Date(asked.toMs).toISOString() };
   const window = JSON.stringify(interval);
   const key = deviceIds.length === 0 ? null : `${deviceIds.join()} ${window}`;
-  const answer = useQuery(key, () => request<TimelineAnswer>(TIMELINE, { devices: deviceIds, ...interval }), [
-    'timeline',
-  ]);
+  const answer = useQuery(
+    key,
+    () => request<TimelineAnswer>(TIMELINE, { devices: deviceIds, ...interval }),
+    ['timeline'],
+    view.toMs > Date.now() ? PRESENT_INTERVAL_MS : PAST_INTERVAL_MS,
+  );
   const alarms = useQuery(window, () => request<{ alarms: Connection<AlarmNode> }>(ALARMS, interval), [
     'alarms',
   ]);
   const locks = useQuery('locks', () => request<{ evidenceLocks: Connection<LockNode> }>(LOCKS), [
     'evidence-locks',
   ]);
-  const showsPresent = view.toMs > Date.now();
-  const { refetch } = answer;
-  useEffect(() => {
-    const timer = setInterval(refetch, showsPresent ? PRESENT_INTERVAL_MS : PAST_INTERVAL_MS);
-    return () => clearInterval(timer);
-  }, [showsPresent, refetch]);
   return useMemo(
     () => ({
       spans: new Map(answer.data?.timeline.map(lane => [lane.deviceId, lane.spans.map(toSpan)])),

@@ -13,12 +13,12 @@ export function Fact({ name, children }: { readonly name: string; readonly child
 interface ListFootProps {
   readonly shown: number;
   readonly total: number | undefined;
-  readonly hasMore: boolean;
-  readonly onMore: () => void;
+  readonly hasMore?: boolean;
+  readonly onMore?: () => void;
   readonly children?: ReactNode;
 }
 
-export function ListFoot({ shown, total, hasMore, onMore, children }: ListFootProps) {
+export function ListFoot({ shown, total, hasMore = false, onMore, children }: ListFootProps) {
   return (
     <footer className="page-foot">
       <span>{total === undefined ? '' : `${shown} of ${total}`}</span>
@@ -31,6 +31,30 @@ export function ListFoot({ shown, total, hasMore, onMore, children }: ListFootPr
       {children}
     </footer>
   );
+}
+
+/** The head of the column of what can be done with a line. */
+export function ActionsHead() {
+  return (
+    <th>
+      <span className="hidden-text">Actions</span>
+    </th>
+  );
+}
+
+interface NotListedProps {
+  /** Whether there was an answer. */
+  readonly known: boolean;
+  readonly error: { readonly message: string } | undefined;
+  readonly count: number;
+  /** In the place of lines where there are none. */
+  readonly children?: ReactNode;
+}
+
+/** Why a list has no lines; nothing while it has some. */
+export function NotListed({ known, error, count, children }: NotListedProps) {
+  if (known) return count === 0 ? children : null;
+  return error === undefined ? null : <Empty title="The list did not come">{error.message}</Empty>;
 }
 
 export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
