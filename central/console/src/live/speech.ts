@@ -50,6 +50,8 @@ export class Speech implements Disposable {
       context.createMediaStreamSource(this.#microphone).connect(pieces);
     } catch (error) {
       this.#end(error instanceof Error ? error.message : String(error));
+      // Also of one that was over before it had a microphone.
+      this.#release();
     }
   }
 

@@ -258,7 +258,7 @@ export class CameraPlayer implements Disposable {
         pictures: this.#pictures,
         onCodecs: codecs => this.#useCodecs(codecs, load),
         onBytes: async bytes => {
-          if (this.#load !== load) return;
+          if (this.#load !== load || load.abort.signal.aborted) return;
           read(bytes);
           this.#queue?.append(bytes);
           await this.#queue?.room();
@@ -282,6 +282,7 @@ export class CameraPlayer implements Disposable {
     const type = `video/mp4; codecs="${codecs}"`;
     if (!MediaSource.isTypeSupported(type)) {
       this.fault = `This browser does not play ${codecs}`;
+      load.abort.abort();
       return;
     }
     const trackCount = (all: string) => all.split(',').length;
