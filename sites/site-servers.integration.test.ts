@@ -1,11 +1,15 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { LOG_START } from '@holdfast/core';
 import type { HardwareId, RecordingServerId, SiteId, StorageId } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { extendStreamIndex } from './log/stream-index.js';
 import { temporaryFolder } from './recording-server/media-database/media-fixture.js';
+import { siteLogFileOf } from './site-directory.js';
 import { openSiteServers, type SiteServersConfiguration } from './site-servers.js';
 import { objectStoresIn } from './site-storages.js';
 
@@ -91,6 +95,32 @@ test('a recording server that is gone from the file leaves no camera unrecorded 
   assert.match(servers.lines[0]!.msg, /^cameras are not recorded: .*Gate/);
   const events = await servers.log.read({ after: LOG_START, limit: 100 });
   assert.is(events.at(-1)?.type, 'AlarmRaised');
+});
+
+test('a damaged index of the log is mended, said, and an alarm: the site goes on', async () => {
+  await using folder = await temporaryFolder();
+  const configuration = { cameras: [cameraOf('Door')] };
+  {
+    await using servers = await opened(folder.path, configuration);
+    assert.equal(servers.lines, []);
+  }
+  const file = siteLogFileOf(path.join(folder.path, 'site'));
+  const db = new DatabaseSync(file);
+  extendStreamIndex(db);
+  const root = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'stream_index'").get()!;
+  db.close();
+  const bytes = readFileSync(file);
+  bytes.fill(0, ((root.rootpage as number) - 1) * 4096, (root.rootpage as number) * 4096);
+  writeFileSync(file, bytes);
+  await using servers = await opened(folder.path, configuration);
+  const isAlarm = (event: { readonly type: string; readonly data: Uint8Array }) =>
+    event.type === 'AlarmRaised' && Buffer.from(event.data).includes('The index of the log was damaged');
+  const { signal } = new AbortController();
+  for await (const page of servers.log.subscribe({ after: LOG_START, signal })) if (page.some(isAlarm)) break;
+  assert.equal(
+    servers.lines.map(line => line.msg),
+    ['the index of the log was damaged: no event is lost, the disk may be failing'],
+  );
 });
 
 test('what the log says counts where the file says otherwise, and that is warned of', async () => {

@@ -68,8 +68,15 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const siteId = configuration.site.id;
   const keys = loadSiteKeys(dataDirectory);
   await using stack = new AsyncDisposableStack();
+  const managed = Promise.withResolvers<ManagementServer>();
   const log = stack.use(
-    await openSiteLog({ configuration, dataDirectory, site: siteId, signingKey: keys.logKey, logger }),
+    await openSiteLog({
+      ...{ configuration, dataDirectory, site: siteId, signingKey: keys.logKey, logger },
+      onIndexRebuilt: detail =>
+        void managed.promise
+          .then(server => alarmOfIndex(server, siteId, detail))
+          .catch(error => logger.error({ err: error }, 'the site could not raise its own alarm')),
+    }),
   );
   const newId = newUuid<EventId>;
   const subjectKeys = stack.use(
@@ -97,6 +104,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     subjectKeys,
     recordingServersRunning: new Set(configuration.recordingServers.map(({ id }) => id)),
   });
+  managed.resolve(management);
   const { baseDirectory } = options;
   const tell = async () => {
     await establish(management, configuration, { keys, baseDirectory });
@@ -133,6 +141,19 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
       ),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** For who operates it: nothing is lost, but a disk that damages one page may damage others. */
+async function alarmOfIndex(management: ManagementServer, siteId: SiteId, detail: string): Promise<void> {
+  const message = `The index of this site's log was damaged and was built anew from the events: none is lost, but look at the disk. ${detail}`;
+  await management.raiseAlarm({
+    ...{
+      alarmId: newUuid<AlarmId>(),
+      name: 'The index of the log was damaged',
+      message: message.slice(0, 1000),
+    },
+    actor: `site:${siteId}`,
+  });
 }
 
 /** Of a log that may be away: to say so, and what is to be said when it is there. */

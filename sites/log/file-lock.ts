@@ -1,6 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-
-const SQLITE_BUSY = 5;
+import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
 
 /**
  * Takes the lock that the file stands for, until it is disposed of or this process ends; null when another process has it.
@@ -14,13 +13,7 @@ export function lockFile(file: string): Disposable | null {
     return { [Symbol.dispose]: () => lock.close() };
   } catch (error) {
     lock.close();
-    if (primaryCodeOf(error) === SQLITE_BUSY) return null;
+    if (primaryCodeOf(error) === sqliteResult.BUSY) return null;
     throw error;
   }
-}
-
-/** SQLite's primary result code (the low byte of the extended one), or null when the error is not SQLite's. */
-export function primaryCodeOf(error: unknown): number | null {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
-  return error.errcode & 0xff;
 }

@@ -13,12 +13,24 @@ export async function openSiteLog(options: {
   readonly site: SiteId;
   readonly signingKey: KeyObject;
   readonly logger: Logger;
+  /** The log's index was damaged and is whole again, which is in the process's log already. */
+  readonly onIndexRebuilt?: (detail: string) => void;
 }): Promise<DurableSiteLog> {
-  const { configuration, dataDirectory, site, signingKey, logger } = options;
+  const { configuration, dataDirectory, site, signingKey, logger, onIndexRebuilt } = options;
   const opening = { site, now: Date.now, signingKey };
   const kurrent = configuration.log?.kurrent;
   if (kurrent === undefined) {
-    return openSqliteSiteLog({ ...opening, file: siteLogFileOf(dataDirectory) });
+    return openSqliteSiteLog({
+      ...opening,
+      file: siteLogFileOf(dataDirectory),
+      onIndexRebuilt: detail => {
+        logger.error(
+          { detail },
+          'the index of the log was damaged: no event is lost, the disk may be failing',
+        );
+        onIndexRebuilt?.(detail);
+      },
+    });
   }
   // Only here: its client is a tenth of what a site loads.
   const { openKurrentSiteLog } = await import('./kurrent/kurrent-site-log.js');

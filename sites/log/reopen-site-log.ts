@@ -32,8 +32,13 @@ import { verifyNote } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
 import { type EpochState, readEpochs } from './site-log-file.js';
 import { openSiteLogForWriting } from './site-log-opening.js';
-import { LAST_REVISION } from './site-log-truncation.js';
-import { extendStreamIndex, removeFromStreamIndex } from './stream-index.js';
+import { prepareLastRevision } from './site-log-truncation.js';
+import {
+  extendStreamIndex,
+  rebuildStreamIndex,
+  removeFromStreamIndex,
+  streamIndexDamage,
+} from './stream-index.js';
 
 /** Events between two turns for whoever shares this thread. */
 const EVENTS_PER_TURN = 1000;
@@ -46,6 +51,7 @@ export interface SiteLogReopening {
   /** Wall clock. */
   readonly nowMs: number;
   readonly history: PulledHistory;
+  readonly onIndexRebuilt?: ((detail: string) => void) | undefined;
 }
 
 /**
@@ -55,6 +61,12 @@ export interface SiteLogReopening {
 export async function reopenSiteLogFile(reopening: SiteLogReopening): Promise<ReopenRefusal | null> {
   using opened = openSiteLogForWriting(reopening.file, reopening.site);
   const { db } = opened;
+  // The history is pulled once: what its end would meet is mended before.
+  const damage = streamIndexDamage(db);
+  if (damage !== null) {
+    rebuildStreamIndex(db);
+    reopening.onIndexRebuilt?.(damage.message);
+  }
   db.exec('BEGIN IMMEDIATE');
   try {
     const refusal = await reopen(db, reopening);
@@ -176,7 +188,7 @@ class ReopenedEpoch {
   readonly #epoch: number;
   readonly #statements: EventStatements;
   /** Of what is in the index: all that is before this epoch. */
-  readonly #lastRevision: ReturnType<DatabaseSync['prepare']>;
+  readonly #indexedRevisionOf: (stream: string) => number | null;
   /** Of what was recorded here. */
   readonly #revisions = new Map<string, number>();
   readonly #site: SiteId;
@@ -196,7 +208,7 @@ class ReopenedEpoch {
     },
   ) {
     this.#statements = statements;
-    this.#lastRevision = db.prepare(LAST_REVISION);
+    this.#indexedRevisionOf = prepareLastRevision(db);
     this.#site = options.site;
     this.#epoch = options.epoch;
     this.#nowMs = options.nowMs;
@@ -226,8 +238,7 @@ class ReopenedEpoch {
   }
 
   #lastRevisionOf(stream: string): number | null {
-    const recorded = this.#revisions.get(stream);
-    return recorded ?? (this.#lastRevision.get({ stream })?.revision as number | null | undefined) ?? null;
+    return this.#revisions.get(stream) ?? this.#indexedRevisionOf(stream);
   }
 }
 

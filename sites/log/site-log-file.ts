@@ -10,6 +10,14 @@ export const SITE_LOG_APPLICATION_ID = 0x4846_534c;
 /** The layout of the tables below. Earlier ones are brought to it by `migrateSiteLog`, one step at a time. */
 export const SITE_LOG_USER_VERSION = 4;
 
+export const streamIndexTable = `
+  CREATE TABLE stream_index (
+    stream TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    PRIMARY KEY (stream, revision)
+  ) STRICT, WITHOUT ROWID;`;
+
 /**
  * One file holds all epochs of a log. `header` and `data` are the event; the other columns of `event` repeat what the header
  * says so that it can be found, and `holdfast verify` compares them. `key` is the place: epoch × 2⁴⁰ + position.
@@ -33,12 +41,7 @@ export const siteLogTables = `
     data BLOB NOT NULL,
     leaf_hash BLOB NOT NULL
   ) STRICT;
-  CREATE TABLE stream_index (
-    stream TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    key INTEGER NOT NULL,
-    PRIMARY KEY (stream, revision)
-  ) STRICT, WITHOUT ROWID;
+  ${streamIndexTable}
   CREATE TABLE log (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
     site BLOB NOT NULL,
@@ -93,9 +96,11 @@ export type SiteLogFileFault =
   | 'WRONG_SITE'
   | 'IN_USE'
   | 'DAMAGED'
+  /** Its index of streams is, which the site that writes the file builds anew from the events. */
+  | 'INDEX_DAMAGED'
   | 'UNREADABLE';
 
-/** A file that cannot be opened as the log that it should be. */
+/** A file that is not the log that it should be. */
 export class SiteLogFileError extends Error {
   override readonly name = 'SiteLogFileError';
   readonly code = 'SITE_LOG_FILE';

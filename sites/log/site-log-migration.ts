@@ -21,7 +21,10 @@ export function migrateSiteLog(db: DatabaseSync, file: string): void {
 }
 
 /** Whether SQLite refuses what writes to the schema itself, as a step does. Newer Node.js tells it to. */
-function setDefensive(db: DatabaseSync & { enableDefensive?(isOn: boolean): void }, isOn: boolean): void {
+export function setDefensive(
+  db: DatabaseSync & { enableDefensive?(isOn: boolean): void },
+  isOn: boolean,
+): void {
   db.enableDefensive?.(isOn);
 }
 

@@ -26,7 +26,7 @@ import {
   type TreeEdge,
 } from '@holdfast/core';
 import type { EventOf, LogTruncated } from '@holdfast/schema';
-import { primaryCodeOf } from './file-lock.js';
+import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
 import { sha256 } from './sha256.js';
 import {
   assertSiteLogFile,
@@ -38,14 +38,10 @@ import {
 } from './site-log-file.js';
 import { readReceipts } from './site-log-receipts.js';
 import { type CarriedTree, type Cut, carriedTreeAhead } from './site-log-truncation.js';
-import { KEYS_OF_STREAM, UnindexedPlaces } from './stream-index.js';
+import { indexDamage, KEYS_OF_STREAM, namingIndexDamage, rowsOf, UnindexedPlaces } from './stream-index.js';
 
 /** A writer may hold the file for the blink of a WAL reset. */
 const BUSY_TIMEOUT_MS = 5000;
-/** Primary result codes of SQLite. */
-const SQLITE_IO_ERROR = 10;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOT_A_DATABASE = 26;
 
 /** In one run of bytes: memory for three takes as long as all else that reading a row takes. The leaf hash proves that they came so. */
 const READ_COLUMNS =
@@ -122,7 +118,7 @@ export class SiteLogReader implements Disposable {
     checkReadLimit(limit);
     const key = placeKey(after);
     const page = this.#page(without.length, carried);
-    const events = this.#events(page.iterate(key, ...without.map(typeInHeader), limit));
+    const events = this.#events(rowsOf(page, key, ...without.map(typeInHeader), limit));
     if (carried) return events;
     const [first] = events;
     // Positions are dense: the next one is elsewhere only at the end of an epoch, or when it was removed.
@@ -140,9 +136,17 @@ export class SiteLogReader implements Disposable {
       if (!options.carried && events[0]?.revision !== revision) {
         this.#assertStreamNotTruncated(options.stream, revision);
       }
+      this.#assertOfStream(events, { ...options, afterRevision: revision - 1 });
+      this.#db.exec('COMMIT');
       return events;
+    } catch (error) {
+      // Either was being read when the fault showed: the index, or what it leads to.
+      if (error instanceof SiteLogFileError)
+        namingIndexDamage(this.#db, () => this.#readIndex(options.stream));
+      throw error;
     } finally {
-      if (this.#db.isTransaction) this.#db.exec('COMMIT');
+      // SQLite does not commit what has met a damaged page, even if nothing was written.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
     }
   }
 
@@ -155,7 +159,7 @@ export class SiteLogReader implements Disposable {
   }: ReadStreamOptions): Iterable<Record<string, unknown>> {
     let left = limit;
     for (const page of carried ? [this.#carriedStreamPage, this.#streamPage] : [this.#streamPage]) {
-      for (const row of page.iterate(stream, afterRevision, left)) {
+      for (const row of rowsOf(page, stream, afterRevision, left)) {
         left -= 1;
         yield row;
       }
@@ -168,6 +172,23 @@ export class SiteLogReader implements Disposable {
       left -= 1;
       if (left === 0) return;
     }
+  }
+
+  /** The revisions of a stream are dense, but for what was not carried over the cut: else the index leads astray. */
+  #assertOfStream(
+    events: readonly RecordedEvent[],
+    { stream, afterRevision, carried = false }: ReadStreamOptions,
+  ): void {
+    events.forEach((event, index) => {
+      const isNext = carried || event.revision === afterRevision! + 1 + index;
+      if (event.stream === stream && isNext) return;
+      const found = `revision ${event.revision} of '${event.stream}'`;
+      throw indexDamage(this.#db, `it leads to ${found} where '${stream}' goes on after ${afterRevision}`);
+    });
+  }
+
+  #readIndex(stream: string): void {
+    this.#db.prepare('SELECT count(key) FROM stream_index WHERE stream = ?').get(stream);
   }
 
   receipts(): readonly StoredReceipt[] {
@@ -204,6 +225,10 @@ export class SiteLogReader implements Disposable {
 
   /** What the last `LogTruncated` says; null when there is none. */
   lastTruncation(): EventOf<typeof LogTruncated>['data'] | null {
+    return namingIndexDamage(this.#db, () => this.#lastTruncation());
+  }
+
+  #lastTruncation(): EventOf<typeof LogTruncated>['data'] | null {
     const rows = this.#db
       .prepare(`SELECT ${READ_COLUMNS} FROM event WHERE key IN (${KEYS_OF_STREAM}) ORDER BY key DESC`)
       .iterate(LOG_STREAM);
@@ -325,7 +350,8 @@ export class SiteLogReader implements Disposable {
 /** SQLite finds its pages damaged, or is no longer able to read them from the disk. */
 function isDamage(error: unknown): boolean {
   const code = primaryCodeOf(error);
-  return code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE || code === SQLITE_IO_ERROR;
+  const { CORRUPT, NOT_A_DATABASE, IO_ERROR } = sqliteResult;
+  return code === CORRUPT || code === NOT_A_DATABASE || code === IO_ERROR;
 }
 
 /** A type as it stands in a header. */

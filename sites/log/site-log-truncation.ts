@@ -13,7 +13,7 @@ import {
 } from '@holdfast/core';
 import { sha256 } from './sha256.js';
 import { type EpochState, keptAfterOf, readEpochs } from './site-log-file.js';
-import { removeFromStreamIndex } from './stream-index.js';
+import { indexDamage, namingIndexDamage, removeFromStreamIndex } from './stream-index.js';
 
 /** Events removed in one transaction: appends wait for it, some ten milliseconds. */
 export const TRUNCATION_SLICE_EVENTS = 1000;
@@ -27,12 +27,24 @@ export interface Cut {
   readonly passingTypes: readonly string[];
 }
 
-/** The last revision of a stream that the index knows, also of one whose events were all removed. */
-export const LAST_REVISION = `
-  SELECT coalesce(
-    (SELECT max(revision) FROM stream_index WHERE stream = :stream),
-    (SELECT revision FROM truncated_stream WHERE stream = :stream)
-  ) AS revision`;
+/**
+ * Looks up the last revision of a stream that the index knows, also of one whose events were all removed; null: it knows none.
+ * Throws `INDEX_DAMAGED`, also when the index leads elsewhere.
+ */
+export function prepareLastRevision(db: DatabaseSync): (stream: string) => number | null {
+  const indexed = db.prepare(
+    `SELECT stream_index.revision, event.stream = ?1 AND event.revision = stream_index.revision AS isThere
+     FROM stream_index LEFT JOIN event USING (key)
+     WHERE stream_index.stream = ?1 ORDER BY stream_index.revision DESC LIMIT 1`,
+  );
+  const truncated = db.prepare('SELECT revision FROM truncated_stream WHERE stream = ?');
+  return stream => {
+    const last = namingIndexDamage(db, () => indexed.get(stream));
+    if (last === undefined) return (truncated.get(stream)?.revision as number | undefined) ?? null;
+    if (last.isThere === 1) return last.revision as number;
+    throw indexDamage(db, `it leads elsewhere for revision ${last.revision} of '${stream}'`);
+  };
+}
 
 /**
  * Removes the first events of the file that stand up to `to`: at most one slice, in one transaction, so that a kill leaves a log
@@ -54,7 +66,8 @@ export function truncateSlice(db: DatabaseSync, { to, passingTypes }: Cut): bool
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
-  db.prepare(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`).all();
+  // It moves pages, and so reads those that lead to them.
+  namingIndexDamage(db, () => db.prepare(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`).all());
   return comparePlaces(keptAfterOf(readEpochs(db, '')), to) < 0;
 }
 

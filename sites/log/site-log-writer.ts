@@ -11,6 +11,7 @@ import {
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
+import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
 import { type AppendFrame, decodeAppendFrame, encodeAppendFrame, frameBytesBound } from './append-frame.js';
 import {
   AppendGroup,
@@ -18,21 +19,23 @@ import {
   prepareEventStatements,
   type WrittenAppend,
 } from './append-group.js';
-import { primaryCodeOf } from './file-lock.js';
 import { sha256 } from './sha256.js';
 import type { SiteLogState } from './site-log-file.js';
 import { openSiteLogForWriting, type SiteLogForWriting } from './site-log-opening.js';
 import { storeReceipt } from './site-log-receipts.js';
-import { type Cut, LAST_REVISION, truncateSlice } from './site-log-truncation.js';
-import { extendStreamIndex, INDEX_BATCH_EVENTS, readUnindexedStreams } from './stream-index.js';
+import { type Cut, prepareLastRevision, truncateSlice } from './site-log-truncation.js';
+import {
+  extendStreamIndex,
+  INDEX_BATCH_EVENTS,
+  isIndexDamage,
+  readUnindexedStreams,
+  rebuildStreamIndex,
+} from './stream-index.js';
 
 /** The first append of a group waits at most this long for the commit to begin. */
 export const GROUP_MS_MAX = 2;
 /** Streams whose last revision is remembered; the others are looked up in the index. About 10 MB when full. */
 const REMEMBERED_STREAMS_MAX = 65_536;
-/** Primary result codes of SQLite. */
-const SQLITE_FULL = 13;
-const SQLITE_CONSTRAINT = 19;
 /** After the ballast was thrown off, this long until it is tried to take it again. */
 const BALLAST_RETRY_MS = 60_000;
 /** After the disk had no room for a batch of the index, it is tried again when there are so many events more. */
@@ -65,6 +68,8 @@ export interface SiteLogWriterOptions {
   readonly nowMs: number;
   /** Milliseconds of a clock that never runs back, for `GROUP_MS_MAX`. */
   readonly monotonicMs: () => number;
+  /** The index of streams was damaged, how it showed, and it was built anew from the events. */
+  readonly onIndexRebuilt: (detail: string) => void;
 }
 
 /**
@@ -92,8 +97,8 @@ function openWriter(
 ): SiteLogWriter {
   const opened = openSiteLogForWriting(options.file, options.site);
   try {
-    const { monotonicMs } = options;
-    const writer = new SiteLogWriter({ ...opened, ballast, openingBallast, monotonicMs });
+    const { monotonicMs, onIndexRebuilt } = options;
+    const writer = new SiteLogWriter({ ...opened, ballast, openingBallast, monotonicMs, onIndexRebuilt });
     if (opened.state.size === 0) writer.writeFirstEvent(options.nowMs);
     return writer;
   } catch (error) {
@@ -109,11 +114,12 @@ export class SiteLogWriter implements Disposable {
   readonly #ballast: Ballast;
   readonly #openingBallast: Ballast;
   readonly #monotonicMs: () => number;
+  readonly #onIndexRebuilt: (detail: string) => void;
   readonly #statements: EventStatements;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #updateEpoch: StatementSync;
-  readonly #lastRevision: StatementSync;
+  readonly #indexedRevisionOf: (stream: string) => number | null;
   readonly #truncatedIdBehind: StatementSync;
   readonly #revisions = new Map<string, number>();
   /** The last revisions of the streams of events that are not in the index: those nothing else knows. */
@@ -130,8 +136,7 @@ export class SiteLogWriter implements Disposable {
     opened: SiteLogForWriting & {
       readonly ballast: Ballast;
       readonly openingBallast: Ballast;
-      readonly monotonicMs: () => number;
-    },
+    } & Pick<SiteLogWriterOptions, 'monotonicMs' | 'onIndexRebuilt'>,
   ) {
     this.#db = opened.db;
     this.#opened = opened;
@@ -140,11 +145,12 @@ export class SiteLogWriter implements Disposable {
     this.#state = opened.state;
     this.#recordedAt = opened.recordedAt;
     this.#monotonicMs = opened.monotonicMs;
+    this.#onIndexRebuilt = opened.onIndexRebuilt;
     this.#statements = prepareEventStatements(this.#db);
     this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
     this.#commit = this.#db.prepare('COMMIT');
     this.#updateEpoch = this.#db.prepare('UPDATE epoch SET size = ?, tree_edge = ? WHERE epoch = ?');
-    this.#lastRevision = this.#db.prepare(LAST_REVISION);
+    this.#indexedRevisionOf = prepareLastRevision(this.#db);
     this.#truncatedIdBehind = this.#db.prepare(
       'SELECT 1 FROM event CROSS JOIN truncated_id USING (id) WHERE event.key > ? LIMIT 1',
     );
@@ -163,6 +169,7 @@ export class SiteLogWriter implements Disposable {
    */
   commitGroup(next: () => AppendFrame | undefined): WrittenGroup {
     const frames: AppendFrame[] = [];
+    let indexDamage: Error | null = null;
     try {
       return this.#transact(group => {
         const beganMs = this.#monotonicMs();
@@ -173,11 +180,13 @@ export class SiteLogWriter implements Disposable {
         }
       });
     } catch (error) {
-      if (!isRepeatedId(error) && !this.#makesRoom(error)) {
+      if (isIndexDamage(error)) indexDamage = error;
+      else if (!isRepeatedId(error) && !this.#makesRoom(error)) {
         throw new GroupNotWrittenError(frames.length, error);
       }
     }
     try {
+      if (indexDamage !== null) this.rebuildStreamIndex(indexDamage.message);
       // Some id may be in the log already. That is rare, so only now is each one looked up before it is written.
       return this.#transact(group => {
         for (const frame of frames) group.writeOnce(frame);
@@ -206,15 +215,48 @@ export class SiteLogWriter implements Disposable {
   indexStreams(): void {
     if (this.#unindexedCount < this.#indexAtCount) return;
     try {
-      this.#begin.run();
-      extendStreamIndex(this.#db);
-      this.#commit.run();
+      this.#mendingIndex(() => this.#extendIndex());
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       if (!isDiskFull(error)) throw error;
       this.#indexAtCount = this.#unindexedCount + INDEX_RETRY_EVENTS;
       return;
     }
+    this.#allIsIndexed();
+  }
+
+  #extendIndex(): void {
+    this.#begin.run();
+    try {
+      extendStreamIndex(this.#db);
+      this.#commit.run();
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** Builds the index of streams anew from the events. Throws, and changes nothing, when they are damaged too or the disk is full. */
+  rebuildStreamIndex(damage: string): void {
+    const beganMs = this.#monotonicMs();
+    const unreturned = rebuildStreamIndex(this.#db);
+    this.#allIsIndexed();
+    const took = `it was built anew from the events in ${Math.round(this.#monotonicMs() - beganMs)} ms`;
+    const space =
+      unreturned === null ? '' : `, the space of the old one is lost until the next time: ${unreturned}`;
+    this.#onIndexRebuilt(`${damage}: ${took}${space}`);
+  }
+
+  #mendingIndex<T>(task: () => T): T {
+    try {
+      return task();
+    } catch (error) {
+      if (!isIndexDamage(error)) throw error;
+      this.rebuildStreamIndex(error.message);
+      return task();
+    }
+  }
+
+  #allIsIndexed(): void {
     this.#remember(this.#unindexedRevisions);
     this.#unindexedRevisions.clear();
     this.#unindexedCount = 0;
@@ -240,7 +282,7 @@ export class SiteLogWriter implements Disposable {
   /** True when there is more to remove. */
   truncateSlice(cut: Cut): boolean {
     this.#hasTruncated = null;
-    return truncateSlice(this.#db, cut);
+    return this.#mendingIndex(() => truncateSlice(this.#db, cut));
   }
 
   [Symbol.dispose](): void {
@@ -294,8 +336,7 @@ export class SiteLogWriter implements Disposable {
 
   #lastRevisionOf(stream: string): number | null {
     const known = this.#unindexedRevisions.get(stream) ?? this.#revisions.get(stream);
-    if (known !== undefined) return known;
-    return (this.#lastRevision.get({ stream })?.revision as number | null | undefined) ?? null;
+    return known ?? this.#indexedRevisionOf(stream);
   }
 
   #remember(revisions: ReadonlyMap<string, number>): void {
@@ -313,9 +354,9 @@ export class SiteLogWriter implements Disposable {
 class RepeatedIdError extends Error {}
 
 function isRepeatedId(error: unknown): boolean {
-  return error instanceof RepeatedIdError || primaryCodeOf(error) === SQLITE_CONSTRAINT;
+  return error instanceof RepeatedIdError || primaryCodeOf(error) === sqliteResult.CONSTRAINT;
 }
 
 function isDiskFull(error: unknown): boolean {
-  return primaryCodeOf(error) === SQLITE_FULL || (error instanceof Error && isDiskFull(error.cause));
+  return primaryCodeOf(error) === sqliteResult.FULL || (error instanceof Error && isDiskFull(error.cause));
 }

@@ -1,8 +1,8 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { encodeEdge } from '@holdfast/core';
+import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
 import { type AppendFrame, decodeAppendFrame } from './append-frame.js';
 import { AppendRingReceiver } from './append-ring.js';
-import { primaryCodeOf } from './file-lock.js';
 import { SiteLogFileError } from './site-log-file.js';
 import {
   GROUP_MS_MAX,
@@ -12,8 +12,8 @@ import {
 } from './site-log-writer.js';
 import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js';
 
-/** SQLite's primary result code for a full disk: the next append may find room. After any other, the file is not trusted. */
-const SQLITE_FULL = 13;
+/** On a full disk: the next append may find room. After any other fault, the file is not trusted. */
+const isPassing = (error: unknown) => primaryCodeOf(error) === sqliteResult.FULL;
 
 /**
  * Those who have just been answered are most likely about to append again. For so long after the answer the next commit
@@ -52,6 +52,7 @@ class WriterLoop {
         if (message?.kind === 'CHECKPOINT') this.#storeCheckpoint(message);
         if (message?.kind === 'RECEIPT') this.#do(() => this.#writer.storeReceipt(message.receipt));
         if (message?.kind === 'TRUNCATE') this.#do(() => this.#writer.truncateSlice(message.cut));
+        if (message?.kind === 'REBUILD_INDEX') this.#rebuildIndex(message.damage);
         if (message?.kind === 'LARGE_APPEND') this.#commitAlone(message.frame);
       } else if (this.#ring.waitingCount > 0) {
         this.#commitGathered();
@@ -62,14 +63,23 @@ class WriterLoop {
   }
 
   /** What stands beside the appends: a full disk is told to who asked, and the log goes on. */
-  #do(task: () => boolean): void {
+  #do(task: () => boolean, isHarmless = isPassing): void {
     try {
       report({ kind: 'DONE', failure: null, isMore: task() });
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error);
       report({ kind: 'DONE', failure, isMore: false });
-      if (primaryCodeOf(error) !== SQLITE_FULL) throw error;
+      if (!isHarmless(error)) throw error;
     }
+  }
+
+  /** For who reads. Where it fails, the file is as it was: the next append may do without what is damaged. */
+  #rebuildIndex(damage: string): void {
+    const rebuild = () => {
+      this.#writer.rebuildStreamIndex(damage);
+      return false;
+    };
+    this.#do(rebuild, () => true);
   }
 
   #storeCheckpoint(checkpoint: Extract<ToWriter, { kind: 'CHECKPOINT' }>): void {
@@ -77,7 +87,7 @@ class WriterLoop {
       this.#writer.storeCheckpoint(checkpoint);
     } catch (error) {
       // The next one will cover the same events; that the disk is full, every append says for itself.
-      if (primaryCodeOf(error) !== SQLITE_FULL) throw error;
+      if (!isPassing(error)) throw error;
     }
   }
 
@@ -119,7 +129,7 @@ class WriterLoop {
       this.#returnUntilMs = performance.now() + returnMs;
     } catch (error) {
       if (!(error instanceof GroupNotWrittenError)) throw error;
-      const isFatal = primaryCodeOf(error.cause) !== SQLITE_FULL;
+      const isFatal = !isPassing(error.cause);
       report({ kind: 'NOT_WRITTEN', appendCount: error.appendCount, reason: error.message, isFatal });
       if (isFatal) throw error;
     }
@@ -133,7 +143,11 @@ function report(message: WriterReport): void {
 
 function open(options: WriterOptions): SiteLogWriter | null {
   try {
-    return openSiteLogWriter({ ...options, monotonicMs: () => performance.now() });
+    return openSiteLogWriter({
+      ...options,
+      monotonicMs: () => performance.now(),
+      onIndexRebuilt: detail => report({ kind: 'INDEX_REBUILT', detail }),
+    });
   } catch (error) {
     const fault = error instanceof SiteLogFileError ? { fault: error.fault, position: error.position } : null;
     report({ kind: 'NOT_OPENED', reason: error instanceof Error ? error.message : String(error), fault });

@@ -40,7 +40,8 @@ import { sha256 } from './sha256.js';
 import { SiteLogFileError } from './site-log-file.js';
 import { SiteLogReader } from './site-log-reader.js';
 import type { Cut } from './site-log-truncation.js';
-import { WriterThread, type WrittenEnd } from './writer-thread.js';
+import { isIndexDamage } from './stream-index.js';
+import { SiteLogWriteError, WriterThread, type WrittenEnd } from './writer-thread.js';
 
 export interface SqliteSiteLogOptions {
   /** The log's file; its directory is created when it is missing. */
@@ -51,6 +52,8 @@ export interface SqliteSiteLogOptions {
   /** The site's Ed25519 private key. */
   readonly signingKey: KeyObject;
   readonly checkpointIntervalMs?: number;
+  /** The index of streams was damaged, how it showed, and was built anew from the events. Nothing else is wrong with the log. */
+  readonly onIndexRebuilt?: (detail: string) => void;
 }
 
 /** A durable site log: what it has acknowledged survives a power cut. */
@@ -71,8 +74,11 @@ export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<
     tail.edge = edge;
     growth.grow(endOf({ epoch, size }));
   };
-  const { file, site, now } = options;
-  const { thread, opening } = await WriterThread.open({ file, site, now, nowMs: now(), onGrown });
+  const { file, site, now, onIndexRebuilt = () => undefined } = options;
+  const { thread, opening } = await WriterThread.open({
+    ...{ file, site, now, nowMs: now() },
+    ...{ onGrown, onIndexRebuilt },
+  });
   onGrown(opening);
   try {
     const reader = new SiteLogReader(file);
@@ -85,7 +91,7 @@ export async function openSqliteSiteLog(options: SqliteSiteLogOptions): Promise<
       tail,
       signer,
     });
-    log.resumeTruncation();
+    await log.resumeTruncation();
     return log;
   } catch (error) {
     await thread.close();
@@ -116,6 +122,8 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   #closing: Promise<void> | null = null;
   readonly #stop = new AbortController();
   #resuming: Promise<void> = Promise.resolve();
+  #mending: Promise<void> | null = null;
+  #isBeyondMending = false;
 
   constructor(
     options: SqliteSiteLogOptions & {
@@ -191,7 +199,28 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     } & OverTheCut,
   ): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
-    return this.#reader.readStream(options);
+    return this.#mendingIndex(() => this.#reader.readStream(options));
+  }
+
+  /** Reads once more when the index of streams is whole again. Where that was of no use, it is not done again for the next. */
+  async #mendingIndex<T>(read: () => T): Promise<T> {
+    try {
+      return read();
+    } catch (error) {
+      if (!isIndexDamage(error) || this.#isBeyondMending) throw error;
+      this.#mending ??= this.#thread.rebuildIndex(error.message).finally(() => {
+        this.#mending = null;
+      });
+      try {
+        await this.#mending;
+        this.#assertOpen();
+        return read();
+      } catch (again) {
+        const isUnmended = again instanceof SiteLogWriteError;
+        this.#isBeyondMending ||= isUnmended || isIndexDamage(again);
+        throw isUnmended ? error : again;
+      }
+    }
   }
 
   subscribe(
@@ -261,10 +290,10 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   }
 
   /** Goes on with what was cut off by a kill. */
-  resumeTruncation(): void {
+  async resumeTruncation(): Promise<void> {
     let truncation: ReturnType<SiteLogReader['lastTruncation']>;
     try {
-      truncation = this.#reader.lastTruncation();
+      truncation = await this.#mendingIndex(() => this.#reader.lastTruncation());
     } catch (error) {
       // Whoever reads the damaged event is told of it; it is no reason to take no more facts.
       if (!(error instanceof SiteLogFileError)) throw error;
@@ -285,10 +314,12 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
 
   async reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>> {
     this.#assertOpen();
-    const { file, site, now } = this.#options;
+    const { file, site, now, onIndexRebuilt } = this.#options;
     const { publicKey } = this.#signer;
     await this[Symbol.asyncDispose]();
-    const refusal = await reopenSiteLogFile({ file, site, publicKey, nowMs: now(), history });
+    const refusal = await reopenSiteLogFile({
+      ...{ file, site, publicKey, nowMs: now(), history, onIndexRebuilt },
+    });
     const log = await openSqliteSiteLog(this.#options);
     return refusal === null ? { reopened: true, log } : { reopened: false, log, refusal };
   }

@@ -36,12 +36,12 @@ function newEvent(): NewEvent {
 }
 
 /** The writer of a log, in this thread. */
-function openWriter(file: string) {
+function openWriter(file: string, onIndexRebuilt: (detail: string) => void = () => undefined) {
   const opened = openSiteLogForWriting(file, site);
   const writer = new SiteLogWriter({
     ...opened,
     ...{ ballast: new Ballast(`${file}.ballast`), openingBallast: new Ballast(`${file}.opening-ballast`) },
-    monotonicMs: () => performance.now(),
+    ...{ monotonicMs: () => performance.now(), onIndexRebuilt },
   });
   if (writer.state.size === 0) writer.writeFirstEvent(1_756_000_000_000);
   const append = (stream: string, count: number) => {

@@ -1,4 +1,7 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
+import { SiteLogFileError, streamIndexTable } from './site-log-file.js';
+import { setDefensive } from './site-log-migration.js';
 
 /** So many events the index falls behind before the next batch: of a busy stream there are some in it, which share a page. */
 export const INDEX_BATCH_EVENTS = 8192;
@@ -11,10 +14,14 @@ export const KEYS_OF_STREAM = `
   UNION ALL SELECT key FROM event WHERE ${BEHIND_THE_INDEX} AND stream = ?1`;
 
 /**
- * Takes every event into the index that is not in it yet, to be called in a transaction. Throws when some revision of a stream would
- * be there twice.
+ * Takes every event into the index that is not in it yet, to be called in a transaction. Throws `INDEX_DAMAGED`, also when some
+ * revision of a stream would be there twice.
  */
 export function extendStreamIndex(db: DatabaseSync): void {
+  namingIndexDamage(db, () => insertUnindexed(db));
+}
+
+function insertUnindexed(db: DatabaseSync): void {
   // Sorted, so that each page is visited once.
   db.exec(`
     INSERT INTO stream_index (stream, revision, key)
@@ -22,12 +29,78 @@ export function extendStreamIndex(db: DatabaseSync): void {
     UPDATE log SET indexed_key = max(indexed_key, (SELECT coalesce(max(key), 0) FROM event))`);
 }
 
-/** Takes events out of the index that are about to be removed. */
+/** Takes events out of the index that are about to be removed. Throws `INDEX_DAMAGED`. */
 export function removeFromStreamIndex(db: DatabaseSync, after: number, upTo: number): void {
-  db.prepare(
+  const remove = db.prepare(
     `DELETE FROM stream_index
      WHERE (stream, revision) IN (SELECT stream, revision FROM event WHERE key > ? AND key <= ?)`,
-  ).run(after, upTo);
+  );
+  namingIndexDamage(db, () => remove.run(after, upTo));
+}
+
+/** What the index is needed for: that it cannot be read, or holds what cannot be, is thrown as `INDEX_DAMAGED`. */
+export function namingIndexDamage<T>(db: DatabaseSync, task: () => T): T {
+  try {
+    return task();
+  } catch (cause) {
+    const code = primaryCodeOf(cause);
+    if (code !== sqliteResult.CORRUPT && code !== sqliteResult.CONSTRAINT) throw cause;
+    throw indexDamage(db, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+export function indexDamage(db: DatabaseSync, detail: string, cause?: unknown): SiteLogFileError {
+  return new SiteLogFileError('INDEX_DAMAGED', db.location() ?? '', `the index of streams: ${detail}`, {
+    cause,
+  });
+}
+
+/** What reading all of its pages meets; null: each can be read. */
+export function streamIndexDamage(db: DatabaseSync): SiteLogFileError | null {
+  try {
+    namingIndexDamage(db, () => db.prepare('SELECT count(*) FROM stream_index').get());
+    return null;
+  } catch (error) {
+    if (isIndexDamage(error)) return error;
+    throw error;
+  }
+}
+
+export function isIndexDamage(error: unknown): error is SiteLogFileError {
+  return error instanceof SiteLogFileError && error.fault === 'INDEX_DAMAGED';
+}
+
+/**
+ * Builds the index anew from the events, whatever became of its pages. Throws, and changes nothing, when the events cannot be read, when
+ * some revision of a stream is there twice, or for want of room. Returns why the pages of the old index were not given back: the
+ * log does without them; null when they were.
+ */
+export function rebuildStreamIndex(db: DatabaseSync): string | null {
+  db.exec('BEGIN IMMEDIATE');
+  setDefensive(db, false);
+  try {
+    // To drop the table, SQLite would read its pages.
+    db.exec(`
+      PRAGMA writable_schema = ON;
+      DELETE FROM sqlite_schema WHERE name = 'stream_index';
+      PRAGMA writable_schema = RESET;
+      ${streamIndexTable}
+      UPDATE log SET indexed_key = 0`);
+    insertUnindexed(db);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  } finally {
+    db.exec('PRAGMA writable_schema = RESET');
+    setDefensive(db, true);
+  }
+  try {
+    db.exec('VACUUM');
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** The streams of the events that are not in the index yet. */
@@ -55,6 +128,19 @@ interface PlaceInStream {
   readonly revision: number;
 }
 
+/** As `iterate`: but a statement that has failed with a damaged page would fail once more with it, wherever it reads next. */
+export function* rowsOf(
+  statement: StatementSync,
+  ...parameters: readonly SQLInputValue[]
+): Generator<Record<string, unknown>, void, undefined> {
+  const rows = statement.iterate(...parameters);
+  try {
+    yield* rows;
+  } finally {
+    rows.return?.();
+  }
+}
+
 /** A reader's own index of what is not in the one of the file yet. Each look reads on from where the last one ended. */
 export class UnindexedPlaces {
   readonly #indexedKey: StatementSync;
@@ -76,7 +162,7 @@ export class UnindexedPlaces {
       this.#begin = begin;
       this.#end = begin;
     }
-    for (const row of this.#behind.iterate(this.#end)) {
+    for (const row of rowsOf(this.#behind, this.#end)) {
       const { key, stream: ofStream, revision } = row as unknown as PlaceInStream & { stream: string };
       const places = this.#places.get(ofStream);
       if (places === undefined) this.#places.set(ofStream, [{ key, revision }]);

@@ -128,14 +128,14 @@ export async function verifySiteLog(options: {
       const { site } = readSiteLogState(db, file);
       checkStructure(db, damages);
       const checkpoints = readCheckpoints(db, site, options.key, damages);
-      checkCosignatures(db, damages);
+      withIndex(damages, () => checkCosignatures(db, damages));
       const log = { site, epochs: readEpochs(db, file), checkpoints };
       for (const epoch of log.epochs) proveTruncatedLeaves(db, epoch, damages);
       const carriedCount = proveCarriedEvents(db, log, damages);
-      proveCarriedTree(db, log, damages);
+      withIndex(damages, () => proveCarriedTree(db, log, damages));
       const proved = await proveEvents(db, log, damages, options);
       checkIds(db, damages);
-      checkStreams(db, damages);
+      withIndex(damages, () => checkStreams(db, damages));
       return { file, ...proved, carriedCount, checkpointCount: checkpoints.length, damages: damages.named };
     } finally {
       db.close();
@@ -145,6 +145,16 @@ export async function verifySiteLog(options: {
     damages.add('FILE_UNREADABLE', null, error.message);
     const nothing = { head: null, eventCount: 0, signedCount: 0, carriedCount: 0, checkpointCount: 0 };
     return { file, ...nothing, damages: damages.named };
+  }
+}
+
+/** The index of streams leads to events, and is none: what it cannot be read for is named, and the events are proved without it. */
+function withIndex(damages: DamageList, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!isFileFault(error)) throw error;
+    damages.add('STREAM_INDEX_MISMATCH', null, `the index cannot be read: ${error.message}`);
   }
 }
 
@@ -487,9 +497,14 @@ function checkIds(db: DatabaseSync, damages: DamageList): void {
 }
 
 function checkStructure(db: DatabaseSync, damages: DamageList): void {
-  for (const row of db.prepare('PRAGMA integrity_check(100)').all()) {
-    const finding = String(row.integrity_check);
-    if (finding !== 'ok') damages.add('FILE_STRUCTURE', null, finding);
+  try {
+    for (const row of db.prepare('PRAGMA integrity_check(100)').all()) {
+      const finding = String(row.integrity_check);
+      if (finding !== 'ok') damages.add('FILE_STRUCTURE', null, finding);
+    }
+  } catch (error) {
+    if (!isFileFault(error)) throw error;
+    damages.add('FILE_STRUCTURE', null, error.message);
   }
 }
 

@@ -33,6 +33,11 @@ export type ToWriter =
       /** One slice of it is made. */
       readonly cut: Cut;
     }
+  | {
+      readonly kind: 'REBUILD_INDEX';
+      /** How it showed that the index of streams is damaged. */
+      readonly damage: string;
+    }
   | { readonly kind: 'CLOSE' };
 
 /** From the writer thread to its log. Appends are reported on in the order in which they were sent. */
@@ -55,12 +60,17 @@ export type WriterReport =
       readonly edge: Uint8Array;
     }
   | {
-      /** Of receipts and truncations, in the order in which they were sent. */
+      /** Of what was asked beside the appends, in the order in which it was sent. */
       readonly kind: 'DONE';
       /** Why it was not done; null when it was. */
       readonly failure: string | null;
       /** There is more to truncate. */
       readonly isMore: boolean;
+    }
+  | {
+      /** The index of streams was found damaged, and is whole again. */
+      readonly kind: 'INDEX_REBUILT';
+      readonly detail: string;
     }
   | {
       readonly kind: 'NOT_WRITTEN';

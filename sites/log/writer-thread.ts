@@ -60,6 +60,7 @@ interface WriterThreadOptions extends Omit<WriterOptions, 'ring'> {
   readonly now: () => number;
   /** After every commit. */
   readonly onGrown: (end: WrittenEnd) => void;
+  readonly onIndexRebuilt: (detail: string) => void;
 }
 
 /** The caller's end of the writer thread: hands over appends, and hands each its outcome. */
@@ -70,13 +71,14 @@ export class WriterThread {
   readonly #epoch: number;
   readonly #now: () => number;
   readonly #onGrown: (end: WrittenEnd) => void;
+  readonly #onIndexRebuilt: (detail: string) => void;
   readonly #exited: Promise<void>;
   #waiting: WaitingAppend[] = [];
   #waitingByteLength = 0;
   /** Sent and not answered, oldest first. */
   readonly #inFlight: PendingAppend[] = [];
   #inFlightEventCount = 0;
-  /** Receipts and truncations that were sent and not answered, oldest first. */
+  /** What was asked beside the appends and is not answered, oldest first. */
   readonly #asked: { resolve: (isMore: boolean) => void; reject: (error: Error) => void }[] = [];
   #isLargeInFlight = false;
   #isTurnOpen = false;
@@ -93,6 +95,7 @@ export class WriterThread {
     this.#epoch = options.epoch;
     this.#now = options.now;
     this.#onGrown = options.onGrown;
+    this.#onIndexRebuilt = options.onIndexRebuilt;
     this.#exited = new Promise(resolve => {
       worker.once('exit', () => {
         this.#fail(new SiteLogClosedError('the writer of the site log has ended'));
@@ -169,6 +172,11 @@ export class WriterThread {
   /** Makes one slice of a cut. True when there is more of it. */
   truncateSlice(cut: Cut): Promise<boolean> {
     return this.#ask({ kind: 'TRUNCATE', cut });
+  }
+
+  /** Resolves when the index of streams is whole again. Rejects with `SiteLogWriteError`: then it is as it was. */
+  async rebuildIndex(damage: string): Promise<void> {
+    await this.#ask({ kind: 'REBUILD_INDEX', damage });
   }
 
   /** Resolves when every append that was taken has its outcome. */
@@ -269,6 +277,8 @@ export class WriterThread {
       const asked = this.#asked.shift();
       if (report.failure === null) asked?.resolve(report.isMore);
       else asked?.reject(new SiteLogWriteError(report.failure));
+    } else if (report.kind === 'INDEX_REBUILT') {
+      this.#onIndexRebuilt(report.detail);
     } else if (report.kind === 'NOT_WRITTEN') {
       const error = report.isFatal
         ? new SiteLogClosedError(`the site log cannot be written: ${report.reason}`)

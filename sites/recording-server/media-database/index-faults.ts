@@ -1,12 +1,8 @@
-/** SQLite's primary result codes: https://www.sqlite.org/rescode.html */
-const sqliteBusy = 5;
-const sqliteCorrupt = 11;
-const sqliteFull = 13;
-const sqliteNotADatabase = 26;
+import { primaryCodeOf, sqliteResult } from '../../sqlite-result.js';
 
 /** What `ENOSPC` is called when the index meets it. */
 export function isIndexFull(error: unknown): boolean {
-  return (((error as { readonly errcode?: number }).errcode ?? 0) & 0xff) === sqliteFull;
+  return primaryCodeOf(error) === sqliteResult.FULL;
 }
 
 /** There is no room: whether a file or the index met it. A quota that is used up counts as a full disk. */
@@ -17,7 +13,7 @@ export function isDiskFull(error: unknown): boolean {
 
 /** Why an index cannot be opened: `IN_USE` another process holds it, `UNUSABLE` it is no database, or a damaged one. */
 export function openingFaultOf(error: unknown): 'IN_USE' | 'UNUSABLE' | null {
-  const primary = ((error as { readonly errcode?: number }).errcode ?? 0) & 0xff;
-  if (primary === sqliteBusy) return 'IN_USE';
-  return primary === sqliteCorrupt || primary === sqliteNotADatabase ? 'UNUSABLE' : null;
+  const primary = primaryCodeOf(error);
+  if (primary === sqliteResult.BUSY) return 'IN_USE';
+  return primary === sqliteResult.CORRUPT || primary === sqliteResult.NOT_A_DATABASE ? 'UNUSABLE' : null;
 }
