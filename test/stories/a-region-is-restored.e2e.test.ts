@@ -97,14 +97,19 @@ test('its log comes back out of its database, then out of its parent, and its si
       const copy = new OldCopy(path.join(region, 'data'), at('old-copy'));
       await whileItIsDown(() => copy.keep());
       await busAnswers('after the copy');
+      const newerCopy = new OldCopy(path.join(region, 'data'), at('newer-copy'));
+      await whileItIsDown(() => newerCopy.keep());
+      await busAnswers('after the newer copy');
 
-      await whileItIsDown(() => copy.restore('log'));
+      await whileItIsDown(async () => {
+        await copy.restore('log');
+        await newerCopy.restore('postgres');
+      });
       await eventually(
-        'the log has its history back out of the database',
-        async () => (await recoveries()) >= 1,
+        'the log has its history back out of the database, and then what that had not either',
+        async () => (await recoveries()) >= 2,
       );
       await busAnswers('after the log was restored');
-      // The centre may have heard more than the database when the region ended: then it has given that back as well.
       const before = await recoveries();
 
       await whileItIsDown(async () => {
