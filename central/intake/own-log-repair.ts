@@ -28,8 +28,8 @@ import { BuildSchema } from '../read-models/build-schema.js';
 import { ProjectionBuilder } from '../read-models/projection-builder.js';
 import { readModels } from '../read-models/read-models.js';
 import { OwnLogBehindReplicaError } from './own-log-intake.js';
-import { FEED_CHANNEL, readReplicaCursor } from './postgres-replica-intake.js';
-import { createPostgresReplicaReader } from './postgres-replica-reader.js';
+import { appendToFeed, FEED_CHANNEL, readReplicaCursor } from './postgres-replica-intake.js';
+import { createPostgresReplicaReader, storeCheckpoints } from './postgres-replica-reader.js';
 import { encodeReplicaEvents, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
 
 /** Events that are read, and stored again, at once. */
@@ -153,10 +153,13 @@ async function askForBuilds(sql: Sql, ownSite: SiteId): Promise<void> {
   await builder.request(readModels.map(({ name }) => name));
 }
 
-/** The feed stays dense: under the positions of what goes stand the next events of the log, which are at least as many. */
+/**
+ * The feed stays dense: under the positions of what goes stand the next events of the log, which are at least as many. The others
+ * are taken in behind: a wish among them may be answered already, and is looked for as soon as its site dials.
+ */
 async function replaceTail(
   tx: TransactionSql,
-  log: SiteLog,
+  log: DurableSiteLog,
   { site, common }: { readonly site: SiteId; readonly common: LogPlace },
 ): Promise<number> {
   const { epoch, position } = common;
@@ -177,8 +180,16 @@ async function replaceTail(
     index += events.length;
     place = placeOf(last);
   }
+  for (;;) {
+    const events = await log.read({ after: place, limit: PAGE_EVENTS });
+    const last = events.at(-1);
+    if (last === undefined) break;
+    await appendToFeed(tx, events, async () => undefined);
+    place = placeOf(last);
+  }
   await tx`
     delete from replica_checkpoint where site = ${site} and (epoch, size) > (${epoch}::int, ${position}::bigint)`;
+  await storeCheckpoints(tx, [await log.signedCheckpoint()]);
   await tx`
     update replica_cursor set epoch = ${place.epoch}, position = ${place.position}, tree_edge = '', fence = fence + 1
     where site = ${site}`;
