@@ -9,6 +9,10 @@ import { node24 } from '../../scripts/node-24.mjs';
 // GraphQL, among others, checks more than it has to where this is not said.
 process.env.NODE_ENV ??= 'production';
 
+// Each file that is read or written has a thread for that time. Of four, as there are else, a network folder that hangs takes all,
+// and recordings wait. Where it is said otherwise, that counts.
+process.env.UV_THREADPOOL_SIZE ??= '16';
+
 const program = new URL('../dist/cli/holdfast.js', import.meta.url);
 if (!existsSync(program)) {
   process.stderr.write('holdfast: not built yet; run `npm run build` in the project folder first\n');

@@ -13,6 +13,8 @@ export const OWN_STAGE = '';
 
 /** A network folder may hang for minutes: then it is away. */
 const ANSWER_MS = 5_000;
+/** Files of one stage that are being opened: beyond these it is asked first whether it answers at all. */
+const OPENING_MAX = 4;
 
 /** Says whose a stage is: its one line is the id of a recording server. */
 const OWNER_NOTE = 'holdfast-stage';
@@ -28,6 +30,12 @@ export interface Placed {
 export interface FileInStage {
   readonly file: string;
   readonly stage: string;
+}
+
+/** It does not answer: what is in it is neither damaged nor gone. */
+export class StageAwayError extends Error {
+  override readonly name = 'StageAwayError';
+  readonly code = 'STAGE_AWAY';
 }
 
 export interface StageDirectoriesOptions {
@@ -56,6 +64,7 @@ export class StageDirectories {
   readonly #asked = new Map<string, Promise<string | null>>();
   /** Those that have not answered in time. Until they do nothing more is asked of them: it would take a thread that others write with. */
   readonly #hanging = new Set<string>();
+  readonly #opening = new Map<string, number>();
 
   constructor({ root, recordingServerId, keys, objectStores }: StageDirectoriesOptions) {
     this.own = new MediaDirectory(root);
@@ -99,8 +108,15 @@ export class StageDirectories {
 
   /** Throws as `SealedFile.open`, and with the code `ENOENT` when there is no such file. */
   async open({ file, stage }: FileInStage): Promise<SealedFile> {
-    if (this.#hanging.has(stage)) throw new Error(`${stage} does not answer`);
-    return SealedFile.open(await this.files(stage).open(file), this.keys);
+    const isBusy = (this.#opening.get(stage) ?? 0) >= OPENING_MAX;
+    const why = isBusy || this.#hanging.has(stage) ? await this.whyUnavailable(stage) : null;
+    if (why !== null) throw new StageAwayError(why);
+    this.#opening.set(stage, (this.#opening.get(stage) ?? 0) + 1);
+    try {
+      return await SealedFile.open(await this.files(stage).open(file), this.keys);
+    } finally {
+      this.#opening.set(stage, this.#opening.get(stage)! - 1);
+    }
   }
 
   /** Null when the stage can be read and written, else why not. */
