@@ -509,9 +509,9 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   }
 
   #sealFacts(report: SealReport): readonly OutgoingFact[] {
-    const events = sealEvents(this.recordingServerId, report);
-    this.#outbox.added(events.length);
-    return events.map(event => this.#outbox.fact(`recording-${report.deviceId}`, event));
+    return sealEvents(this.recordingServerId, report).map(event =>
+      this.#outbox.fact(`recording-${report.deviceId}`, event),
+    );
   }
 
   #deletionFacts(
@@ -521,7 +521,6 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   ): readonly OutgoingFact[] {
     this.#motion.forget(segments);
     const events = deletionEvents(this.recordingServerId, policy, segments);
-    this.#outbox.added(events.length);
     return [
       ...unreported.flatMap(report => this.#sealFacts(report)),
       ...events.map(({ deviceId, event }) => this.#outbox.fact(`recording-${deviceId}`, event)),

@@ -299,6 +299,7 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   }): Promise<readonly MediaRepair[]>;
   /** Keeps a fact until `removeFacts`. */
   putFact(fact: OutgoingFact): void;
+  factCount(): number;
   /** The oldest facts that are kept, in order. */
   facts(limit: number): readonly OutgoingFact[];
   removeFacts(eventIds: readonly EventId[]): void;

@@ -375,6 +375,10 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#withRoom(() => this.#index.putFact(fact));
   }
 
+  factCount(): number {
+    return this.#index.factCount();
+  }
+
   facts(limit: number): readonly OutgoingFact[] {
     return this.#index.facts(limit);
   }

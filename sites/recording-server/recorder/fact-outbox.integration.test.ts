@@ -84,6 +84,7 @@ test('while the disk takes no writes facts reach the log once and in order, and 
     ...{ newId: () => v7() as EventId, logger: pino({ level: 'silent' }) },
     database: {
       facts: limit => database.facts(limit),
+      factCount: () => database.factCount(),
       putFact: write(fact => database.putFact(fact)),
       removeFacts: write(ids => database.removeFacts(ids)),
     },

@@ -15,7 +15,7 @@ const retryMsMin = 200;
 const retryMsMax = 30_000;
 
 export interface FactOutboxOptions {
-  readonly database: Pick<MediaDatabase, 'putFact' | 'facts' | 'removeFacts'>;
+  readonly database: Pick<MediaDatabase, 'putFact' | 'facts' | 'factCount' | 'removeFacts'>;
   readonly log: SiteLog;
   readonly actor: string;
   readonly now: () => number;
@@ -30,7 +30,6 @@ export interface FactOutboxOptions {
  */
 export class FactOutbox {
   readonly #options: FactOutboxOptions;
-  #count: number;
   /** The disk took none of them: they go to the log from here, which may lie on another disk. */
   readonly #unkept: OutgoingFact[] = [];
   /** Of the facts on the disk, those that the log has and the disk did not let go of. */
@@ -40,11 +39,15 @@ export class FactOutbox {
 
   constructor(options: FactOutboxOptions) {
     this.#options = options;
-    this.#count = options.database.facts(factsMax).length;
   }
 
   get isFull(): boolean {
-    return this.#count >= factsMax;
+    try {
+      return this.#options.database.factCount() >= factsMax;
+    } catch {
+      // A disk that cannot say takes none either: they wait in memory.
+      return false;
+    }
   }
 
   fact(stream: string, event: HoldfastEvent): OutgoingFact {
@@ -69,7 +72,6 @@ export class FactOutbox {
       // Behind facts that wait in memory, so that the order stays.
       if (this.#unkept.length === 0) {
         this.#options.database.putFact(fact);
-        this.#count += 1;
         return;
       }
     } catch (error) {
@@ -77,11 +79,6 @@ export class FactOutbox {
     }
     if (this.#unkept.length >= unkeptMax) throw new Error('the disk takes no facts, and memory no more');
     this.#unkept.push(fact);
-  }
-
-  /** Facts were put by way of the media database. */
-  added(count: number): void {
-    this.#count += count;
   }
 
   /** Sends what there is; one call at a time does the work. Throws what the log throws. */
@@ -123,7 +120,6 @@ export class FactOutbox {
     for (;;) {
       const kept = database.facts(batchFactsMax + this.#sent.size);
       if (kept.length === 0) {
-        this.#count = 0;
         this.#sent.clear();
         break;
       }
@@ -147,7 +143,6 @@ export class FactOutbox {
       this.#options.logger.warn({ err: error }, 'facts that were told cannot be removed yet');
       return false;
     }
-    this.#count -= this.#sent.size;
     this.#sent.clear();
     return true;
   }
