@@ -67,21 +67,54 @@ const siteView = id => {
 };
 const serverView = server => ({
   ...server,
+  health: null,
+  storages: [
+    {
+      ...{
+        id: `storage-${server.id}`,
+        name: 'Default',
+        encrypted: false,
+        haltedBecause: server.haltedBecause,
+      },
+      measuredAt: iso(Date.now() - 20_000),
+      stages: [
+        {
+          ...{ path: null, retentionDays: 30, usageBytes: 3.1e12, freeBytes: 0.9e12, lockedBytes: 4.2e9 },
+          ...{ fullAt: null, oldest: iso(Date.now() - 40 * 24 * 3_600_000), keyFramesOnly: false },
+          unavailableBecause: null,
+        },
+      ],
+      devices: () => camerasOf(server),
+    },
+  ],
   site: () => siteView(server.siteId),
   devices: () =>
     devices
       .filter(d => hardware.find(h => h.id === d.hardwareId).recordingServerId === server.id)
       .map(deviceView),
 });
+const camerasOf = server =>
+  devices
+    .filter(({ hardwareId }) => hardware.find(({ id }) => id === hardwareId).recordingServerId === server.id)
+    .filter(({ type }) => type === 'CAMERA')
+    .map(deviceView);
 const hardwareView = item => ({
   ...item,
+  ...{ driver: 'ONVIF', capabilities: null },
   recordingServer: () => serverView(recordingServers.find(server => server.id === item.recordingServerId)),
 });
 const deviceView = device => {
   const box = hardware.find(item => item.id === device.hardwareId);
   const server = recordingServers.find(item => item.id === box.recordingServerId);
+  const streams = {
+    streams: [{ name: 'Main', address: box.address }],
+    recorded: 'Main',
+    live: 'Main',
+    motion: null,
+  };
   return {
     ...device,
+    ...{ health: null, streams: device.type === 'CAMERA' ? streams : null },
     site: () => siteView(device.siteId),
     hardware: () => hardwareView(box),
     recordingServer: () => serverView(server),
@@ -98,6 +131,8 @@ const lockView = lock => ({
   ...lock,
   site: () => siteView(lock.siteId),
   devices: () => lock.deviceIds.map(deviceById),
+  outcome: 'APPLIED',
+  deviceResults: [],
 });
 const retrievalView = item => ({
   ...item,

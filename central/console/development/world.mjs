@@ -121,7 +121,7 @@ export function timelineOf(deviceId, fromMs, toMs) {
   const add = (from, to, state, cause = null, until = null) => {
     const a = Math.max(from, fromMs);
     const b = Math.min(to, toMs, now);
-    if (b > a) pieces.push({ from: a, to: b, state, cause, retrievableUntil: until });
+    if (b > a) pieces.push({ from: a, to: b, state, cause, retrievableUntil: until, keyFramesOnly: false });
   };
   const seed = Number(deviceId.at(-1)) * 7 * MINUTE;
   const remoteFrom = started - 95 * MINUTE - seed;

@@ -174,7 +174,9 @@ function useSeenTypes(events: readonly LogEvent[]): readonly string[] {
 
 export function EventsPage({ place }: { readonly place: Place }) {
   const nowMs = useNow(10_000);
-  const [filter, setFilter] = useState<Filter>({ siteId: null, deviceId: null, types: [], stream: '' });
+  const [filter, setFilter] = useState<Filter>(() => ({
+    ...{ siteId: place.parameters.get('site'), deviceId: null, types: [], stream: '' },
+  }));
   const [stream] = useDebouncedValue(filter.stream, 250);
   const [following, setFollowing] = useState(true);
   const list = useList<LogEvent>(

@@ -10,7 +10,11 @@ import { type Projection, severity, stateOfProjection } from './integrity';
 const REBUILD = 'mutation Rebuild($names: [String!]!) { rebuildProjections(names: $names) { name } }';
 
 const counted = (count: number) =>
-  count === 0 ? '' : `${count.toLocaleString('en')} ${count === 1 ? 'event' : 'events'}`;
+  count === 0 ? (
+    <span className="dim">none</span>
+  ) : (
+    `${count.toLocaleString('en')} ${count === 1 ? 'event' : 'events'}`
+  );
 
 function Checked({ projection, nowMs }: { readonly projection: Projection; readonly nowMs: number }) {
   const { checkedAt, differenceCount, differences } = projection;

@@ -73,7 +73,9 @@ function LogPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: number
           </span>
         </Fact>
         <Fact name="Verified">
-          {log.verifiedAt === null ? (
+          {site.link === null ? (
+            <span className="dim">it is the original</span>
+          ) : log.verifiedAt === null ? (
             <StateMark tone="none" shape="ring" word="Not yet" />
           ) : (
             <StateMark
@@ -84,7 +86,7 @@ function LogPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: number
           )}
         </Fact>
       </dl>
-      <a className="plain framed" href={hrefOf('events')}>
+      <a className="plain framed" href={hrefOf('events', null, { site: site.id })}>
         Events
       </a>
     </section>
@@ -424,7 +426,9 @@ function SiteLine({
         </div>
       </td>
       <td>
-        {site.log.verifiedAt === null ? (
+        {site.link === null ? (
+          <span className="dim">it is the original</span>
+        ) : site.log.verifiedAt === null ? (
           <span className="dim">not yet</span>
         ) : (
           shortTime(site.log.verifiedAt, nowMs)
