@@ -277,7 +277,11 @@ function EventTable({
                 {inWords(event.type)}
               </button>
             </td>
-            <td className="nowrap">{event.site.name}</td>
+            <td>
+              <span className="name" title={event.site.name}>
+                {event.site.name}
+              </span>
+            </td>
             <td className="dim">{event.position}</td>
             <td className="mono dim event-stream">
               <span className="clip">{event.stream}</span>

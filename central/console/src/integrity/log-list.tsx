@@ -76,7 +76,7 @@ function LogLine({
         <StateMark {...state} />
       </td>
       <td className="nowrap">
-        <a className="open" href={hrefOf('sites', site.id)}>
+        <a className="open name" href={hrefOf('sites', site.id)} title={site.name}>
           {site.name}
         </a>
         {site.id === own?.id && <div className="dim">this central</div>}

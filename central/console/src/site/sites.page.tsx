@@ -104,7 +104,9 @@ function ServersPanel({ site, devices }: { readonly site: Site; readonly devices
           <li key={server.id} data-testid={`recording-server-${server.id}`}>
             <span className="row">
               <span className="grow clip">{server.name}</span>
-              <span className="dim nowrap">{count(server)} devices</span>
+              <span className="dim nowrap">
+                {count(server) === 1 ? '1 device' : `${count(server)} devices`}
+              </span>
               {server.recording ? (
                 <StateMark tone="good" shape="disc" word="Recording" />
               ) : (
@@ -156,7 +158,7 @@ function DeviceLine({
     void updateDevice(device, title, change);
   return (
     <tr data-testid={`device-${device.id}`} className={first ? 'first-of-hardware' : ''}>
-      <td>
+      <td className="hardware-name">
         {first && (
           <>
             <span title={hardware.address}>{hardware.name}</span>
@@ -399,7 +401,7 @@ function SiteLine({
   return (
     <tr data-testid={`site-${site.id}`} data-state={site.link?.state}>
       <td>
-        <button type="button" className="open" onClick={() => go('sites', site.id)}>
+        <button type="button" className="open name" title={site.name} onClick={() => go('sites', site.id)}>
           {site.name}
         </button>
       </td>
@@ -414,12 +416,18 @@ function SiteLine({
         )}
       </td>
       <td>
-        {lag === null ? <span className="dim">{link === null ? '–' : 'not known'}</span> : `${lag} events`}
+        {lag === null ? (
+          <span className="dim nowrap">{link === null ? '–' : 'not known'}</span>
+        ) : lag === 0 ? (
+          'none'
+        ) : (
+          `${lag.toLocaleString('en')} events`
+        )}
       </td>
       <td>
         {link?.roundTripMs == null ? <span className="dim">–</span> : `${link.roundTripMs.toFixed(0)} ms`}
       </td>
-      <td>
+      <td className="nowrap">
         {site.log.size.toLocaleString('en')} events
         <div className="dim mono">
           epoch {site.log.epoch}, {site.log.root.slice(0, 10)}
