@@ -13,19 +13,19 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { LiveHub, WantedStream } from './live-hub.js';
 import { isRefusal, type MediaDirectory } from './media-directory.js';
 import { ViewerWindow, type ViewerWindowLimits } from './viewer-window.js';
+import {
+  CLOSE_FAULT,
+  CLOSE_GOING_AWAY,
+  CLOSE_NOT_ALLOWED,
+  CLOSE_TRY_LATER,
+  closeReason,
+} from './web-socket-close.js';
 
 export const MEDIA_PROTOCOL = 'holdfast.media.v1';
 /** Viewers have nothing to say. */
 const MESSAGE_BYTES_MAX = 1024;
-/** RFC 6455 §7.4.1: going away, not allowed, a fault; and, of the IANA registry: try again later. */
-const CLOSE_GOING_AWAY = 1001;
-const CLOSE_NOT_ALLOWED = 1008;
-const CLOSE_FAULT = 1011;
-const CLOSE_TRY_LATER = 1013;
 /** How long a viewer that was closed as too slow has to read why. */
 const STALLED_CLOSE_MS = 10_000;
-/** RFC 6455 §5.5: 125 bytes with the code. */
-const CLOSE_REASON_BYTES_MAX = 123;
 
 export interface LiveSocketOptions {
   readonly directory: MediaDirectory;
@@ -155,7 +155,5 @@ function closeCodeOf(refused: string): number {
 }
 
 function reasonOf(code: string, message: string): string {
-  let reason = `${code}: ${message}`;
-  while (Buffer.byteLength(reason) > CLOSE_REASON_BYTES_MAX) reason = reason.slice(0, -1);
-  return reason;
+  return closeReason(`${code}: ${message}`);
 }

@@ -87,25 +87,19 @@ async function sendRecording(
   if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
   const offer = offerOf(request.query);
   if ('message' in offer) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: offer.message });
+  const left = leftSignal(reply);
   const plan = await planRecording(deviceId, asked, options);
   if (isRefusal(plan)) return refuse(reply, plan);
   const { span, sources, held, parts, missing } = plan;
   nameParts(reply, plan);
-  const left = new AbortController();
-  reply.raw.on('close', () => left.abort());
   if (parts.every(({ place }) => place === 'HELD') && !offer.keyFramesOnly) {
     const { forBrowsers } = offer;
-    const answered = await sendSealed(
-      request,
-      reply,
-      { deviceId, span, sources, held, forBrowsers },
-      left.signal,
-    );
+    const answered = await sendSealed(request, reply, { deviceId, span, sources, held, forBrowsers }, left);
     if (answered) return answered;
   }
   const { keyFramesOnly } = offer;
-  const items = playParts({ deviceId, parts, sources, keyFramesOnly, signal: left.signal });
-  return streamParts(reply, options, { items, offer, missing }, left.signal);
+  const items = playParts({ deviceId, parts, sources, keyFramesOnly, signal: left });
+  return streamParts(reply, options, { items, offer, missing }, left);
 }
 
 /** Where what was recorded in a span up to now is read from. */
@@ -275,18 +269,17 @@ async function sendMetadata(
   if (!deviceId) return refuse(reply, { refused: 'NO_SUCH_DEVICE', message: 'the address names no device' });
   const asked = spanOf(request.query);
   if ('message' in asked) return reply.code(400).send({ code: 'BAD_USER_INPUT', message: asked.message });
+  const left = leftSignal(reply);
   const plan = await planRecording(deviceId, asked, options);
   if (isRefusal(plan)) return refuse(reply, plan);
   const { span, sources, parts } = plan;
   nameParts(reply, plan);
-  const left = new AbortController();
-  reply.raw.on('close', () => left.abort());
   const lines = metadataLines(
-    playParts({ deviceId, parts, sources, keyFramesOnly: false, signal: left.signal }),
+    playParts({ deviceId, parts, sources, keyFramesOnly: false, signal: left }),
     span,
   );
   reply.type('application/x-ndjson; charset=utf-8');
-  return reply.send(Readable.from(unbroken(lines, left.signal, options.onFault), { objectMode: false }));
+  return reply.send(Readable.from(unbroken(lines, left, options.onFault), { objectMode: false }));
 }
 
 async function sendSnapshot(
@@ -303,12 +296,17 @@ async function sendSnapshot(
       .code(400)
       .send({ code: 'BAD_USER_INPUT', message: 'at: expected ISO 8601 with a time zone' });
   }
-  const left = new AbortController();
-  reply.raw.on('close', () => left.abort());
-  const snapshot = await directory.snapshot(deviceId, atMs, left.signal);
+  const snapshot = await directory.snapshot(deviceId, atMs, leftSignal(reply));
   if (isRefusal(snapshot)) return refuse(reply, snapshot);
   if (snapshot.atMs !== null) reply.header('x-holdfast-at', new Date(snapshot.atMs).toISOString());
   return reply.header('cache-control', 'no-store').type('image/jpeg').send(Buffer.from(snapshot.jpeg));
+}
+
+/** Aborted when whoever asked is gone. To be taken before anything is waited for: it is said once. */
+function leftSignal(reply: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  reply.raw.on('close', () => left.abort());
+  return left.signal;
 }
 
 function spanOf(query: Record<string, string>): TimeSpan | { readonly message: string } {

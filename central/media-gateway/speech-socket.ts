@@ -3,16 +3,16 @@ import type { Duplex } from 'node:stream';
 import { type CameraControl, CameraRefusedError } from '@holdfast/core';
 import { type DeviceId, SPEECH_BYTES_MAX } from '@holdfast/schema';
 import { type WebSocket, WebSocketServer } from 'ws';
+import {
+  CLOSE_DONE,
+  CLOSE_FAULT,
+  CLOSE_GOING_AWAY,
+  CLOSE_NOT_ALLOWED,
+  CLOSE_TRY_LATER,
+  closeReason,
+} from './web-socket-close.js';
 
 export const SPEECH_PROTOCOL = 'holdfast.speech.v1';
-/** RFC 6455 §7.4.1: done, going away, not allowed, a fault; of the IANA registry: try again later. */
-const CLOSE_DONE = 1000;
-const CLOSE_GOING_AWAY = 1001;
-const CLOSE_NOT_ALLOWED = 1008;
-const CLOSE_FAULT = 1011;
-const CLOSE_TRY_LATER = 1013;
-/** RFC 6455 §5.5: 125 bytes with the code. */
-const CLOSE_REASON_BYTES_MAX = 123;
 
 export interface SpeechSocketOptions {
   readonly cameras: CameraControl;
@@ -69,21 +69,15 @@ export class SpeechSocket {
       });
       webSocket.send(JSON.stringify({ type: 'ready' }));
       const over = await Promise.race([speech.over, gone]);
-      if (over !== null) webSocket.close(CLOSE_DONE, reasonOf(over));
+      if (over !== null) webSocket.close(CLOSE_DONE, closeReason(over));
     } catch (error) {
       if (error instanceof CameraRefusedError) {
         const isLater = error.code === 'NOT_CONNECTED' || error.code === 'CAMERA_FAILED';
-        webSocket.close(isLater ? CLOSE_TRY_LATER : CLOSE_NOT_ALLOWED, reasonOf(error.message));
+        webSocket.close(isLater ? CLOSE_TRY_LATER : CLOSE_NOT_ALLOWED, closeReason(error.message));
       } else {
         onFault(error);
         webSocket.close(CLOSE_FAULT, 'a fault of this server; its log has the details');
       }
     }
   }
-}
-
-function reasonOf(words: string): string {
-  let reason = words;
-  while (Buffer.byteLength(reason) > CLOSE_REASON_BYTES_MAX) reason = reason.slice(0, -1);
-  return reason;
 }

@@ -435,7 +435,7 @@ function SiteLine({
       </td>
       <td>
         {site.link === null ? (
-          <span className="dim">it is the original</span>
+          <span className="dim nowrap">it is the original</span>
         ) : site.log.verifiedAt === null ? (
           <span className="dim">not yet</span>
         ) : (
