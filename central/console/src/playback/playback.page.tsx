@@ -228,7 +228,8 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
         />
       </TransportBar>
       <Timeline
-        {...{ view, lanes, selection, markMs, nowMs, alarms: timeline.alarms, locks: timeline.locks }}
+        {...{ view, lanes, selection, markMs, nowMs }}
+        {...{ alarms: timeline.alarms, locks: timeline.locks, problem: timeline.problem }}
         playheadMs={() => clock.positionMs}
         onView={setView}
         onSeek={seek}

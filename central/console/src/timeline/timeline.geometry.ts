@@ -12,7 +12,9 @@ const DAY = 24 * HOUR;
 
 /** Closer than this single frames would be told apart, which the frame step does better. */
 export const SHORTEST_VIEW_MS = 20 * SECOND;
-export const LONGEST_VIEW_MS = 62 * DAY;
+export const LONGEST_VIEW_MS = 31 * DAY;
+/** More the central does not answer at once. */
+const ASKED_MS_MAX = 32 * DAY;
 
 export const lengthOf = (view: View): number => view.toMs - view.fromMs;
 export const xOf = (view: View, widthPx: number, ms: number): number =>
@@ -36,6 +38,13 @@ export const pan = (view: View, byMs: number): View => ({
 export function placeAt(view: View, ms: number, share: number): View {
   const fromMs = ms - lengthOf(view) * share;
   return { fromMs, toMs: fromMs + lengthOf(view) };
+}
+
+/** What to ask for: wider than the view and in coarse steps, so that panning seldom has to wait. */
+export function windowAround(view: View): View {
+  const step = Math.min(lengthOf(view) / 2, (ASKED_MS_MAX - lengthOf(view)) / 4);
+  const fromMs = Math.floor((view.fromMs - step) / step) * step;
+  return { fromMs, toMs: Math.ceil((view.toMs + step) / step) * step };
 }
 
 export const isWithin = (view: View, ms: number): boolean => ms >= view.fromMs && ms < view.toMs;

@@ -20,6 +20,8 @@ export interface TimelineProps extends TimelineModel {
   readonly onSeek: (ms: number) => void;
   readonly onSelect: (selection: { fromMs: number; toMs: number } | null) => void;
   readonly onAlarm: (alarmId: string) => void;
+  /** Why nothing is known of what was recorded. */
+  readonly problem: string | undefined;
 }
 
 /** Less than this is a click, not a drag. */
@@ -151,9 +153,14 @@ function useWheel(props: TimelineProps, widthPx: number, area: React.RefObject<H
   }, [widthPx, area]);
 }
 
-function Legend() {
+function Legend({ problem }: { readonly problem: string | undefined }) {
   return (
     <ul className="timeline-legend" aria-label="What the timeline shows">
+      {problem !== undefined && (
+        <li className="tone-warn grow clip" role="alert">
+          The timeline did not come: {problem}
+        </li>
+      )}
       {(Object.keys(spanStates) as SpanState[]).map(state => (
         <li key={state} title={spanStates[state].means}>
           <i className={`swatch ${state.toLowerCase()}`} />
@@ -218,7 +225,7 @@ export function Timeline(props: TimelineProps) {
           </div>
         )}
       </div>
-      <Legend />
+      <Legend problem={props.problem} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import { type Connection, nodesOf, request } from '../session/graphql.client';
 import { useQuery } from '../session/use-query';
-import { lengthOf, type Span, type View } from './timeline.geometry';
+import { type Span, type View, windowAround } from './timeline.geometry';
 import type { AlarmMarker, LockBar } from './timeline.painter';
 
 export const TIMELINE = `query Timeline($devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
@@ -51,18 +51,12 @@ const PRESENT_INTERVAL_MS = 4_000;
 /** Of the past, what can be had changes: recording servers come and go. */
 const PAST_INTERVAL_MS = 30_000;
 
-/** The asked window is wider than the view and in coarse steps, so that panning seldom has to wait. */
-function windowAround(view: View): View {
-  const step = lengthOf(view) / 2;
-  const fromMs = Math.floor((view.fromMs - step) / step) * step;
-  return { fromMs, toMs: Math.ceil((view.toMs + step) / step) * step };
-}
-
 export interface TimelineData {
   readonly spans: ReadonlyMap<string, readonly Span[]>;
   readonly alarms: readonly AlarmMarker[];
   readonly locks: readonly LockBar[];
-  readonly known: boolean;
+  /** Why it is not known what was recorded. */
+  readonly problem: string | undefined;
 }
 
 export function useTimeline(deviceIds: readonly string[], view: View): TimelineData {
@@ -89,9 +83,9 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
         .filter(alarm => alarm.source === null || deviceIds.includes(alarm.source.id))
         .map(toMarker),
       locks: nodesOf(locks.data?.evidenceLocks).map(toBar),
-      known: answer.data !== undefined,
+      problem: answer.data === undefined ? answer.error?.message : undefined,
     }),
-    [answer.data, alarms.data, locks.data, deviceIds],
+    [answer.data, answer.error, alarms.data, locks.data, deviceIds],
   );
 }
 
