@@ -127,9 +127,9 @@ class ChildSession {
   }
 
   #openSender(origin: SiteId, log: OfferedLog, offered: EpochHead): LogSender {
-    const { roots, sha256, timers } = this.#options;
+    const { roots, sha256, timers, now, random } = this.#options;
     const sender = new LogSender({
-      ...{ origin, log, offered, roots, sha256, timers, credit: this.#credit },
+      ...{ origin, log, offered, roots, sha256, timers, now, random, credit: this.#credit },
       mayCompress: () => this.#parentReadsZstd,
       send: frame => this.#sendAndWait(frame),
     });

@@ -11,8 +11,10 @@ type Page = readonly RecordedEvent[];
 /** Each waits until it is run. */
 class HeldTimers implements Timers {
   readonly waiting = new Set<() => void>();
+  readonly delaysMs: number[] = [];
 
-  after(_delayMs: number, task: () => void): () => void {
+  after(delayMs: number, task: () => void): () => void {
+    this.delaysMs.push(delayMs);
     this.waiting.add(task);
     return () => this.waiting.delete(task);
   }
@@ -65,7 +67,7 @@ function given() {
 }
 
 function collected(source: ReturnType<typeof given>, timers: Timers, told = LOG_START) {
-  const gathered = new GatheredPages({ timers, told });
+  const gathered = new GatheredPages({ timers, now: () => 0, random: () => 0.5, told });
   const taken: string[][] = [];
   const done = (async () => {
     for await (const page of gathered.of(source.read())) taken.push(page.map(({ type }) => type));
@@ -90,6 +92,37 @@ test('lets what nobody waits for gather for a moment', async () => {
   source.end();
   await done;
   assert.is(timers.waiting.size, 0);
+});
+
+test('lets each of many logs send at a moment of its own, however much at once they have something to say', async () => {
+  const delays: number[] = [];
+  for (let log = 0; log < 10; log += 1) {
+    for (const nowMs of [1_800_000_000_000, 1_800_000_000_700]) {
+      const [source, timers] = [given(), new HeldTimers()];
+      const gathered = new GatheredPages({
+        timers,
+        now: () => nowMs,
+        random: () => log / 10,
+        told: LOG_START,
+      });
+      const taking = (async () => {
+        for await (const _page of gathered.of(source.read()));
+      })();
+      source.give('RecordingSealed');
+      await settled();
+      delays.push(...timers.delaysMs);
+      source.end();
+      await taking;
+    }
+  }
+  const atOnce = delays.filter((_, index) => index % 2 === 0);
+  assert.equal(atOnce, [2000, 1800, 1600, 1400, 1200, 1000, 800, 600, 400, 200]);
+  const later = delays.filter((_, index) => index % 2 === 1);
+  assert.equal(
+    later,
+    [1300, 1100, 900, 700, 500, 300, 100, 1900, 1700, 1500],
+    'at the same moments as before',
+  );
 });
 
 test('sends an event that somebody waits for at once, behind what came before it', async () => {

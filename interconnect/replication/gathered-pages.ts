@@ -2,8 +2,12 @@ import { comparePlaces, type LogPlace, placeOf, type RecordedEvent } from '@hold
 import { unhurriedEventTypes } from '@holdfast/schema';
 import type { Timers } from '../transport/timers.js';
 
-/** How long events that nobody waits for are let gather: each frame costs a signature here, and its check at the parent. */
-const GATHER_MS_MAX = 2_000;
+/**
+ * How often events that nobody waits for are sent, and so how long they gather at most: each frame costs a signature here, and its
+ * check at the parent. Of each log at a moment of its own: sites that were connected, or had something to record, at the same time
+ * would send at the same time for ever, and an alarm would wait behind them all.
+ */
+const GATHER_PERIOD_MS = 2_000;
 /** Enough for a frame that is worth its signature. */
 const GATHER_EVENTS_MAX = 100;
 
@@ -16,15 +20,23 @@ type Page = readonly RecordedEvent[];
  */
 export class GatheredPages {
   readonly #timers: Timers;
+  readonly #now: () => number;
+  /** Where in each period. */
+  readonly #phaseMs: number;
   #told: LogPlace;
   #endGathering: () => void = () => undefined;
 
   constructor(options: {
     readonly timers: Timers;
+    readonly now: () => number;
+    /** 0 (inclusive) to 1. */
+    readonly random: () => number;
     /** How far the parent was told at the beginning of the session that the log reaches. */
     readonly told: LogPlace;
   }) {
     this.#timers = options.timers;
+    this.#now = options.now;
+    this.#phaseMs = Math.floor(options.random() * GATHER_PERIOD_MS);
     this.#told = options.told;
   }
 
@@ -53,7 +65,7 @@ export class GatheredPages {
         const gathered = [...first.value];
         const ended = Promise.withResolvers<null>();
         this.#endGathering = () => ended.resolve(null);
-        const stop = this.#timers.after(GATHER_MS_MAX, this.#endGathering);
+        const stop = this.#timers.after(this.#untilSendingMs(), this.#endGathering);
         try {
           while (this.#mayWait(gathered)) {
             const more = await Promise.race([next, ended.promise]);
@@ -70,6 +82,10 @@ export class GatheredPages {
       // It may be waiting for the log to grow: whoever aborts the subscription ends that.
       source.return?.().catch(() => undefined);
     }
+  }
+
+  #untilSendingMs(): number {
+    return GATHER_PERIOD_MS - ((this.#now() + this.#phaseMs) % GATHER_PERIOD_MS);
   }
 
   #mayWait(events: Page): boolean {

@@ -25,6 +25,8 @@ export interface LogSenderOptions {
   readonly credit: ReceivedCredit;
   readonly sha256: Sha256;
   readonly timers: Timers;
+  readonly now: () => number;
+  readonly random: () => number;
   readonly mayCompress: () => boolean;
   /** Resolves when the stream takes more. */
   readonly send: (frame: ChildFrame) => Promise<void>;
@@ -46,8 +48,9 @@ export class LogSender {
 
   constructor(options: LogSenderOptions) {
     this.#options = options;
-    const { offered, timers } = options;
-    this.#gathered = new GatheredPages({ timers, told: { epoch: offered.epoch, position: offered.size } });
+    const { offered, timers, now, random } = options;
+    const told = { epoch: offered.epoch, position: offered.size };
+    this.#gathered = new GatheredPages({ timers, now, random, told });
   }
 
   get log(): OfferedLog {
