@@ -38,20 +38,20 @@ export class GarbageCollector {
 
   async #collectMarked(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
     const { index, stages } = this.#context;
-    const tried = new Set<string>();
+    const left = new Set<string>();
     let segmentCount = 0;
     let byteLength = 0;
     for (;;) {
-      const found = index.garbage(BATCH_SIZE + tried.size);
-      const batch = found.filter(({ segment }) => !tried.has(segment.segmentId));
+      const found = index.garbage(BATCH_SIZE + left.size);
+      const batch = found.filter(({ segment }) => !left.has(segment.segmentId));
       if (batch.length === 0) return { segmentCount, byteLength };
       const gone: IndexedSegment[] = [];
       for (const indexed of batch) {
-        tried.add(indexed.segment.segmentId);
         const isFolder = stages.folderOf(indexed.stage) !== null;
         const isGone =
           isFolder && (await this.#remove({ file: stages.placeOf(indexed), stage: indexed.stage }));
         if (isGone || !isFolder) gone.push(indexed);
+        else left.add(indexed.segment.segmentId);
       }
       this.#context.transaction(() => {
         for (const indexed of gone) {
