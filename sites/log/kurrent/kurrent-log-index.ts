@@ -18,11 +18,14 @@ import {
   writeUuid,
 } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
+import { primaryCodeOf, sqliteResult } from '../../sqlite-result.js';
 import { sha256 } from '../sha256.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 
 /** `HFKX`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
 const APPLICATION_ID = 0x4846_4b58;
+/** As the site has it. */
+const INDEX_FILE = 'kurrent-index.sqlite';
 /** Another layout is thrown away and read again from the server. */
 const USER_VERSION = 2;
 
@@ -142,20 +145,23 @@ export class KurrentLogIndex implements Disposable {
   }
 
   find(id: EventId): (LogPlace & { readonly stream: string }) | null {
-    const row = this.#findId.get(uuidBytes(id));
+    const row = this.#whole(() => this.#findId.get(uuidBytes(id)));
     return row === undefined ? null : { ...placeOfKey(row.key as number), stream: row.name as string };
   }
 
   lastRevisionOf(stream: string): number | null {
-    return (this.#lastRevision.get(stream)?.last_revision as number | undefined) ?? null;
+    const row = this.#whole(() => this.#lastRevision.get(stream));
+    return (row?.last_revision as number | undefined) ?? null;
   }
 
   placesOf(stream: string, afterRevision: number, limit: number): readonly LogPlace[] {
-    return this.#placesOfStream.all(stream, afterRevision, limit).map(({ key }) => placeOfKey(key as number));
+    const rows = this.#whole(() => this.#placesOfStream.all(stream, afterRevision, limit));
+    return rows.map(({ key }) => placeOfKey(key as number));
   }
 
   leafHashesAfter(place: LogPlace, count: number): readonly Uint8Array[] {
-    return this.#leafHashes.all(placeKey(place), count).map(row => row.leaf_hash as Uint8Array);
+    const rows = this.#whole(() => this.#leafHashes.all(placeKey(place), count));
+    return rows.map(row => row.leaf_hash as Uint8Array);
   }
 
   /** What the server has acknowledged of one epoch, from the copy; an event that the copy holds no more is named. */
@@ -202,6 +208,24 @@ export class KurrentLogIndex implements Disposable {
       ),
       recordedAt: last.recordedAt,
     };
+    this.#whole(() => this.#store(events, end, isNextEpoch));
+    this.#end = end;
+  }
+
+  /** Throws `DAMAGED` when the file cannot be read any more: the next opening makes it anew from the server. */
+  #whole<T>(task: () => T): T {
+    try {
+      return task();
+    } catch (cause) {
+      if (primaryCodeOf(cause) !== sqliteResult.CORRUPT) throw cause;
+      // So that it is not taken for one of ours.
+      this.#db.exec('PRAGMA user_version = 0');
+      const detail = 'it cannot be read any more: the next start makes it anew from the server';
+      throw new KurrentLogError('DAMAGED', INDEX_FILE, detail, { cause });
+    }
+  }
+
+  #store(events: readonly RecordedEvent[], end: LogEnd, isNextEpoch: boolean): void {
     this.#db.exec('BEGIN');
     try {
       if (isNextEpoch) this.#seal();
@@ -224,7 +248,6 @@ export class KurrentLogIndex implements Disposable {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
-    this.#end = end;
   }
 
   [Symbol.dispose](): void {
@@ -265,7 +288,7 @@ function copyOf(header: Uint8Array, data: Uint8Array, place: string): RecordedEv
 }
 
 function damagedCopy(place: string): KurrentLogError {
-  return new KurrentLogError('DAMAGED', 'kurrent-index.sqlite', `the copy of ${place} is not what it was`);
+  return new KurrentLogError('DAMAGED', INDEX_FILE, `the copy of ${place} is not what it was`);
 }
 
 /** The database in the file if it is this site's index and whole, else null. `catalogue` null: of whatever streams. */

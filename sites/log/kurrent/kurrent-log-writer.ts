@@ -83,6 +83,7 @@ export class KurrentLogWriter {
       try {
         index.add(page);
       } catch (cause) {
+        if (cause instanceof KurrentLogError) throw cause;
         const range = `positions ${page[0]!.position} to ${page.at(-1)!.position}`;
         throw new KurrentLogError('DAMAGED', streams.epoch(page[0]!.epoch), `${range} repeat what is there`, {
           cause,
@@ -164,6 +165,8 @@ export class KurrentLogWriter {
       try {
         answers.push({ outcome: group.add(appends, now()) });
       } catch (error) {
+        // The index cannot be read: that is not for one caller, the log has failed.
+        if (error instanceof KurrentLogError) throw error;
         answers.push({ error });
       }
     }

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -186,6 +186,41 @@ test('is as it was when its reopening fails in the middle, and the same with and
     assert.equal(next.head(), head);
     assert.equal(next.epochs(), [{ epoch: 1, size: checkpoint.head.size, root: checkpoint.head.root }]);
   }
+});
+
+test('names an index that cannot be read any more, and makes it anew from the server at the next opening', async () => {
+  const site = v7() as SiteId;
+  const indexFile = path.join(directory, 'damaged-index.sqlite');
+  const openIt = () =>
+    openKurrentSiteLog({
+      ...{ connectionString, site, indexFile, now: Date.now, signingKey, random: Math.random },
+      onTrouble: () => undefined,
+    });
+  {
+    await using log = await openIt();
+    for (let count = 0; count < 4; count += 1)
+      await log.append([
+        { stream: 'a', expected: 'any', events: Array.from({ length: 100 }, () => newEvent()) },
+      ]);
+  }
+  const bytes = readFileSync(indexFile);
+  {
+    using db = new DatabaseSync(indexFile, { readOnly: true }) as DatabaseSync & Disposable;
+    const name = 'sqlite_autoindex_event_1';
+    for (const { pageno } of db.prepare('SELECT pageno FROM dbstat WHERE name = ?').all(name) as {
+      pageno: number;
+    }[])
+      bytes.fill(0, (pageno - 1) * 4096, pageno * 4096);
+  }
+  writeFileSync(indexFile, bytes);
+  {
+    await using log = await openIt();
+    const refused = await log.append(toA()).catch(error => [error.code, error.cause?.fault]);
+    assert.equal(refused, ['SITE_LOG_CLOSED', 'DAMAGED']);
+  }
+  await using log = await openIt();
+  assert.ok((await log.append(toA())).appended);
+  assert.is(log.head().size, 1 + 400 + 1);
 });
 
 test('keeps receipts in a file of its own, which are proven with the log', async () => {
