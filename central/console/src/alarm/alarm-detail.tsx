@@ -1,5 +1,5 @@
 import { Button, Modal, Select, Textarea, TextInput } from '@mantine/core';
-import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { type FormEvent, useState } from 'react';
 import { Footage } from '../playback/footage';
 import { request } from '../session/graphql.client';
 import { useSession } from '../session/session.store';
@@ -14,7 +14,7 @@ import { StateMark } from '../ui/state-mark';
 import { dayAndClock, duration, shortTime, zoneAt } from '../ui/time';
 import { ALARM_FIELDS, type AlarmDetail, alarmPriorities, alarmStates, priorityOf } from './alarm';
 import { updateAlarm } from './alarm.commands';
-import { clearPending, type PendingChange, usePending } from './pending-alarm.store';
+import { type PendingChange, usePending } from './pending-alarm.store';
 
 const ALARM = `query Alarm($id: ID!) { alarm(id: $id) { ${ALARM_FIELDS} history { at actor text } } }`;
 const REASONS = ['Handled', 'False alarm', 'Test', 'Duplicate'];
@@ -171,12 +171,6 @@ export function AlarmDetailPane({ id }: { readonly id: string }) {
   const pending = usePending().get(id) ?? [];
   const [closing, setClosing] = useState(false);
   const alarm = answer.data?.alarm?.id === id ? answer.data.alarm : null;
-  const entries = useRef<number | null>(null);
-  useEffect(() => {
-    if (alarm === null) return;
-    if (entries.current !== null && alarm.history.length > entries.current) clearPending(id);
-    entries.current = alarm.history.length;
-  }, [alarm, id]);
   if (alarm === null)
     return (
       <aside className="alarm-detail">

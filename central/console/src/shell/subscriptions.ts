@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'react';
+import { clearPending } from '../alarm/pending-alarm.store';
 import { SubscriptionClient } from '../session/subscription.client';
 import { topicChanged, topicsOfEvent } from '../session/topic';
 import { notify } from '../ui/notice.store';
@@ -45,6 +46,8 @@ function follow(client: SubscriptionClient): void {
     field: 'alarmChanged',
     document: `subscription Alarms($since: Cursor) { alarmChanged(since: $since) { cursor alarm { id localNumber name state sourceName raisedAt } } }`,
     onChange: change => {
+      // Its site has spoken, whatever page is open.
+      clearPending(change.alarm.id);
       announce(change, seen);
       topicChanged('alarms');
     },
