@@ -1,7 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -12,6 +9,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { StreamsProcess } from './kurrent-server/stored-streams.fixture.js';
 import { kurrentIndexFileOf, siteLogFileOf } from './site-directory.js';
+import { endSite, freePort, startSite } from './site-process.fixture.js';
 import { findSiteDirectories, verifySiteDirectory } from './verify-site-directory.js';
 
 const test = suite('a site whose log is in EventStoreDB');
@@ -24,14 +22,6 @@ test.after(async () => {
   await keeper[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 const readingPort = await freePort();
 
@@ -49,22 +39,6 @@ recordingServers: [{ id: ${recordingServerId}, name: Recorder, freeGigabytesLow:
   );
 }
 
-async function start(): Promise<ChildProcess> {
-  const child = fork(path.join(import.meta.dirname, 'site.process.js'), [file]);
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`the site ended with ${code}`);
-  });
-  await Promise.race([once(child, 'message'), ended]);
-  ended.catch(() => undefined);
-  return child;
-}
-
-async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
-  const gone = once(child, 'exit');
-  child.kill(signal);
-  return (await gone)[0] as number | null;
-}
-
 /** What a client of EventStoreDB that knows nothing of us reads from the site: type and id of each event. */
 async function readSite(): Promise<readonly string[]> {
   const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${readingPort}?tls=false`);
@@ -77,34 +51,34 @@ async function readSite(): Promise<readonly string[]> {
 test('records, is killed, goes on, and outlives a kill of the server that keeps its log', async () => {
   await keeper.start();
   configure('Depot');
-  const first = await start();
+  const first = await startSite(file);
   const begun = await readSite();
   assert.match(begun[0]!, /^LogEpochOpened /);
   assert.ok(begun.some(event => event.startsWith('SiteEstablished ')));
-  await end(first, 'SIGKILL');
+  await endSite(first, 'SIGKILL');
 
   configure('Harbour');
-  const second = await start();
+  const second = await startSite(file);
   const renamed = await readSite();
   assert.equal(renamed.slice(0, begun.length), begun);
   assert.match(renamed[begun.length]!, /^SiteRenamed /);
   await keeper.kill();
   await keeper.start();
   assert.equal((await readSite()).slice(0, renamed.length), renamed, 'it is read through the site again');
-  assert.is(await end(second, 'SIGTERM'), 0);
+  assert.is(await endSite(second, 'SIGTERM'), 0);
 
   configure('Quay');
   rmSync(kurrentIndexFileOf(path.join(folder, 'data')));
-  const third = await start();
+  const third = await startSite(file);
   const renamedAgain = await readSite();
   assert.equal(renamedAgain.slice(0, renamed.length), renamed);
   assert.ok(renamedAgain.slice(renamed.length).some(event => event.startsWith('SiteRenamed ')));
-  assert.is(await end(third, 'SIGTERM'), 0);
+  assert.is(await endSite(third, 'SIGTERM'), 0);
   assert.not(existsSync(siteLogFileOf(path.join(folder, 'data'))));
 });
 
 test('lets a client follow one kind of thing at a site', async () => {
-  const site = await start();
+  const site = await startSite(file);
   const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${readingPort}?tls=false`);
   const subscription = client.subscribeToAll({ filter: streamNameFilter({ prefixes: ['site'] }) });
   const types: string[] = [];
@@ -115,11 +89,11 @@ test('lets a client follow one kind of thing at a site', async () => {
   assert.is(types[0], 'SiteEstablished');
   await subscription.unsubscribe();
   await client.dispose();
-  assert.is(await end(site, 'SIGTERM'), 0);
+  assert.is(await endSite(site, 'SIGTERM'), 0);
 });
 
 test('is proven on its server, beside the running site, and names what was changed there', async () => {
-  const site = await start();
+  const site = await startSite(file);
   const data = path.join(folder, 'data');
   const { signal } = new AbortController();
   const onServer = { connectionString: keeper.connectionString, site: siteId as SiteId };
@@ -132,7 +106,7 @@ test('is proven on its server, beside the running site, and names what was chang
   assert.ok(proven.signedEventCount > 0);
   const [elsewhere] = (await verifySiteDirectory(data, { signal })).damages;
   assert.is(elsewhere?.code, 'LOG_ON_SERVER');
-  assert.is(await end(site, 'SIGTERM'), 0);
+  assert.is(await endSite(site, 'SIGTERM'), 0);
   await keeper.kill();
   const db = new DatabaseSync(keeper.file);
   db.prepare("UPDATE event SET data = CAST('{}' AS BLOB) WHERE stream = ? AND revision = 1").run(

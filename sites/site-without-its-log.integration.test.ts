@@ -1,7 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +9,7 @@ import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { StreamsProcess } from './kurrent-server/stored-streams.fixture.js';
+import { endSite, freePort, startSite } from './site-process.fixture.js';
 import { verifySiteDirectory } from './verify-site-directory.js';
 
 const test = suite('a site whose log is on a server that is away');
@@ -26,14 +25,6 @@ test.after(async () => {
   await keeper[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 const readingPort = await freePort();
 const operationsPort = await freePort();
@@ -55,22 +46,8 @@ cameras: [{ hardwareId: ${hardwareId}, recordingServer: ${recordingServerId}, na
 }
 
 async function start(): Promise<ChildProcess> {
-  const child = fork(path.join(import.meta.dirname, 'site.process.js'), [file], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  site = child;
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`the site ended with ${code}`);
-  });
-  await Promise.race([once(child, 'message'), ended]);
-  ended.catch(() => undefined);
-  return child;
-}
-
-async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
-  const gone = once(child, 'exit');
-  child.kill(signal);
-  return (await gone)[0] as number | null;
+  site = await startSite(file);
+  return site;
 }
 
 interface ReadEvent {
@@ -115,7 +92,7 @@ test('records from its start on, says what is wrong, and tells everything when t
   const bytesBefore = await mediaBytes();
   await until('it records on', async () => (await mediaBytes()) > bytesBefore);
   // Asked to end, it does not wait for a server that may never come; what it has to say is kept.
-  assert.is(await end(first, 'SIGTERM'), 0);
+  assert.is(await endSite(first, 'SIGTERM'), 0);
 
   configure('Harbour');
   const startedMs = Date.now();
@@ -137,7 +114,7 @@ test('records from its start on, says what is wrong, and tells everything when t
   assert.equal(JSON.parse(await operations('readyz')), { status: 'ready' });
   const segmentIds = sealed(await readSite()).map(({ segmentId }) => segmentId);
   assert.is(new Set(segmentIds).size, segmentIds.length, 'each recording is told once');
-  assert.is(await end(second, 'SIGTERM'), 0);
+  assert.is(await endSite(second, 'SIGTERM'), 0);
 });
 
 test('is proven afterwards', async () => {
