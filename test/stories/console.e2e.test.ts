@@ -205,6 +205,21 @@ function hurtDecoders(how: string): void {
   prototype.appendBuffer = how === 'NOT' ? hurt.appendUnhurt : how === 'SWALLOW' ? swallow : refuse;
 }
 
+/** Runs in the page: from now on, its worker hears as little of it as of a page that is HELD_UP, or all again. */
+function tellWorkers(how: string): void {
+  const { prototype } = Worker;
+  const silenced = prototype as { postUnsilenced?: Worker['postMessage'] };
+  silenced.postUnsilenced ??= prototype.postMessage;
+  prototype.postMessage = how === 'HELD_UP' ? () => undefined : silenced.postUnsilenced;
+}
+
+/** Runs in the page: whether live pictures lie under a veil. */
+function isVeiled(): boolean {
+  const context = new OffscreenCanvas(1, 1).getContext('2d')!;
+  context.drawImage(document.querySelector<HTMLCanvasElement>('.live-held-up canvas')!, 0, 0, 1, 1);
+  return context.getImageData(0, 0, 1, 1).data[3]! > 127;
+}
+
 /** How bright what a tile keeps of its last picture is, 0 to 255; null: it shows the video itself. */
 const keptBrightness = (camera: CameraView): Promise<number | null> =>
   page().evaluate(id => {
@@ -214,10 +229,13 @@ const keptBrightness = (camera: CameraView): Promise<number | null> =>
     return data.reduce((sum, value, index) => (index % 4 === 1 ? sum + value : sum), 0) / (data.length / 4);
   }, liveVideo(camera));
 
-test('a picture that is not followed by another is said to be old, is kept when its decoder fails, and live comes back', async () => {
+test('a picture that no other follows is said to be old and is kept when its decoder fails, all are veiled while the page is held up, and live comes back', async () => {
   const shown = cameras.slice(0, 2);
   const tileOf = ({ name }: CameraView) => page().getByRole('region', { name: new RegExp(`: ${name}$`) });
+  const nothingIsVeiled = async () => !(await page().evaluate(isVeiled));
+  await eventually('nothing is veiled', nothingIsVeiled);
   try {
+    await page().evaluate(tellWorkers, 'HELD_UP');
     await page().evaluate(hurtDecoders, 'SWALLOW');
     for (const camera of shown) {
       await tileOf(camera).getByText('No picture', { exact: true }).waitFor();
@@ -231,9 +249,12 @@ test('a picture that is not followed by another is said to be old, is kept when 
       await tileOf(camera).getByText('no decoder is left').waitFor();
       assert.ok((await keptBrightness(camera))! > 5, 'the last picture is there');
     }
+    await eventually('all is veiled', () => page().evaluate(isVeiled));
   } finally {
+    await page().evaluate(tellWorkers, 'ALL');
     await page().evaluate(hurtDecoders, 'NOT');
   }
+  await eventually('nothing is veiled any more', nothingIsVeiled);
   for (const camera of shown) {
     await tileOf(camera).getByText('Live', { exact: true }).waitFor();
     await assertPlays(liveVideo(camera));
