@@ -258,7 +258,7 @@ test('tells retrieval what is sealed, lost and held', async () => {
     timeline.losses.map(loss => loss.cause),
     ['DELETED'],
   );
-  assert.equal(timeline.running, { sinceMs: t0 });
+  assert.equal(timeline.running, { sinceMs: t0, away: null });
   assert.equal(timeline.link, { state: 'UP', sinceMs: t0 });
   assert.is(timeline.retentionMs, 7 * 24 * 3600 * 1000);
   assert.equal(await facts.devicesToHeal(child.site), [deviceId]);
