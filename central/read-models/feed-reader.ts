@@ -1,4 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import { decodeEvent, EventDecodeError, type EventId, type SiteId } from '@holdfast/schema';
+import type postgres from 'postgres';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import type { FeedEvent } from './feed-event.js';
 
@@ -114,7 +116,7 @@ async function readBatch(
   const items: FeedItem[] = [];
   const lastOf = new Map<string, FeedRow>();
   let bytes = 0;
-  for await (const rows of limit > DECODED_AT_ONCE ? query.cursor(DECODED_AT_ONCE) : [await query]) {
+  for await (const rows of limit > DECODED_AT_ONCE ? inParts(query) : [await query]) {
     for (const row of rows) {
       lastOf.set(row.site, row);
       bytes += row.byteLength;
@@ -129,6 +131,24 @@ async function readBatch(
     lastSeq: isCut ? last!.seq : (upToSeq ?? last?.seq ?? afterSeq),
     progress: [...lastOf.values()].map(progressOf),
   };
+}
+
+/** PostgreSQL makes the next part while one is decoded: it is asked for before, with a turn of the event loop to send that. */
+async function* inParts(query: postgres.PendingQuery<FeedRow[]>): AsyncGenerator<readonly FeedRow[]> {
+  const parts = query.cursor(DECODED_AT_ONCE)[Symbol.asyncIterator]();
+  let next = parts.next();
+  try {
+    for (let part = await next; !part.done; part = await next) {
+      next = parts.next();
+      // Its failure is met when it is waited for.
+      Promise.resolve(next).catch(() => undefined);
+      await setImmediate();
+      yield part.value;
+    }
+  } finally {
+    // What was asked for has to have come before the rest can be declined.
+    if (!(await next).done) await parts.return?.();
+  }
 }
 
 function progressOf({ site: siteId, epoch, position, recordedAtMs }: FeedRow): SiteProgressRow {
