@@ -83,7 +83,6 @@ export {
   HEADER_TEXT_CHARACTERS_MAX,
   headerOffsets,
   leafHashOf,
-  recordedEventOf,
 } from './log/envelope.js';
 export { EnvelopeError, type EnvelopeFailure } from './log/envelope-error.js';
 export { decodeEventData, type EventFacts, newEvent, readEventData } from './log/event-data.js';

@@ -39,7 +39,6 @@ export { type LinkControlClient, linkControlClient } from './emulated-link/link-
 export {
   type LinkControlOptions,
   LinkControlServer,
-  runLinkControl,
 } from './emulated-link/link-control-server.js';
 export {
   type LinkTrace,

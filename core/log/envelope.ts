@@ -171,15 +171,7 @@ export function decodeRecordedEvent(header: Uint8Array, data: Uint8Array, sha256
       `${data.length} bytes, at most ${EVENT_DATA_BYTES_MAX}`,
     );
   }
-  return recordedEventOf(header, data, leafHashOf(header, data, sha256));
-}
-
-/**
- * As `decodeRecordedEvent`, with a leaf hash that was computed before and kept beside the bytes: for reading a store
- * that has its own proof. Never for bytes that came over a wire. Throws `EnvelopeError`.
- */
-export function recordedEventOf(header: Uint8Array, data: Uint8Array, leafHash: Uint8Array): RecordedEvent {
-  return { ...decodeHeader(header), header, data, leafHash };
+  return { ...decodeHeader(header), header, data, leafHash: leafHashOf(header, data, sha256) };
 }
 
 /** Reads the part behind the fixed fields, where each length decides the next offset. */

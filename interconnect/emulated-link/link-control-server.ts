@@ -62,20 +62,6 @@ export class LinkControlServer implements AsyncDisposable {
   }
 }
 
-/** Runs the control server until the signal is aborted. */
-export async function runLinkControl(
-  options: LinkControlOptions & { readonly ready?: (address: { readonly url: string }) => void },
-  signal: AbortSignal,
-): Promise<void> {
-  if (signal.aborted) return;
-  await using server = await LinkControlServer.open(options);
-  options.ready?.({ url: server.url });
-  await new Promise<void>(resolve => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
 async function answer(
   options: LinkControlOptions,
   request: IncomingMessage,
