@@ -185,6 +185,7 @@ export {
   MotionDetection,
   MotionDetectionConfigured,
   POST_MS_MAX,
+  PRE_BUFFER_MEMORY_MS_MAX,
   PRE_BUFFER_MS_MAX,
   RecordingMode,
   RecordingPolicy,

@@ -447,7 +447,10 @@ test('a device is given a recording policy, recorded by hand and bookmarked', as
   const { data, errors } = await ask(set, { id, policy });
   assert.is(errors, undefined);
   assert.equal(data.updateDevice.device, { recordingPolicy: policy, motionDetection: { gridSide: 16 } });
-  const refused = await ask(set, { id, policy: { ...policy, preBufferMs: 16_000 } });
+  const longest = { ...policy, preBufferMs: 10_000_000 };
+  const lengthened = await ask(set, { id, policy: longest });
+  assert.equal(lengthened.data.updateDevice.device.recordingPolicy, longest);
+  const refused = await ask(set, { id, policy: { ...policy, preBufferMs: 10_000_001 } });
   assert.is(codeOf(refused), 'BAD_USER_INPUT');
   assert.match(refused.errors![0]!.message, 'recordingPolicy.preBufferMs');
 

@@ -16,7 +16,7 @@ import { DeviceStreams } from './device-streams.js';
 import { defineEvent, type EventOf, forOlderSoftware, Name, raised, UnixMs } from './event-definition.js';
 import { CameraTransport, DriverName, HardwareDevice } from './hardware.js';
 import { isSealed, personal, Subject } from './personal.js';
-import { MotionDetection, RecordingPolicy } from './recording-policy.js';
+import { MotionDetection, RecordingPolicy, RecordingPolicyVersion1 } from './recording-policy.js';
 
 export const AlarmState = z.enum(['NEW', 'IN_PROGRESS', 'ON_HOLD', 'CLOSED']);
 export type AlarmState = z.infer<typeof AlarmState>;
@@ -113,6 +113,11 @@ const configureRecording = {
   motionDetection: MotionDetection.optional(),
 };
 
+const configureRecordingVersion3 = {
+  ...configureRecording,
+  recordingPolicy: RecordingPolicyVersion1.optional(),
+};
+
 const recordingCommands = [
   z.object({
     kind: z.literal('StartRecording'),
@@ -168,7 +173,7 @@ const SiteCommandVersion3 = z.discriminatedUnion('kind', [
   addNetworkCamera,
   ...personalCommands,
   eraseSubject,
-  z.object(configureRecording),
+  z.object(configureRecordingVersion3),
   ...recordingCommands,
   z.object(moveHardware),
 ]);
@@ -176,20 +181,29 @@ const SiteCommandVersion4 = z.discriminatedUnion('kind', [
   addHardwareByDriver,
   ...personalCommands,
   eraseSubject,
-  z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
+  z.object({ ...configureRecordingVersion3, streams: DeviceStreams.optional() }),
   ...recordingCommands,
   z.object(moveHardware),
+]);
+const SiteCommandVersion5 = z.discriminatedUnion('kind', [
+  addHardwareByDriver,
+  ...personalCommands,
+  eraseSubject,
+  z.object({ ...configureRecordingVersion3, streams: DeviceStreams.optional() }),
+  ...recordingCommands,
+  z.object({ ...moveHardware, toStorageId: StorageId.optional() }),
 ]);
 
 const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };
 
 /** A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. */
 export const CommandIssued = forOlderSoftware(
-  defineEvent('CommandIssued', 5, z.object({ ...issued, command: SiteCommand }), [
+  defineEvent('CommandIssued', 6, z.object({ ...issued, command: SiteCommand }), [
     raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion2 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion3 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion4 }), data => data),
+    raised(z.object({ ...issued, command: SiteCommandVersion5 }), data => data),
   ]),
 );
 

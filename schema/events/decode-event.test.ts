@@ -84,6 +84,10 @@ test('a command is written under the version in which it could first be given', 
   assert.is(versionOf({ ...device, name: 'Gate' }), 1);
   assert.is(versionOf({ ...device, motionDetection: undefined, name: 'Gate' }), 1);
   assert.is(versionOf({ kind: 'StopRecording', deviceId }), 3);
+  const policy = { mode: 'MOTION', postMs: 0, keyFramesOnly: false, recordRelated: [] };
+  assert.is(versionOf({ ...device, recordingPolicy: { ...policy, preBufferMs: 15_000 } }), 3);
+  // Older software would refuse it as broken.
+  assert.is(versionOf({ ...device, recordingPolicy: { ...policy, preBufferMs: 15_001 } }), 6);
 });
 
 test('what newer software wrote is told apart from what is broken', () => {

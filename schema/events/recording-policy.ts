@@ -1,33 +1,41 @@
 import { z } from 'zod';
 import { DeviceId, HardwareId } from '../ids.js';
-import { defineEvent } from './event-definition.js';
+import { defineEvent, forOlderSoftware, raised } from './event-definition.js';
 
 /** What keeps a camera recording: nothing but its being there, motion in its picture, events about it, or people alone. */
 export const RecordingMode = z.enum(['CONTINUOUS', 'MOTION', 'EVENT', 'MANUAL_ONLY']);
 export type RecordingMode = z.infer<typeof RecordingMode>;
 
-/** What is held in memory of a camera that is not being recorded. */
-export const PRE_BUFFER_MS_MAX = 15_000;
+/** What is held of a camera that is not being recorded: in memory so much, on the disk the rest. */
+export const PRE_BUFFER_MEMORY_MS_MAX = 15_000;
+export const PRE_BUFFER_MS_MAX = 10_000_000;
 export const POST_MS_MAX = 3_600_000;
 const RELATED_DEVICES_MAX = 16;
 
-export const RecordingPolicy = z.object({
+const policyWith = (preBufferMs: z.ZodInt) => ({
   mode: RecordingMode,
   /** How much from before a trigger is recorded with it. */
-  preBufferMs: z.int().min(0).max(PRE_BUFFER_MS_MAX),
+  preBufferMs,
   /** How long recording goes on when a trigger has ended. */
   postMs: z.int().min(0).max(POST_MS_MAX),
   keyFramesOnly: z.boolean(),
   /** Devices of other hardware that are recorded as long as a trigger keeps this one recording. */
   recordRelated: z.array(DeviceId).max(RELATED_DEVICES_MAX),
 });
+
+export const RecordingPolicy = z.object(policyWith(z.int().min(0).max(PRE_BUFFER_MS_MAX)));
 export type RecordingPolicy = z.infer<typeof RecordingPolicy>;
 
+/** As it was when nothing was held on the disk. */
+export const RecordingPolicyVersion1 = z.object(policyWith(z.int().min(0).max(PRE_BUFFER_MEMORY_MS_MAX)));
+
+const ofDevice = { hardwareId: HardwareId, deviceId: DeviceId };
+
 /** Stream: `hardware-<id>`. Without it a device is recorded continuously. */
-export const DeviceRecordingPolicySet = defineEvent(
-  'DeviceRecordingPolicySet',
-  1,
-  z.object({ hardwareId: HardwareId, deviceId: DeviceId, policy: RecordingPolicy }),
+export const DeviceRecordingPolicySet = forOlderSoftware(
+  defineEvent('DeviceRecordingPolicySet', 2, z.object({ ...ofDevice, policy: RecordingPolicy }), [
+    raised(z.object({ ...ofDevice, policy: RecordingPolicyVersion1 }), data => data),
+  ]),
 );
 
 export const MOTION_GRID_SIDE_MIN = 8;
@@ -58,5 +66,5 @@ export type MotionDetection = z.infer<typeof MotionDetection>;
 export const MotionDetectionConfigured = defineEvent(
   'MotionDetectionConfigured',
   1,
-  z.object({ hardwareId: HardwareId, deviceId: DeviceId, motionDetection: MotionDetection }),
+  z.object({ ...ofDevice, motionDetection: MotionDetection }),
 );

@@ -6,7 +6,10 @@ import { RecordingModeEnum, type ValueOf } from './enumerations.js';
 export class RecordingPolicySettings {
   @Field(() => RecordingModeEnum)
   mode!: ValueOf<typeof RecordingModeEnum>;
-  @Field(() => Int, { description: 'How much from before a trigger is recorded with it: up to 15,000.' })
+  @Field(() => Int, {
+    description:
+      'How much from before a trigger is recorded with it: up to 10,000,000. The last 15,000 are held in memory, the rest on the disk.',
+  })
   preBufferMs!: number;
   @Field(() => Int, { description: 'How long recording goes on when a trigger has ended.' })
   postMs!: number;

@@ -48,6 +48,7 @@ import type { MediaPasswordError } from './media-database/media-keyring.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
 import { RecordedMotion } from './motion/recorded-motion.js';
 import type { ObjectStoreAccess } from './object-store/object-store.js';
+import { PreBufferFolder } from './pre-buffer/pre-buffer-folder.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
 import { logRecovery } from './recorder/log-recovery.js';
@@ -112,10 +113,12 @@ export interface RecordingServerOptions {
   readonly runCameraSession?: RunCameraSession;
   readonly freeBytes?: (dir: string) => Promise<number>;
   readonly retentionIntervalMs?: number;
+  readonly preBufferMemoryMsMax?: number;
 }
 
 interface OpenedParts {
   readonly database: MediaDatabase;
+  readonly preBuffers: PreBufferFolder;
   readonly loud: LoudReports;
   readonly view: SiteView;
   readonly lock: MediaLock;
@@ -129,6 +132,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   readonly recordingServerId: RecordingServerId;
   readonly database: MediaDatabase;
   readonly #options: RecordingServerOptions;
+  readonly #preBuffers: PreBufferFolder;
   readonly #loud: LoudReports;
   readonly #view: SiteView;
   readonly #fold: NamedFold;
@@ -144,11 +148,13 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   readonly #lockReports: LockReports;
   readonly #storageMeasures: StorageMeasures;
 
-  private constructor(options: RecordingServerOptions, { database, loud, view, lock }: OpenedParts) {
+  private constructor(options: RecordingServerOptions, parts: OpenedParts) {
     const { recordingServerId } = options;
+    const { database, preBuffers, loud, view, lock } = parts;
     this.recordingServerId = recordingServerId;
     this.#options = options;
     this.database = database;
+    this.#preBuffers = preBuffers;
     this.#loud = loud;
     this.#view = view;
     this.#fold = siteViewFold(recordingServerId, view);
@@ -165,9 +171,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     this.#supervisor = new CameraSupervisor({
       ...options,
       motion: this.#motion.detector,
-      database,
-      view: this.#view,
-      report,
+      ...{ database, preBuffers, view, report },
       noticed: (deviceId, change) => this.#health.noticed(deviceId, change),
     });
     this.#controls = new CameraControls({
@@ -175,7 +179,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       hardwareWith: deviceId => view.hardwareHere(deviceId),
       capabilitiesOf: hardwareId => view.capabilities.get(hardwareId) ?? null,
     });
-    const freeBytes = options.freeBytes ?? freeBytesOf;
+    const freeBytes = (dir: string) => preBuffers.freeBytes(dir);
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
       protection: nowMs => view.protection(nowMs, options.pins()),
@@ -220,7 +224,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       damaged: damage => this.#reportDamage(damage),
       writeFailed: code => {
         this.#health.writeFailed();
-        this.#retention.onWriteFailed(code);
+        if (!preBuffers.makesRoom(code)) this.#retention.onWriteFailed(code);
       },
       diskSlow: medianMs => this.#health.diskSlow(medianMs),
       diskFast: medianMs => this.#health.diskFast(medianMs),
@@ -248,13 +252,18 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       objectStores: options.objectStores,
       isEncrypted: stage => isEncryptedIn(storages, stage),
     });
+    const preBuffers = await PreBufferFolder.open({
+      ...{ dir, logger, monotonicMs: options.monotonicMs, freeBytes: options.freeBytes ?? freeBytesOf },
+      freeBytesMin: Math.max(...storages.map(({ live }) => live.limits.freeBytesLow)),
+    });
     try {
       logRecovery(logger, database.recovery);
-      const server = new RecordingServer(options, { database, loud, view, lock });
+      const server = new RecordingServer(options, { database, preBuffers, loud, view, lock });
       await server.#catchUp();
       if (lock.closed === null) await server.#reportMissingKeys();
       return server;
     } catch (error) {
+      await preBuffers[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
       throw error;
     }
@@ -284,6 +293,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     await this.#supervisor.stop();
     await this.#motion[Symbol.asyncDispose]();
     await this.#storages.settled();
+    await this.#preBuffers[Symbol.asyncDispose]();
     await this.database[Symbol.asyncDispose]();
   }
 

@@ -21,6 +21,8 @@ import type { RecordingEnd } from './segment-index.js';
 /** A failed write is repeated after this, doubled up to the maximum, or at once when there is room again. */
 const retryMsMin = 500;
 const retryMsMax = 10_000;
+/** Who has more to append than the queue takes keeps no more than this in it: enough that the disk never waits. */
+const aheadFragmentsMax = 4;
 
 export interface DeviceWriterContext {
   /** Where the device is recorded now. */
@@ -84,6 +86,7 @@ export class DeviceWriter {
   #closing = false;
   #draining: Promise<void> | null = null;
   #wake: (() => void) | null = null;
+  #roomWanted: (() => void)[] = [];
 
   #run: Run | null = null;
   #began: RecordingCause = 'SERVER_STARTED';
@@ -106,6 +109,21 @@ export class DeviceWriter {
     const outcome = this.#accept(fragment);
     if (!outcome.accepted) fragment.release?.();
     return outcome;
+  }
+
+  async whenRoom(byteLength: number): Promise<void> {
+    while (!this.#closing && this.#running && (this.#halted !== null || !this.#hasRoom(byteLength))) {
+      await new Promise<void>(resolve => this.#roomWanted.push(resolve));
+    }
+  }
+
+  #hasRoom(byteLength: number): boolean {
+    const isFull = this.#queuedBytes + byteLength > this.#context.limits.queueBytesMax;
+    return this.#queuedFragments === 0 || (this.#queuedFragments < aheadFragmentsMax && !isFull);
+  }
+
+  #tellOfRoom(): void {
+    for (const resolve of this.#roomWanted.splice(0)) resolve();
   }
 
   #accept(fragment: Fragment): RecordOutcome {
@@ -134,6 +152,7 @@ export class DeviceWriter {
 
   endRun(cause: RecordingCause): Promise<void> {
     this.#running = false;
+    this.#tellOfRoom();
     return new Promise(done => this.#push({ kind: 'end', cause, done }));
   }
 
@@ -152,6 +171,7 @@ export class DeviceWriter {
   unhalt(): void {
     this.#halted = null;
     this.#pausing = null;
+    this.#tellOfRoom();
     this.retry();
   }
 
@@ -178,6 +198,7 @@ export class DeviceWriter {
   async close(cause: RecordingCause): Promise<void> {
     const ended = this.endRun(cause);
     this.#closing = true;
+    this.#tellOfRoom();
     this.#wake?.();
     await ended;
     await this.#draining;
@@ -240,6 +261,7 @@ export class DeviceWriter {
       this.#queuedFragments -= 1;
       this.#queuedBytes -= step.fragment.byteLength;
       step.fragment.release();
+      this.#tellOfRoom();
     } else if (step.kind !== 'begin') step.done();
   }
 

@@ -186,6 +186,11 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
     readonly previousEnd?: PreviousEnd | null;
   }): void;
   append(deviceId: DeviceId, fragment: Fragment): RecordOutcome;
+  /**
+   * Resolves when so much of a device can be appended, and little of it waits for the disk: for who has more than the queue
+   * takes. While recording is halted it waits on; without a run it resolves at once.
+   */
+  whenRoom(deviceId: DeviceId, byteLength: number): Promise<void>;
   /** Resolves when everything accepted before is durable and sealed. Without a run it does nothing. */
   endRun(options: { readonly deviceId: DeviceId; readonly cause: RecordingCause }): Promise<void>;
   /**

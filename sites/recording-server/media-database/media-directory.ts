@@ -13,6 +13,7 @@ import type { DeviceId, SegmentId } from '@holdfast/schema';
  *   probe                                              whether the disk takes writes again; gone at once
  *   open/<segmentId>.mp4                               being recorded; after a crash, to be recovered
  *   import/<segmentId>.mp4                             being copied from another site
+ *   pre-buffer/<deviceId>.<n>                          never recorded: emptied at each start
  *   segments/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4   sealed; the day (UTC) is that of the first picture
  *   damaged/<deviceId>/<yyyy-mm-dd>/<segmentId>.mp4    what a repair could save nothing of
  */

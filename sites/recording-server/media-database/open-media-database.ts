@@ -198,6 +198,10 @@ class OpenMediaDatabase implements MediaDatabase {
     return { accepted: false, refusal: 'NO_RUN' };
   }
 
+  async whenRoom(deviceId: DeviceId, byteLength: number): Promise<void> {
+    await this.#writers.get(deviceId)?.whenRoom(byteLength);
+  }
+
   async endRun(options: { readonly deviceId: DeviceId; readonly cause: RecordingCause }): Promise<void> {
     await this.#writers.get(options.deviceId)?.endRun(options.cause);
   }

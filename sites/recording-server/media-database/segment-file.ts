@@ -203,7 +203,11 @@ export function wrappingByteLength({ encryption }: SegmentHead): number {
   return encryption === undefined ? 0 : BOX_HEAD_BYTE_LENGTH + CIPHER_HEAD_BYTE_LENGTH;
 }
 
-async function writeAll(handle: FileHandle, parts: readonly Uint8Array[], position: number): Promise<void> {
+export async function writeAll(
+  handle: FileHandle,
+  parts: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
   const byteLength = parts.reduce((sum, part) => sum + part.length, 0);
   const { bytesWritten } = await handle.writev([...parts], position);
   if (bytesWritten === byteLength) return;

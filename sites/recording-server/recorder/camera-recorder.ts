@@ -4,7 +4,6 @@ import {
   type Fragment,
   heeds,
   type InitSegment,
-  keyFrameFragment,
   NO_TRIGGERS,
   preBufferMsOf,
   type RecordingTriggers,
@@ -31,6 +30,8 @@ import type { CameraSink, DeviceSignal } from '../drivers/driver.js';
 import type { MediaDatabase } from '../media-database/media-database.js';
 import type { MotionFeed } from '../motion/motion-feed.js';
 import { arrivalSpan, PreBuffer } from '../pre-buffer/pre-buffer.js';
+import type { PreBufferFolder } from '../pre-buffer/pre-buffer-folder.js';
+import { RecordedRuns } from './recorded-runs.js';
 import type { RecordingStop } from './site-view.js';
 
 export interface CameraRecorderOptions {
@@ -46,6 +47,9 @@ export interface CameraRecorderOptions {
   /** What the camera itself notices. */
   readonly noticed: (change: TriggerChange) => void;
   readonly database: MediaDatabase;
+  readonly preBuffers: PreBufferFolder;
+  /** Other than 15 s for tests only. */
+  readonly preBufferMemoryMsMax?: number;
   readonly report: (stream: string, event: HoldfastEvent) => void;
   readonly lastStop: () => RecordingStop | null;
   /** What the log says that the camera can. */
@@ -62,17 +66,15 @@ export class CameraRecorder implements CameraSink {
   #triggers: RecordingTriggers = NO_TRIGGERS;
   /** Of the last trigger that kept the open run going: it says why the run ends. */
   #lastTrigger: TriggerKind = 'MANUAL';
-  readonly #preBuffer = new PreBuffer();
+  readonly #preBuffer: PreBuffer;
+  readonly #runs: RecordedRuns;
   readonly #inputs: InputReports;
   /** The camera's format while a run of media goes on. */
   #init: InitSegment | null = null;
   #nextCause: RecordingCause;
-  /** A run of recording is open; `started`: its first fragment is in it. */
-  #recording: { readonly cause: RecordingCause; started: boolean; toMs: number } | null = null;
   #capabilities: HardwareCapabilities | null = null;
   #connection: 'UNKNOWN' | 'CONNECTED' | 'LOST' = 'UNKNOWN';
   #lost: { readonly sinceMs: number; readonly detail: string } | null = null;
-  #settled: Promise<unknown> = Promise.resolve();
   lostAccessUnitCount = 0;
 
   constructor(options: CameraRecorderOptions) {
@@ -81,6 +83,16 @@ export class CameraRecorder implements CameraSink {
     this.#recordingEnabled = options.recordingEnabled;
     this.#policy = options.policy;
     this.#nextCause = options.firstCause;
+    const { deviceId, preBuffers, preBufferMemoryMsMax: memoryMsMax } = options;
+    this.#preBuffer = new PreBuffer({
+      ...(memoryMsMax === undefined ? {} : { memoryMsMax }),
+      filesOf: onGivenUp => preBuffers.filesOf(deviceId, onGivenUp),
+    });
+    this.#runs = new RecordedRuns({
+      ...options,
+      preBuffer: this.#preBuffer,
+      keyFramesOnly: () => this.#policy.keyFramesOnly,
+    });
   }
 
   get hardwareId(): HardwareId {
@@ -98,14 +110,19 @@ export class CameraRecorder implements CameraSink {
 
   /** Resolves when everything that ended so far is durable. */
   get settled(): Promise<unknown> {
-    return this.#settled;
+    return this.#runs.settled;
+  }
+
+  /** Its session has ended. Resolves when everything is durable. */
+  close(): Promise<void> {
+    return this.#runs.close();
   }
 
   setRecording(enabled: boolean): void {
     if (enabled === this.#recordingEnabled) return;
     this.#recordingEnabled = enabled;
     if (enabled) this.#nextCause = 'RECORDING_ENABLED';
-    else this.#endRun('RECORDING_DISABLED', null);
+    else this.#runs.end('RECORDING_DISABLED', null);
     this.#preBuffer.clear();
     if (enabled && this.#isContinuous) this.#beginRun(this.#nextCause);
   }
@@ -117,10 +134,10 @@ export class CameraRecorder implements CameraSink {
   setPolicy(policy: RecordingPolicy): void {
     if (policy === this.#policy) return;
     const wasMode = this.#policy.mode;
+    if (policy.mode !== wasMode) this.#runs.end('POLICY_SET', null);
     this.#policy = policy;
     this.#triggers = this.#triggers.filter(({ kind }) => heeds(policy, kind));
     if (policy.mode === wasMode) return;
-    this.#endRun('POLICY_SET', null);
     this.#preBuffer.clear();
     this.#nextCause = 'POLICY_SET';
     if (this.#isContinuous) this.#beginRun('POLICY_SET');
@@ -130,7 +147,7 @@ export class CameraRecorder implements CameraSink {
   trigger(change: TriggerChange): void {
     this.#triggers = withTrigger(this.#triggers, change, this.#policy);
     const held = this.#preBuffer.span;
-    if (this.#recording !== null || held === null) return;
+    if (this.#runs.isOpen || held === null) return;
     const trigger = triggerOf(this.#triggers, held);
     if (trigger !== null) this.#beginTriggered(trigger);
   }
@@ -180,7 +197,7 @@ export class CameraRecorder implements CameraSink {
 
   recordedFragment(fragment: Fragment): void {
     if (!this.#recordingEnabled || this.#init === null) fragment.release?.();
-    else if (this.#isContinuous) this.#record(fragment);
+    else if (this.#isContinuous) this.#runs.record(fragment);
     else this.#recordWhenTriggered(fragment);
   }
 
@@ -189,35 +206,18 @@ export class CameraRecorder implements CameraSink {
     this.#triggers = withoutPast(this.#triggers, span.fromMs);
     const trigger = triggerOf(this.#triggers, span);
     if (trigger === null) {
-      this.#endRun(endCauseOf(this.#lastTrigger), null);
+      this.#runs.end(endCauseOf(this.#lastTrigger), null);
       this.#preBuffer.push(fragment, preBufferMsOf(this.#policy));
       return;
     }
     this.#lastTrigger = trigger.kind;
-    if (this.#recording === null) this.#beginTriggered(trigger);
-    this.#record(fragment);
+    if (!this.#runs.isOpen) this.#beginTriggered(trigger);
+    this.#runs.record(fragment);
   }
 
   #beginTriggered({ kind, fromMs }: RecordingTriggers[number]): void {
     this.#lastTrigger = kind;
-    this.#beginRun(kind);
-    for (const before of this.#preBuffer.takeFrom(fromMs)) this.#record(before);
-  }
-
-  #record(group: Fragment): void {
-    const { database, deviceId, recordingServerId } = this.#options;
-    const run = this.#recording;
-    const fragment = run && this.#policy.keyFramesOnly ? keyFrameFragment(group) : group;
-    if (fragment !== group || run === null) group.release?.();
-    if (run === null || fragment === null || !database.append(deviceId, fragment).accepted) return;
-    run.toMs = Math.round(fragment.toMs);
-    if (run.started) return;
-    run.started = true;
-    const { cause } = run;
-    this.#options.report(`recording-${deviceId}`, {
-      type: 'RecordingStarted',
-      data: { deviceId, recordingServerId, atMs: Math.round(fragment.fromMs), cause },
-    });
+    this.#beginRun(kind, fromMs);
   }
 
   runEnded(cause: RecordingCause, atMs: number): void {
@@ -226,7 +226,7 @@ export class CameraRecorder implements CameraSink {
     this.#preBuffer.clear();
     this.#options.fanOut.runEnded();
     this.#nextCause = causeBehind(cause);
-    this.#endRun(cause, atMs);
+    this.#runs.end(cause, atMs);
   }
 
   accessUnitsLost(count: number, atMs: number): void {
@@ -248,24 +248,9 @@ export class CameraRecorder implements CameraSink {
     return this.#policy.mode === 'CONTINUOUS';
   }
 
-  #beginRun(cause: RecordingCause): void {
-    if (!this.#recordingEnabled || !this.#init) return;
-    const { database, deviceId } = this.#options;
-    this.#recording = { cause, started: false, toMs: 0 };
-    database.beginRun({ deviceId, init: this.#init, cause, previousEnd: this.#options.lastStop() });
-  }
-
-  #endRun(cause: RecordingCause, atMs: number | null): void {
-    const { database, deviceId, recordingServerId } = this.#options;
-    const run = this.#recording;
-    if (!run) return;
-    this.#recording = null;
-    this.#settled = Promise.all([this.#settled, database.endRun({ deviceId, cause })]);
-    if (!run.started) return;
-    this.#options.report(`recording-${deviceId}`, {
-      type: 'RecordingStopped',
-      data: { deviceId, recordingServerId, atMs: atMs === null ? run.toMs : Math.round(atMs), cause },
-    });
+  /** `heldFromMs`: with what is held from then on. */
+  #beginRun(cause: RecordingCause, heldFromMs: number | null = null): void {
+    if (this.#recordingEnabled && this.#init) this.#runs.begin(cause, this.#init, heldFromMs);
   }
 
   #reportConnection(event: HoldfastEvent): void {

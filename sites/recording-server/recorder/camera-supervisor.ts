@@ -28,7 +28,7 @@ const faultPauseMs = 5_000;
 
 export type CameraSupervisorOptions = Pick<
   CameraRecorderOptions,
-  'recordingServerId' | 'database' | 'report' | 'now' | 'logger'
+  'recordingServerId' | 'database' | 'preBuffers' | 'preBufferMemoryMsMax' | 'report' | 'now' | 'logger'
 > & {
   readonly motion: MotionDetector;
   readonly view: SiteView;
@@ -228,7 +228,7 @@ export class CameraSupervisor {
     camera.controller.abort(cause);
     const ended = Promise.all([camera.done, camera.sides.close()]).then(async () => {
       camera.fanOut[Symbol.dispose]();
-      await camera.recorder.settled;
+      await camera.recorder.close();
       if (this.#ending.get(hardwareId) === ended) this.#ending.delete(hardwareId);
     });
     this.#ending.set(hardwareId, ended);
