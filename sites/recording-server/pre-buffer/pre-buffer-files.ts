@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { inTime } from '../in-time.js';
 import { writeAll } from '../media-database/segment-file.js';
 
 /** A file is removed as a whole when all in it is too old: small enough to hold little more than was asked for. */
@@ -8,6 +9,8 @@ export const PRE_BUFFER_FILE_BYTES = 16 * 1024 * 1024;
 export const PRE_BUFFER_DISK_BYTES_MAX = 20 * 1024 * 1024 * 1024;
 /** What may wait for the disk, in memory: 4 s of a camera of 16 Mbit/s. */
 export const PRE_BUFFER_WRITING_BYTES_MAX = 8 * 1024 * 1024;
+/** A disk that has not let go of the files by then is waited for no longer: retention and the end of a session go on. */
+export const PRE_BUFFER_REMOVED_MS_MAX = 2_000;
 
 export interface PreBufferFilesOptions {
   readonly onGivenUp: () => void;
@@ -124,7 +127,7 @@ export class PreBufferFiles {
   async close(): Promise<void> {
     this.#closed = true;
     for (const group of this.#waiting.splice(0)) this.#settle(group, null);
-    await this.settled();
+    await inTime(this.settled(), { ms: PRE_BUFFER_REMOVED_MS_MAX, late: undefined });
     this.#options.closed();
   }
 

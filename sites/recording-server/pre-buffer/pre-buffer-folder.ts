@@ -3,12 +3,10 @@ import path from 'node:path';
 import type { DeviceId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { inTime } from '../in-time.js';
-import { PreBufferFiles } from './pre-buffer-files.js';
+import { PRE_BUFFER_REMOVED_MS_MAX, PreBufferFiles } from './pre-buffer-files.js';
 
 /** A disk that took nothing, or had no room, is tried again after this. */
 export const PRE_BUFFER_RETRY_MS = 60_000;
-/** A disk that has not let go of the files by then is waited for no longer: retention and the end of the process go on. */
-const REMOVED_MS_MAX = 2_000;
 
 export interface PreBufferFolderOptions {
   /** The media directory: the folder `pre-buffer` is made in it, and emptied. */
@@ -89,7 +87,7 @@ export class PreBufferFolder implements AsyncDisposable {
       await this.#requireRoom();
     } catch (error) {
       this.giveUp(error);
-      await inTime(this.settled(), { ms: REMOVED_MS_MAX, late: null });
+      await inTime(this.settled(), { ms: PRE_BUFFER_REMOVED_MS_MAX, late: undefined });
     }
   }
 
@@ -106,8 +104,7 @@ export class PreBufferFolder implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = Promise.all([...this.#devices].map(files => files.close()));
-    await inTime(closed, { ms: REMOVED_MS_MAX, late: null });
+    await Promise.all([...this.#devices].map(files => files.close()));
     await rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
   }
 

@@ -108,11 +108,6 @@ export class CameraRecorder implements CameraSink {
     return this.#lost;
   }
 
-  /** Resolves when everything that ended so far is durable. */
-  get settled(): Promise<unknown> {
-    return this.#runs.settled;
-  }
-
   /** Its session has ended. Resolves when everything is durable. */
   close(): Promise<void> {
     return this.#runs.close();

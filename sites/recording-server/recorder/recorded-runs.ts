@@ -61,11 +61,6 @@ export class RecordedRuns {
     return this.#open !== null;
   }
 
-  /** Resolves when everything that ended so far is durable. */
-  get settled(): Promise<unknown> {
-    return this.#waiting.length > 0 ? this.#recordedWaiting.then(() => this.settled) : this.#settled;
-  }
-
   /** `heldFromMs`: with what the pre-buffer shows from then on; null: without. */
   begin(cause: RecordingCause, init: InitSegment, heldFromMs: number | null): void {
     const { preBuffer } = this.#options;
