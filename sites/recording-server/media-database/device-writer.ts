@@ -91,6 +91,8 @@ export class DeviceWriter {
   #run: Run | null = null;
   #began: RecordingCause = 'SERVER_STARTED';
   #segment: SegmentWriter | null = null;
+  /** Behind what is in the segment something was dropped because recording was halted. */
+  #droppedBecause: RecordingCause | null = null;
   #lastEnd: RecordingEnd | null = null;
 
   constructor(context: DeviceWriterContext, deviceId: DeviceId) {
@@ -250,9 +252,10 @@ export class DeviceWriter {
   }
 
   async #abandon(step: Step): Promise<void> {
-    const isHalted = this.#halted !== null;
-    if (step.kind === 'fragment') this.#drop(step.fragment.byteLength, isHalted ? 'HALTED' : 'CLOSED');
-    else if (step.kind !== 'begin') await this.#strand();
+    if (step.kind === 'fragment') {
+      this.#droppedBecause = this.#halted;
+      this.#drop(step.fragment.byteLength, this.#halted !== null ? 'HALTED' : 'CLOSED');
+    } else if (step.kind !== 'begin') await this.#strand();
   }
 
   #shift(step: Step): void {
@@ -295,7 +298,8 @@ export class DeviceWriter {
 
   /** Safe to repeat after a failure at any of its steps. */
   async #write(fragment: PendingFragment, sinceMs: number): Promise<void> {
-    const split = this.#segment && splitBefore(fragment, this.#segment, this.#context.limits);
+    const split =
+      this.#droppedBecause ?? (this.#segment && splitBefore(fragment, this.#segment, this.#context.limits));
     if (split) {
       await this.#sealSegment(split);
       this.#began = split;
@@ -328,7 +332,11 @@ export class DeviceWriter {
 
   async #sealSegment(cause: RecordingCause): Promise<void> {
     const writer = this.#segment;
-    if (!writer) {
+    if (!writer || writer.entries.length === 0) {
+      // Its head speaks of the group that it was made for, which found no room.
+      await writer?.discard();
+      this.#segment = null;
+      this.#droppedBecause = null;
       // The next one could not be begun: what ended with it is not told by the one before, which was to go on.
       if (this.#lastEnd?.cause === 'RECORDING_CONTINUED') this.#lastEnd = { toMs: this.#lastEnd.toMs, cause };
       return;
@@ -336,6 +344,7 @@ export class DeviceWriter {
     await this.#context.seal(writer, cause);
     this.#lastEnd = { toMs: endOf(writer.entries), cause };
     this.#segment = null;
+    this.#droppedBecause = null;
   }
 
   async #writeFailed(error: unknown): Promise<void> {

@@ -19,6 +19,14 @@ if (hasSmallDisks('full disk')) {
     assert.is(result.ballastWasThrownOff, true);
     assert.is(result.spans, 1);
   });
+
+  test('a group that found no room is a gap because of the full disk, also where the next one was waiting behind it', async () => {
+    const program = path.join(import.meta.dirname, 'dropped-on-full-disk.fixture.js');
+    const { results, stderr } = await runOnSmallDisk({ megabytes: 10, program, phases: [''] });
+    assert.is(stderr, '');
+    const told = { dropped: ['HALTED'], codes: ['ENOSPC'], begins: [0, 2, 3], gaps: [[1, 2, 'DISK_FULL']] };
+    assert.equal(results, [{ goingOn: told, full: told }]);
+  });
 }
 
 test.run();

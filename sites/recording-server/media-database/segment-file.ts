@@ -141,6 +141,12 @@ export class SegmentWriter {
     await this.#handle.close().catch(() => undefined);
   }
 
+  /** Of a segment without fragments. Where the disk does not let go of it now, the next start does. */
+  async discard(): Promise<void> {
+    await this.close();
+    await unlink(this.path).catch(() => undefined);
+  }
+
   async #write(parts: readonly Uint8Array[]): Promise<void> {
     try {
       await writeAll(this.#handle, parts, this.#byteLength);
