@@ -92,13 +92,15 @@ export interface Observed {
   readonly dropped: { readonly fragmentCount: number; readonly cause: string }[];
   readonly failures: { readonly code: string }[];
   readonly damages: MediaDamage[];
+  /** Groups of pictures that are durable. */
+  writtenCount: number;
 }
 
 export async function openTestDatabase(
   dir: string,
   options: Partial<MediaDatabaseOptions> & { readonly testLimits?: Partial<MediaDatabaseLimits> } = {},
 ): Promise<MediaDatabase & { readonly observed: Observed }> {
-  const observed: Observed = { dropped: [], failures: [], damages: [] };
+  const observed: Observed = { dropped: [], failures: [], damages: [], writtenCount: 0 };
   const { testLimits, ...rest } = options;
   const database = await openMediaDatabase({
     dir,
@@ -110,6 +112,9 @@ export async function openTestDatabase(
       fragmentsDropped: drop => observed.dropped.push(drop),
       writeFailed: failure => observed.failures.push(failure),
       damageFound: damage => observed.damages.push(damage),
+      wrote: () => {
+        observed.writtenCount += 1;
+      },
     },
     ...rest,
   });
