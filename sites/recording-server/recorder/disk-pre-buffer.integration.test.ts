@@ -1,48 +1,34 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fragment, TriggerChange } from '@holdfast/core';
+import type { TriggerChange } from '@holdfast/core';
 import type { RecordingPolicy } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openSimulatedCameras } from '../../simulated-cameras/simulated-cameras.js';
 import { MEDIA_DATABASE_LIMITS } from '../media-database/media-database.js';
-import {
-  collect,
-  fragmentsOf,
-  never,
-  temporaryFolder,
-  testFragment,
-} from '../media-database/media-fixture.js';
+import { collect, fragmentsOf, never, temporaryFolder } from '../media-database/media-fixture.js';
 import { verifyMedia } from '../media-database/verify-media.js';
 import { arrivalSpan } from '../pre-buffer/pre-buffer.js';
 import {
   addHardware,
   cameraId,
   eventsOf,
-  hardwareId,
   openLog,
   ScriptedCamera,
-  say,
   serverA,
   start,
   until,
 } from '../recording-server.fixture.js';
 import type { RecordingServerOptions } from '../recording-server.js';
+import { at, changeOf, groupAt, groups, runOf, setPolicy } from './triggered-recording.fixture.js';
 
 const test = suite('pre-buffer on the disk at a recording server');
-/** When the `index`th group of pictures, of two seconds, arrives. */
-const at = (index: number) => testFragment(index).arrivalMs;
-const groups = (from: number, to: number): Fragment[] =>
-  Array.from({ length: to - from }, (_, index) => testFragment(from + index));
 const policyOf = (policy: Partial<RecordingPolicy>): RecordingPolicy => ({
   ...{ mode: 'EVENT', preBufferMs: 20_000, postMs: 0, keyFramesOnly: false, recordRelated: [] },
   ...policy,
 });
-const event = (change: 'BEGAN' | 'ENDED', atMs: number): TriggerChange =>
-  change === 'BEGAN'
-    ? { change, key: 'event', kind: 'EVENT', atMs, untilMs: null }
-    : { change, key: 'event', atMs };
+const event = (change: 'BEGAN' | 'ENDED', atMs: number) => changeOf('EVENT', change, atMs);
 
 /** A server with one camera of this policy. */
 async function opened(
@@ -53,11 +39,7 @@ async function opened(
   const folder = stack.use(await temporaryFolder());
   const log = stack.use(await openLog(folder.path));
   await addHardware(log, address);
-  const set = (changed: Partial<RecordingPolicy>) =>
-    say(log, `hardware-${hardwareId}`, {
-      type: 'DeviceRecordingPolicySet',
-      data: { hardwareId, deviceId: cameraId, policy: policyOf({ ...policy, ...changed }) },
-    });
+  const set = (changed: Partial<RecordingPolicy>) => setPolicy(log, policyOf({ ...policy, ...changed }));
   await set({});
   const mediaLimits = { ...MEDIA_DATABASE_LIMITS, segmentMsMax: 1e9 };
   const running = stack.use(
@@ -95,7 +77,6 @@ async function scripted(policy: Partial<RecordingPolicy>) {
   const server = await opened(policy, { runCameraSession: camera.run, now: () => at(60) });
   await until(() => camera.sinks.length === 1, 'the session runs');
   camera.begin(...groups(0, 60));
-  const indexOf = (timeMs: number) => (timeMs - testFragment(0).fromMs) / 2000;
   return {
     ...{ ...server, camera },
     send: (from: number, to: number) => {
@@ -104,10 +85,10 @@ async function scripted(policy: Partial<RecordingPolicy>) {
     /** First and last group of every run, and why it began and ended; also that it is whole. */
     async recorded() {
       const { segments } = await server.sealed();
-      return segments.map(({ fromMs, toMs, fragmentCount, beganBecause, endedBecause }) => {
-        assert.is(fragmentCount, indexOf(toMs) - indexOf(fromMs));
-        return [indexOf(fromMs), indexOf(toMs) - 1, beganBecause, endedBecause];
-      });
+      for (const { fromMs, toMs, fragmentCount } of segments) {
+        assert.is(fragmentCount, groupAt(toMs) - groupAt(fromMs));
+      }
+      return segments.map(runOf);
     },
     [Symbol.asyncDispose]: server[Symbol.asyncDispose],
   };

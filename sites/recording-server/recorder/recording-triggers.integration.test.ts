@@ -1,9 +1,9 @@
-import type { Fragment, TriggerChange } from '@holdfast/core';
+import type { TriggerChange } from '@holdfast/core';
 import type { AlarmId, BookmarkId, DeviceId, HardwareId, RecordingPolicy } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { temporaryFolder, testFragment } from '../media-database/media-fixture.js';
+import { temporaryFolder } from '../media-database/media-fixture.js';
 import {
   addHardware,
   cameraId,
@@ -17,27 +17,20 @@ import {
   start,
   until,
 } from '../recording-server.fixture.js';
+import { at, changeOf, groups, runOf, setPolicy } from './triggered-recording.fixture.js';
 
 const test = suite('recording triggers at a recording server');
 const policyOf = (policy: Partial<RecordingPolicy>): RecordingPolicy => ({
   ...{ mode: 'MANUAL_ONLY', preBufferMs: 4_000, postMs: 4_000, keyFramesOnly: false, recordRelated: [] },
   ...policy,
 });
-/** When the `index`th group of pictures, of two seconds, arrives. */
-const at = (index: number) => testFragment(index).arrivalMs;
-const groups = (from: number, to: number): Fragment[] =>
-  Array.from({ length: to - from }, (_, index) => testFragment(from + index));
-
 /** A server with one camera of this policy, connected, and pictures 0 to 9 received. */
 async function opened(policy: Partial<RecordingPolicy>) {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
   const log = stack.use(await openLog(folder.path));
   await addHardware(log, 'rtsp://127.0.0.1:1/none');
-  await say(log, `hardware-${hardwareId}`, {
-    type: 'DeviceRecordingPolicySet',
-    data: { hardwareId, deviceId: cameraId, policy: policyOf(policy) },
-  });
+  await setPolicy(log, policyOf(policy));
   const camera = new ScriptedCamera();
   const running = stack.use(
     await start(log, folder.path, { runCameraSession: camera.run, now: () => at(10) }),
@@ -54,22 +47,16 @@ async function opened(policy: Partial<RecordingPolicy>) {
     async recorded() {
       await running.stop();
       const sealed = await eventsOf(log, 'RecordingSealed');
-      const indexOf = (timeMs: number) => (timeMs - testFragment(0).fromMs) / 2000;
       return sealed
         .flatMap(({ segments }) => segments)
         .sort((one, other) => one.fromMs - other.fromMs)
-        .map(({ fromMs, toMs, beganBecause, endedBecause }) => [
-          ...[indexOf(fromMs), indexOf(toMs) - 1, beganBecause, endedBecause],
-        ]);
+        .map(runOf);
     },
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
 }
 
-const motion = (change: 'BEGAN' | 'ENDED', atMs: number): TriggerChange =>
-  change === 'BEGAN'
-    ? { change, key: 'motion', kind: 'MOTION', atMs, untilMs: null }
-    : { change, key: 'motion', atMs };
+const motion = (change: 'BEGAN' | 'ENDED', atMs: number) => changeOf('MOTION', change, atMs);
 
 test('motion is recorded with what came before it, and for a while after', async () => {
   await using server = await opened({ mode: 'MOTION' });
@@ -183,11 +170,7 @@ test('an alarm about a device is an event, and a bookmark is recorded whatever t
 
 test('a policy that is set to continuous begins a run, and back ends it', async () => {
   await using server = await opened({ mode: 'MOTION' });
-  const set = (mode: RecordingPolicy['mode']) =>
-    say(server.log, `hardware-${hardwareId}`, {
-      type: 'DeviceRecordingPolicySet',
-      data: { hardwareId, deviceId: cameraId, policy: policyOf({ mode }) },
-    });
+  const set = (mode: RecordingPolicy['mode']) => setPolicy(server.log, policyOf({ mode }));
   await set('CONTINUOUS');
   await until(
     () => server.running.server.policyOf(cameraId)?.mode === 'CONTINUOUS',
