@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { LOG_START, newEvent, type RecordedEvent } from '@holdfast/core';
+import { LOG_START, newEvent, type PulledHistory, type RecordedEvent } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { type DurableSiteLog, openLogOf } from '@holdfast/sites';
 import { pino } from 'pino';
@@ -78,6 +78,15 @@ class Central {
   async restoreCopy(): Promise<void> {
     await rm(this.#logDirectory, { recursive: true });
     await cp(this.#copy, this.#logDirectory, { recursive: true });
+  }
+
+  /** As from a parent. */
+  pullBack(history: Omit<PulledHistory, 'reason'>): Promise<void> {
+    return this.work(async log => {
+      const outcome = await log.reopenAs({ ...history, reason: 'a test' });
+      assert.ok(outcome.reopened);
+      await outcome.log[Symbol.asyncDispose]();
+    });
   }
 
   repair(): Promise<void> {
@@ -177,12 +186,7 @@ test('what the database took in before the parent gave the history back is repla
   const projections = projectionsOf(central.site);
   await projections.settle();
   await projections.projector.catchUp();
-  await central.work(async log => {
-    const events = parents.slice(common.position);
-    const outcome = await log.reopenAs({ common, checkpoint, events: [events], reason: 'a test' });
-    assert.ok(outcome.reopened);
-    await outcome.log[Symbol.asyncDispose]();
-  });
+  await central.pullBack({ common, checkpoint, events: [parents.slice(common.position)] });
   await central.repair();
   const replaced = await central.held();
   const seqsBefore = before.map(({ seq }) => seq);
@@ -227,12 +231,7 @@ test('what the database had of the lost history comes from it, then what the par
   await central.repair();
   await central.record('alone');
   const common = { epoch: 1, position: held.length };
-  await central.work(async log => {
-    const events = parents.slice(common.position);
-    const outcome = await log.reopenAs({ common, checkpoint, events: [events], reason: 'a test' });
-    assert.ok(outcome.reopened);
-    await outcome.log[Symbol.asyncDispose]();
-  });
+  await central.pullBack({ common, checkpoint, events: [parents.slice(common.position)] });
   await central.repair();
   await central.record('five');
   const events = await central.events();
