@@ -23,25 +23,29 @@ interface WaitingCommit {
   readonly reject: (error: unknown) => void;
 }
 
+/** Stores batches of different sites durably, all in one transaction. */
+type StoreBatches = (batches: readonly ReplicaBatch[]) => Promise<readonly CommitOutcome[]>;
+
+interface CommitGroupOptions {
+  /** Hands over what stores, for one transaction behind the other; when one has failed there are no more. */
+  readonly inTransactions: (work: (store: StoreBatches) => Promise<void>) => Promise<void>;
+  /** Whether a failure may be of one batch alone, so that the others go on without it. */
+  readonly mayBeOfOne: (error: unknown) => boolean;
+}
+
 /**
  * Commits of many sites in one transaction: the feed has one order, so they would wait for each other anyway, and a
  * thousand sites with an event each would cost a thousand flushes of the disk. What comes while one transaction runs is the
  * next. What waits is bounded by the sessions: each has one commit under way.
  */
 export class CommitGroup {
-  readonly #store: (batches: readonly ReplicaBatch[]) => Promise<readonly CommitOutcome[]>;
-  /** Whether a failure may be of one batch alone, so that the others go on without it. */
-  readonly #mayBeOfOne: (error: unknown) => boolean;
+  readonly #options: CommitGroupOptions;
   #waiting: WaitingCommit[] = [];
   #isRunning = false;
   #beganMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: {
-    readonly store: (batches: readonly ReplicaBatch[]) => Promise<readonly CommitOutcome[]>;
-    readonly mayBeOfOne: (error: unknown) => boolean;
-  }) {
-    this.#store = options.store;
-    this.#mayBeOfOne = options.mayBeOfOne;
+  constructor(options: CommitGroupOptions) {
+    this.#options = options;
   }
 
   commit(batch: ReplicaBatch): Promise<CommitOutcome> {
@@ -55,11 +59,47 @@ export class CommitGroup {
     this.#isRunning = true;
     // What else comes in this turn belongs to it.
     await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      await this.#gather();
-      await this.#commitTogether(this.#next());
-    }
+    while (this.#waiting.length > 0) await this.#commitWaiting();
     this.#isRunning = false;
+  }
+
+  /** As long as there is more, in transactions that follow each other without a pause. */
+  async #commitWaiting(): Promise<void> {
+    let group: readonly WaitingCommit[] = [];
+    let isOver = false;
+    try {
+      await this.#options.inTransactions(async store => {
+        while (this.#waiting.length > 0) {
+          await this.#gather();
+          // The connection may have been lost meanwhile.
+          if (isOver) return;
+          group = this.#next();
+          const outcomes = await store(group.map(({ batch }) => batch));
+          void settle(group, outcomes);
+          group = [];
+          // Who was waiting for this one brings the next now.
+          if (this.#waiting.length === 0) await setImmediate();
+        }
+      });
+    } catch (error) {
+      isOver = true;
+      // Between two transactions, or before the first one.
+      if (group.length === 0) group = this.#next();
+      await this.#commitApart(group, error);
+    }
+  }
+
+  /** After a failure that stored none of them. */
+  async #commitApart(group: readonly WaitingCommit[], error: unknown): Promise<void> {
+    if (group.length < 2 || !this.#options.mayBeOfOne(error)) {
+      for (const { reject } of group) reject(error);
+      return;
+    }
+    for (const waiting of group) {
+      const { batch, resolve, reject } = waiting;
+      const alone = this.#options.inTransactions(async store => resolve((await store([batch]))[0]!));
+      await alone.catch(reject);
+    }
   }
 
   async #gather(): Promise<void> {
@@ -87,23 +127,14 @@ export class CommitGroup {
     this.#waiting = later;
     return group;
   }
-
-  async #commitTogether(group: readonly WaitingCommit[]): Promise<void> {
-    try {
-      const outcomes = await this.#store(group.map(({ batch }) => batch));
-      void settle(group, outcomes);
-    } catch (error) {
-      if (group.length > 1 && this.#mayBeOfOne(error)) {
-        for (const waiting of group) await this.#commitTogether([waiting]);
-      } else for (const { reject } of group) reject(error);
-    }
-  }
 }
 
-/** In slices, beside the next transaction: to acknowledge some hundred sites in one go would hold up what it is answered. */
+/**
+ * Of many in slices, beside the next transaction: to acknowledge some hundred sites in one go would hold up what it is answered.
+ */
 async function settle(group: readonly WaitingCommit[], outcomes: readonly CommitOutcome[]): Promise<void> {
   for (const [index, { resolve }] of group.entries()) {
-    if (index % SETTLED_AT_ONCE === 0) await setImmediate();
+    if (group.length > SETTLED_AT_ONCE && index % SETTLED_AT_ONCE === 0) await setImmediate();
     resolve(outcomes[index]!);
   }
 }

@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
-import { copyInto } from '../postgres/copy-into.js';
+import { beginCopy, copyInto, fillCopy } from '../postgres/copy-into.js';
 import { sideBySide } from '../postgres/side-by-side.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import { isTransient } from '../read-models/transient.js';
@@ -12,6 +12,8 @@ import { encodeInSlices, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
 const HASH_BYTES = 32;
 /** Woken by it: the projector and every subscription. Its payload is the feed position after the commit. */
 export const FEED_CHANNEL = 'holdfast_feed';
+
+const REPLICA_EVENT_ROWS = `replica_event (${REPLICA_EVENT_COLUMNS})`;
 
 const TEXT_OID = 25;
 const INT4_OID = 23;
@@ -24,7 +26,7 @@ const INT8_OID = 20;
  */
 export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
   const group = new CommitGroup({
-    store: batches => sql.begin(tx => storeBatches(tx, batches)),
+    inTransactions: work => sql.begin(tx => work(batches => storeBatches(tx, batches))),
     mayBeOfOne: error => !isTransient(error),
   });
   return {
@@ -43,30 +45,40 @@ export function createPostgresReplicaIntake(sql: Sql): ReplicaIntake {
   };
 }
 
+/**
+ * In a transaction that has begun; it is committed, and another one begun, with the last of what PostgreSQL is asked. It is asked
+ * for all that it can be at once: while it waits for us, nothing is stored.
+ */
 async function storeBatches(
   tx: TransactionSql,
   batches: readonly ReplicaBatch[],
 ): Promise<readonly CommitOutcome[]> {
   const offered = batches.reduce((sum, { events }) => sum + events.length, 0);
   // The cursors first: who locks them in another order may wait for us while we wait for him.
-  const [moved, end] = await sideBySide(moveCursors(tx, batches), takePositions(tx, offered));
+  const [moved, end, copy] = await sideBySide(
+    moveCursors(tx, batches),
+    takePositions(tx, offered),
+    offered > 0 ? beginCopy(tx, REPLICA_EVENT_ROWS) : Promise.resolve(null),
+  );
   const stored = batches.filter(({ site }) => moved.has(site));
   const events = stored.flatMap(batch => batch.events);
-  const lastSeq = events.length === offered ? end : await takePositions(tx, events.length - offered);
-  await storeEvents(tx, { events, lastSeq }, () =>
-    storeCheckpoints(
-      tx,
-      stored.flatMap(({ checkpoint }) => checkpoint ?? []),
-    ),
-  );
-  if (stored.length === batches.length) return batches.map(() => 'COMMITTED');
-  const fences = await readFences(
-    tx,
-    batches.map(({ site }) => site),
-  );
+  const lastSeq = end - offered + events.length;
+  const commit = () =>
+    sideBySide(
+      stored.length < batches.length ? readFences(tx, batches) : Promise.resolve(null),
+      takePositions(tx, events.length - offered),
+      storeCheckpoints(
+        tx,
+        stored.flatMap(({ checkpoint }) => checkpoint ?? []),
+      ),
+      events.length > 0 ? notify(tx, lastSeq) : Promise.resolve(null),
+      tx`commit and chain`.execute(),
+    );
+  const rows = encodeInSlices(events, lastSeq - events.length + 1);
+  const [fences] = await (copy === null ? commit() : fillCopy(copy, rows, commit));
   return batches.map(({ site, fence }) => {
     if (moved.has(site)) return 'COMMITTED';
-    return fences.get(site) === fence ? 'STALE_CURSOR' : 'FENCED';
+    return fences?.get(site) === fence ? 'STALE_CURSOR' : 'FENCED';
   });
 }
 
@@ -104,10 +116,11 @@ async function moveCursors(
 
 async function readFences(
   tx: TransactionSql,
-  sites: readonly SiteId[],
+  batches: readonly ReplicaBatch[],
 ): Promise<ReadonlyMap<SiteId, number>> {
+  const sites = batches.map(({ site }) => site);
   const rows = await tx<{ site: SiteId; fence: number }[]>`
-    select site, fence from replica_cursor where site in ${tx(sites)}`;
+    select site, fence from replica_cursor where site in ${tx(sites)}`.execute();
   return new Map(rows.map(({ site, fence }) => [site, fence]));
 }
 
@@ -157,7 +170,13 @@ export async function appendToFeed(
   events: readonly RecordedEvent[],
   behind: () => Promise<unknown>,
 ): Promise<void> {
-  await storeEvents(tx, { events, lastSeq: await takePositions(tx, events.length) }, behind);
+  if (events.length === 0) {
+    await behind();
+    return;
+  }
+  const lastSeq = await takePositions(tx, events.length);
+  const rows = encodeInSlices(events, lastSeq - events.length + 1);
+  await copyInto(tx, REPLICA_EVENT_ROWS, rows, () => sideBySide(behind(), notify(tx, lastSeq)));
 }
 
 /** Of the feed, and its row lock until the commit; fewer than none gives some back. Returns the last one. */
@@ -169,19 +188,8 @@ async function takePositions(tx: TransactionSql, count: number): Promise<number>
   return head!.seq;
 }
 
-async function storeEvents(
-  tx: TransactionSql,
-  { events, lastSeq }: { readonly events: readonly RecordedEvent[]; readonly lastSeq: number },
-  behind: () => Promise<unknown>,
-): Promise<void> {
-  if (events.length === 0) {
-    await behind();
-    return;
-  }
-  const rows = encodeInSlices(events, lastSeq - events.length + 1);
-  await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, rows, () =>
-    sideBySide(behind(), tx`select pg_notify(${FEED_CHANNEL}, ${String(lastSeq)})`),
-  );
+function notify(tx: TransactionSql, lastSeq: number): PromiseLike<unknown> {
+  return tx`select pg_notify(${FEED_CHANNEL}, ${String(lastSeq)})`.execute();
 }
 
 export interface StoredReplicaCursor extends ReplicaCursor {

@@ -67,5 +67,5 @@ export async function storeCheckpoints(
     ) as given (site, epoch, size, root, note)
     on conflict (site, epoch) do update
     set size = excluded.size, root = excluded.root, note = excluded.note, accepted_at = now()
-    where replica_checkpoint.size <= excluded.size`;
+    where replica_checkpoint.size <= excluded.size`.execute();
 }

@@ -17,6 +17,9 @@ import { type BatchFrame, ReplicationProtocolError, type ReplicationRefusal } fr
 /** One transaction takes what has come in meanwhile, up to this: twice as many would be hardly faster, only later. */
 const COMMIT_EVENTS_MAX = 3_000;
 
+/** From this many on, what waits is accepted while the group before it is still being stored: it pays to check it together. */
+const ACCEPT_AHEAD_EVENTS_MIN = 500;
+
 /** What of one session is stored by one transaction. */
 interface AcceptedGroup {
   readonly events: readonly RecordedEvent[];
@@ -116,7 +119,7 @@ export class BatchIntake {
   async #run(): Promise<void> {
     let storing = this.#beginning;
     while (!this.#isClosed) {
-      if (this.#waitingEventCount < COMMIT_EVENTS_MAX) await storing;
+      if (this.#waitingEventCount < ACCEPT_AHEAD_EVENTS_MIN) await storing;
       if (this.#waiting.length === 0) {
         // In the same turn as the look at what waits, so that nothing can come in between and be left lying.
         this.#isRunning = false;
