@@ -29,15 +29,16 @@ import { endOfProcess, messageOf } from './bench-process.js';
 import { type CoreShares, CpuShares } from './cpu-shares.js';
 import type { ReplicateOrder, ReplicateReport } from './replicate-sites.process.js';
 
-/** Catch-ups, each of a site of its own with a fifth of the events, each beside a round of the floor. */
-const ROUNDS = 5;
-const EVENTS_PER_ROUND = 40_000;
+/** Catch-ups, each of a site of its own, each beside a round of the floor. */
+const ROUNDS = 3;
+const EVENTS_PER_ROUND = 200_000;
 /** The best that rows and transactions of such sizes give. */
 const FLOOR_ROWS_PER_INSERT = 500;
 const FLOOR_ROWS_PER_COMMIT = 1000;
 const CATCH_UP_MS_MAX = 60_000;
 
 export interface ReplicateBenchmark {
+  /** Of each catch-up. */
   readonly events: number;
   /** From the dialling of a site until PostgreSQL has all of its events, every hash and signature checked. Median. */
   readonly eventsPerSecond: number;
@@ -300,7 +301,7 @@ function summed(ours: readonly Round[], floors: readonly Round[], rawBytes: numb
     ours.length >> 1
   ]!;
   return {
-    events: ROUNDS * EVENTS_PER_ROUND,
+    events: EVENTS_PER_ROUND,
     eventsPerSecond: Math.round(median(ours.map(round => round.eventsPerSecond))),
     target: 40_000,
     bytesPerEvent: tenths(ours.map(({ bytes }) => bytes)),
