@@ -21,7 +21,7 @@ import {
 } from '@holdfast/interconnect';
 import type { DeviceId, EventId, SiteId } from '@holdfast/schema';
 import {
-  alarmOfUnrepairedLog,
+  alarmsOfUnrepairedLog,
   defineLogMetrics,
   defineRecordingMetrics,
   defineStorageMetrics,
@@ -139,7 +139,6 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
 async function runLife(options: RunCentralOptions, life: LogLife): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const parts = await openParts(options, stack);
-  if (life.unrepairedBecause !== null) await alarmOfUnrepairedLog(parts.servers, life.unrepairedBecause);
   const { servers, links, retrievals, projections, pins, facts, projected, intake, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
@@ -173,6 +172,7 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
     await runTogether(
       [
         running => servers.run(running),
+        alarmsOfUnrepairedLog(servers, life.repairs, logger),
         running => parts.database.watch(running),
         running =>
           runOwnLogIntake({
@@ -201,7 +201,7 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
 function reportTasks(
   { configuration, logger }: RunCentralOptions,
   parts: CentralParts,
-  { onLostHistory }: Pick<LogLife, 'onLostHistory'>,
+  { repairs: lostHistory }: Pick<LogLife, 'repairs'>,
 ) {
   const { above: acknowledgements, credentials, links, relayed, servers } = parts;
   const { parent } = configuration;
@@ -209,9 +209,8 @@ function reportTasks(
   const readThrough = () => ownLogReadThrough(parts);
   return [
     ...reportToParent({
-      ...{ parent, credentials, servers, acknowledgements, logger },
+      ...{ parent, credentials, servers, acknowledgements, lostHistory, logger },
       relayed: { follow: running => relayed.follow(running), heads: () => links.heads() },
-      ...(onLostHistory === undefined ? {} : { onLostHistory }),
     }),
     ...truncateLog({ configuration, servers, acknowledgements, readThrough, logger }),
   ];

@@ -93,6 +93,7 @@ export { replicationRefusalCodes } from './replication/replication-frame.js';
 export { childFrameToWire } from './replication/replication-frame.wire.js';
 export type {
   ChildLink,
+  LostHistorySink,
   ParentKey,
   RelayedLogs,
   ReplicationOptions,

@@ -176,7 +176,7 @@ export {
   type SimulatedCamerasOptions,
 } from './simulated-cameras/simulated-cameras.js';
 export { simulatedScene } from './simulated-cameras/simulated-scene.js';
-export { alarmOfUnrepairedLog, type RunSiteOptions, runSite } from './site.js';
+export { alarmsOfUnrepairedLog, type RunSiteOptions, runSite } from './site.js';
 export { mediaDirectoryOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';

@@ -1,8 +1,8 @@
-import type { PulledHistory, SignedCheckpoint } from '@holdfast/core';
-
+import type { SignedCheckpoint } from '@holdfast/core';
 import {
   type Acknowledgements,
   dialParent,
+  type LostHistorySink,
   type PeerCredentials,
   processTimers,
   type RelayedLogs,
@@ -28,20 +28,19 @@ export interface ParentReport {
   readonly acknowledgements: Acknowledgements;
   /** The logs of the sites below this one. */
   readonly relayed?: RelayedLogs;
-  /** The parent holds history that the log has lost: `ReplicationOptions`. */
-  readonly onLostHistory?: (history: PulledHistory) => Promise<void>;
+  readonly lostHistory: LostHistorySink;
   readonly logger: Logger;
 }
 
 /** What a site or a central does for its parent: facts up, wishes down, and media when they are asked for. */
 export function reportToParent(report: ParentReport): readonly Task[] {
-  const { parent, credentials, servers, acknowledgements, relayed, onLostHistory, logger } = report;
+  const { parent, credentials, servers, acknowledgements, relayed, lostHistory, logger } = report;
   const { siteId, log, keys, subjectKeys, management, recordingServers } = servers;
   const redialMsMax = parent.reconnectSecondsMax * 1000;
   const actor = `site:${siteId}`;
   const peer = { parent, credentials, software: SOFTWARE, random: Math.random, logger };
   const replication = {
-    ...{ ...peer, dial: () => dialParent(peer), log, site: siteId, sha256, acknowledgements },
+    ...{ ...peer, dial: () => dialParent(peer), log, site: siteId, sha256, acknowledgements, lostHistory },
     ...{ signer: noteSigner(keys.logKey), verify: verifyNote, now: Date.now, timers: processTimers },
     ...{ wishes: management.wishSink(parent.siteId), parentSite: parent.siteId },
     parentKey: {
@@ -50,7 +49,6 @@ export function reportToParent(report: ParentReport): readonly Task[] {
         pinFirstKey(management, { siteId: site, publicKey }, actor),
     },
     ...(relayed === undefined ? {} : { relayed }),
-    ...(onLostHistory === undefined ? {} : { onLostHistory }),
     async storeReceipt({ note }: SignedCheckpoint) {
       // No reason to lose the link: on a full disk, a later receipt will cover the same events.
       await log

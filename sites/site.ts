@@ -67,34 +67,41 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
 async function runOnLog(
   options: RunSiteOptions & { readonly credentials: PeerCredentials | null },
   servers: SiteServers,
-  { signal, isReset, unrepairedBecause, onLostHistory }: LogLife,
+  { signal, isReset, repairs }: LogLife,
 ): Promise<void> {
   const { configuration, credentials, logger, onEnding } = options;
   const { parent } = configuration;
-  if (unrepairedBecause !== null) await alarmOfUnrepairedLog(servers, unrepairedBecause);
   const acknowledgements = new Acknowledgements();
   const reports =
     parent === undefined || credentials === null
       ? []
       : reportToParent({
           ...{ parent, credentials, servers, acknowledgements, logger },
-          ...(onLostHistory === undefined ? {} : { onLostHistory }),
+          lostHistory: repairs,
         });
   const truncation = truncateLog({ configuration, servers, acknowledgements, logger });
-  const tasks = [(running: AbortSignal) => servers.run(running), ...reports, ...truncation];
+  const tasks = [
+    (running: AbortSignal) => servers.run(running),
+    alarmsOfUnrepairedLog(servers, repairs, logger),
+    ...reports,
+    ...truncation,
+  ];
   await runTogether(tasks, signal, () => isReset() || onEnding());
 }
 
 /** For who operates it: the log and its parent's replica remain apart. */
-export async function alarmOfUnrepairedLog(
-  { management, siteId }: SiteServers,
-  message: string,
-): Promise<void> {
+export function alarmsOfUnrepairedLog(
+  { management, siteId }: Pick<SiteServers, 'management' | 'siteId'>,
+  repairs: LogLife['repairs'],
+  logger: Logger,
+): (signal: AbortSignal) => Promise<void> {
   const name = 'The log differs from what the parent holds of it';
-  await management.raiseAlarm({
-    ...{ alarmId: newUuid<AlarmId>(), name, message: message.slice(0, 1000) },
-    actor: `site:${siteId}`,
-  });
+  const raiseAlarm = (message: string) =>
+    management.raiseAlarm({
+      ...{ alarmId: newUuid<AlarmId>(), name, message: message.slice(0, 1000) },
+      actor: `site:${siteId}`,
+    });
+  return signal => repairs.tellFailures({ raiseAlarm, logger }, signal);
 }
 
 function dataDirectoryOf({ configuration, baseDirectory }: RunSiteOptions): string {

@@ -255,7 +255,7 @@ class ChildSession {
 
   /** Sends what the parent wants of a log, and then every new event as soon as it is appended. */
   async #replicate(want: WantFrame): Promise<void> {
-    const { site, logger, onLink, onLostHistory, wishes } = this.#options;
+    const { site, logger, onLink, wishes } = this.#options;
     const { origin, epoch, after } = want;
     const sender = this.#senders.get(origin);
     if (sender === undefined || sender.isWanted) {
@@ -265,7 +265,7 @@ class ChildSession {
     if (this.#over.signal.aborted) return;
     if (refusal !== null) {
       const isLost = refusal.code === 'AHEAD' || refusal.code === 'FORK';
-      const mayRecover = origin === site && isLost && onLostHistory !== undefined;
+      const mayRecover = origin === site && isLost && this.#wantsHistory();
       return mayRecover ? this.#recover(refusal) : this.#refuseLog(origin, refusal);
     }
     this.#credit.add(want.creditBytes);
@@ -324,16 +324,20 @@ class ChildSession {
     this.#over.signal.addEventListener('abort', stop, { once: true });
   }
 
+  #wantsHistory(): boolean {
+    return this.#options.lostHistory?.isWanted() ?? false;
+  }
+
   /** The parent holds another history, or more of it: as long as this site has signed it, it is what was lost here. */
   async #recover(refusal: ReplicationRefusal): Promise<void> {
-    const { log, logger, onLostHistory, signer, site, sha256, verify } = this.#options;
+    const { log, logger, lostHistory, signer, site, sha256, verify } = this.#options;
     logger.error({ ...refusal }, 'the parent holds history that this log has lost: it is pulled back');
     const history = await findLostHistory({
       ...{ site, log, sha256, verify, publicKey: signer.publicKey },
       holder: `the parent ${this.#parent}`,
       ask: (after, limit) => this.#askForHistory({ kind: 'wantHistory', after, limit }),
     });
-    await onLostHistory!(history);
+    await lostHistory!.take(history);
     this.#end('the lost history was pulled back');
   }
 
@@ -396,9 +400,9 @@ class ChildSession {
   }
 
   #takeRefusal(frame: RefusedFrame): void {
-    const { logger, onLostHistory, site } = this.#options;
+    const { logger, site } = this.#options;
     const { code, detail, origin, held } = frame;
-    if (origin === site && held !== null && this.#parent !== null && onLostHistory !== undefined) {
+    if (origin === site && held !== null && this.#parent !== null && this.#wantsHistory()) {
       this.#stopDialling();
       void this.#guard(() => this.#recover({ code, detail }));
       return;

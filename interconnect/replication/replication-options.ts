@@ -40,6 +40,14 @@ export interface RelayedLogs {
   heads?(): readonly RelayedHead[];
 }
 
+/** Takes back what was lost of the own log. */
+export interface LostHistorySink {
+  /** Whether it is pulled now: it may have to wait. No: such a log is refused, and its parent is asked again. */
+  isWanted(): boolean;
+  /** To be read to its end before this resolves: the session ends then, and every other until the log was repaired with it. */
+  take(history: PulledHistory): Promise<void>;
+}
+
 export type ChildLink =
   | { readonly state: 'CONNECTING' }
   | { readonly state: 'UP'; readonly parent: SiteId; readonly session: number }
@@ -62,11 +70,8 @@ export interface ReplicationOptions {
   /** Keeps a checkpoint of the log that the parent has cosigned. Left out: it is only checked. */
   readonly storeReceipt?: (receipt: SignedCheckpoint) => Promise<void>;
   readonly relayed?: RelayedLogs;
-  /**
-   * The parent holds history that this log has lost: to be read to its end before this resolves. The session ends then, and
-   * every other until the log was repaired with it. Left out: such a log is refused, and stays so.
-   */
-  readonly onLostHistory?: (history: PulledHistory) => Promise<void>;
+  /** The parent holds history that this log has lost. Left out: such a log is refused, and stays so. */
+  readonly lostHistory?: LostHistorySink;
   readonly logger: Logger;
   readonly sha256: Sha256;
   /** Milliseconds since the Unix epoch. */

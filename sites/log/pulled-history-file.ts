@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { PulledHistory, RecordedEvent } from '@holdfast/core';
 
 type StoredEvent = Pick<RecordedEvent, 'header' | 'data'>;
@@ -9,31 +7,53 @@ const LENGTH_BYTES = 4;
 /** Events that are given to the log at once. */
 const PORTION_EVENTS = 500;
 
+/** The disk does not take what the parent gives back: it is full, for example. */
+export class HistoryNotKeptError extends Error {
+  override readonly name = 'HistoryNotKeptError';
+  readonly code = 'HISTORY_NOT_KEPT';
+}
+
 /**
  * Writes a history that is being pulled into a file, and gives it back out of that: the site goes on recording until all of it
- * is there, and is interrupted only while its log takes it in. The file is removed when this is disposed of.
+ * is there, and is interrupted only while its log takes it in. The file has no name from the moment on when it is open: its room
+ * is free again when this is disposed of, and also after a kill. Throws `HistoryNotKeptError`.
  */
 export async function keepPulledHistory(
   history: PulledHistory,
   file: string,
 ): Promise<PulledHistory & AsyncDisposable> {
-  const stream = createWriteStream(file, { mode: 0o600 });
+  const handle = await kept(openNameless(file));
   try {
-    for await (const events of history.events) {
-      if (!stream.write(encode(events))) await once(stream, 'drain');
-    }
-    stream.end();
-    await once(stream, 'finish');
+    for await (const events of history.events) await kept(handle.writeFile(encode(events)));
   } catch (error) {
-    stream.destroy();
-    await rm(file, { force: true });
+    await close(handle);
     throw error;
   }
   const { common, checkpoint, reason } = history;
   return {
-    ...{ common, checkpoint, reason, events: eventsIn(file) },
-    [Symbol.asyncDispose]: () => rm(file, { force: true }),
+    ...{ common, checkpoint, reason, events: eventsIn(handle) },
+    [Symbol.asyncDispose]: () => close(handle),
   };
+}
+
+async function openNameless(file: string): Promise<FileHandle> {
+  await rm(file, { force: true });
+  const handle = await open(file, 'wx+', 0o600);
+  await rm(file, { force: true });
+  return handle;
+}
+
+/** Nothing of it is needed any more: what a disk says then is no reason to end. */
+async function close(handle: FileHandle): Promise<void> {
+  await handle.close().catch(() => undefined);
+}
+
+async function kept<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw new HistoryNotKeptError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }
 
 function encode(events: readonly StoredEvent[]): Buffer {
@@ -48,14 +68,17 @@ function lengthOf(bytes: Uint8Array): Buffer {
   return length;
 }
 
-async function* eventsIn(file: string): AsyncGenerator<readonly StoredEvent[], void, undefined> {
-  await using handle = await open(file);
+async function* eventsIn(handle: FileHandle): AsyncGenerator<readonly StoredEvent[], void, undefined> {
+  let at = 0;
+  const read = async (byteLength: number): Promise<Buffer | null> => {
+    const bytes = Buffer.alloc(byteLength);
+    const { bytesRead } = await handle.read(bytes, 0, byteLength, at);
+    at += bytesRead;
+    return bytesRead === byteLength ? bytes : null;
+  };
   const take = async (): Promise<Uint8Array | null> => {
-    const length = Buffer.alloc(LENGTH_BYTES);
-    if ((await handle.read(length, 0, LENGTH_BYTES)).bytesRead < LENGTH_BYTES) return null;
-    const bytes = new Uint8Array(length.readUInt32BE());
-    await handle.read(bytes, 0, bytes.length);
-    return bytes;
+    const length = await read(LENGTH_BYTES);
+    return length === null ? null : read(length.readUInt32BE());
   };
   let portion: StoredEvent[] = [];
   for (let header = await take(); header !== null; header = await take()) {

@@ -277,7 +277,7 @@ export class SimulatedNode {
           parent.link.dial({ site: this.site, process }, parent.node.site, () => parent.node.answerer()),
         parentSite: parent.node.site,
         wishes: this.#wishSink(log, parent.node.site),
-        onLostHistory: history => this.#repair(process, history),
+        lostHistory: { isWanted: () => true, take: history => this.#repair(process, history) },
         logger,
         sha256,
         now: process.now,
