@@ -61,6 +61,7 @@ import { signInReporter } from './identity/sign-in-reporter.js';
 import { runOwnLogIntake } from './intake/own-log-intake.js';
 import { ownLogReadThrough } from './intake/own-log-read-through.js';
 import { repairOwnLog } from './intake/own-log-repair.js';
+import { OwnLogTrouble } from './intake/own-log-trouble.js';
 import {
   createPostgresReplicaIntake,
   FEED_CHANNEL,
@@ -145,7 +146,8 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
   const backboneTasks = await takeInChildren(grpc, parts, { ...options, retry }, stack);
   grpc.addService(parts.channels.definition, parts.channels.implementation);
   const listenPort = (await grpc.listen(options.configuration.listen)).port;
-  const readiness = { isShown: false };
+  const trouble = new OwnLogTrouble({ raiseAlarm: alarmsByCause(servers, logger), logger, onRetry: retry });
+  const readiness = { isShown: false, trouble };
   const operators = new OperatorLog({
     ...{ log: servers.log, sql: parts.sql, personal: servers.subjectKeys, now: Date.now, newEventId: newId },
   });
@@ -176,7 +178,8 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
         running => parts.database.watch(running),
         running =>
           runOwnLogIntake({
-            ...{ log: servers.log, intake, signal: running, onRetry: retry, random: Math.random },
+            ...{ log: servers.log, intake, signal: running, random: Math.random },
+            onRetry: error => trouble.met(error),
             checkpoint: () => servers.log.signedCheckpoint(),
           }),
         running => projections.run(running),
@@ -422,7 +425,7 @@ async function takeInChildren(
 function openHttp(
   options: RunCentralOptions,
   parts: CentralParts & { readonly operators: OperatorLog },
-  readiness: { readonly isShown: boolean },
+  readiness: { readonly isShown: boolean; readonly trouble: OwnLogTrouble },
 ): Promise<CentralHttp> {
   const { configuration, baseDirectory, logger } = options;
   const { sql, servers, links, facts, answers, retrievals, channels, retrieved, dataDirectory } = parts;
@@ -475,7 +478,8 @@ function openHttp(
     administrator: Administrator.load(dataDirectory),
     tokens: AccessTokens.load({ dataDirectory, issuer: `urn:uuid:${ownSite}`, now: Date.now }),
     reportSignIn: signInReporter({ log, personal, now: Date.now, newEventId: newId, logger }),
-    notReadyBecause: () => (readiness.isShown ? null : 'the read models do not show the own log yet'),
+    notReadyBecause: () =>
+      readiness.isShown ? null : (readiness.trouble.because ?? 'the read models do not show the own log yet'),
     onFault: error => logger.error({ err: error }, 'a request failed'),
   });
 }

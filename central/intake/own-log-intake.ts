@@ -3,6 +3,7 @@ import {
   comparePlaces,
   endOf,
   type LogPlace,
+  LogTruncatedError,
   placeOf,
   type RecordedEvent,
   type SignedCheckpoint,
@@ -23,6 +24,22 @@ export class OwnLogBehindReplicaError extends Error {
   readonly code = 'OWN_LOG_BEHIND_REPLICA';
 }
 
+/**
+ * The log has removed events that the database has not taken in: that was restored from a copy older than the cut, or is a new one.
+ * What the log carried over its cut is no substitute, since recordings are not among it.
+ */
+export class OwnLogTruncatedError extends Error {
+  override readonly name = 'OwnLogTruncatedError';
+  readonly code = 'OWN_LOG_TRUNCATED';
+
+  constructor({ epoch, position }: LogPlace, { keptAfter }: LogTruncatedError) {
+    const cut = `${keptAfter.epoch}/${keptAfter.position}`;
+    super(
+      `OWN_LOG_TRUNCATED: the database holds this site's log up to ${epoch}/${position}, the log itself has removed what is up to ${cut}. Restore a newer copy of the database, one that reaches ${cut}, or beside this copy one of the log that is as old`,
+    );
+  }
+}
+
 export interface OwnLogIntakeOptions {
   readonly log: SiteLog;
   readonly intake: ReplicaIntake;
@@ -37,7 +54,8 @@ export interface OwnLogIntakeOptions {
 /**
  * A central is a site too: its own log enters the same tables through the same door as the logs of its children.
  * Runs until the signal is aborted. A database that is away is tried again; events wait in the log meanwhile.
- * Throws `OwnLogBehindReplicaError`.
+ * So is one that lacks what the log has removed (`OwnLogTruncatedError`), for a newer one may be restored under it; recording goes
+ * on. Throws `OwnLogBehindReplicaError`.
  */
 export async function runOwnLogIntake(options: OwnLogIntakeOptions): Promise<void> {
   let failures = 0;
@@ -68,7 +86,7 @@ async function takeIn(
     );
   }
   let before: ReplicaCursor = cursor;
-  const pages = log.subscribe({ after: placeOf(cursor), signal });
+  const pages = keptPages(log, placeOf(cursor), signal);
   for await (const { events, reached } of cutIntoCommits(pages, checkpoint, signal)) {
     // No tree edge: what is read out of our own log needs no proof against itself.
     const after: ReplicaCursor = { ...placeOf(events.at(-1)!), treeEdge: [] };
@@ -77,6 +95,18 @@ async function takeIn(
     if (outcome !== 'COMMITTED') throw new Error(`the intake of the own log was answered ${outcome}`);
     before = after;
     onCommitted();
+  }
+}
+
+async function* keptPages(
+  log: SiteLog,
+  after: LogPlace,
+  signal: AbortSignal,
+): AsyncGenerator<readonly RecordedEvent[]> {
+  try {
+    yield* log.subscribe({ after, signal });
+  } catch (error) {
+    throw error instanceof LogTruncatedError ? new OwnLogTruncatedError(after, error) : error;
   }
 }
 

@@ -12,8 +12,9 @@ import { type Database, openDatabase } from '../postgres/database.js';
 import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
 import { Wakeup } from '../read-models/wakeup.js';
-import { OwnLogBehindReplicaError, runOwnLogIntake } from './own-log-intake.js';
+import { OwnLogBehindReplicaError, OwnLogTruncatedError, runOwnLogIntake } from './own-log-intake.js';
 import { repairOwnLog } from './own-log-repair.js';
+import { OwnLogTrouble } from './own-log-trouble.js';
 import { createPostgresReplicaIntake, readReplicaCursor } from './postgres-replica-intake.js';
 import { createPostgresReplicaReader } from './postgres-replica-reader.js';
 
@@ -255,6 +256,59 @@ test('what the site has not signed is not taken back, and is named', async () =>
   const refused = await central.repair().catch((error: unknown) => error);
   assert.instance(refused, OwnLogBehindReplicaError);
   assert.equal(hex(await central.events()), hex(before));
+});
+
+test('a database from before the cut of the log is named, with what to restore, until one is there that reaches it', async () => {
+  const central = new Central();
+  const { sql } = database;
+  await central.record('one');
+  const dumped = (await central.held()).length;
+  await central.record('two', 'three');
+  const newer = (await central.held()).length;
+  await sql`create table newer as select * from replica_event where site = ${central.site}`;
+  const restore = (position: number) =>
+    sql.begin(async tx => {
+      await tx`delete from replica_event where site = ${central.site}`;
+      await tx`insert into replica_event select * from newer where position <= ${position}`;
+      await tx`update feed_head set seq = (select max(seq) from replica_event)`;
+      await tx`update replica_cursor set position = ${position} where site = ${central.site}`;
+      await tx`delete from replica_checkpoint where site = ${central.site} and size > ${position}`;
+    });
+  const keptAfter = { epoch: 1, position: newer - 1 };
+  const plan = { keptAfter, acknowledgedBy: 'PARENT', recordedBeforeMs: Date.now() } as const;
+  await central.work(log => log.truncate!(plan, new AbortController().signal));
+  const takenIn = () => central.work(log => central.takeIn(log)).catch((error: unknown) => error);
+
+  await restore(dumped);
+  await central.repair();
+  const alarms: string[] = [];
+  const retried: unknown[] = [];
+  const trouble = new OwnLogTrouble({
+    ...{ raiseAlarm: ({ message }) => void alarms.push(message), logger },
+    onRetry: error => void retried.push(error),
+  });
+  for (let times = 0; times < 2; times++) trouble.met(await takenIn());
+  assert.equal([alarms, retried], [[trouble.because], []], 'once, and nobody blames the database');
+  const lacking = `holds this site's log up to 1/${dumped}, the log itself has removed what is up to 1/${newer - 1}.`;
+  assert.ok(trouble.because?.includes(lacking), trouble.because!);
+
+  // One that ends exactly at the cut has it all.
+  await restore(newer - 1);
+  await central.repair();
+  await central.record('four');
+  const held = await central.held();
+  assert.equal(
+    hex(held.slice(newer - 1)),
+    hex(await central.work(log => log.read({ after: keptAfter, limit: 100 }))),
+  );
+  await assertDenseFeed();
+
+  // A new one.
+  await sql`delete from replica_event where site = ${central.site}`;
+  await sql`update feed_head set seq = (select max(seq) from replica_event)`;
+  await sql`delete from replica_cursor where site = ${central.site}`;
+  await central.repair();
+  assert.instance(await takenIn(), OwnLogTruncatedError);
 });
 
 function projectionsOf(ownSite: SiteId): Projections {

@@ -84,7 +84,7 @@ async function hasAll(log: SiteLog, sql: Sql, place: LogPlace): Promise<boolean>
     const [own] = await log.read({ after: { ...place, position: place.position - 1 }, limit: 1 });
     return own !== undefined && held !== undefined && equalBytes(own.leafHash, held.leafHash);
   } catch (error) {
-    // What it holds no longer was removed because others hold it.
+    // What it holds no longer it has had. Where the database lacks some of that, the intake says so, and recording goes on.
     if (error instanceof LogTruncatedError) return true;
     throw error;
   }
