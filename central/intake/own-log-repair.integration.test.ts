@@ -62,6 +62,8 @@ class Central {
         throw error;
       },
     });
+    // It may fail while the cursor is read: it is waited for below.
+    running.catch(() => undefined);
     const { site, epoch, size } = log.head();
     for (;;) {
       const cursor = await readReplicaCursor(database.sql, site);
