@@ -310,8 +310,12 @@ function usable(file: string, site: SiteId, catalogue: readonly string[] | null)
   return null;
 }
 
+export function removeKurrentIndex(file: string): void {
+  for (const part of ['', '-wal', '-shm']) rmSync(`${file}${part}`, { force: true });
+}
+
 function created(file: string, site: SiteId, catalogue: readonly string[]): DatabaseSync {
-  if (file !== ':memory:') for (const part of ['', '-wal', '-shm']) rmSync(`${file}${part}`, { force: true });
+  if (file !== ':memory:') removeKurrentIndex(file);
   const db = connected(file);
   db.exec('BEGIN');
   db.exec(tables);

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -172,6 +172,7 @@ test('is as it was when its reopening fails in the middle, and the same with and
     await log.reopenAs({ ...history, events: failing() }).catch(error => error.message),
     'the parent has gone',
   );
+  assert.not(existsSync(`${indexFile}.reopening`), 'its half-made index takes no room');
   assert.is(await log.append(toA()).catch(error => error.code), 'SITE_LOG_CLOSED');
   const again = await openWith(indexFile);
   assert.equal(again.head(), checkpoint.head);

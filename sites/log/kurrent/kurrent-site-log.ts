@@ -36,7 +36,7 @@ import { lockFile } from '../file-lock.js';
 import { sha256 } from '../sha256.js';
 import { KurrentConnection } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
-import { KurrentLogIndex } from './kurrent-log-index.js';
+import { KurrentLogIndex, removeKurrentIndex } from './kurrent-log-index.js';
 import { KurrentLogStreams, logNameOf, readCatalogue, writersStreamOf } from './kurrent-log-streams.js';
 import { claimLog, KurrentLogWriter } from './kurrent-log-writer.js';
 import { KurrentReceipts } from './kurrent-receipts.js';
@@ -382,10 +382,10 @@ class KurrentSiteLog implements DurableSiteLog {
     this.#assertOpen();
     const closed = Promise.withResolvers<void>();
     this.#closing = closed.promise;
+    const { site, indexFile, now, signingKey } = this.#options;
+    const nextIndexFile = indexFile === null ? null : `${indexFile}.reopening`;
     try {
       await this.#settle();
-      const { site, indexFile, now, signingKey } = this.#options;
-      const nextIndexFile = indexFile === null ? null : `${indexFile}.reopening`;
       const refusal = await reopenKurrentLog({
         ...{ connection: this.#connection, streams: this.#streams, index: this.#index, history },
         ...{ nowMs: now(), signingKey, patience: this.#patience },
@@ -393,11 +393,13 @@ class KurrentSiteLog implements DurableSiteLog {
       });
       if (refusal === null) this.#receipts.cut(history.common);
       await this.#release();
-      if (refusal === null && indexFile !== null) renameSync(`${indexFile}.reopening`, indexFile);
+      if (refusal === null && nextIndexFile !== null) renameSync(nextIndexFile, indexFile!);
       const log = await openKurrentSiteLog(this.#options);
       return refusal === null ? { reopened: true, log } : { reopened: false, log, refusal };
     } finally {
       await this.#release();
+      // Of what failed: it may be what there was no room for.
+      if (nextIndexFile !== null) removeKurrentIndex(nextIndexFile);
       closed.resolve();
     }
   }
