@@ -21,13 +21,21 @@ const firstOpening = {
 
 function eventAt(
   position: number,
-  options: { epoch?: number; type?: string; text?: string; of?: typeof site; data?: object } = {},
+  options: {
+    epoch?: number;
+    type?: string;
+    text?: string;
+    of?: typeof site;
+    data?: object;
+    recordedAt?: bigint;
+  } = {},
 ) {
   const {
     epoch = 1,
     type = position === 1 ? 'LogEpochOpened' : 'SomethingHappened',
     text = '',
     of = site,
+    recordedAt = BigInt(position) << 16n,
     data = type === 'LogEpochOpened' ? { ...firstOpening, epoch } : { position, text },
   } = options;
   const header = encodeHeader({
@@ -39,7 +47,7 @@ function eventAt(
     revision: position - 1,
     type,
     version: 1,
-    recordedAt: BigInt(position) << 16n,
+    recordedAt,
     actor: 'server:test',
     occurredAtMs: position,
     clockQuality: 'NTP',
@@ -200,6 +208,27 @@ test('less than is held is AHEAD, another root under the same size a FORK', () =
   assert.is(codeOf(answerOffer(cursorAfter(history, 2), headOf(history, 1), sha256)), 'AHEAD');
   const other = history.slice(0, 20).with(3, eventAt(4, { text: 'other' }));
   assert.is(codeOf(answerOffer(cursor, headOf(other), sha256)), 'FORK');
+});
+
+test('an event of a time or an epoch that no database has a number for is BAD_HASH, however well it is signed', () => {
+  const last = 2n ** 63n - 1n;
+  for (const [recordedAt, code] of [
+    [last, 'ACCEPTED'],
+    [last + 1n, 'BAD_HASH'],
+  ] as const) {
+    const events = [...history.slice(0, 10), eventAt(11, { recordedAt })];
+    const verdict = accept(cursorAfter(history.slice(0, 10)), batchOf(events, 11, 11), headOf(events));
+    assert.is(codeOf(verdict), code);
+  }
+  for (const [epoch, code] of [
+    [2 ** 31 - 1, 'ACCEPTED'],
+    [2 ** 31, 'BAD_HASH'],
+  ] as const) {
+    const opening = [eventAt(1, { epoch })];
+    const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
+    const verdict = accept(nothing, { ...batchOf(opening, 1, 1), epoch }, headOf(opening, epoch));
+    assert.is(codeOf(verdict), code);
+  }
 });
 
 test.run();

@@ -22,6 +22,9 @@ import type {
 
 /** Every epoch begins with it: a reset is never mistaken for progress. */
 const EPOCH_OPENING = 'LogEpochOpened';
+/** What databases have no number for. No clock and no site comes that far: in 2^31 epochs or after the year 6400. */
+const EPOCHS_MAX = 2 ** 31 - 1;
+const RECORDED_AT_MAX = 2n ** 63n - 1n;
 
 export type OfferVerdict =
   | { readonly accepted: true }
@@ -127,6 +130,8 @@ function readEvents(site: SiteId, batch: BatchFrame, sha256: Sha256): ReadVerdic
         const found = `${event.site} ${event.epoch}/${event.position}`;
         return refused('BAD_HASH', `at ${site} ${batch.epoch}/${position} stands the event ${found}`);
       }
+      const fault = faultOfNumbers(event);
+      if (fault !== null) return refused('BAD_HASH', `the event at position ${position} is none: ${fault}`);
       events.push(event);
     } catch (error) {
       if (!(error instanceof EnvelopeError)) throw error;
@@ -134,6 +139,12 @@ function readEvents(site: SiteId, batch: BatchFrame, sha256: Sha256): ReadVerdic
     }
   }
   return { accepted: true, events };
+}
+
+/** Said, and signed, but never to be stored: acknowledged, it would be in the way of everything behind it. */
+function faultOfNumbers({ epoch, recordedAt }: RecordedEvent): string | null {
+  if (epoch > EPOCHS_MAX) return `epoch ${epoch}, at most ${EPOCHS_MAX}`;
+  return recordedAt > RECORDED_AT_MAX ? `recordedAt ${recordedAt}, at most ${RECORDED_AT_MAX}` : null;
 }
 
 type ReadVerdict =
