@@ -2,7 +2,6 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createGrpcServer, loadPeerCredentials } from '@holdfast/interconnect';
-import type { SiteId } from '@holdfast/schema';
 import {
   CredentialsMissingError,
   openOperationsServer,
@@ -12,6 +11,7 @@ import {
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { type BackboneCentralConfiguration, openBackboneRoles } from './backbone/backbone-roles.js';
+import { isEnrolledIn } from './backbone/feed-enrolment.js';
 import { openFeedLog } from './backbone/feed-log.js';
 import { FEED_CHANNEL } from './intake/postgres-replica-intake.js';
 import { openDatabase } from './postgres/database.js';
@@ -77,13 +77,7 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
   const tasks = await openBackboneRoles(
     {
       ...{ configuration, baseDirectory, sql, wishes, grpc, logger, logKey },
-      enrolled: async (child: SiteId) => {
-        const rows = await sql<{ id: SiteId; parentId: SiteId | null }[]>`
-          select id, parent_id from site where id in (${child}, ${site})`;
-        // A child that is told that it is not enrolled comes back much later than one that is told to come back.
-        if (!rows.some(({ id }) => id === site)) throw new Error('the own log is not shown yet');
-        return rows.some(({ id, parentId }) => id === child && parentId === site);
-      },
+      enrolled: child => isEnrolledIn(sql, { ownSite: site, child }),
     },
     stack,
   );

@@ -263,12 +263,15 @@ export class ParentSession {
     const publicKey = await this.#around.keys.keyOf(origin, this.site);
     if (this.#isOver) return;
     if (publicKey === null) {
-      const detail = `the log of ${this.site} says of no site ${origin} below it with a key`;
+      const detail = `the log of ${this.site} says of no site ${origin} below it, or no key of it is known`;
       return this.#refuseLog(origin, { code: 'NOT_ENROLLED', detail });
     }
     const verdict = await checkCheckpoint(checkpoint, this.#originKey(origin, publicKey));
     if (this.#isOver) return;
-    if (!verdict.accepted) return this.#refuseLog(origin, verdict.refusal);
+    if (!verdict.accepted) {
+      const { code, detail } = verdict.refusal;
+      return this.#refuseLog(origin, { code, detail: `${detail}; it was brought by ${this.site}` });
+    }
     await this.#open(origin, publicKey, verdict.signed, () => undefined);
   }
 
