@@ -290,6 +290,34 @@ test('puts aside what it cannot digest, with the reason, and goes on', async () 
   assert.is(site!.name, 'Other');
 });
 
+test('of two parents of a site the one is shown that is our own, or has enrolled it later, whichever arrives first', async () => {
+  const [before, after, bus] = [new FeedFixture(), new FeedFixture(), new FeedFixture()];
+  after.nowMs += 60_000;
+  const enrolled = (parent: FeedFixture, { site: siteId }: FeedFixture) =>
+    parent.event(`child-site-${siteId}`, {
+      type: 'ChildSiteEnrolled',
+      data: { siteId, name: 'Elsewhere', certificateSha256: 'cd'.repeat(32) },
+    });
+  await takeIn([enrolled(after, bus), enrolled(after, child), enrolled(after, own)]);
+  await takeIn([enrolled(before, bus)]);
+  quarantined.length = 0;
+  await projectionsOf().projector.catchUp();
+  const parentOf = async ({ site }: FeedFixture) =>
+    (await database.sql`select parent_id from site where id = ${site}`)[0]!.parentId;
+  assert.is(await parentOf(bus), after.site);
+  assert.is(await parentOf(child), own.site);
+  assert.is(await parentOf(own), null);
+  assert.equal(
+    quarantined.map(({ projection, reason }) => [projection, reason]),
+    [
+      [
+        'sites',
+        `IndigestibleEventError: the log of site ${after.site} enrols site ${own.site}, which is not below it`,
+      ],
+    ],
+  );
+});
+
 test('a build from the first event gives the same, and so does a new version of the folds', async () => {
   const before = await snapshot();
   const { builder } = projectionsOf();

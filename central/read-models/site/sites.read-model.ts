@@ -1,4 +1,4 @@
-import type { HoldfastEvent } from '@holdfast/schema';
+import type { HoldfastEvent, SiteId } from '@holdfast/schema';
 import { ModelTable } from '../model-table.js';
 import { defineReadModel, IndigestibleEventError } from '../read-model.js';
 
@@ -17,12 +17,12 @@ type SiteEvent = Extract<HoldfastEvent, { type: 'SiteEstablished' | 'SiteRenamed
 
 export const sitesReadModel = defineReadModel({
   name: 'sites',
-  version: 3,
+  version: 4,
   poison: 'stall-stream',
   checked: 'AS_A_WHOLE',
   tables: ['site'],
   eventTypes: ['SiteEstablished', 'SiteRenamed', 'ChildSiteEnrolled'],
-  async fold(events, { tx }) {
+  async fold(events, { tx, ownSite }) {
     const rows = await sites.load(
       tx,
       'id',
@@ -33,7 +33,7 @@ export const sitesReadModel = defineReadModel({
     for (const { site, recordedAtMs, event } of events) {
       const id = event.type === 'ChildSiteEnrolled' ? event.data.siteId : site;
       const known = rows.get(id) ?? unknownSite(id);
-      rows.set(id, evolve(known, event, site, recordedAtMs));
+      rows.set(id, evolve(known, event, { site, recordedAtMs, ownSite }));
     }
     await sites.save(tx, rows.values());
   },
@@ -46,7 +46,15 @@ function unknownSite(id: string): SiteRow {
   };
 }
 
-function evolve(row: SiteRow, event: SiteEvent, site: string, atMs: number): SiteRow {
+interface Origin {
+  /** Whose log it is. */
+  readonly site: SiteId;
+  readonly recordedAtMs: number;
+  readonly ownSite: SiteId;
+}
+
+function evolve(row: SiteRow, event: SiteEvent, origin: Origin): SiteRow {
+  const { site, recordedAtMs } = origin;
   switch (event.type) {
     case 'SiteEstablished': {
       if (event.data.siteId !== site) {
@@ -58,8 +66,26 @@ function evolve(row: SiteRow, event: SiteEvent, site: string, atMs: number): Sit
     case 'SiteRenamed':
       return { ...row, name: event.data.name, nameFromOwnLog: true };
     case 'ChildSiteEnrolled': {
+      if (row.id === site || row.id === origin.ownSite) {
+        throw new IndigestibleEventError(
+          `the log of site ${site} enrols site ${row.id}, which is not below it`,
+        );
+      }
+      if (!isParentNow(row, origin)) return row;
       const name = row.nameFromOwnLog ? row.name : event.data.name;
-      return { ...row, name, parentId: site, enrolledAtMs: atMs };
+      return { ...row, name, parentId: site, enrolledAtMs: recordedAtMs };
     }
   }
+}
+
+/**
+ * Which of two enrolments says where a site is, in whatever order they arrive: the one in our own log, which nobody below us
+ * writes, else the later one, as of a site that has moved.
+ */
+function isParentNow(row: SiteRow, { site, recordedAtMs, ownSite }: Origin): boolean {
+  const { parentId, enrolledAtMs } = row;
+  if (parentId === null || parentId === site || site === ownSite) return true;
+  if (parentId === ownSite) return false;
+  const heldAtMs = enrolledAtMs ?? 0;
+  return recordedAtMs > heldAtMs || (recordedAtMs === heldAtMs && site > parentId);
 }
