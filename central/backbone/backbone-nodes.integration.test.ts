@@ -14,6 +14,7 @@ import {
   type BackboneFrame,
   createMemoryBackbone,
   describeReplicaIntake,
+  type LinkTrouble,
   type MemoryBackbone,
   type ReplicaCursor,
   type ReplicaIntake,
@@ -107,11 +108,15 @@ function openNodes(wrap: (backbone: MemoryBackbone) => Backbone = backbone => ba
   const logger = pino({ level: 'silent' });
   const stopping = new AbortController();
   const running: Promise<void>[] = [];
+  const unstorable: (readonly [SiteId, LinkTrouble])[] = [];
   return {
-    backbone,
+    ...{ backbone, unstorable },
     intake: createPublishingIntake({ sql, backbone: wrap(backbone), sha256 }),
     project: () => {
-      const writer = new FeedWriter({ sql, topic, sha256, logger });
+      const writer = new FeedWriter({
+        ...{ sql, topic, sha256, logger },
+        onUnstorable: (...of) => void unstorable.push(of),
+      });
       running.push(backbone.consume(writer, stopping.signal));
     },
     [Symbol.asyncDispose]: async () => {
@@ -263,6 +268,33 @@ test('a central that gets a backbone goes on where it stood, and one that gives 
   nodes.project();
   await (await new Session(nodes.intake, log).open()).sendAll(100);
   await assertHeld(log);
+});
+
+test('a value that the database refuses holds up its own site alone, whose frames before it are stored', async () => {
+  await using nodes = openNodes();
+  const { sql } = database;
+  const [bad, good] = [await logOf(60), await logOf(60)];
+  const { site } = bad.head();
+  await sql.unsafe(
+    `alter table replica_cursor add constraint refused check (site <> '${site}' or position < 60) not valid`,
+  );
+  const session = await new Session(nodes.intake, bad).open();
+  for (let commits = 0; commits < 3; commits += 1) await session.send(20);
+  await (await new Session(nodes.intake, good).open()).sendAll(20);
+  // All of it is one delivery.
+  nodes.project();
+  await assertHeld(good);
+  assert.is((await held(site)).length, 40);
+  assert.is((await readReplicaCursor(sql, site))?.position, 40);
+  assert.equal(
+    nodes.unstorable.map(([of, { code, detail }]) => [of, code, detail.slice(0, 27)]),
+    [[site, 'UNSTORABLE', '1/41..60 cannot be stored: ']],
+  );
+  await sql`alter table replica_cursor drop constraint refused`;
+  const again = await new Session(nodes.intake, bad).open();
+  assert.is(again.cursor.position, 40, 'asked for again');
+  await again.sendAll(20);
+  await assertHeld(bad);
 });
 
 test.run();

@@ -5,6 +5,7 @@ import {
   type Backbone,
   createReplicationService,
   type GrpcServer,
+  type LinkTrouble,
   openKafkaBackbone,
   processTimers,
   type WishLog,
@@ -80,22 +81,23 @@ export async function openBackboneRoles(
   const isIntake = roles.includes('intake');
   if (!isIntake && !roles.includes('projector')) return [];
   const backbone = stack.use(await openBackbone(configuration.backbone, options));
-  if (isIntake) await openIntake(options, backbone, stack);
+  const reports = new SessionReports({
+    sql,
+    onFailure: error => logger.warn({ err: error }, 'the state of a link could not be reported'),
+  });
+  stack.defer(() => reports.settled());
+  if (isIntake) await openIntake(options, { backbone, reports }, stack);
   if (!roles.includes('projector')) return [];
-  const writer = new FeedWriter({ sql, topic: kafka.topic, sha256, logger });
+  const onUnstorable = (site: SiteId, trouble: LinkTrouble) => reports.refused(site, trouble);
+  const writer = new FeedWriter({ ...{ sql, topic: kafka.topic, sha256, logger }, onUnstorable });
   return [signal => backbone.consume(writer, signal)];
 }
 
 async function openIntake(
   { configuration, sql, wishes, enrolled, grpc, logKey, logger }: BackboneRolesOptions,
-  backbone: Backbone,
+  { backbone, reports: links }: { readonly backbone: Backbone; readonly reports: SessionReports },
   stack: AsyncDisposableStack,
 ): Promise<void> {
-  const links = new SessionReports({
-    sql,
-    onFailure: error => logger.warn({ err: error }, 'the state of a link could not be reported'),
-  });
-  stack.defer(() => links.settled());
   const replication = stack.use(
     createReplicationService({
       ...{ intake: createPublishingIntake({ sql, backbone, sha256 }), log: wishes, enrolled, links, logger },

@@ -2,15 +2,17 @@ import { checkpointHead, type RecordedEvent, type Sha256, type SignedCheckpoint 
 import {
   acceptFrame,
   type BackboneDelivery,
+  type BackboneFrame,
   type BackboneReader,
+  type LinkTrouble,
   type ReplicaCursor,
-  type ReplicationRefusal,
 } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { appendToFeed, type CursorRow, toCursor } from '../intake/postgres-replica-intake.js';
 import { storeCheckpoints } from '../intake/postgres-replica-reader.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
+import { isOfData } from '../read-models/transient.js';
 
 /** Tells intake nodes that a session must begin again, further back. Its payload is the site. */
 export const REWOUND_CHANNEL = 'holdfast_rewound';
@@ -18,14 +20,14 @@ export const REWOUND_CHANNEL = 'holdfast_rewound';
 const NOTHING_HELD: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
 const UUID_ARRAY_OID = 2951;
 
-/** A frame that does not fit what is stored: positions are missing on the backbone, or its bytes are damaged. */
+/** A frame that does not fit what is stored (positions are missing on the backbone, or its bytes are damaged), or cannot be stored. */
 interface Misfit {
   readonly session: number;
-  readonly refusal: ReplicationRefusal;
+  readonly trouble: LinkTrouble;
   readonly held: ReplicaCursor;
 }
 
-interface AcceptedDelivery {
+interface AcceptedFrames {
   readonly events: readonly RecordedEvent[];
   /** Of the sites that moved. */
   readonly moves: ReadonlyMap<SiteId, { readonly before: ReplicaCursor; readonly after: ReplicaCursor }>;
@@ -50,6 +52,7 @@ export class FeedWriter implements BackboneReader {
   readonly #topic: string;
   readonly #sha256: Sha256;
   readonly #logger: Logger;
+  readonly #onUnstorable: (site: SiteId, trouble: LinkTrouble) => void;
   readonly #positions = new Map<number, number | null>();
   /** As they were last read or stored by this node: at most one for each site. */
   readonly #cursors = new Map<SiteId, ReplicaCursor>();
@@ -59,11 +62,14 @@ export class FeedWriter implements BackboneReader {
     readonly topic: string;
     readonly sha256: Sha256;
     readonly logger: Logger;
+    /** A person must look: what the site has signed, and was acknowledged, is refused by the database. */
+    readonly onUnstorable: (site: SiteId, trouble: LinkTrouble) => void;
   }) {
     this.#sql = options.sql;
     this.#topic = options.topic;
     this.#sha256 = options.sha256;
     this.#logger = options.logger;
+    this.#onUnstorable = options.onUnstorable;
   }
 
   async startOf(partition: number): Promise<number | null> {
@@ -75,23 +81,60 @@ export class FeedWriter implements BackboneReader {
   }
 
   async take(delivery: BackboneDelivery): Promise<'TAKEN' | 'MOVED'> {
-    await this.#loadCursors(delivery);
-    const accepted = this.#accept(delivery);
-    for (const [site, misfit] of accepted.misfits) await this.#rewind(site, misfit);
+    const { partition, next, frames } = delivery;
+    const move = (tx: TransactionSql) => this.#movePosition(tx, partition, next);
     try {
-      await this.#sql.begin(tx => this.#store(tx, delivery, accepted));
+      try {
+        await this.#takeFrames(frames, move);
+      } catch (error) {
+        if (!isOfData(error)) throw error;
+        await this.#takeOneByOne(frames);
+        await this.#sql.begin(move);
+      }
     } catch (error) {
       // Whether it was stored is not known, so nothing that is remembered is either.
       this.#cursors.clear();
       if (error instanceof OvertakenError) return 'MOVED';
       throw error;
     }
-    this.#positions.set(delivery.partition, delivery.next);
-    for (const [site, { after }] of accepted.moves) this.#cursors.set(site, after);
+    this.#positions.set(partition, next);
     return 'TAKEN';
   }
 
-  async #loadCursors({ frames }: BackboneDelivery): Promise<void> {
+  async #takeFrames(
+    frames: readonly BackboneFrame[],
+    move: (tx: TransactionSql) => Promise<void>,
+  ): Promise<void> {
+    await this.#loadCursors(frames);
+    const accepted = this.#accept(frames);
+    for (const [site, misfit] of accepted.misfits) await this.#rewind(site, misfit);
+    await this.#sql.begin(async tx => {
+      await move(tx);
+      await this.#store(tx, accepted);
+    });
+    for (const [site, { after }] of accepted.moves) this.#cursors.set(site, after);
+  }
+
+  /**
+   * One frame that cannot be stored keeps nobody else from it, however often it comes. The position in the partition moves behind
+   * all of them: until then they come again, and what is stored is known by its own position.
+   */
+  async #takeOneByOne(frames: readonly BackboneFrame[]): Promise<void> {
+    for (const frame of frames) {
+      const { site, session } = frame;
+      try {
+        await this.#takeFrames([frame], async () => undefined);
+      } catch (error) {
+        if (!isOfData(error)) throw error;
+        const { epoch, firstPosition, count } = frame.frame;
+        const detail = `${epoch}/${firstPosition}..${firstPosition + count - 1} cannot be stored: ${error.message}`;
+        const held = this.#cursors.get(site)!;
+        await this.#rewind(site, { session, trouble: { code: 'UNSTORABLE', detail }, held });
+      }
+    }
+  }
+
+  async #loadCursors(frames: readonly BackboneFrame[]): Promise<void> {
     const unknown = [...new Set(frames.map(({ site }) => site))].filter(site => !this.#cursors.has(site));
     if (unknown.length === 0) return;
     const rows = await this.#sql<(CursorRow & { readonly site: SiteId })[]>`
@@ -100,7 +143,7 @@ export class FeedWriter implements BackboneReader {
     for (const row of rows) this.#cursors.set(row.site, toCursor(row));
   }
 
-  #accept({ frames }: BackboneDelivery): AcceptedDelivery {
+  #accept(frames: readonly BackboneFrame[]): AcceptedFrames {
     const events: RecordedEvent[] = [];
     const moves = new Map<SiteId, { before: ReplicaCursor; after: ReplicaCursor }>();
     const misfits = new Map<SiteId, Misfit>();
@@ -110,7 +153,7 @@ export class FeedWriter implements BackboneReader {
       const known = this.#cursors.get(site)!;
       const held = moves.get(site)?.after ?? known;
       const verdict = acceptFrame(frame, held, this.#sha256);
-      if (!verdict.accepted) misfits.set(site, { session, refusal: verdict.refusal, held });
+      if (!verdict.accepted) misfits.set(site, { session, trouble: verdict.refusal, held });
       else if (verdict.events.length > 0) {
         for (const event of verdict.events) events.push(event);
         moves.set(site, { before: known, after: verdict.cursor });
@@ -126,7 +169,7 @@ export class FeedWriter implements BackboneReader {
    * Before the rest of the delivery is stored: it comes again after a kill, and what misfits then is older than the rewind.
    * Misfits of sessions before the last rewind are its leftovers.
    */
-  async #rewind(site: SiteId, { session, refusal, held }: Misfit): Promise<void> {
+  async #rewind(site: SiteId, { session, trouble, held }: Misfit): Promise<void> {
     const [rewound] = await this.#sql`
       update backbone_cursor
       set epoch = ${held.epoch}, position = ${held.position}, tree_edge = ${Buffer.concat(held.treeEdge)},
@@ -134,19 +177,15 @@ export class FeedWriter implements BackboneReader {
       where site = ${site} and rewound_fence < ${session}
       returning pg_notify(${REWOUND_CHANNEL}, ${site})`;
     if (!rewound) return;
-    const facts = { site, ...refusal, epoch: held.epoch, position: held.position };
+    const facts = { site, ...trouble, epoch: held.epoch, position: held.position };
+    if (trouble.code === 'UNSTORABLE') this.#onUnstorable(site, trouble);
     this.#logger.error(
       facts,
       'the backbone does not continue what is stored of a site: asking the site again',
     );
   }
 
-  async #store(
-    tx: TransactionSql,
-    { partition, next }: BackboneDelivery,
-    { events, moves, checkpoints }: AcceptedDelivery,
-  ): Promise<void> {
-    await this.#movePosition(tx, partition, next);
+  async #store(tx: TransactionSql, { events, moves, checkpoints }: AcceptedFrames): Promise<void> {
     if (moves.size === 0) return;
     const sites = [...moves.keys()];
     const all = [...moves.values()];

@@ -37,6 +37,12 @@ test('a false signature and a fork are an alarm at once, and once for all retrie
   ]);
 });
 
+test('what was acknowledged and the database refuses is an alarm at once', async () => {
+  const { links, alarms } = watched();
+  links.refused!(site, { code: 'UNSTORABLE', detail: '1/41..60 cannot be stored' });
+  assert.equal(await alarms(), ['The log of Bus 7 is refused: UNSTORABLE']);
+});
+
 test('damage on the way is an alarm only when it comes again and again', async () => {
   const { links, alarms } = watched();
   links.refused!(site, { code: 'BAD_HASH', detail: 'x' });

@@ -9,6 +9,7 @@ const alarmingAtOnce: ReadonlySet<LinkTrouble['code']> = new Set([
   'NOT_ENROLLED',
   'TRUNCATED',
   'UNKNOWN_EPOCH',
+  'UNSTORABLE',
   'WISH_LOST',
 ]);
 /** What says that a session was ended on purpose, or that this central is at fault, which it logs itself. */

@@ -11,3 +11,16 @@ export function isTransient(error: unknown): boolean {
   if (/^[0-9A-Z]{5}$/.test(code)) return TRANSIENT_CLASSES.has(code.slice(0, 2)) || code === PLAN_OUTDATED;
   return /^(CONNECTION_|CONNECT_|ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code);
 }
+
+/**
+ * What speaks of the values alone, and comes again with them for ever: no column has a number for one (a `RangeError` of ours),
+ * SQLSTATE classes data (22), constraints (23) and limits of PostgreSQL (54). What a COPY was refused for is not told (25P02), so
+ * it may be a full disk: that is not of them.
+ */
+const DATA_CLASSES: ReadonlySet<string> = new Set(['22', '23', '54']);
+
+export function isOfData(error: unknown): error is Error {
+  if (error instanceof RangeError) return true;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^[0-9A-Z]{5}$/.test(code) && DATA_CLASSES.has(code.slice(0, 2));
+}

@@ -6,7 +6,7 @@ export type LinkLossCause = 'CLOSED' | 'HEARTBEAT_MISSED' | 'FENCED' | 'PROTOCOL
 
 /** What somebody should hear of: a refusal, which its peer hears too, or what only this side has noticed. */
 export interface LinkTrouble {
-  readonly code: ReplicationRefusalCode | 'WISH_LOST';
+  readonly code: ReplicationRefusalCode | 'WISH_LOST' | 'UNSTORABLE';
   readonly detail: string;
 }
 
@@ -37,6 +37,7 @@ export interface LinkObserver {
   /**
    * The log of this site was refused here, or whatever its certificate was shown with. Again at every attempt. `WISH_LOST`, in every
    * session until it has answered another one: it has answered a wish that its parent's log does not hold.
+   * `UNSTORABLE`: its events were acknowledged on the backbone, and the database refuses their values.
    */
   refused?(site: SiteId, trouble: LinkTrouble): void;
 }
