@@ -50,4 +50,13 @@ test('have the same id for the same cause, so that none is raised twice over a r
   assert.is(AlarmId.parse(before.commands[0]!.alarmId), before.commands[0]!.alarmId);
 });
 
+test('are raised again when what was set right differs once more, and not while it lasts', () => {
+  const { commands, reports } = raising();
+  const result = { ...{ projection: 'alarms', site, events: 9 }, difference: 'alarm lacks: 1 rows' };
+  for (const foundAtMs of [1, 1, 2]) reports.onDifference({ ...result, foundAtMs });
+  const [first, lasting, again] = commands.map(({ alarmId }) => alarmId);
+  assert.is(first, lasting);
+  assert.is.not(first, again);
+});
+
 test.run();

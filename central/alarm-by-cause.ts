@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 
 /** Something that a person must look at. */
 export interface CausedAlarm {
-  /** The same for the same trouble: it is raised once, also when it is met again after a restart. */
+  /** The same for the same trouble: it is raised once, also when it is met again after a restart. What can be over and come again names when it began. */
   readonly cause: string;
   readonly name: string;
   readonly message: string;

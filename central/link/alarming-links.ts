@@ -23,8 +23,8 @@ interface RefusedLog {
 }
 
 /**
- * The observer of links, with an alarm where a person must look: a log that is refused, once for each site and cause until the
- * log goes on, and a command that was answered and is lost.
+ * The observer of links, with an alarm where a person must look: a log that is refused, once for each site and cause, also
+ * when the log has gone on in between, and a command that was answered and is lost.
  */
 export function alarmingLinks(
   links: LinkObserver,

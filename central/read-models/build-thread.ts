@@ -32,6 +32,7 @@ export async function buildNextInThread(
   });
   const stop = () => worker.postMessage('STOP');
   signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
   try {
     return await new Promise<BuildOutcome>((resolve, reject) => {
       let outcome: BuildOutcome | null = null;

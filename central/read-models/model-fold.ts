@@ -19,13 +19,14 @@ export class ModelFold {
   halted: { readonly seq: number; readonly reason: string } | null = null;
   #aside: QuarantineRow[] = [];
   readonly #settings: FoldSettings;
-  /** Streams in which something is in the quarantine already. */
-  readonly #stalled: Set<string>;
+  /** Streams, and the first event of each that is put aside: only what comes after it waits. */
+  readonly #stalled: Map<string, number>;
 
+  /** `stalled`: streams in which something is in the quarantine already. */
   constructor(model: ReadModel, settings: FoldSettings, stalled: Iterable<string>) {
     this.model = model;
     this.#settings = settings;
-    this.#stalled = new Set(stalled);
+    this.#stalled = new Map(Array.from(stalled, stream => [stream, 0]));
   }
 
   get aside(): readonly QuarantineRow[] {
@@ -68,12 +69,16 @@ export class ModelFold {
     for (const item of items) {
       if (this.halted !== null && item.seq >= this.halted.seq) break;
       if (!concerns(this.model, typeOf(item))) continue;
-      if (this.#stalled.size > 0 && this.#stalled.has(streamKey(item))) {
+      if (this.#waits(item)) {
         this.#aside.push(this.#row(item, 'WAITING', 'comes after an event of its stream that is put aside'));
       } else if ('event' in item) events.push(item);
       else this.#putAside(item, item.status, item.reason);
     }
     return events;
+  }
+
+  #waits(item: FeedItem): boolean {
+    return this.#stalled.size > 0 && item.seq > (this.#stalled.get(streamKey(item)) ?? Infinity);
   }
 
   #putAside(item: FeedItem, status: Exclude<QuarantineStatus, 'WAITING'>, reason: string): void {
@@ -82,7 +87,9 @@ export class ModelFold {
       this.halted = { seq: item.seq, reason };
       this.#aside = this.#aside.filter(({ seq }) => seq < item.seq);
     } else if (poison !== 'skip-and-record') {
-      this.#stalled.add(streamKey(item));
+      // What is of a newer version is met before the halving has found poison that comes earlier.
+      const stream = streamKey(item);
+      this.#stalled.set(stream, Math.min(item.seq, this.#stalled.get(stream) ?? item.seq));
     }
     this.#aside.push(this.#row(item, status, reason));
   }

@@ -6,7 +6,7 @@ import { type FeedBatch, readFeed } from './feed-reader.js';
 import { type FoldMode, type FoldOutcome, foldBatch, inEitherMode } from './fold-batch.js';
 import { lockCheckpoint, type ProjectionRow, readProjections } from './projection-row.js';
 import { PROJECTED_CHANNEL } from './projector.js';
-import type { QuarantineRow } from './quarantine.js';
+import { isAnythingAside, type QuarantineRow } from './quarantine.js';
 import type { ReadModel } from './read-model.js';
 import { isTransient } from './transient.js';
 
@@ -242,9 +242,11 @@ export class ProjectionBuilder {
         next = this.#read(members, batch.lastSeq, targetSeq);
         // Its failure is met when it is waited for; the write may fail before.
         next.catch(() => undefined);
-        await this.#write(build, members, { afterSeq: seq, batch });
+        const { halted } = await this.#write(build, members, { afterSeq: seq, batch });
         seq = batch.lastSeq;
         this.#options.onProgress?.({ projections: members, seq, targetSeq });
+        // Who was given up has no tables here any more: its next batch would be folded into what is served.
+        if (halted.size > 0) break;
       }
       if (signal.aborted) return seq;
     }
@@ -278,7 +280,7 @@ export class ProjectionBuilder {
     build: Build,
     names: readonly string[],
     { afterSeq, batch }: { readonly afterSeq: number; readonly batch: FeedBatch },
-  ): Promise<void> {
+  ): Promise<FoldOutcome> {
     const outcome = await inEitherMode(
       mode =>
         this.#options.sql.begin(async tx => {
@@ -296,6 +298,7 @@ export class ProjectionBuilder {
       error => isTransient(error) || error instanceof BuildSupersededError,
     );
     this.#reportGivenUp(outcome.halted);
+    return outcome;
   }
 
   #reportGivenUp(halted: FoldOutcome['halted']): void {
@@ -310,11 +313,9 @@ export class ProjectionBuilder {
     mode: FoldMode,
   ): Promise<FoldOutcome> {
     await BuildSchema.ofBuild(build.id).enter(tx);
-    const [aside] = await tx<{ isAnything: boolean }[]>`
-      select exists (select from quarantined_event) as is_anything`;
     const outcome = await foldBatch(tx, batch, {
       ...this.#options,
-      ...{ mode, models: this.#modelsOf({ projections: names }), isAnythingAside: aside!.isAnything },
+      ...{ mode, models: this.#modelsOf({ projections: names }), isAnythingAside: await isAnythingAside(tx) },
       isLarge: true,
     });
     await BuildSchema.ofBuild(build.id).leave(tx);

@@ -30,10 +30,15 @@ export interface CheckResult {
   readonly difference: string | null;
 }
 
+export interface FoundDifference extends CheckResult {
+  /** When it was found first; another time when it was set right in between. */
+  readonly foundAtMs: number;
+}
+
 export interface ProjectionCheckOptions extends FoldSettings {
   readonly sql: Sql;
   readonly models: readonly ReadModel[];
-  readonly onDifference: (result: CheckResult) => void;
+  readonly onDifference: (result: FoundDifference) => void;
   readonly onRetry: (error: unknown) => void;
 }
 
@@ -175,13 +180,14 @@ export class ProjectionCheck {
       await sql`delete from projection_difference where projection = ${name} and scope = ${scope}`;
       return;
     }
-    await sql`
+    const [found] = await sql<{ foundAtMs: number }[]>`
       insert into projection_difference (projection, scope, description, found_at_ms)
       select name, ${scope}, ${result.difference}, ${now()} from projection
       where name = ${name} and version = ${version}
       on conflict (projection, scope)
-      do update set description = excluded.description, found_at_ms = excluded.found_at_ms`;
-    onDifference(result);
+      do update set description = excluded.description returning found_at_ms`;
+    // Another version is served by now.
+    if (found !== undefined) onDifference({ ...result, ...found });
   }
 }
 

@@ -43,9 +43,9 @@ export function projectionReporter(options: {
     },
     onDifference(result) {
       logger.error(result, 'what is served is not what the log folds into');
-      const { projection, site, difference } = result;
+      const { projection, site, difference, foundAtMs } = result;
       raiseAlarm({
-        cause: `projection ${projection} differs ${site}`,
+        cause: `projection ${projection} differs ${site} since ${foundAtMs}`,
         name: `Projection ${projection} differs from the log`,
         message: `${difference}. A rebuild sets it right; tell the makers of Holdfast what was found.`,
       });

@@ -21,11 +21,8 @@ interface ChangeRow {
 const changeTable = new ModelTable<ChangeRow>('change', ['kind', 'seq', 'entityId']);
 
 /** One at a time folds, releases or swaps, also when two processes share a database. Returns where the feed is followed to. */
-export async function lockCheckpoint(
-  tx: TransactionSql,
-): Promise<{ readonly seq: number; readonly isAnythingAside: boolean }> {
-  const [row] = await tx<{ seq: number; isAnythingAside: boolean }[]>`
-    select seq, exists (select from quarantined_event) as is_anything_aside from read_model_checkpoint for update`.execute();
+export async function lockCheckpoint(tx: TransactionSql): Promise<{ readonly seq: number }> {
+  const [row] = await tx<{ seq: number }[]>`select seq from read_model_checkpoint for update`.execute();
   return row!;
 }
 

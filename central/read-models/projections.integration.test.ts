@@ -13,6 +13,8 @@ import { FeedFixture } from '../intake/feed-fixture.js';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { alarmsReadModel } from './alarm/alarms.read-model.js';
+import { buildNextInThread } from './build-thread.js';
+import { ProjectionBuilder } from './projection-builder.js';
 import { type ProjectionReports, Projections } from './projections.js';
 import { PROJECTED_CHANNEL } from './projector.js';
 import type { PoisonPolicy, ReadModel } from './read-model.js';
@@ -51,11 +53,12 @@ test.after(async () => {
 function open(
   models: readonly ReadModel[] = readModels,
   reports: Partial<ProjectionReports> = {},
+  now = () => t0,
 ): Projections {
   const ignore = () => undefined;
   return new Projections({
     ...{ sql: database.sql, ownSite: own.site, models, feedGrown: new Wakeup() },
-    ...{ now: () => t0, random: Math.random },
+    ...{ now, random: Math.random },
     reports: {
       ...{
         onQuarantined: ignore,
@@ -172,6 +175,59 @@ test('whoever subscribed is told of what was released, though its place in the f
   await projections.projector.catchUp();
   assert.equal([await next(), await next()].sort(), ['one IN_PROGRESS', 'two IN_PROGRESS']);
   await changes.return?.();
+});
+
+test('what comes before an event of a newer version is folded, also in a batch with poison', async () => {
+  const { model } = fragile('stall-stream');
+  const [one, two] = ids();
+  const projections = open(withModel(model));
+  await projections.settle();
+  await takeIn(
+    ...[raised(one), raised(two), commented(two, 'poison'), acknowledged(two)],
+    ...[acknowledged(one), { ...commented(one, 'new'), version: 99 }],
+  );
+  await projections.projector.catchUp();
+  assert.equal(await alarmStates(), { [one]: 'IN_PROGRESS', [two]: 'NEW' });
+  assert.equal(await quarantine(), ['POISON 1', 'WAITING 1', 'UNTIL_UPGRADE 1']);
+});
+
+test('what a swap has put aside holds up its stream for a projector that waited for the swap', async () => {
+  const { sql } = database;
+  const [one] = ids();
+  const projections = open();
+  await projections.settle();
+  await takeIn(raised(one), commented(one, 'aside'));
+  await projections.projector.catchUp();
+  await takeIn(acknowledged(one));
+  let projected: Promise<void> | null = null;
+  await sql.begin(async swap => {
+    await swap`select seq from read_model_checkpoint for update`;
+    projected = projections.projector.catchUp();
+    for (let waits = false; !waits; ) {
+      waits = (await sql`select 1 from pg_locks where not granted`).length > 0;
+    }
+    await swap`
+      insert into quarantined_event (projection, seq, site, stream, status, reason, at_ms, attempts)
+      values ('alarms', 2, ${child.site}, ${`alarm-${one}`}, 'POISON', 'why', ${t0}, 1)`;
+  });
+  await projected;
+  assert.equal(await quarantine(), ['POISON 1', 'WAITING 1']);
+  assert.equal(await alarmStates(), { [one]: 'NEW' });
+});
+
+test('a release leaves what a projection has come to stand still at again to the feed', async () => {
+  const { model } = fragile('halt');
+  const [one] = ids();
+  const projections = open(withModel(model));
+  await projections.settle();
+  await takeIn(raised(one), commented(one, 'poison'));
+  await projections.projector.catchUp();
+  // As a release finds it that has set it going, when the projector has met the event since.
+  await database.sql`update projection set halted_because = null where name = 'alarms'`;
+  const repaired = open();
+  assert.equal(await repaired.release('alarms'), { projection: 'alarms', folded: 0, left: 1 });
+  const lines = await database.sql`select 1 from alarm_history`;
+  assert.is(lines.length, 1);
 });
 
 test('halt: one projection stands still, the others go on, and it catches up beside them when it is set going', async () => {
@@ -357,14 +413,65 @@ test('a new fold with the policy halt that meets poison does not take the place 
   assert.equal(await quarantine(), ['POISON 1']);
 });
 
-test('a check finds what was altered, lost and added in the tables, and a build sets it right', async () => {
+test('a build goes on for the others when one is given up, and folds nothing into what is served', async () => {
+  const [one, two] = ids();
+  await takeIn(raised(one), commented(one, 'poison'));
+  await takeIn(...Array.from({ length: 598 }, () => commented(one, 'fine')), raised(two));
+  const before = open();
+  await before.settle();
+  await before.projector.catchUp();
+  const givenUp: string[] = [];
+  const { model } = fragile('halt');
+  const { sql } = database;
+  const builder = new ProjectionBuilder({
+    ...{ sql, ownSite: own.site, models: withModel(model), now: () => t0, random: Math.random },
+    ...{ batchEvents: 100, onQuarantined: () => undefined, onRetry: () => undefined },
+    onGivenUp: ({ projection }) => givenUp.push(projection),
+  });
+  const served = async () => [
+    ...(await sql`select id, state from alarm order by id`),
+    ...(await sql`select seq, text from alarm_history order by seq, text`),
+  ];
+  const shown = await served();
+  await builder.request(['alarms', 'audit-trail']);
+  assert.is(await builder.buildNext(never), 'BUILT');
+  assert.equal(givenUp, ['alarms']);
+  assert.equal(await served(), shown);
+  const [left] = await sql`select build_failed_because from projection where name = 'audit-trail'`;
+  assert.is(left!.buildFailedBecause, null);
+});
+
+test('a build in a thread hears that it was stopped before the thread began', async () => {
   const projections = open();
+  await projections.settle();
+  await manyAlarms(400);
+  await projections.projector.catchUp();
+  await projections.builder.request(['alarms']);
+  const { target } = database;
+  const ignored = { onQuarantined: () => undefined, onGivenUp: () => undefined };
+  await buildNextInThread({ target, ownSite: own.site }, ignored, AbortSignal.abort());
+  const asked = await database.sql`select seq from projection_build`;
+  assert.equal(
+    asked.map(({ seq }) => seq),
+    [0],
+  );
+});
+
+test('a check finds what was altered, lost and added in the tables, and a build sets it right', async () => {
+  const foundAt: string[] = [];
+  let nowMs = t0;
+  const projections = open(
+    readModels,
+    { onDifference: ({ projection, foundAtMs }) => foundAt.push(`${projection} ${foundAtMs - t0}`) },
+    () => nowMs,
+  );
   await projections.settle();
   const alarmIds = await manyAlarms(30);
   await takeIn(child.raw('x', 'FlyingSaucerSighted', 1, {}));
   await projections.projector.catchUp();
   const names = readModels.map(({ name }) => name);
   const differences = async () => {
+    nowMs += 1;
     const found: string[] = [];
     for (const scope of await projections.check.scopes(names)) {
       const result = await projections.check.check(scope, { share: 1, signal: never });
@@ -396,6 +503,9 @@ test('a check finds what was altered, lost and added in the tables, and a build 
   await projections.builder.buildNext(never);
   assert.equal(await differences(), []);
   assert.is((await database.sql`select 1 from projection_difference`).length, 0);
+  await database.sql`delete from alarm_history where alarm_id = ${alarmIds[1]!}`;
+  for (let round = 0; round < 2; round++) assert.is((await differences()).length, 1);
+  assert.equal(foundAt.sort(), ['alarms 2', 'alarms 4', 'alarms 4', 'sites 2']);
   const schemas = await database.sql`select 1 from pg_namespace where nspname like 'projection_check%'`;
   assert.is(schemas.length, 0);
 });

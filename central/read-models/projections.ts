@@ -4,7 +4,7 @@ import type { DatabaseTarget } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
 import { buildNextInThread } from './build-thread.js';
 import { ProjectionBuilder } from './projection-builder.js';
-import { type CheckResult, ProjectionCheck } from './projection-check.js';
+import { type FoundDifference, ProjectionCheck } from './projection-check.js';
 import { Projector } from './projector.js';
 import type { QuarantineRow } from './quarantine.js';
 import { type Release, releaseQuarantine } from './quarantine-release.js';
@@ -21,7 +21,7 @@ export interface ProjectionReports {
   /** A new fold stands still at an event that what is served has passed; what is served stays. */
   readonly onGivenUp: (facts: ProjectionFault) => void;
   /** A check found what is served to be something else than what the log folds into. */
-  readonly onDifference: (result: CheckResult) => void;
+  readonly onDifference: (result: FoundDifference) => void;
   /** After an upgrade, or when somebody asked for it. */
   readonly onReleased: (release: Release) => void;
   readonly onRetry: (error: unknown) => void;

@@ -6,7 +6,7 @@ import { type FeedBatch, type FeedSpan, readFeed, type SiteProgressRow } from '.
 import { type FoldMode, type FoldOutcome, foldBatch, inEitherMode } from './fold-batch.js';
 import { ModelTable } from './model-table.js';
 import { lockCheckpoint, readProjections, saveChanges, saveLateChanges } from './projection-row.js';
-import type { QuarantineRow } from './quarantine.js';
+import { isAnythingAside, type QuarantineRow } from './quarantine.js';
 import type { ReadModel } from './read-model.js';
 import { isTransient } from './transient.js';
 import type { Wakeup } from './wakeup.js';
@@ -106,7 +106,11 @@ export class Projector {
     const { sql, models } = this.#options;
     const ahead = which === 'LEADING' && mode === 'TOGETHER' ? this.#readAhead() : null;
     const result = await sql.begin(async tx => {
-      const [checkpoint, projections] = await sideBySide(lockCheckpoint(tx), readProjections(tx));
+      const [checkpoint, isAside, projections] = await sideBySide(
+        lockCheckpoint(tx),
+        isAnythingAside(tx),
+        readProjections(tx),
+      );
       const { leading, behind } = groupsAt(checkpoint.seq, projections);
       const group = which === 'LEADING' ? leading : behind;
       if (group === null) return null;
@@ -117,7 +121,7 @@ export class Projector {
       if (!hasFolded) return { ...result, outcome: null };
       const outcome = await foldBatch(tx, batch, {
         ...this.#options,
-        ...{ mode, isAnythingAside: checkpoint.isAnythingAside },
+        ...{ mode, isAnythingAside: isAside },
         models: models.filter(({ name }) => group.names.includes(name)),
       });
       await sideBySide(

@@ -85,9 +85,11 @@ async function releasePage(
   from: { readonly site: SiteId; readonly stream: string; readonly afterSeq: number },
 ): Promise<{ folded: number; afterSeq: number | null }> {
   const checkpoint = await lockCheckpoint(tx);
+  // What it stands still at, or has come to stand still at again meanwhile, is met in the feed.
   const rows = await tx<QuarantineRow[]>`
     select * from quarantined_event
     where projection = ${model.name} and site = ${from.site} and stream = ${from.stream} and seq > ${from.afterSeq}
+      and seq <= (select seq from projection where name = ${model.name})
     order by seq limit ${PAGE_EVENTS_MAX}`;
   const items = await readFeedItems(
     tx,

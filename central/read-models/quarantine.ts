@@ -31,6 +31,16 @@ export function streamKey({ site, stream }: { readonly site: SiteId; readonly st
   return `${site}/${stream}`;
 }
 
+/**
+ * Behind the lock of the checkpoint and never in its statement: a statement that waited for a lock sees the quarantine as it was
+ * before, without what a swap has put into it meanwhile.
+ */
+export async function isAnythingAside(tx: TransactionSql): Promise<boolean> {
+  const [row] = await tx<{ isAnything: boolean }[]>`
+    select exists (select from quarantined_event) as is_anything`.execute();
+  return row!.isAnything;
+}
+
 /** Per projection, which of these streams have something in the quarantine. */
 export async function readStalledStreams(
   tx: TransactionSql,
