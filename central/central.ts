@@ -83,7 +83,7 @@ import {
   recordingServersAway,
 } from './media-gateway/central-media-directory.js';
 import { OPERATOR_CHANNEL, OperatorLog } from './operator/operator-log.js';
-import { destroyErasedKeys, destroyingErasedKeys } from './personal/erased-keys.js';
+import { ErasedKeys } from './personal/erased-keys.js';
 import { type Database, openDatabase } from './postgres/database.js';
 import type { Sql } from './postgres/sql.js';
 import { Freshness } from './read-models/freshness.js';
@@ -158,6 +158,7 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
     nameOf: (site: SiteId) => nameOfSite(parts.sql, site),
     raiseAlarm: alarmsByCause(servers, logger),
   };
+  const erasures = { feedGrown: resets.feedGrown, raiseAlarm: resets.raiseAlarm };
   const reportKnown = childReporter(options, parts);
   const onMoved = () => {
     parts.factsMoved();
@@ -187,6 +188,7 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
         running => pins.run(projected, running, retry),
         running => facts.run({ projected, onMoved, onFailure: retry }, running),
         running => watchResets({ ...resets, onFailure: retry }, running),
+        running => parts.erasedKeys.run({ ...erasures, onFailure: retry }, running),
         running => retrievals.run(running),
         ...reportTasks(options, parts, life),
         ...backboneTasks,
@@ -251,6 +253,7 @@ interface CentralParts {
   readonly projected: Wakeup;
   readonly projections: Projections;
   readonly pins: EvidenceLockPins;
+  readonly erasedKeys: ErasedKeys;
   readonly facts: FactsWatch;
   /** Something is known, or a link is up, that was not before. */
   readonly factsMoved: () => void;
@@ -282,9 +285,9 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
   const answers = new AnswerWatch();
   const replicas = createPostgresReplicaReader(sql);
   const relayed = new RelayedReplicas({ own: servers.siteId, replicas });
-  await destroyErasedKeys(sql, servers.subjectKeys);
-  const watched = relayed.watch(answers.watch(createPostgresReplicaIntake(sql)));
-  const intake = destroyingErasedKeys(watched, servers.subjectKeys);
+  const erasedKeys = new ErasedKeys({ sql, keys: servers.subjectKeys });
+  await erasedKeys.catchUp();
+  const intake = relayed.watch(answers.watch(createPostgresReplicaIntake(sql)));
   const projected = await listenFor(sql, PROJECTED_CHANNEL);
   const projections = new Projections({
     ...{ sql, ownSite: servers.siteId, models: readModels, now: Date.now, random: Math.random },
@@ -314,6 +317,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
       projected,
       projections,
       pins,
+      erasedKeys,
     },
     ...{ channels, logger, ...linked },
   };

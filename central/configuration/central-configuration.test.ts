@@ -12,6 +12,7 @@ const central = {
   credentials: './credentials',
   listen: { port: 9000 },
 };
+const parent = { siteId: '018f0000-0000-7000-8000-000000000002', port: 9000, serverName: 'central' };
 const backbone = (roles: readonly string[], kafka: object = { brokers: ['kafka-1:9092'] }) => ({
   kafka,
   roles,
@@ -52,6 +53,11 @@ const wrong: readonly [string, object, RegExp][] = [
     'recordings where the own log is not',
     { backbone: backbone(['projector']), recordingServers: [recordingServer] },
     /recordingServers: expected none/,
+  ],
+  [
+    'a parent above a backbone',
+    { backbone: backbone(['intake', 'api']), parent },
+    /^parent: PARENT_WITH_BACKBONE: expected none/,
   ],
 ];
 

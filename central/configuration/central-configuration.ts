@@ -43,14 +43,26 @@ const BackboneConfiguration = z.strictObject({
 });
 export type BackboneConfiguration = z.infer<typeof BackboneConfiguration>;
 
-/** Cameras and recordings belong to the process with the own log. */
+const PARENT_WITH_BACKBONE =
+  'PARENT_WITH_BACKBONE: expected none: a central with a backbone is the topmost; leave out parent or backbone';
+
+/**
+ * Cameras and recordings belong to the process with the own log. Only the topmost central has a backbone: intake nodes do not know
+ * what a parent above acknowledged, and would tell children that the topmost holds what only Kafka does.
+ */
 function checkRoles(
-  { backbone, recordingServers, cameras }: Pick<CentralSettings, 'backbone' | 'recordingServers' | 'cameras'>,
+  {
+    backbone,
+    parent,
+    recordingServers,
+    cameras,
+  }: Pick<CentralSettings, 'backbone' | 'parent' | 'recordingServers' | 'cameras'>,
   context: z.RefinementCtx,
 ): void {
   if (!backbone) return;
   const fault = (path: (string | number)[], message: string) =>
     context.addIssue({ code: 'custom', path, message });
+  if (parent !== undefined) fault(['parent'], PARENT_WITH_BACKBONE);
   for (const [index, role] of backbone.roles.entries()) {
     if (backbone.roles.indexOf(role) < index) {
       fault(['backbone', 'roles', index], `expected each role once: ${role} is there already`);

@@ -31,8 +31,8 @@ export function registerSubjectKeyService(
     }
     try {
       const { upTo, keys } = readOffer(call.request);
-      if (upTo > 0) sink.take(child, { keys, upTo });
-      answer(null, { heardUpTo: sink.heardUpTo(child) });
+      if (keys.length > 0) sink.take(keys);
+      answer(null, { heardUpTo: upTo });
     } catch (error) {
       const isChildsFault = error instanceof InvalidOfferError;
       logger.error({ err: error, child }, 'keys of a child were not taken');

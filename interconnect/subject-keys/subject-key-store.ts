@@ -20,8 +20,6 @@ export interface SubjectKeySource {
 
 /** Where a parent keeps the keys of its children. */
 export interface SubjectKeySink {
-  /** How far it has heard of a child's keys. */
-  heardUpTo(child: SiteId): number;
   /** Durable when it returns. A key that was destroyed here, or is there already, stays as it is. */
-  take(child: SiteId, offered: { readonly keys: readonly OfferedKey[]; readonly upTo: number }): void;
+  take(keys: readonly OfferedKey[]): void;
 }

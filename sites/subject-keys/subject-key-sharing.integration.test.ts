@@ -32,7 +32,9 @@ async function openSite(children: readonly SiteId[] = []) {
   const folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-key-sharing-'));
   const site = v7() as SiteId;
   const { privateKeyPem: sealingKeyPem } = generateSealingKey();
-  const keys = SubjectKeys.open({ file: path.join(folder.path, 'keys.sqlite'), sealingKeyPem, site });
+  const openKeys = (file: string) =>
+    SubjectKeys.open({ file: path.join(folder.path, file), sealingKeyPem, site });
+  const keys = openKeys('keys.sqlite');
   const enrolled = new Set(children);
   const server = createGrpcServer({ credentials: await credentialsOf(site, 'central'), logger });
   registerSubjectKeyService(server, { sink: keys, enrolled: child => enrolled.has(child), logger });
@@ -41,11 +43,13 @@ async function openSite(children: readonly SiteId[] = []) {
   const running: Promise<void>[] = [];
   return {
     ...{ site, keys, enrolled, port },
-    offerTo: async (parentPort: number) => {
+    /** The same site with another file of keys, e.g. an older one. */
+    openKeys,
+    offerTo: async (parentPort: number, source = keys) => {
       const credentials = await credentialsOf(site, 'central');
       const parent = { host: '127.0.0.1', port: parentPort, serverName: serverNameOfRole('central') };
       running.push(
-        runSubjectKeyOffers({ parent, credentials, source: keys, random: () => 0.05, logger }, stop.signal),
+        runSubjectKeyOffers({ parent, credentials, source, random: () => 0.05, logger }, stop.signal),
       );
     },
     [Symbol.asyncDispose]: async () => {
@@ -97,6 +101,20 @@ test('a key that was erased above before it came is not kept when it comes', asy
   assert.is(centre.keys.reveal(token), ERASED_TEXT);
 });
 
+test('keys that a site makes after its file was restored from an old copy come to the parent too', async () => {
+  await using bus = await openSite();
+  await using centre = await openSite([bus.site]);
+  const lost = bus.keys.seal(alarm, 'Jörg');
+  await bus.offerTo(centre.port);
+  await until(() => centre.keys.reveal(lost) === 'Jörg', 'the key has come');
+  using restored = bus.openKeys('restored.sqlite');
+  // It has the place in the file that the lost one had.
+  const again = restored.seal(lock, 'Ann');
+  await bus.offerTo(centre.port, restored);
+  await until(() => centre.keys.reveal(again) === 'Ann', 'the key of the restored site has come');
+  assert.is(centre.keys.reveal(lost), 'Jörg');
+});
+
 test('nothing is taken of a site that is not enrolled, until it is', async () => {
   await using stranger = await openSite();
   await using centre = await openSite();
@@ -114,9 +132,9 @@ test('no site can slip another a key as if it were its own', async () => {
   const own = centre.keys.seal(alarm, 'Ann');
   const [keyId] = centre.keys.keyIdsOf(alarm);
   const forged = { keyId: keyId!, subject: alarm, key: new Uint8Array(32), maker: bus.site };
-  centre.keys.take(bus.site, { keys: [forged], upTo: 1 });
+  centre.keys.take([forged]);
   const planted = { ...forged, keyId: 'aaaaaaaa-0000-4000-8000-000000000000', maker: centre.site };
-  centre.keys.take(bus.site, { keys: [planted], upTo: 2 });
+  centre.keys.take([planted]);
   assert.equal(centre.keys.keyIdsOf(alarm), [keyId]);
   assert.is(centre.keys.reveal(own), 'Ann');
 });

@@ -37,11 +37,6 @@ const tables = `
     -- Nonce, ciphertext, tag under the wrapping key. NULL once it was destroyed: the row says so for ever.
     wrapped BLOB
   ) STRICT;
-  -- How far the keys of each child were heard of, by the child's own count.
-  CREATE TABLE IF NOT EXISTS child_keys (
-    site TEXT PRIMARY KEY,
-    heard_up_to INTEGER NOT NULL
-  ) STRICT;
   CREATE INDEX IF NOT EXISTS subject_key_subject ON subject_key (subject);
 `;
 
@@ -157,12 +152,7 @@ export class SubjectKeys
     return { keys, upTo: (rows.at(-1)?.seq as number | undefined) ?? count };
   }
 
-  heardUpTo(child: SiteId): number {
-    const row = this.#db.prepare('SELECT heard_up_to FROM child_keys WHERE site = ?').get(child);
-    return (row?.heard_up_to as number | undefined) ?? 0;
-  }
-
-  take(child: SiteId, { keys, upTo }: { readonly keys: readonly OfferedKey[]; readonly upTo: number }): void {
+  take(keys: readonly OfferedKey[]): void {
     const insert = this.#db.prepare(
       'INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?, ?, ?, ?) ON CONFLICT (key_id) DO NOTHING',
     );
@@ -172,11 +162,6 @@ export class SubjectKeys
         // Nobody else makes keys of this site.
         if (maker !== this.#site) insert.run(keyId, subject, maker, this.#wrap(keyId, key));
       }
-      this.#db
-        .prepare(
-          'INSERT INTO child_keys (site, heard_up_to) VALUES (?, ?) ON CONFLICT (site) DO UPDATE SET heard_up_to = max(heard_up_to, excluded.heard_up_to)',
-        )
-        .run(child, upTo);
       this.#db.exec('COMMIT');
     } catch (error) {
       this.#db.exec('ROLLBACK');
