@@ -1,3 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import {
   type AllStreamSubscription,
   BACKWARDS,
@@ -30,6 +34,7 @@ import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { sha256 } from '../log/sha256.js';
+import { openSqliteSiteLog } from '../log/sqlite-site-log.js';
 import { openKurrentServer, SERVED_READS_MAX } from './kurrent-server.js';
 import { SiteLogStreams } from './site-log-streams.js';
 
@@ -236,6 +241,53 @@ test('follows a stream behind a revision, and misses and repeats nothing where t
     texts,
     Array.from({ length: 88 }, (_, index) => index + 12),
   );
+});
+
+test('serves what a truncated log still has: from the start, backwards over the cut, and to who follows it', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-served-log-'));
+  try {
+    const signingKey = generateKeyPairSync('ed25519').privateKey;
+    await using log = await openSqliteSiteLog({
+      ...{ file: path.join(directory, 'site-log.sqlite'), site, now: Date.now, signingKey },
+    });
+    // Alarms are carried over a cut, recordings are not.
+    for (let index = 0; index < 3; index += 1) await say(log, 'alarm-1', `${index}`);
+    for (let index = 3; index < 400; index += 1) await say(log, 'alarm-1', `${index}`, 'RecordingSealed');
+    await log.signedCheckpoint();
+    const { epoch, size } = log.head();
+    await log.truncate(
+      { keptAfter: { epoch, position: size - 3 }, acknowledgedBy: 'PARENT', recordedBeforeMs: Date.now() },
+      new AbortController().signal,
+    );
+    const kept = await log.read({ after: LOG_START, limit: 500, carried: true });
+    assert.ok(kept.length < 20);
+    const ids = kept.map(({ id }) => id as string);
+    await using facade = await served(log);
+    const idsOf = (events: readonly { readonly id: string }[]) => events.map(({ id }) => id);
+    assert.equal(idsOf(await all(facade.client.readAll())), ids);
+    const backwards = { direction: BACKWARDS, fromPosition: END } as const;
+    assert.equal(idsOf(await all(facade.client.readAll(backwards))), ids.toReversed());
+    const alarm = (options: Parameters<EventStoreDBClient['readStream']>[1]) =>
+      all(facade.client.readStream('alarm-1', options)).then(textsOf);
+    assert.equal(await alarm({ fromRevision: START }), [0, 1, 2, 397, 398, 399]);
+    assert.equal(
+      await alarm({ direction: BACKWARDS, fromRevision: END, maxCount: 10 }),
+      [399, 398, 397, 2, 1, 0],
+    );
+    assert.equal(await alarm({ direction: BACKWARDS, fromRevision: 300n, maxCount: 2 }), [2, 1]);
+    const followed: string[] = [];
+    for await (const { event } of facade.client.subscribeToAll()) {
+      followed.push(event!.id);
+      if (followed.length === ids.length) break;
+    }
+    assert.equal(followed, ids);
+    for await (const { event } of facade.client.subscribeToStream('alarm-1')) {
+      assert.equal(textsOf([event!]), [0]);
+      break;
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('takes no append, whichever way it comes', async () => {

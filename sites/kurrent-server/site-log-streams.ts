@@ -16,7 +16,8 @@ const HLC_COUNTER_BITS = 16n;
 /**
  * A site's log as streams for reading: each stream of the log under its own name and with its own revisions. The data is
  * served as it is stored; the metadata is JSON of what the header says, and the header itself in base64, from which
- * and the data whoever wants can compute the leaf hash.
+ * and the data whoever wants can compute the leaf hash. Of a log that was truncated, what is there is served, as a server does after
+ * a scavenge: what was carried over the cut, then the rest.
  */
 export class SiteLogStreams implements ServedStreams {
   readonly #log: SiteLog;
@@ -34,26 +35,22 @@ export class SiteLogStreams implements ServedStreams {
     const { stream, from, direction, limit } = options;
     if (direction === 'FORWARDS') {
       const afterRevision = from === null || from === 0 ? null : from - 1;
-      const page = await this.#log.readStream({ stream, afterRevision, limit });
+      const page = await this.#log.readStream({ stream, afterRevision, limit, carried: true });
       if (page.length === 0 && (await this.#endOf(stream)) === null) return null;
       return page.map(servedEventOf);
     }
     const last = await this.#endOf(stream);
     if (last === null) return null;
-    const end = Math.min(from ?? last, last);
-    const events: RecordedEvent[] = [];
-    let revision = Math.max(-1, end - limit);
-    while (revision < end) {
-      const page = await this.#log.readStream({
-        stream,
-        afterRevision: revision < 0 ? null : revision,
-        limit: end - revision,
-      });
-      if (page.length === 0) break;
-      events.push(...page);
-      revision = page.at(-1)!.revision;
-    }
-    return events.reverse().map(servedEventOf);
+    const events = await readBackwards({
+      ...{ end: Math.min(from ?? last, last), start: -1, limit },
+      numberOf: event => event.revision,
+      read: (after, count) =>
+        this.#log.readStream({
+          ...{ stream, limit: count, carried: true },
+          afterRevision: after < 0 ? null : after,
+        }),
+    });
+    return events.map(servedEventOf);
   }
 
   async readAll(options: {
@@ -64,16 +61,15 @@ export class SiteLogStreams implements ServedStreams {
     const { from, direction, limit } = options;
     if (direction === 'FORWARDS') {
       const after = from === null || from === 0n ? LOG_START : placeOfPosition(from - 1n);
-      return (await this.#log.read({ after, limit })).map(servedEventOf);
+      return (await this.#log.read({ after, limit, carried: true })).map(servedEventOf);
     }
-    let place: LogPlace | null = from === null ? endOf(this.#log.head()) : placeOfPosition(from);
-    while (place !== null && place.epoch > 0) {
-      const end: number = Math.min(place.position, this.#sizeOf(place.epoch));
-      if (end > 0)
-        return (await this.#backwards({ epoch: place.epoch, position: end }, limit)).map(servedEventOf);
-      place = place.epoch === 1 ? null : { epoch: place.epoch - 1, position: Number.MAX_SAFE_INTEGER };
-    }
-    return [];
+    const last = placeKey(endOf(this.#log.head()));
+    const events = await readBackwards({
+      ...{ end: from === null ? last : Math.min(placeKey(placeOfPosition(from)), last), start: 0, limit },
+      numberOf: placeKey,
+      read: (after, count) => this.#log.read({ after: placeOfKey(after), limit: count, carried: true }),
+    });
+    return events.map(servedEventOf);
   }
 
   async end(): Promise<bigint> {
@@ -81,7 +77,7 @@ export class SiteLogStreams implements ServedStreams {
   }
 
   async *follow(after: bigint, signal: AbortSignal): AsyncGenerator<readonly ServedEvent[]> {
-    for await (const batch of this.#log.subscribe({ after: placeOfPosition(after), signal })) {
+    for await (const batch of this.#log.subscribe({ after: placeOfPosition(after), signal, carried: true })) {
       yield batch.map(servedEventOf);
     }
   }
@@ -89,26 +85,58 @@ export class SiteLogStreams implements ServedStreams {
   async #endOf(stream: string): Promise<number | null> {
     return (await readStreamEnd(this.#log, { stream, count: 1 }))[0]?.revision ?? null;
   }
+}
 
-  /** Up to `limit` events of one epoch that end at a place, the last one first. */
-  async #backwards(end: LogPlace, limit: number): Promise<readonly RecordedEvent[]> {
-    const events: RecordedEvent[] = [];
-    let position = Math.max(0, end.position - limit);
-    while (position < end.position) {
-      const after = { epoch: end.epoch, position };
-      const page = await this.#log.read({ after, limit: end.position - position });
-      if (page.length === 0) break;
-      events.push(...page);
-      position = page.at(-1)!.position;
-    }
-    return events.reverse();
-  }
+interface NumberedEvents {
+  /** The last number that counts. */
+  readonly end: number;
+  /** Below the first number. */
+  readonly start: number;
+  readonly numberOf: (event: RecordedEvent) => number;
+  /** Events after a number, in order. */
+  readonly read: (after: number, limit: number) => Promise<readonly RecordedEvent[]>;
+}
 
-  #sizeOf(epoch: number): number {
-    const head = this.#log.head();
-    if (epoch === head.epoch) return head.size;
-    return this.#log.epochs().find(sealed => sealed.epoch === epoch)?.size ?? 0;
+/** At least one event, when there is any, and up to `limit` that end at a number, the last one first. Numbers may have holes. */
+async function readBackwards(
+  events: NumberedEvents & { readonly limit: number },
+): Promise<readonly RecordedEvent[]> {
+  const last = await lastNumber(events);
+  if (last === null) return [];
+  const found: RecordedEvent[] = [];
+  let after = Math.max(events.start, last - events.limit);
+  while (after < last) {
+    const page = await events.read(after, last - after);
+    const upToLast = page.filter(event => events.numberOf(event) <= last);
+    if (upToLast.length === 0) break;
+    found.push(...upToLast);
+    after = events.numberOf(upToLast.at(-1)!);
   }
+  return found.reverse();
+}
+
+/** The number of the last event up to the end: found in one read where there is no hole, else by doubling and halving. */
+async function lastNumber({ end, start, numberOf, read }: NumberedEvents): Promise<number | null> {
+  const firstAfter = async (after: number) => {
+    const [event] = await read(after, 1);
+    return event !== undefined && numberOf(event) <= end ? numberOf(event) : null;
+  };
+  let low: number | null = null;
+  let high = end;
+  for (let width = 1; low === null; width *= 2) {
+    if (high <= start) return null;
+    const after = Math.max(start, end - width);
+    low = await firstAfter(after);
+    if (low === null) high = after;
+  }
+  // There is an event at `low`, and none beyond `high`.
+  while (low < high) {
+    const middle: number = Math.floor((low + high) / 2);
+    const found = await firstAfter(middle);
+    if (found === null) high = middle;
+    else low = found;
+  }
+  return low;
 }
 
 /** A place as one number, in the order of the log. */
