@@ -6,6 +6,18 @@ import { type Sql, sqlTypes } from './sql.js';
 /** Queries of the API and the intake side by side; Postgres itself allows more (see the launcher). */
 const POOL_CONNECTIONS_MAX = 16;
 const CONNECT_TIMEOUT_SECONDS = 10;
+/**
+ * What a server lets go of whose client is gone without a word (power, a partition): its own defaults hold the locks of such a client
+ * for two hours. Nothing is idle in a transaction for as long: publishing to the backbone takes 45 s at most, and a check of a
+ * projection pauses a minute at most. What `DATABASE_URL` itself says (`?tcp_keepalives_idle=…`) goes before.
+ */
+const LOST_CLIENT_SETTINGS = {
+  tcp_keepalives_idle: 10,
+  tcp_keepalives_interval: 5,
+  tcp_keepalives_count: 3,
+  tcp_user_timeout: 30_000,
+  idle_in_transaction_session_timeout: 300_000,
+};
 
 /** Where a database is served: an address, or the socket of an embedded one. Can be handed to a thread. */
 export type DatabaseTarget =
@@ -105,8 +117,12 @@ function connect(target: DatabaseTarget, max = POOL_CONNECTIONS_MAX): Sql {
     // Columns are snake_case, rows camelCase.
     transform: { column: { from: postgres.toCamel } },
     onnotice: () => undefined,
-    // Whatever a server of somebody else's has as its default: builds of projections put their tables there.
-    connection: { application_name: 'holdfast', search_path: 'public' },
+    connection: {
+      application_name: 'holdfast',
+      // Whatever a server of somebody else's has as its default: builds of projections put their tables there.
+      search_path: 'public',
+      ...(typeof target === 'string' && LOST_CLIENT_SETTINGS),
+    },
   };
   return typeof target === 'string' ? postgres(target, options) : postgres({ ...target, ...options });
 }

@@ -1,12 +1,13 @@
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDatabase } from './database.js';
+import { openDatabase, openSharedDatabase } from './database.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import type { Sql } from './sql.js';
 
@@ -94,6 +95,56 @@ test('says so when the server is killed under it, and serves again after a new s
     const [row] = await sql`select 1 as one`;
     assert.is(row!.one, 1);
   });
+});
+
+test('a server at an address lets go of a client that is gone within its transaction, and the client goes on', async () => {
+  await using database = await openDatabase({ directory, databaseUrl: null });
+  const { host } = database.target as { host: string };
+  const proxy = createServer(client => {
+    const server = connect(path.join(host, '.s.PGSQL.5432'));
+    client.pipe(server).pipe(client);
+    for (const end of [client, server]) end.on('error', () => undefined);
+  });
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  const url = `postgres://holdfast@127.0.0.1:${port}/postgres`;
+  const settings = openSharedDatabase(url, 1);
+  const known = await settings`
+    select name, setting from pg_settings
+    where source = 'client' and (name like 'tcp_%' or name like 'idle_in_%') order by name`;
+  await settings.end();
+  assert.equal(
+    known.map(({ name }) => name),
+    [
+      'idle_in_transaction_session_timeout',
+      'tcp_keepalives_count',
+      'tcp_keepalives_idle',
+      'tcp_keepalives_interval',
+      'tcp_user_timeout',
+    ],
+  );
+  assert.is(known[0]!.setting, '300000');
+  const lost = openSharedDatabase(`${url}?idle_in_transaction_session_timeout=100`, 1);
+  const held = Promise.withResolvers<void>();
+  const holding = lost
+    .begin(async tx => {
+      await tx`select seq from feed_head for update`;
+      held.resolve();
+      await delay(500);
+      await tx`update feed_head set seq = seq + 1`;
+    })
+    .then(
+      () => 'committed',
+      () => 'refused',
+    );
+  await held.promise;
+  const other = database.sql`select seq from feed_head for update`.then(() => 'locked');
+  assert.is(await other, 'locked');
+  assert.is(await holding, 'refused');
+  const [row] = await lost`select 1 as one`;
+  assert.is(row!.one, 1);
+  await lost.end();
+  proxy.close();
 });
 
 test('the server ends with its parent, however the parent ends', async () => {

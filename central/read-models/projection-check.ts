@@ -11,6 +11,8 @@ const BATCH_EVENTS_MAX = 2000;
 const BACKGROUND_SHARE = 0.05;
 /** A snapshot that is held longer keeps PostgreSQL from cleaning up: then the check hurries. */
 const SNAPSHOT_MS_MAX = 10 * 60_000;
+/** Of a pause within a transaction, which a server ends that is idle for minutes. */
+const TRANSACTION_PAUSE_MS_MAX = 60_000;
 /** Between two checks in the background. */
 const PAUSE_MS = 10_000;
 const EXAMPLES_MAX = 3;
@@ -161,7 +163,10 @@ export class ProjectionCheck {
       // A swap waits for what reads the tables that it replaces.
       if (pace.signal.aborted || (await this.#isBuilding())) return null;
       if (performance.now() - beganMs > SNAPSHOT_MS_MAX) continue;
-      const pauseMs = (performance.now() - batchMs) * (1 / pace.share - 1);
+      const pauseMs = Math.min(
+        (performance.now() - batchMs) * (1 / pace.share - 1),
+        TRANSACTION_PAUSE_MS_MAX,
+      );
       await delay(pauseMs, undefined, { signal: pace.signal }).catch(() => undefined);
     }
     return events;
