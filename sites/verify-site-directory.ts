@@ -59,6 +59,8 @@ export interface SiteDirectoryVerification {
   /** Of those, encrypted with a key that is not here: their manifests are proved, and they are stored as they were written. */
   readonly closedSegmentCount: number;
   readonly mediaBytes: number;
+  /** Sites that the log has enrolled to report here: what they reported is in a database. */
+  readonly childCount: number;
   readonly damages: readonly SiteDirectoryDamage[];
   /** `STORE_UNREACHABLE`: live databases and archives that hold recordings of which therefore nothing is known. */
   readonly unreachable: readonly SiteDirectoryDamage[];
@@ -115,7 +117,7 @@ export async function verifySiteDirectory(
   const log = await source.verify();
   const damages: SiteDirectoryDamage[] = [...log.damages];
   const facts: MediaFacts = {
-    ...{ byServer: new Map(), stages: new Map(), objectStores: [], read: LOG_START },
+    ...{ byServer: new Map(), stages: new Map(), objectStores: [], children: new Set(), read: LOG_START },
     sealingKeyPem: readSealingKey(directory),
   };
   await readMediaFacts(source, facts, damages);
@@ -141,7 +143,7 @@ export async function verifySiteDirectory(
   return {
     ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
     ...{ signedEventCount: log.signedCount, segmentCount, closedSegmentCount, mediaBytes, damages },
-    unreachable,
+    ...{ unreachable, childCount: facts.children.size },
   };
 }
 
@@ -243,6 +245,7 @@ interface MediaFacts {
   /** Folders of live databases and archives that ever were configured, beside the media directories. */
   readonly stages: Map<RecordingServerId, Set<string>>;
   readonly objectStores: ObjectStoreAccess[];
+  readonly children: Set<SiteId>;
   /** Null: the key of the site is not here, so that archives in object stores cannot be read. */
   readonly sealingKeyPem: string | null;
   /** Read up to here. */
@@ -337,10 +340,15 @@ const typesRead: ReadonlySet<string> = new Set([
   'RecordingReduced',
   'RetrievalProgressed',
   'RecordingDeleted',
+  'ChildSiteEnrolled',
 ] satisfies HoldfastEvent['type'][]);
 
-function collect(event: HoldfastEvent, { byServer, stages, objectStores, sealingKeyPem }: MediaFacts): void {
+function collect(event: HoldfastEvent, facts: MediaFacts): void {
+  const { byServer, stages, objectStores, sealingKeyPem } = facts;
   switch (event.type) {
+    case 'ChildSiteEnrolled':
+      facts.children.add(event.data.siteId);
+      break;
     case 'RecordingServerRegistered':
       byServer.set(event.data.recordingServerId, new Map());
       break;

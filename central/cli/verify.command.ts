@@ -62,6 +62,11 @@ export async function verifyCommand(
     replicas.push(verified);
     say(describeDatabase(verified));
   }
+  for (const [index, site] of sites.entries()) {
+    const notSeen = databaseNotSeen(site, replicas);
+    sites[index] = { ...site, unreachable: [...site.unreachable, ...notSeen] };
+    for (const { where, code, detail } of notSeen) say(`  ${code} ${where}: ${detail}\n`);
+  }
   const comparisons = await compareHoldings([...siteHoldings(sites), ...replicaHoldings(replicas)], signal);
   for (const comparison of comparisons) say(describeComparison(comparison));
   const damageCount =
@@ -114,14 +119,34 @@ interface DatabaseToVerify {
   readonly at: Parameters<typeof openDatabaseAsItIs>[0];
 }
 
-/** As a central does: `DATABASE_URL` when it is set, or else the embedded database in its folder. */
+/** Which of them a central uses is not written in its folder: the one at `DATABASE_URL`, and each embedded one that is there. */
 function databasesOf(directories: readonly string[]): readonly DatabaseToVerify[] {
   const databaseUrl = process.env.DATABASE_URL;
-  if (databaseUrl !== undefined) return [{ name: 'DATABASE_URL', at: { databaseUrl } }];
-  return directories
-    .map(directory => path.join(directory, 'postgres'))
-    .filter(directory => existsSync(path.join(directory, 'cluster')))
+  const served = databaseUrl === undefined ? [] : [{ name: 'DATABASE_URL', at: { databaseUrl } }];
+  const embedded = directories
+    .filter(hasEmbeddedDatabase)
+    .map(embeddedDatabaseOf)
     .map(directory => ({ name: directory, at: { directory } }));
+  return [...served, ...embedded];
+}
+
+function embeddedDatabaseOf(siteDirectory: string): string {
+  return path.join(siteDirectory, 'postgres');
+}
+
+function hasEmbeddedDatabase(siteDirectory: string): boolean {
+  return existsSync(path.join(embeddedDatabaseOf(siteDirectory), 'cluster'));
+}
+
+/** Of a central whose database was not seen, nothing is known of what its children reported. */
+function databaseNotSeen(
+  { directory, site, childCount }: SiteDirectoryVerification,
+  databases: readonly VerifiedDatabase[],
+): SiteDirectoryVerification['unreachable'] {
+  const isHeld = databases.some(({ heads }) => heads.some(head => head.site === site));
+  if (childCount === 0 || isHeld || hasEmbeddedDatabase(directory)) return [];
+  const detail = `what ${childCount} sites reported here is not proved: no database that was seen has taken this log in; set DATABASE_URL as for the central`;
+  return [{ where: directory, code: 'DATABASE_NOT_SEEN', detail }];
 }
 
 interface VerifiedDatabase extends ReplicasVerification {
