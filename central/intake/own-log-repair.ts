@@ -30,7 +30,7 @@ import { readModels } from '../read-models/read-models.js';
 import { OwnLogBehindReplicaError } from './own-log-intake.js';
 import { appendToFeed, FEED_CHANNEL, readReplicaCursor } from './postgres-replica-intake.js';
 import { createPostgresReplicaReader, storeCheckpoints } from './postgres-replica-reader.js';
-import { encodeReplicaEvents, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
+import { encodeReplicaEvents, REPLICA_EVENT_ROWS } from './replica-event-rows.js';
 
 /** Events that are read, and stored again, at once. */
 const PAGE_EVENTS = 500;
@@ -176,7 +176,7 @@ async function replaceTail(
       throw new OwnLogBehindReplicaError(`${detail}, and the others are not signed`);
     }
     const rows = events.map((event, at) => encodeReplicaEvents([event], seqs[index + at]!));
-    await copyInto(tx, `replica_event (${REPLICA_EVENT_COLUMNS})`, rows);
+    await copyInto(tx, REPLICA_EVENT_ROWS, rows);
     index += events.length;
     place = placeOf(last);
   }

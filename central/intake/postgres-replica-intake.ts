@@ -7,13 +7,11 @@ import type { Sql, TransactionSql } from '../postgres/sql.js';
 import { isTransient } from '../read-models/transient.js';
 import { CommitGroup, type CommitOutcome, type ReplicaBatch } from './commit-group.js';
 import { storeCheckpoints } from './postgres-replica-reader.js';
-import { encodeInSlices, REPLICA_EVENT_COLUMNS } from './replica-event-rows.js';
+import { encodeInSlices, REPLICA_EVENT_ROWS } from './replica-event-rows.js';
 
 const HASH_BYTES = 32;
 /** Woken by it: the projector and every subscription. Its payload is the feed position after the commit. */
 export const FEED_CHANNEL = 'holdfast_feed';
-
-const REPLICA_EVENT_ROWS = `replica_event (${REPLICA_EVENT_COLUMNS})`;
 
 const TEXT_OID = 25;
 const INT4_OID = 23;

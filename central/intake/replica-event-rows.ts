@@ -1,9 +1,9 @@
 import { type RecordedEvent, UUID_BYTES } from '@holdfast/core';
 import { CopyRowWriter, LENGTH_BYTES, UTF8_BYTES_MAX } from '../postgres/copy-row-writer.js';
 
-/** The columns of `replica_event`, in the order in which a row has them. */
-export const REPLICA_EVENT_COLUMNS =
-  'seq, site, epoch, position, id, stream, revision, type, version, recorded_at, occurred_at_ms, clock_quality, actor, causation_id, correlation_id, header, data, leaf_hash';
+/** What the rows are copied into: the table, and its columns in the order in which a row has them. */
+export const REPLICA_EVENT_ROWS =
+  'replica_event (seq, site, epoch, position, id, stream, revision, type, version, recorded_at, occurred_at_ms, clock_quality, actor, causation_id, correlation_id, header, data, leaf_hash)';
 const COLUMN_COUNT = 18;
 /** Some 200 KB: as much as a socket takes at once. */
 const EVENTS_PER_SLICE = 250;

@@ -24,8 +24,9 @@ export interface SubjectKeyOfferOptions {
 type Client = InstanceType<typeof SubjectKeysClient>;
 
 /**
- * Keeps the parent in possession of this site's subject keys until the signal is aborted. Each connection offers all of them, about
- * 100 bytes each: no count outlives a file of keys that was restored from an old copy, at either end. Never throws for what a peer does.
+ * Keeps the parent in possession of this site's subject keys until the signal is aborted. All of them are offered at each start and
+ * after each call that failed, about 100 bytes each: no count outlives a file of keys of this site that was restored from an old
+ * copy. Never throws for what a peer does.
  */
 export async function runSubjectKeyOffers(
   options: SubjectKeyOfferOptions,
