@@ -1,5 +1,6 @@
-import { decodeEvent, EventDecodeError, type HoldfastEvent, LogEpochOpened } from '@holdfast/schema';
+import { LogEpochOpened } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
+import { readStoredData, type StoredEventData } from './events-of-type.js';
 
 /** A log that was reset more often than this is looked at with `holdfast log tail`. */
 const EPOCHS_MAX = 20;
@@ -27,26 +28,12 @@ export interface OpenedEpoch {
 
 /** Newest first. One that this software cannot read is left out: it is in quarantine. */
 export async function readEpochs(sql: Sql, site: string): Promise<readonly OpenedEpoch[]> {
-  const rows = await sql<{ version: number; recordedAtMs: number; data: Buffer }[]>`
+  const rows = await sql<(StoredEventData & { readonly recordedAtMs: number })[]>`
     select version, recorded_at >> 16 as recorded_at_ms, data from replica_event
     where stream = 'log' and site = ${site} and type = ${LogEpochOpened.type}
     order by epoch desc, revision desc limit ${EPOCHS_MAX}`;
-  return rows.flatMap(({ version, recordedAtMs, data }) => {
-    const opened = openedIn(version, data);
+  return rows.flatMap(({ recordedAtMs, ...stored }) => {
+    const opened = readStoredData(LogEpochOpened, stored);
     return opened === null ? [] : [{ ...opened, openedAtMs: recordedAtMs }];
   });
-}
-
-/** What a `LogEpochOpened` says; null of one that this software cannot read. */
-export function openedIn(
-  version: number,
-  data: Buffer,
-): Extract<HoldfastEvent, { type: 'LogEpochOpened' }>['data'] | null {
-  try {
-    const opened = decodeEvent(LogEpochOpened.type, version, JSON.parse(data.toString('utf8')));
-    return opened.type === LogEpochOpened.type ? opened.data : null;
-  } catch (error) {
-    if (error instanceof EventDecodeError || error instanceof SyntaxError) return null;
-    throw error;
-  }
 }

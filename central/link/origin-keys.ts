@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CheckpointError, decodeBase64, openCheckpoint } from '@holdfast/core';
 import type { OriginKeys } from '@holdfast/interconnect';
-import { decodeEvent, EventDecodeError, type SiteId } from '@holdfast/schema';
+import { LogKeyPinned, type SiteId } from '@holdfast/schema';
 import { type ManagementServer, pinFirstKey, pinnedKey, sha256, verifyNote } from '@holdfast/sites';
 import { isEnrolledIn } from '../backbone/feed-enrolment.js';
+import { readStoredData, type StoredEventData } from '../intake/events-of-type.js';
 import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.js';
 import type { Sql } from '../postgres/sql.js';
 
@@ -144,7 +145,7 @@ async function enrollersOf(sql: Sql, sites: readonly SiteId[]): Promise<readonly
 /** The last key that the log of each of these sites names for another one, in the order in which they first named one to us. */
 async function pinnedBy(sql: Sql, parents: readonly SiteId[], site: SiteId): Promise<readonly Uint8Array[]> {
   const stream = `log-key-${site}`;
-  const rows = await sql<{ type: string; version: number; data: Buffer }[]>`
+  const rows = await sql<(StoredEventData & { readonly type: string })[]>`
     select type, version, data
     from unnest(${parents as SiteId[]}::uuid[]) as parent (site)
     cross join lateral (
@@ -159,12 +160,7 @@ async function pinnedBy(sql: Sql, parents: readonly SiteId[], site: SiteId): Pro
   return rows.map(keyIn).filter(key => key !== null);
 }
 
-function keyIn({ type, version, data }: { type: string; version: number; data: Buffer }): Uint8Array | null {
-  try {
-    const event = decodeEvent(type, version, JSON.parse(data.toString()));
-    return event.type === 'LogKeyPinned' ? decodeBase64(event.data.publicKey) : null;
-  } catch (error) {
-    if (error instanceof EventDecodeError || error instanceof SyntaxError) return null;
-    throw error;
-  }
+function keyIn({ type, ...stored }: StoredEventData & { readonly type: string }): Uint8Array | null {
+  const pinned = type === LogKeyPinned.type ? readStoredData(LogKeyPinned, stored) : null;
+  return pinned === null ? null : decodeBase64(pinned.publicKey);
 }

@@ -1,24 +1,12 @@
 import { LogEpochOpened, type SiteId } from '@holdfast/schema';
 import type { CausedAlarm } from '../alarm-by-cause.js';
-import { openedIn } from '../intake/replica-proof.query.js';
+import { EventsOfType, readStoredData, type StoredEventOfType } from '../intake/events-of-type.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
 
-/** A notification may be lost with its connection. */
-const LOOK_MS = 5000;
-const PAGE_ROWS = 500;
-
-interface OpeningRow {
-  readonly seq: number;
-  readonly site: SiteId;
-  readonly version: number;
-  readonly data: Buffer;
-}
-
 /**
- * An alarm for each log that was reset: a site restored from an old copy, this one too. It comes out of the feed and not out of the
- * session that brought it, so that no end of either can lose it. All are read again after a start: who raises them
- * raises each once.
+ * An alarm for each log that was reset: a site restored from an old copy, this one too. All are read again after a start: who raises
+ * them raises each once.
  */
 export async function watchResets(
   options: {
@@ -30,29 +18,17 @@ export async function watchResets(
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { sql, feedGrown, nameOf, raiseAlarm, onFailure } = options;
-  let after = 0;
-  const look = async (): Promise<boolean> => {
-    const rows = await sql<OpeningRow[]>`
-      select seq, site, version, data from replica_event
-      where type = ${LogEpochOpened.type} and seq > ${after} order by seq limit ${PAGE_ROWS}`;
-    for (const row of rows) {
-      const sealed = sealedBy(row);
-      if (sealed !== null) raiseAlarm(alarmOf(row.site, await nameOf(row.site), sealed));
-      after = row.seq;
-    }
-    return rows.length === PAGE_ROWS;
+  const { sql, nameOf, raiseAlarm } = options;
+  const take = async (event: StoredEventOfType) => {
+    const sealed = sealedBy(event);
+    if (sealed !== null) raiseAlarm(alarmOf(event.site, await nameOf(event.site), sealed));
   };
-  while (!signal.aborted) {
-    const seen = feedGrown.count;
-    const isMore = await look().catch(onFailure);
-    if (isMore !== true) await feedGrown.after(seen, LOOK_MS, signal);
-  }
+  await new EventsOfType({ sql, type: LogEpochOpened.type, take }).follow(options, signal);
 }
 
 /** The end of the epoch before; null of a log's first one, and of an event that this software cannot read. */
-function sealedBy({ version, data }: OpeningRow): string | null {
-  const opened = openedIn(version, data);
+function sealedBy(event: StoredEventOfType): string | null {
+  const opened = readStoredData(LogEpochOpened, event);
   return opened === null || opened.previousEpoch === null
     ? null
     : `${opened.previousEpoch}/${opened.previousSize}`;
