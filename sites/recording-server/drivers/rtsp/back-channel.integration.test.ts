@@ -6,11 +6,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { CameraAccess } from '../driver.js';
 import { findBackChannel, openBackChannel } from './back-channel.js';
-import { GStreamerCamera, whatIsMissing } from './gstreamer-camera.fixture.js';
+import { GStreamerCamera, pictureThatNobodyNeedsToTake, whatIsMissing } from './gstreamer-camera.fixture.js';
 
 const test = suite('speaking through a camera, to an ONVIF server of GStreamer');
-const launch =
-  '( videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=96,framerate=5/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26 )';
+const launch = pictureThatNobodyNeedsToTake;
 const { signal } = new AbortController();
 const accessTo = (address: string, credentials: CameraAccess['credentials'] = null): CameraAccess => ({
   ...{ address, credentials, now: Date.now, random: Math.random },

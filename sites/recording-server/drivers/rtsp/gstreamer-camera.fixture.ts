@@ -11,6 +11,13 @@ const python = '/usr/bin/python3';
 /** Python and GStreamer take half a second to start on an idle machine. */
 const START_TIMEOUT_MS = 20_000;
 
+/**
+ * For a camera with a loudspeaker. Who only speaks takes no picture, and a source whose pictures nobody takes fails; GStreamer's server
+ * ends the loudspeaker with it, unless that has begun to play a moment before.
+ */
+export const pictureThatNobodyNeedsToTake =
+  '( videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=96,framerate=5/1 ! jpegenc ! tee allow-not-linked=true ! rtpjpegpay name=pay0 pt=26 )';
+
 /** Why these cameras cannot run here, or `null`. */
 export function whatIsMissing(): string | null {
   const bindings =
