@@ -2,7 +2,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { createMemorySiteLog, decodeEventData, LOG_START, type RecordedEvent } from '@holdfast/core';
+import {
+  createMemorySiteLog,
+  decodeEventData,
+  endOf,
+  LOG_START,
+  placeOf,
+  type RecordedEvent,
+} from '@holdfast/core';
 import {
   createCertificateAuthority,
   createGrpcServer,
@@ -139,10 +146,21 @@ class Site implements AsyncDisposable {
   }
 
   async events(): Promise<readonly RecordedEvent[]> {
-    await using log = await openSqliteSiteLog({
+    await using log = await this.#openLog();
+    return log.read({ after: LOG_START, limit: 5_000 });
+  }
+
+  /** Removes everything up to now from the log, as `log.keepDays` does in time. */
+  async truncateLog(): Promise<void> {
+    await using log = await this.#openLog();
+    const plan = { acknowledgedBy: 'PARENT', recordedBeforeMs: Date.now() } as const;
+    await log.truncate({ ...plan, keptAfter: endOf(log.head()) }, AbortSignal.timeout(20_000));
+  }
+
+  #openLog() {
+    return openSqliteSiteLog({
       ...{ file: this.logFile, site: this.id, now: Date.now, signingKey: this.logKey },
     });
-    return log.read({ after: LOG_START, limit: 5_000 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -209,6 +227,24 @@ test('what it recorded meanwhile is recorded again, also when it is more than th
   assert.equal(hex(events), hex(parent.held()));
   assert.equal(hex(events.slice(0, before.length)), hex(before));
   assert.equal(namesIn(events), ['1 two', '2 alone 1', '2 alone 2', '2 alone 3']);
+});
+
+test('a log that had lost its beginning to truncation goes on to its parent after an old copy was restored', async () => {
+  await using site = await Site.create();
+  await using parent = await openParent(site.id, rawPublicKey(site.logKey));
+  await site.run('one', parent, () => parent.held().length > 0);
+  await site.truncateLog();
+  await site.keepCopy();
+  await site.run('two', parent, holdsName(parent.held, 'two'));
+  const before = hex(parent.held());
+  await site.restoreCopy();
+  await site.run('three', parent, holdsName(parent.held, 'three'));
+  assert.equal(hex(parent.held().slice(0, before.length)), before);
+  assert.equal(namesIn(parent.held()), ['1 two', '2 three']);
+  assert.not(parent.reports.includes('TRUNCATED'));
+  const { damages, head } = await verifySiteLog({ file: site.logFile, key: site.logKey });
+  assert.equal(damages, []);
+  assert.equal(endOf(head!), placeOf(parent.held().at(-1)!), 'the same end at both');
 });
 
 test('a log that its parent holds under another key than its own stays as it is, refused by name', async () => {

@@ -1,6 +1,7 @@
 import {
   type LogHead,
   type NoteSigner,
+  type SealedEpoch,
   type Sha256,
   type SignedCheckpoint,
   type SiteLog,
@@ -9,6 +10,8 @@ import {
 
 /** A log that a child offers to its parent: its own, or a replica that it relays. */
 export interface OfferedLog extends Pick<SiteLog, 'read' | 'subscribe'> {
+  /** Epochs that are over, as far as their ends are known here: what a log that has lost its beginning is compared by. */
+  epochs(): readonly SealedEpoch[];
   /** The newest checkpoint, signed by the site that the log is of. */
   newest(): Promise<SignedCheckpoint>;
   /** A checkpoint of this epoch at this end or beyond, signed by that site. Events up to there are to be had. */
@@ -21,6 +24,7 @@ export function offerOwnLog(log: SiteLog, signer: NoteSigner, sha256: Sha256): O
   return {
     read: options => log.read(options),
     subscribe: options => log.subscribe(options),
+    epochs: () => log.epochs(),
     newest: async () => sign(log.head()),
     checkpointFor: async end => sign(end),
   };

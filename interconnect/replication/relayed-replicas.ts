@@ -92,6 +92,8 @@ export class RelayedReplicas implements RelayedLogs {
     return {
       read,
       subscribe: options => followLog({ ...options, growth, read: page => this.#readSigned(origin, page) }),
+      // Nothing is ever removed from a replica.
+      epochs: () => [],
       newest: async () => (await replicas.checkpoint(origin))!,
       checkpointFor: async ({ epoch }) => (await replicas.checkpoint(origin, epoch))!,
     };

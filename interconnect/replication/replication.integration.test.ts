@@ -1,4 +1,4 @@
-import { comparePlaces, LogTruncatedError, type RecordedEvent, type SiteLog } from '@holdfast/core';
+import type { RecordedEvent, SiteLog } from '@holdfast/core';
 import { EventId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -374,36 +374,6 @@ test('what the parent acknowledges while the child still compares their historie
   );
   assert.ok(child.isUp);
   assert.is(sessions(), 2);
-});
-
-test('a parent that asks for what was truncated is told so by name, and what it holds stays', async () => {
-  await using parent = await TestParent.start();
-  const { site, log, credentials } = await newChild();
-  await fill(log, 20);
-  // Truncation of a file is a matter of `sites`: here only what it answers.
-  const kept = { epoch: 1, position: 10 };
-  const truncated: SiteLog = {
-    ...{ append: appends => log.append(appends), head: () => log.head(), epochs: () => log.epochs() },
-    read: async page => {
-      if (comparePlaces(page.after, kept) < 0) throw new LogTruncatedError(kept);
-      return log.read(page);
-    },
-    ...{ readStream: page => log.readStream(page), subscribe: options => log.subscribe(options) },
-    [Symbol.asyncDispose]: async () => undefined,
-  };
-  {
-    await using _child = new TestChild({ log: truncated, credentials, port: parent.port });
-    await until(() => parent.refusals.length > 1, 'refused, and refused again');
-  }
-  assert.equal(parent.refusals[0], [site, 'TRUNCATED']);
-  assert.is(parent.held(site).length, 0);
-  {
-    await using _child = new TestChild({ log, credentials, port: parent.port });
-    await assertIdentical(parent, log);
-  }
-  await fill(log, 5);
-  await using _child = new TestChild({ log: truncated, credentials, port: parent.port });
-  await assertIdentical(parent, log);
 });
 
 test('a wish that could not be answered comes again', async () => {

@@ -1,5 +1,6 @@
 import { equalBytes, extendEdge, LogTruncatedError, rootOf, type Sha256, type SiteLog } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
+import type { OfferedLog } from './offered-log.js';
 import type { EpochHead, WantFrame } from './replication-frame.js';
 
 /** Frame boundaries that are remembered, of all logs: what a parent holds is one of the last, unless it is new to us. */
@@ -30,30 +31,29 @@ export class RootMemory {
     readonly want: Pick<WantFrame, 'epoch' | 'after' | 'treeEdge'>;
     /** Of our log. */
     readonly head: EpochHead;
-    readonly log: Pick<SiteLog, 'read'>;
+    readonly log: Pick<OfferedLog, 'read' | 'epochs'>;
     readonly sha256: Sha256;
   }): Promise<boolean> {
     const { origin, want, head, log, sha256 } = options;
     const { epoch, after, treeEdge } = want;
     const theirs = rootOf(treeEdge, after, sha256);
     if (after === 0) return true;
-    const isNewest = epoch === head.epoch;
-    if (isNewest && after === head.size) return equalBytes(theirs, head.root);
+    const end = epoch === head.epoch ? head : log.epochs().find(sealed => sealed.epoch === epoch);
+    if (end !== undefined && after > end.size) return false;
+    if (after === end?.size) return equalBytes(theirs, end.root);
     const known = this.#roots.get(`${origin}/${epoch}/${after}`);
     if (known !== undefined) return equalBytes(theirs, known);
-    const fromStart = () => edgeOver({ log, epoch, edge: [], from: 0, to: after, sha256 });
-    const toEnd = () => edgeOver({ log, epoch, edge: treeEdge, from: after, to: head.size, sha256 });
-    if (!isNewest || after <= head.size - after) {
+    if (end === undefined || after <= end.size - after) {
       try {
-        const edge = await fromStart();
+        const edge = await edgeOver({ log, epoch, edge: [], from: 0, to: after, sha256 });
         return edge !== null && equalBytes(theirs, rootOf(edge, after, sha256));
       } catch (error) {
-        // The beginning was removed because others hold it; the rest tells as much, if there is a signed end to compare with.
-        if (!(error instanceof LogTruncatedError) || !isNewest) throw error;
+        // The beginning was removed because others hold it: the rest tells as much, up to an end that is known.
+        if (!(error instanceof LogTruncatedError) || end === undefined) throw error;
       }
     }
-    const edge = await toEnd();
-    return edge !== null && equalBytes(rootOf(edge, head.size, sha256), head.root);
+    const edge = await edgeOver({ log, epoch, edge: treeEdge, from: after, to: end.size, sha256 });
+    return edge !== null && equalBytes(rootOf(edge, end.size, sha256), end.root);
   }
 }
 
