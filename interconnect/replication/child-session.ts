@@ -234,12 +234,8 @@ class ChildSession {
       this.#end(`no sign of life for ${this.#silentBeats * beatMs} ms`);
       return;
     }
-    const { acknowledgements } = this.#options;
-    const waits = [...this.#senders].some(([origin, sender]) => {
-      const { parent } = acknowledgements.of(origin);
-      return sender.isWanted && !sender.isStopped && comparePlaces(sender.place, parent ?? LOG_START) > 0;
-    });
-    this.#unacknowledgedBeats = waits ? this.#unacknowledgedBeats + 1 : 0;
+    const isAwaited = [...this.#senders.values()].some(sender => sender.isAwaited);
+    this.#unacknowledgedBeats = isAwaited ? this.#unacknowledgedBeats + 1 : 0;
     if (this.#unacknowledgedBeats > UNACKNOWLEDGED_BEATS_MAX)
       this.#end(`nothing was acknowledged for ${this.#unacknowledgedBeats * beatMs} ms`);
   }
@@ -255,15 +251,18 @@ class ChildSession {
 
   /** Sends what the parent wants of a log, and then every new event as soon as it is appended. */
   async #replicate(want: WantFrame): Promise<void> {
-    const { site, logger, onLink, wishes } = this.#options;
+    const { acknowledgements, site, logger, onLink, wishes } = this.#options;
     const { origin, epoch, after } = want;
     const sender = this.#senders.get(origin);
     if (sender === undefined || sender.isWanted) {
       throw new ReplicationProtocolError(`want of ${origin} out of turn`);
     }
+    // Before they are compared, which may take long: what it wants again nobody may remove meanwhile.
+    acknowledgements.lower(origin, { epoch, position: after });
     const refusal = await sender.want(want);
     if (this.#over.signal.aborted) return;
     if (refusal !== null) {
+      if (refusal.code === 'FORK') acknowledgements.lower(origin, LOG_START);
       const isLost = refusal.code === 'AHEAD' || refusal.code === 'FORK';
       const mayRecover = origin === site && isLost && this.#wantsHistory();
       return mayRecover ? this.#recover(refusal) : this.#refuseLog(origin, refusal);
@@ -284,11 +283,12 @@ class ChildSession {
 
   /** Each only when the parent knows all that this site has said until then: its log tells the keys of the sites below. */
   async #offerRelayed(): Promise<void> {
-    const { acknowledgements, log, relayed, site } = this.#options;
+    const { log, relayed, site } = this.#options;
     if (relayed === undefined) return;
     const { signal } = this.#over;
+    const own = this.#senders.get(site)!;
     for await (const { origin, log: relay } of relayed.follow(signal)) {
-      await acknowledgements.reached(site, endOf(log.head()), signal);
+      await own.acknowledgedUpTo(endOf(log.head()));
       if (signal.aborted) return;
       await this.#offer(origin, relay);
     }
@@ -381,7 +381,8 @@ class ChildSession {
     }
     this.#unacknowledgedBeats = 0;
     this.#credit.add(ack.creditBytes);
-    acknowledgements.rise(origin, { parent: upTo, top });
+    if (upTo !== null) sender.acknowledge(upTo);
+    acknowledgements.learn(origin, { parent: upTo, top });
     if (origin === site && ack.checkpoint !== null) this.#receipts!.take(ack);
   }
 
@@ -400,8 +401,9 @@ class ChildSession {
   }
 
   #takeRefusal(frame: RefusedFrame): void {
-    const { logger, site } = this.#options;
+    const { acknowledgements, logger, site } = this.#options;
     const { code, detail, origin, held } = frame;
+    if (code === 'FORK') acknowledgements.lower(origin ?? site, LOG_START);
     if (origin === site && held !== null && this.#parent !== null && this.#wantsHistory()) {
       this.#stopDialling();
       void this.#guard(() => this.#recover({ code, detail }));

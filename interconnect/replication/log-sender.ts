@@ -1,5 +1,7 @@
 import {
+  comparePlaces,
   extendEdge,
+  LOG_START,
   type LogPlace,
   LogTruncatedError,
   type RecordedEvent,
@@ -45,6 +47,8 @@ export class LogSender {
   #isWanted = false;
   readonly #compared = Promise.withResolvers<void>();
   #isCompared = false;
+  #acknowledged: LogPlace = LOG_START;
+  #moreAcknowledged = Promise.withResolvers<void>();
 
   constructor(options: LogSenderOptions) {
     this.#options = options;
@@ -77,6 +81,28 @@ export class LogSender {
   /** What has been sent. */
   get place(): LogPlace {
     return { epoch: this.#epoch, position: this.#position };
+  }
+
+  /** The parent has something that it has not acknowledged in this session. */
+  get isAwaited(): boolean {
+    return this.#isWanted && !this.isStopped && comparePlaces(this.place, this.#acknowledged) > 0;
+  }
+
+  acknowledge(upTo: LogPlace): void {
+    if (comparePlaces(upTo, this.#acknowledged) <= 0) return;
+    this.#acknowledged = upTo;
+    this.#wake();
+  }
+
+  /** Resolves when the parent has acknowledged this much in this session, whatever it said in others, or it is stopped. */
+  async acknowledgedUpTo(place: LogPlace): Promise<void> {
+    while (!this.isStopped && comparePlaces(this.#acknowledged, place) < 0)
+      await this.#moreAcknowledged.promise;
+  }
+
+  #wake(): void {
+    this.#moreAcknowledged.resolve();
+    this.#moreAcknowledged = Promise.withResolvers();
   }
 
   /** Why the parent cannot have what it asks for; null when it can. Throws `TreeEdgeError`. */
@@ -131,6 +157,7 @@ export class LogSender {
 
   stop(): void {
     this.#over.abort();
+    this.#wake();
   }
 
   /** Sends what lies before the next checkpoint or epoch; says how many events that was. */

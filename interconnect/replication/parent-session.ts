@@ -415,7 +415,7 @@ export class ParentSession {
     this.#acknowledge(origin, reached);
   }
 
-  /** Also when only the levels above have risen. */
+  /** Also when only the levels above have moved. */
   #acknowledge(origin: SiteId, reached: SignedCheckpoint | null = null, isItsTurn = false): void {
     const log = this.#logs.get(origin);
     if (log === undefined || this.#isOver) return;

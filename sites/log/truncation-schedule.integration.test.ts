@@ -77,17 +77,22 @@ test('waits for the level of the policy, keeps what is young, unread or about re
     await until(() => looks > before + 2);
     assert.equal(log.keptAfter(), place);
   };
-  acknowledgements.rise(site, { parent: ends[19]!, top: null });
+  acknowledgements.learn(site, { parent: ends[19]!, top: null });
   await staysAt({ epoch: 0, position: 0 });
-  acknowledgements.rise(site, { parent: null, top: ends[3]! });
+  acknowledgements.learn(site, { parent: null, top: ends[3]! });
   await isAt(ends[3]!);
   needs.readThrough = [ends[5]!];
-  acknowledgements.rise(site, { parent: null, top: ends[19]! });
+  acknowledgements.learn(site, { parent: null, top: ends[19]! });
   await isAt(ends[5]!);
   // The last day that is over when the oldest recording begins, its camera's clock being a day ahead.
   Object.assign(needs, { readThrough: [], recordingsSinceMs: [startMs + 9.5 * DAY_MS] });
   await isAt(ends[8]!);
+  // A parent that was restored wants again what it had acknowledged.
+  acknowledgements.lower(site, ends[10]!);
   needs.recordingsSinceMs = [];
+  await isAt(ends[10]!);
+  await staysAt(ends[10]!);
+  acknowledgements.learn(site, { parent: ends[19]!, top: ends[19]! });
   await isAt(ends[14]!);
   await staysAt(ends[14]!);
   nowMs += DAY_MS;

@@ -48,13 +48,15 @@ export async function runTruncation(options: TruncationScheduleOptions, signal: 
 /** False when it could not be decided yet. */
 async function truncateOnce(options: TruncationScheduleOptions, signal: AbortSignal): Promise<boolean> {
   const { policy, log, logger } = options;
+  if (options.acknowledged() === null) return false;
+  const needs = await options.needs();
+  // Last, since it may fall: a parent that was restored wants again what it had acknowledged.
   const acknowledged = options.acknowledged();
-  if (acknowledged === null) return false;
   const facts = {
     ...{ nowMs: options.now(), keptAfter: log.keptAfter(), acknowledged },
     lastRecordedBefore: (ms: number) => log.lastRecordedBefore(ms),
   };
-  const plan = planTruncation(policy, { ...facts, ...(await options.needs()) });
+  const plan = planTruncation(policy, { ...facts, ...needs });
   if (plan === null) {
     logger.info({ acknowledged, keptAfter: facts.keptAfter }, 'nothing of the log is to be removed');
     return true;
