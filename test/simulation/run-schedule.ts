@@ -24,6 +24,7 @@ const troubles = [
   'FORGET_WISH',
   'RESTORE_COPY',
   'RESTORE_LOG',
+  'TRUNCATE',
 ] as const;
 
 export interface ScheduleOutcome {
@@ -33,6 +34,7 @@ export interface ScheduleOutcome {
   readonly killCount: number;
   readonly cutCount: number;
   readonly restoreCount: number;
+  readonly truncationCount: number;
   readonly frameFaultCount: number;
   /** SHA-256 over the times and sizes of all steps: the same for the same seed. */
   readonly digest: string;
@@ -78,7 +80,7 @@ class World {
   readonly #invariants: Invariants;
   /** Time and size of each. */
   #steps = '';
-  readonly #counts = { steps: 0, kills: 0, cuts: 0, restores: 0 };
+  readonly #counts = { steps: 0, kills: 0, cuts: 0, restores: 0, truncations: 0 };
   #isCalm = false;
 
   constructor(seed: number) {
@@ -113,6 +115,7 @@ class World {
       killCount: this.#counts.kills,
       cutCount: this.#counts.cuts,
       restoreCount: this.#counts.restores,
+      truncationCount: this.#counts.truncations,
       frameFaultCount: this.#links.reduce((sum, each) => sum + each.faultCount, 0),
       digest: createHash('sha256').update(this.#steps).digest('hex'),
     };
@@ -194,6 +197,10 @@ class World {
         return;
       case 'RESTORE_LOG':
         this.#restoreCopy(node, this.#random.next(), this.#random.next());
+        return;
+      case 'TRUNCATE':
+        // An acknowledgement that was tampered with is a parent's lie: what it never held is gone then.
+        if (node.parent?.link.faultChance === 0 && node.truncate()) this.#counts.truncations += 1;
     }
   }
 

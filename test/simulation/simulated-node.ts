@@ -1,8 +1,10 @@
 import {
   type AnsweredWish,
+  comparePlaces,
   createMemorySiteLog,
   equalBytes,
   LOG_START,
+  type LogPlace,
   type NewEvent,
   type NoteSigner,
   type NoteVerifier,
@@ -98,6 +100,8 @@ export class SimulatedNode {
   readonly #around: NodeSurroundings;
   /** On the disk: what a kill leaves. */
   #log: ReopenableLog;
+  /** On the disk, too. */
+  #keptAfter: LogPlace = LOG_START;
   #process: SimulatedProcess | null = null;
   #service: ReplicationService | null = null;
   #reporting: Pick<ReplicationOptions, 'acknowledgements' | 'relayed'> = {
@@ -165,6 +169,14 @@ export class SimulatedNode {
     this.#service = null;
   }
 
+  /** Removes from its log all that its parent has acknowledged. False when that is nothing. */
+  truncate(): boolean {
+    const { parent } = this.#reporting.acknowledgements.of(this.site);
+    if (!this.isRunning || parent === null || comparePlaces(parent, this.#keptAfter) <= 0) return false;
+    this.#keptAfter = parent;
+    return true;
+  }
+
   /** Without the beginning of an append that is asked for again: a disk has all of it or nothing. */
   wholeAppends(events: readonly RecordedEvent[]): readonly RecordedEvent[] {
     const ids = new Set(this.#wanted[0]?.events.map(({ id }) => id));
@@ -179,6 +191,9 @@ export class SimulatedNode {
   restoreCopy(copied: readonly RecordedEvent[], held = copied): void {
     this.kill();
     this.#replaceLog(this.#newLog(copied));
+    // At that time it was cut at its end at most.
+    const end = placeOf(copied.at(-1) ?? LOG_START);
+    if (comparePlaces(this.#keptAfter, end) > 0) this.#keptAfter = end;
     this.#heldBeside = held.length > copied.length ? this.#historyBehind(copied, held) : null;
     this.start();
   }
@@ -205,9 +220,10 @@ export class SimulatedNode {
   }
 
   #logOf(process: SimulatedProcess): SiteLog {
-    return siteLogOfProcess(this.#log, process, () => {
+    const onWrite = () => {
       this.writeCount += 1;
-    });
+    };
+    return siteLogOfProcess({ disk: this.#log, process, onWrite, keptAfter: () => this.#keptAfter });
   }
 
   #newLog(copied: readonly RecordedEvent[]): ReopenableLog {
