@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { cosignCheckpoint, newEvent, witnessName } from '@holdfast/core';
+import { cosignCheckpoint, encodeBase64, newEvent, witnessName } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -31,6 +31,13 @@ async function grow(log: SqliteSiteLog): Promise<number> {
   const events = [newEvent({ type: 'SiteRenamed', data: { name: 'Depot' } }, facts)];
   await log.append([{ stream: 'site', expected: 'any', events }]);
   return log.head().size;
+}
+
+async function pinKeyOf(log: SqliteSiteLog, siteId: SiteId): Promise<void> {
+  const facts = { id: v7() as EventId, actor: 'user:anna', occurredAtMs: 1, clockQuality: 'NTP' } as const;
+  const data = { siteId, publicKey: encodeBase64(witnessKey.publicKey), because: 'CONFIGURED' as const };
+  const events = [newEvent({ type: 'LogKeyPinned', data }, facts)];
+  await log.append([{ stream: `log-key-${siteId}`, expected: 'any', events }]);
 }
 
 async function cosigned(log: SqliteSiteLog, witness: SiteId): Promise<string> {
@@ -64,6 +71,7 @@ test('keeps the newest of each witness and one an hour, also when the log is ope
     assert.ok(receipt.receivedAtMs - kept[index]!.receivedAtMs >= RECEIPT_SPACING_MS);
   });
   assert.ok(kept[0]!.note.includes(`\u2014 ${witnessName(parent)} `));
+  for (const witness of [parent, top]) await pinKeyOf(log, witness);
   const { damages } = await verifySiteLog({ file, key: signingKey });
   assert.equal(damages, []);
 });
@@ -77,6 +85,7 @@ test('refuses a receipt of another log, and verification finds one that is not o
     const code = await log.storeReceipt({ witness: parent, note }).catch(error => error.code);
     assert.is(code, 'CHECKPOINT_INVALID');
     await log.storeReceipt({ witness: parent, note: await cosigned(log, parent) });
+    await pinKeyOf(log, parent);
   }
   const db = new DatabaseSync(file);
   db.exec('UPDATE receipt SET size = 1');

@@ -53,16 +53,20 @@ test.before(async () => {
 });
 test.after(() => rmSync(directory, { recursive: true }));
 
-async function damagesAfter(change: (db: DatabaseSync) => void): Promise<readonly string[]> {
+async function damagesAfter(
+  change: (db: DatabaseSync) => void,
+  original = genuine,
+): Promise<readonly string[]> {
   const file = path.join(directory, `${randomUUID()}.sqlite`);
-  copyFileSync(genuine, file);
+  copyFileSync(original, file);
   const db = new DatabaseSync(file);
   change(db);
   db.close();
   const { damages } = await verifySiteLog({ file, key });
   return damages.map(({ code, epoch, position }) => `${code} ${epoch}/${position}`);
 }
-const withNote = (note: string) => damagesAfter(db => db.prepare('UPDATE receipt SET note = ?').run(note));
+const withNote = (note: string, original = genuine) =>
+  damagesAfter(db => db.prepare('UPDATE receipt SET note = ?').run(note), original);
 
 test('proves what the witness has cosigned', async () => {
   assert.equal(await damagesAfter(() => undefined), []);
@@ -71,6 +75,29 @@ test('proves what the witness has cosigned', async () => {
 test('names a receipt that the site or the witness did not sign', async () => {
   assert.equal(await withNote(cosigned(genuineNote, stranger)), ['RECEIPT_SIGNATURE 1/2']);
   assert.equal(await withNote(genuineNote), ['RECEIPT_SIGNATURE 1/2']);
+});
+
+test('checks a cosignature by the key that was pinned before the cut', async () => {
+  const truncated = path.join(directory, 'truncated.sqlite');
+  copyFileSync(genuine, truncated);
+  {
+    await using log = await openSqliteSiteLog({ file: truncated, site, now: Date.now, signingKey: key });
+    const keptAfter = { epoch: 1, position: 2 };
+    const truncation = { keptAfter, acknowledgedBy: 'PARENT' as const, recordedBeforeMs: 1_790_000_000_000 };
+    await log.truncate(truncation, new AbortController().signal);
+    assert.equal(log.keptAfter(), keptAfter);
+  }
+  const held = await damagesAfter(
+    db => assert.is(db.prepare('SELECT count(*) AS count FROM receipt').get()?.count, 1),
+    truncated,
+  );
+  assert.equal(held, []);
+  assert.equal(await withNote(cosigned(genuineNote, stranger), truncated), ['RECEIPT_SIGNATURE 1/2']);
+});
+
+test('names a receipt of a witness whose key the log has never pinned', async () => {
+  const unknown = await damagesAfter(db => db.prepare('UPDATE receipt SET witness = ?').run(Buffer.alloc(16, 7)));
+  assert.equal(unknown, ['RECEIPT_KEY_UNKNOWN 1/2']);
 });
 
 test('names a receipt that is none, that the site did not sign, or that is of something else', async () => {

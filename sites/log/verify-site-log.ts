@@ -105,7 +105,7 @@ export interface SiteLogVerification {
 /**
  * Proves a log file: every leaf, every column against its header, dense positions and revisions, the tree of every epoch, that
  * each epoch opens behind the very end of the one before, and every stored checkpoint and receipt, with its signature when the
- * site's public key is given, and with the cosignature when the log has pinned the key of the witness. Where the beginning of the
+ * site's public key is given, and with the cosignature by the key of the witness that the log has pinned. Where the beginning of the
  * log was removed, its leaf hashes are still there: the tree over them is proved by the signed roots behind it, and each carried
  * event by its leaf. Reads only, and works beside a site that writes the file: it proves what was committed when it began.
  * Throws only when the signal is aborted.

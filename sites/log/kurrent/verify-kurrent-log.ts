@@ -21,7 +21,7 @@ import type { SiteId } from '@holdfast/schema';
 import { rawPublicKey, verifyNote } from '../ed25519-notes.js';
 import { sha256 } from '../sha256.js';
 import { pinnedKeyIn } from '../trusted-keys.js';
-import { cosignatureFault } from '../verify-receipts.js';
+import { cosignatureFault, type ReceiptDamage } from '../verify-receipts.js';
 import { KurrentConnection } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 import { KurrentLogStreams, logNameOf, readCatalogue } from './kurrent-log-streams.js';
@@ -35,7 +35,7 @@ export interface KurrentLogDamage {
     | 'LOG_UNPROVEN'
     | 'CHECKPOINT_ROOT_MISMATCH'
     | 'CHECKPOINT_BEYOND_END'
-    | 'RECEIPT_SIGNATURE'
+    | ReceiptDamage
     | 'RECEIPT_UNPROVEN'
     | KurrentLogError['fault'];
   readonly detail: string;
@@ -196,7 +196,7 @@ class ReceiptsToProve {
         continue;
       }
       const fault = cosignatureFault(receipt, this.#keysOf.get(`log-key-${witness}`) ?? []);
-      if (fault !== null) yield { code: 'RECEIPT_SIGNATURE', detail: `${at}: ${fault.message}` };
+      if (fault !== null) yield { code: fault.code, detail: `${at}: ${fault.detail}` };
     }
   }
 
