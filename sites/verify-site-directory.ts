@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  decodeBase64,
   decodeEventData,
   LOG_START,
   type LogHead,
@@ -31,6 +32,7 @@ import {
 } from './site-directory.js';
 import { readSealingKey, siteLogKeyFileOf } from './site-keys.js';
 import { objectStoresIn } from './site-storages.js';
+import { readLogPublicKey, type SiteTrust } from './site-trust.js';
 
 /** A demonstration keeps its sites one folder down. */
 const DEPTH_MAX = 2;
@@ -61,6 +63,8 @@ export interface SiteDirectoryVerification {
   readonly mediaBytes: number;
   /** Sites that the log has enrolled to report here: what they reported is in a database. */
   readonly childCount: number;
+  /** Null when the log is damaged. */
+  readonly trust: SiteTrust | null;
   readonly damages: readonly SiteDirectoryDamage[];
   /** `STORE_UNREACHABLE`: live databases and archives that hold recordings of which therefore nothing is known. */
   readonly unreachable: readonly SiteDirectoryDamage[];
@@ -117,7 +121,8 @@ export async function verifySiteDirectory(
   const log = await source.verify();
   const damages: SiteDirectoryDamage[] = [...log.damages];
   const facts: MediaFacts = {
-    ...{ byServer: new Map(), stages: new Map(), objectStores: [], children: new Set(), read: LOG_START },
+    ...{ byServer: new Map(), stages: new Map(), objectStores: [], children: new Set(), logKeys: new Map() },
+    read: LOG_START,
     sealingKeyPem: readSealingKey(directory),
   };
   await readMediaFacts(source, facts, damages);
@@ -140,10 +145,12 @@ export async function verifySiteDirectory(
   }
   const unreachable = media.unreachable();
   const { segmentCount, closedSegmentCount, mediaBytes } = media;
+  const { children, logKeys } = facts;
+  const said = { publicKey: readLogPublicKey(directory), children, logKeys };
   return {
     ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
     ...{ signedEventCount: log.signedCount, segmentCount, closedSegmentCount, mediaBytes, damages },
-    ...{ unreachable, childCount: facts.children.size },
+    ...{ unreachable, childCount: children.size, trust: log.head && { site: log.head.site, ...said } },
   };
 }
 
@@ -246,6 +253,7 @@ interface MediaFacts {
   readonly stages: Map<RecordingServerId, Set<string>>;
   readonly objectStores: ObjectStoreAccess[];
   readonly children: Set<SiteId>;
+  readonly logKeys: Map<SiteId, readonly Uint8Array[]>;
   /** Null: the key of the site is not here, so that archives in object stores cannot be read. */
   readonly sealingKeyPem: string | null;
   /** Read up to here. */
@@ -341,6 +349,7 @@ const typesRead: ReadonlySet<string> = new Set([
   'RetrievalProgressed',
   'RecordingDeleted',
   'ChildSiteEnrolled',
+  'LogKeyPinned',
 ] satisfies HoldfastEvent['type'][]);
 
 function collect(event: HoldfastEvent, facts: MediaFacts): void {
@@ -349,6 +358,12 @@ function collect(event: HoldfastEvent, facts: MediaFacts): void {
     case 'ChildSiteEnrolled':
       facts.children.add(event.data.siteId);
       break;
+    case 'LogKeyPinned': {
+      const { siteId, publicKey } = event.data;
+      const key = decodeBase64(publicKey);
+      if (key !== null) facts.logKeys.set(siteId, [...(facts.logKeys.get(siteId) ?? []), key]);
+      break;
+    }
     case 'RecordingServerRegistered':
       byServer.set(event.data.recordingServerId, new Map());
       break;

@@ -1,11 +1,14 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { encodeBase64, type LogHead } from '@holdfast/core';
+import { comparePlaces, encodeBase64, type LogHead } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
 import {
   findSiteDirectories,
   MediaPasswordError,
   readMediaPassword,
+  readSiteTrust,
   type SiteDirectoryVerification,
+  type SiteTrust,
   siteLogFileOf,
   siteLogRootAt,
   type VerifySiteOptions,
@@ -14,6 +17,8 @@ import {
 import { openDatabaseAsItIs } from '../postgres/database.js';
 import { EmbeddedPostgresError } from '../postgres/embedded-postgres-error.js';
 import { compareHoldings, type Holding, type HoldingsComparison } from '../verification/compare-holdings.js';
+import { compareWithLogs, type LogAtHand } from '../verification/compare-with-log.js';
+import { inWords, type ReplicaTrust, type SignedReplica } from '../verification/replica-signatures.js';
 import { type ReplicasVerification, replicaRootAt, verifyReplicas } from '../verification/verify-replicas.js';
 import { readConfigurationOrReport } from './check.command.js';
 import { closedInWords } from './media.command.js';
@@ -57,9 +62,15 @@ export async function verifyCommand(
   }
   await using databases = new AsyncDisposableStack();
   const replicas: VerifiedDatabase[] = [];
+  const differing: HoldingsComparison[] = [];
   for (const database of databasesOf(directories)) {
-    const verified = await verifyDatabase(database, databases, signal);
+    const opened = { databases, trust: () => trustFor(database, sites) };
+    const { verified, differences } = await heldAgainstLogs(
+      await verifyDatabase(database, opened, signal),
+      ...[sites, signal],
+    );
     replicas.push(verified);
+    differing.push(...differences);
     say(describeDatabase(verified));
   }
   for (const [index, site] of sites.entries()) {
@@ -67,14 +78,19 @@ export async function verifyCommand(
     sites[index] = { ...site, unreachable: [...site.unreachable, ...notSeen] };
     for (const { where, code, detail } of notSeen) say(`  ${code} ${where}: ${detail}\n`);
   }
-  const comparisons = await compareHoldings([...siteHoldings(sites), ...replicaHoldings(replicas)], signal);
+  const holdings = [...siteHoldings(sites), ...replicaHoldings(replicas)];
+  const compared = await compareHoldings(holdings, signal);
+  const isNamed = ({ site, epoch }: HoldingsComparison) =>
+    compared.some(known => known.site === site && known.epoch === epoch && known.difference !== null);
+  const comparisons = [...compared, ...differing.filter(one => !isNamed(one))];
   for (const comparison of comparisons) say(describeComparison(comparison));
   const damageCount =
     [...sites, ...replicas].reduce((sum, { damages }) => sum + damages.length, 0) +
     comparisons.filter(({ difference }) => difference !== null).length;
   const unreachableCount = sites.reduce((sum, { unreachable }) => sum + unreachable.length, 0);
-  const proven = damageCount + unreachableCount === 0;
-  say(proven ? 'all is proven\n' : verdictInWords(damageCount, unreachableCount));
+  const unprovenCount = replicas.reduce((sum, { unproven }) => sum + unproven.length, 0);
+  const proven = damageCount + unreachableCount + unprovenCount === 0;
+  say(verdictInWords({ damageCount, unreachableCount, unprovenCount, isSigned: replicas.every(isSigned) }));
   if (options.json) {
     const report = {
       proven,
@@ -88,10 +104,28 @@ export async function verifyCommand(
   return damageCount > 0 ? EXIT_NO : EXIT_UNREACHABLE;
 }
 
-function verdictInWords(damageCount: number, unreachableCount: number): string {
-  const unproven = unreachableCount > 0 ? 'what could not be reached is not proven' : '';
-  if (damageCount === 0) return `nothing of what was reached is damaged; ${unproven}\n`;
-  return `${damageCount} damaged${unproven && `; ${unproven}`}\n`;
+function verdictInWords(found: {
+  readonly damageCount: number;
+  readonly unreachableCount: number;
+  readonly unprovenCount: number;
+  readonly isSigned: boolean;
+}): string {
+  const { damageCount, unreachableCount, unprovenCount } = found;
+  const unproven = [
+    ...(unreachableCount > 0 ? ['what could not be reached is not proven'] : []),
+    ...(unprovenCount > 0 ? [`${unprovenCount} replicas are not proven`] : []),
+  ].join('; ');
+  if (damageCount > 0) return `${damageCount} damaged${unproven && `; ${unproven}`}\n`;
+  if (unproven !== '') return `nothing of what was reached is damaged; ${unproven}\n`;
+  return found.isSigned ? 'all is proven\n' : 'all is proven, of replicas what is signed\n';
+}
+
+function isSigned({ signed }: VerifiedDatabase): boolean {
+  return signed.every(isSignedToItsEnd);
+}
+
+function isSignedToItsEnd({ signedUpTo, end }: SignedReplica): boolean {
+  return comparePlaces(signedUpTo, end) >= 0;
 }
 
 function passwordErrorAsNull(error: unknown): null {
@@ -117,16 +151,19 @@ async function verifySite(
 interface DatabaseToVerify {
   readonly name: string;
   readonly at: Parameters<typeof openDatabaseAsItIs>[0];
+  /** The data directory of the central whose database it is; null: not known. */
+  readonly owner: string | null;
 }
 
 /** Which of them a central uses is not written in its folder: the one at `DATABASE_URL`, and each embedded one that is there. */
 function databasesOf(directories: readonly string[]): readonly DatabaseToVerify[] {
   const databaseUrl = process.env.DATABASE_URL;
-  const served = databaseUrl === undefined ? [] : [{ name: 'DATABASE_URL', at: { databaseUrl } }];
-  const embedded = directories
-    .filter(hasEmbeddedDatabase)
-    .map(embeddedDatabaseOf)
-    .map(directory => ({ name: directory, at: { directory } }));
+  const served =
+    databaseUrl === undefined ? [] : [{ name: 'DATABASE_URL', at: { databaseUrl }, owner: null }];
+  const embedded = directories.filter(hasEmbeddedDatabase).map(owner => {
+    const directory = embeddedDatabaseOf(owner);
+    return { name: directory, at: { directory }, owner };
+  });
   return [...served, ...embedded];
 }
 
@@ -157,20 +194,58 @@ interface VerifiedDatabase extends ReplicasVerification {
 /** A database that cannot be opened is damage like any other: the rest is proved nevertheless. */
 async function verifyDatabase(
   { name, at }: DatabaseToVerify,
-  databases: AsyncDisposableStack,
+  { databases, trust }: { readonly databases: AsyncDisposableStack; readonly trust: () => ReplicaTrust },
   signal: AbortSignal,
 ): Promise<VerifiedDatabase> {
   using progress = new ProgressLine();
   try {
     const { sql } = databases.use(await openDatabaseAsItIs(at));
     const onProgress = (done: number, total: number) => progress.show(name, done, total);
-    const verification = await verifyReplicas(sql, { signal, onProgress });
+    const verification = await verifyReplicas(sql, { trust, signal, onProgress });
     return { database: name, ...verification, rootAt: (head, until) => replicaRootAt(sql, head, until) };
   } catch (error) {
     if (!(error instanceof EmbeddedPostgresError)) throw error;
     const damage = { code: 'DATABASE_UNREADABLE', where: 'database', detail: error.message } as const;
-    return { database: name, eventCount: 0, heads: [], damages: [damage], rootAt: async () => null };
+    const nothing = { eventCount: 0, heads: [], signed: [], unproven: [] };
+    return { database: name, ...nothing, damages: [damage], rootAt: async () => null };
   }
+}
+
+/** What the logs at hand say now: who was enrolled since they were proved has reported since. */
+function trustFor({ owner }: DatabaseToVerify, verified: readonly SiteDirectoryVerification[]): ReplicaTrust {
+  const trusted = verified.flatMap(({ directory, trust }) => {
+    const now = readTrustOrNull(directory) ?? trust;
+    return now === null ? [] : [{ directory, trust: now }];
+  });
+  const own = trusted.find(({ directory }) => directory === owner);
+  return { owner: own?.trust.site ?? null, sites: trusted.map(({ trust }) => trust) };
+}
+
+/** What is wrong with the log has been named already. */
+function readTrustOrNull(directory: string): SiteTrust | null {
+  try {
+    return readSiteTrust(directory);
+  } catch {
+    return null;
+  }
+}
+
+/** What is not signed, and is the same in the log at hand, is proved by that. */
+async function heldAgainstLogs(
+  verified: VerifiedDatabase,
+  sites: readonly SiteDirectoryVerification[],
+  signal: AbortSignal,
+): Promise<{ readonly verified: VerifiedDatabase; readonly differences: readonly HoldingsComparison[] }> {
+  const logs = new Map<SiteId, LogAtHand>();
+  for (const { site, directory } of sites) {
+    const file = siteLogFileOf(directory);
+    const rootAt: LogAtHand['rootAt'] = (place, until) =>
+      siteLogRootAt({ ...place, file, signal: until }).catch(() => null);
+    if (site !== null) logs.set(site, { directory, rootAt });
+  }
+  const { alike, differences } = await compareWithLogs(verified, logs, signal);
+  const unproven = verified.unproven.filter(({ where }) => !alike.has(where));
+  return { verified: { ...verified, unproven }, differences };
 }
 
 function siteHoldings(sites: readonly SiteDirectoryVerification[]): readonly Holding[] {
@@ -202,9 +277,14 @@ function describeSite(site: SiteDirectoryVerification): string {
   );
 }
 
-function describeDatabase({ database, eventCount, heads, damages }: VerifiedDatabase): string {
-  const siteCount = new Set(heads.map(({ site }) => site)).size;
-  return linesOf(`${database}: ${eventCount} events of ${siteCount} sites taken in`, damages);
+function describeDatabase({ database, eventCount, signed, damages, unproven }: VerifiedDatabase): string {
+  const behind = signed.filter(replica => !isSignedToItsEnd(replica));
+  const signedCount = signed.length - behind.length;
+  const first = `${database}: ${eventCount} events of ${signed.length} sites taken in (${signedCount} signed to their end)`;
+  const reach = behind.map(
+    ({ site, signedUpTo, end }) => `  site ${site}: signed up to ${inWords(signedUpTo)} of ${inWords(end)}`,
+  );
+  return linesOf([first, ...reach].join('\n'), damages, unproven);
 }
 
 function describeComparison({ site, epoch, size, where, difference }: HoldingsComparison): string {
@@ -230,7 +310,10 @@ function withoutBytes<Verified extends SiteDirectoryVerification | VerifiedDatab
   verified: Verified,
 ): object {
   const ofHead = (head: LogHead) => ({ ...head, root: encodeBase64(head.root) });
-  if (!('heads' in verified)) return { ...verified, head: verified.head && ofHead(verified.head) };
+  if (!('heads' in verified)) {
+    const { trust: _, ...rest } = verified;
+    return { ...rest, head: verified.head && ofHead(verified.head) };
+  }
   const { rootAt: _, heads, ...rest } = verified;
   return { ...rest, heads: heads.map(ofHead) };
 }

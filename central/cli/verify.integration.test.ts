@@ -1,15 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { newEvent } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { openSqliteSiteLog, siteLogFileOf } from '@holdfast/sites';
+import { openSqliteSiteLog, siteLogFileOf, siteLogKeyFileOf } from '@holdfast/sites';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { enrol, newNode, say, takeIn } from '../link/levels.fixture.js';
 import { openDatabase } from '../postgres/database.js';
+import type { Sql } from '../postgres/sql.js';
+import type { HoldingsComparison } from '../verification/compare-holdings.js';
+import type { SignedReplica } from '../verification/replica-signatures.js';
 
 const test = suite('holdfast verify of a central');
 const program = path.resolve(import.meta.dirname, '../../bin/holdfast.mjs');
@@ -57,6 +62,60 @@ test('a database that was not seen is named, and the embedded one is proved what
   );
   assert.is(both.status, 1);
   assert.is(verify(folder.path, undefined).status, 0);
+});
+
+test('what is not signed is held against the log at hand, and else not called proven', async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+  const site = v7() as SiteId;
+  const signingKey = generateKeyPairSync('ed25519').privateKey;
+  await mkdir(path.join(folder.path, 'keys'));
+  await writeFile(
+    siteLogKeyFileOf(folder.path),
+    signingKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  );
+  const directory = path.join(folder.path, 'postgres');
+  const child = newNode();
+  await say(child, 'site', { type: 'SiteRenamed', data: { name: 'Bus 12' } });
+  await using log = await openSqliteSiteLog({
+    ...{ file: siteLogFileOf(folder.path), site, now: Date.now, signingKey },
+  });
+  await enrol({ site, key: signingKey, log }, child);
+  const inDatabase = async (work: (sql: Sql) => Promise<unknown>) => {
+    await using database = await openDatabase({ directory, databaseUrl: null });
+    await work(database.sql);
+  };
+  await inDatabase(async sql => {
+    const intake = createPostgresReplicaIntake(sql);
+    await takeIn(intake, child);
+    // As far as one commit of a first catch-up: the checkpoint is not reached yet.
+    const { fence, cursor: before } = await intake.openSession(site);
+    const events = (await log.read({ after: before, limit: 10 })).slice(0, 2);
+    const after = { epoch: 1, position: 2, treeEdge: [] };
+    assert.is(await intake.commit({ site, fence, before, after, events }), 'COMMITTED');
+  });
+  const honest = verify(folder.path, undefined);
+  assert.equal([honest.status, honest.report.proven], [0, true], JSON.stringify(honest.report));
+  const [replica] = honest.report.replicas;
+  const reach = new Map(replica.signed.map((one: SignedReplica) => [one.site, one.signedUpTo.position]));
+  assert.equal([reach.get(child.site), reach.get(site)], [2, 0]);
+
+  await inDatabase(async sql => {
+    await sql`delete from replica_checkpoint`;
+    await sql`
+      update replica_event set data = '{}', leaf_hash = sha256('\\x00' || header || sha256('{}'))
+      where site = ${site} and position = 2`;
+  });
+  const rewritten = verify(folder.path, undefined);
+  assert.is(rewritten.status, 1);
+  const { unproven, damages } = rewritten.report.replicas[0];
+  assert.equal(damages, []);
+  const unsigned = [...unproven].map(({ code, where }) => `${code} ${where}`).sort();
+  assert.equal(unsigned, [`REPLICA_UNSIGNED ${child.site}`, `REPLICA_UNSIGNED ${site}`].sort());
+  const { comparisons } = rewritten.report;
+  assert.equal(
+    comparisons.map((one: HoldingsComparison) => [one.site, one.size, one.difference !== null]),
+    [[site, 2, true]],
+  );
 });
 
 test.run();

@@ -113,7 +113,7 @@ async function believedKey(
   return (await own.enrols(origin)) ? null : (claimed[0] ?? null);
 }
 
-function hasSigned(publicKey: Uint8Array, note: string): boolean {
+export function hasSigned(publicKey: Uint8Array, note: string): boolean {
   try {
     openCheckpoint(note, { publicKey, verify: verifyNote }, sha256);
     return true;

@@ -4,6 +4,7 @@ import {
   extendEdge,
   HASH_BYTES,
   type LogHead,
+  type LogPlace,
   opensBehind,
   rootOf,
   type TreeEdge,
@@ -35,8 +36,12 @@ export type ReplicaDamageCode =
   /** An epoch was opened behind another root than that of the epoch before. */
   | 'EPOCH_ROOT_MISMATCH'
   | 'CHECKPOINT_MALFORMED'
-  /** A checkpoint was not signed by a key of its site that is pinned. */
+  /** A checkpoint was not signed by a key of its site that is believed. */
   | 'CHECKPOINT_SIGNATURE'
+  /** An epoch is over, and its end is not signed. */
+  | 'EPOCH_UNSIGNED'
+  /** Nobody who is believed says by which key the site signs. */
+  | 'LOG_KEY_UNKNOWN'
   /** A checkpoint that was accepted states another root than that of the leaves. */
   | 'CHECKPOINT_ROOT_MISMATCH'
   /** A checkpoint was accepted over events that are not there. */
@@ -59,14 +64,33 @@ export class ReplicaDamages {
   }
 }
 
+/** A checkpoint as it was accepted; who signed it is not known yet. */
+export interface StoredCheckpoint {
+  readonly head: LogHead;
+  readonly note: string;
+}
+
+/** A replica by itself, without regard to who signed it. */
+export interface ProvedReplica {
+  readonly site: SiteId;
+  /** One for each epoch of which no event is missing. */
+  readonly heads: readonly LogHead[];
+  /** The last place of each epoch. */
+  readonly ends: readonly LogPlace[];
+  /** Those whose root is that of the events. */
+  readonly met: readonly StoredCheckpoint[];
+}
+
 /** Walks the replica of one site in order, over all its epochs, growing their trees and meeting what was signed. */
 export class ReplicaProof {
   readonly #site: SiteId;
   readonly #damages: ReplicaDamages;
-  readonly #checkpoints: readonly LogHead[];
+  readonly #checkpoints: readonly StoredCheckpoint[];
   readonly #heads: LogHead[] = [];
+  readonly #ends: LogPlace[] = [];
+  readonly #met: StoredCheckpoint[] = [];
   /** Checkpoints of the epoch that are not met yet, smallest first. */
-  #expected: LogHead[] = [];
+  #expected: StoredCheckpoint[] = [];
   #epoch = 0;
   #size = 0;
   #edge: TreeEdge = [];
@@ -75,7 +99,7 @@ export class ReplicaProof {
   /** Once an event is missing, no root after it can be right, and each would only repeat that. */
   #isComplete = true;
 
-  constructor(site: SiteId, checkpoints: readonly LogHead[], damages: ReplicaDamages) {
+  constructor(site: SiteId, checkpoints: readonly StoredCheckpoint[], damages: ReplicaDamages) {
     this.#site = site;
     this.#checkpoints = checkpoints;
     this.#damages = damages;
@@ -103,8 +127,8 @@ export class ReplicaProof {
     if (this.#isComplete) this.#meetCheckpoints();
   }
 
-  /** What the replica amounts to: one head for each epoch of which no event is missing. */
-  finish(cursor: StoredCursor | null): readonly LogHead[] {
+  /** What the replica amounts to. */
+  finish(cursor: StoredCursor | null): ProvedReplica {
     this.#close();
     if (cursor === null || cursor.epoch !== this.#epoch || cursor.position !== this.#size) {
       const at =
@@ -113,11 +137,12 @@ export class ReplicaProof {
     } else if (this.#isComplete && cursor.treeEdge.length > 0 && !isSameEdge(cursor.treeEdge, this.#edge)) {
       this.#add('TREE_EDGE_MISMATCH', this.#size, 'the stored tree edge is not that of the events');
     }
-    for (const { epoch, size } of this.#checkpoints) {
+    for (const { head } of this.#checkpoints) {
+      const { epoch, size } = head;
       if (epoch > this.#epoch)
         this.#add('CHECKPOINT_BEYOND_END', this.#size, `${epoch}/${size} was accepted`);
     }
-    return this.#heads;
+    return { site: this.#site, heads: this.#heads, ends: this.#ends, met: this.#met };
   }
 
   #open(row: ReplicaRow): void {
@@ -131,8 +156,8 @@ export class ReplicaProof {
     this.#recordedAt = -1n;
     this.#isComplete = true;
     this.#expected = this.#checkpoints
-      .filter(({ epoch }) => epoch === row.epoch)
-      .sort((left, right) => left.size - right.size);
+      .filter(({ head }) => head.epoch === row.epoch)
+      .sort((left, right) => left.head.size - right.head.size);
     if (opens) return;
     const end =
       before === undefined ? 'nothing' : `${before.epoch}/${before.size}, root ${encodeBase64(before.root)}`;
@@ -141,9 +166,10 @@ export class ReplicaProof {
 
   #close(): void {
     if (this.#epoch === 0) return;
-    for (const { size } of this.#expected) {
-      if (size > this.#size)
-        this.#add('CHECKPOINT_BEYOND_END', this.#size, `${this.#epoch}/${size} was accepted`);
+    this.#ends.push({ epoch: this.#epoch, position: this.#size });
+    for (const { head } of this.#expected) {
+      if (head.size > this.#size)
+        this.#add('CHECKPOINT_BEYOND_END', this.#size, `${this.#epoch}/${head.size} was accepted`);
     }
     if (!this.#isComplete) return;
     const root = rootOf(this.#edge, this.#size, sha256);
@@ -153,11 +179,15 @@ export class ReplicaProof {
   #meetCheckpoints(): void {
     for (;;) {
       const [checkpoint] = this.#expected;
-      if (checkpoint === undefined || checkpoint.size > this.#size) return;
+      if (checkpoint === undefined || checkpoint.head.size > this.#size) return;
       this.#expected.shift();
-      if (equalBytes(rootOf(this.#edge, this.#size, sha256), checkpoint.root)) continue;
+      const { size, root } = checkpoint.head;
+      if (size === this.#size && equalBytes(rootOf(this.#edge, size, sha256), root)) {
+        this.#met.push(checkpoint);
+        continue;
+      }
       const detail = 'the root that was signed and accepted is not that of the events up to here';
-      this.#add('CHECKPOINT_ROOT_MISMATCH', checkpoint.size, detail);
+      this.#add('CHECKPOINT_ROOT_MISMATCH', size, detail);
     }
   }
 

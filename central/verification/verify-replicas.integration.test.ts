@@ -21,12 +21,14 @@ import * as assert from 'uvu/assert';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
 import { type Database, openDatabase, openDatabaseAsItIs } from '../postgres/database.js';
 import { compareHoldings } from './compare-holdings.js';
+import type { ReplicaTrust } from './replica-signatures.js';
 import { replicaRootAt, verifyReplicas } from './verify-replicas.js';
 
 const test = suite('verify replicas');
 const signal = new AbortController().signal;
 const north = '0198f3a2-7c1d-7e2a-9b3c-00000000000a' as SiteId;
 const south = '0198f3a2-7c1d-7e2a-9b3c-00000000000b' as SiteId;
+const east = '0198f3a2-7c1d-7e2a-9b3c-00000000000c' as SiteId;
 let directory = '';
 let database: Database;
 
@@ -70,14 +72,22 @@ class SiteHistory {
 }
 
 async function takeIn(history: SiteHistory, count: number): Promise<void> {
+  const events = Array.from({ length: count }, (_, index) => history.event(`alarm-${index % 3}`));
+  await takeInSigned(history, events, 'own');
+}
+
+async function takeInSigned(
+  history: SiteHistory,
+  events: readonly RecordedEvent[],
+  by: keyof typeof signers,
+): Promise<void> {
   const intake = createPostgresReplicaIntake(database.sql);
   const { fence, cursor } = await intake.openSession(history.site);
-  const events = Array.from({ length: count }, (_, index) => history.event(`alarm-${index % 3}`));
   if (cursor.epoch === history.epoch - 1 && cursor.epoch > 0) throw new Error('open the epoch by itself');
   const after = { epoch: history.epoch, position: history.size, treeEdge: history.edge };
   const { site, epoch, size, edge } = history;
   const head = { site, epoch, size, root: rootOf(edge, size, sha256) };
-  const checkpoint = { head, note: signCheckpoint(head, signers.own, sha256) };
+  const checkpoint = { head, note: signCheckpoint(head, signers[by], sha256) };
   const outcome = await intake.commit({ site, fence, before: cursor, after, events, checkpoint });
   assert.is(outcome, 'COMMITTED');
 }
@@ -105,6 +115,16 @@ const signers = {
   own: noteSigner(generateKeyPairSync('ed25519').privateKey),
   other: noteSigner(generateKeyPairSync('ed25519').privateKey),
 };
+/** The south owns the database, and its log is at hand. */
+const trust = (): ReplicaTrust => ({
+  owner: south,
+  sites: [
+    {
+      ...{ site: south, publicKey: signers.own.publicKey, children: new Set([north]) },
+      logKeys: new Map([[north, [signers.own.publicKey]]]),
+    },
+  ],
+});
 test.before(async () => {
   directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-verify-replicas-'));
   database = await openDatabase({ directory, databaseUrl: null });
@@ -125,7 +145,7 @@ test.after.each(restore);
 
 async function damagesAfter(statement: string): Promise<readonly string[]> {
   await database.sql.unsafe(statement);
-  const { damages } = await verifyReplicas(database.sql, { signal });
+  const { damages } = await verifyReplicas(database.sql, { trust, signal });
   return damages.map(({ code, where, detail }) => `${where} ${code} ${detail}`);
 }
 
@@ -135,7 +155,7 @@ const at = (position: number, epoch = 1) =>
 test('proves what was taken in, over all epochs, and tells how far it is', async () => {
   const progress: number[] = [];
   const onProgress = (done: number, total: number) => progress.push(done / total);
-  const { eventCount, heads, damages } = await verifyReplicas(database.sql, { signal, onProgress });
+  const { eventCount, heads, damages } = await verifyReplicas(database.sql, { trust, signal, onProgress });
   assert.equal(damages, []);
   assert.is(eventCount, 2 * 1231);
   assert.equal(
@@ -226,6 +246,11 @@ test('names what is missing, and what was rewritten with fitting hashes', async 
   );
 });
 
+async function empty(): Promise<void> {
+  for (const table of tables) await database.sql.unsafe(`truncate ${table}`);
+  await database.sql`insert into feed_head (seq) values (0)`;
+}
+
 async function restore(): Promise<void> {
   for (const table of tables) {
     await database.sql.unsafe(`truncate ${table}; insert into ${table} select * from genuine_${table}`);
@@ -235,7 +260,7 @@ async function restore(): Promise<void> {
 test('names a checkpoint that is none, that another has signed, or that is not that of the events', async () => {
   const note = (head: LogHead, by: keyof typeof signers = 'own') =>
     signCheckpoint(head, signers[by], sha256).replaceAll("'", "''");
-  const { heads } = await verifyReplicas(database.sql, { signal });
+  const { heads } = await verifyReplicas(database.sql, { trust, signal });
   const head = heads.find(({ site, epoch }) => site === north && epoch === 2)!;
   const checkpointAs = (columns: string) =>
     damagesAfter(`update replica_checkpoint set ${columns} where site = '${north}' and epoch = 2`);
@@ -258,8 +283,84 @@ test('names a checkpoint that is none, that another has signed, or that is not t
   assert.match(beyond[0]!, `${north} CHECKPOINT_BEYOND_END 2/31: 2/40`);
 });
 
+const pinnedBy = (history: SiteHistory, siteId: SiteId, by: keyof typeof signers) => [
+  history.event(`child-site-${siteId}`, 'ChildSiteEnrolled', {
+    siteId,
+    name: 'Below',
+    certificateSha256: '',
+  }),
+  history.event(`log-key-${siteId}`, 'LogKeyPinned', {
+    ...{ siteId, publicKey: encodeBase64(signers[by].publicKey), because: 'CONFIGURED' },
+  }),
+];
+
+async function findings() {
+  const { damages, unproven, signed } = await verifyReplicas(database.sql, { trust, signal });
+  const places = signed.map(({ site, signedUpTo, end }) => [
+    site,
+    `${signedUpTo.epoch}/${signedUpTo.position} of ${end.epoch}/${end.position}`,
+  ]);
+  return {
+    damages: damages.map(({ code, where, detail }) => `${where} ${code} ${detail.split(':')[0]}`),
+    unproven: unproven.map(({ code, where }) => `${where} ${code}`),
+    reach: new Map(places as [SiteId, string][]),
+  };
+}
+
+test('tells how far a replica is signed, and names an epoch that is over without a signature', async () => {
+  const whole = await findings();
+  assert.equal([whole.damages, whole.unproven], [[], []]);
+  assert.is(whole.reach.get(north), '2/31 of 2/31');
+  // As when the log goes on in a new epoch and its signed end is not reached yet.
+  await database.sql`delete from replica_checkpoint where site = ${north} and epoch = 2`;
+  const catchingUp = await findings();
+  assert.equal([catchingUp.damages, catchingUp.unproven], [[], []]);
+  assert.is(catchingUp.reach.get(north), '1/1200 of 2/31');
+  await restore();
+  // The opening of an epoch names the end of the one before: signed is that too.
+  await database.sql`delete from replica_checkpoint where site = ${north} and epoch = 1`;
+  assert.equal((await findings()).damages, []);
+  await database.sql`delete from replica_checkpoint where site = ${north}`;
+  const never = await findings();
+  assert.equal(never.damages, [`${north} EPOCH_UNSIGNED 1/1200`]);
+  assert.equal(never.unproven, [`${north} REPLICA_UNSIGNED`]);
+  assert.is(never.reach.get(north), '0/0 of 2/31');
+  await restore();
+  // The own log is taken in beyond epochs whose checkpoints are not there, and is held against itself.
+  await database.sql`delete from replica_checkpoint where site = ${south}`;
+  const ownLog = await findings();
+  assert.equal([ownLog.damages, ownLog.unproven], [[], [`${south} REPLICA_UNSIGNED`]]);
+});
+
+test('believes no key that a replica says of itself, nor one that no believed log says', async () => {
+  await empty();
+  const forged = new SiteHistory(north);
+  await takeInSigned(forged, [...pinnedBy(forged, north, 'other'), forged.event('alarm-1')], 'other');
+  const known = await findings();
+  assert.equal(known.damages, [`${north} CHECKPOINT_SIGNATURE 1/3`]);
+  assert.equal(known.unproven, [`${north} REPLICA_UNSIGNED`]);
+  const unheardOf = new SiteHistory(east);
+  await takeInSigned(unheardOf, pinnedBy(unheardOf, east, 'other'), 'other');
+  assert.ok((await findings()).damages.includes(`${east} LOG_KEY_UNKNOWN nothing up to 1/2 is proved`));
+});
+
+test('believes the key of a site further below as far as the log that says it is signed', async () => {
+  await empty();
+  const region = new SiteHistory(north);
+  await takeInSigned(region, pinnedBy(region, east, 'other'), 'own');
+  const bus = new SiteHistory(east);
+  await takeInSigned(bus, [bus.event('alarm-1')], 'other');
+  const signed = await findings();
+  assert.equal([signed.damages, signed.unproven], [[], []]);
+  assert.is(signed.reach.get(east), '1/1 of 1/1');
+  await database.sql`delete from replica_checkpoint where site = ${north}`;
+  const unsigned = await findings();
+  assert.equal(unsigned.damages, []);
+  assert.equal(unsigned.unproven, [`${north} REPLICA_UNSIGNED`, `${east} REPLICA_UNSIGNED`]);
+});
+
 test('finds out that a log is not the same at two places, also when one is further', async () => {
-  const { heads } = await verifyReplicas(database.sql, { signal });
+  const { heads } = await verifyReplicas(database.sql, { trust, signal });
   const [head] = heads;
   const rootAt = (size: number) => replicaRootAt(database.sql, { ...head!, size }, signal);
   const shorter = { ...head!, size: 900, root: (await rootAt(900))! };
@@ -278,18 +379,20 @@ test('finds out that a log is not the same at two places, also when one is furth
 
 test('looks at the database of a central that runs, and at one that is stopped', async () => {
   await using running = await openDatabaseAsItIs({ directory });
-  assert.equal((await verifyReplicas(running.sql, { signal })).damages, []);
+  assert.equal((await verifyReplicas(running.sql, { trust, signal })).damages, []);
   const other = await mkdtemp(path.join(os.tmpdir(), 'holdfast-verify-stopped-'));
   await (await openDatabase({ directory: other, databaseUrl: null }))[Symbol.asyncDispose]();
   const stopped = await openDatabaseAsItIs({ directory: other });
-  assert.equal(await verifyReplicas(stopped.sql, { signal }), { eventCount: 0, heads: [], damages: [] });
+  assert.equal(await verifyReplicas(stopped.sql, { trust, signal }), {
+    ...{ eventCount: 0, heads: [], signed: [], unproven: [], damages: [] },
+  });
   await stopped[Symbol.asyncDispose]();
   await rm(other, { recursive: true });
 });
 
 test('ends when it is told to', async () => {
   const aborted = AbortSignal.abort(new Error('enough'));
-  const error = await verifyReplicas(database.sql, { signal: aborted }).catch(reason => reason);
+  const error = await verifyReplicas(database.sql, { trust, signal: aborted }).catch(reason => reason);
   assert.is(error.message, 'enough');
 });
 

@@ -4,30 +4,30 @@ import {
   equalBytes,
   extendEdge,
   type LogHead,
-  LogProofError,
   rootOf,
   type TreeEdge,
-  type TrustedKey,
-  verifyCheckpoint,
 } from '@holdfast/core';
-import type { HoldfastEvent, SiteId } from '@holdfast/schema';
-import { pinnedKeyIn, sha256, verifyNote } from '@holdfast/sites';
+import type { SiteId } from '@holdfast/schema';
+import { sha256 } from '@holdfast/sites';
 import { type CursorRow, toCursor } from '../intake/postgres-replica-intake.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import {
+  type ProvedReplica,
   REPLICA_DAMAGES_NAMED_MAX,
   type ReplicaDamage,
   ReplicaDamages,
   ReplicaProof,
+  type StoredCheckpoint,
 } from './replica-proof.js';
 import type { ReplicaRow } from './replica-row.js';
+import { proveSignatures, type ReplicaSignatures, type ReplicaTrust } from './replica-signatures.js';
 
 /** Rows read at once: a database is proved page by page, whatever its size. */
 const PAGE_EVENTS = 1000;
 /** Gaps of the feed that are named one by one. */
 const FEED_GAPS_NAMED_MAX = 20;
 
-export interface ReplicasVerification {
+export interface ReplicasVerification extends ReplicaSignatures {
   readonly eventCount: number;
   /** What the leaves amount to, one head for each site and epoch of which no event is missing. */
   readonly heads: readonly LogHead[];
@@ -37,15 +37,21 @@ export interface ReplicasVerification {
 
 /**
  * Proves what a central has taken in: every leaf hash from its header and data, every column against its header, dense
- * positions, revisions and feed positions, every tree against its cursor, and every epoch against the one before. Reads one
- * snapshot, and works beside a central that goes on. Throws only when the signal is aborted.
+ * positions, revisions and feed positions, every tree against its cursor, every epoch against the one before, and how far each
+ * log is signed by its site. Reads one snapshot, and works beside a central that goes on. Throws only when the signal is aborted.
  */
 export async function verifyReplicas(
   sql: Sql,
-  options: { readonly signal: AbortSignal; readonly onProgress?: (done: number, total: number) => void },
+  options: {
+    /** Asked once the snapshot stands: a key is pinned in a log before anything that it signed is taken in. */
+    readonly trust: () => ReplicaTrust;
+    readonly signal: AbortSignal;
+    readonly onProgress?: (done: number, total: number) => void;
+  },
 ): Promise<ReplicasVerification> {
   const damages = new ReplicaDamages();
-  const heads: LogHead[] = [];
+  const replicas: ProvedReplica[] = [];
+  let signatures: ReplicaSignatures = { signed: [], unproven: [] };
   let eventCount = 0;
   try {
     await sql.begin('isolation level repeatable read read only', async tx => {
@@ -54,20 +60,21 @@ export async function verifyReplicas(
       for (const { site } of await tx<{ site: SiteId }[]>`
         select site from replica_cursor union select distinct site from replica_event order by site`) {
         const before = eventCount;
-        heads.push(
-          ...(await verifyReplica(tx, site, damages, count => {
-            options.signal.throwIfAborted();
-            eventCount = before + count;
-            options.onProgress?.(eventCount, total);
-          })),
-        );
+        const replica = await verifyReplica(tx, site, damages, count => {
+          options.signal.throwIfAborted();
+          eventCount = before + count;
+          options.onProgress?.(eventCount, total);
+        });
+        replicas.push(replica);
       }
+      signatures = await proveSignatures(tx, { replicas, trust: options.trust(), damages });
     });
   } catch (error) {
     if (options.signal.aborted) throw error;
     damages.add('DATABASE_UNREADABLE', 'database', error instanceof Error ? error.message : String(error));
   }
-  return { eventCount, heads, damages: damages.named };
+  const heads = replicas.flatMap(replica => replica.heads);
+  return { eventCount, heads, ...signatures, damages: damages.named };
 }
 
 /** A database that no central has opened yet holds nothing that could be damaged. */
@@ -102,7 +109,7 @@ async function verifyReplica(
   site: SiteId,
   damages: ReplicaDamages,
   onProgress: (count: number) => void,
-): Promise<readonly LogHead[]> {
+): Promise<ProvedReplica> {
   const [cursor] = await tx<CursorRow[]>`
     select epoch, position, tree_edge, fence from replica_cursor where site = ${site}`;
   const proof = new ReplicaProof(site, await readCheckpoints(tx, site, damages), damages);
@@ -125,48 +132,31 @@ async function verifyReplica(
   return proof.finish(cursor === undefined ? null : toCursor(cursor));
 }
 
-/** What the site has signed and was accepted here. What does not say so is named, and proves nothing. */
+/** What was accepted here as signed by the site: by whose key is judged later. What is no checkpoint of this place is named. */
 async function readCheckpoints(
   tx: TransactionSql,
   site: SiteId,
   damages: ReplicaDamages,
-): Promise<readonly LogHead[]> {
+): Promise<readonly StoredCheckpoint[]> {
   const [table] = await tx<{ found: boolean }[]>`
     select to_regclass('replica_checkpoint') is not null as found`;
   if (!table!.found) return [];
   const rows = await tx<{ epoch: number; size: number; root: Uint8Array; note: string }[]>`
     select epoch, size, root, note from replica_checkpoint where site = ${site} order by epoch`;
-  const keys = await readPinnedKeys(tx, site);
-  const heads: LogHead[] = [];
+  const checkpoints: StoredCheckpoint[] = [];
   for (const { epoch, size, root, note } of rows) {
-    const add = (code: 'CHECKPOINT_MALFORMED' | 'CHECKPOINT_SIGNATURE', detail: string) =>
-      damages.add(code, site, `${epoch}/${size}: ${detail}`);
+    const add = (detail: string) => damages.add('CHECKPOINT_MALFORMED', site, `${epoch}/${size}: ${detail}`);
     try {
       const head = checkpointHead(note);
-      if (head.site !== site || head.epoch !== epoch || head.size !== size || !equalBytes(head.root, root)) {
-        add('CHECKPOINT_MALFORMED', `the note is of ${head.site}, ${head.epoch}/${head.size}`);
-        continue;
-      }
-      if (keys.length > 0) verifyCheckpoint(note, { signers: [keys], verify: verifyNote }, sha256);
-      heads.push(head);
+      if (head.site === site && head.epoch === epoch && head.size === size && equalBytes(head.root, root))
+        checkpoints.push({ head, note });
+      else add(`the note is of ${head.site}, ${head.epoch}/${head.size}`);
     } catch (error) {
-      if (error instanceof CheckpointError) add('CHECKPOINT_MALFORMED', error.message);
-      else if (error instanceof LogProofError) add('CHECKPOINT_SIGNATURE', error.message);
-      else throw error;
+      if (!(error instanceof CheckpointError)) throw error;
+      add(error.message);
     }
   }
-  return heads;
-}
-
-/** By which keys the sites in this database believe this one, as their logs say. None before the first was pinned. */
-async function readPinnedKeys(tx: TransactionSql, site: SiteId): Promise<readonly TrustedKey[]> {
-  const rows = await tx<{ data: Uint8Array }[]>`
-    select data from replica_event
-    where type = ${'LogKeyPinned' satisfies HoldfastEvent['type']} and stream = ${`log-key-${site}`}`;
-  return rows.flatMap(({ data }) => {
-    const publicKey = pinnedKeyIn(data);
-    return publicKey === null ? [] : [{ publicKey }];
-  });
+  return checkpoints;
 }
 
 /** Each revision of a stream follows the one before, over all epochs. */

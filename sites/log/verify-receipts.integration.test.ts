@@ -96,7 +96,9 @@ test('checks a cosignature by the key that was pinned before the cut', async () 
 });
 
 test('names a receipt of a witness whose key the log has never pinned', async () => {
-  const unknown = await damagesAfter(db => db.prepare('UPDATE receipt SET witness = ?').run(Buffer.alloc(16, 7)));
+  const unknown = await damagesAfter(db =>
+    db.prepare('UPDATE receipt SET witness = ?').run(Buffer.alloc(16, 7)),
+  );
   assert.equal(unknown, ['RECEIPT_KEY_UNKNOWN 1/2']);
 });
 

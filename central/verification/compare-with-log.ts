@@ -1,0 +1,49 @@
+import { encodeBase64, equalBytes, type LogHead } from '@holdfast/core';
+import type { SiteId } from '@holdfast/schema';
+import type { HoldingsComparison } from './compare-holdings.js';
+import { inWords, type SignedReplica } from './replica-signatures.js';
+
+/** A log in the data directory of its site. */
+export interface LogAtHand {
+  readonly directory: string;
+  /** The root over the first `size` events of an epoch; null when the log does not tell. */
+  readonly rootAt: (
+    place: Pick<LogHead, 'epoch' | 'size'>,
+    signal: AbortSignal,
+  ) => Promise<Uint8Array | null>;
+}
+
+export interface LogComparison {
+  /** Replicas that are, to their end, what their sites hold. */
+  readonly alike: ReadonlySet<SiteId>;
+  readonly differences: readonly HoldingsComparison[];
+}
+
+/** What of a replica is not signed yet is held against the log itself, where that is at hand. */
+export async function compareWithLogs(
+  replicas: {
+    readonly database: string;
+    readonly heads: readonly LogHead[];
+    readonly signed: readonly SignedReplica[];
+  },
+  logs: ReadonlyMap<SiteId, LogAtHand>,
+  signal: AbortSignal,
+): Promise<LogComparison> {
+  const alike = new Set<SiteId>();
+  const differences: HoldingsComparison[] = [];
+  for (const { site, end, signedUpTo } of replicas.signed) {
+    const log = logs.get(site);
+    const held = replicas.heads.find(head => head.site === site && head.epoch === end.epoch);
+    if (log === undefined || held === undefined || inWords(signedUpTo) === inWords(end)) continue;
+    const root = await log.rootAt(held, signal);
+    if (root === null) continue;
+    if (equalBytes(root, held.root)) {
+      alike.add(site);
+      continue;
+    }
+    const where = [log.directory, replicas.database];
+    const difference = `${inWords(end)}: ${log.directory} holds the root ${encodeBase64(root)}, ${replicas.database} ${encodeBase64(held.root)}`;
+    differences.push({ site, epoch: end.epoch, size: end.position, where, difference });
+  }
+  return { alike, differences };
+}
