@@ -223,6 +223,7 @@ test('what it recorded meanwhile is recorded again, also when it is more than th
   await site.restoreCopy();
   for (const name of ['alone 1', 'alone 2', 'alone 3']) await site.run(name, null, () => true);
   await site.run('alone 3', parent, holdsName(parent.held, 'alone 3'));
+  assert.equal(parent.reports, [], 'what the site heals by itself it does not refuse');
   const events = await site.events();
   assert.equal(hex(events), hex(parent.held()));
   assert.equal(hex(events.slice(0, before.length)), hex(before));

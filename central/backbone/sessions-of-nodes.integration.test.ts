@@ -50,6 +50,7 @@ function newWatch() {
     lost: (_site, cause) => calls.push(`lost ${cause}`),
     measured: (_site, { roundTripMs, headPosition }) => calls.push(`measured ${roundTripMs} ${headPosition}`),
     refused: (_site, { code, detail }) => calls.push(`refused ${code} ${detail}`),
+    relayed: () => calls.push('relayed'),
   };
   const watch = new SessionWatch({ sql: database.sql, links, heartbeatMs: HEARTBEAT_MS });
   return {
@@ -155,6 +156,23 @@ test('what any node refuses is seen as often as it is refused, once each', async
   one.refused(site, { code: 'WISH_LOST', detail: 'it has answered wish 4' });
   await one.settled();
   assert.equal(await watch.look(), ['refused WISH_LOST it has answered wish 4']);
+});
+
+test('of a relayed log that was refused it is seen that it has gone on, when it is refused anew', async () => {
+  const [node, watch, site] = [newNode(), newWatch(), SiteId.parse(v7())];
+  const goOn = (position: number) => database.sql`
+    insert into backbone_cursor (site, epoch, position, tree_edge, fence) values (${site}, 1, ${position}, ${Buffer.alloc(0)}, 1)
+    on conflict (site) do update set position = excluded.position`;
+  const refuse = async (detail: string) => {
+    node.refused(site, { code: 'FORK', detail });
+    await node.settled();
+    return watch.look();
+  };
+  await goOn(5);
+  assert.equal(await refuse('up to 1/5'), ['refused FORK up to 1/5']);
+  assert.equal(await refuse('up to 1/5'), ['refused FORK up to 1/5']);
+  await goOn(9);
+  assert.equal(await refuse('up to 1/9'), ['relayed', 'refused FORK up to 1/9']);
 });
 
 test('what was refused before a restart counts once', async () => {

@@ -43,16 +43,34 @@ test('what was acknowledged and the database refuses is an alarm at once', async
   assert.equal(await alarms(), ['The log of Bus 7 is refused: UNSTORABLE']);
 });
 
-test('damage on the way is an alarm only when it comes again and again', async () => {
+/** A session as each comes to be while a log is refused: it is up before anything can be refused of it. */
+function refusedSession(links: LinkObserver, session: number): void {
+  links.established(site, session);
+  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  links.lost(site, 'PROTOCOL_ERROR', 1, 5);
+}
+
+test('damage on the way is an alarm only when it comes again and again, however far each session comes', async () => {
   const { links, alarms } = watched();
-  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
-  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  refusedSession(links, 1);
+  refusedSession(links, 2);
   links.established(site, 3);
-  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
-  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  links.lost(site, 'CLOSED', 1, 9);
+  refusedSession(links, 4);
+  refusedSession(links, 5);
   assert.equal(await alarms(), []);
-  links.refused!(site, { code: 'BAD_HASH', detail: 'x' });
+  refusedSession(links, 6);
+  refusedSession(links, 7);
   assert.equal(await alarms(), ['The log of Bus 7 is refused: BAD_HASH']);
+});
+
+test('a log two hops below that went on and is refused anew is an alarm anew, and none for each offer', async () => {
+  const { links, alarms } = watched();
+  for (let offer = 0; offer < 3; offer += 1) links.refused!(site, { code: 'FORK', detail: 'up to 1/5' });
+  assert.is((await alarms()).length, 1);
+  links.relayed!(site);
+  for (let offer = 0; offer < 3; offer += 1) links.refused!(site, { code: 'FORK', detail: 'up to 1/9' });
+  assert.is((await alarms()).length, 2);
 });
 
 test('a command that was answered and is missing here is an alarm', async () => {

@@ -34,6 +34,7 @@ export function alarmingLinks(
   },
 ): LinkObserver {
   const refused = new Map<SiteId, RefusedLog>();
+  const established = new Set<SiteId>();
   const raise = (site: SiteId, alarm: (name: string) => CausedAlarm) =>
     void options.nameOf(site).then(
       name => options.raiseAlarm(alarm(name)),
@@ -42,10 +43,21 @@ export function alarmingLinks(
   return {
     connecting: site => links.connecting?.(site),
     established: (site, session) => {
-      refused.delete(site);
+      established.add(site);
+      // Most is refused only now, in each session anew: for what has to come several times, this is no end.
+      const code = refused.get(site)?.code;
+      if (code !== undefined && alarmingAtOnce.has(code)) refused.delete(site);
       links.established(site, session);
     },
-    lost: (site, cause, lastEpoch, lastPosition) => links.lost(site, cause, lastEpoch, lastPosition),
+    lost: (site, cause, lastEpoch, lastPosition) => {
+      // A session that came about and that no side refused.
+      if (established.delete(site) && cause !== 'PROTOCOL_ERROR') refused.delete(site);
+      links.lost(site, cause, lastEpoch, lastPosition);
+    },
+    relayed: site => {
+      refused.delete(site);
+      links.relayed?.(site);
+    },
     measured: (site, measurement) => links.measured(site, measurement),
     refused(site, trouble) {
       links.refused?.(site, trouble);

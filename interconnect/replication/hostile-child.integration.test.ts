@@ -188,6 +188,40 @@ test('a history that is not the one that was signed is FORK', async () => {
   assert.is(refused.code, 'CODE_FORK');
 });
 
+test('events of an epoch that is over are UNKNOWN_EPOCH, and said of the site', async () => {
+  await using parent = await TestParent.start(it => {
+    it.intake = {
+      // As after a reset: only what it holds is a double.
+      openSession: async () => ({ fence: 1, cursor: { epoch: 2, position: 0, treeEdge: [] } }),
+      commit: batch => it.replicas.commit(batch),
+    };
+  });
+  const refused = await converse(parent, ({ hello, batch, signed }) => ({
+    first: [{ hello: { ...hello.hello!, checkpoint: signed({ epoch: 2 }) } }],
+    afterWant: [batch],
+  }));
+  assert.is(refused.code, 'CODE_UNKNOWN_EPOCH');
+  assert.equal(
+    parent.refusals.map(([, code]) => code),
+    ['UNKNOWN_EPOCH'],
+  );
+});
+
+test('a parent that cannot store says UNAVAILABLE, and nothing of the site', async () => {
+  await using parent = await TestParent.start(it => {
+    it.intake = {
+      openSession: site => it.replicas.openSession(site),
+      commit: async () => {
+        throw new Error('the database is away');
+      },
+    };
+  });
+  const refused = await converse(parent, ({ hello, batch }) => ({ first: [hello], afterWant: [batch] }));
+  assert.is(refused.code, 'CODE_UNAVAILABLE');
+  assert.not.match(refused.detail, 'database is away');
+  assert.equal(parent.refusals, []);
+});
+
 test('a bomb is unpacked no further than it states, and is BAD_HASH', async () => {
   await using parent = await TestParent.start();
   const events = zstdCompressSync(Buffer.alloc(64 * 1024 * 1024));
@@ -264,6 +298,53 @@ test('an old session that is replayed is answered AHEAD, with how far its log is
   const refused = answered.find(frame => frame.kind === 'refused')!;
   assert.equal([refused.code, refused.origin, refused.held], ['AHEAD', site, { epoch: 1, position: 21 }]);
   assert.is(parent.held(site).length, 21);
+});
+
+test('what a child refuses is told of it alone, in words of the parent, once it has said who it is', async () => {
+  await using parent = await TestParent.start();
+  const other = newSiteId();
+  const refusing = (origin: string, detail: string) => ({
+    refused: { code: 'CODE_FORK', detail, origin, held: null },
+  });
+  const refused = await converse(parent, ({ hello }) => ({
+    first: [hello],
+    afterWant: [refusing(other, 'of a site that it has not offered')],
+  }));
+  assert.is(refused.code, 'CODE_PROTOCOL_VIOLATION');
+  assert.not(parent.refusals.some(([site]) => site === other));
+  const site = newSiteId();
+  const log = newMemoryLog(site);
+  const checkpoint = signCheckpoint(log.head(), signerOf(site), sha256);
+  const credentials = await credentialsOf(site, 'site');
+  const ignore = () => undefined;
+  const say = async (detail: string, isGreeting: boolean) => {
+    const { promise: lost, resolve: onLost } = Promise.withResolvers<unknown>();
+    const stream = dialParent({
+      parent: { host: '127.0.0.1', port: parent.port, serverName: parent.serverName },
+      credentials,
+    });
+    const refusal = { kind: 'refused', code: 'FORK', detail, origin: null, held: null } as const;
+    const onFrame = (frame: ParentFrame) => void (frame.kind === 'want' && stream.send(refusal));
+    stream.listen({ onFrame, onDrain: ignore, onLost, onGarbled: ignore });
+    const { publicKey } = signerOf(site);
+    if (isGreeting)
+      stream.send({ kind: 'hello', site, software: 'hostile', checkpoint, publicKey, readsZstd: true });
+    else stream.send(refusal);
+    await lost;
+    stream.cancel();
+  };
+  const told = parent.refusals.length;
+  await say('nobody', false);
+  assert.is(parent.refusals.length, told);
+  await say('one thing', true);
+  await say('another thing', true);
+  assert.equal(parent.refusals.slice(told), [
+    [site, 'FORK'],
+    [site, 'FORK'],
+  ]);
+  const [first, second] = parent.refusalDetails.slice(told);
+  assert.is(first, second);
+  assert.match(first!, site);
 });
 
 test('more than was granted is refused while the intake is still busy with the rest', async () => {

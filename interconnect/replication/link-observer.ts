@@ -34,8 +34,10 @@ export interface LinkObserver {
   /** `lastEpoch` and `lastPosition`: what is durable here of its log. 0 when that is not known. */
   lost(site: SiteId, cause: LinkLossCause, lastEpoch: number, lastPosition: number): void;
   measured(site: SiteId, measurement: LinkMeasurement): void;
+  /** New events of this log, which a child relays, were stored here: it goes on, whatever was refused before. */
+  relayed?(site: SiteId): void;
   /**
-   * The log of this site was refused here, or whatever its certificate was shown with. Again at every attempt. `WISH_LOST`, in every
+   * The log of this site was refused here or by the child that brings it, or whatever its certificate was shown with. Again at every attempt. `WISH_LOST`, in every
    * session until it has answered another one: it has answered a wish that its parent's log does not hold.
    * `UNSTORABLE`: its events were acknowledged on the backbone, and the database refuses their values.
    */

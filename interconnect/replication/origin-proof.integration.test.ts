@@ -3,6 +3,7 @@ import {
   openCheckpoint,
   openCosignature,
   type RecordedEvent,
+  type SiteLog,
   witnessName,
 } from '@holdfast/core';
 import { suite } from 'uvu';
@@ -103,6 +104,8 @@ test('a parent that cosigns with another key than it is known by is refused, and
   await using refusing = new TestChild({ ...child, port: parent.port, parentKey });
   await until(() => refusing.lines.some(line => line.code === 'BAD_SIGNATURE'), 'the refusal');
   assert.is(parent.held(child.site).length, 0);
+  await until(() => parent.refusals.length > 0, 'the parent to say so');
+  assert.equal(parent.refusals[0], [child.site, 'BAD_SIGNATURE']);
 });
 
 test('over two hops a log arrives byte for byte and signed by its site, and what the top holds is told back', async () => {
@@ -205,6 +208,42 @@ test('a site that signs another history than it sends is refused as FORK, and no
   await until(() => parent.refusals.length > 0, 'the refusal');
   assert.equal(parent.refusals, [[bus.site, 'FORK']]);
   assert.is(parent.held(bus.site).length, 0);
+});
+
+test('a relayed log whose history the child finds to be another is told at the parent, of that log alone', async () => {
+  await using parent = await TestParent.start();
+  const region = await newChild();
+  const [bus, tram] = [await newChild(), await newChild()];
+  for (const { site } of [bus, tram]) parent.keys.set(site, signerOf(site).publicKey);
+  const rewritten = newMemoryLog(bus.site);
+  await fill(rewritten, 20, { text: () => 'another history' });
+  const relaying = (busLog: SiteLog): RelayedLogs => ({
+    async *follow() {
+      for (const log of [busLog, tram.log]) {
+        const { site } = log.head();
+        yield { origin: site, log: offerOwnLog(log, signerOf(site), sha256) };
+      }
+    },
+  });
+  {
+    await using _link = new TestChild({ ...region, port: parent.port, relayed: relaying(bus.log) });
+    await until(() => parent.relayed.has(bus.site), 'the first event');
+  }
+  assert.not(parent.relayed.has(region.site));
+  parent.relayed.clear();
+  const before = bytesOf(parent.held(bus.site));
+  await using _link = new TestChild({ ...region, port: parent.port, relayed: relaying(rewritten) });
+  await until(() => parent.refusals.length > 0, 'the refusal');
+  await fill(tram.log, 3);
+  await until(() => parent.held(tram.site).length === tram.log.head().size, 'the other log');
+  assert.equal(parent.refusals, [[bus.site, 'FORK']]);
+  assert.match(parent.refusalDetails[0]!, `${region.site} has another history`);
+  assert.equal(bytesOf(parent.held(bus.site)), before);
+  await until(() => parent.relayed.has(tram.site), 'the parent to say that the other log goes on');
+  assert.not(parent.relayed.has(bus.site));
+  assert.ok(parent.lines.some(({ code, msg }) => code === 'FORK' && /^a child refuses/.test(msg)));
+  const established = parent.links.calls.filter(call => call.startsWith('established'));
+  assert.is(established.length, 2, 'the session has not ended');
 });
 
 test.run();

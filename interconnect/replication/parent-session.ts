@@ -25,6 +25,7 @@ import { HistoryServer } from './history-server.js';
 import type { LinkLossCause, LinkObserver } from './link-observer.js';
 import { checkCheckpoint, type EventualNoteVerifier } from './origin-checkpoint.js';
 import type { OriginKeys } from './origin-keys.js';
+import { refusedByChild } from './refused-by-child.js';
 import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
 import type { ChildDuplex } from './replication-duplex.js';
 import { describeError } from './replication-fault.js';
@@ -33,6 +34,7 @@ import {
   type ChildFrame,
   type HelloFrame,
   type ParentFrame,
+  type RefusedFrame,
   type RelayedHead,
   ReplicationProtocolError,
   type ReplicationRefusal,
@@ -183,10 +185,7 @@ export class ParentSession {
       return;
     }
     if (frame.kind === 'refused') {
-      const isRelayed = frame.origin !== null && frame.origin !== this.site;
-      if (frame.code === 'TRUNCATED') this.#around.links.refused?.(frame.origin ?? this.site, frame);
-      if (isRelayed) this.#dropLog(frame.origin);
-      else this.end('PROTOCOL_ERROR', `refused by the child: ${frame.code}: ${frame.detail}`);
+      this.#takeRefusal(frame);
       return;
     }
     if (!this.#isWelcomed) throw new ReplicationProtocolError(`${frame.kind} before Welcome`);
@@ -197,6 +196,24 @@ export class ParentSession {
     else if (frame.kind === 'offer') void this.#guard(() => this.#takeOffer(frame.checkpoint));
     else if (this.#wishes!.isAsked) throw new ReplicationProtocolError('asked for wishes twice');
     else this.#wishes!.ask(frame.after);
+  }
+
+  /** A log that the child will not go on with. Its own words go no further than the process log. */
+  #takeRefusal({ code, detail, origin: named }: RefusedFrame): void {
+    const { links, logger } = this.#around;
+    const origin = named ?? this.site;
+    const isOwn = origin === this.site;
+    if (!isOwn && !this.#offered.has(origin)) {
+      throw new ReplicationProtocolError(`refused the log of ${origin}, which it has not offered`);
+    }
+    logger.warn({ site: this.site, origin, code, detail }, 'a child refuses to go on with a log');
+    const held = this.#logs.get(origin)?.batches.durable ?? (isOwn ? this.#held : null);
+    // Of one that was refused here meanwhile that was told already; and who has not said Hello has no log to speak of.
+    if (held !== null && (!isOwn || this.#isConnecting)) {
+      links.refused?.(origin, { code, detail: refusedByChild(this.site, code, held) });
+    }
+    if (isOwn) this.end('PROTOCOL_ERROR', `refused by the child: ${code}: ${detail}`);
+    else this.#dropLog(origin);
   }
 
   async #greet(hello: HelloFrame): Promise<void> {
@@ -412,6 +429,7 @@ export class ParentSession {
 
   #stored(origin: SiteId, { place, eventCount, reached }: StoredBatches): void {
     this.#around.logger.debug({ site: this.site, origin, ...place, eventCount }, 'events taken in');
+    if (eventCount > 0 && origin !== this.site) this.#around.links.relayed?.(origin);
     this.#acknowledge(origin, reached);
   }
 

@@ -146,6 +146,10 @@ export class TestParent implements AsyncDisposable {
   readonly links = new RecordingObserver();
   /** What was refused, of which log. */
   readonly refusals: (readonly [SiteId, LinkTrouble['code']])[] = [];
+  /** What was said of each. */
+  readonly refusalDetails: string[] = [];
+  /** Of which logs below its children it has taken something in. */
+  readonly relayed = new Set<SiteId>();
   readonly lines: LogLine[] = [];
   readonly serverName = serverNameOfRole('central');
   intake: ReplicaIntake = this.replicas;
@@ -185,7 +189,11 @@ export class TestParent implements AsyncDisposable {
         established: (site, session) => this.links.established(site, session),
         lost: (site, ...how) => this.links.lost(site, ...how),
         measured: (site, measurement) => this.links.measured(site, measurement),
-        refused: (site, { code }) => void this.refusals.push([site, code]),
+        relayed: site => void this.relayed.add(site),
+        refused: (site, { code, detail }) => {
+          this.refusals.push([site, code]);
+          this.refusalDetails.push(detail);
+        },
       },
       logger,
       sha256,

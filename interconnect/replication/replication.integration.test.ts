@@ -166,9 +166,13 @@ test('a child whose history was rewritten is answered FORK, and nothing of it is
   for (const size of [400, 450, 2_000]) {
     const rewritten = newMemoryLog(site);
     await fill(rewritten, size, { text: () => 'another history' });
+    const told = parent.refusals.length;
     await using child = new TestChild({ log: rewritten, credentials, port: parent.port });
     await until(() => child.lines.some(line => line.code === 'FORK'), `FORK with ${size} events`);
     assert.equal(bytesOf(parent.held(site)), before);
+    // With a longer log it is the child that finds it, and the parent that has to be told.
+    await until(() => parent.refusals.length > told, `the parent to say so, with ${size} events`);
+    assert.equal(parent.refusals.at(-1), [site, 'FORK']);
   }
 });
 

@@ -1,0 +1,155 @@
+import type { SiteLog } from '@holdfast/core';
+import { pino } from 'pino';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { processTimers } from '../transport/timers.js';
+import { Acknowledgements } from './acknowledgements.js';
+import { runChildSession } from './child-session.js';
+import {
+  fill,
+  MemoryWishSink,
+  newMemoryLog,
+  newSiteId,
+  sha256,
+  signerOf,
+  verifyNote,
+} from './replication.fixture.js';
+import type { DuplexListener, ParentDuplex } from './replication-duplex.js';
+import type { ChildFrame, ParentFrame, RefusedFrame, WantFrame } from './replication-frame.js';
+import { RootMemory } from './root-memory.js';
+import { packWishes } from './wish-frame.js';
+
+const test = suite('a parent that does not keep to the protocol');
+const parent = newSiteId();
+
+/** Takes the place of a parent behind a stream: answers each frame of the child with what it is told to say. */
+class Stream implements ParentDuplex {
+  readonly sent: ChildFrame[] = [];
+  readonly #answer: (frame: ChildFrame) => readonly ParentFrame[];
+  #listener: DuplexListener<ParentFrame> | null = null;
+
+  constructor(answer: (frame: ChildFrame) => readonly ParentFrame[]) {
+    this.#answer = answer;
+  }
+
+  peerSite() {
+    return parent;
+  }
+
+  send(frame: ChildFrame): boolean {
+    this.sent.push(frame);
+    const answers = this.#answer(frame);
+    setImmediate(() => {
+      for (const answer of answers) this.#listener!.onFrame(answer);
+    });
+    return true;
+  }
+
+  listen(listener: DuplexListener<ParentFrame>): void {
+    this.#listener = listener;
+  }
+
+  end(): void {}
+  cancel(): void {}
+}
+
+/** What the child refuses, as it says it to the parent and as its session ends. */
+async function converse(
+  log: SiteLog,
+  say: { readonly afterHello: readonly ParentFrame[]; readonly wishes?: ParentFrame },
+): Promise<RefusedFrame> {
+  const { site } = log.head();
+  const welcome: ParentFrame = {
+    ...{ kind: 'welcome', site: parent, software: 'hostile', session: 1, heartbeatMs: 5_000 },
+    ...{ readsZstd: true, publicKey: signerOf(parent).publicKey },
+  };
+  const stream = new Stream(({ kind }) => {
+    if (kind === 'hello') return [welcome, ...say.afterHello];
+    return kind === 'wantWishes' && say.wishes !== undefined ? [say.wishes] : [];
+  });
+  const end = await runChildSession(
+    {
+      ...{ stream, log, site, signer: signerOf(site), verify: verifyNote, roots: new RootMemory() },
+      parentKey: { known: () => signerOf(parent).publicKey, pin: async () => undefined },
+      ...{ dial: () => stream, wishes: new MemoryWishSink(), acknowledgements: new Acknowledgements() },
+      ...{ logger: pino({ level: 'silent' }), sha256, now: Date.now, timers: processTimers },
+      ...{ random: Math.random, software: 'test/child', dialTimeoutMs: 2_000 },
+    },
+    AbortSignal.timeout(10_000),
+  );
+  const refused = stream.sent.at(-1)!;
+  assert.is(refused.kind, 'refused', `instead of: ${end.reason}`);
+  assert.is(end.refusal?.code, (refused as RefusedFrame).code);
+  assert.not(
+    stream.sent.some(({ kind }) => kind === 'batch'),
+    'nothing is handed over',
+  );
+  return refused as RefusedFrame;
+}
+
+async function newLog() {
+  const log = newMemoryLog(newSiteId());
+  await fill(log, 5);
+  return log;
+}
+
+/** Without credit: what comes of it is the answer to the frames alone. */
+const wantOf = (log: SiteLog, want: Partial<WantFrame> = {}): WantFrame => ({
+  ...{ kind: 'want', origin: log.head().site, epoch: 0, after: 0, treeEdge: [], creditBytes: 0 },
+  ...want,
+});
+
+test('who asks for what lies beyond the end that was offered is answered AHEAD', async () => {
+  const log = await newLog();
+  const { code } = await converse(log, { afterHello: [wantOf(log, { epoch: 1, after: 7 })] });
+  assert.is(code, 'AHEAD');
+  const beyond = await converse(log, { afterHello: [wantOf(log, { epoch: 2 })] });
+  assert.is(beyond.code, 'AHEAD');
+});
+
+test('who holds another history than the log is answered FORK', async () => {
+  const log = await newLog();
+  const treeEdge = [new Uint8Array(32).fill(7)];
+  const { code, detail } = await converse(log, {
+    afterHello: [wantOf(log, { epoch: 1, after: 4, treeEdge })],
+  });
+  assert.is(code, 'FORK');
+  assert.match(detail, '1/4');
+});
+
+test('frames out of turn and edges that cannot be are answered PROTOCOL_VIOLATION', async () => {
+  const log = await newLog();
+  const { site } = log.head();
+  const want = wantOf(log);
+  const nothing = { creditBytes: 0, checkpoint: null, top: null };
+  const conversations: readonly (readonly ParentFrame[])[] = [
+    [want, want],
+    [wantOf(log, { origin: newSiteId() })],
+    [wantOf(log, { epoch: 1, after: 4, treeEdge: [] })],
+    [{ kind: 'ack', origin: newSiteId(), upTo: null, ...nothing }],
+    [want, { kind: 'ack', origin: site, upTo: { epoch: 1, position: 3 }, ...nothing }],
+    [{ kind: 'history', events: null, checkpoint: null }],
+  ];
+  for (const [index, afterHello] of conversations.entries()) {
+    assert.is((await converse(log, { afterHello })).code, 'PROTOCOL_VIOLATION', `conversation ${index}`);
+  }
+});
+
+test('wishes that do not follow the last one are answered GAP, those of another log BAD_HASH', async () => {
+  const log = await newLog();
+  const wishesIn = async (site: typeof parent) => {
+    const theirs = newMemoryLog(site);
+    const stream = `wishes-${log.head().site}`;
+    await fill(theirs, 3, { stream });
+    const wishes = await theirs.readStream({ stream, afterRevision: null, limit: 10 });
+    return wishes.slice(1);
+  };
+  const answered = async (site: typeof parent) => {
+    const wishes = packWishes(await wishesIn(site), { fromStart: false, mayCompress: false });
+    return (await converse(log, { afterHello: [wantOf(log)], wishes })).code;
+  };
+  assert.is(await answered(parent), 'GAP');
+  assert.is(await answered(newSiteId()), 'BAD_HASH');
+});
+
+test.run();
