@@ -1,10 +1,12 @@
 // Runs on whatever Node.js the user has, before anything is installed: node core modules and old syntax only.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const marker = 'node_modules/.installed-lock-sha256';
-const wanted = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
+const wantedHash = createHash('sha256').update(readFileSync('package-lock.json'));
+for (const patch of readdirSync('patches').sort()) wantedHash.update(readFileSync(`patches/${patch}`));
+const wanted = wantedHash.digest('hex');
 
 if (!(existsSync(marker) && readFileSync(marker, 'utf8') === wanted)) {
   process.stderr.write('holdfast: installing dependencies (npm ci), about a minute …\n');
