@@ -10,6 +10,7 @@ export type {
   SealCredentials,
   ServerState,
 } from './api/api-ports.js';
+export { createPublishingIntake } from './backbone/publishing-intake.js';
 export { type CentralHttp, type CentralHttpOptions, createCentralHttp } from './http/central-http.js';
 export { OwnLogBehindReplicaError, runOwnLogIntake } from './intake/own-log-intake.js';
 export {

@@ -101,7 +101,10 @@ class Session {
 }
 
 let topics = 0;
-function openNodes(wrap: (backbone: MemoryBackbone) => Backbone = backbone => backbone) {
+function openNodes(
+  wrap: (backbone: MemoryBackbone) => Backbone = backbone => backbone,
+  limits: { readonly publishMsMax?: number } = {},
+) {
   const backbone = createMemoryBackbone();
   const { sql } = database;
   const topic = `topic-${topics++}`;
@@ -111,7 +114,7 @@ function openNodes(wrap: (backbone: MemoryBackbone) => Backbone = backbone => ba
   const unstorable: (readonly [SiteId, LinkTrouble])[] = [];
   return {
     ...{ backbone, unstorable },
-    intake: createPublishingIntake({ sql, backbone: wrap(backbone), sha256 }),
+    intake: createPublishingIntake({ sql, backbone: wrap(backbone), sha256, ...limits }),
     project: () => {
       const writer = new FeedWriter({
         ...{ sql, topic, sha256, logger },
@@ -214,6 +217,64 @@ test('frames that were published though nobody heard of it are stored once', asy
   assert.ok(nodes.backbone.records.length > 4);
 });
 
+test('a backbone that is silent ends sessions by name, takes no connection, and may still have the frames later', async () => {
+  const unanswered: (readonly BackboneFrame[])[] = [];
+  let isSilent = true;
+  const wrap = (backbone: MemoryBackbone): Backbone => ({
+    ...backbone,
+    publish: frames => {
+      if (!isSilent) return backbone.publish(frames);
+      unanswered.push(frames);
+      return new Promise((_, reject) => void setTimeout(reject, 15_000, new Error('given up')).unref());
+    },
+  });
+  await using nodes = openNodes(wrap, { publishMsMax: 1_000 });
+  const { sql } = database;
+  // More than the pool has connections.
+  const logs = await Promise.all(Array.from({ length: 40 }, () => logOf(20)));
+  const sessions = await Promise.all(logs.map(log => new Session(nodes.intake, log).open()));
+  const sent = Promise.allSettled(sessions.map(session => session.send(20)));
+  const deadline = Date.now() + 10_000;
+  while (unanswered.length < logs.length) {
+    assert.ok(Date.now() < deadline, `${unanswered.length} of ${logs.length} sessions publish`);
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+  const asked = Promise.race([sql`select 1 as one`.then(() => 'ANSWERED'), sent.then(() => 'HELD UP')]);
+  assert.is(await asked, 'ANSWERED');
+  for (const outcome of await sent) {
+    assert.is(outcome.status === 'rejected' && outcome.reason.code, 'BACKBONE_SILENT');
+  }
+  isSilent = false;
+  const again = await Promise.all(logs.map(log => new Session(nodes.intake, log).open()));
+  assert.ok(again.every(({ cursor }) => cursor.position === 0));
+  // Of each other site before the frames of its new session, of the rest behind them.
+  for (const frames of unanswered.slice(0, 20)) await nodes.backbone.publish(frames);
+  await Promise.all(again.map(session => session.sendAll(7)));
+  for (const frames of unanswered.slice(20)) await nodes.backbone.publish(frames);
+  nodes.project();
+  for (const log of logs) await assertHeld(log);
+  assert.is(await again[0]!.send(1), 'COMMITTED', 'nothing was rewound');
+});
+
+test('a session that begins while an older one publishes on the same node goes on behind it', async () => {
+  const answers: (() => void)[] = [];
+  await using nodes = openNodes(backbone => ({
+    ...backbone,
+    publish: async frames => {
+      await new Promise<void>(resolve => void answers.push(resolve));
+      await backbone.publish(frames);
+    },
+  }));
+  const log = await logOf(50);
+  const older = await new Session(nodes.intake, log).open();
+  const sent = older.send(50);
+  while (answers.length === 0) await new Promise(resolve => setTimeout(resolve, 5));
+  const opened = new Session(nodes.intake, log).open();
+  answers[0]!();
+  assert.is(await sent, 'COMMITTED');
+  assert.is((await opened).cursor.position, 50);
+});
+
 test('what a backbone lost is asked for again from the site, once, and the session beyond it is fenced', async () => {
   await using nodes = openNodes();
   const log = await logOf(1000);
@@ -241,10 +302,10 @@ test('damaged frames are not stored and are asked for again', async () => {
     ...backbone,
     publish: frames => backbone.publish(isDamaging ? frames.map(damaged) : frames),
   }));
-  nodes.project();
   const log = await logOf(200);
   const before = await new Session(nodes.intake, log).open();
   assert.is(await before.send(100), 'COMMITTED');
+  nodes.project();
   isDamaging = false;
   const deadline = Date.now() + 10_000;
   while ((await before.send(1)) !== 'FENCED') assert.ok(Date.now() < deadline, 'the session goes on');

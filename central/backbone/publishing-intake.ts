@@ -1,54 +1,107 @@
 import type { Sha256 } from '@holdfast/core';
 import { type Backbone, framesOf, type ReplicaIntake } from '@holdfast/interconnect';
+import type { SiteId } from '@holdfast/schema';
 import { assertDense, type CursorRow, sameCursor, toCursor } from '../intake/postgres-replica-intake.js';
 import type { Sql } from '../postgres/sql.js';
 
+/** Long enough for another broker to take over. The site's session ends then, and the site tries again later. */
+const PUBLISH_MS_MAX = 30_000;
+
+/** The backbone neither confirms frames nor refuses them: whether it has them is not known. */
+export class BackboneSilentError extends Error {
+  override readonly name = 'BackboneSilentError';
+  readonly code = 'BACKBONE_SILENT';
+}
+
+type ReplicaBatch = Parameters<ReplicaIntake['commit']>[0];
+
 /**
  * The replica intake of an intake node: what it commits is on the backbone. A session's fence and cursor are rows of the
- * database, so that they hold for all intake nodes. The cursor's row is locked while its frames are published, and moves
- * when the backbone has them: a kill in between leaves frames that will be published again, never a hole, and a newer
- * session begins only when the publishing of the older one is over.
+ * database, so that they hold for all intake nodes. Nothing of the database is held while frames are published. The cursor
+ * moves when the backbone has them, if the session is still the newest and the cursor where it was: else, as after a kill in
+ * between, the frames are published again, which is never a hole, and projector nodes drop by position what they have.
  */
 export function createPublishingIntake(options: {
   readonly sql: Sql;
-  readonly backbone: Backbone;
+  readonly backbone: Pick<Backbone, 'publish'>;
   readonly sha256: Sha256;
+  /** Other than the real one for tests only. */
+  readonly publishMsMax?: number;
 }): ReplicaIntake {
-  const { sql, backbone, sha256 } = options;
+  const { sql, backbone, sha256, publishMsMax = PUBLISH_MS_MAX } = options;
+  const turns = new SiteTurns();
+  /** Null: the session is the newest of its site, and the cursor where it left it. */
+  const faultOf = async ({ site, fence, before }: ReplicaBatch) => {
+    const [cursor] = await sql<CursorRow[]>`
+      select epoch, position, tree_edge, fence from backbone_cursor where site = ${site}`;
+    if (cursor?.fence !== fence) return 'FENCED' as const;
+    return sameCursor(toCursor(cursor), before) ? null : ('STALE_CURSOR' as const);
+  };
+  const commit = async (batch: ReplicaBatch) => {
+    const { site, fence, before, after } = batch;
+    const fault = await faultOf(batch);
+    if (fault !== null) return fault;
+    await confirmed(backbone.publish(framesOf(batch, sha256)), publishMsMax);
+    const moved = await sql`
+      update backbone_cursor
+      set epoch = ${after.epoch}, position = ${after.position}, tree_edge = ${Buffer.concat(after.treeEdge)}
+      where site = ${site} and fence = ${fence} and epoch = ${before.epoch} and position = ${before.position}
+        and tree_edge = ${Buffer.concat(before.treeEdge)}
+      returning 1`;
+    return moved.length > 0 ? 'COMMITTED' : ((await faultOf(batch)) ?? 'STALE_CURSOR');
+  };
   return {
     // What is stored already, as before there was a backbone, is not asked for again.
-    async openSession(site) {
-      const [row] = await sql<CursorRow[]>`
-        insert into backbone_cursor as held (site, epoch, position, tree_edge, fence)
-        select wanted.site, coalesce(epoch, 0), coalesce(position, 0), coalesce(tree_edge, ''), 1
-        from (select ${site}::uuid as site) as wanted left join replica_cursor using (site)
-        on conflict (site) do update set
-          fence = held.fence + 1,
-          (epoch, position, tree_edge) = (
-            select epoch, position, tree_edge
-            from (values (held.epoch, held.position, held.tree_edge),
-                         (excluded.epoch, excluded.position, excluded.tree_edge)) as known (epoch, position, tree_edge)
-            order by epoch desc, position desc limit 1)
-        returning epoch, position, tree_edge, fence`;
-      return { fence: row!.fence, cursor: toCursor(row!) };
-    },
+    openSession: site =>
+      turns.take(site, async () => {
+        const [row] = await sql<CursorRow[]>`
+          insert into backbone_cursor as held (site, epoch, position, tree_edge, fence)
+          select wanted.site, coalesce(epoch, 0), coalesce(position, 0), coalesce(tree_edge, ''), 1
+          from (select ${site}::uuid as site) as wanted left join replica_cursor using (site)
+          on conflict (site) do update set
+            fence = held.fence + 1,
+            (epoch, position, tree_edge) = (
+              select epoch, position, tree_edge
+              from (values (held.epoch, held.position, held.tree_edge),
+                           (excluded.epoch, excluded.position, excluded.tree_edge)) as known (epoch, position, tree_edge)
+              order by epoch desc, position desc limit 1)
+          returning epoch, position, tree_edge, fence`;
+        return { fence: row!.fence, cursor: toCursor(row!) };
+      }),
 
     async commit(batch) {
-      const { site, fence, before, after, events } = batch;
-      assertDense(before, after, events);
-      const frames = framesOf(batch, sha256);
-      return sql.begin(async tx => {
-        const [cursor] = await tx<CursorRow[]>`
-          select epoch, position, tree_edge, fence from backbone_cursor where site = ${site} for update`;
-        if (cursor?.fence !== fence) return 'FENCED' as const;
-        if (!sameCursor(toCursor(cursor), before)) return 'STALE_CURSOR' as const;
-        await tx`
-          update backbone_cursor
-          set epoch = ${after.epoch}, position = ${after.position}, tree_edge = ${Buffer.concat(after.treeEdge)}
-          where site = ${site}`;
-        await backbone.publish(frames);
-        return 'COMMITTED' as const;
-      });
+      assertDense(batch.before, batch.after, batch.events);
+      return turns.take(batch.site, () => commit(batch));
     },
   };
+}
+
+/** Throws `BackboneSilentError`. */
+async function confirmed(publishing: Promise<void>, msMax: number): Promise<void> {
+  const { promise: silent, reject } = Promise.withResolvers<never>();
+  const message = `the backbone has neither confirmed nor refused frames within ${msMax} ms`;
+  const timer = setTimeout(() => reject(new BackboneSilentError(message)), msMax);
+  try {
+    await Promise.race([publishing, silent]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * One thing after the other of each site, in this process: a session that begins while an older one still publishes here waits for
+ * it, so that nothing is sent twice. Each turn has its own limit.
+ */
+class SiteTurns {
+  readonly #last = new Map<SiteId, Promise<unknown>>();
+
+  async take<Result>(site: SiteId, work: () => Promise<Result>): Promise<Result> {
+    const turn = (this.#last.get(site) ?? Promise.resolve()).then(work, work);
+    this.#last.set(site, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#last.get(site) === turn) this.#last.delete(site);
+    }
+  }
 }

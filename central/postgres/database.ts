@@ -8,8 +8,7 @@ const POOL_CONNECTIONS_MAX = 16;
 const CONNECT_TIMEOUT_SECONDS = 10;
 /**
  * What a server lets go of whose client is gone without a word (power, a partition): its own defaults hold the locks of such a client
- * for two hours. Nothing is idle in a transaction for as long: publishing to the backbone takes 45 s at most, and a check of a
- * projection pauses a minute at most. What `DATABASE_URL` itself says (`?tcp_keepalives_idle=…`) goes before.
+ * for two hours. Nothing is idle in a transaction for as long: a check of a projection pauses a minute at most. What `DATABASE_URL` itself says (`?tcp_keepalives_idle=…`) goes before.
  */
 const LOST_CLIENT_SETTINGS = {
   tcp_keepalives_idle: 10,

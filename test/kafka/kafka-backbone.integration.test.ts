@@ -1,7 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { describeBackbone, openKafkaBackbone } from '@holdfast/interconnect';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createPublishingIntake, openDatabase } from '@holdfast/central';
+import { createMemorySiteLog, extendEdge, LOG_START } from '@holdfast/core';
+import {
+  type Backbone,
+  describeBackbone,
+  openKafkaBackbone,
+  type ReplicaIntake,
+} from '@holdfast/interconnect';
+import { EventId, SiteId } from '@holdfast/schema';
+import { sha256 } from '@holdfast/sites';
 import { pino } from 'pino';
+import { v7 } from 'uuid';
 import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { eventually } from '../network/demonstration-network.js';
 import { KafkaBroker, kafkaClassPath } from './kafka-broker.js';
 import { skipByName } from './skip-by-name.js';
 
@@ -16,13 +31,55 @@ test.after(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-describeBackbone(test, () =>
+const open = () =>
   openKafkaBackbone({
     ...{ brokers: [broker.address], topic: `frames-${randomUUID()}` },
     ...{ partitions: 4, replicas: 1, retentionHours: 1, tls: false, signIn: null },
     ...{ logger: pino({ level: process.env.LOG_LEVEL ?? 'silent' }), random: Math.random },
-  }),
-);
+  });
+
+describeBackbone(test, open);
+
+/** All of a log with one event, in a session of its own. */
+async function send(intake: ReplicaIntake, site: SiteId): Promise<string> {
+  const log = createMemorySiteLog({ site, now: Date.now, sha256 });
+  const newEvent = {
+    ...{ id: EventId.parse(v7()), type: 'SomethingHappened', version: 1, actor: 'server:test' },
+    ...{ occurredAtMs: 0, clockQuality: 'NTP' as const, causationId: null, correlationId: null },
+    data: Buffer.from('{}'),
+  };
+  await log.append([{ stream: 'things', expected: 'any', events: [newEvent] }]);
+  const { epoch, size: position } = log.head();
+  const events = await log.read({ after: LOG_START, limit: 10 });
+  const leafHashes = events.map(event => event.leafHash);
+  const after = { epoch, position, treeEdge: extendEdge([], 0, leafHashes, sha256) };
+  const { fence, cursor: before } = await intake.openSession(site);
+  return intake.commit({ site, fence, before, after, events }).catch(error => error.code);
+}
+
+test('brokers that answer nothing end sessions by name, and hold up nobody else who asks the database', async () => {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(path.join(tmpdir(), 'holdfast-silent-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const { sql } = stack.use(await openDatabase({ directory, databaseUrl: null }));
+  const backbone = stack.use(await open());
+  let publishing = 0;
+  const publish: Backbone['publish'] = frames => {
+    publishing += 1;
+    return backbone.publish(frames);
+  };
+  const intake = createPublishingIntake({ sql, backbone: { publish }, sha256, publishMsMax: 1_000 });
+  const sites = Array.from({ length: 30 }, () => SiteId.parse(v7()));
+  broker.hang();
+  const sent = sites.map(site => send(intake, site));
+  // As many as the pool has connections.
+  await eventually('frames are waited for', async () => publishing >= 16);
+  assert.is(await Promise.race([sql`select 1`.then(() => 'ANSWERED'), ...sent]), 'ANSWERED');
+  assert.equal([...new Set(await Promise.all(sent))], ['BACKBONE_SILENT']);
+  broker.goOn();
+  const deadline = Date.now() + 30_000;
+  while ((await send(intake, sites[0]!)) !== 'COMMITTED') assert.ok(Date.now() < deadline, 'it goes on');
+});
 
 if ('missing' in found) skipByName(`Kafka backbone: ${found.missing}`);
 else test.run();

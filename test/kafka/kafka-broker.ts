@@ -110,6 +110,15 @@ export class KafkaBroker implements AsyncDisposable {
     this.#process = null;
   }
 
+  /** Connections are accepted, by the system, and nothing is answered. */
+  hang(): void {
+    this.#process!.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#process!.kill('SIGCONT');
+  }
+
   async restart(): Promise<void> {
     const running = this.#java('kafka.Kafka', [this.#propertiesFile]);
     this.#process = running;
