@@ -1,13 +1,13 @@
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDatabase, openSharedDatabase } from './database.js';
+import { openDatabase, openDatabaseAsItIs, openSharedDatabase } from './database.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import type { Sql } from './sql.js';
 
@@ -61,6 +61,24 @@ test('starts although a killed server left a pid file whose number belongs to an
     const [row] = await sql`select 1 as one`;
     assert.is(row!.one, 1);
   });
+});
+
+test('a server that runs is found by another name of its folder, and left alone', async () => {
+  const link = `${directory}-link`;
+  await symlink(directory, link);
+  try {
+    await withDatabase(directory, async sql => {
+      await sql`update feed_head set seq = 42`;
+      const pidFile = path.join(directory, 'cluster', 'postmaster.pid');
+      const before = await readFile(pidFile, 'utf8');
+      await using beside = await openDatabaseAsItIs({ directory: link });
+      const [row] = await beside.sql`select seq from feed_head`;
+      assert.is(row!.seq, 42);
+      assert.is(await readFile(pidFile, 'utf8'), before);
+    });
+  } finally {
+    await rm(link);
+  }
 });
 
 test('keeps every commit when this process and the server are killed, and leaves no server behind', async () => {

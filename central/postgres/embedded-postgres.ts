@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -166,10 +166,16 @@ async function readPid(pidFile: string): Promise<number | null> {
   }
 }
 
+/**
+ * A server works in the folder of its cluster. Folders are compared, not their names: by another name of it (a symbolic link,
+ * another mount) a server that runs would be taken for one that is gone, and lose its pid file and its socket.
+ */
 async function isServerOf(processId: number, cluster: string): Promise<boolean> {
   try {
     const words = (await readFile(`/proc/${processId}/cmdline`, 'utf8')).split('\0');
-    return words.some(word => word.endsWith('/postgres')) && words.includes(cluster);
+    const [worksIn, folder] = await Promise.all([stat(`/proc/${processId}/cwd`), stat(cluster)]);
+    const same = worksIn.dev === folder.dev && worksIn.ino === folder.ino;
+    return same && words.some(word => word.endsWith('/postgres'));
   } catch {
     return false;
   }
