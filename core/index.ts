@@ -324,9 +324,11 @@ export {
 } from './motion/key-picture.js';
 export { type MotionState, STILL, withPicture } from './motion/motion.machine.js';
 export { MOTION_PICTURE_SIDE, measureMotion } from './motion/motion-grid.js';
-export type { EraseSubjectRefusal } from './personal/erase-subject.js';
+export { type EraseSubjectRefusal, subjectErased } from './personal/erase-subject.js';
+export { type Erasures, planReturnedKeys } from './personal/erasures.js';
 export {
   actorOfUser,
+  type ErasedKeysOfSubject,
   type PersonalTexts,
   type SubjectKeyRing,
   sealCommand,

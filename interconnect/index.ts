@@ -119,7 +119,12 @@ export {
 } from './retrieval/retrieval-service.js';
 export { runSubjectKeyOffers } from './subject-keys/run-subject-key-offers.js';
 export { registerSubjectKeyService } from './subject-keys/subject-key-service.js';
-export type { OfferedKey, SubjectKeySink, SubjectKeySource } from './subject-keys/subject-key-store.js';
+export type {
+  OfferedKey,
+  SubjectKeyPage,
+  SubjectKeySink,
+  SubjectKeySource,
+} from './subject-keys/subject-key-store.js';
 export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js';
 export { GRPC_MESSAGE_BYTES_MAX } from './transport/grpc-options.js';
 export { createGrpcServer, GrpcListenError, type GrpcServer, isLoopback } from './transport/grpc-server.js';

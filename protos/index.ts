@@ -1,7 +1,10 @@
 export {
   SubjectKeysClient,
+  type WireErasedKey,
   type WireOfferAnswer,
   type WireOfferRequest,
+  type WireReclaimAnswer,
+  type WireReclaimRequest,
   type WireSubjectKey,
 } from './holdfast/keys/v1/subject-keys.js';
 export {

@@ -17,6 +17,7 @@ import { sha256 } from './log/sha256.js';
 import { pinConfiguredKey, pinFirstKey, pinnedKey } from './management-server/pinned-keys.js';
 import type { SiteServers } from './site-servers.js';
 import { SOFTWARE } from './software.js';
+import { subjectKeySource } from './subject-keys/subject-key-source.js';
 
 type Task = (signal: AbortSignal) => Promise<void>;
 
@@ -60,6 +61,7 @@ export function reportToParent(report: ParentReport): readonly Task[] {
     backoffMsMax: redialMsMax,
   };
   const beside = { ...peer, parent: { ...parent, ...parent.media } };
+  const keySource = subjectKeySource({ subjectKeys, management, parentSite: parent.siteId });
   const mediaChannel = { ...beside, siteId, monotonicMs: () => performance.now(), redialMsMax };
   return [
     async signal => {
@@ -69,7 +71,7 @@ export function reportToParent(report: ParentReport): readonly Task[] {
       }
       await runReplication(replication, signal);
     },
-    signal => runSubjectKeyOffers({ ...beside, source: subjectKeys }, signal),
+    signal => runSubjectKeyOffers({ ...beside, source: keySource }, signal),
     ...[...recordingServers].map(
       ([recordingServerId, server]): Task =>
         signal =>

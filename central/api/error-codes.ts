@@ -114,7 +114,7 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   NOT_NOW: 'The retrieval is not in a state in which this can be done.',
   TOO_MANY_SEGMENTS: 'More segments than one step of a retrieval may have.',
   SUBJECT_NOT_FOUND:
-    'That site holds no key of this subject: nothing of it was sealed there, or it was erased.',
+    'That site holds no key of this subject: nothing of it was sealed there or below, or it was erased.',
   NOTHING_NEW: 'The segments are held already.',
   STREAM_NOT_READABLE:
     'The log holds an event about it that this software cannot read: upgrade the software of that site.',

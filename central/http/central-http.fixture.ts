@@ -264,7 +264,7 @@ function factsOf(command: SiteCommand, keys: SubjectKeys, site: SiteId): readonl
     case 'EraseSubject': {
       const { subject } = command;
       const keyIds = [...keys.keyIdsOf(subject)];
-      keys.destroy({ maker: site, subject, keyIds });
+      keys.destroy({ by: site, subject, keyIds });
       return [{ stream: `subject-${subject}`, event: { type: 'SubjectErased', data: { subject, keyIds } } }];
     }
     default:

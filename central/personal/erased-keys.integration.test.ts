@@ -34,7 +34,7 @@ test('keys are destroyed when the feed says so, whoever wrote it there; what fai
     child.event(stream, { type: 'SubjectErased', data: first }),
   );
   await keys.catchUp();
-  assert.equal(destroyed, [{ maker: child.site, ...first }]);
+  assert.equal(destroyed, [{ by: child.site, ...first }]);
 
   failuresLeft = 1;
   const feedGrown = new Wakeup();
@@ -52,7 +52,7 @@ test('keys are destroyed when the feed says so, whoever wrote it there; what fai
   while (destroyed.length < 2 && Date.now() < endMs) await new Promise(resolve => setTimeout(resolve, 5));
   ended.abort();
   await running;
-  assert.equal(destroyed.slice(1), [{ maker: child.site, ...second }]);
+  assert.equal(destroyed.slice(1), [{ by: child.site, ...second }]);
   assert.equal(
     failures.map(failure => (failure as { code?: string }).code),
     ['ERASED_KEYS_HELD'],

@@ -46,15 +46,17 @@ export class ErasedKeys {
   }
 
   #destroy(event: StoredEventOfType): void {
-    const maker = event.site;
     const erased = readStoredData(SubjectErased, event);
     if (erased === null) return;
     try {
-      this.#keys.destroy({ ...erased, maker });
+      this.#keys.destroy({ ...erased, by: event.site });
     } catch (cause) {
-      throw new ErasedKeysHeldError(`keys of ${erased.subject}, erased at ${maker}, are still held here`, {
-        cause,
-      });
+      throw new ErasedKeysHeldError(
+        `keys of ${erased.subject}, erased at ${event.site}, are still held here`,
+        {
+          cause,
+        },
+      );
     }
   }
 }

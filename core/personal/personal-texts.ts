@@ -14,14 +14,18 @@ export interface PersonalTexts {
 
 /** The keys that can be destroyed. */
 export interface SubjectKeyRing {
-  /** Of a subject, as far as this site made them: only their maker can say that they are erased. */
+  /** Of a subject, those that are held here, whoever made them. */
   keyIdsOf(subject: Subject): readonly string[];
-  /** Destroys those of the keys that this maker made, and no other. */
-  destroy(erased: {
-    readonly maker: SiteId;
-    readonly subject: Subject;
-    readonly keyIds: readonly string[];
-  }): void;
+  /**
+   * Destroys those of the keys over which this site has a say: the holder itself over all of its copies, any other over those that it
+   * made or gave.
+   */
+  destroy(erased: ErasedKeysOfSubject & { readonly by: SiteId }): void;
+}
+
+export interface ErasedKeysOfSubject {
+  readonly subject: Subject;
+  readonly keyIds: readonly string[];
 }
 
 /** Of an event's envelope. A name that is too long for it stands there as a pseudonym. */

@@ -12,12 +12,16 @@ import {
   type RecordingServerId,
   recordingServerEvents,
   type SiteId,
+  type Subject,
+  SubjectErased,
   siteEvents,
 } from '@holdfast/schema';
 import { type AsideEvent, asideEvent } from '../aggregate/stream-aggregate.js';
 import { type Hardware, hardwareDecider } from '../hardware/hardware.decider.js';
 import { readEventData } from '../log/event-data.js';
 import type { RecordedEvent } from '../log/site-log.js';
+import type { Erasure } from '../personal/erasures.js';
+import type { ErasedKeysOfSubject } from '../personal/personal-texts.js';
 import {
   type RecordingServerState,
   recordingServerDecider,
@@ -39,6 +43,7 @@ export class SiteState {
   /** By parent. */
   readonly answeredWishes = new Map<SiteId, AnsweredWish>();
   alarmCount = 0;
+  readonly erasures = new Map<Subject, Erasure>();
   /** Of its own configuration, by stream, the first event that could not be read: what the stream is about is as before. */
   readonly aside = new Map<string, AsideEvent>();
   /** The last revision of every stream of configuration, and of answers. */
@@ -59,8 +64,15 @@ export class SiteState {
     if (isOwn) this.revisions.set(stream, revision);
     const event = readEventData(recorded);
     if (event instanceof EventDecodeError) this.#putAside(asideEvent(recorded, event), type);
+    else if (event.type === 'SubjectErased') this.#erased(recorded, event.data);
     else if (!this.aside.has(stream)) this.apply(event);
     if (stream.startsWith(ANSWERS)) this.#answered(recorded, event);
+  }
+
+  #erased({ occurredAtMs }: RecordedEvent, { subject, keyIds }: ErasedKeysOfSubject): void {
+    const before = this.erasures.get(subject);
+    const atMs = Math.max(before?.atMs ?? 0, occurredAtMs);
+    this.erasures.set(subject, { atMs, keyIds: [...(before?.keyIds ?? []), ...keyIds] });
   }
 
   /** Also by what cannot be read: it must not be given twice. */
@@ -136,7 +148,7 @@ const ANSWERS = 'answers-';
 const known = new Set<string>(eventCatalogue.map(({ type }) => type));
 const folded = new Set<string>([
   ...[...siteEvents, ...recordingServerEvents, ...hardwareEvents].map(({ type }) => type),
-  ...[AlarmRaised, CommandApplied, CommandRejected, CommandExpired].map(({ type }) => type),
+  ...[AlarmRaised, CommandApplied, CommandRejected, CommandExpired, SubjectErased].map(({ type }) => type),
 ]);
 
 /** Whether `SiteState.read` needs events of this type: those that it folds, and those that nobody here knows. */

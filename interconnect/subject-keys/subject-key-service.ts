@@ -1,19 +1,23 @@
+import { randomUUID } from 'node:crypto';
 import { type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
-import { SubjectKeysClient, type WireOfferAnswer, type WireOfferRequest } from '@holdfast/protos';
-import { SiteId, Subject, SubjectKeyId } from '@holdfast/schema';
+import {
+  SubjectKeysClient,
+  type WireOfferAnswer,
+  type WireOfferRequest,
+  type WireReclaimAnswer,
+  type WireReclaimRequest,
+} from '@holdfast/protos';
+import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { siteOfCertificate } from '../certificates/site-of-certificate.js';
 import type { GrpcServer } from '../transport/grpc-server.js';
-import {
-  OFFERED_KEYS_MAX,
-  type OfferedKey,
-  SUBJECT_KEY_BYTES,
-  type SubjectKeySink,
-} from './subject-key-store.js';
+import { InvalidKeysError, isCount, readSubjectKeyPage } from './subject-key-page.js';
+import { OFFERED_KEYS_MAX, type SubjectKeySink } from './subject-key-store.js';
 
-type Offer = ServerUnaryCall<WireOfferRequest, WireOfferAnswer>;
-
-/** Takes the keys that enrolled children offer. A call that is not as it should be is refused, and nothing of it is kept. */
+/**
+ * Takes the keys that enrolled children offer, and tells them what is kept of theirs. A call that is not as it should be is refused,
+ * and nothing of it is kept.
+ */
 export function registerSubjectKeyService(
   server: GrpcServer,
   options: {
@@ -23,51 +27,35 @@ export function registerSubjectKeyService(
   },
 ): void {
   const { sink, enrolled, logger } = options;
-  const offer = (call: Offer, answer: sendUnaryData<WireOfferAnswer>): void => {
-    const child = siteOfCertificate(call.getAuthContext().sslPeerCertificate);
-    if (child === null || !enrolled(child)) {
-      answer({ code: status.PERMISSION_DENIED, details: 'NOT_ENROLLED: this site is not enrolled here' });
-      return;
-    }
-    try {
-      const { upTo, keys } = readOffer(call.request);
-      if (keys.length > 0) sink.take(keys);
-      answer(null, { heardUpTo: upTo });
-    } catch (error) {
-      const isChildsFault = error instanceof InvalidOfferError;
-      logger.error({ err: error, child }, 'keys of a child were not taken');
-      answer({
-        code: isChildsFault ? status.INVALID_ARGUMENT : status.INTERNAL,
-        details: isChildsFault ? error.message : 'the keys could not be kept',
-      });
-    }
-  };
-  server.addService(SubjectKeysClient.service, { Offer: offer });
-}
-
-export class InvalidOfferError extends Error {
-  override readonly name = 'InvalidOfferError';
-  readonly code = 'INVALID_KEY_OFFER';
-}
-
-function readOffer({ keys, upTo }: WireOfferRequest): {
-  readonly keys: readonly OfferedKey[];
-  readonly upTo: number;
-} {
-  if (!Number.isSafeInteger(upTo) || upTo < 0)
-    throw new InvalidOfferError(`up_to: expected a count, got ${upTo}`);
-  if (keys.length > OFFERED_KEYS_MAX)
-    throw new InvalidOfferError(`${keys.length} keys in one call, at most ${OFFERED_KEYS_MAX}`);
-  return {
-    upTo,
-    keys: keys.map(({ keyId, subject, key, maker: makerText }) => {
-      const maker = SiteId.safeParse(makerText);
-      const isWellFormed =
-        SubjectKeyId.safeParse(keyId).success &&
-        Subject.safeParse(subject).success &&
-        key.length === SUBJECT_KEY_BYTES;
-      if (isWellFormed && maker.success) return { keyId, subject, key, maker: maker.data };
-      throw new InvalidOfferError('a key has no id, subject or maker, or not 32 bytes');
+  const life = randomUUID();
+  const forChild =
+    <Request, Answer>(answerOf: (child: SiteId, request: Request) => Answer) =>
+    (call: ServerUnaryCall<Request, Answer>, answer: sendUnaryData<Answer>): void => {
+      const child = siteOfCertificate(call.getAuthContext().sslPeerCertificate);
+      if (child === null || !enrolled(child)) {
+        answer({ code: status.PERMISSION_DENIED, details: 'NOT_ENROLLED: this site is not enrolled here' });
+        return;
+      }
+      try {
+        answer(null, answerOf(child, call.request));
+      } catch (error) {
+        const isChildsFault = error instanceof InvalidKeysError;
+        logger.error({ err: error, child }, 'keys of a child were not taken or given');
+        answer({
+          code: isChildsFault ? status.INVALID_ARGUMENT : status.INTERNAL,
+          details: isChildsFault ? error.message : 'the keys could not be kept',
+        });
+      }
+    };
+  server.addService(SubjectKeysClient.service, {
+    Offer: forChild<WireOfferRequest, WireOfferAnswer>((from, request) => {
+      const { upTo, keys, erased } = readSubjectKeyPage(request);
+      if (keys.length + erased.length > 0) sink.take({ from, keys, erased });
+      return { heardUpTo: upTo };
     }),
-  };
+    Reclaim: forChild<WireReclaimRequest, WireReclaimAnswer>((child, { after }) => {
+      if (!isCount(after)) throw new InvalidKeysError(`after: expected a count, got ${after}`);
+      return { ...sink.keysFor(child, after, OFFERED_KEYS_MAX), life };
+    }),
+  });
 }

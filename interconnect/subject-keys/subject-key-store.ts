@@ -8,18 +8,35 @@ export interface OfferedKey {
   readonly keyId: string;
   readonly subject: Subject;
   readonly key: Uint8Array;
-  /** The site that seals with it, and that alone can say that it is erased. */
+  /** The site that seals with it. */
   readonly maker: SiteId;
 }
 
-/** The keys of a site as its parent may have them: its own, and those that its children gave it. */
+export interface ErasedKey {
+  readonly keyId: string;
+  readonly subject: Subject;
+}
+
+/** What changed in a file of keys: each key is told again, as an erased one, when it is destroyed. */
+export interface SubjectKeyPage {
+  readonly keys: readonly OfferedKey[];
+  readonly erased: readonly ErasedKey[];
+  /** With these everything up to there was told. */
+  readonly upTo: number;
+}
+
+/** The keys of a site as its parent may have them, its own and those that its children gave it; and what the parent keeps of them. */
 export interface SubjectKeySource {
-  /** The next that still exist after a count of the site's own; `upTo`: with these everything up to there was told. */
-  keysAfter(count: number, limit: number): { readonly keys: readonly OfferedKey[]; readonly upTo: number };
+  /** What comes after a count of the site's own. */
+  keysAfter(count: number, limit: number): SubjectKeyPage;
+  /** What the parent keeps: the site's own keys, some of which it may have lost, and what was erased there. May be called twice. */
+  takeReturned(returned: Pick<SubjectKeyPage, 'keys' | 'erased'>): Promise<void>;
 }
 
 /** Where a parent keeps the keys of its children. */
 export interface SubjectKeySink {
   /** Durable when it returns. A key that was destroyed here, or is there already, stays as it is. */
-  take(keys: readonly OfferedKey[]): void;
+  take(offer: Pick<SubjectKeyPage, 'keys' | 'erased'> & { readonly from: SiteId }): void;
+  /** Of what this child made, and of what it gave that was erased: what comes after a count of the parent's own. */
+  keysFor(child: SiteId, after: number, limit: number): SubjectKeyPage;
 }

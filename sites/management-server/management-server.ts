@@ -5,6 +5,8 @@ import {
   decideSiteCommand,
   decodeEventData,
   derivedId,
+  type ErasedKeysOfSubject,
+  type Erasures,
   type ExpectedRevision,
   FoldKeeper,
   type FoldStore,
@@ -23,6 +25,7 @@ import {
   StreamAggregate,
   type SubjectKeyRing,
   siteDecider,
+  subjectErased,
   unansweredWishes,
 } from '@holdfast/core';
 import {
@@ -93,7 +96,7 @@ export function managementFold(
       if (recorded.type !== 'SubjectErased') return;
       const event = readEventData(recorded);
       if (!(event instanceof EventDecodeError) && event.type === 'SubjectErased') {
-        subjectKeys.destroy({ ...event.data, maker: siteId });
+        subjectKeys.destroy({ ...event.data, by: siteId });
       }
     },
     state: () => state,
@@ -125,6 +128,10 @@ export class ManagementServer {
     const fields = await keeper.restore<SiteState>();
     const state = fields ? SiteState.restored(fields) : new SiteState();
     const server = new ManagementServer(options, keeper, state);
+    // Also those that a file of keys holds again because it was restored from an old copy.
+    for (const [subject, { keyIds }] of state.erasures) {
+      options.subjectKeys.destroy({ by: options.siteId, subject, keyIds });
+    }
     await server.#catchUp();
     const telling = server.#tellWhatIsAside();
     // What is said to a log that is away is written when it is there.
@@ -156,6 +163,20 @@ export class ManagementServer {
     return this.#inTurn(() =>
       this.#decideAndAppend(async () => this.#decideAdministration(command), context),
     );
+  }
+
+  /** Erasures that others made, or that came before a key that was lost and is back: facts of this log too. `plan` from what it says. */
+  recordErasures(
+    plan: (erasures: Erasures) => readonly ErasedKeysOfSubject[],
+    context: CommandContext,
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      const appends = plan(this.state.erasures).map(({ subject, keyIds }) => ({
+        ...{ stream: `subject-${subject}`, expected: 'any' as const },
+        events: subjectErased(subject, keyIds),
+      }));
+      if (appends.length > 0) await this.#append(appends, context);
+    });
   }
 
   /** An alarm that the site raises by itself. */

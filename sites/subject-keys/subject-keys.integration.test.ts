@@ -53,7 +53,7 @@ test('what is erased can be read by nobody any more, and what is sealed afterwar
   const wrapped = wrappedKeysIn(file, alarm);
   assert.is(wrapped.length, 1);
   assert.ok((await readFile(file)).includes(wrapped[0]!));
-  keys.destroy({ maker: site, subject: alarm, keyIds: keys.keyIdsOf(alarm) });
+  keys.destroy({ by: site, subject: alarm, keyIds: keys.keyIdsOf(alarm) });
   assert.not.ok((await readFile(file)).includes(wrapped[0]!), 'the file still holds the wrapped key');
   assert.is(keys.reveal(`said: ${first}`), `said: ${ERASED_TEXT}`);
   assert.is(keys.reveal(unconcerned), text);
@@ -103,7 +103,7 @@ test('a user is a pseudonym that is always the same, and an actor whose name can
   assert.is(actorOfUser(keys, 'ann'), actor);
   assert.is(keys.reveal(actor), 'user:ann');
   assert.is(actorOfUser(keys, 'a'.repeat(200)), `user:${keys.subjectOfUser('a'.repeat(200))}`);
-  keys.destroy({ maker: site, subject, keyIds: keys.keyIdsOf(subject) });
+  keys.destroy({ by: site, subject, keyIds: keys.keyIdsOf(subject) });
   assert.is(keys.reveal(actor), `user:${ERASED_TEXT}`);
 });
 

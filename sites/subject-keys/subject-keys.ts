@@ -5,14 +5,14 @@ import {
   createPrivateKey,
   hkdfSync,
   randomBytes,
-  randomUUID,
 } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { PersonalTexts, SubjectKeyRing } from '@holdfast/core';
-import type { OfferedKey, SubjectKeySink, SubjectKeySource } from '@holdfast/interconnect';
+import type { OfferedKey, SubjectKeyPage, SubjectKeySink } from '@holdfast/interconnect';
 import { replaceSealed, type SiteId, type Subject, sealedToken } from '@holdfast/schema';
+import { v7 } from 'uuid';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -32,13 +32,28 @@ const tables = `
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     key_id TEXT NOT NULL UNIQUE,
     subject TEXT NOT NULL,
-    -- The site that made it: it alone seals with it, and says that it is erased.
+    -- The site that made it, and alone seals with it.
     maker TEXT NOT NULL,
-    -- Nonce, ciphertext, tag under the wrapping key. NULL once it was destroyed: the row says so for ever.
+    -- Nonce, ciphertext, tag under the wrapping key. NULL once it was destroyed: the row says so for ever, and is the newest then.
     wrapped BLOB
   ) STRICT;
   CREATE INDEX IF NOT EXISTS subject_key_subject ON subject_key (subject);
 `;
+/** The child that gave it first. NULL: none did. */
+const giver = 'ALTER TABLE subject_key ADD COLUMN giver TEXT';
+const indices = `
+  CREATE INDEX IF NOT EXISTS subject_key_maker ON subject_key (maker);
+  CREATE INDEX IF NOT EXISTS subject_key_giver ON subject_key (giver);
+`;
+
+interface SubjectKeyRow {
+  readonly key_id: string;
+  readonly subject: Subject;
+  readonly maker: SiteId;
+  readonly wrapped: Uint8Array | null;
+}
+
+type ErasedKeyRow = SubjectKeyPage['erased'][number];
 
 interface CipherKeys {
   readonly cipher: Buffer;
@@ -50,9 +65,7 @@ interface CipherKeys {
  * under a key of the site, so that a copy of the file alone opens nothing. To erase is to destroy the key; the file then overwrites
  * it (SQLite's `secure_delete`, without a write-ahead log that would keep it).
  */
-export class SubjectKeys
-  implements PersonalTexts, SubjectKeyRing, SubjectKeySource, SubjectKeySink, Disposable
-{
+export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySink, Disposable {
   readonly #db: DatabaseSync;
   readonly #site: SiteId;
   readonly #wrapping: Buffer;
@@ -70,7 +83,7 @@ export class SubjectKeys
     this.#wrapping = derived(secret, 'holdfast subject keys 1');
     this.#pseudonyms = derived(secret, 'holdfast subject pseudonyms 1');
     this.#ofSubject = db.prepare(
-      'SELECT key_id FROM subject_key WHERE subject = ? AND maker = ? AND wrapped IS NOT NULL ORDER BY seq',
+      'SELECT key_id FROM subject_key WHERE subject = ? AND maker = ? AND wrapped IS NOT NULL ORDER BY seq LIMIT 1',
     );
     this.#byId = db.prepare('SELECT wrapped FROM subject_key WHERE key_id = ?');
   }
@@ -88,6 +101,11 @@ export class SubjectKeys
       chmodSync(file, 0o600);
       db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON');
       db.exec(tables);
+      const hasGiver = db
+        .prepare("SELECT 1 FROM pragma_table_info('subject_key') WHERE name = 'giver'")
+        .get();
+      if (hasGiver === undefined) db.exec(giver);
+      db.exec(indices);
       return new SubjectKeys(db, sealingKeyPem, site);
     } catch (error) {
       db.close();
@@ -120,63 +138,113 @@ export class SubjectKeys
   }
 
   keyIdsOf(subject: Subject): readonly string[] {
-    return this.#ofSubject.all(subject, this.#site).map(row => row.key_id as string);
+    return this.#db
+      .prepare('SELECT key_id FROM subject_key WHERE subject = ? AND wrapped IS NOT NULL ORDER BY seq')
+      .all(subject)
+      .map(row => row.key_id as string);
   }
 
-  destroy({ maker, subject, keyIds }: Parameters<SubjectKeyRing['destroy']>[0]): void {
-    // Also one that has not come yet: when it comes it is known to be destroyed.
-    const destroy = this.#db.prepare(
-      `INSERT INTO subject_key (key_id, subject, maker) VALUES (?, ?, ?)
-       ON CONFLICT (key_id) DO UPDATE SET wrapped = NULL WHERE maker = excluded.maker`,
+  isHeld(keyId: string): boolean {
+    return this.#byId.get(keyId)?.wrapped != null;
+  }
+
+  destroy({ by, subject, keyIds }: Parameters<SubjectKeyRing['destroy']>[0]): void {
+    this.#inTransaction(() =>
+      this.#destroy(
+        by,
+        keyIds.map(keyId => ({ keyId, subject })),
+      ),
     );
-    for (const keyId of keyIds) {
-      destroy.run(keyId, subject, maker);
-      this.#known.get(keyId)?.cipher.fill(0);
-      this.#known.delete(keyId);
-      if (this.#current.get(subject) === keyId) this.#current.delete(subject);
-    }
   }
 
-  keysAfter(count: number, limit: number) {
-    const rows = this.#db
-      .prepare(
-        'SELECT seq, key_id, subject, maker, wrapped FROM subject_key WHERE seq > ? ORDER BY seq LIMIT ?',
-      )
-      .all(count, limit);
-    const keys = rows.flatMap(({ key_id, subject, maker, wrapped }) => {
-      if (wrapped === null) return [];
-      const keyId = key_id as string;
-      const key = this.#unwrap(keyId, wrapped as Uint8Array);
-      return [{ keyId, subject: subject as Subject, maker: maker as SiteId, key }];
-    });
-    return { keys, upTo: (rows.at(-1)?.seq as number | undefined) ?? count };
+  keysAfter(count: number, limit: number): SubjectKeyPage {
+    const rows = this.#db.prepare('SELECT * FROM subject_key WHERE seq > ? ORDER BY seq LIMIT ?');
+    return this.#pageOf(rows.all(count, limit), count);
   }
 
-  take(keys: readonly OfferedKey[]): void {
+  keysFor(child: SiteId, after: number, limit: number): SubjectKeyPage {
+    const rows = this.#db.prepare(
+      `SELECT * FROM subject_key WHERE maker = ?1 AND seq > ?2
+       UNION SELECT * FROM subject_key WHERE giver = ?1 AND seq > ?2 AND wrapped IS NULL
+       ORDER BY seq LIMIT ?3`,
+    );
+    return this.#pageOf(rows.all(child, after, limit), after);
+  }
+
+  take({ from, keys, erased }: Parameters<SubjectKeySink['take']>[0]): void {
+    // One that was destroyed before it came is told to whom it came from.
     const insert = this.#db.prepare(
-      'INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?, ?, ?, ?) ON CONFLICT (key_id) DO NOTHING',
+      `INSERT INTO subject_key (key_id, subject, maker, giver, wrapped) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (key_id) DO UPDATE SET giver = excluded.giver, seq = (SELECT max(seq) + 1 FROM subject_key)
+       WHERE giver IS NULL AND (wrapped IS NULL OR maker = excluded.maker)`,
     );
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
+    this.#inTransaction(() => {
       for (const { keyId, subject, maker, key } of keys) {
         // Nobody else makes keys of this site.
-        if (maker !== this.#site) insert.run(keyId, subject, maker, this.#wrap(keyId, key));
+        if (maker !== this.#site) insert.run(keyId, subject, maker, from, this.#wrap(keyId, key));
       }
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
-    }
+      this.#destroy(from, erased);
+    });
+  }
+
+  /** What a parent keeps: keys of this site's own making that it had lost, and what is not held here to be known as erased. */
+  takeBack({ keys, erased }: Pick<SubjectKeyPage, 'keys' | 'erased'>): void {
+    const insert = this.#db.prepare(
+      `INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?, ?, ?, ?)
+       ON CONFLICT (key_id) DO NOTHING`,
+    );
+    this.#inTransaction(() => {
+      for (const { keyId, subject, maker, key } of keys) {
+        if (maker === this.#site) insert.run(keyId, subject, maker, this.#wrap(keyId, key));
+      }
+      for (const { keyId, subject } of erased) insert.run(keyId, subject, this.#site, null);
+    });
   }
 
   [Symbol.dispose](): void {
     this.#db.close();
   }
 
+  #pageOf(rows: readonly Record<string, unknown>[], after: number): SubjectKeyPage {
+    const keys: OfferedKey[] = [];
+    const erased: ErasedKeyRow[] = [];
+    for (const { key_id, subject, maker, wrapped } of rows as unknown as readonly SubjectKeyRow[]) {
+      if (wrapped === null) erased.push({ keyId: key_id, subject });
+      else keys.push({ keyId: key_id, subject, maker, key: this.#unwrap(key_id, wrapped) });
+    }
+    return { keys, erased, upTo: (rows.at(-1)?.seq as number | undefined) ?? after };
+  }
+
+  #destroy(by: SiteId, keys: readonly ErasedKeyRow[]): void {
+    // Also one that has not come yet: when it comes it is known to be destroyed.
+    const destroy = this.#db.prepare(
+      `INSERT INTO subject_key (key_id, subject, maker) VALUES (?1, ?2, ?3)
+       ON CONFLICT (key_id) DO UPDATE SET wrapped = NULL, seq = (SELECT max(seq) + 1 FROM subject_key)
+       WHERE wrapped IS NOT NULL AND (?3 = ?4 OR maker = ?3 OR giver = ?3)`,
+    );
+    for (const { keyId, subject } of keys) {
+      destroy.run(keyId, subject, by, this.#site);
+      this.#known.get(keyId)?.cipher.fill(0);
+      this.#known.delete(keyId);
+      if (this.#current.get(subject) === keyId) this.#current.delete(subject);
+    }
+  }
+
+  #inTransaction(task: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      task();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
   #sealingKeyOf(subject: Subject): string {
     const current = this.#current.get(subject);
     if (current !== undefined) return current;
-    const [known] = this.keyIdsOf(subject);
+    const known = this.#ofSubject.get(subject, this.#site)?.key_id as string | undefined;
     const keyId = known ?? this.#newKey(subject);
     if (this.#current.size >= REMEMBERED_KEYS_MAX) this.#current.clear();
     this.#current.set(subject, keyId);
@@ -184,7 +252,8 @@ export class SubjectKeys
   }
 
   #newKey(subject: Subject): string {
-    const keyId = randomUUID();
+    // It says when it was made: of a key that was lost and comes back, whether that was before an erasure of its subject.
+    const keyId = v7();
     this.#db
       .prepare('INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?, ?, ?, ?)')
       .run(keyId, subject, this.#site, this.#wrap(keyId, randomBytes(KEY_BYTES)));

@@ -19,7 +19,7 @@ export class SubjectResolver {
 
   @Mutation(() => Command, {
     description:
-      'Destroys the keys of a user, by name, or of what was written about an alarm or evidence lock (`alarm-<id>`, `evidence-lock-<id>`): nobody can read it any more, and it cannot be undone. At the site that holds the keys; left out, the one that answers.',
+      'Destroys the keys of a user, by name, or of what was written about an alarm or evidence lock (`alarm-<id>`, `evidence-lock-<id>`): nobody can read it any more, and it cannot be undone. At that site, and at all above and below it that hold them; left out, the one that answers.',
   })
   async eraseSubject(
     @Arg('subject', () => String, { nullable: true }) subject: string | undefined,

@@ -6,6 +6,12 @@ import { loadSync } from '@grpc/proto-loader';
 export interface WireOfferRequest {
   readonly keys: readonly WireSubjectKey[];
   readonly upTo: number;
+  readonly erased: readonly WireErasedKey[];
+}
+
+export interface WireErasedKey {
+  readonly keyId: string;
+  readonly subject: string;
 }
 
 export interface WireSubjectKey {
@@ -17,6 +23,17 @@ export interface WireSubjectKey {
 
 export interface WireOfferAnswer {
   readonly heardUpTo: number;
+}
+
+export interface WireReclaimRequest {
+  readonly after: number;
+}
+
+export interface WireReclaimAnswer {
+  readonly keys: readonly WireSubjectKey[];
+  readonly erased: readonly WireErasedKey[];
+  readonly upTo: number;
+  readonly life: string;
 }
 
 // Seen from `dist/holdfast/keys/v1`: the .proto files stay where they are written.
