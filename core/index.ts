@@ -139,10 +139,12 @@ export {
 } from './log/merkle-proof.js';
 export {
   decodeEdge,
+  edgeLengthOf,
   encodeEdge,
   equalBytes,
   extendEdge,
   HASH_BYTES,
+  nodeHash,
   rootOf,
   type TreeEdge,
   TreeEdgeError,

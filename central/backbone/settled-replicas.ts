@@ -33,6 +33,10 @@ export function createSettledReplicas(sql: Sql): ReplicaReader {
       await settled(options.site);
       return stored.read(options);
     },
+    async leafHashes(options) {
+      await settled(options.site);
+      return stored.leafHashes(options);
+    },
     async checkpoint(site, epoch) {
       await settled(site);
       return stored.checkpoint(site, epoch);

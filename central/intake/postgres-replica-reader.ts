@@ -25,6 +25,15 @@ export function createPostgresReplicaReader(sql: Sql): ReplicaReader {
       );
     },
 
+    async leafHashes({ site, after, limit }) {
+      const [row] = await sql<{ hashes: Buffer | null }[]>`
+        select string_agg(leaf_hash, '' order by position) as hashes
+        from (select position, leaf_hash from replica_event
+              where site = ${site} and epoch = ${after.epoch} and position > ${after.position}
+              order by position limit ${limit}) as page`;
+      return new Uint8Array(row?.hashes ?? []);
+    },
+
     async checkpoint(site, epoch) {
       const [row] = await sql<CheckpointRow[]>`
         select epoch, size, root, note from replica_checkpoint

@@ -28,7 +28,7 @@ export function framesOf(
     const root = rootOf(treeEdge, position, sha256);
     // With the last frame: what it covers is on the backbone then.
     const checkpoint = position === after.position ? (batch.checkpoint?.note ?? null) : null;
-    const place = { origin: site, epoch, firstPosition, root, checkpoint };
+    const place = { origin: site, epoch, firstPosition, root, checkpoint, consistency: [] };
     return { site, session: fence, frame: { kind: 'batch', ...place, ...packEvents(events, true) } };
   });
 }

@@ -11,7 +11,7 @@ const frame = {
   site,
   session: 3,
   frame: {
-    ...{ kind: 'batch' as const, origin: site, checkpoint: 'a signed note' },
+    ...{ kind: 'batch' as const, origin: site, checkpoint: 'a signed note', consistency: [] },
     ...{ epoch: 2, firstPosition: 41, count: 2, codec: 'IDENTITY' as const, rawByteLength: 600 },
     ...{ root: Buffer.alloc(32, 7), events: Buffer.alloc(600, 1) },
   },

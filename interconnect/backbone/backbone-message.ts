@@ -62,6 +62,7 @@ export function frameOfMessage(message: {
     ...{ kind: 'batch' as const, origin: site.data, checkpoint: checkpoint === '' ? null : checkpoint },
     ...{ epoch: number('epoch', 1), firstPosition: number('firstPosition', 1), count: number('count', 1) },
     ...{ codec: codec as FrameCodec, rawByteLength: number('rawByteLength', 0), root, events: message.value },
+    consistency: [],
   };
   const fault = faultOfFrame(frame);
   if (fault !== null) throw new BackboneMessageError(`a frame of ${fault}`);

@@ -132,7 +132,7 @@ function newSite(): SiteId {
 function frameOf(site: SiteId, position: number): BackboneFrame {
   const events = randomBytes(400);
   const frame = {
-    ...{ kind: 'batch' as const, origin: site, checkpoint: null },
+    ...{ kind: 'batch' as const, origin: site, checkpoint: null, consistency: [] },
     ...{ epoch: 1, firstPosition: position, count: 1, codec: 'IDENTITY' as const },
     ...{ rawByteLength: events.length, root: randomBytes(32), events },
   };

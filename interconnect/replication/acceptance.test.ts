@@ -1,4 +1,12 @@
-import { decodeRecordedEvent, encodeHeader, extendEdge, type RecordedEvent, rootOf } from '@holdfast/core';
+import {
+  consistencyRanges,
+  decodeRecordedEvent,
+  encodeHeader,
+  extendEdge,
+  MerkleProofBuilder,
+  type RecordedEvent,
+  rootOf,
+} from '@holdfast/core';
 import { EventId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -75,11 +83,22 @@ const headOf = (events: readonly RecordedEvent[], epoch = 1): EpochHead => ({
   size: events.length,
   root: rootOf(edgeOf(events), events.length, sha256),
 });
-/** The events from..to (1-based, inclusive) of a history, with the root that it has there. */
-const batchOf = (events: readonly RecordedEvent[], from: number, to: number): BatchFrame => ({
+const proofOf = (events: readonly RecordedEvent[], size: number, end: number) => {
+  const builder = new MerkleProofBuilder(consistencyRanges(size, end), sha256);
+  builder.take(events.slice(builder.next ?? end, end).map(event => event.leafHash));
+  return builder.finish();
+};
+/** The events from..to (1-based, inclusive) of a history, with the root that it has there, proven as a prefix of its first `end`. */
+const batchOf = (
+  events: readonly RecordedEvent[],
+  from: number,
+  to: number,
+  end = events.length,
+): BatchFrame => ({
   kind: 'batch',
   origin: site,
   checkpoint: null,
+  consistency: proofOf(events, to, end),
   epoch: 1,
   firstPosition: from,
   root: headOf(events.slice(0, to)).root,
@@ -138,8 +157,21 @@ test('a history that is not the signed one is a FORK when it reaches the signed 
   const cursor = cursorAfter(history.slice(0, 10));
   const signed = headOf(history.slice(0, 25));
   assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 25), signed)), 'FORK');
-  assert.is(codeOf(accept(cursor, batchOf(rewritten, 11, 24), signed)), 'ACCEPTED');
   assert.is(codeOf(accept(cursor, batchOf(history, 11, 25), signed)), 'ACCEPTED');
+});
+
+test('what ends short of the signed end is accepted only with the proof that it is a part of it', () => {
+  const rewritten = history.with(14, eventAt(15, { text: 'forged' }));
+  const cursor = cursorAfter(history.slice(0, 10));
+  const signed = headOf(history.slice(0, 45));
+  const honest = batchOf(history, 11, 25, 45);
+  assert.is(codeOf(accept(cursor, honest, signed)), 'ACCEPTED');
+  const forged = batchOf(rewritten, 11, 25, 45);
+  for (const consistency of [[], forged.consistency, honest.consistency, honest.consistency.toReversed()])
+    assert.is(codeOf(accept(cursor, { ...forged, consistency }, signed)), 'BAD_SIGNATURE');
+  for (const consistency of [[], honest.consistency.slice(1), [...honest.consistency, signed.root]])
+    assert.is(codeOf(accept(cursor, { ...honest, consistency }, signed)), 'BAD_SIGNATURE');
+  assert.is(codeOf(accept(cursor, honest, headOf(history))), 'BAD_SIGNATURE', 'a proof for another end');
 });
 
 test('events beyond what the site has signed are BAD_SIGNATURE, however right they are', () => {

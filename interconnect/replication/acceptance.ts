@@ -6,9 +6,11 @@ import {
   endOf,
   equalBytes,
   extendEdge,
+  type LogPlace,
   type RecordedEvent,
   rootOf,
   type Sha256,
+  verifyConsistency,
 } from '@holdfast/core';
 import { EventDecodeError, type SiteId } from '@holdfast/schema';
 import { type EventBytes, FrameMalformedError, unpackEvents } from './event-frame.js';
@@ -46,13 +48,18 @@ export function answerOffer(cursor: ReplicaCursor, head: EpochHead, sha256: Sha2
   return { accepted: true };
 }
 
-export type BatchVerdict =
-  | { readonly accepted: true; readonly events: readonly RecordedEvent[]; readonly cursor: ReplicaCursor }
-  | { readonly accepted: false; readonly refusal: ReplicationRefusal };
+export interface AcceptedBatch {
+  readonly accepted: true;
+  readonly events: readonly RecordedEvent[];
+  readonly cursor: ReplicaCursor;
+}
+
+export type BatchVerdict = AcceptedBatch | { readonly accepted: false; readonly refusal: ReplicationRefusal };
 
 /**
  * The acceptance rule. A known prefix is dropped by position; the rest must follow without a gap, belong to this site and
- * epoch, hash to the root that is stated for its end, and lie within what the site has signed.
+ * epoch, hash to the root that is stated for its end, and be what the site has signed: that root is the signed one, or is
+ * proven to be of a prefix of it, be it the site itself that sends it or somebody between.
  */
 export function acceptBatch(options: {
   readonly site: SiteId;
@@ -60,6 +67,8 @@ export function acceptBatch(options: {
   readonly batch: BatchFrame;
   /** The site's newest checkpoint, its signature checked. Null before the first. */
   readonly signed: EpochHead | null;
+  /** Something behind this batch is still to be proven, and so this batch with it. */
+  readonly isProvenLater?: boolean;
   readonly sha256: Sha256;
 }): BatchVerdict {
   const { cursor, batch, signed } = options;
@@ -157,9 +166,10 @@ function proveEvents(options: {
   readonly events: readonly RecordedEvent[];
   readonly last: number;
   readonly signed: EpochHead;
+  readonly isProvenLater?: boolean;
   readonly sha256: Sha256;
 }): BatchVerdict {
-  const { cursor, batch, events, last, signed, sha256 } = options;
+  const { cursor, batch, events, last, signed, isProvenLater = false, sha256 } = options;
   const leafHashes = events.map(event => event.leafHash);
   const treeEdge = extendEdge(cursor.treeEdge, cursor.position, leafHashes, sha256);
   const root = rootOf(treeEdge, last, sha256);
@@ -171,7 +181,30 @@ function proveEvents(options: {
   if (last === signed.size && !equalBytes(root, signed.root)) {
     return refused('FORK', `the events up to ${last} do not make the root that the site has signed`);
   }
-  return { accepted: true, events, cursor: { epoch: batch.epoch, position: last, treeEdge } };
+  const after = { epoch: batch.epoch, position: last, treeEdge };
+  if (!isProvenLater && last < signed.size && !isSigned(after, signed, batch.consistency, sha256)) {
+    return refused('BAD_SIGNATURE', unproven(after, signed));
+  }
+  return { accepted: true, events, cursor: after };
+}
+
+/** Whether what is held up to the cursor is what the site has signed, or a prefix of it. */
+export function isSigned(
+  { epoch, position, treeEdge }: ReplicaCursor,
+  signed: EpochHead,
+  proof: readonly Uint8Array[],
+  sha256: Sha256,
+): boolean {
+  const claim = { oldSize: position, oldRoot: rootOf(treeEdge, position, sha256) };
+  return (
+    epoch === signed.epoch &&
+    verifyConsistency({ ...claim, newSize: signed.size, newRoot: signed.root, proof }, sha256)
+  );
+}
+
+export function unproven({ epoch, position }: LogPlace, signed: EpochHead): string {
+  const end = `${signed.epoch}/${signed.size}`;
+  return `the events up to ${epoch}/${position} are not proven to be a part of what its site has signed up to ${end}`;
 }
 
 function refused(code: ReplicationRefusalCode, detail: string) {

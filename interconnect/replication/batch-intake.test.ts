@@ -1,4 +1,12 @@
-import { LOG_START, type NoteVerifier, type SiteLog, signCheckpoint } from '@holdfast/core';
+import {
+  decodeRecordedEvent,
+  extendEdge,
+  LOG_START,
+  type NoteVerifier,
+  rootOf,
+  type SiteLog,
+  signCheckpoint,
+} from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { processTimers } from '../transport/timers.js';
@@ -43,6 +51,7 @@ async function batchOf(log: SiteLog, position: number, checkpoint: string): Prom
     firstPosition: position,
     root,
     checkpoint,
+    consistency: [],
     ...packEvents(events, false),
   };
 }
@@ -102,6 +111,34 @@ test('keeps the checkpoint of what it takes when a later batch that spoke for it
   assert.is(refusals[0]!.code, 'GAP');
   assert.is(intake.events(live.site).length, 3);
   assert.is((await intake.checkpoint(live.site))?.head.size, 3);
+});
+
+test('takes nothing that only a batch without anything new would have proven', async () => {
+  const live = await liveLog(5);
+  const { batches, intake, refusals } = await intakeOf(live);
+  batches.push(live.batches[0]!);
+  await until(() => intake.events(live.site).length === 1, 'the first');
+  const [first, second] = await live.log.read({ after: LOG_START, limit: 2 });
+  const forged = decodeRecordedEvent(second!.header, Buffer.from('{"forged":true}'), sha256);
+  const root = rootOf(extendEdge([], 0, [first!.leafHash, forged.leafHash], sha256), 2, sha256);
+  batches.push({ ...live.batches[1]!, checkpoint: null, root, ...packEvents([forged], false) });
+  batches.push({ ...live.batches[0]!, checkpoint: live.batches[4]!.checkpoint });
+  await until(() => refusals.length > 0, 'the forged one is refused');
+  assert.is(refusals[0]!.code, 'BAD_SIGNATURE');
+  assert.is(intake.events(live.site).length, 1);
+});
+
+test('refuses another history of what is held already, as its site has signed it, and keeps no word of it', async () => {
+  const live = await liveLog(3);
+  const { batches, intake, refusals } = await intakeOf(live);
+  for (const batch of live.batches) batches.push(batch);
+  await until(() => intake.events(live.site).length === 3, 'everything');
+  const before = await intake.checkpoint(live.site);
+  const head = { ...live.log.head(), root: new Uint8Array(32).fill(7) };
+  batches.push({ ...live.batches[2]!, checkpoint: signCheckpoint(head, signerOf(live.site), sha256) });
+  await until(() => refusals.length > 0, 'the refusal');
+  assert.is(refusals[0]!.code, 'FORK');
+  assert.equal(await intake.checkpoint(live.site), before);
 });
 
 test.run();

@@ -1,18 +1,16 @@
-import {
-  equalBytes,
-  type LogPlace,
-  placeOf,
-  type RecordedEvent,
-  rootOf,
-  type SignedCheckpoint,
-} from '@holdfast/core';
-import { acceptBatch } from './acceptance.js';
+import { type LogPlace, placeOf, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
+import { type AcceptedBatch, acceptBatch, isSigned, unproven } from './acceptance.js';
 import type { AcceptanceTurns } from './acceptance-turns.js';
 import type { GrantedCredit } from './credit-window.js';
 import { faultOfFrame } from './event-frame.js';
 import { checkCheckpoint, type OriginKey } from './origin-checkpoint.js';
 import type { ReplicaCursor, ReplicaIntake } from './replica-intake.js';
-import { type BatchFrame, ReplicationProtocolError, type ReplicationRefusal } from './replication-frame.js';
+import {
+  type BatchFrame,
+  type EpochHead,
+  ReplicationProtocolError,
+  type ReplicationRefusal,
+} from './replication-frame.js';
 
 /** One transaction takes what has come in meanwhile, up to this: twice as many would be hardly faster, only later. */
 const COMMIT_EVENTS_MAX = 3_000;
@@ -155,32 +153,58 @@ export class BatchIntake {
     return this.#waiting.splice(0, length);
   }
 
+  /** What is accepted ends where its site has signed it, or where it is proven to be a part of that; the rest is dropped. */
   async #accept(batches: readonly BatchFrame[]): Promise<AcceptedGroup> {
     const { key, turns } = this.#options;
     const { origin: site, sha256 } = key;
     const events: RecordedEvent[] = [];
     const rawByteLength = batches.reduce((sum, batch) => sum + batch.rawByteLength, 0);
+    const before = this.#tip;
     let reached: SignedCheckpoint | null = null;
-    const group = (refusal: ReplicationRefusal | null) => ({
-      ...{ events, rawByteLength, after: this.#tip, reached, refusal },
-    });
+    let refusal: ReplicationRefusal | null = null;
+    let { note } = this.#signed;
+    /** The last one, as long as what proves it has not come. */
+    let open: BatchFrame | null = null;
     const spokenForCount = await this.#checkNewest(batches);
     for (const [index, batch] of batches.entries()) {
       // A catch-up goes on beside what its own transaction before this one, and everybody else, has to send.
       if (index > 0) await turns.take(batch.rawByteLength);
-      const fault = index < spokenForCount ? null : await this.#checkOwn(batch);
-      if (fault !== null) return group(fault);
-      const verdict = acceptBatch({ site, cursor: this.#tip, batch, signed: this.#signed.head, sha256 });
-      if (!verdict.accepted) {
-        if (index > 0 && index < spokenForCount) reached = await this.#reachedBy(batches[index - 1]!);
-        return group(verdict.refusal);
-      }
+      refusal = index < spokenForCount ? null : await this.#checkOwn(batch);
+      if (refusal !== null) break;
+      const { head: signed } = this.#signed;
+      const isProvenLater = index < spokenForCount - 1;
+      const verdict = acceptBatch({ site, cursor: this.#tip, batch, signed, isProvenLater, sha256 });
+      refusal = verdict.accepted ? this.#faultOfKnown(verdict) : verdict.refusal;
+      if (!verdict.accepted || refusal !== null) break;
       for (const event of verdict.events) events.push(event);
       this.#tip = verdict.cursor;
-      const { epoch, size } = this.#signed.head;
-      if (epoch === this.#tip.epoch && size === this.#tip.position) reached = this.#signed;
+      note = batch.checkpoint ?? note;
+      const isReached = isAt(this.#tip, signed);
+      if (isReached) reached = this.#signed;
+      if (verdict.events.length > 0)
+        open = isProvenLater && !isReached ? { ...batch, checkpoint: note } : null;
     }
-    return group(null);
+    if (open !== null) {
+      const signed = await this.#signedBy(open);
+      if (signed === null) {
+        refusal ??= { code: 'BAD_SIGNATURE', detail: unproven(this.#tip, this.#signed.head) };
+        this.#tip = before;
+        return { events: [], rawByteLength, after: before, reached: null, refusal };
+      }
+      reached = isAt(this.#tip, signed.head) ? signed : null;
+    }
+    return { events, rawByteLength, after: this.#tip, reached, refusal };
+  }
+
+  /** Of events that are held already, another history may be signed. */
+  #faultOfKnown({ events, cursor }: AcceptedBatch): ReplicationRefusal | null {
+    const { head } = this.#signed;
+    if (events.length > 0 || !isAt(cursor, head) || isSigned(cursor, head, [], this.#options.key.sha256))
+      return null;
+    return {
+      code: 'FORK',
+      detail: `another history than its site has signed is held up to ${head.epoch}/${head.size}`,
+    };
   }
 
   /**
@@ -204,19 +228,12 @@ export class BatchIntake {
     return null;
   }
 
-  /**
-   * Whoever spoke for a batch is refused itself: then the batch's own checkpoint counts. Without one that reaches it, its site
-   * could not have these events back after it lost them.
-   */
-  async #reachedBy({ checkpoint }: BatchFrame): Promise<SignedCheckpoint | null> {
-    const verdict = checkpoint === null ? null : await checkCheckpoint(checkpoint, this.#options.key);
-    if (!verdict?.accepted) return null;
-    const { epoch, size, root } = verdict.signed.head;
-    const { epoch: heldEpoch, position, treeEdge } = this.#tip;
-    const isReached = epoch === heldEpoch && size === position;
-    return isReached && equalBytes(root, rootOf(treeEdge, size, this.#options.key.sha256))
-      ? verdict.signed
-      : null;
+  /** Whoever spoke for a batch is refused itself, or brings nothing: then the batch's own checkpoint counts. */
+  async #signedBy({ checkpoint, consistency }: BatchFrame): Promise<SignedCheckpoint | null> {
+    const { key } = this.#options;
+    const verdict = await checkCheckpoint(checkpoint!, key);
+    if (!verdict.accepted || !isSigned(this.#tip, verdict.signed.head, consistency, key.sha256)) return null;
+    return verdict.signed;
   }
 
   async #store({ events, rawByteLength, after, reached, refusal }: AcceptedGroup): Promise<void> {
@@ -234,6 +251,10 @@ export class BatchIntake {
     if (stop !== null) return onRefusal(stop);
     onStored({ before, place: placeOf(after), eventCount: events.length, reached });
   }
+}
+
+function isAt({ epoch, position }: LogPlace, head: EpochHead): boolean {
+  return epoch === head.epoch && position === head.size;
 }
 
 function refusalOf(outcome: 'FENCED' | 'STALE_CURSOR'): ReplicationRefusal {

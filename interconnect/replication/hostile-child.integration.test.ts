@@ -65,7 +65,7 @@ async function converse(
       publicKey: signer.publicKey,
     }),
     batch: childFrameToWire({
-      ...{ kind: 'batch', origin: site, checkpoint },
+      ...{ kind: 'batch', origin: site, checkpoint, consistency: [] },
       epoch: 1,
       firstPosition: 1,
       root: head.root,
@@ -262,7 +262,8 @@ test('a frame that is larger than allowed is refused by name, a message that is 
   call.on('data', () => undefined);
   const root = Buffer.alloc(32);
   const numbers = { epoch: 1, firstPosition: 1, count: 1, rawByteLength: 1 };
-  const batch = { ...numbers, origin: site, codec: 'CODEC_IDENTITY', root, checkpoint: '', events: root };
+  const names = { origin: site, codec: 'CODEC_IDENTITY', checkpoint: '' };
+  const batch = { ...numbers, ...names, root, events: root, consistency: [] };
   call.write(large(GRPC_MESSAGE_BYTES_MAX + 1)({ batch }));
   assert.is((await failed)[0].code, status.RESOURCE_EXHAUSTED);
   channel.close();

@@ -14,6 +14,7 @@ import type { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
 import { GatheredPages } from './gathered-pages.js';
 import type { OfferedLog } from './offered-log.js';
+import { PrefixProofs } from './prefix-proofs.js';
 import type { ChildFrame, EpochHead, ReplicationRefusal, WantFrame } from './replication-frame.js';
 import type { RootMemory } from './root-memory.js';
 
@@ -44,6 +45,7 @@ export class LogSender {
   #treeEdge: readonly Uint8Array[] = [];
   /** The newest checkpoint that was sent; no frame crosses it. */
   #stated: EpochHead | null = null;
+  readonly #proofs: PrefixProofs;
   #isWanted = false;
   readonly #compared = Promise.withResolvers<void>();
   #isCompared = false;
@@ -55,6 +57,7 @@ export class LogSender {
     const { offered, timers, now, random } = options;
     const told = { epoch: offered.epoch, position: offered.size };
     this.#gathered = new GatheredPages({ timers, now, random, told });
+    this.#proofs = new PrefixProofs(page => options.log.leafHashes(page), options.sha256);
   }
 
   get log(): OfferedLog {
@@ -200,8 +203,11 @@ export class LogSender {
       this.#stated = signed.head;
       checkpoint = signed.note;
     }
+    const [prefix, stated] = [{ size: this.#position, treeEdge: this.#treeEdge }, this.#stated];
+    const consistency = prefix.size < stated.size ? await this.#proofs.prove(prefix, stated) : [];
+    if (this.#over.signal.aborted) return false;
     roots.remember({ origin, epoch, position: this.#position, root });
-    await send({ kind: 'batch', origin, epoch, firstPosition, root, checkpoint, ...packed });
+    await send({ kind: 'batch', origin, epoch, firstPosition, root, checkpoint, consistency, ...packed });
     return true;
   }
 }

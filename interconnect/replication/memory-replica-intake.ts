@@ -1,4 +1,10 @@
-import { comparePlaces, equalBytes, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
+import {
+  comparePlaces,
+  encodeEdge,
+  equalBytes,
+  type RecordedEvent,
+  type SignedCheckpoint,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
 
@@ -47,6 +53,13 @@ export function createMemoryReplicaIntake(): MemoryReplicaIntake {
       const events = replicas.get(site)?.events ?? [];
       const first = events.findIndex(event => comparePlaces(event, after) > 0);
       return first < 0 ? [] : events.slice(first, first + limit);
+    },
+
+    leafHashes: async ({ site, after, limit }) => {
+      const events = replicas.get(site)?.events ?? [];
+      const first = events.findIndex(event => comparePlaces(event, after) > 0);
+      const some = first < 0 ? [] : events.slice(first, first + limit);
+      return encodeEdge(some.flatMap(({ epoch, leafHash }) => (epoch === after.epoch ? [leafHash] : [])));
     },
 
     checkpoint: async (site, epoch) => {

@@ -1,4 +1,5 @@
 import {
+  encodeEdge,
   type LogHead,
   type NoteSigner,
   type SealedEpoch,
@@ -7,6 +8,7 @@ import {
   type SiteLog,
   signCheckpoint,
 } from '@holdfast/core';
+import type { ReadLeafHashes } from './prefix-proofs.js';
 
 /** A log that a child offers to its parent: its own, or a replica that it relays. */
 export interface OfferedLog extends Pick<SiteLog, 'read' | 'subscribe'> {
@@ -16,6 +18,7 @@ export interface OfferedLog extends Pick<SiteLog, 'read' | 'subscribe'> {
   newest(): Promise<SignedCheckpoint>;
   /** A checkpoint of this epoch at this end or beyond, signed by that site. Events up to there are to be had. */
   checkpointFor(end: LogHead): Promise<SignedCheckpoint>;
+  readonly leafHashes: ReadLeafHashes;
 }
 
 /** The site's own log: it can sign wherever a batch ends. */
@@ -27,5 +30,11 @@ export function offerOwnLog(log: SiteLog, signer: NoteSigner, sha256: Sha256): O
     epochs: () => log.epochs(),
     newest: async () => sign(log.head()),
     checkpointFor: async end => sign(end),
+    leafHashes: async options => {
+      const events = await log.read(options);
+      return encodeEdge(
+        events.flatMap(event => (event.epoch === options.after.epoch ? [event.leafHash] : [])),
+      );
+    },
   };
 }

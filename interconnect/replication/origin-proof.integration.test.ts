@@ -1,7 +1,11 @@
 import {
+  createMemorySiteLog,
+  decodeRecordedEvent,
+  LOG_START,
   type LogHead,
   openCheckpoint,
   openCosignature,
+  placeOf,
   type RecordedEvent,
   type SiteLog,
   witnessName,
@@ -9,7 +13,7 @@ import {
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Acknowledgements } from './acknowledgements.js';
-import { offerOwnLog } from './offered-log.js';
+import { type OfferedLog, offerOwnLog } from './offered-log.js';
 import { RelayedReplicas } from './relayed-replicas.js';
 import {
   credentialsOf,
@@ -50,6 +54,15 @@ async function startRegion(centre: TestParent) {
   const link = () =>
     new TestChild({ log: region.log, credentials, port: centre.port, acknowledgements: above, relayed });
   return { region, link };
+}
+
+async function readAll(log: SiteLog): Promise<readonly RecordedEvent[]> {
+  const events: RecordedEvent[] = [];
+  for (let page = await log.read({ after: LOG_START, limit: 500 }); page.length > 0; ) {
+    events.push(...page);
+    page = await log.read({ after: placeOf(page.at(-1)!), limit: 500 });
+  }
+  return events;
 }
 
 test('every acknowledged event is covered by a checkpoint of its site that the parent has cosigned', async () => {
@@ -208,6 +221,48 @@ test('a site that signs another history than it sends is refused as FORK, and no
   await until(() => parent.refusals.length > 0, 'the refusal');
   assert.equal(parent.refusals, [[bus.site, 'FORK']]);
   assert.is(parent.held(bus.site).length, 0);
+});
+
+test('what a region forges of a log that it relays is never taken in, not even short of what its site has signed', async () => {
+  await using parent = await TestParent.start();
+  const region = await newChild();
+  const [bus, tram] = [await newChild(), await newChild()];
+  for (const { site, log } of [bus, tram]) {
+    parent.keys.set(site, signerOf(site).publicKey);
+    await fill(log, 1_500);
+  }
+  /** The site's checkpoints at the end of its log alone, as who relays a log has them. */
+  const relayedFrom = (log: SiteLog, signed: SiteLog): OfferedLog => {
+    const own = offerOwnLog(signed, signerOf(signed.head().site), sha256);
+    return { ...own, subscribe: options => log.subscribe(options), checkpointFor: () => own.newest() };
+  };
+  const events = await readAll(bus.log);
+  const forged = events.map(event =>
+    event.position === 700
+      ? decodeRecordedEvent(event.header, Buffer.from('{"alarm":"none"}'), sha256)
+      : event,
+  );
+  const forging = createMemorySiteLog({ site: bus.site, now: Date.now, sha256, copied: forged });
+  const isForging = { now: true };
+  const relayed: RelayedLogs = {
+    async *follow() {
+      yield { origin: bus.site, log: relayedFrom(isForging.now ? forging : bus.log, bus.log) };
+      yield { origin: tram.site, log: relayedFrom(tram.log, tram.log) };
+    },
+  };
+  {
+    await using _link = new TestChild({ ...region, port: parent.port, relayed });
+    await until(() => parent.refusals.length > 0, 'the refusal');
+    await until(() => parent.held(tram.site).length === 1_501, 'the other log');
+  }
+  assert.equal(parent.refusals, [[bus.site, 'BAD_SIGNATURE']]);
+  assert.match(parent.refusalDetails[0]!, 'not proven');
+  assert.ok(parent.held(bus.site).length < 700);
+  assert.equal(bytesOf(parent.held(bus.site)), bytesOf(events.slice(0, parent.held(bus.site).length)));
+  isForging.now = false;
+  await using _again = new TestChild({ ...region, port: parent.port, relayed });
+  await until(() => parent.held(bus.site).length === 1_501, 'the log as it is');
+  assert.equal(bytesOf(parent.held(bus.site)), bytesOf(events));
 });
 
 test('a relayed log whose history the child finds to be another is told at the parent, of that log alone', async () => {

@@ -96,6 +96,7 @@ export class RelayedReplicas implements RelayedLogs {
       epochs: () => [],
       newest: async () => (await replicas.checkpoint(origin))!,
       checkpointFor: async ({ epoch }) => (await replicas.checkpoint(origin, epoch))!,
+      leafHashes: page => replicas.leafHashes({ ...page, site: origin }),
     };
   }
 

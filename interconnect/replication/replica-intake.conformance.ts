@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   decodeRecordedEvent,
+  encodeEdge,
   encodeHeader,
   extendEdge,
   LOG_START,
@@ -222,6 +223,12 @@ function describeReading(test: TestRegistrar, open: Open, sha256: Sha256): void 
       ],
     );
     assert.deepEqual(await read({ epoch: 2, position: 2 }, 10), []);
+    const leaves = (place: LogPlace, limit: number) => reader.leafHashes({ site, after: place, limit });
+    const hashesOf = (events: readonly RecordedEvent[]) => encodeEdge(events.map(event => event.leafHash));
+    assert.deepEqual(await leaves({ epoch: 1, position: 0 }, 100), hashesOf(old), 'of one epoch');
+    assert.deepEqual(await leaves({ epoch: 1, position: 2 }, 2), hashesOf(old.slice(2, 4)));
+    assert.deepEqual(await leaves({ epoch: 2, position: 1 }, 9), hashesOf(next.slice(1)));
+    assert.deepEqual(await leaves({ epoch: 2, position: 2 }, 9), new Uint8Array(0));
     assert.deepEqual(await reader.read({ site: newSite(), after: LOG_START, limit: 10 }), []);
   });
 

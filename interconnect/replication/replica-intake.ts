@@ -40,6 +40,12 @@ export interface ReplicaReader {
     readonly after: LogPlace;
     readonly limit: number;
   }): Promise<readonly RecordedEvent[]>;
+  /** At most `limit` leaf hashes of one epoch of a site after a place, in order: 32 bytes each. */
+  leafHashes(options: {
+    readonly site: SiteId;
+    readonly after: LogPlace;
+    readonly limit: number;
+  }): Promise<Uint8Array>;
   /** The newest accepted checkpoint of a site, of one epoch or of all; null when there is none. */
   checkpoint(site: SiteId, epoch?: number): Promise<SignedCheckpoint | null>;
   /** Every site of which a checkpoint was accepted. */

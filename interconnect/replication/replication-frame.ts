@@ -46,6 +46,8 @@ export interface BatchFrame extends PackedEvents {
   readonly root: Uint8Array;
   /** A signed note, at the end of this batch or beyond; null while the last one still lies ahead. */
   readonly checkpoint: string | null;
+  /** RFC 6962 §2.1.2: this root is that of a prefix of what that note, or the last one before, states. Empty where it ends there. */
+  readonly consistency: readonly Uint8Array[];
 }
 
 export interface RefusedFrame extends ReplicationRefusal {

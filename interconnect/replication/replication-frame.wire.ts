@@ -25,6 +25,8 @@ import {
 const HASH_BYTES = 32;
 /** One hash for each bit that is set in a position below 2^53. */
 const TREE_EDGE_HASHES_MAX = 53;
+/** One for each level of a tree of so many leaves, and one more. */
+const CONSISTENCY_HASHES_MAX = 54;
 /** Keeps what a peer says about itself or about a fault from filling a log. */
 const TEXT_LENGTH_MAX = 500;
 const codecByName: ReadonlyMap<string, FrameCodec> = new Map([
@@ -42,8 +44,8 @@ export function childFrameToWire(frame: ChildFrame): WireChildFrame {
     case 'offer':
       return { offer: { checkpoint: frame.checkpoint } };
     case 'batch': {
-      const { origin, epoch, firstPosition, root, checkpoint } = frame;
-      const batch = { origin, epoch, firstPosition, root, checkpoint: checkpoint ?? '' };
+      const { origin, epoch, firstPosition, root, checkpoint, consistency } = frame;
+      const batch = { origin, epoch, firstPosition, root, checkpoint: checkpoint ?? '', consistency };
       return { batch: { ...batch, ...packedToWire(frame) } };
     }
     case 'wantWishes':
@@ -63,7 +65,7 @@ export function childFrameToWire(frame: ChildFrame): WireChildFrame {
 /** Throws `ReplicationProtocolError`. */
 export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
   if (wire.batch) {
-    const { origin, epoch, firstPosition, root, checkpoint } = wire.batch;
+    const { origin, epoch, firstPosition, root, checkpoint, consistency } = wire.batch;
     return {
       kind: 'batch',
       origin: siteFromWire(origin),
@@ -71,6 +73,7 @@ export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
       firstPosition: atLeast(1, firstPosition, 'first_position'),
       root: bytesFromWire(root, 'root'),
       checkpoint: checkpoint === '' ? null : noteFromWire(checkpoint),
+      consistency: hashesFromWire(consistency, CONSISTENCY_HASHES_MAX, 'consistency'),
       ...packedFromWire(wire.batch),
     };
   }
@@ -174,15 +177,12 @@ export function parentFrameFromWire(wire: WireParentFrame): ParentFrame {
   }
   if (wire.want) {
     const { origin, epoch, after, treeEdge, creditBytes } = wire.want;
-    if (treeEdge.length > TREE_EDGE_HASHES_MAX) {
-      throw new ReplicationProtocolError(`a tree edge of ${treeEdge.length} hashes`);
-    }
     return {
       kind: 'want',
       origin: siteFromWire(origin),
       epoch: atLeast(0, epoch, 'epoch'),
       after: atLeast(0, after, 'after'),
-      treeEdge: treeEdge.map(hash => bytesFromWire(hash, 'tree_edge')),
+      treeEdge: hashesFromWire(treeEdge, TREE_EDGE_HASHES_MAX, 'tree_edge'),
       creditBytes: atLeast(0, creditBytes, 'credit_bytes'),
     };
   }
@@ -263,6 +263,15 @@ function headFromWire(wire: WireHead | null): EpochHead {
 function bytesFromWire(bytes: Uint8Array, field: string): Uint8Array {
   if (bytes.length !== HASH_BYTES) throw new ReplicationProtocolError(`${field} has ${bytes.length} bytes`);
   return new Uint8Array(bytes);
+}
+
+function hashesFromWire(
+  hashes: readonly Uint8Array[],
+  countMax: number,
+  field: string,
+): readonly Uint8Array[] {
+  if (hashes.length > countMax) throw new ReplicationProtocolError(`${field} has ${hashes.length} hashes`);
+  return hashes.map(hash => bytesFromWire(hash, field));
 }
 
 function siteFromWire(origin: string): SiteId {

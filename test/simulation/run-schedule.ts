@@ -25,6 +25,7 @@ const troubles = [
   'RESTORE_COPY',
   'RESTORE_LOG',
   'TRUNCATE',
+  'FORGE',
 ] as const;
 
 export interface ScheduleOutcome {
@@ -35,6 +36,7 @@ export interface ScheduleOutcome {
   readonly cutCount: number;
   readonly restoreCount: number;
   readonly truncationCount: number;
+  readonly forgerCount: number;
   readonly frameFaultCount: number;
   /** SHA-256 over the times and sizes of all steps: the same for the same seed. */
   readonly digest: string;
@@ -80,7 +82,7 @@ class World {
   readonly #invariants: Invariants;
   /** Time and size of each. */
   #steps = '';
-  readonly #counts = { steps: 0, kills: 0, cuts: 0, restores: 0, truncations: 0 };
+  readonly #counts = { steps: 0, kills: 0, cuts: 0, restores: 0, truncations: 0, forgers: 0 };
   #isCalm = false;
 
   constructor(seed: number) {
@@ -116,6 +118,7 @@ class World {
       cutCount: this.#counts.cuts,
       restoreCount: this.#counts.restores,
       truncationCount: this.#counts.truncations,
+      forgerCount: this.#counts.forgers,
       frameFaultCount: this.#links.reduce((sum, each) => sum + each.faultCount, 0),
       digest: createHash('sha256').update(this.#steps).digest('hex'),
     };
@@ -201,6 +204,9 @@ class World {
       case 'TRUNCATE':
         // An acknowledgement that was tampered with is a parent's lie: what it never held is gone then.
         if (node.parent?.link.faultChance === 0 && node.truncate()) this.#counts.truncations += 1;
+        return;
+      case 'FORGE':
+        this.#forge(node);
     }
   }
 
@@ -217,6 +223,18 @@ class World {
       this.#restoreCopy(region, copied / (this.#invariants.eventsOf(region.site).length + 1));
       region.wish(site);
       this.#later(() => uplink.restore());
+    });
+  }
+
+  /** A region falls into wrong hands, until its software is put right. */
+  #forge(node: SimulatedNode): void {
+    const region = node.parent?.node.parent ? node.parent.node : node;
+    if (region.parent === null || region.isForging) return;
+    this.#counts.forgers += 1;
+    region.isForging = true;
+    this.#later(() => {
+      region.isForging = false;
+      this.#kill(region);
     });
   }
 

@@ -9,7 +9,7 @@ if (countMax > 1) Error.stackTraceLimit = 0;
 
 const report: ScheduleWorkerReport = {
   ...{ failure: null, scheduleCount: 0 },
-  totals: { steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, truncations: 0, frameFaults: 0 },
+  totals: { steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, truncations: 0, forgers: 0, frameFaults: 0 },
 };
 for (;;) {
   const index = Atomics.add(next, 0, 1);
@@ -24,6 +24,7 @@ for (;;) {
     report.totals.cuts += outcome.cutCount;
     report.totals.restores += outcome.restoreCount;
     report.totals.truncations += outcome.truncationCount;
+    report.totals.forgers += outcome.forgerCount;
     report.totals.frameFaults += outcome.frameFaultCount;
   } catch (error) {
     report.failure = { seed, message: error instanceof Error ? error.message : String(error) };

@@ -34,6 +34,7 @@ import type { SeededRandom } from './seeded-random.js';
 import { intakeOfProcess } from './simulated-intake.js';
 import type { SimulatedLink } from './simulated-link.js';
 import { SimulatedProcess } from './simulated-process.js';
+import { relayOf } from './simulated-relay.js';
 import { siteLogOfProcess } from './simulated-site-log.js';
 import type { SimulatedTime } from './simulated-time.js';
 
@@ -112,6 +113,8 @@ export class SimulatedNode {
   #heldBeside: PulledHistory | null = null;
   readonly #failOver = new AbortController();
   isAppending = true;
+  /** It is in wrong hands: what it relays of the sites below is not what they have said. */
+  isForging = false;
 
   constructor(around: NodeSurroundings, parent: SimulatedNode['parent']) {
     this.#around = around;
@@ -141,7 +144,8 @@ export class SimulatedNode {
     const log = this.#logOf(process);
     const above = new Acknowledgements();
     const relayed = new RelayedReplicas({ own: this.site, replicas: this.replicas });
-    this.#reporting = { acknowledgements: above, relayed };
+    const isForging = () => this.isForging;
+    this.#reporting = { acknowledgements: above, relayed: relayOf(relayed, { random, isForging }) };
     this.#service = createReplicationService({
       intake: relayed.watch(intakeOfProcess(this.replicas, process)),
       replicas: this.replicas,

@@ -81,6 +81,7 @@ export interface WireBatch extends WireEvents {
   readonly firstPosition: number;
   readonly root: Uint8Array;
   readonly checkpoint: string;
+  readonly consistency: readonly Uint8Array[];
 }
 
 export interface WireHistory extends WireEvents {
