@@ -2,7 +2,12 @@
 # Checks the proof of an event with openssl and nothing of ours: sh scripts/check-proof.sh PROOF SITE.pem [WITNESS.pem]
 # Both keys are Ed25519 public keys. Ends with 0 and says so when the event is proven, as docs/PROOF.md explains.
 set -eu
+[ $# -ge 2 ] || { echo 'usage: sh scripts/check-proof.sh PROOF SITE.pem [WITNESS.pem]' >&2; exit 2; }
 proof=$1 site_key=$2 witness_key=${3-}
+for file in "$@"; do [ -f "$file" ] || { echo "$file: no such file" >&2; exit 2; }; done
+for key in "$site_key" ${witness_key:+"$witness_key"}; do
+  openssl pkey -pubin -in "$key" -noout 2> /dev/null || { echo "$key: not a public key in PEM" >&2; exit 2; }
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { echo "NOT proven: $1" >&2; exit 1; }
@@ -19,6 +24,7 @@ index=$(sed -n 's/^index //p' "$proof" | head -n 1)
 
 # The event: two bytes of header length, header, data. Its leaf hash is SHA-256(0 ‖ header ‖ SHA-256(data)).
 sed -n 's/^extra //p' "$proof" | head -n 1 | openssl base64 -d -A > "$work/event"
+[ -n "$index" ] && [ -n "$size" ] && [ -s "$work/event" ] || fail 'not a whole proof: an event, its index or a checkpoint is missing'
 length=$(cut_bytes "$work/event" 0 2 | number)
 cut_bytes "$work/event" 2 "$length" > "$work/header"
 tail -c "+$((length + 3))" "$work/event" > "$work/data"

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type LinkTrace, parseLinkTrace, traceCapacityBytes } from '@holdfast/interconnect';
+import { type LinkTrace, traceCapacityBytes } from '@holdfast/interconnect';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 import { type MediaDatabase, newUuid } from '@holdfast/sites';
 import { type HealingNetwork, openHealingNetwork } from './healing-network.js';
@@ -46,11 +46,11 @@ export interface RetrieveBenchmark {
 }
 
 /** Facts and recordings of an outage over an emulated link: of 10 Mbit/s and with cuts, or as a trace has it. */
-export async function benchRetrieve(options: {
-  readonly traceFile: string | null;
+export async function benchRetrieve({
+  trace,
+}: {
+  readonly trace: LinkTrace | null;
 }): Promise<RetrieveBenchmark> {
-  const { traceFile } = options;
-  const trace = traceFile === null ? null : parseLinkTrace(readFileSync(traceFile, 'utf8'));
   const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-bench-retrieve-'));
   try {
     await using network = await openHealingNetwork(directory);

@@ -1,4 +1,6 @@
+import { readNamedFile, TRACE_BYTES_MAX } from './named-file.js';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+import { WrongUseError } from './wrong-use-error.js';
 
 export interface BenchCommandOptions {
   readonly json: boolean;
@@ -16,7 +18,7 @@ export interface BenchCommandOptions {
 function amount(name: string, text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text);
   if (value > 0 && value <= 10_000) return value;
-  throw new RangeError(`--${name}: expected a number above 0, at most 10000`);
+  throw new WrongUseError(`--${name} ${text}: expected a number above 0, at most 10000`);
 }
 
 async function soak(options: BenchCommandOptions): Promise<object> {
@@ -34,6 +36,19 @@ async function soak(options: BenchCommandOptions): Promise<object> {
   );
 }
 
+async function retrieve({ trace: file }: BenchCommandOptions): Promise<object> {
+  const { benchRetrieve } = await import('../bench/retrieve.bench.js');
+  if (file === undefined) return await benchRetrieve({ trace: null });
+  const { LinkTraceError, parseLinkTrace } = await import('@holdfast/interconnect');
+  const csv = readNamedFile(file, TRACE_BYTES_MAX);
+  try {
+    return await benchRetrieve({ trace: parseLinkTrace(csv) });
+  } catch (error) {
+    if (error instanceof LinkTraceError) throw new WrongUseError(`--trace ${file}: ${error.message}`);
+    throw error;
+  }
+}
+
 const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise<object>>> = {
   append: async () => (await import('@holdfast/sites')).benchAppend(),
   'fan-in': async () => (await import('../bench/fan-in.bench.js')).benchFanIn(),
@@ -47,8 +62,7 @@ const benches: Readonly<Record<string, (options: BenchCommandOptions) => Promise
   restart: async () => (await import('@holdfast/sites')).benchRestart(),
   soak,
   timeline: async () => (await import('../bench/timeline.bench.js')).benchTimeline(),
-  retrieve: async ({ trace }) =>
-    (await import('../bench/retrieve.bench.js')).benchRetrieve({ traceFile: trace ?? null }),
+  retrieve,
 };
 export const benchNames = Object.keys(benches);
 

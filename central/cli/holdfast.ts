@@ -7,6 +7,7 @@ import type { LogProveOptions } from './log-proof.command.js';
 import type { MediaExportOptions, MediaPasswordOptions } from './media.command.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 import type { ProjectionsCommandOptions } from './projections.command.js';
+import { WrongUseError } from './wrong-use-error.js';
 
 const program = new Command('holdfast')
   .description('An event-sourced video management system for organisations with many sites.')
@@ -322,7 +323,10 @@ try {
   await program.parseAsync();
 } catch (error) {
   const code = (error as { code?: string }).code ?? '';
-  if (!code.startsWith('commander.')) {
+  if (error instanceof WrongUseError) {
+    process.stderr.write(`holdfast: ${error.message}\n`);
+    process.exitCode = EXIT_WRONG_USE;
+  } else if (!code.startsWith('commander.')) {
     process.stderr.write(`holdfast: ${error instanceof Error ? describe(error) : error}\n`);
     process.exitCode = 1;
   } else if ((error as { exitCode?: number }).exitCode !== 0) {

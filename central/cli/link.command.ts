@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type LinkShapeRequest, linkControlClient } from '@holdfast/interconnect';
 import { planFile, readPlan } from '../demonstration/demonstration-plan.js';
+import { readNamedFile, TRACE_BYTES_MAX } from './named-file.js';
 import { EXIT_NO, EXIT_WRONG_USE } from './process-lifetime.js';
 
 export interface LinkCommandOptions {
@@ -27,16 +27,14 @@ export async function linkCommand(
     const known = plan.sites.map(({ id, name }) => `${id} (${name})`).join(', ');
     return wrongUse(`no site ${site}; the demonstration has ${known}`);
   }
+  const shape = requestedShape(options);
+  if (action === 'shape' && shape === null)
+    return wrongUse('link shape: give --trace FILE, or --megabits N, with or without --delay-ms N');
   const client = linkControlClient({ url: plan.linkControlUrl, token: plan.token });
   try {
     if (action === 'cut') await client.cut(target.id);
     else if (action === 'restore') await client.restore(target.id);
-    else {
-      const shape = requestedShape(options);
-      if (shape === null)
-        return wrongUse('link shape: give --trace FILE, or --megabits N, with or without --delay-ms N');
-      await client.shape(target.id, shape);
-    }
+    else await client.shape(target.id, shape);
   } catch (error) {
     process.stderr.write(`holdfast: ${error instanceof Error ? error.message : error}\n`);
     return EXIT_NO;
@@ -48,7 +46,7 @@ export async function linkCommand(
 
 function requestedShape({ trace, megabits, delayMs }: LinkCommandOptions): LinkShapeRequest {
   const delay = delayMs === undefined ? {} : { delayMs };
-  if (trace !== undefined) return { traceCsv: readFileSync(trace, 'utf8'), ...delay };
+  if (trace !== undefined) return { traceCsv: readNamedFile(trace, TRACE_BYTES_MAX), ...delay };
   return megabits === undefined ? null : { bandwidthBitsPerSecond: megabits * 1e6, ...delay };
 }
 

@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import {
   CheckpointError,
   checkpointKey,
@@ -31,8 +31,10 @@ import {
   verifyNote,
 } from '@holdfast/sites';
 import { logFileOrReport } from './log.command.js';
+import { readNamedFile, writeNamedFile } from './named-file.js';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 import { ProgressLine } from './progress-line.js';
+import { WrongUseError } from './wrong-use-error.js';
 
 /** A file of keys that is larger is not one. */
 const KEY_FILE_BYTES_MAX = 64 * 1024;
@@ -63,7 +65,7 @@ export async function logProveCommand(directory: string, options: LogProveOption
         ? await proveEvent({ ...common, eventId: event! })
         : await proveConsistency({ ...common, since: oldCheckpointOf(since) });
   } catch (error) {
-    if (error instanceof CheckpointError || error instanceof FileUnfitError) {
+    if (error instanceof CheckpointError || error instanceof WrongUseError) {
       return wrongUse(`--since ${since}: neither a size nor a file with a checkpoint: ${error.message}`);
     }
     throw error;
@@ -76,7 +78,7 @@ export async function logProveCommand(directory: string, options: LogProveOption
   }
   const text = formatLogProof(outcome.proof);
   if (to === undefined) process.stdout.write(text);
-  else writeFileSync(to, text);
+  else writeNamedFile(to, text);
   return 0;
 }
 
@@ -88,7 +90,7 @@ export function logKeysCommand(directory: string): number {
   if (!existsSync(keyFile)) return wrongUse(`${keyFile}: not there`);
   using log = readSiteLogFile(file);
   const { site, epoch } = log.head();
-  const publicKey = rawPublicKey(createPrivateKey(readFileSync(keyFile)));
+  const publicKey = rawPublicKey(createPrivateKey(readNamedFile(keyFile, KEY_FILE_BYTES_MAX)));
   for (let number = 1; number <= epoch; number += 1) {
     process.stdout.write(`${encodeVerifierKey(checkpointKey({ site, epoch: number }, publicKey), sha256)}\n`);
   }
@@ -102,25 +104,20 @@ export function logVerifyProofCommand(
   options: { readonly key: readonly string[]; readonly json: boolean },
 ): number {
   if (options.key.length === 0) return wrongUse('name at least one --key: whose signature is believed?');
-  let signers: readonly (readonly TrustedKey[])[];
-  let text: string;
-  try {
-    signers = options.key.map(keyFile => readTrustedKeys(readSmallFile(keyFile, KEY_FILE_BYTES_MAX)));
-    text = readSmallFile(file, PROOF_CHARACTERS_MAX);
-  } catch (error) {
-    if (error instanceof TrustedKeyError || error instanceof FileUnfitError) return wrongUse(error.message);
-    throw error;
-  }
+  const signers = options.key.map(keysIn);
+  const text = readNamedFile(file, PROOF_CHARACTERS_MAX);
   try {
     const fact = verifyLogProof(parseLogProof(text), { signers, verify: verifyNote }, sha256);
-    process.stdout.write(options.json ? lineOf({ proven: true, ...summaryOf(fact) }) : describeFact(fact));
+    process.stdout.write(
+      options.json ? lineOf({ proven: true, ...summaryOf(fact) }) : printable(describeFact(fact)),
+    );
     return 0;
   } catch (error) {
     if (!(error instanceof LogProofError)) throw error;
     const { failure, message } = error;
     const said = options.json
       ? lineOf({ proven: false, failure, detail: message })
-      : `NOT proven: ${message}\n`;
+      : `NOT proven: ${printable(message)}\n`;
     process.stdout.write(said);
     return EXIT_NO;
   }
@@ -192,25 +189,24 @@ function describeRefusal(refusal: ProofRefusal): string {
 /** By its size, in this epoch or a named one, or the note in a file. */
 function oldCheckpointOf(since: string): { readonly epoch: number | null; readonly size: number } | string {
   const [, epoch, size] = /^(?:([1-9][0-9]{0,3})\/)?([1-9][0-9]{0,12})$/.exec(since) ?? [];
-  if (size === undefined) return readSmallFile(since, KEY_FILE_BYTES_MAX);
+  if (size === undefined) return readNamedFile(since, KEY_FILE_BYTES_MAX);
   return { epoch: epoch === undefined ? null : Number(epoch), size: Number(size) };
 }
 
-/** A file that the command line names, and that cannot be what it should be. */
-class FileUnfitError extends Error {
-  override readonly name = 'FileUnfitError';
-  readonly code = 'FILE_UNFIT';
+function keysIn(file: string): readonly TrustedKey[] {
+  try {
+    return readTrustedKeys(readNamedFile(file, KEY_FILE_BYTES_MAX));
+  } catch (error) {
+    if (!(error instanceof TrustedKeyError)) throw error;
+    throw new WrongUseError(`--key ${file}: ${error.message}`, { cause: error });
+  }
 }
 
-function readSmallFile(file: string, bytesMax: number): string {
-  try {
-    const { size } = statSync(file);
-    if (size > bytesMax) throw new FileUnfitError(`${file}: ${size} bytes, at most ${bytesMax} are expected`);
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    if (cause instanceof FileUnfitError) throw cause;
-    throw new FileUnfitError(cause instanceof Error ? cause.message : `${file}: ${cause}`, { cause });
-  }
+/** What a proof says is not ours: no character of it may steer a terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, character =>
+    character === '\n' ? character : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 }
 
 function wrongUse(message: string): number {

@@ -10,7 +10,7 @@ import {
   siteLogFileOf,
   subjectKeyFileOf,
 } from '@holdfast/sites';
-import { EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 
 const PAGE_EVENTS = 500;
 /** Another process writes the log; this is how often it is looked at. */
@@ -55,7 +55,11 @@ export function logShowCommand(directory: string, options: { readonly stream: st
       limit: PAGE_EVENTS,
     });
     for (const event of events) writeLine(event, reader);
-    if (events.length === 0) return 0;
+    if (events.length === 0) {
+      if (afterRevision !== null) return 0;
+      process.stderr.write(`holdfast: no event of a stream ${options.stream} in this log\n`);
+      return EXIT_NO;
+    }
     afterRevision = events.at(-1)!.revision;
   }
 }

@@ -60,6 +60,10 @@ test('wrong use is exit 2 and says what would be right', async () => {
     [['demonstration', '--segment-seconds', '1'], 'expected 3 to 60'],
     [['demonstration', '--camera', 'http://camera'], 'expected rtsp://'],
     [['log', 'tail', '/nonexistent'], 'data directory of one site'],
+    [['log', 'verify-proof', '/nonexistent', '--key', program], `--key ${program}: not a verifier key`],
+    [['log', 'verify-proof', program, '--key', '/nonexistent'], '/nonexistent: cannot be read: no such file'],
+    [['bench', 'ingest', '--cameras', '-4'], 'expected a number above 0'],
+    [['bench', 'retrieve', '--trace', program], `--trace ${program}: line 1`],
     [['verify', '/nonexistent'], 'data directory'],
     [['link', 'cut', 'x', '--data', '/nonexistent'], '--data DIR'],
   ] as const) {
