@@ -80,6 +80,8 @@ test('a configuration is what it was at the time, and at the place, that is aske
 test('both a time and a place, and a site that is not known, are refused by name', async () => {
   const both = await ask(CONFIGURATION, { asOf: renamedAt, at: { epoch: 1, position: 1 } });
   assert.is(both.errors[0].extensions.code, 'BAD_USER_INPUT');
+  const noPlace = await ask(CONFIGURATION, { at: { epoch: 1, position: -3 } });
+  assert.match(noPlace.errors[0].message, 'got 1/-3');
   const unknown = await ask(CONFIGURATION, { site: randomUUID() });
   assert.is(unknown.errors[0].extensions.code, 'SITE_NOT_FOUND');
 });

@@ -736,6 +736,8 @@ test('an administrator sees what projections lack, has them built anew and relea
     assert.is(codeOf(refused), 'PROJECTION_NOT_FOUND');
     assert.match(refused.errors![0]!.message, 'audit-trail');
   }
+  const unknown = await ask('{ quarantinedEvents(projection: "fables") { totalCount } }');
+  assert.is(codeOf(unknown), 'PROJECTION_NOT_FOUND');
   // The fixture takes everything that is put aside for a fault.
   assert.is(central.faults.splice(0).length, 2);
 });

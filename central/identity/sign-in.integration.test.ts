@@ -27,8 +27,9 @@ async function openCentral() {
     now,
     report: ({ granted }) => reports.push(granted),
   });
-  const signIn = (form: Record<string, string>) =>
-    server.inject({
+  const signIn = (form: Record<string, string> | null) => {
+    if (form === null) return server.inject({ method: 'POST', url: TOKEN_PATH });
+    return server.inject({
       method: 'POST',
       url: TOKEN_PATH,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -38,6 +39,7 @@ async function openCentral() {
         ...form,
       }).toString(),
     });
+  };
   return {
     ...{ dataDirectory, administrator, password, tokens, reports, signIn },
     advance: (ms: number) => {
@@ -84,6 +86,8 @@ test('wrong name, wrong password, wrong client, wrong grant and no form are told
     [400, 'invalid_request'],
   ]);
   assert.equal(central.reports, [false, false]);
+  const empty = await central.signIn(null);
+  assert.match(empty.json().error_description, 'grant_type, client_id, username, password');
 });
 
 test('guessing is slowed down, and the right password has to wait too', async () => {

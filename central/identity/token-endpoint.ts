@@ -32,7 +32,8 @@ export function registerTokenEndpoint(server: FastifyInstance, options: TokenEnd
   server.post(TOKEN_PATH, async (request, reply) => {
     // RFC 6749 §5.1: nobody on the way may keep a token.
     reply.header('cache-control', 'no-store');
-    const parsed = TokenRequest.safeParse(request.body);
+    // No body at all is a form with nothing in it: all fields are named.
+    const parsed = TokenRequest.safeParse(request.body ?? {});
     if (!parsed.success) {
       const missing = parsed.error.issues.map(issue => issue.path.join('.')).join(', ');
       return reply.code(400).send(oauthError('invalid_request', `expected a form with ${missing}`));

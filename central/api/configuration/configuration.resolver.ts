@@ -86,7 +86,11 @@ async function knownSite(id: string, { load }: ApiContext): Promise<SiteId> {
 function momentOf(asOfMs: number | null, place: LogPlaceInput | null): Moment {
   if (asOfMs !== null && place !== null)
     throw new ApiError({ code: 'BAD_USER_INPUT', message: 'give `asOf` or `at`, not both' });
-  if (place !== null) return { kind: 'PLACE', place };
+  if (place !== null) {
+    if (place.epoch >= 1 && place.position >= 0) return { kind: 'PLACE', place };
+    const message = `at: expected an epoch from 1 and a position from 0, got ${place.epoch}/${place.position}`;
+    throw new ApiError({ code: 'BAD_USER_INPUT', message });
+  }
   return asOfMs === null ? { kind: 'NOW' } : { kind: 'TIME', atMs: asOfMs };
 }
 

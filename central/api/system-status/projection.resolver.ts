@@ -40,11 +40,12 @@ export class ProjectionResolver {
   @Query(() => QuarantinedEventConnection, {
     description: 'Events that projections do not show, in the order in which they were taken in.',
   })
-  quarantinedEvents(
+  async quarantinedEvents(
     @Arg('projection', () => String, { nullable: true }) projection: string | undefined,
     @Args(() => PageArguments) page: PageArguments,
   ): Promise<Connection<QuarantinedEvent>> {
-    return readQuarantine(this.#sql, projection ?? null, page);
+    if (projection !== undefined) this.#ports.projections.mustKnow([projection]);
+    return await readQuarantine(this.#sql, projection ?? null, page);
   }
 
   @FieldResolver(() => Site, {
