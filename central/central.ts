@@ -28,6 +28,7 @@ import {
   ffmpegCandidates,
   foldCode,
   type LogLife,
+  LogRepairs,
   newUuid,
   noteSigner,
   openSiteServers,
@@ -60,7 +61,7 @@ import { Administrator } from './identity/administrator.js';
 import { signInReporter } from './identity/sign-in-reporter.js';
 import { runOwnLogIntake } from './intake/own-log-intake.js';
 import { ownLogReadThrough } from './intake/own-log-read-through.js';
-import { repairOwnLog } from './intake/own-log-repair.js';
+import { repairOwnLogIfPossible } from './intake/own-log-repair.js';
 import { OwnLogTrouble } from './intake/own-log-trouble.js';
 import {
   createPostgresReplicaIntake,
@@ -105,6 +106,8 @@ export interface RunCentralOptions {
   readonly onChildKnown: (site: SiteId) => void;
   /** Called when the central begins to end, asked to or because a part of it failed. */
   readonly onEnding: () => void;
+  /** Other than the real one for tests only. */
+  readonly monotonicMs?: () => number;
 }
 
 export class RecordingServerMissingError extends Error {
@@ -134,19 +137,27 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
     },
   };
   const dataDirectory = path.resolve(baseDirectory, configuration.data);
-  await runOverResets({ configuration, dataDirectory, logger }, life => runLife(told, life), signal);
+  const monotonicMs = options.monotonicMs ?? (() => performance.now());
+  const ownRepairs = new LogRepairs(monotonicMs);
+  const run = (life: LogLife) => runLife(told, { ...life, ownRepairs });
+  await runOverResets({ configuration, dataDirectory, logger }, run, signal, monotonicMs);
 }
 
-async function runLife(options: RunCentralOptions, life: LogLife): Promise<void> {
+/** `ownRepairs`: of the log by what the own database holds of it. */
+type CentralLife = LogLife & { readonly ownRepairs: LogRepairs };
+
+async function runLife(options: RunCentralOptions, life: CentralLife): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const parts = await openParts(options, stack);
-  const { servers, links, retrievals, projections, pins, facts, projected, intake, logger } = parts;
+  const parts = await openParts(options, life, stack);
+  const { servers, links, retrievals, projections, pins, facts, projected, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
   const backboneTasks = await takeInChildren(grpc, parts, { ...options, retry }, stack);
   grpc.addService(parts.channels.definition, parts.channels.implementation);
   const listenPort = (await grpc.listen(options.configuration.listen)).port;
-  const trouble = new OwnLogTrouble({ raiseAlarm: alarmsByCause(servers, logger), logger, onRetry: retry });
+  const { unrepaired } = parts;
+  const raiseAlarm = alarmsByCause(servers, logger);
+  const trouble = new OwnLogTrouble({ unrepaired, raiseAlarm, logger, onRetry: retry });
   const readiness = { isShown: false, trouble };
   const operators = new OperatorLog({
     ...{ log: servers.log, sql: parts.sql, personal: servers.subjectKeys, now: Date.now, newEventId: newId },
@@ -176,13 +187,8 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
       [
         running => servers.run(running),
         alarmsOfUnrepairedLog(servers, life.repairs, logger),
+        ...ownLogTasks(parts, life, trouble),
         running => parts.database.watch(running),
-        running =>
-          runOwnLogIntake({
-            ...{ log: servers.log, intake, signal: running, random: Math.random },
-            onRetry: error => trouble.met(error),
-            checkpoint: () => servers.log.signedCheckpoint(),
-          }),
         running => projections.run(running),
         running => operators.run({ asked, onFailure: retry }, running),
         running => pins.run(projected, running, retry),
@@ -192,7 +198,7 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
         running => retrievals.run(running),
         ...reportTasks(options, parts, life),
         ...backboneTasks,
-        announce,
+        ...(unrepaired === null ? [announce] : []),
       ],
       life.signal,
       () => life.isReset() || options.onEnding(),
@@ -200,6 +206,33 @@ async function runLife(options: RunCentralOptions, life: LogLife): Promise<void>
   } finally {
     await links.settled();
   }
+}
+
+/** The own log is taken in; or, as long as it and the database are not one history, the next attempt to make them that is waited for. */
+function ownLogTasks(
+  { servers, intake, logger, unrepaired }: CentralParts,
+  { ownRepairs, beginAgain }: CentralLife,
+  trouble: OwnLogTrouble,
+): readonly Task[] {
+  const { log } = servers;
+  if (unrepaired === null) {
+    const { random } = Math;
+    const onRetry = (error: unknown) => trouble.met(error);
+    const checkpoint = () => log.signedCheckpoint();
+    return [signal => runOwnLogIntake({ ...{ log, intake, signal, random, onRetry, checkpoint } })];
+  }
+  return [
+    alarmsOfUnrepairedLog(
+      servers,
+      ownRepairs,
+      logger,
+      'The log differs from what the own database holds of it',
+    ),
+    async running => {
+      await ownRepairs.untilDue(running);
+      if (!running.aborted) beginAgain();
+    },
+  ];
 }
 
 /** A central below another one is a site too: its own log goes up, and those of its children with it. */
@@ -252,6 +285,8 @@ interface CentralParts {
   readonly answers: AnswerWatch;
   readonly projected: Wakeup;
   readonly projections: Projections;
+  /** Why the own log and what the database holds of it are not one history; null: they are. */
+  readonly unrepaired: string | null;
   readonly pins: EvidenceLockPins;
   readonly erasedKeys: ErasedKeys;
   readonly facts: FactsWatch;
@@ -263,7 +298,11 @@ interface CentralParts {
   readonly logger: Logger;
 }
 
-async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack): Promise<CentralParts> {
+async function openParts(
+  options: RunCentralOptions,
+  { ownRepairs }: Pick<CentralLife, 'ownRepairs'>,
+  stack: AsyncDisposableStack,
+): Promise<CentralParts> {
   const { configuration, baseDirectory, logger } = options;
   const dataDirectory = path.resolve(baseDirectory, configuration.data);
   const credentials = await requiredCredentials(path.resolve(baseDirectory, configuration.credentials));
@@ -274,7 +313,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
     }),
   );
   const { sql } = database;
-  await repairOwnLog({ configuration, dataDirectory, sql, logger });
+  const unrepaired = await repairOwnLogIfPossible({ configuration, dataDirectory, sql, logger }, ownRepairs);
   const pins = new EvidenceLockPins({ sql, now: Date.now });
   await pins.refresh();
   const servers = stack.use(await openSiteServers({ ...options, pins: () => pins.spans() }));
@@ -316,6 +355,7 @@ async function openParts(options: RunCentralOptions, stack: AsyncDisposableStack
       answers,
       projected,
       projections,
+      unrepaired,
       pins,
       erasedKeys,
     },

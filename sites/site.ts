@@ -4,6 +4,7 @@ import type { AlarmId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { requiredCredentials } from './credentials/required-credentials.js';
+import type { LogRepairs } from './log/log-repairs.js';
 import { type LogLife, runOverResets } from './log/repair-site-log.js';
 import { defineLiveMetrics } from './operations/live-metrics.js';
 import { openOperationsServer } from './operations/operations-server.js';
@@ -89,13 +90,13 @@ async function runOnLog(
   await runTogether(tasks, signal, () => isReset() || onEnding());
 }
 
-/** For who operates it: the log and its parent's replica remain apart. */
+/** For who operates it: the log, and what its parent or the own database holds of it, remain apart. */
 export function alarmsOfUnrepairedLog(
   { management, siteId }: Pick<SiteServers, 'management' | 'siteId'>,
-  repairs: LogLife['repairs'],
+  repairs: Pick<LogRepairs, 'tellFailures'>,
   logger: Logger,
+  name = 'The log differs from what the parent holds of it',
 ): (signal: AbortSignal) => Promise<void> {
-  const name = 'The log differs from what the parent holds of it';
   const raiseAlarm = (message: string) =>
     management.raiseAlarm({
       ...{ alarmId: newUuid<AlarmId>(), name, message: message.slice(0, 1000) },

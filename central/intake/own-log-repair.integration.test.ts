@@ -12,10 +12,10 @@ import { type Database, openDatabase } from '../postgres/database.js';
 import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
 import { Wakeup } from '../read-models/wakeup.js';
-import { OwnLogBehindReplicaError, OwnLogTruncatedError, runOwnLogIntake } from './own-log-intake.js';
+import { OwnLogBehindReplicaError, OwnLogTruncatedError } from './own-log-intake.js';
 import { repairOwnLog } from './own-log-repair.js';
+import { takeInOwnLog } from './own-log-taken-in.fixture.js';
 import { OwnLogTrouble } from './own-log-trouble.js';
-import { createPostgresReplicaIntake, readReplicaCursor } from './postgres-replica-intake.js';
 import { createPostgresReplicaReader } from './postgres-replica-reader.js';
 
 const test = suite("a central's own log and what its database holds of it");
@@ -49,29 +49,8 @@ class Central {
   record(...names: readonly string[]): Promise<void> {
     return this.work(async log => {
       await append(log, names);
-      await this.takeIn(log);
+      await takeInOwnLog(log, database.sql);
     });
-  }
-
-  async takeIn(log: DurableSiteLog): Promise<void> {
-    const stopped = new AbortController();
-    const running = runOwnLogIntake({
-      ...{ log, intake: createPostgresReplicaIntake(database.sql), signal: stopped.signal },
-      ...{ checkpoint: () => log.signedCheckpoint(), random: () => 0 },
-      onRetry: error => {
-        throw error;
-      },
-    });
-    // It may fail while the cursor is read: it is waited for below.
-    running.catch(() => undefined);
-    const { site, epoch, size } = log.head();
-    for (;;) {
-      const cursor = await readReplicaCursor(database.sql, site);
-      if (cursor?.epoch === epoch && cursor.position === size) break;
-      await Promise.race([running, new Promise(resolve => setTimeout(resolve, 5))]);
-    }
-    stopped.abort();
-    await running;
   }
 
   keepCopy(): Promise<void> {
@@ -279,14 +258,14 @@ test('a database from before the cut of the log is named, with what to restore, 
   const keptAfter = { epoch: 1, position: newer - 1 };
   const plan = { keptAfter, acknowledgedBy: 'PARENT', recordedBeforeMs: Date.now() } as const;
   await central.work(log => log.truncate!(plan, new AbortController().signal));
-  const takenIn = () => central.work(log => central.takeIn(log)).catch((error: unknown) => error);
+  const takenIn = () => central.work(log => takeInOwnLog(log, sql)).catch((error: unknown) => error);
 
   await restore(dumped);
   await central.repair();
   const alarms: string[] = [];
   const retried: unknown[] = [];
   const trouble = new OwnLogTrouble({
-    ...{ raiseAlarm: ({ message }) => void alarms.push(message), logger },
+    ...{ unrepaired: null, raiseAlarm: ({ message }) => void alarms.push(message), logger },
     onRetry: error => void retried.push(error),
   });
   for (let times = 0; times < 2; times++) trouble.met(await takenIn());

@@ -16,6 +16,7 @@ import { EventDecodeError, type SiteId } from '@holdfast/schema';
 import {
   type DurableSiteLog,
   type LogOfSite,
+  type LogRepairs,
   loadSiteKeys,
   openLogOf,
   rawPublicKey,
@@ -41,6 +42,25 @@ const logStream = 'log';
 
 export interface OwnLogRepairOptions extends LogOfSite {
   readonly sql: Sql;
+}
+
+/**
+ * Repairs it if it can be now. Null: it is as it should be. Else why not, and a later attempt may succeed: until then nothing of the
+ * log may be taken in, for it would stand behind what is not its history. Throws `OwnLogBehindReplicaError`.
+ */
+export async function repairOwnLogIfPossible(
+  options: OwnLogRepairOptions,
+  repairs: LogRepairs,
+): Promise<string | null> {
+  try {
+    await repairOwnLog(options);
+  } catch (error) {
+    if (error instanceof OwnLogBehindReplicaError) throw error;
+    options.logger.error({ err: error }, 'the log could not be repaired; trying again later');
+    return repairs.failed(error);
+  }
+  repairs.succeeded();
+  return null;
 }
 
 /**

@@ -3,6 +3,8 @@ import type { CausedAlarm } from '../alarm-by-cause.js';
 import { OwnLogTruncatedError } from './own-log-intake.js';
 
 export interface OwnLogTroubleOptions {
+  /** Why the two could not be made one history again, as an alarm of its own says; null: they are. */
+  readonly unrepaired: string | null;
   readonly raiseAlarm: (alarm: CausedAlarm) => void;
   readonly logger: Logger;
   /** For all else, which ends by itself. */
@@ -12,10 +14,11 @@ export interface OwnLogTroubleOptions {
 /** What keeps a central's own log from its database, for who operates it: that the database is away is another matter. */
 export class OwnLogTrouble {
   readonly #options: OwnLogTroubleOptions;
-  #because: string | null = null;
+  #because: string | null;
 
   constructor(options: OwnLogTroubleOptions) {
     this.#options = options;
+    this.#because = options.unrepaired;
   }
 
   /** Null: nothing that somebody must put right. */

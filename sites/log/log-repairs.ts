@@ -33,12 +33,14 @@ export class LogRepairs {
     this.#untold = null;
   }
 
-  /** For want of room, for example: the log is as it was, and it is tried again. */
-  failed(error: unknown): void {
+  /** For want of room, for example: the log is as it was, and it is tried again. Returns that in words. */
+  failed(error: unknown): string {
     this.#dueMs = this.#monotonicMs() + Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failureCount);
     this.#failureCount = Math.min(this.#failureCount + 1, 16);
     const detail = error instanceof Error ? error.message : String(error);
-    this.#tell(`NOT_REPAIRED_NOW: ${detail}; it is tried again, at the latest after an hour`);
+    const message = `NOT_REPAIRED_NOW: ${detail}; it is tried again, at the latest after an hour`;
+    this.#tell(message);
+    return message;
   }
 
   /** It will be refused again: it is not tried before the process is started anew. */
@@ -49,6 +51,13 @@ export class LogRepairs {
 
   #tell(message: string): void {
     if (message !== this.#toldBefore) this.#untold = message;
+  }
+
+  /** Resolves when it is time for one, or the signal is aborted. */
+  async untilDue(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.isDue()) {
+      await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 
   /** Raises an alarm of each cause, as soon as the log takes it, until the signal is aborted. */

@@ -23,6 +23,8 @@ export interface LogLife {
   readonly signal: AbortSignal;
   /** Whether it ends only to begin again. */
   readonly isReset: () => boolean;
+  /** Ends it for another one to begin: what is repaired as a life begins, and could not be, is tried again. */
+  readonly beginAgain: () => void;
   /** What a parent gives back is taken through it. */
   readonly repairs: LostHistorySink & Pick<LogRepairs, 'tellFailures'>;
 }
@@ -55,6 +57,7 @@ export async function runOverResets(
     await run({
       signal: AbortSignal.any([signal, reset.signal]),
       isReset: () => reset.signal.aborted && !signal.aborted,
+      beginAgain: () => reset.abort(),
       repairs: {
         ...{ take, isWanted: () => repairs.isDue() },
         tellFailures: (to, running) => repairs.tellFailures(to, running),
@@ -62,8 +65,8 @@ export async function runOverResets(
     });
     // Assigned in a callback, which the compiler does not follow.
     await using kept = lost as (PulledHistory & AsyncDisposable) | null;
-    if (kept === null || signal.aborted) return;
-    await repairSiteLog(of, kept, repairs);
+    if (signal.aborted || !reset.signal.aborted) return;
+    if (kept !== null) await repairSiteLog(of, kept, repairs);
   }
 }
 
