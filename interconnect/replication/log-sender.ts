@@ -14,7 +14,7 @@ import type { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
 import { GatheredPages } from './gathered-pages.js';
 import type { OfferedLog } from './offered-log.js';
-import { PrefixProofs } from './prefix-proofs.js';
+import { PrefixProofs, type ReadLeafHashes } from './prefix-proofs.js';
 import type { ChildFrame, EpochHead, ReplicationRefusal, WantFrame } from './replication-frame.js';
 import type { RootMemory } from './root-memory.js';
 
@@ -45,7 +45,9 @@ export class LogSender {
   #treeEdge: readonly Uint8Array[] = [];
   /** The newest checkpoint that was sent; no frame crosses it. */
   #stated: EpochHead | null = null;
-  readonly #proofs: PrefixProofs;
+  /** Null where what was sent ends there. */
+  #proofs: PrefixProofs | null = null;
+  #isProving = false;
   #isWanted = false;
   readonly #compared = Promise.withResolvers<void>();
   #isCompared = false;
@@ -57,7 +59,6 @@ export class LogSender {
     const { offered, timers, now, random } = options;
     const told = { epoch: offered.epoch, position: offered.size };
     this.#gathered = new GatheredPages({ timers, now, random, told });
-    this.#proofs = new PrefixProofs(page => options.log.leafHashes(page), options.sha256);
   }
 
   get log(): OfferedLog {
@@ -86,9 +87,10 @@ export class LogSender {
     return { epoch: this.#epoch, position: this.#position };
   }
 
-  /** The parent has something that it has not acknowledged in this session. */
+  /** The parent has something that it has not acknowledged in this session; while a proof is made here, it waits for us. */
   get isAwaited(): boolean {
-    return this.#isWanted && !this.isStopped && comparePlaces(this.place, this.#acknowledged) > 0;
+    const mayBe = this.#isWanted && !this.#isProving && !this.isStopped;
+    return mayBe && comparePlaces(this.place, this.#acknowledged) > 0;
   }
 
   acknowledge(upTo: LogPlace): void {
@@ -201,13 +203,37 @@ export class LogSender {
       const signed = await log.checkpointFor({ site: origin, epoch, size: this.#position, root });
       if (this.#over.signal.aborted) return false;
       this.#stated = signed.head;
+      this.#proofs = null;
       checkpoint = signed.note;
     }
-    const [prefix, stated] = [{ size: this.#position, treeEdge: this.#treeEdge }, this.#stated];
-    const consistency = prefix.size < stated.size ? await this.#proofs.prove(prefix, stated) : [];
+    const consistency = await this.#prove(this.#stated);
     if (this.#over.signal.aborted) return false;
     roots.remember({ origin, epoch, position: this.#position, root });
     await send({ kind: 'batch', origin, epoch, firstPosition, root, checkpoint, consistency, ...packed });
     return true;
+  }
+
+  /** That what is sent leads to the checkpoint that was stated, where it ends short of it. */
+  async #prove(stated: EpochHead): Promise<readonly Uint8Array[]> {
+    if (this.#position >= stated.size) {
+      this.#proofs = null;
+      return [];
+    }
+    const { log, sha256 } = this.#options;
+    const { signal } = this.#over;
+    const read: ReadLeafHashes = async page => {
+      signal.throwIfAborted();
+      return log.leafHashes(page);
+    };
+    this.#proofs ??= new PrefixProofs({ signed: stated, read, sha256 });
+    this.#isProving = true;
+    try {
+      return await this.#proofs.prove({ size: this.#position, treeEdge: this.#treeEdge });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      return [];
+    } finally {
+      this.#isProving = false;
+    }
   }
 }
