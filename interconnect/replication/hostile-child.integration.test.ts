@@ -122,6 +122,16 @@ test('frames out of turn, unknown ones and impossible ones are refused by name, 
       first: [hello],
       afterWant: [{ batch: { ...batch.batch!, origin: newSiteId() } }],
     }),
+    ({ hello, batch }) => ({
+      first: [hello],
+      afterWant: [{ batch: { ...batch.batch!, consistency: [new Uint8Array(31)] } }],
+    }),
+    ({ hello, batch }) => ({
+      first: [hello],
+      afterWant: [
+        { batch: { ...batch.batch!, consistency: Array.from({ length: 55 }, () => new Uint8Array(32)) } },
+      ],
+    }),
     ({ hello }) => ({ first: [hello], afterWant: [{ offer: { checkpoint: 'nothing\n' } }] }),
     ({ hello }) => ({ first: [hello], afterWant: [{ offer: hello.hello! }] }),
     ({ hello }) => ({ first: [hello], afterWant: [{ pong }, { pong }] }),
