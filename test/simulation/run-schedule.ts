@@ -59,8 +59,8 @@ export class ScheduleFailedError extends Error {
 
 /**
  * One history of sites below regions below a centre, drawn from a seed: appends, kills, cuts, frozen and half-open links, clocks that
- * are set, frames that are lost, doubled, swapped, replayed and tampered with. The invariants are checked after every step; in the end
- * everything works again, and then nothing may be missing anywhere. Throws `ScheduleFailedError`.
+ * are set, frames that are lost, doubled, swapped, replayed and tampered with, regions that forge what they relay. The invariants are
+ * checked after every step; in the end everything works again, and then nothing may be missing anywhere. Throws `ScheduleFailedError`.
  */
 export async function runSchedule(seed: number): Promise<ScheduleOutcome> {
   const world = new World(seed);
