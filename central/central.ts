@@ -427,6 +427,7 @@ async function takeInChildren(
   const alarming = alarmingLinks(links, {
     nameOf: site => nameOfSite(sql, site),
     raiseAlarm: alarmsByCause(servers, logger),
+    monotonicMs: () => performance.now(),
   });
   if (!backbone) {
     // Out of the feed: a wish that a child can answer must not be lost with the log's file alone.

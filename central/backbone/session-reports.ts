@@ -14,6 +14,12 @@ interface SessionReport {
   readonly measurement: LinkMeasurement | null;
 }
 
+interface Refusal {
+  readonly site: SiteId;
+  readonly trouble: LinkTrouble;
+  readonly broughtBy: SiteId | null;
+}
+
 /**
  * Tells the process with the own log, through the database, which sessions an intake node has and what it refuses. What is told is
  * how it stands, not what happened: a report that is lost, or one that comes twice, is made good by the next heartbeat, and by the
@@ -26,7 +32,7 @@ export class SessionReports implements LinkObserver {
   /** The newest for each site: older ones are not worth writing. */
   readonly #pending = new Map<SiteId, SessionReport>();
   /** Each is written: several in a row mean more than one. */
-  readonly #refusals: { readonly site: SiteId; readonly refusal: LinkTrouble }[] = [];
+  readonly #refusals: Refusal[] = [];
   #writing: Promise<void> | null = null;
 
   constructor(options: { readonly sql: Sql; readonly onFailure: (error: unknown) => void }) {
@@ -50,9 +56,9 @@ export class SessionReports implements LinkObserver {
     if (session !== undefined) this.#report(site, { session, lossCause: null, measurement });
   }
 
-  refused(site: SiteId, refusal: LinkTrouble): void {
+  refused(site: SiteId, trouble: LinkTrouble, broughtBy: SiteId | null = null): void {
     if (this.#refusals.length === REFUSALS_PENDING_MAX) this.#refusals.shift();
-    this.#refusals.push({ site, refusal });
+    this.#refusals.push({ site, trouble, broughtBy });
     this.#writeSoon();
   }
 
@@ -79,7 +85,7 @@ export class SessionReports implements LinkObserver {
       await this.#write(site, report).catch(this.#onFailure);
     }
     for (let next = this.#refusals.shift(); next !== undefined; next = this.#refusals.shift()) {
-      await this.#writeRefusal(next.site, next.refusal).catch(this.#onFailure);
+      await this.#writeRefusal(next).catch(this.#onFailure);
     }
   }
 
@@ -107,12 +113,12 @@ export class SessionReports implements LinkObserver {
     await this.#sql.notify(SESSION_CHANNEL, site);
   }
 
-  async #writeRefusal(site: SiteId, { code, detail }: LinkTrouble): Promise<void> {
+  async #writeRefusal({ site, trouble: { code, detail }, broughtBy }: Refusal): Promise<void> {
     await this.#sql`
-      insert into child_refusal as known (site, code, detail, repeated, refused_at)
-      values (${site}, ${code}, ${detail}, 1, now())
+      insert into child_refusal as known (site, code, detail, brought_by, repeated, refused_at)
+      values (${site}, ${code}, ${detail}, ${broughtBy}, 1, now())
       on conflict (site) do update set
-        code = excluded.code, detail = excluded.detail, refused_at = excluded.refused_at,
+        code = excluded.code, detail = excluded.detail, brought_by = excluded.brought_by, refused_at = excluded.refused_at,
         repeated = case when known.code = excluded.code then known.repeated + 1 else 1 end`;
     await this.#sql.notify(SESSION_CHANNEL, site);
   }

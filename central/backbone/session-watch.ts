@@ -40,6 +40,7 @@ interface RefusalRow {
   readonly site: SiteId;
   readonly code: LinkTrouble['code'];
   readonly detail: string;
+  readonly broughtBy: SiteId | null;
   readonly repeated: number;
   readonly refusedAtMs: number;
   /** How far a log that a child relays is held. Null: it is the log of a child. */
@@ -97,7 +98,7 @@ export class SessionWatch {
   /** One that was refused before this process began counts once: had it been an alarm, it would be one already. */
   async #lookAtRefusals(): Promise<void> {
     const rows = await this.#sql<RefusalRow[]>`
-      select refusal.site, code, detail, repeated, extract(epoch from refused_at)::float8 * 1000 as refused_at_ms,
+      select refusal.site, code, detail, brought_by, repeated, extract(epoch from refused_at)::float8 * 1000 as refused_at_ms,
              case when session.site is null then concat(held.epoch, '/', held.position) end as relayed_to
       from child_refusal as refusal left join child_session as session using (site) left join backbone_cursor as held using (site)
       where refused_at >= to_timestamp(${this.#refusedAtMs / 1000 - CHANGED_OVERLAP_SECONDS})`;
@@ -105,11 +106,12 @@ export class SessionWatch {
       this.#refusedAtMs = Math.max(this.#refusedAtMs, row.refusedAtMs);
       const known = this.#refused.get(row.site);
       this.#refused.set(row.site, row);
-      const { site, code, detail, repeated, relayedTo } = row;
+      const { site, code, detail, broughtBy, repeated, relayedTo } = row;
       if (known !== undefined && relayedTo !== null && relayedTo !== known.relayedTo)
         this.#links.relayed?.(site);
       const before = known === undefined ? repeated - 1 : known.code === code ? known.repeated : 0;
-      for (let count = before; count < repeated; count += 1) this.#links.refused?.(site, { code, detail });
+      for (let count = before; count < repeated; count += 1)
+        this.#links.refused?.(site, { code, detail }, broughtBy);
     }
   }
 

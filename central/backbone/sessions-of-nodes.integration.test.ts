@@ -49,7 +49,8 @@ function newWatch() {
     established: (_site, session) => calls.push(`established ${session}`),
     lost: (_site, cause) => calls.push(`lost ${cause}`),
     measured: (_site, { roundTripMs, headPosition }) => calls.push(`measured ${roundTripMs} ${headPosition}`),
-    refused: (_site, { code, detail }) => calls.push(`refused ${code} ${detail}`),
+    refused: (_site, { code, detail }, by) =>
+      calls.push(`refused ${code} ${detail}${by == null ? '' : ` by ${by}`}`),
     relayed: () => calls.push('relayed'),
   };
   const watch = new SessionWatch({ sql: database.sql, links, heartbeatMs: HEARTBEAT_MS });
@@ -156,6 +157,10 @@ test('what any node refuses is seen as often as it is refused, once each', async
   one.refused(site, { code: 'WISH_LOST', detail: 'it has answered wish 4' });
   await one.settled();
   assert.equal(await watch.look(), ['refused WISH_LOST it has answered wish 4']);
+  const region = SiteId.parse(v7());
+  one.refused(site, { code: 'FORK', detail: 'another history' }, region);
+  await one.settled();
+  assert.equal(await watch.look(), [`refused FORK another history by ${region}`]);
 });
 
 test('of a relayed log that was refused it is seen that it has gone on, when it is refused anew', async () => {

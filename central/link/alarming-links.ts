@@ -16,73 +16,156 @@ const alarmingAtOnce: ReadonlySet<LinkTrouble['code']> = new Set([
 const neverAlarming: ReadonlySet<LinkTrouble['code']> = new Set(['FENCED', 'UNAVAILABLE']);
 /** Damage on the way and a faulty moment are over at the next attempt; what comes so often in a row is not. */
 const REFUSALS_IN_A_ROW = 3;
+/** A session in which nothing was refused for so long: what is refused then has begun again. */
+const WELL_SESSION_MS = 3_600_000;
 
+/** What is refused of one log: of the site's own session, or as another one brings it. */
 interface RefusedLog {
-  readonly code: LinkTrouble['code'];
+  /** Null: nothing, since it has gone on. */
+  readonly code: LinkTrouble['code'] | null;
+  /** As the alarm says it. */
+  readonly detail: string;
   readonly count: number;
+  /** It has gone on since the last alarm. */
+  readonly isAnew: boolean;
+}
+
+interface Place {
+  readonly epoch: number;
+  readonly position: number;
+}
+
+interface UpSession {
+  readonly sinceMs: number;
+  /** The end of the child's log, as it said last. */
+  head: Place | null;
+}
+
+export interface AlarmingLinksOptions {
+  readonly nameOf: (site: SiteId) => Promise<string>;
+  readonly raiseAlarm: (alarm: CausedAlarm) => void;
+  readonly monotonicMs: () => number;
 }
 
 /**
- * The observer of links, with an alarm where a person must look: a log that is refused, once for each site and cause, also
- * when the log has gone on in between, and a command that was answered and is lost.
+ * The observer of links, with an alarm where a person must look: a log that is refused, once for each log and cause as long as it
+ * lasts, and anew when it had gone on or the alarm was closed; and a command that was answered and is lost.
  */
-export function alarmingLinks(
-  links: LinkObserver,
-  options: {
-    readonly nameOf: (site: SiteId) => Promise<string>;
-    readonly raiseAlarm: (alarm: CausedAlarm) => void;
-  },
-): LinkObserver {
-  const refused = new Map<SiteId, RefusedLog>();
-  const established = new Set<SiteId>();
-  const raise = (site: SiteId, alarm: (name: string) => CausedAlarm) =>
-    void options.nameOf(site).then(
-      name => options.raiseAlarm(alarm(name)),
-      () => options.raiseAlarm(alarm(site)),
-    );
-  return {
-    connecting: site => links.connecting?.(site),
-    established: (site, session) => {
-      established.add(site);
-      // Most is refused only now, in each session anew: for what has to come several times, this is no end.
-      const code = refused.get(site)?.code;
-      if (code !== undefined && alarmingAtOnce.has(code)) refused.delete(site);
-      links.established(site, session);
-    },
-    lost: (site, cause, lastEpoch, lastPosition) => {
-      // A session that came about and that no side refused.
-      if (established.delete(site) && cause !== 'PROTOCOL_ERROR') refused.delete(site);
-      links.lost(site, cause, lastEpoch, lastPosition);
-    },
-    relayed: site => {
-      refused.delete(site);
-      links.relayed?.(site);
-    },
-    measured: (site, measurement) => links.measured(site, measurement),
-    refused(site, trouble) {
-      links.refused?.(site, trouble);
-      const { code } = trouble;
-      if (neverAlarming.has(code)) return;
-      const before = refused.get(site);
-      const count = before?.code === code ? before.count + 1 : 1;
-      refused.set(site, { code, count });
-      const dueAt = alarmingAtOnce.has(code) ? 1 : REFUSALS_IN_A_ROW;
-      if (count === dueAt) raise(site, name => alarmAbout(site, name, trouble));
-    },
-  };
+export function alarmingLinks(links: LinkObserver, options: AlarmingLinksOptions): LinkObserver {
+  return new AlarmingLinks(links, options);
 }
 
-function alarmAbout(site: SiteId, name: string, { code, detail }: LinkTrouble): CausedAlarm {
-  if (code === 'WISH_LOST') {
-    return {
-      cause: `replication of ${site} ${code} ${detail}`,
-      name: `A command to ${name} is missing in this log`,
-      message: `${name}: ${detail}. This site was restored from an older copy: what was asked since then may be done and not be known here, unless its history comes back from its parent. Commands that the log holds and ${name} has not answered are handed out again.`,
-    };
+class AlarmingLinks implements LinkObserver {
+  readonly #links: LinkObserver;
+  readonly #options: AlarmingLinksOptions;
+  readonly #own = new Map<SiteId, RefusedLog>();
+  readonly #relayed = new Map<SiteId, RefusedLog>();
+  readonly #up = new Map<SiteId, UpSession>();
+  /** Of the log of a site, when its last session was over. */
+  readonly #held = new Map<SiteId, Place>();
+
+  constructor(links: LinkObserver, options: AlarmingLinksOptions) {
+    this.#links = links;
+    this.#options = options;
   }
+
+  connecting(site: SiteId): void {
+    this.#links.connecting?.(site);
+  }
+
+  /** Most is refused only in a session that has come about: this alone is no end of it. */
+  established(site: SiteId, session: number): void {
+    this.#up.set(site, { sinceMs: this.#options.monotonicMs(), head: null });
+    this.#links.established(site, session);
+  }
+
+  lost(...[site, cause, epoch, position]: Parameters<LinkObserver['lost']>): void {
+    const up = this.#up.get(site);
+    const before = this.#held.get(site);
+    this.#up.delete(site);
+    this.#held.set(site, { epoch, position });
+    const isClean = up !== undefined && cause !== 'PROTOCOL_ERROR' && cause !== 'FENCED';
+    // One that broke before it came to what is refused says nothing.
+    const isHeld = up?.head != null && reaches({ epoch, position }, up.head);
+    const hasProgressed = before === undefined || !reaches(before, { epoch, position });
+    if (isClean && (isHeld || hasProgressed)) wentOn(this.#own, site);
+    this.#links.lost(site, cause, epoch, position);
+  }
+
+  relayed(site: SiteId): void {
+    wentOn(this.#relayed, site);
+    this.#links.relayed?.(site);
+  }
+
+  measured(...[site, measurement]: Parameters<LinkObserver['measured']>): void {
+    const up = this.#up.get(site);
+    if (up !== undefined) up.head = { epoch: measurement.epoch, position: measurement.headPosition };
+    this.#links.measured(site, measurement);
+  }
+
+  refused(site: SiteId, trouble: LinkTrouble, broughtBy: SiteId | null = null): void {
+    this.#links.refused?.(site, trouble, broughtBy);
+    const { code, detail } = trouble;
+    if (neverAlarming.has(code)) return;
+    if (code === 'WISH_LOST') {
+      this.#raise(site, null, name => lostWish(site, name, detail));
+      return;
+    }
+    const isAtOnce = alarmingAtOnce.has(code);
+    const logs = broughtBy === null ? this.#own : this.#relayed;
+    const up = this.#up.get(site);
+    if (isAtOnce && broughtBy === null && up !== undefined) {
+      if (this.#options.monotonicMs() - up.sinceMs >= WELL_SESSION_MS) wentOn(logs, site);
+    }
+    const before = logs.get(site);
+    const dueAt = isAtOnce ? 1 : REFUSALS_IN_A_ROW;
+    // Of what is an alarm at once another cause is another alarm.
+    const repeats = before?.code === code && !(isAtOnce && before.detail !== detail);
+    const count = repeats ? before.count + 1 : 1;
+    const said = repeats && count > dueAt ? before.detail : detail;
+    const isAnew = before?.isAnew ?? false;
+    logs.set(site, { code, detail: said, count, isAnew: isAnew && count < dueAt });
+    if (count < dueAt) return;
+    const recurs = count === dueAt && isAnew ? 'ANEW' : 'UNLESS_OPEN';
+    this.#raise(site, broughtBy, (name, broughtByName) => ({
+      cause: `replication of ${site} ${broughtBy === null ? '' : `by ${broughtBy} `}${code} ${said}`,
+      name: `The log of ${name} is refused: ${code}`,
+      message: `${said}. ${whose(code, name, broughtByName)}`,
+      recurs,
+    }));
+  }
+
+  #raise(
+    site: SiteId,
+    broughtBy: SiteId | null,
+    alarm: (name: string, broughtByName: string | null) => CausedAlarm,
+  ): void {
+    const nameOf = (named: SiteId) => this.#options.nameOf(named).catch(() => named as string);
+    void Promise.all([nameOf(site), broughtBy === null ? null : nameOf(broughtBy)]).then(names =>
+      this.#options.raiseAlarm(alarm(...names)),
+    );
+  }
+}
+
+function wentOn(logs: Map<SiteId, RefusedLog>, site: SiteId): void {
+  if (logs.has(site)) logs.set(site, { code: null, detail: '', count: 0, isAnew: true });
+}
+
+function reaches(place: Place, end: Place): boolean {
+  return place.epoch > end.epoch || (place.epoch === end.epoch && place.position >= end.position);
+}
+
+function whose(code: LinkTrouble['code'], name: string, broughtByName: string | null): string {
+  if (code === 'UNSTORABLE') return 'This is about what came off the backbone.';
+  return broughtByName === null
+    ? `This is about the session of ${name} itself.`
+    : `This is about its log as ${broughtByName} brings it.`;
+}
+
+function lostWish(site: SiteId, name: string, detail: string): CausedAlarm {
   return {
-    cause: `replication of ${site} ${code} ${detail}`,
-    name: `The log of ${name} is refused: ${code}`,
-    message: detail,
+    cause: `replication of ${site} WISH_LOST ${detail}`,
+    name: `A command to ${name} is missing in this log`,
+    message: `${name}: ${detail}. This site was restored from an older copy: what was asked since then may be done and not be known here, unless its history comes back from its parent. Commands that the log holds and ${name} has not answered are handed out again.`,
   };
 }

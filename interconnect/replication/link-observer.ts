@@ -40,6 +40,7 @@ export interface LinkObserver {
    * The log of this site was refused here or by the child that brings it, or whatever its certificate was shown with. Again at every attempt. `WISH_LOST`, in every
    * session until it has answered another one: it has answered a wish that its parent's log does not hold.
    * `UNSTORABLE`: its events were acknowledged on the backbone, and the database refuses their values.
+   * `broughtBy`: the child that relays this log; null or left out for the session of the site itself.
    */
-  refused?(site: SiteId, trouble: LinkTrouble): void;
+  refused?(site: SiteId, trouble: LinkTrouble, broughtBy?: SiteId | null): void;
 }

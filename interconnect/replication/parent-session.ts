@@ -210,7 +210,8 @@ export class ParentSession {
     const held = this.#logs.get(origin)?.batches.durable ?? (isOwn ? this.#held : null);
     // Of one that was refused here meanwhile that was told already; and who has not said Hello has no log to speak of.
     if (held !== null && (!isOwn || this.#isConnecting)) {
-      links.refused?.(origin, { code, detail: refusedByChild(this.site, code, held) });
+      const trouble = { code, detail: refusedByChild(this.site, code, held) };
+      links.refused?.(origin, trouble, isOwn ? null : this.site);
     }
     if (isOwn) this.end('PROTOCOL_ERROR', `refused by the child: ${code}: ${detail}`);
     else this.#dropLog(origin);
@@ -493,7 +494,7 @@ export class ParentSession {
     this.#dropLog(origin);
     if (this.#session !== null) this.#giveCredit(origin);
     logger.warn({ site: this.site, origin, ...refusal }, 'replication of a log refused');
-    links.refused?.(origin, refusal);
+    links.refused?.(origin, refusal, origin === this.site ? null : this.site);
   }
 
   #dropLog(origin: SiteId): void {

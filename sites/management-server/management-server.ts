@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type Alarm,
   type AsideEvent,
   aggregateStreamOf,
   decideSiteCommand,
@@ -177,6 +178,11 @@ export class ManagementServer {
       }));
       if (appends.length > 0) await this.#append(appends, context);
     });
+  }
+
+  /** As the log has it; null when it was never raised. */
+  async alarm(alarmId: AlarmId): Promise<Alarm> {
+    return (await readAggregate(this.#options.log, `alarm-${alarmId}`)).state as Alarm;
   }
 
   /** An alarm that the site raises by itself. */
