@@ -10,7 +10,7 @@ import * as assert from 'uvu/assert';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { FeedFixture } from './feed-fixture.js';
 import { createPostgresReplicaIntake } from './postgres-replica-intake.js';
-import { createPostgresReplicaReader } from './postgres-replica-reader.js';
+import { createPostgresReplicaReader, storeCheckpoints } from './postgres-replica-reader.js';
 
 const test = suite('Postgres replica intake');
 let directory = '';
@@ -181,6 +181,27 @@ test('a fenced session and one that is out of step learn so beside one that is s
     }),
   );
   assert.equal(outcomes, ['FENCED', 'STALE_CURSOR', 'COMMITTED']);
+});
+
+test('a checkpoint that comes again stays as old as it is, so that a log that has fallen silent is seen to be', async () => {
+  const { sql } = database;
+  const { site } = new FeedFixture();
+  const at = (size: number, note: string) => ({
+    head: { site, epoch: 1, size, root: new Uint8Array(32).fill(size) },
+    note,
+  });
+  const acceptedAt = async (size: number, note: string) => {
+    await sql.begin(tx => storeCheckpoints(tx, [at(size, note)]));
+    const [row] = await sql<{ note: string; at: string }[]>`
+      select note, accepted_at::text as at from replica_checkpoint where site = ${site}`;
+    return row!;
+  };
+  const first = await acceptedAt(3, 'signed');
+  assert.equal(await acceptedAt(3, 'signed'), first);
+  assert.equal(await acceptedAt(2, 'older'), first);
+  const signedAgain = await acceptedAt(3, 'signed by another key');
+  assert.is(signedAgain.note, 'signed by another key');
+  assert.is.not((await acceptedAt(4, 'signed')).at, signedAgain.at);
 });
 
 test.run();

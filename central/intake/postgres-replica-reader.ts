@@ -58,7 +58,10 @@ interface CheckpointRow {
   readonly note: string;
 }
 
-/** Keeps each checkpoint (of a site at most one) unless a newer one of the same epoch is kept already. */
+/**
+ * Keeps each checkpoint (of a site at most one) unless a newer one of the same epoch is kept already. One that comes again, as
+ * in each session of a log that does not grow, stays as old as it is.
+ */
 export async function storeCheckpoints(
   tx: TransactionSql,
   checkpoints: readonly SignedCheckpoint[],
@@ -76,5 +79,6 @@ export async function storeCheckpoints(
     ) as given (site, epoch, size, root, note)
     on conflict (site, epoch) do update
     set size = excluded.size, root = excluded.root, note = excluded.note, accepted_at = now()
-    where replica_checkpoint.size <= excluded.size`.execute();
+    where replica_checkpoint.size < excluded.size
+      or (replica_checkpoint.size = excluded.size and replica_checkpoint.note <> excluded.note)`.execute();
 }

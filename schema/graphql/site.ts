@@ -75,7 +75,7 @@ export class SiteLogHead {
   @Field(() => LogCheckpoint, {
     nullable: true,
     description:
-      'The newest that the site has signed of what is held here. What lies behind it is not proven yet.',
+      'The newest that the site has signed of what is held here, with the time since when nothing newer has come. No signature that is held here covers what lies behind it.',
   })
   checkpoint?: LogCheckpoint | null;
   @Field(() => LogCheckpoint, {
