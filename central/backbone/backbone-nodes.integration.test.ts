@@ -27,6 +27,7 @@ import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createPostgresReplicaIntake, readReplicaCursor } from '../intake/postgres-replica-intake.js';
+import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.js';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { FeedWriter } from './feed-writer.js';
 import { createPublishingIntake } from './publishing-intake.js';
@@ -273,6 +274,27 @@ test('a session that begins while an older one publishes on the same node goes o
   answers[0]!();
   assert.is(await sent, 'COMMITTED');
   assert.is((await opened).cursor.position, 50);
+});
+
+test('that the end of a log is signed is kept without a new event, where its events are stored', async () => {
+  await using nodes = openNodes();
+  const log = await logOf(30);
+  const { site, epoch, size } = log.head();
+  const session = await new Session(nodes.intake, log).open();
+  await session.sendAll(30);
+  const checkpoint = { head: log.head(), note: `checkpoint of ${epoch}/${size}\n` };
+  const sign = ({ fence, cursor }: Session) =>
+    nodes.intake.commit({ site, fence, before: cursor, after: cursor, events: [], checkpoint });
+  const kept = async () => (await createPostgresReplicaReader(database.sql).checkpoint(site))?.note;
+  assert.is(await sign(session), 'COMMITTED');
+  assert.is(await kept(), undefined, 'nothing is stored yet that it could be of');
+  nodes.project();
+  await assertHeld(log);
+  const next = await new Session(nodes.intake, log).open();
+  assert.is(await sign(session), 'FENCED');
+  assert.is(await kept(), undefined);
+  assert.is(await sign(next), 'COMMITTED');
+  assert.is(await kept(), checkpoint.note);
 });
 
 test('what a backbone lost is asked for again from the site, once, and the session beyond it is fenced', async () => {

@@ -1,7 +1,14 @@
 import type { Sha256 } from '@holdfast/core';
 import { type Backbone, framesOf, type ReplicaIntake } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
-import { assertDense, type CursorRow, sameCursor, toCursor } from '../intake/postgres-replica-intake.js';
+import {
+  assertDense,
+  type CursorRow,
+  readReplicaCursor,
+  sameCursor,
+  toCursor,
+} from '../intake/postgres-replica-intake.js';
+import { storeCheckpoints } from '../intake/postgres-replica-reader.js';
 import type { Sql } from '../postgres/sql.js';
 
 /** Long enough for another broker to take over. The site's session ends then, and the site tries again later. */
@@ -41,6 +48,10 @@ export function createPublishingIntake(options: {
     const { site, fence, before, after } = batch;
     const fault = await faultOf(batch);
     if (fault !== null) return fault;
+    if (batch.events.length === 0) {
+      await keepCheckpoint(sql, batch);
+      return 'COMMITTED';
+    }
     await confirmed(backbone.publish(framesOf(batch, sha256)), publishMsMax);
     const moved = await sql`
       update backbone_cursor
@@ -74,6 +85,17 @@ export function createPublishingIntake(options: {
       return turns.take(batch.site, () => commit(batch));
     },
   };
+}
+
+/**
+ * That the end of a log is signed, of which nothing is new: there is no frame to carry it. It is kept where the events are stored
+ * already; else the session that comes next, or the next event, brings it again.
+ */
+async function keepCheckpoint(sql: Sql, { site, after, checkpoint }: ReplicaBatch): Promise<void> {
+  if (checkpoint === undefined) return;
+  const stored = await readReplicaCursor(sql, site);
+  if (stored === null || !sameCursor(stored, after)) return;
+  await sql.begin(tx => storeCheckpoints(tx, [checkpoint]));
 }
 
 /** Throws `BackboneSilentError`. */
