@@ -138,7 +138,7 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   };
   const dataDirectory = path.resolve(baseDirectory, configuration.data);
   const monotonicMs = options.monotonicMs ?? (() => performance.now());
-  const ownRepairs = new LogRepairs(monotonicMs);
+  const ownRepairs = new LogRepairs(monotonicMs, 'The log differs from what the own database holds of it');
   const run = (life: LogLife) => runLife(told, { ...life, ownRepairs });
   await runOverResets({ configuration, dataDirectory, logger }, run, signal, monotonicMs);
 }
@@ -188,6 +188,7 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
         running => servers.run(running),
         alarmsOfUnrepairedLog(servers, life.repairs, logger),
         ...ownLogTasks(parts, life, trouble),
+        running => life.mend(servers.log, running),
         running => parts.database.watch(running),
         running => projections.run(running),
         running => operators.run({ asked, onFailure: retry }, running),
@@ -222,12 +223,7 @@ function ownLogTasks(
     return [signal => runOwnLogIntake({ ...{ log, intake, signal, random, onRetry, checkpoint } })];
   }
   return [
-    alarmsOfUnrepairedLog(
-      servers,
-      ownRepairs,
-      logger,
-      'The log differs from what the own database holds of it',
-    ),
+    alarmsOfUnrepairedLog(servers, ownRepairs, logger),
     async running => {
       await ownRepairs.untilDue(running);
       if (!running.aborted) beginAgain();

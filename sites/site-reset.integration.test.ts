@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,6 +8,7 @@ import {
   decodeEventData,
   endOf,
   LOG_START,
+  newEvent,
   placeOf,
   type RecordedEvent,
 } from '@holdfast/core';
@@ -20,7 +22,7 @@ import {
   savePeerCredentials,
   serverNameOfRole,
 } from '@holdfast/interconnect';
-import { SiteId } from '@holdfast/schema';
+import { EventId, RecordingServerId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
@@ -37,6 +39,7 @@ import { loadSiteKeys } from './site-keys.js';
 const test = suite('a site whose log was restored from an old copy');
 const logger = pino({ level: 'silent' });
 const authority = await createCertificateAuthority({ name: 'Test', nowMs: Date.now() });
+const DAMAGED_PAGE = Buffer.alloc(4096, 0xa5);
 const newSiteId = () => SiteId.parse(v7());
 
 async function until(condition: () => boolean, what: string): Promise<void> {
@@ -134,6 +137,30 @@ class Site implements AsyncDisposable {
       stopping.abort();
       await running;
     }
+  }
+
+  /** Facts that a log of some pages is made of. */
+  async grow(count: number): Promise<void> {
+    await using log = await this.#openLog();
+    const events = Array.from({ length: count }, () =>
+      newEvent(
+        {
+          type: 'DiskRecovered',
+          data: { recordingServerId: RecordingServerId.parse(v7()), atMs: 1, writeMs: 1 },
+        },
+        { id: EventId.parse(v7()), actor: 'server:test', occurredAtMs: Date.now(), clockQuality: 'NTP' },
+      ),
+    );
+    await log.append([{ stream: 'disk', expected: 'any', events }]);
+  }
+
+  /** Overwrites the page with the last of these bytes. */
+  damagePageWith(text: string): void {
+    const bytes = readFileSync(this.logFile);
+    const at = bytes.lastIndexOf(text);
+    assert.ok(at > 0);
+    DAMAGED_PAGE.copy(bytes, at - (at % DAMAGED_PAGE.length));
+    writeFileSync(this.logFile, bytes);
   }
 
   async keepCopy(): Promise<void> {
@@ -246,6 +273,38 @@ test('a log that had lost its beginning to truncation goes on to its parent afte
   const { damages, head } = await verifySiteLog({ file: site.logFile, key: site.logKey });
   assert.equal(damages, []);
   assert.equal(endOf(head!), placeOf(parent.held().at(-1)!), 'the same end at both');
+});
+
+test('a log whose file was damaged goes on with what can be read, takes the rest back, and keeps the file', async () => {
+  await using site = await Site.create();
+  await using parent = await openParent(site.id, rawPublicKey(site.logKey));
+  await site.run('one', parent, () => parent.held().length > 0);
+  await site.grow(100);
+  await site.run('two', parent, holdsName(parent.held, 'two'));
+  await site.grow(100);
+  await site.run('three', parent, holdsName(parent.held, 'three'));
+  const before = [...parent.held()];
+  // What the parent has not heard of.
+  await site.grow(1);
+  site.damagePageWith('"two"');
+  await site.run('four', null, () => true);
+  const alone = await site.events();
+  assert.equal(namesIn(alone).at(-1), '2 four', 'it goes on without its parent');
+  const alarms = alone.filter(({ type }) => type === 'AlarmRaised');
+  assert.match(Buffer.from(alarms.at(-1)!.data).toString(), 'damaged');
+  await site.run('five', parent, holdsName(parent.held, 'five'));
+  const events = await site.events();
+  assert.equal(hex(events), hex(parent.held()), 'the same at both ends');
+  assert.equal(hex(events.slice(0, before.length)), hex(before), 'what was lost is back, byte for byte');
+  assert.equal(namesIn(events), ['1 two', '1 three', '2 four', '2 five']);
+  assert.is(
+    events.filter(({ type }) => type === 'DiskRecovered').length,
+    201,
+    'nothing that could be read is lost',
+  );
+  assert.equal((await verifySiteLog({ file: site.logFile, key: site.logKey })).damages, []);
+  const [aside] = readdirSync(site.directory).filter(name => name.startsWith('log.damaged-'));
+  assert.ok(readFileSync(path.join(site.directory, aside!, 'site-log.sqlite')).includes(DAMAGED_PAGE));
 });
 
 test('a log that its parent holds under another key than its own stays as it is, refused by name', async () => {

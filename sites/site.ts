@@ -4,7 +4,7 @@ import type { AlarmId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { requiredCredentials } from './credentials/required-credentials.js';
-import type { LogRepairs } from './log/log-repairs.js';
+import type { LogRepairAlarm, LogRepairs } from './log/log-repairs.js';
 import { type LogLife, runOverResets } from './log/repair-site-log.js';
 import { defineLiveMetrics } from './operations/live-metrics.js';
 import { openOperationsServer } from './operations/operations-server.js';
@@ -68,7 +68,7 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
 async function runOnLog(
   options: RunSiteOptions & { readonly credentials: PeerCredentials | null },
   servers: SiteServers,
-  { signal, isReset, repairs }: LogLife,
+  { signal, isReset, repairs, mend }: LogLife,
 ): Promise<void> {
   const { configuration, credentials, logger, onEnding } = options;
   const { parent } = configuration;
@@ -84,6 +84,7 @@ async function runOnLog(
   const tasks = [
     (running: AbortSignal) => servers.run(running),
     alarmsOfUnrepairedLog(servers, repairs, logger),
+    (running: AbortSignal) => mend(servers.log, running),
     ...reports,
     ...truncation,
   ];
@@ -95,9 +96,8 @@ export function alarmsOfUnrepairedLog(
   { management, siteId }: Pick<SiteServers, 'management' | 'siteId'>,
   repairs: Pick<LogRepairs, 'tellFailures'>,
   logger: Logger,
-  name = 'The log differs from what the parent holds of it',
 ): (signal: AbortSignal) => Promise<void> {
-  const raiseAlarm = (message: string) =>
+  const raiseAlarm = ({ name, message }: LogRepairAlarm) =>
     management.raiseAlarm({
       ...{ alarmId: newUuid<AlarmId>(), name, message: message.slice(0, 1000) },
       actor: `site:${siteId}`,

@@ -15,11 +15,13 @@ export interface LogStreamContext {
 }
 
 /** The first event of a site's first epoch. */
-export function firstEventOf(site: SiteId, nowMs: number, sha256: Sha256): StreamAppend {
-  const data = {
-    ...{ epoch: 1, previousEpoch: null, previousSize: null, previousRoot: null },
-    reason: 'site log created',
-  };
+export function firstEventOf(
+  site: SiteId,
+  nowMs: number,
+  sha256: Sha256,
+  reason = 'site log created',
+): StreamAppend {
+  const data = { epoch: 1, previousEpoch: null, previousSize: null, previousRoot: null, reason };
   const event = logStreamEvent({ type: 'LogEpochOpened', data }, '1', { site, nowMs, sha256 });
   return { stream: LOG_STREAM, expected: 'none', events: [event] };
 }

@@ -49,6 +49,11 @@ export class HistoryProof {
     return this.#recordedAt;
   }
 
+  /** Of all epochs up to here. */
+  get trees(): readonly EpochTree[] {
+    return this.#trees.filter(tree => tree.epoch > 0);
+  }
+
   get pulledBack(): { readonly count: number; readonly fromMs: number | null; readonly toMs: number | null } {
     return {
       count: this.#count,
@@ -92,7 +97,7 @@ export class HistoryProof {
     if (epoch === 0 || !equalBytes(rootOf(edge, size, this.#sha256), signed.root)) {
       throw new HistoryUnprovenError(`up to ${epoch}/${size} it is not what the site signed`);
     }
-    return this.#trees.filter(tree => tree.epoch > 0);
+    return this.trees;
   }
 
   #decode(header: Uint8Array, data: Uint8Array): RecordedEvent {

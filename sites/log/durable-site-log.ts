@@ -16,5 +16,7 @@ export interface DurableSiteLog
     CheckpointSource,
     ReceiptStore,
     Partial<TruncatableLog> {
+  /** What made it unusable for those who work on it; null when the signal is aborted or it is closed before. */
+  failure?(signal: AbortSignal): Promise<Error | null>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>>;
 }

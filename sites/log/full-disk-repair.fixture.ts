@@ -70,7 +70,8 @@ function leave(bytes: number): void {
 async function alarmsOf(repairs: LogLife['repairs']): Promise<readonly string[]> {
   const alarms: string[] = [];
   const told = new AbortController();
-  const raiseAlarm = async (message: string) => void alarms.push(message);
+  const raiseAlarm: Parameters<typeof repairs.tellFailures>[0]['raiseAlarm'] = async ({ message }) =>
+    void alarms.push(message);
   const telling = repairs.tellFailures({ raiseAlarm, logger }, told.signal);
   told.abort();
   await telling;

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { LogRepairs } from './log-repairs.js';
+import { type LogRepairAlarm, LogRepairs } from './log-repairs.js';
 
 const test = suite('attempts to repair a log');
 const logger = pino({ level: 'silent' });
@@ -10,7 +10,7 @@ const logger = pino({ level: 'silent' });
 async function told(repairs: LogRepairs, takes = true): Promise<readonly string[]> {
   const alarms: string[] = [];
   const stopped = new AbortController();
-  const raiseAlarm = async (message: string) => {
+  const raiseAlarm = async ({ message }: LogRepairAlarm) => {
     if (!takes) throw new Error('database or disk is full');
     alarms.push(message);
   };
@@ -53,6 +53,19 @@ test('that fail for one cause are one alarm, which waits until the log takes it'
   assert.equal(await told(repairs), []);
   repairs.failed(new Error('disk I/O error'));
   assert.match((await told(repairs))[0]!, 'disk I/O error');
+});
+
+test('is told of what fails later as soon as it does', async () => {
+  const repairs = new LogRepairs(() => 0);
+  const stopped = new AbortController();
+  const raised = Promise.withResolvers<LogRepairAlarm>();
+  const raiseAlarm = async (alarm: LogRepairAlarm) => raised.resolve(alarm);
+  const telling = repairs.tellFailures({ raiseAlarm, logger }, stopped.signal);
+  await new Promise(resolve => setImmediate(resolve));
+  repairs.salvaged('all of it');
+  assert.equal(await raised.promise, { name: 'The file of the log was damaged', message: 'all of it' });
+  stopped.abort();
+  await telling;
 });
 
 test.run();

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { untilAborted } from '../until-aborted.js';
 
 /** A repair pulls a whole history over the link and interrupts recording: what failed is tried again less and less often. */
 const RETRY_MS_MIN = 60_000;
@@ -8,17 +9,27 @@ const LOOK_MS = 1_000;
 /** Until an alarm is tried again that the log did not take. */
 const ALARM_RETRY_MS = 30_000;
 
+export interface LogRepairAlarm {
+  readonly name: string;
+  readonly message: string;
+}
+
 /** What came of the attempts to repair a log, in one run of the process. */
 export class LogRepairs {
   readonly #monotonicMs: () => number;
+  readonly #name: string;
   #failureCount = 0;
   /** Milliseconds of the monotonic clock. */
   #dueMs = Number.NEGATIVE_INFINITY;
-  #toldBefore: string | null = null;
-  #untold: string | null = null;
+  /** Messages by the name of their alarm. */
+  readonly #toldBefore = new Map<string, string>();
+  readonly #untold = new Map<string, string>();
+  #told = Promise.withResolvers<void>();
 
-  constructor(monotonicMs: () => number) {
+  /** `name`: of the alarm when the log is not repaired. */
+  constructor(monotonicMs: () => number, name = 'The log differs from what the parent holds of it') {
     this.#monotonicMs = monotonicMs;
+    this.#name = name;
   }
 
   /** Whether it is time for one. */
@@ -29,8 +40,8 @@ export class LogRepairs {
   succeeded(): void {
     this.#failureCount = 0;
     this.#dueMs = Number.NEGATIVE_INFINITY;
-    this.#toldBefore = null;
-    this.#untold = null;
+    this.#toldBefore.delete(this.#name);
+    this.#untold.delete(this.#name);
   }
 
   /** For want of room, for example: the log is as it was, and it is tried again. Returns that in words. */
@@ -39,18 +50,25 @@ export class LogRepairs {
     this.#failureCount = Math.min(this.#failureCount + 1, 16);
     const detail = error instanceof Error ? error.message : String(error);
     const message = `NOT_REPAIRED_NOW: ${detail}; it is tried again, at the latest after an hour`;
-    this.#tell(message);
+    this.#tell(this.#name, message);
     return message;
   }
 
   /** It will be refused again: it is not tried before the process is started anew. */
   refused(because: string): void {
     this.#dueMs = Number.POSITIVE_INFINITY;
-    this.#tell(because);
+    this.#tell(this.#name, because);
   }
 
-  #tell(message: string): void {
-    if (message !== this.#toldBefore) this.#untold = message;
+  /** The file was damaged, and another was made of what could be read. */
+  salvaged(what: string): void {
+    this.#tell('The file of the log was damaged', what);
+  }
+
+  #tell(name: string, message: string): void {
+    if (message === this.#toldBefore.get(name)) return;
+    this.#untold.set(name, message);
+    this.#told.resolve();
   }
 
   /** Resolves when it is time for one, or the signal is aborted. */
@@ -62,26 +80,28 @@ export class LogRepairs {
 
   /** Raises an alarm of each cause, as soon as the log takes it, until the signal is aborted. */
   async tellFailures(
-    to: { readonly raiseAlarm: (message: string) => Promise<void>; readonly logger: Logger },
+    to: { readonly raiseAlarm: (alarm: LogRepairAlarm) => Promise<void>; readonly logger: Logger },
     signal: AbortSignal,
   ): Promise<void> {
-    while (!signal.aborted) {
-      const waitMs = await this.#tellFailure(to);
-      await delay(waitMs, undefined, { signal }).catch(() => undefined);
-    }
+    do {
+      this.#told = Promise.withResolvers();
+      if (await this.#tellFailure(to)) await untilAborted(this.#told.promise, signal);
+      else await delay(ALARM_RETRY_MS, undefined, { signal }).catch(() => undefined);
+    } while (!signal.aborted);
   }
 
-  async #tellFailure({ raiseAlarm, logger }: Parameters<LogRepairs['tellFailures']>[0]): Promise<number> {
-    const message = this.#untold;
-    if (message === null) return LOOK_MS;
-    try {
-      await raiseAlarm(message);
-    } catch (error) {
-      logger.error({ err: error, message }, 'the site could not raise its own alarm; trying again');
-      return ALARM_RETRY_MS;
+  /** True when all is told. */
+  async #tellFailure({ raiseAlarm, logger }: Parameters<LogRepairs['tellFailures']>[0]): Promise<boolean> {
+    for (const [name, message] of this.#untold) {
+      try {
+        await raiseAlarm({ name, message });
+      } catch (error) {
+        logger.error({ err: error, message }, 'the site could not raise its own alarm; trying again');
+        return false;
+      }
+      this.#toldBefore.set(name, message);
+      if (this.#untold.get(name) === message) this.#untold.delete(name);
     }
-    this.#toldBefore = message;
-    if (this.#untold === message) this.#untold = null;
-    return LOOK_MS;
+    return true;
   }
 }

@@ -4,44 +4,31 @@ import {
   CheckpointError,
   decodeHeader,
   type EpochTree,
-  encodeEdge,
-  encodeHeader,
   epochOpening,
   extendEdge,
   HistoryProof,
   HistoryUnprovenError,
   LOG_STREAM,
   type LogPlace,
-  leafHashOf,
-  type NewEvent,
-  nextHlc,
   openCheckpoint,
   type PulledHistory,
   placeKey,
-  type RecordedEvent,
   type ReopenRefusal,
   rootOf,
-  TailAccount,
-  type TreeEdge,
-  UUID_BYTES,
-  writeUuid,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { type EventStatements, prepareEventStatements } from './append-group.js';
 import { verifyNote } from './ed25519-notes.js';
+import { ReopenedEpoch, recordTailAgain, storeEpoch, storeProven } from './reopened-epoch.js';
 import { sha256 } from './sha256.js';
 import { type EpochState, readEpochs } from './site-log-file.js';
 import { openSiteLogForWriting } from './site-log-opening.js';
-import { prepareLastRevision } from './site-log-truncation.js';
 import {
   extendStreamIndex,
   rebuildStreamIndex,
   removeFromStreamIndex,
   streamIndexDamage,
 } from './stream-index.js';
-
-/** Events between two turns for whoever shares this thread. */
-const EVENTS_PER_TURN = 1000;
 
 export interface SiteLogReopening {
   readonly file: string;
@@ -158,99 +145,10 @@ function setTailAside(db: DatabaseSync, { epoch, size }: EpochTree): void {
 async function takeBack(
   events: PulledHistory['events'],
   proof: HistoryProof,
-  { insert }: EventStatements,
+  statements: EventStatements,
 ): Promise<void> {
   for await (const batch of events) {
-    for (const pulled of batch) {
-      const event = proof.take(pulled);
-      const { stream, revision, header, data, leafHash } = event;
-      insert([placeKey(event), idBytesOf(event), stream, revision, header, data, leafHash]);
-    }
+    for (const pulled of batch) storeProven(proof.take(pulled), statements);
     await turn();
   }
-}
-
-async function recordTailAgain(db: DatabaseSync, log: ReopenedEpoch): Promise<TailAccount> {
-  const account = new TailAccount();
-  const rows = db.prepare('SELECT header, data FROM tail ORDER BY key').iterate();
-  let count = 0;
-  for (const { header, data } of rows as Iterable<{ header: Uint8Array; data: Uint8Array }>) {
-    const event = { ...decodeHeader(header), data };
-    if (account.takes(event, log.has(event))) log.record(event.stream, event);
-    count += 1;
-    if (count % EVENTS_PER_TURN === 0) await turn();
-  }
-  return account;
-}
-
-/** The epoch that is opened, as long as it is in the transaction. */
-class ReopenedEpoch {
-  readonly #epoch: number;
-  readonly #statements: EventStatements;
-  /** Of what is in the index: all that is before this epoch. */
-  readonly #indexedRevisionOf: (stream: string) => number | null;
-  /** Of what was recorded here. */
-  readonly #revisions = new Map<string, number>();
-  readonly #site: SiteId;
-  readonly #nowMs: number;
-  #recordedAt: bigint;
-  #size = 0;
-  #edge: TreeEdge = [];
-
-  constructor(
-    db: DatabaseSync,
-    statements: EventStatements,
-    options: {
-      readonly site: SiteId;
-      readonly epoch: number;
-      readonly nowMs: number;
-      readonly proof: HistoryProof;
-    },
-  ) {
-    this.#statements = statements;
-    this.#indexedRevisionOf = prepareLastRevision(db);
-    this.#site = options.site;
-    this.#epoch = options.epoch;
-    this.#nowMs = options.nowMs;
-    this.#recordedAt = options.proof.recordedAt;
-  }
-
-  tree(): EpochTree {
-    return { epoch: this.#epoch, size: this.#size, edge: this.#edge };
-  }
-
-  has(event: Pick<RecordedEvent, 'id'>): boolean {
-    return this.#statements.find.get(idBytesOf(event)) !== undefined;
-  }
-
-  record(stream: string, event: NewEvent): void {
-    const position = this.#size + 1;
-    const revision = (this.#lastRevisionOf(stream) ?? -1) + 1;
-    this.#recordedAt = nextHlc(this.#recordedAt, this.#nowMs);
-    const place = { site: this.#site, epoch: this.#epoch, position };
-    const header = encodeHeader({ ...event, ...place, stream, revision, recordedAt: this.#recordedAt });
-    const leafHash = leafHashOf(header, event.data, sha256);
-    const id = idBytesOf(event);
-    this.#statements.insert([placeKey(place), id, stream, revision, header, event.data, leafHash]);
-    this.#edge = extendEdge(this.#edge, this.#size, [leafHash], sha256);
-    this.#size = position;
-    this.#revisions.set(stream, revision);
-  }
-
-  #lastRevisionOf(stream: string): number | null {
-    return this.#revisions.get(stream) ?? this.#indexedRevisionOf(stream);
-  }
-}
-
-function storeEpoch(db: DatabaseSync, { epoch, size, edge }: EpochTree): void {
-  db.prepare(
-    `INSERT INTO epoch (epoch, kept_after, kept_edge, size, tree_edge) VALUES (?, 0, x'', ?, ?)
-     ON CONFLICT (epoch) DO UPDATE SET size = excluded.size, tree_edge = excluded.tree_edge`,
-  ).run(epoch, size, encodeEdge(edge));
-}
-
-function idBytesOf({ id }: Pick<RecordedEvent, 'id'>): Uint8Array {
-  const bytes = new Uint8Array(UUID_BYTES);
-  writeUuid(id, bytes, 0);
-  return bytes;
 }

@@ -1,14 +1,21 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PulledHistory } from '@holdfast/core';
 import type { LostHistorySink } from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from '../configuration/site-configuration.js';
-import { pulledHistoryFileOf } from '../site-directory.js';
+import { pulledHistoryFileOf, siteLogFileOf } from '../site-directory.js';
 import { loadSiteKeys } from '../site-keys.js';
 import type { DurableSiteLog } from './durable-site-log.js';
 import { LogRepairs } from './log-repairs.js';
 import { openSiteLog } from './open-site-log.js';
 import { HistoryNotKeptError, keepPulledHistory } from './pulled-history-file.js';
+import { finishSalvage, salvageSiteLog } from './salvage-site-log.js';
+import { SiteLogFileError, type SiteLogFileFault } from './site-log-file.js';
+
+/** A log that failed is tried again so often, less and less. */
+const MEND_MS_MIN = 1_000;
+const MEND_MS_MAX = 60_000;
 
 /** Which log. */
 export interface LogOfSite {
@@ -27,11 +34,14 @@ export interface LogLife {
   readonly beginAgain: () => void;
   /** What a parent gives back is taken through it. */
   readonly repairs: LostHistorySink & Pick<LogRepairs, 'tellFailures'>;
+  /** Should the log fail, makes it usable again while recording goes on, and ends this life for the next one. */
+  readonly mend: (log: DurableSiteLog, signal: AbortSignal) => Promise<void>;
 }
 
 /**
  * Runs what works on a log until the signal is aborted. When its parent holds history that the log has lost, all of it is ended, the
- * log repaired, and everything opened again: also when the repair failed, for a site records whatever comes of it.
+ * log repaired, and everything opened again: also when the repair failed, for a site records whatever comes of it. A file that is
+ * damaged is salvaged.
  */
 export async function runOverResets(
   of: LogOfSite,
@@ -43,6 +53,7 @@ export async function runOverResets(
   const file = pulledHistoryFileOf(of.dataDirectory);
   // A kill can leave one.
   await rm(file, { force: true });
+  finishSalvage(siteLogFileOf(of.dataDirectory));
   const repairs = new LogRepairs(monotonicMs);
   for (;;) {
     const reset = new AbortController();
@@ -54,15 +65,23 @@ export async function runOverResets(
       lost = kept;
       reset.abort();
     };
-    await run({
-      signal: AbortSignal.any([signal, reset.signal]),
-      isReset: () => reset.signal.aborted && !signal.aborted,
-      beginAgain: () => reset.abort(),
-      repairs: {
-        ...{ take, isWanted: () => repairs.isDue() },
-        tellFailures: (to, running) => repairs.tellFailures(to, running),
-      },
-    });
+    try {
+      await run({
+        signal: AbortSignal.any([signal, reset.signal]),
+        isReset: () => reset.signal.aborted && !signal.aborted,
+        beginAgain: () => reset.abort(),
+        repairs: {
+          ...{ take, isWanted: () => repairs.isDue() },
+          tellFailures: (to, running) => repairs.tellFailures(to, running),
+        },
+        mend: async (log, running) => {
+          if (await mendFailed(of, log, repairs, running)) reset.abort();
+        },
+      });
+    } catch (error) {
+      if (signal.aborted || !(await isSalvaged(of, error, repairs))) throw error;
+      continue;
+    }
     // Assigned in a callback, which the compiler does not follow.
     await using kept = lost as (PulledHistory & AsyncDisposable) | null;
     if (signal.aborted || !reset.signal.aborted) return;
@@ -102,6 +121,63 @@ async function repairSiteLog(of: LogOfSite, history: PulledHistory, repairs: Log
   logger.error({ code, detail }, 'the log cannot be repaired with what the parent holds');
   repairs.refused(`${code}: ${detail}`);
 }
+
+/** True when the log has failed and can be used again. Until then it is tried at a bounded pace. */
+async function mendFailed(
+  of: LogOfSite,
+  log: DurableSiteLog,
+  repairs: LogRepairs,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const failure = (await log.failure?.(signal)) ?? null;
+  if (failure === null) return false;
+  of.logger.error({ err: failure }, 'the log takes no facts any more: recording goes on, they wait');
+  for (let triesCount = 0; !signal.aborted; triesCount += 1) {
+    if (await isUsable(of, failure, repairs)) return true;
+    const waitMs = Math.min(MEND_MS_MAX, MEND_MS_MIN * 2 ** Math.min(triesCount, 16));
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+  }
+  return false;
+}
+
+async function isUsable(of: LogOfSite, failure: Error, repairs: LogRepairs): Promise<boolean> {
+  if (damageOf(failure, of) !== null) return isSalvaged(of, failure, repairs);
+  try {
+    await (await openLogOf(of))[Symbol.asyncDispose]();
+    return true;
+  } catch (error) {
+    of.logger.error({ err: error }, 'the log cannot be opened again: trying again later');
+    return isSalvaged(of, error, repairs);
+  }
+}
+
+/** Whether this was said of a damaged file, which is whole again now. */
+async function isSalvaged(of: LogOfSite, error: unknown, repairs: LogRepairs): Promise<boolean> {
+  const damage = damageOf(error, of);
+  if (damage === null) return false;
+  const file = siteLogFileOf(of.dataDirectory);
+  try {
+    const { id: site } = of.configuration.site;
+    const done = await salvageSiteLog({ file, site, nowMs: Date.now(), damage: damage.message });
+    of.logger.error({ done }, 'the file of the log was damaged, and is replaced by what could be read of it');
+    repairs.salvaged(done);
+    return true;
+  } catch (failed) {
+    of.logger.error({ err: failed, damage }, 'the damaged log could not be salvaged');
+    return false;
+  }
+}
+
+/** That the log's own file is damaged, among the causes of an error. */
+function damageOf(error: unknown, { dataDirectory }: LogOfSite): SiteLogFileError | null {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!(cause instanceof SiteLogFileError) || cause.file !== siteLogFileOf(dataDirectory)) continue;
+    if (DAMAGES.has(cause.fault)) return cause;
+  }
+  return null;
+}
+
+const DAMAGES: ReadonlySet<SiteLogFileFault> = new Set(['DAMAGED', 'INDEX_DAMAGED', 'UNREADABLE']);
 
 export function openLogOf({ configuration, dataDirectory, logger }: LogOfSite): Promise<DurableSiteLog> {
   const { logKey: signingKey } = loadSiteKeys(dataDirectory);

@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { UUID_BYTES, writeUuid } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
+import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
 import { lockFile } from './file-lock.js';
 import {
   pragma,
@@ -52,7 +53,7 @@ export function openSiteLogForWriting(file: string, site: SiteId): SiteLogForWri
 }
 
 /** Two writers would each believe in their own tail. */
-function lockLog(file: string): Disposable {
+export function lockLog(file: string): Disposable {
   const lock = lockFile(`${file}.lock`);
   if (lock === null) throw new SiteLogFileError('IN_USE', file, 'another process writes this log');
   return lock;
@@ -71,7 +72,8 @@ function openForWriting(file: string): DatabaseSync {
     return db;
   } catch (cause) {
     db.close();
-    throw new SiteLogFileError('UNREADABLE', file, String(cause), { cause });
+    const fault = primaryCodeOf(cause) === sqliteResult.CORRUPT ? 'DAMAGED' : 'UNREADABLE';
+    throw new SiteLogFileError(fault, file, String(cause), { cause });
   }
 }
 

@@ -26,7 +26,7 @@ import {
   type TreeEdge,
 } from '@holdfast/core';
 import type { EventOf, LogTruncated } from '@holdfast/schema';
-import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
+import { isUnreadable } from '../sqlite-result.js';
 import { sha256 } from './sha256.js';
 import {
   assertSiteLogFile,
@@ -315,7 +315,7 @@ export class SiteLogReader implements Disposable {
         if (byteLength >= READ_BYTES_MAX) break;
       }
     } catch (cause) {
-      if (!isDamage(cause)) throw cause;
+      if (!isUnreadable(cause)) throw cause;
       throw new SiteLogFileError('DAMAGED', this.#file, String(cause), { cause });
     }
     return events;
@@ -345,13 +345,6 @@ export class SiteLogReader implements Disposable {
     if (event.epoch !== epoch || event.position !== position) throw damaged('its header names another place');
     return event;
   }
-}
-
-/** SQLite finds its pages damaged, or is no longer able to read them from the disk. */
-function isDamage(error: unknown): boolean {
-  const code = primaryCodeOf(error);
-  const { CORRUPT, NOT_A_DATABASE, IO_ERROR } = sqliteResult;
-  return code === CORRUPT || code === NOT_A_DATABASE || code === IO_ERROR;
 }
 
 /** A type as it stands in a header. */

@@ -1,6 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { encodeEdge } from '@holdfast/core';
-import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
+import { isCorrupt, primaryCodeOf, sqliteResult } from '../sqlite-result.js';
 import { type AppendFrame, decodeAppendFrame } from './append-frame.js';
 import { AppendRingReceiver } from './append-ring.js';
 import { SiteLogFileError } from './site-log-file.js';
@@ -12,6 +12,7 @@ import {
 } from './site-log-writer.js';
 import type { ToWriter, WriterOptions, WriterReport } from './writer-messages.js';
 
+const isDamage = (error: unknown) => isCorrupt(error) || error instanceof SiteLogFileError;
 /** On a full disk: the next append may find room. After any other fault, the file is not trusted. */
 const isPassing = (error: unknown) => primaryCodeOf(error) === sqliteResult.FULL;
 
@@ -130,7 +131,11 @@ class WriterLoop {
     } catch (error) {
       if (!(error instanceof GroupNotWrittenError)) throw error;
       const isFatal = !isPassing(error.cause);
-      report({ kind: 'NOT_WRITTEN', appendCount: error.appendCount, reason: error.message, isFatal });
+      const isDamaged = isDamage(error.cause);
+      report({
+        kind: 'NOT_WRITTEN',
+        ...{ appendCount: error.appendCount, reason: error.message, isFatal, isDamaged },
+      });
       if (isFatal) throw error;
     }
     this.#writer.indexStreams();
@@ -149,8 +154,11 @@ function open(options: WriterOptions): SiteLogWriter | null {
       onIndexRebuilt: detail => report({ kind: 'INDEX_REBUILT', detail }),
     });
   } catch (error) {
-    const fault = error instanceof SiteLogFileError ? { fault: error.fault, position: error.position } : null;
-    report({ kind: 'NOT_OPENED', reason: error instanceof Error ? error.message : String(error), fault });
+    const reason = error instanceof Error ? error.message : String(error);
+    const damaged = isCorrupt(error) ? ({ fault: 'DAMAGED', position: null } as const) : null;
+    const fault =
+      error instanceof SiteLogFileError ? { fault: error.fault, position: error.position } : damaged;
+    report({ kind: 'NOT_OPENED', reason, fault });
     return null;
   }
 }

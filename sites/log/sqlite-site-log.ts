@@ -33,6 +33,7 @@ import {
   type TruncatableLog,
 } from '@holdfast/core';
 import { passingEventTypes, type SiteId } from '@holdfast/schema';
+import { untilAborted } from '../until-aborted.js';
 import { CHECKPOINT_INTERVAL_MS, CheckpointKeeper } from './checkpoint-keeper.js';
 import { noteSigner } from './ed25519-notes.js';
 import { reopenSiteLogFile } from './reopen-site-log.js';
@@ -58,6 +59,7 @@ export interface SqliteSiteLogOptions {
 
 /** A durable site log: what it has acknowledged survives a power cut. */
 export interface SqliteSiteLog extends ReopenableLog, CheckpointSource, ReceiptStore, TruncatableLog {
+  failure(signal: AbortSignal): Promise<Error | null>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>>;
 }
 
@@ -322,6 +324,11 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     });
     const log = await openSqliteSiteLog(this.#options);
     return refusal === null ? { reopened: true, log } : { reopened: false, log, refusal };
+  }
+
+  async failure(signal: AbortSignal): Promise<Error | null> {
+    await untilAborted(this.#thread.ended, signal);
+    return signal.aborted || this.#closing !== null ? null : this.#thread.failure;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -78,4 +78,6 @@ export type WriterReport =
       readonly reason: string;
       /** The file is not trusted any more, and the thread has ended. */
       readonly isFatal: boolean;
+      /** The pages of the file are damaged. */
+      readonly isDamaged: boolean;
     };

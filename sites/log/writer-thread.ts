@@ -6,6 +6,7 @@ import {
   type StreamAppend,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
+import { isCorrupt } from '../sqlite-result.js';
 import { encodeAppendFrame, frameBytesBound } from './append-frame.js';
 import type { WrittenAppend } from './append-group.js';
 import { AppendRingSender, IN_FLIGHT_BYTES_MAX, newAppendRingMemory } from './append-ring.js';
@@ -67,6 +68,7 @@ interface WriterThreadOptions extends Omit<WriterOptions, 'ring'> {
 export class WriterThread {
   readonly #worker: Worker;
   readonly #ring: AppendRingSender;
+  readonly #file: string;
   readonly #site: SiteId;
   readonly #epoch: number;
   readonly #now: () => number;
@@ -91,6 +93,7 @@ export class WriterThread {
   ) {
     this.#worker = worker;
     this.#ring = options.ring;
+    this.#file = options.file;
     this.#site = options.site;
     this.#epoch = options.epoch;
     this.#now = options.now;
@@ -104,9 +107,20 @@ export class WriterThread {
     });
     worker.on('message', (report: WriterReport) => this.#receive(report));
     worker.on('error', cause => {
-      const reason = `the writer of the site log has failed: ${cause instanceof Error ? cause.message : cause}`;
-      this.#fail(new SiteLogClosedError(reason, { cause }));
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      const reason = `the writer of the site log has failed: ${detail}`;
+      this.#fail(new SiteLogClosedError(reason, { cause: this.#damageIn(cause) ?? cause }));
     });
+  }
+
+  /** Resolves when the thread has ended and let go of the file, whatever ended it. */
+  get ended(): Promise<void> {
+    return this.#exited;
+  }
+
+  /** Why it takes nothing any more; null while it does. */
+  get failure(): Error | null {
+    return this.#failure;
   }
 
   /** Starts the thread and opens the file in it. Throws `SiteLogFileError`. */
@@ -280,14 +294,23 @@ export class WriterThread {
     } else if (report.kind === 'INDEX_REBUILT') {
       this.#onIndexRebuilt(report.detail);
     } else if (report.kind === 'NOT_WRITTEN') {
+      const cause = report.isDamaged ? new SiteLogFileError('DAMAGED', this.#file, report.reason) : undefined;
       const error = report.isFatal
-        ? new SiteLogClosedError(`the site log cannot be written: ${report.reason}`)
+        ? new SiteLogClosedError(`the site log cannot be written: ${report.reason}`, { cause })
         : new SiteLogWriteError(report.reason);
       for (const { caller } of this.#answered(report.appendCount)) caller.reject(error);
       if (report.isFatal) this.#fail(error);
     }
     if (this.#failure === null) this.#sendWaiting();
     if (this.#waiting.length + this.#inFlight.length === 0) this.#drained?.();
+  }
+
+  /** That the pages of the file are damaged; a fault of the thread may come before its report. */
+  #damageIn(error: unknown): SiteLogFileError | null {
+    for (let cause = error; cause instanceof Error; cause = cause.cause) {
+      if (isCorrupt(cause)) return new SiteLogFileError('DAMAGED', this.#file, cause.message, { cause });
+    }
+    return null;
   }
 
   #answered(count: number): readonly PendingAppend[] {

@@ -1,0 +1,69 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { SiteId } from '@holdfast/schema';
+import { isUnreadable } from '../sqlite-result.js';
+import { EVENT_COLUMNS, type EventRow, examineRow } from './site-log-row.js';
+import { rowsOf } from './stream-index.js';
+
+/** A page holds fewer events: beyond so many it is a page that leads to others, and the steps grow. */
+const KEYS_TRIED_ONE_BY_ONE = 4096;
+/** Damaged places in one file; beyond it, the rest is given up. */
+const STOPS_MAX = 100_000;
+
+/**
+ * All events of a damaged table that can still be read and are proved by their leaf hashes, in order. Those on pages that are damaged,
+ * or only reached over such, are passed over.
+ */
+export function* readableRows(
+  db: DatabaseSync,
+  { table, site }: { readonly table: 'event' | 'carried_event'; readonly site: SiteId },
+): Generator<EventRow, void, undefined> {
+  const statement = db.prepare(`SELECT ${EVENT_COLUMNS} FROM ${table} WHERE key > ? ORDER BY key`);
+  let after: number | null = 0;
+  for (let stopCount = 0; after !== null && stopCount < STOPS_MAX; stopCount += 1) {
+    try {
+      for (const row of rowsOf(statement, after)) {
+        const event = row as unknown as EventRow;
+        if (!(event.key > after)) throw new OutOfOrderError();
+        after = event.key;
+        if (examineRow(event, site).damages.length === 0) yield event;
+      }
+      return;
+    } catch (error) {
+      if (!isUnreadable(error) && !(error instanceof OutOfOrderError)) throw error;
+    }
+    after = nextReadable(statement, after);
+  }
+}
+
+/** Of a damaged page: it would send the reader round in circles. */
+class OutOfOrderError extends Error {}
+
+/** The least key, behind a place that cannot be passed, after which can be read; null: there is none. */
+function nextReadable(statement: StatementSync, after: number): number | null {
+  let step = 1;
+  for (let key = after + 1; Number.isSafeInteger(key); key += step) {
+    if (isReadableAfter(statement, key)) return step === 1 ? key : leastReadable(statement, key - step, key);
+    if (key - after >= KEYS_TRIED_ONE_BY_ONE) step *= 2;
+  }
+  return null;
+}
+
+function leastReadable(statement: StatementSync, unreadable: number, readable: number): number {
+  let [low, high] = [unreadable, readable];
+  while (high - low > 1) {
+    const middle = low + Math.floor((high - low) / 2);
+    if (isReadableAfter(statement, middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+function isReadableAfter(statement: StatementSync, key: number): boolean {
+  try {
+    for (const _ of rowsOf(statement, key)) break;
+    return true;
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,249 @@
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { endOf, hexOf, LOG_START, type NewEvent, placeOf, type RecordedEvent } from '@holdfast/core';
+import type { EventId, SiteId } from '@holdfast/schema';
+import { pino } from 'pino';
+import { v7 } from 'uuid';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { siteLogFileOf } from '../site-directory.js';
+import { loadSiteKeys } from '../site-keys.js';
+import { type LogLife, openLogOf, runOverResets } from './repair-site-log.js';
+import { finishSalvage, salvageSiteLog } from './salvage-site-log.js';
+import { readSiteLogFile } from './site-log-reader.js';
+import { openSqliteSiteLog } from './sqlite-site-log.js';
+import { verifySiteLog } from './verify-site-log.js';
+
+const test = suite('salvage of a damaged site log');
+const site = v7() as SiteId;
+const signingKey = generateKeyPairSync('ed25519').privateKey;
+const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-salvage-'));
+const genuine = path.join(directory, 'genuine', 'log', 'site-log.sqlite');
+const PAGE_BYTES = 4096;
+const EVENTS = 400;
+let nowMs = 1_756_000_000_000;
+
+const open = (file: string) => openSqliteSiteLog({ file, site, now: Date.now, signingKey });
+
+test.before(async () => {
+  await using log = await open(genuine);
+  for (let index = 0; index < EVENTS; index += 100) {
+    const events = Array.from({ length: 100 }, (_, at) => newEvent(index + at));
+    await log.append([{ stream: `stream-${index % 7}`, expected: 'any', events }]);
+  }
+});
+test.after(() => rmSync(directory, { recursive: true }));
+
+function newEvent(index: number): NewEvent {
+  return {
+    ...{ id: v7() as EventId, type: 'AlarmRaised', version: 1, actor: 'user:anna' },
+    data: Buffer.from(`{"mark":"event-${index}-of-the-test"}`),
+    ...{ occurredAtMs: 1_756_000_000_000, clockQuality: 'NTP', causationId: null, correlationId: null },
+  };
+}
+
+function eventsOf(file: string): readonly RecordedEvent[] {
+  using log = readSiteLogFile(file);
+  const events: RecordedEvent[] = [];
+  for (let after = log.keptAfter(); ; ) {
+    const page = log.read({ after, limit: 500 });
+    if (page.length === 0) return events;
+    events.push(...page);
+    after = placeOf(page.at(-1)!);
+  }
+}
+
+const hex = (events: readonly RecordedEvent[]) =>
+  events.map(({ header, data }) => hexOf(header) + hexOf(data));
+const marksIn = (events: readonly RecordedEvent[]) =>
+  events.filter(({ type }) => type === 'AlarmRaised').map(({ data }) => Buffer.from(data).toString());
+
+/** A copy of the log with other bytes, in a folder of its own. */
+function damaged(name: string, bytes: Buffer): string {
+  const file = path.join(directory, name, 'log', 'site-log.sqlite');
+  rmSync(path.join(directory, name), { recursive: true, force: true });
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, bytes);
+  return file;
+}
+
+const salvage = (file: string) => salvageSiteLog({ file, site, nowMs, damage: 'DAMAGED: a test' });
+
+async function damagesOf(file: string): Promise<readonly string[]> {
+  return (await verifySiteLog({ file, key: signingKey })).damages.map(({ code }) => code);
+}
+
+test('keeps what was whole as it was, records the rest again, and puts the file aside, whatever page was lost', async () => {
+  const bytes = readFileSync(genuine);
+  const written = eventsOf(genuine);
+  let wholeCount = 0;
+  let lostCount = 0;
+  for (let at = PAGE_BYTES; at < bytes.length; at += 7 * PAGE_BYTES) {
+    const torn = Buffer.from(bytes);
+    torn.fill(0xa5, at, at + PAGE_BYTES);
+    const file = damaged('torn', torn);
+    const done = await salvage(file);
+    const context = `page ${at / PAGE_BYTES}: ${done}`;
+    assert.equal(await damagesOf(file), [], context);
+    const events = eventsOf(file);
+    const opening = events.findIndex(({ epoch }) => epoch === 2);
+    // Without the page that leads to all others of the table, none can be read.
+    if (events.length === 1) continue;
+    if (opening < 0) {
+      assert.equal(hex(events), hex(written), context);
+      wholeCount += 1;
+    } else {
+      assert.equal(hex(events.slice(0, opening)), hex(written.slice(0, opening)), context);
+      assert.is(events[opening]!.type, 'LogEpochOpened');
+      const marks = marksIn(events);
+      const lost = marksIn(written).filter(mark => !marks.includes(mark));
+      assert.is(marks.length, EVENTS - lost.length, `each once, in ${context}`);
+      assert.ok(lost.length < 40, `${lost.length} events on one page? ${context}`);
+      assert.equal(
+        marks,
+        marksIn(written).filter(mark => marks.includes(mark)),
+        `in their order, ${context}`,
+      );
+      lostCount += lost.length;
+    }
+    const [aside] = readdirSync(path.join(directory, 'torn')).filter(name => name !== 'log');
+    assert.ok(readFileSync(path.join(directory, 'torn', aside!, 'site-log.sqlite')).equals(torn), context);
+  }
+  assert.ok(
+    wholeCount > 0 && lostCount > 0,
+    `${wholeCount} copies had all events, ${lostCount} events were lost`,
+  );
+});
+
+test('opens a log of which nothing can be read as a new one that says so', async () => {
+  const file = damaged('garbage', Buffer.alloc(100_000, 0x5a));
+  await salvage(file);
+  const [first, ...others] = eventsOf(file);
+  assert.match(Buffer.from(first!.data).toString(), 'the file of the log was damaged');
+  assert.equal(others, []);
+  assert.equal(await damagesOf(file), []);
+});
+
+test('keeps what truncation left of the beginning', async () => {
+  const file = damaged('cut', readFileSync(genuine));
+  {
+    await using log = await open(file);
+    const keptAfter = { epoch: 1, position: EVENTS / 2 };
+    const plan = { keptAfter, acknowledgedBy: 'PARENT', recordedBeforeMs: Date.now() } as const;
+    await log.truncate(plan, AbortSignal.timeout(20_000));
+  }
+  const before = eventsOf(file);
+  const bytes = readFileSync(file);
+  const at = bytes.lastIndexOf(`event-${EVENTS - 50}-of-the-test`);
+  bytes.fill(0xa5, at - (at % PAGE_BYTES), at - (at % PAGE_BYTES) + PAGE_BYTES);
+  const torn = damaged('cut', bytes);
+  await salvage(torn);
+  assert.equal(await damagesOf(torn), []);
+  const after = eventsOf(torn);
+  const opening = after.findIndex(({ epoch }) => epoch === 2);
+  assert.ok(opening > 50);
+  assert.equal(hex(after.slice(0, opening)), hex(before.slice(0, opening)));
+  await using log = await open(torn);
+  const carried = await log.read({ after: LOG_START, limit: 10, carried: true });
+  assert.is(carried[0]!.position, 1, 'what was carried over the cut is there');
+});
+
+test('is finished by the next start when a kill came between its last two steps', async () => {
+  const file = damaged('killed', readFileSync(genuine));
+  const folder = path.join(directory, 'killed');
+  mkdirSync(path.join(folder, 'log.salvaged'));
+  copyFileSync(file, path.join(folder, 'log.salvaged', 'site-log.sqlite'));
+  rmSync(path.join(folder, 'log'), { recursive: true });
+  finishSalvage(file);
+  assert.is(eventsOf(file).length, EVENTS + 1);
+  finishSalvage(file);
+  assert.is(eventsOf(file).length, EVENTS + 1);
+});
+
+test('is refused by name when it happens too often, and changes nothing then', async () => {
+  const torn = readFileSync(genuine);
+  torn.fill(0xa5, 20 * PAGE_BYTES, 21 * PAGE_BYTES);
+  const file = damaged('often', torn);
+  for (let count = 0; count < 3; count += 1) {
+    nowMs += 1000;
+    await salvage(file);
+    writeFileSync(file, torn);
+  }
+  nowMs += 1000;
+  await salvage(file).then(
+    () => assert.unreachable('a fourth within an hour'),
+    error => assert.is(error.code, 'LOG_NOT_SALVAGED'),
+  );
+  assert.ok(readFileSync(file).equals(torn));
+  nowMs += 3_600_000;
+  await salvage(file);
+  await using log = await open(file);
+  assert.ok(endOf(log.head()).position > 0);
+});
+
+test('is done while those who work on the log go on, when it shows in the middle of their work', async () => {
+  const dataDirectory = path.join(directory, 'running');
+  const file = siteLogFileOf(dataDirectory);
+  const of = {
+    configuration: { site: { id: site, name: 'Depot' } },
+    dataDirectory,
+    logger: pino({ level: 'silent' }),
+  };
+  {
+    await using log = await openLogOf(of);
+    await log.append([
+      { stream: 'one', expected: 'any', events: Array.from({ length: 100 }, (_, at) => newEvent(at)) },
+    ]);
+  }
+  const bytes = readFileSync(file);
+  // Nothing but an append looks at it.
+  for (const page of pagesOf(file, 'sqlite_autoindex_event_1')) {
+    bytes.fill(0xa5, (page - 1) * PAGE_BYTES, page * PAGE_BYTES);
+  }
+  writeFileSync(file, bytes);
+  const late = newEvent(100);
+  const stop = new AbortController();
+  const outcomes: string[] = [];
+  const live = async ({ signal, isReset, mend, repairs }: LogLife) => {
+    await using log = await openLogOf(of);
+    const mending = mend(log, signal);
+    try {
+      await log.append([{ stream: 'two', expected: 'any', events: [late] }]);
+      outcomes.push('appended');
+      const raiseAlarm = async ({ message }: { readonly message: string }) => {
+        outcomes.push(message);
+        stop.abort();
+      };
+      await repairs.tellFailures({ raiseAlarm, logger: of.logger }, signal);
+    } catch (error) {
+      outcomes.push((error as { code?: string }).code ?? String(error));
+    }
+    await mending;
+    outcomes.push(isReset() ? 'again' : 'over');
+  };
+  await runOverResets(of, live, stop.signal);
+  const [alarm] = outcomes.splice(3, 1);
+  assert.equal(outcomes, ['SITE_LOG_CLOSED', 'again', 'appended', 'over']);
+  assert.match(alarm!, 'all events were whole, up to 1/101');
+  assert.equal(marksIn(eventsOf(file)).length, 101, 'none is lost and none is there twice');
+  assert.equal((await verifySiteLog({ file, key: loadSiteKeys(dataDirectory).logKey })).damages, []);
+});
+
+function pagesOf(file: string, name: string): readonly number[] {
+  using db = new DatabaseSync(file, { readOnly: true });
+  const rows = db.prepare('SELECT pageno FROM dbstat WHERE name = ?').all(name);
+  return rows.map(({ pageno }) => pageno as number);
+}
+
+test.run();
