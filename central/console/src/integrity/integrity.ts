@@ -78,7 +78,7 @@ export function stateOfLog({ log, link, name }: SiteWithLog, nowMs: number): Sho
   const isBehind = checkpoint.epoch < epoch || checkpoint.size < size;
   const ageMs = nowMs - Date.parse(checkpoint.at);
   if (isBehind && ageMs > SIGNATURE_LATE_MS) {
-    const detail = `The site has signed nothing for ${duration(ageMs)}: newer events are not proven`;
+    const detail = `The site's last signature came ${duration(ageMs)} ago: none that is held here covers the newer events`;
     return { tone: 'warn', shape: 'diamond', word: 'Signature late', detail };
   }
   if (link !== null && link.state !== 'UP') {
