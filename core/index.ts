@@ -6,9 +6,7 @@ export {
   HLC_MAX,
   type HlcReading,
   hlcAt,
-  hlcCounter,
   hlcMs,
-  mergeHlc,
   nextHlc,
 } from './clock/hybrid-logical-clock.js';
 export {

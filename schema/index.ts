@@ -86,7 +86,6 @@ export {
   DriverName,
   HardwareAdded,
   HardwareConnected,
-  type HardwareConnectionEvent,
   HardwareConnectionLost,
   HardwareDevice,
   type HardwareEvent,
@@ -119,7 +118,6 @@ export {
   DeviceOverflowEnded,
   DiskRecovered,
   DiskSlowed,
-  type HealthEvent,
   healthEvents,
   MotionBegan,
   MotionEnded,
@@ -230,7 +228,6 @@ export {
 export { SubjectErased, type SubjectEvent, subjectEvents } from './events/subject.js';
 export {
   SignInRefused,
-  type UserEvent,
   UserSignedIn,
   userEvents,
 } from './events/user.js';

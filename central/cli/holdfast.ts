@@ -5,7 +5,7 @@ import type { DiscoverCommandOptions } from './discover.command.js';
 import type { InitCommandOptions } from './init.command.js';
 import type { LogProveOptions } from './log-proof.command.js';
 import type { MediaExportOptions, MediaPasswordOptions } from './media.command.js';
-import { EXIT_WRONG_USE } from './process-lifetime.js';
+import { EXIT_UNREACHABLE, EXIT_WRONG_USE } from './process-lifetime.js';
 import type { ProjectionsCommandOptions } from './projections.command.js';
 import { WrongUseError } from './wrong-use-error.js';
 
@@ -326,6 +326,9 @@ try {
   if (error instanceof WrongUseError) {
     process.stderr.write(`holdfast: ${error.message}\n`);
     process.exitCode = EXIT_WRONG_USE;
+  } else if (code === 'DATABASE_UNREACHABLE') {
+    process.stderr.write(`holdfast: ${(error as Error).message}\n`);
+    process.exitCode = EXIT_UNREACHABLE;
   } else if (!code.startsWith('commander.')) {
     process.stderr.write(`holdfast: ${error instanceof Error ? describe(error) : error}\n`);
     process.exitCode = 1;

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
 import { decodeEventData, placeOf, type RecordedEvent } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -67,7 +67,16 @@ export function logShowCommand(directory: string, options: { readonly stream: st
 /** Null after saying so: there is no log in this folder. */
 export function logFileOrReport(directory: string): string | null {
   const file = siteLogFileOf(directory);
-  if (existsSync(file)) return file;
+  try {
+    accessSync(file, constants.R_OK);
+    return file;
+  } catch (error) {
+    // Whoever may not look into the folder must not be told that there is nothing.
+    if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code!)) {
+      process.stderr.write(`holdfast: ${file}: cannot be read: this user may not\n`);
+      return null;
+    }
+  }
   process.stderr.write(
     `holdfast: ${path.resolve(directory)}: no ${path.join('log', SITE_LOG_FILE_NAME)} there; name the data directory of one site, e.g. ./data/site-1\n`,
   );

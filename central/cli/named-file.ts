@@ -28,12 +28,14 @@ export function writeNamedFile(file: string, text: string): void {
   orSayWhy(`${file}: cannot be written`, () => writeFileSync(file, text));
 }
 
-function orSayWhy<T>(what: string, action: () => T): T {
+/** What an action on files that the command line names could not do, in words. Throws `WrongUseError`. */
+export function orSayWhy<T>(what: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
     if (cause instanceof WrongUseError) throw cause;
-    const { code = '', message } = cause as NodeJS.ErrnoException;
-    throw new WrongUseError(`${what}: ${inWords[code] ?? message}`, { cause });
+    const { code = '', message, path } = cause as NodeJS.ErrnoException;
+    const where = path === undefined || what.startsWith(path) ? '' : ` (${path})`;
+    throw new WrongUseError(`${what}: ${code in inWords ? `${inWords[code]}${where}` : message}`, { cause });
   }
 }

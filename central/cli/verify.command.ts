@@ -15,6 +15,7 @@ import {
   verifySiteDirectory,
 } from '@holdfast/sites';
 import { openDatabaseAsItIs } from '../postgres/database.js';
+import { DatabaseUnreachableError } from '../postgres/database-unreachable-error.js';
 import { EmbeddedPostgresError } from '../postgres/embedded-postgres-error.js';
 import { compareHoldings, type Holding, type HoldingsComparison } from '../verification/compare-holdings.js';
 import { compareWithLogs, type LogAtHand } from '../verification/compare-with-log.js';
@@ -22,6 +23,7 @@ import { inWords, type ReplicaTrust, type SignedReplica } from '../verification/
 import { type ReplicasVerification, replicaRootAt, verifyReplicas } from '../verification/verify-replicas.js';
 import { readConfigurationOrReport } from './check.command.js';
 import { closedInWords } from './media.command.js';
+import { orSayWhy } from './named-file.js';
 import { EXIT_NO, EXIT_UNREACHABLE, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 import { ProgressLine } from './progress-line.js';
 
@@ -34,12 +36,12 @@ export async function verifyCommand(
   directory: string,
   options: { readonly json: boolean; readonly passwordFile?: string },
 ): Promise<number> {
-  const configured = existsSync(directory) && statSync(directory).isFile();
+  const configured = orSayWhy(`${directory}: no data directory there`, () => statSync(directory)).isFile();
   const configuration = configured ? readConfigurationOrReport(directory) : null;
   if (configured && configuration === null) return EXIT_WRONG_USE;
   const directories =
     configuration === null
-      ? findSiteDirectories(directory)
+      ? orSayWhy(`${directory}: cannot be searched`, () => findSiteDirectories(directory))
       : [path.resolve(path.dirname(directory), configuration.data)];
   const connectionString = configuration?.log?.kurrent?.connectionString;
   const onServer = connectionString && { connectionString, site: configuration!.site.id };
@@ -87,7 +89,10 @@ export async function verifyCommand(
   const damageCount =
     [...sites, ...replicas].reduce((sum, { damages }) => sum + damages.length, 0) +
     comparisons.filter(({ difference }) => difference !== null).length;
-  const unreachableCount = sites.reduce((sum, { unreachable }) => sum + unreachable.length, 0);
+  const unreachableCount = [...sites, ...replicas].reduce(
+    (sum, { unreachable }) => sum + unreachable.length,
+    0,
+  );
   const unprovenCount = replicas.reduce((sum, { unproven }) => sum + unproven.length, 0);
   const proven = damageCount + unreachableCount + unprovenCount === 0;
   say(verdictInWords({ damageCount, unreachableCount, unprovenCount, isSigned: replicas.every(isSigned) }));
@@ -188,10 +193,11 @@ function databaseNotSeen(
 
 interface VerifiedDatabase extends ReplicasVerification {
   readonly database: string;
+  readonly unreachable: readonly Finding[];
   readonly rootAt: (head: LogHead, signal: AbortSignal) => Promise<Uint8Array | null>;
 }
 
-/** A database that cannot be opened is damage like any other: the rest is proved nevertheless. */
+/** An embedded database that does not start is damage like any other: the rest is proved nevertheless. */
 async function verifyDatabase(
   { name, at }: DatabaseToVerify,
   { databases, trust }: { readonly databases: AsyncDisposableStack; readonly trust: () => ReplicaTrust },
@@ -202,12 +208,22 @@ async function verifyDatabase(
     const { sql } = databases.use(await openDatabaseAsItIs(at));
     const onProgress = (done: number, total: number) => progress.show(name, done, total);
     const verification = await verifyReplicas(sql, { trust, signal, onProgress });
-    return { database: name, ...verification, rootAt: (head, until) => replicaRootAt(sql, head, until) };
+    return {
+      database: name,
+      unreachable: [],
+      ...verification,
+      rootAt: (head, until) => replicaRootAt(sql, head, until),
+    };
   } catch (error) {
+    const nothing = {
+      ...{ database: name, eventCount: 0, heads: [], signed: [], unproven: [], damages: [], unreachable: [] },
+      rootAt: async () => null,
+    };
+    const found = { where: 'database', detail: error instanceof Error ? error.message : String(error) };
+    if (error instanceof DatabaseUnreachableError)
+      return { ...nothing, unreachable: [{ ...found, code: error.code }] };
     if (!(error instanceof EmbeddedPostgresError)) throw error;
-    const damage = { code: 'DATABASE_UNREADABLE', where: 'database', detail: error.message } as const;
-    const nothing = { eventCount: 0, heads: [], signed: [], unproven: [] };
-    return { database: name, ...nothing, damages: [damage], rootAt: async () => null };
+    return { ...nothing, damages: [{ ...found, code: 'DATABASE_UNREADABLE' }] };
   }
 }
 
@@ -277,14 +293,21 @@ function describeSite(site: SiteDirectoryVerification): string {
   );
 }
 
-function describeDatabase({ database, eventCount, signed, damages, unproven }: VerifiedDatabase): string {
+function describeDatabase({
+  database,
+  eventCount,
+  signed,
+  damages,
+  unproven,
+  unreachable,
+}: VerifiedDatabase): string {
   const behind = signed.filter(replica => !isSignedToItsEnd(replica));
   const signedCount = signed.length - behind.length;
   const first = `${database}: ${eventCount} events of ${signed.length} sites taken in (${signedCount} signed to their end)`;
   const reach = behind.map(
     ({ site, signedUpTo, end }) => `  site ${site}: signed up to ${inWords(signedUpTo)} of ${inWords(end)}`,
   );
-  return linesOf([first, ...reach].join('\n'), damages, unproven);
+  return linesOf([first, ...reach].join('\n'), damages, [...unproven, ...unreachable]);
 }
 
 function describeComparison({ site, epoch, size, where, difference }: HoldingsComparison): string {

@@ -60,7 +60,11 @@ test('a database that was not seen is named, and the embedded one is proved what
     both.report.replicas.map(({ database }: { database: string }) => database),
     ['DATABASE_URL', directory],
   );
-  assert.is(both.status, 1);
+  const [{ unreachable, damages }] = both.report.replicas;
+  assert.is(unreachable[0].code, 'DATABASE_UNREACHABLE');
+  assert.match(unreachable[0].detail, 'DATABASE_URL (127.0.0.1:1, holdfast)');
+  assert.equal(damages, []);
+  assert.is(both.status, 3);
   assert.is(verify(folder.path, undefined).status, 0);
 });
 

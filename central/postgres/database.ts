@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { DatabaseUnreachableError } from './database-unreachable-error.js';
 import { type EmbeddedPostgres, findRunningPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { applyMigrations } from './migrations.js';
 import { type Sql, sqlTypes } from './sql.js';
@@ -37,7 +38,7 @@ export interface Database extends AsyncDisposable {
 
 /**
  * Opens the central's database with every migration applied: the one at `databaseUrl`, else an embedded PostgreSQL
- * under `directory`.
+ * under `directory`. Throws `DatabaseUnreachableError` and `EmbeddedPostgresError`.
  */
 export async function openDatabase(options: {
   readonly directory: string;
@@ -52,6 +53,7 @@ export async function openDatabase(options: {
     await embedded?.[Symbol.asyncDispose]();
   };
   try {
+    if (embedded === null) await mustAnswer(sql);
     await applyMigrations(sql);
   } catch (error) {
     await close();
@@ -62,7 +64,7 @@ export async function openDatabase(options: {
 
 /**
  * Opens a central's database to look at it, beside the central or while it is stopped: nothing is migrated. Whoever opens it
- * disposes of it; a server that was started for this ends then.
+ * disposes of it; a server that was started for this ends then. Throws `DatabaseUnreachableError` and `EmbeddedPostgresError`.
  */
 export async function openDatabaseAsItIs(
   at: { readonly directory: string } | { readonly databaseUrl: string },
@@ -70,7 +72,14 @@ export async function openDatabaseAsItIs(
   if ('databaseUrl' in at) {
     const target = at.databaseUrl;
     const sql = connect(target);
-    return { sql, target, [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }) };
+    const close = () => sql.end({ timeout: 5 });
+    try {
+      await mustAnswer(sql);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    return { sql, target, [Symbol.asyncDispose]: close };
   }
   const running = await findRunningPostgres(at.directory);
   const embedded = running === null ? await startEmbeddedPostgres(at) : null;
@@ -123,5 +132,27 @@ function connect(target: DatabaseTarget, max = POOL_CONNECTIONS_MAX): Sql {
       ...(typeof target === 'string' && LOST_CLIENT_SETTINGS),
     },
   };
-  return typeof target === 'string' ? postgres(target, options) : postgres({ ...target, ...options });
+  if (typeof target !== 'string') return postgres({ ...target, ...options });
+  try {
+    return postgres(target, options);
+  } catch (cause) {
+    const expected = 'postgres://USER:PASSWORD@HOST:5432/DATABASE';
+    throw new DatabaseUnreachableError(`DATABASE_URL is not the address of a database, as in ${expected}`, {
+      cause,
+    });
+  }
+}
+
+/** Of a server of somebody else's: whatever keeps the first answer away, a refusal too, is said with its address. */
+async function mustAnswer(sql: Sql): Promise<void> {
+  try {
+    await sql`select 1`;
+  } catch (cause) {
+    const { host, port, database } = sql.options;
+    const where = `${host.join(',')}:${port.join(',')}, ${database}`;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DatabaseUnreachableError(`the database at DATABASE_URL (${where}) does not let us in: ${why}`, {
+      cause,
+    });
+  }
 }

@@ -5,7 +5,6 @@
 export type HlcReading = bigint;
 
 const COUNTER_BITS = 16n;
-const COUNTER_MASK = 0xffffn;
 const MS_MAX = 0xffff_ffff_ffff;
 /** Later than this, 48 bits of milliseconds are used up (the year 10889). */
 export const HLC_MAX: HlcReading = 0xffff_ffff_ffff_ffffn;
@@ -21,19 +20,6 @@ export function nextHlc(previous: HlcReading, nowMs: number): HlcReading {
   return previous + 1n;
 }
 
-/**
- * The next reading after having heard of `remote`: greater than both. A remote reading further ahead of `nowMs` than
- * `driftMsMax` is not followed, or one wrong clock would carry every other one away.
- */
-export function mergeHlc(
-  previous: HlcReading,
-  remote: HlcReading,
-  clock: { readonly nowMs: number; readonly driftMsMax: number },
-): HlcReading {
-  const followed = hlcMs(remote) - clock.nowMs <= clock.driftMsMax && remote > previous;
-  return nextHlc(followed ? remote : previous, clock.nowMs);
-}
-
 /** The first reading of a millisecond. Fractions are dropped, and what 48 bits cannot hold is clamped. */
 export function hlcAt(ms: number): HlcReading {
   const whole = Number.isNaN(ms) ? 0 : Math.min(Math.max(Math.floor(ms), 0), MS_MAX);
@@ -43,8 +29,4 @@ export function hlcAt(ms: number): HlcReading {
 /** Milliseconds since the Unix epoch. */
 export function hlcMs(reading: HlcReading): number {
   return Number(reading >> COUNTER_BITS);
-}
-
-export function hlcCounter(reading: HlcReading): number {
-  return Number(reading & COUNTER_MASK);
 }

@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { EVENT_DATA_BYTES_MAX, HEADER_BYTES_MAX, HEADER_BYTES_MIN, type RecordedEvent } from '@holdfast/core';
+import { EVENT_DATA_BYTES_MAX, HEADER_BYTES_MAX, HEADER_BYTES_MIN } from '@holdfast/core';
 
 /** How the bytes of a frame are packed. */
 export type FrameCodec = 'IDENTITY' | 'ZSTD';
@@ -144,6 +144,3 @@ function plain(bytes: Uint8Array): Uint8Array {
 function rawLengthOf(event: EventBytes): number {
   return EVENT_OVERHEAD_BYTES + event.header.length + event.data.length;
 }
-
-/** What an event that is read out of a log brings along. */
-export type FrameSource = Pick<RecordedEvent, 'header' | 'data' | 'leafHash' | 'position'>;

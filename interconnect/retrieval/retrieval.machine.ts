@@ -2,9 +2,6 @@ import type { InterruptionCause, MissingSpan, RetrievalFailureCause, RetrievalRe
 import type { RetrievalEvent } from '@holdfast/schema';
 import { assign, initialTransition, type SnapshotFrom, setup, transition } from 'xstate';
 
-/** Raised when a stored snapshot of the machine could no longer be read; the events always can. */
-export const RETRIEVAL_MACHINE_VERSION = 1;
-
 export type RetrievalFact = Exclude<RetrievalEvent, { readonly type: 'RetrievalRequested' }>;
 
 export interface RetrievalContext {

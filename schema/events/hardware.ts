@@ -134,4 +134,3 @@ export const hardwareConnectionEvents = [
   HardwareConnectionLost,
   HardwareCapabilitiesFound,
 ] as const;
-export type HardwareConnectionEvent = EventOf<(typeof hardwareConnectionEvents)[number]>;

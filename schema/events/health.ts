@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, RecordingServerId } from '../ids.js';
-import { defineEvent, type EventOf, passing, UnixMs } from './event-definition.js';
+import { defineEvent, passing, UnixMs } from './event-definition.js';
 
 const ofDevice = { deviceId: DeviceId, recordingServerId: RecordingServerId, atMs: UnixMs };
 const ofServer = { recordingServerId: RecordingServerId, atMs: UnixMs };
@@ -69,4 +69,3 @@ export const healthEvents = [
   RecordingServerOverloaded,
   RecordingServerOverloadEnded,
 ] as const;
-export type HealthEvent = EventOf<(typeof healthEvents)[number]>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf, passing, raised } from './event-definition.js';
+import { defineEvent, passing, raised } from './event-definition.js';
 import { personal } from './personal.js';
 
 const signIn = z.object({ userName: personal({ max: 200 }), address: personal({ max: 100 }) });
@@ -14,4 +14,3 @@ export const SignInRefused = passing(
 );
 
 export const userEvents = [UserSignedIn, SignInRefused] as const;
-export type UserEvent = EventOf<(typeof userEvents)[number]>;

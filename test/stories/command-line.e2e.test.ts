@@ -64,7 +64,7 @@ test('wrong use is exit 2 and says what would be right', async () => {
     [['log', 'verify-proof', program, '--key', '/nonexistent'], '/nonexistent: cannot be read: no such file'],
     [['bench', 'ingest', '--cameras', '-4'], 'expected a number above 0'],
     [['bench', 'retrieve', '--trace', program], `--trace ${program}: line 1`],
-    [['verify', '/nonexistent'], 'data directory'],
+    [['verify', '/nonexistent'], 'no data directory there: no such file'],
     [['link', 'cut', 'x', '--data', '/nonexistent'], '--data DIR'],
   ] as const) {
     const refused = await holdfast(...args);

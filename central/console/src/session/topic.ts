@@ -1,16 +1,6 @@
 /** What a list on the screen is about. A change of a topic makes the lists about it ask again. */
 export type Topic = 'sites' | 'devices' | 'alarms' | 'events' | 'evidence-locks' | 'retrievals' | 'timeline';
 
-export const ALL_TOPICS: readonly Topic[] = [
-  'sites',
-  'devices',
-  'alarms',
-  'events',
-  'evidence-locks',
-  'retrievals',
-  'timeline',
-];
-
 type Listener = (topic: Topic) => void;
 const listeners = new Set<Listener>();
 

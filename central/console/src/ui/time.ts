@@ -4,8 +4,6 @@ const pad = (value: number, width = 2): string => String(value).padStart(width, 
 
 export type Instant = string | number;
 const dateOf = (instant: Instant): Date => new Date(instant);
-export const msOf = (instant: Instant): number =>
-  typeof instant === 'number' ? instant : Date.parse(instant);
 
 /** `UTC+1`, `UTC+5:30`: the browser's zone at that instant. */
 export function zoneAt(instant: Instant): string {
