@@ -336,6 +336,8 @@ async function openParts(
     }),
   );
   const linked = await openLinks({ sql, servers, channels, retrieved, logger }, stack);
+  pins.expect(linked.links.heldBefore());
+  await pins.refresh();
   return {
     ...{
       dataDirectory,

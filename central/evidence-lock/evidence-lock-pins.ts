@@ -1,6 +1,8 @@
-import type { ProtectedSpan } from '@holdfast/core';
-import type { DeviceId } from '@holdfast/schema';
+import { comparePlaces, type LogPlace, type ProtectedSpan } from '@holdfast/core';
+import type { DeviceId, SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
+import { evidenceLocksReadModel } from '../read-models/evidence-lock/evidence-locks.read-model.js';
+import { readSiteProgress } from '../read-models/site-progress.query.js';
 import type { Wakeup } from '../read-models/wakeup.js';
 
 /** Locks are read when the read models have moved on, and at least this often. */
@@ -22,6 +24,8 @@ export class EvidenceLocksUnknownError extends Error {
 export class EvidenceLockPins {
   readonly #sql: Sql;
   readonly #now: () => number;
+  /** Logs of which the read models know less than once was held. */
+  readonly #awaited = new Map<SiteId, LogPlace>();
   #spans: readonly ProtectedSpan[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -30,8 +34,23 @@ export class EvidenceLockPins {
     this.#now = options.now;
   }
 
-  /** Throws `EvidenceLocksUnknownError` when they could not be read lately. */
+  /**
+   * So far each log was held here. A database that was restored from an older copy does not know the locks since: until the sites have
+   * told them again, nothing may be deleted.
+   */
+  expect(held: ReadonlyMap<SiteId, LogPlace>): void {
+    for (const [site, place] of held) this.#awaited.set(site, place);
+  }
+
+  /** Throws `EvidenceLocksUnknownError` when they could not be read lately, or the database has lost some. */
   spans(): readonly ProtectedSpan[] {
+    const [lost] = this.#awaited;
+    if (lost !== undefined) {
+      const [site, { epoch, position }] = lost;
+      throw new EvidenceLocksUnknownError(
+        `the log of site ${site}${this.#awaited.size > 1 ? `, and those of ${this.#awaited.size - 1} more,` : ''} was held up to ${epoch}/${position}, and the database holds less: what is locked there is known when the site has reported again`,
+      );
+    }
     if (this.#now() - this.#readAtMs > STALE_AFTER_MS) {
       throw new EvidenceLocksUnknownError('the evidence locks of the sites could not be read lately');
     }
@@ -49,6 +68,8 @@ export class EvidenceLockPins {
   /** Reads the locks now; `run` does it whenever they may have changed. */
   async refresh(): Promise<void> {
     const nowMs = this.#now();
+    // Before the locks themselves.
+    if (this.#awaited.size > 0) await this.#lookWhoHasReported();
     const rows = await this.#sql<{ deviceId: string; fromMs: number; toMs: number }[]>`
       select unnest(device_ids) as device_id, from_ms, to_ms from evidence_lock
       where released_at_ms is null and (expires_at_ms is null or expires_at_ms > ${nowMs})
@@ -57,5 +78,16 @@ export class EvidenceLockPins {
       throw new EvidenceLocksUnknownError(`more than ${LOCKS_MAX} devices are locked`);
     this.#spans = rows.map(row => ({ ...row, deviceId: row.deviceId as DeviceId }));
     this.#readAtMs = nowMs;
+  }
+
+  async #lookWhoHasReported(): Promise<void> {
+    const { name } = evidenceLocksReadModel;
+    for (const { siteId, ...place } of await readSiteProgress(this.#sql, {
+      projections: [name],
+      site: null,
+    })) {
+      const awaited = this.#awaited.get(siteId);
+      if (awaited !== undefined && comparePlaces(place, awaited) >= 0) this.#awaited.delete(siteId);
+    }
   }
 }

@@ -113,6 +113,22 @@ test('a parent that restarts knows that no link is up, since it was last alive',
   assert.is((await bench.facts()).length, 2);
 });
 
+test('how far a log was held before is known of its losses, though a replica that was restored holds less since', async () => {
+  const bench = new Bench();
+  const keeper = await bench.open();
+  keeper.established(child, 1);
+  keeper.lost(child, 'CLOSED', 1, 90);
+  await keeper.settled();
+  const held = [[child, { epoch: 1, position: 90 }]];
+  const restored = await bench.open({ replicaPosition: async () => ({ epoch: 1, position: 40 }) });
+  assert.equal([...restored.heldBefore()], held);
+  restored.established(child, 2);
+  await restored.settled();
+  const again = await bench.open({ replicaPosition: async () => ({ epoch: 1, position: 41 }) });
+  assert.equal([...again.heldBefore()], held, 'the loss that a restart means says less');
+  assert.equal([...(await new Bench().open()).heldBefore()], [], 'of a site that never reported nothing');
+});
+
 test('the same session established twice is one fact', async () => {
   const bench = new Bench();
   const keeper = await bench.open();

@@ -1,4 +1,13 @@
-import { newEvent, type RecordedEvent, readEventData, readStreamEnd, type SiteLog } from '@holdfast/core';
+import {
+  comparePlaces,
+  LOG_START,
+  type LogPlace,
+  newEvent,
+  type RecordedEvent,
+  readEventData,
+  readStreamEnd,
+  type SiteLog,
+} from '@holdfast/core';
 import { EventDecodeError, type EventId, type LinkEvent, type SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { LinkLossCause, LinkMeasurement, LinkObserver } from '../replication/link-observer.js';
@@ -61,6 +70,11 @@ export interface LinkKeeper extends LinkObserver, AsyncDisposable {
   relayedHead(origin: SiteId): RelayedHead | null;
   /** How far the logs of all sites below reach, as they said last over links that are up. */
   heads(): readonly RelayedHead[];
+  /**
+   * How far each log was held when its link was lost, as this log remembered it when it was opened: what is held by now may be less,
+   * where that was restored from an older copy.
+   */
+  heldBefore(): ReadonlyMap<SiteId, LogPlace>;
   /** Resolves when everything that was observed until now is in the log. */
   settled(): Promise<void>;
 }
@@ -95,6 +109,7 @@ interface KeptLink {
 class LogLinkKeeper implements LinkKeeper {
   readonly #options: LinkKeeperOptions;
   readonly #links = new Map<SiteId, KeptLink>();
+  readonly #heldBefore = new Map<SiteId, LogPlace>();
 
   constructor(options: LinkKeeperOptions) {
     this.#options = options;
@@ -176,6 +191,10 @@ class LogLinkKeeper implements LinkKeeper {
     return heads;
   }
 
+  heldBefore(): ReadonlyMap<SiteId, LogPlace> {
+    return this.#heldBefore;
+  }
+
   async settled(): Promise<void> {
     await Promise.all([...this.#links.values()].map(link => link.queue));
   }
@@ -216,7 +235,12 @@ class LogLinkKeeper implements LinkKeeper {
 
   async #restoreFromLog(site: SiteId, link: KeptLink): Promise<void> {
     const facts = await readStreamEnd(this.#options.log, { stream: streamOf(site), count: LAST_FACTS });
-    for (const fact of facts) this.#fold(site, link, fact);
+    for (const fact of facts) {
+      this.#fold(site, link, fact);
+      const { lastEpoch: epoch, lastPosition: position } = link.snapshot.context;
+      const before = this.#heldBefore.get(site) ?? LOG_START;
+      if (comparePlaces({ epoch, position }, before) > 0) this.#heldBefore.set(site, { epoch, position });
+    }
     const { value, context } = link.snapshot;
     if (value !== 'UP') return;
     const replica = await this.#options.replicaPosition(site);

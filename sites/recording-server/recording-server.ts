@@ -12,6 +12,7 @@ import {
   type MediaSource,
   type NamedFold,
   type ProtectedSpan,
+  type Protection,
   type RecordedEvent,
   type RetentionLimits,
   type SiteLog,
@@ -90,7 +91,7 @@ export interface RecordingServerOptions {
   readonly newId: () => string;
   readonly openCredentials: (sealed: string) => CameraCredentials;
   readonly raiseAlarm: (alarm: { readonly name: string; readonly message: string }) => Promise<void>;
-  /** Recordings that a retrieval is waiting for: not deleted meanwhile. */
+  /** What others have locked: not deleted meanwhile. Throws when that cannot be known: then nothing is deleted. */
   readonly pins: () => readonly ProtectedSpan[];
   readonly logger: Logger;
   /** Where what was read of the log is kept, so that a restart reads only what came after. */
@@ -182,7 +183,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     const freeBytes = (dir: string) => preBuffers.freeBytes(dir);
     this.#storages = new StorageKeeper({
       ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
-      protection: nowMs => view.protection(nowMs, options.pins()),
+      protection: nowMs => this.#protection(nowMs),
       composeDeletion: (...deleted) => this.#deletionFacts(...deleted),
       freeBytes,
       whyLocked: () => this.#whyLocked(lock),
@@ -358,10 +359,18 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     return this.#view.halted;
   }
 
-  /** Since when recordings are kept or locked here; 0 when locks cannot be read. Throws when others' pins cannot be known. */
+  /** Since when recordings are kept or locked here; 0 when locks, or others' pins, cannot be known. */
   neededSinceMs(): number {
-    const { now, pins } = this.#options;
-    return neededSince(this.database, this.#view.protection(now(), pins()));
+    return neededSince(this.database, this.#protection(this.#options.now()));
+  }
+
+  /** Where pins cannot be known there may be any: a disk that fills up meanwhile must halt in order. */
+  #protection(nowMs: number): Protection {
+    try {
+      return this.#view.protection(nowMs, this.#options.pins());
+    } catch (error) {
+      return { readable: false, reason: error instanceof Error ? error.message : String(error) };
+    }
   }
 
   /** What is in each stage, as it was told last: for metrics. */

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { DeviceId, EvidenceLockId, SiteId } from '@holdfast/schema';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { FeedFixture } from '../intake/feed-fixture.js';
+import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { openDatabase } from '../postgres/database.js';
+import { Projections } from '../read-models/projections.js';
+import { readModels } from '../read-models/read-models.js';
+import { Wakeup } from '../read-models/wakeup.js';
+import { EvidenceLockPins } from './evidence-lock-pins.js';
+
+const test = suite('what evidence locks of sites protect at the central');
+
+test('is not known, so that nothing is deleted, while a restored database lacks what was held of a log', async () => {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-pins-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const { sql } = stack.use(await openDatabase({ directory, databaseUrl: null }));
+  const fails = (error: unknown) => {
+    throw error;
+  };
+  const projections = new Projections({
+    ...{ sql, ownSite: randomUUID() as SiteId, models: readModels, feedGrown: new Wakeup() },
+    ...{ now: Date.now, random: Math.random },
+    reports: {
+      ...{ onHalted: fails, onGivenUp: fails, onRetry: fails, onDifference: fails, onQuarantined: fails },
+      onReleased: () => undefined,
+    },
+  });
+  await projections.settle();
+  const feed = new FeedFixture();
+  const intake = createPostgresReplicaIntake(sql);
+  const lock = (deviceId: DeviceId) => {
+    const evidenceLockId = randomUUID() as EvidenceLockId;
+    return feed.event(`evidence-lock-${evidenceLockId}`, {
+      type: 'EvidenceLockCreated',
+      data: {
+        ...{ evidenceLockId, headline: 'Theft', description: '', deviceIds: [deviceId] },
+        ...{ fromMs: 1, toMs: 2, expiresAtMs: null },
+      },
+    });
+  };
+  const report = async (deviceId: DeviceId) => {
+    const { fence, cursor: before } = await intake.openSession(feed.site);
+    const events = [lock(deviceId)];
+    const after = { epoch: 1, position: feed.position, treeEdge: [] };
+    assert.is(await intake.commit({ site: feed.site, fence, before, after, events }), 'COMMITTED');
+    await projections.projector.catchUp();
+  };
+  const [first, second] = [randomUUID() as DeviceId, randomUUID() as DeviceId];
+  await report(first);
+  const pins = new EvidenceLockPins({ sql, now: Date.now });
+  const known = async () => {
+    await pins.refresh();
+    return pins.spans().map(({ deviceId }) => deviceId);
+  };
+  assert.equal(await known(), [first]);
+  pins.expect(new Map([[feed.site, { epoch: 1, position: 2 }]]));
+  const lost = await known().catch((error: unknown) => String(error));
+  assert.match(String(lost), `EvidenceLocksUnknownError: the log of site ${feed.site} was held up to 1/2`);
+  await report(second);
+  assert.equal(new Set(await known()), new Set([first, second]));
+});
+
+test.run();
