@@ -16,7 +16,9 @@ export interface DurableSiteLog
     CheckpointSource,
     ReceiptStore,
     Partial<TruncatableLog> {
-  /** What made it unusable for those who work on it; null when the signal is aborted or it is closed before. */
+  /** What was found that no restart of those who work on it mends; null when the signal is aborted or it is closed before. */
   failure?(signal: AbortSignal): Promise<Error | null>;
+  /** Takes nothing any more, and lets others write the file. */
+  release?(): Promise<void>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>>;
 }

@@ -10,8 +10,9 @@ import type { DurableSiteLog } from './durable-site-log.js';
 import { LogRepairs } from './log-repairs.js';
 import { openSiteLog } from './open-site-log.js';
 import { HistoryNotKeptError, keepPulledHistory } from './pulled-history-file.js';
-import { finishSalvage, salvageSiteLog } from './salvage-site-log.js';
+import { assertSalvageable, finishSalvage, salvageSiteLog } from './salvage-site-log.js';
 import { SiteLogFileError, type SiteLogFileFault } from './site-log-file.js';
+import { settleSiteLogFile } from './site-log-opening.js';
 
 /** A log that failed is tried again so often, less and less. */
 const MEND_MS_MIN = 1_000;
@@ -131,23 +132,38 @@ async function mendFailed(
 ): Promise<boolean> {
   const failure = (await log.failure?.(signal)) ?? null;
   if (failure === null) return false;
-  of.logger.error({ err: failure }, 'the log takes no facts any more: recording goes on, they wait');
+  const isDamaged = damageOf(failure, of) !== null;
+  of.logger.error({ err: failure }, 'the log has failed: recording goes on');
   for (let triesCount = 0; !signal.aborted; triesCount += 1) {
-    if (await isUsable(of, failure, repairs)) return true;
+    // A damaged log that takes facts goes on taking them until it can be salvaged.
+    if (!isDamaged || isSalvageable(of)) {
+      await log.release?.();
+      if (isDamaged ? await isSalvaged(of, failure, repairs) : await isUsable(of, repairs)) return true;
+    }
     const waitMs = Math.min(MEND_MS_MAX, MEND_MS_MIN * 2 ** Math.min(triesCount, 16));
     await delay(waitMs, undefined, { signal }).catch(() => undefined);
   }
   return false;
 }
 
-async function isUsable(of: LogOfSite, failure: Error, repairs: LogRepairs): Promise<boolean> {
-  if (damageOf(failure, of) !== null) return isSalvaged(of, failure, repairs);
+/** Whether a log whose writer has failed can be written again, e.g. because its disk is back. */
+async function isUsable(of: LogOfSite, repairs: LogRepairs): Promise<boolean> {
   try {
-    await (await openLogOf(of))[Symbol.asyncDispose]();
+    settleSiteLogFile(siteLogFileOf(of.dataDirectory), of.configuration.site.id);
     return true;
   } catch (error) {
     of.logger.error({ err: error }, 'the log cannot be opened again: trying again later');
     return isSalvaged(of, error, repairs);
+  }
+}
+
+function isSalvageable(of: LogOfSite): boolean {
+  try {
+    assertSalvageable(siteLogFileOf(of.dataDirectory), Date.now());
+    return true;
+  } catch (error) {
+    of.logger.error({ err: error }, 'the damaged log cannot be salvaged now: trying again later');
+    return false;
   }
 }
 

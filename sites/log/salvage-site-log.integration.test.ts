@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import {
   copyFileSync,
@@ -194,18 +195,7 @@ test('is refused by name when it happens too often, and changes nothing then', a
 
 test('is done while those who work on the log go on, when it shows in the middle of their work', async () => {
   const dataDirectory = path.join(directory, 'running');
-  const file = siteLogFileOf(dataDirectory);
-  const of = {
-    configuration: { site: { id: site, name: 'Depot' } },
-    dataDirectory,
-    logger: pino({ level: 'silent' }),
-  };
-  {
-    await using log = await openLogOf(of);
-    await log.append([
-      { stream: 'one', expected: 'any', events: Array.from({ length: 100 }, (_, at) => newEvent(at)) },
-    ]);
-  }
+  const { file, of } = await growLog(dataDirectory, 100);
   const bytes = readFileSync(file);
   // Nothing but an append looks at it.
   for (const page of pagesOf(file, 'sqlite_autoindex_event_1')) {
@@ -239,6 +229,82 @@ test('is done while those who work on the log go on, when it shows in the middle
   assert.equal(marksIn(eventsOf(file)).length, 101, 'none is lost and none is there twice');
   assert.equal((await verifySiteLog({ file, key: loadSiteKeys(dataDirectory).logKey })).damages, []);
 });
+
+test('is done as well when somebody reads the damage; until it can be, the log takes facts', async () => {
+  const dataDirectory = path.join(directory, 'read');
+  const { file, of } = await growLog(dataDirectory, 2000);
+  const bytes = readFileSync(file);
+  // Of a row that an opening does not look at.
+  bytes[bytes.indexOf('event-50-of-the-test')]! ^= 1;
+  writeFileSync(file, bytes);
+  const others = [1, 2, 3].map(
+    ms => `${dataDirectory}/log.damaged-${new Date(Date.now() - ms).toISOString()}`,
+  );
+  for (const other of others) mkdirSync(other);
+  const stop = new AbortController();
+  const outcomes: unknown[] = [];
+  const live = async ({ signal, mend }: LogLife) => {
+    await using log = await openLogOf(of);
+    const mending = mend(log, signal);
+    const page = await log.read({ after: LOG_START, limit: 3000 }).catch(error => error.fault);
+    outcomes.push(page === 'DAMAGED' ? page : marksIn(page).length);
+    if (outcomes.length > 1) return stop.abort();
+    // Whoever woke up at it does so before this.
+    await new Promise(resolve => setTimeout(resolve, 50));
+    await log.append([{ stream: 'late', expected: 'any', events: [newEvent(2000)] }]);
+    for (const other of others) rmSync(other, { recursive: true });
+    await mending;
+  };
+  await runOverResets(of, live, stop.signal);
+  assert.equal(outcomes, ['DAMAGED', 2000], 'all but one of 2001');
+  assert.match(marksIn(eventsOf(file)).at(-1)!, 'event-2000-', 'what it took meanwhile is there');
+});
+
+test('is not what a disk needs that fails and is there again: the log goes on as it is', async () => {
+  const { file, of } = await growLog(path.join(directory, 'failing'), 100);
+  const stop = new AbortController();
+  const outcomes: string[] = [];
+  const data = Buffer.from(JSON.stringify({ mark: 'x'.repeat(200_000) }));
+  const large = { ...newEvent(100), data };
+  const live = async ({ signal, mend }: LogLife) => {
+    await using log = await openLogOf(of);
+    const mending = mend(log, signal);
+    // A real error of the disk, as SQLite sees it: a limit to the size of files is none of a full disk.
+    if (outcomes.length === 0) limitFiles('100000');
+    const append = () => log.append([{ stream: 'large', expected: 'any', events: [large] }]);
+    await append().then(
+      () => outcomes.push('appended'),
+      error => outcomes.push(error.code),
+    );
+    limitFiles('unlimited');
+    if (outcomes.length > 1) return stop.abort();
+    await mending;
+  };
+  await runOverResets(of, live, stop.signal);
+  assert.equal(outcomes, ['SITE_LOG_CLOSED', 'appended']);
+  assert.equal(
+    readdirSync(path.join(directory, 'failing')).filter(name => name.includes('damaged')),
+    [],
+  );
+  assert.is(marksIn(eventsOf(file)).length, 101);
+});
+
+function limitFiles(byteLength: string): void {
+  execFileSync('prlimit', ['--pid', `${process.pid}`, `--fsize=${byteLength}:unlimited`]);
+}
+
+async function growLog(dataDirectory: string, count: number) {
+  const of = {
+    ...{ configuration: { site: { id: site, name: 'Depot' } }, dataDirectory },
+    logger: pino({ level: 'silent' }),
+  };
+  await using log = await openLogOf(of);
+  for (let at = 0; at < count; at += 100) {
+    const events = Array.from({ length: 100 }, (_, index) => newEvent(at + index));
+    await log.append([{ stream: 'one', expected: 'any', events }]);
+  }
+  return { of, file: siteLogFileOf(dataDirectory) };
+}
 
 function pagesOf(file: string, name: string): readonly number[] {
   using db = new DatabaseSync(file, { readOnly: true });

@@ -7,6 +7,8 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statfsSync,
+  statSync,
 } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -43,6 +45,8 @@ const HOUR_MS = 3_600_000;
 /** Events in one commit: the write-ahead log of the new file stays small. */
 const EVENTS_PER_COMMIT = 10_000;
 const REASON_CHARACTERS_MAX = 500;
+/** For the write-ahead log of the new file, and for others meanwhile. */
+const ROOM_BYTES = 32 * 1024 * 1024;
 
 /** What was removed from a log by truncation, and what stays of it. */
 const tablesOfCut = ['truncated_stream', 'truncated_id', 'truncated_leaves', 'carried_event'] as const;
@@ -70,7 +74,7 @@ export class NotSalvagedError extends Error {
 export async function salvageSiteLog(salvage: SiteLogSalvage): Promise<string> {
   const { file, nowMs } = salvage;
   const directory = path.dirname(file);
-  assertSeldom(directory, nowMs);
+  assertSalvageable(file, nowMs);
   const aside = `${directory}.damaged-${new Date(nowMs).toISOString().replaceAll(':', '-')}`;
   const made = salvagedDirectoryOf(file);
   rmSync(made, { recursive: true, force: true });
@@ -109,16 +113,27 @@ function salvagedDirectoryOf(file: string): string {
   return `${path.dirname(file)}.salvaged`;
 }
 
-function assertSeldom(directory: string, nowMs: number): void {
+/** Throws `NotSalvagedError` when it is too often, or there is no room for another file. */
+export function assertSalvageable(file: string, nowMs: number): void {
+  const directory = path.dirname(file);
   const prefix = `${path.basename(directory)}.damaged-`;
   const recent = readdirSync(path.dirname(directory)).filter(name => {
     const [date, time] = name.slice(prefix.length).split('T');
     const madeMs = Date.parse(`${date}T${time?.replaceAll('-', ':')}`);
     return name.startsWith(prefix) && Math.abs(nowMs - madeMs) < HOUR_MS;
   });
-  if (recent.length < SALVAGES_PER_HOUR_MAX) return;
+  if (recent.length >= SALVAGES_PER_HOUR_MAX) {
+    const often = `${recent.length} damaged logs were put aside within an hour`;
+    throw new NotSalvagedError(`${often}: replace the disk, then start again`);
+  }
+  const neededBytes = [file, `${file}-wal`].reduce(
+    (sum, each) => sum + (statSync(each, { throwIfNoEntry: false })?.size ?? 0),
+    ROOM_BYTES,
+  );
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize >= neededBytes) return;
   throw new NotSalvagedError(
-    `${recent.length} damaged logs were put aside within an hour: replace the disk, then start again`,
+    `another file needs ${neededBytes} bytes, ${bavail * bsize} are free: make room`,
   );
 }
 

@@ -52,6 +52,16 @@ export function openSiteLogForWriting(file: string, site: SiteId): SiteLogForWri
   }
 }
 
+/**
+ * Proves that a log whose writer has failed can be written again, and makes sure of what was not committed: SQLite finds in the
+ * write-ahead log also what no sync has brought to the disk, and would write on behind it. Throws.
+ */
+export function settleSiteLogFile(file: string, site: SiteId): void {
+  using opened = openSiteLogForWriting(file, site);
+  const settled = opened.db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
+  if (settled?.busy !== 0) throw new SiteLogFileError('IN_USE', file, 'somebody is reading it');
+}
+
 /** Two writers would each believe in their own tail. */
 export function lockLog(file: string): Disposable {
   const lock = lockFile(`${file}.lock`);

@@ -60,6 +60,7 @@ export interface SqliteSiteLogOptions {
 /** A durable site log: what it has acknowledged survives a power cut. */
 export interface SqliteSiteLog extends ReopenableLog, CheckpointSource, ReceiptStore, TruncatableLog {
   failure(signal: AbortSignal): Promise<Error | null>;
+  release(): Promise<void>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>>;
 }
 
@@ -124,6 +125,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   #closing: Promise<void> | null = null;
   readonly #stop = new AbortController();
   #resuming: Promise<void> = Promise.resolve();
+  readonly #damaged = Promise.withResolvers<Error>();
   #mending: Promise<void> | null = null;
   #isBeyondMending = false;
 
@@ -190,7 +192,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     } & OverTheCut,
   ): Promise<readonly RecordedEvent[]> {
     this.#assertOpen();
-    return this.#reader.read(options);
+    return this.#read(options);
   }
 
   async readStream(
@@ -209,7 +211,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     try {
       return read();
     } catch (error) {
-      if (!isIndexDamage(error) || this.#isBeyondMending) throw error;
+      if (!isIndexDamage(error) || this.#isBeyondMending) throw this.#noted(error);
       this.#mending ??= this.#thread.rebuildIndex(error.message).finally(() => {
         this.#mending = null;
       });
@@ -220,7 +222,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
       } catch (again) {
         const isUnmended = again instanceof SiteLogWriteError;
         this.#isBeyondMending ||= isUnmended || isIndexDamage(again);
-        throw isUnmended ? error : again;
+        throw this.#noted(isUnmended ? error : again);
       }
     }
   }
@@ -234,7 +236,7 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     this.#assertOpen();
     const { carried = false } = options;
     const read = async (page: { readonly after: LogPlace; readonly limit: number }) =>
-      this.#reader.read({ ...page, carried });
+      this.#read({ ...page, carried });
     return followLog({ ...options, read, growth: this.#growth });
   }
 
@@ -327,8 +329,30 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   }
 
   async failure(signal: AbortSignal): Promise<Error | null> {
-    await untilAborted(this.#thread.ended, signal);
-    return signal.aborted || this.#closing !== null ? null : this.#thread.failure;
+    const found = Promise.withResolvers<Error | null>();
+    const ended = this.#thread.ended.then(() => found.resolve(this.#thread.failure));
+    const damaged = this.#damaged.promise.then(found.resolve);
+    await untilAborted(Promise.race([ended, damaged]), signal);
+    return signal.aborted || this.#closing !== null ? null : found.promise;
+  }
+
+  async release(): Promise<void> {
+    await this.#thread.drain();
+    await this.#thread.close();
+  }
+
+  #read(page: Parameters<SiteLogReader['read']>[0]): readonly RecordedEvent[] {
+    try {
+      return this.#reader.read(page);
+    } catch (error) {
+      throw this.#noted(error);
+    }
+  }
+
+  /** What nobody can read is a failure of the log, not only of whoever came upon it. */
+  #noted(error: unknown): unknown {
+    if (error instanceof SiteLogFileError && error.fault === 'DAMAGED') this.#damaged.resolve(error);
+    return error;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
