@@ -62,7 +62,7 @@ test('is told of what fails later as soon as it does', async () => {
   const raiseAlarm = async (alarm: LogRepairAlarm) => raised.resolve(alarm);
   const telling = repairs.tellFailures({ raiseAlarm, logger }, stopped.signal);
   await new Promise(resolve => setImmediate(resolve));
-  repairs.salvaged('all of it');
+  repairs.foundDamage('all of it');
   assert.equal(await raised.promise, { name: 'The file of the log was damaged', message: 'all of it' });
   stopped.abort();
   await telling;

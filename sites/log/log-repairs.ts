@@ -60,8 +60,8 @@ export class LogRepairs {
     this.#tell(this.#name, because);
   }
 
-  /** The file was damaged, and another was made of what could be read. */
-  salvaged(what: string): void {
+  /** The file is damaged: what was done about it, or why nothing was. */
+  foundDamage(what: string): void {
     this.#tell('The file of the log was damaged', what);
   }
 

@@ -10,7 +10,7 @@ import type { DurableSiteLog } from './durable-site-log.js';
 import { LogRepairs } from './log-repairs.js';
 import { openSiteLog } from './open-site-log.js';
 import { HistoryNotKeptError, keepPulledHistory } from './pulled-history-file.js';
-import { assertSalvageable, finishSalvage, salvageSiteLog } from './salvage-site-log.js';
+import { assertSalvageable, finishSalvage, NotSalvagedError, salvageSiteLog } from './salvage-site-log.js';
 import { SiteLogFileError, type SiteLogFileFault } from './site-log-file.js';
 import { settleSiteLogFile } from './site-log-opening.js';
 
@@ -136,7 +136,7 @@ async function mendFailed(
   of.logger.error({ err: failure }, 'the log has failed: recording goes on');
   for (let triesCount = 0; !signal.aborted; triesCount += 1) {
     // A damaged log that takes facts goes on taking them until it can be salvaged.
-    if (!isDamaged || isSalvageable(of)) {
+    if (!isDamaged || isSalvageable(of, repairs)) {
       await log.release?.();
       if (isDamaged ? await isSalvaged(of, failure, repairs) : await isUsable(of, repairs)) return true;
     }
@@ -157,12 +157,13 @@ async function isUsable(of: LogOfSite, repairs: LogRepairs): Promise<boolean> {
   }
 }
 
-function isSalvageable(of: LogOfSite): boolean {
+function isSalvageable(of: LogOfSite, repairs: LogRepairs): boolean {
   try {
     assertSalvageable(siteLogFileOf(of.dataDirectory), Date.now());
     return true;
   } catch (error) {
     of.logger.error({ err: error }, 'the damaged log cannot be salvaged now: trying again later');
+    if (error instanceof NotSalvagedError) repairs.foundDamage(`${error.code}: ${error.message}`);
     return false;
   }
 }
@@ -176,7 +177,7 @@ async function isSalvaged(of: LogOfSite, error: unknown, repairs: LogRepairs): P
     const { id: site } = of.configuration.site;
     const done = await salvageSiteLog({ file, site, nowMs: Date.now(), damage: damage.message });
     of.logger.error({ done }, 'the file of the log was damaged, and is replaced by what could be read of it');
-    repairs.salvaged(done);
+    repairs.foundDamage(done);
     return true;
   } catch (failed) {
     of.logger.error({ err: failed, damage }, 'the damaged log could not be salvaged');

@@ -132,9 +132,7 @@ export function assertSalvageable(file: string, nowMs: number): void {
   );
   const { bavail, bsize } = statfsSync(directory);
   if (bavail * bsize >= neededBytes) return;
-  throw new NotSalvagedError(
-    `another file needs ${neededBytes} bytes, ${bavail * bsize} are free: make room`,
-  );
+  throw new NotSalvagedError('the disk has no room for another file as large as the damaged one: make room');
 }
 
 async function fill(newFile: string, salvage: SiteLogSalvage & { readonly aside: string }): Promise<string> {
