@@ -14,6 +14,11 @@ export class LogGrowth {
     this.#end = end;
   }
 
+  /** The place of the last event. */
+  get reach(): LogPlace {
+    return this.#end;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -68,11 +73,13 @@ export async function* followLog(options: {
   let { after } = options;
   const isOver = () => signal.aborted || growth.ended;
   while (!isOver()) {
+    const { reach } = growth;
     const page = await options.read({ after, limit: SUBSCRIPTION_PAGE_EVENTS });
     if (isOver()) return;
     const last = page.at(-1);
     if (last === undefined) {
-      await growth.beyond(after, signal);
+      // Not only beyond where the subscriber is: a log may give less than it reaches, and would be read again without a pause.
+      await growth.beyond(comparePlaces(reach, after) > 0 ? reach : after, signal);
       continue;
     }
     yield page;
