@@ -14,9 +14,10 @@ import type { ReceivedCredit } from './credit-window.js';
 import { cutIntoFrames, packEvents } from './event-frame.js';
 import { GatheredPages } from './gathered-pages.js';
 import type { OfferedLog } from './offered-log.js';
-import { PrefixProofs, type ReadLeafHashes } from './prefix-proofs.js';
+import { PrefixProofs } from './prefix-proofs.js';
 import type { ChildFrame, EpochHead, ReplicationRefusal, WantFrame } from './replication-frame.js';
 import type { RootMemory } from './root-memory.js';
+import type { ReadLeafHashes } from './subtree-hashes.js';
 
 export interface LogSenderOptions {
   readonly origin: SiteId;
@@ -110,7 +111,13 @@ export class LogSender {
     this.#moreAcknowledged = Promise.withResolvers();
   }
 
-  /** Why the parent cannot have what it asks for; null when it can. Throws `TreeEdgeError`. */
+  /** Reads nothing more once the sender is stopped: the histories of logs may be long. */
+  readonly #leafHashes: ReadLeafHashes = async page => {
+    this.#over.signal.throwIfAborted();
+    return this.#options.log.leafHashes(page);
+  };
+
+  /** Why the parent cannot have what it asks for; null when it can, or the sender was stopped. Throws `TreeEdgeError`. */
   async want(want: WantFrame): Promise<ReplicationRefusal | null> {
     this.#isWanted = true;
     try {
@@ -131,11 +138,13 @@ export class LogSender {
       return { code: 'AHEAD', detail };
     }
     try {
-      if (!(await roots.agrees({ origin, want, head: offered, log, sha256 }))) {
+      const compared = { epochs: () => log.epochs(), leafHashes: this.#leafHashes };
+      if (!(await roots.agrees({ origin, want, head: offered, log: compared, sha256 }))) {
         return { code: 'FORK', detail: `the parent holds another history up to ${theirs}` };
       }
       await log.read({ after: { epoch: want.epoch, position: want.after }, limit: 1 });
     } catch (error) {
+      if (this.isStopped) return null;
       if (!(error instanceof LogTruncatedError)) throw error;
       return { code: 'TRUNCATED', detail: `asked for what follows ${theirs}: ${error.message}` };
     }
@@ -219,18 +228,15 @@ export class LogSender {
       this.#proofs = null;
       return [];
     }
-    const { log, sha256 } = this.#options;
-    const { signal } = this.#over;
-    const read: ReadLeafHashes = async page => {
-      signal.throwIfAborted();
-      return log.leafHashes(page);
-    };
-    this.#proofs ??= new PrefixProofs({ signed: stated, read, sha256 });
+    const { origin, roots, sha256 } = this.#options;
+    const { epoch, size } = stated;
+    const signed = { origin, epoch, size, read: this.#leafHashes, sha256 };
+    this.#proofs ??= new PrefixProofs(size, roots.hashes(signed));
     this.#isProving = true;
     try {
       return await this.#proofs.prove({ size: this.#position, treeEdge: this.#treeEdge });
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!this.isStopped) throw error;
       return [];
     } finally {
       this.#isProving = false;

@@ -8,7 +8,7 @@ import {
   type SiteLog,
   signCheckpoint,
 } from '@holdfast/core';
-import type { ReadLeafHashes } from './prefix-proofs.js';
+import type { ReadLeafHashes } from './subtree-hashes.js';
 
 /** A log that a child offers to its parent: its own, or a replica that it relays. */
 export interface OfferedLog extends Pick<SiteLog, 'read' | 'subscribe'> {
