@@ -69,23 +69,22 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const keys = loadSiteKeys(dataDirectory);
   await using stack = new AsyncDisposableStack();
   const managed = Promise.withResolvers<ManagementServer>();
+  const alarmLater = (alarm: { readonly name: string; readonly message: string }) =>
+    void managed.promise
+      .then(server => alarmOfSite(server, siteId, alarm))
+      .catch(error => logger.error({ err: error }, 'the site could not raise its own alarm'));
   const log = stack.use(
     await openSiteLog({
       ...{ configuration, dataDirectory, site: siteId, signingKey: keys.logKey, logger },
       onIndexRebuilt: detail =>
-        void managed.promise
-          .then(server => alarmOfIndex(server, siteId, detail))
-          .catch(error => logger.error({ err: error }, 'the site could not raise its own alarm')),
+        alarmLater({
+          name: 'The index of the log was damaged',
+          message: `The index of this site's log was damaged and was built anew from the events: none is lost, but look at the disk. ${detail}`,
+        }),
     }),
   );
   const newId = newUuid<EventId>;
-  const subjectKeys = stack.use(
-    SubjectKeys.open({
-      file: subjectKeyFileOf(dataDirectory),
-      sealingKeyPem: keys.sealingKeyPem,
-      site: siteId,
-    }),
-  );
+  const subjectKeys = stack.use(openSubjectKeys({ dataDirectory, keys, siteId, logger, alarmLater }));
   const folds = new FoldFiles({ directory: foldDirectoryOf(dataDirectory), logger });
   await foldAhead({
     ...{ log, store: folds },
@@ -143,15 +142,36 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   };
 }
 
-/** For who operates it: nothing is lost, but a disk that damages one page may damage others. */
-async function alarmOfIndex(management: ManagementServer, siteId: SiteId, detail: string): Promise<void> {
-  const message = `The index of this site's log was damaged and was built anew from the events: none is lost, but look at the disk. ${detail}`;
-  await management.raiseAlarm({
-    ...{
-      alarmId: newUuid<AlarmId>(),
-      name: 'The index of the log was damaged',
-      message: message.slice(0, 1000),
+function openSubjectKeys({
+  dataDirectory,
+  keys,
+  siteId: site,
+  logger,
+  alarmLater,
+}: {
+  readonly dataDirectory: string;
+  readonly keys: SiteKeys;
+  readonly siteId: SiteId;
+  readonly logger: Logger;
+  readonly alarmLater: (alarm: { readonly name: string; readonly message: string }) => void;
+}): SubjectKeys {
+  return SubjectKeys.open({
+    ...{ file: subjectKeyFileOf(dataDirectory), sealingKeyPem: keys.sealingKeyPem, site },
+    onDamaged: message => {
+      logger.error({ detail: message }, 'the file of keys of subjects was damaged');
+      alarmLater({ name: 'The file of keys of subjects was damaged', message });
     },
+  });
+}
+
+/** For who operates it: a disk that damages one page may damage others. */
+async function alarmOfSite(
+  management: ManagementServer,
+  siteId: SiteId,
+  { name, message }: { readonly name: string; readonly message: string },
+): Promise<void> {
+  await management.raiseAlarm({
+    ...{ alarmId: newUuid<AlarmId>(), name, message: message.slice(0, 1000) },
     actor: `site:${siteId}`,
   });
 }

@@ -9,23 +9,34 @@ const KEYS_TRIED_ONE_BY_ONE = 4096;
 /** Damaged places in one file; beyond it, the rest is given up. */
 const STOPS_MAX = 100_000;
 
-/**
- * All events of a damaged table that can still be read and are proved by their leaf hashes, in order. Those on pages that are damaged,
- * or only reached over such, are passed over.
- */
+/** All events of a damaged table that can still be read and are proved by their leaf hashes, in order. */
 export function* readableRows(
   db: DatabaseSync,
   { table, site }: { readonly table: 'event' | 'carried_event'; readonly site: SiteId },
 ): Generator<EventRow, void, undefined> {
   const statement = db.prepare(`SELECT ${EVENT_COLUMNS} FROM ${table} WHERE key > ? ORDER BY key`);
+  for (const row of rowsPastDamage(statement, 'key')) {
+    const event = row as unknown as EventRow;
+    if (examineRow(event, site).damages.length === 0) yield event;
+  }
+}
+
+/**
+ * What can still be read of a damaged table, by a statement that reads in order behind a key. Rows on pages that are damaged, or only
+ * reached over such, are passed over.
+ */
+export function* rowsPastDamage(
+  statement: StatementSync,
+  keyColumn: string,
+): Generator<Record<string, unknown>, void, undefined> {
   let after: number | null = 0;
   for (let stopCount = 0; after !== null && stopCount < STOPS_MAX; stopCount += 1) {
     try {
       for (const row of rowsOf(statement, after)) {
-        const event = row as unknown as EventRow;
-        if (!(event.key > after)) throw new OutOfOrderError();
-        after = event.key;
-        if (examineRow(event, site).damages.length === 0) yield event;
+        const key = row[keyColumn] as number;
+        if (!(key > after)) throw new OutOfOrderError();
+        after = key;
+        yield row;
       }
       return;
     } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtempDisposable, readFile, stat } from 'node:fs/promises';
+import { mkdtempDisposable, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -88,7 +88,9 @@ test('the file is for its owner alone, and opens nothing without the key of the 
   }
   assert.is((await stat(file)).mode & 0o777, 0o600);
   using stolen = SubjectKeys.open({ file, sealingKeyPem: generateSealingKey().privateKeyPem, site });
-  assert.throws(() => stolen.reveal(token));
+  assert.is(stolen.reveal(token), FOREIGN_TEXT);
+  assert.equal(stolen.keysAfter(0, 10).keys, []);
+  assert.is.not(stolen.seal(alarm, text), token, 'and seals under another key');
 });
 
 test('a user is a pseudonym that is always the same, and an actor whose name can be erased', async () => {
@@ -106,6 +108,41 @@ test('a user is a pseudonym that is always the same, and an actor whose name can
   keys.destroy({ by: site, subject, keyIds: keys.keyIdsOf(subject) });
   assert.is(keys.reveal(actor), `user:${ERASED_TEXT}`);
 });
+
+test('a damaged file is put aside, what can be read of it is kept, and the site goes on', async () => {
+  await using place = await temporary();
+  const { file, open } = place;
+  const subjects = Array.from({ length: 200 }, () => `alarm-${v7()}`);
+  let tokens: readonly string[];
+  {
+    using keys = open();
+    tokens = subjects.map(subject => keys.seal(subject, text));
+  }
+  const bytes = await readFile(file);
+  const page = tablePageIn(file);
+  bytes.fill(0xa5, (page - 1) * 4096, page * 4096);
+  const damages: string[] = [];
+  for (const damaged of [bytes, Buffer.alloc(50_000, 0x5a)]) {
+    await writeFile(file, damaged);
+    using keys = SubjectKeys.open({ file, sealingKeyPem, site, onDamaged: detail => damages.push(detail) });
+    const readCount = tokens.filter(token => keys.reveal(token) === text).length;
+    assert.ok(
+      damaged === bytes ? readCount > 100 && readCount < 200 : readCount === 0,
+      `${readCount} of 200`,
+    );
+    assert.is(keys.reveal(keys.seal(alarm, text)), text);
+  }
+  assert.is(damages.length, 2);
+  assert.match(damages[0]!, 'delete it when the keys are back');
+  const names = await readdir(path.dirname(file));
+  assert.is(names.filter(name => name.includes('.damaged-')).length, 2);
+});
+
+function tablePageIn(file: string): number {
+  using db = new DatabaseSync(file, { readOnly: true });
+  const leaves = db.prepare("SELECT pageno FROM dbstat WHERE name = 'subject_key' AND pagetype = 'leaf'");
+  return leaves.all()[2]!.pageno as number;
+}
 
 function wrappedKeysIn(file: string, subject: string): readonly Buffer[] {
   using db = new DatabaseSync(file, { readOnly: true });

@@ -6,13 +6,12 @@ import {
   hkdfSync,
   randomBytes,
 } from 'node:crypto';
-import { chmodSync, mkdirSync } from 'node:fs';
-import path from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { PersonalTexts, SubjectKeyRing } from '@holdfast/core';
 import type { OfferedKey, SubjectKeyPage, SubjectKeySink } from '@holdfast/interconnect';
 import { replaceSealed, type SiteId, type Subject, sealedToken } from '@holdfast/schema';
 import { v7 } from 'uuid';
+import { openSubjectKeyFile } from './subject-key-file.js';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -20,31 +19,10 @@ const TAG_BYTES = 16;
 const CIPHER = 'aes-256-gcm';
 /** Keys remembered unwrapped, about 200 bytes each; the others are read when they are needed. */
 const REMEMBERED_KEYS_MAX = 10_000;
-/** A read from another process, e.g. the command line, is over in a blink. */
-const BUSY_TIMEOUT_MS = 5000;
 
 /** In place of a text whose key was destroyed, and of one whose key this site never held. */
 export const ERASED_TEXT = '[erased]';
 export const FOREIGN_TEXT = '[sealed at another site]';
-
-const tables = `
-  CREATE TABLE IF NOT EXISTS subject_key (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    key_id TEXT NOT NULL UNIQUE,
-    subject TEXT NOT NULL,
-    -- The site that made it, and alone seals with it.
-    maker TEXT NOT NULL,
-    -- Nonce, ciphertext, tag under the wrapping key. NULL once it was destroyed: the row says so for ever, and is the newest then.
-    wrapped BLOB
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS subject_key_subject ON subject_key (subject);
-`;
-/** The child that gave it first. NULL: none did. */
-const giver = 'ALTER TABLE subject_key ADD COLUMN giver TEXT';
-const indices = `
-  CREATE INDEX IF NOT EXISTS subject_key_maker ON subject_key (maker);
-  CREATE INDEX IF NOT EXISTS subject_key_giver ON subject_key (giver);
-`;
 
 interface SubjectKeyRow {
   readonly key_id: string;
@@ -83,7 +61,7 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
     this.#wrapping = derived(secret, 'holdfast subject keys 1');
     this.#pseudonyms = derived(secret, 'holdfast subject pseudonyms 1');
     this.#ofSubject = db.prepare(
-      'SELECT key_id FROM subject_key WHERE subject = ? AND maker = ? AND wrapped IS NOT NULL ORDER BY seq LIMIT 1',
+      'SELECT key_id FROM subject_key WHERE subject = ? AND maker = ? AND wrapped IS NOT NULL ORDER BY seq',
     );
     this.#byId = db.prepare('SELECT wrapped FROM subject_key WHERE key_id = ?');
   }
@@ -93,19 +71,12 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
     readonly file: string;
     readonly sealingKeyPem: string;
     readonly site: SiteId;
+    /** The file was damaged: what was done about it, for people. */
+    readonly onDamaged?: (detail: string) => void;
   }): SubjectKeys {
     const { file, sealingKeyPem, site } = options;
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+    const db = openSubjectKeyFile(file, options.onDamaged);
     try {
-      chmodSync(file, 0o600);
-      db.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON');
-      db.exec(tables);
-      const hasGiver = db
-        .prepare("SELECT 1 FROM pragma_table_info('subject_key') WHERE name = 'giver'")
-        .get();
-      if (hasGiver === undefined) db.exec(giver);
-      db.exec(indices);
       return new SubjectKeys(db, sealingKeyPem, site);
     } catch (error) {
       db.close();
@@ -145,7 +116,7 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
   }
 
   isHeld(keyId: string): boolean {
-    return this.#byId.get(keyId)?.wrapped != null;
+    return typeof this.#keysOf(keyId) !== 'string';
   }
 
   destroy({ by, subject, keyIds }: Parameters<SubjectKeyRing['destroy']>[0]): void {
@@ -173,15 +144,16 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
 
   take({ from, keys, erased }: Parameters<SubjectKeySink['take']>[0]): void {
     // One that was destroyed before it came is told to whom it came from.
-    const insert = this.#db.prepare(
-      `INSERT INTO subject_key (key_id, subject, maker, giver, wrapped) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (key_id) DO UPDATE SET giver = excluded.giver, seq = (SELECT max(seq) + 1 FROM subject_key)
-       WHERE giver IS NULL AND (wrapped IS NULL OR maker = excluded.maker)`,
+    const given = this.#db.prepare(
+      `UPDATE subject_key SET giver = ?1, seq = (SELECT max(seq) + 1 FROM subject_key)
+       WHERE key_id = ?2 AND giver IS NULL AND (wrapped IS NULL OR maker = ?3)`,
     );
     this.#inTransaction(() => {
-      for (const { keyId, subject, maker, key } of keys) {
+      for (const offered of keys) {
         // Nobody else makes keys of this site.
-        if (maker !== this.#site) insert.run(keyId, subject, maker, from, this.#wrap(keyId, key));
+        if (offered.maker === this.#site) continue;
+        this.#keep(offered);
+        given.run(from, offered.keyId, offered.maker);
       }
       this.#destroy(from, erased);
     });
@@ -190,15 +162,23 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
   /** What a parent keeps: keys of this site's own making that it had lost, and what is not held here to be known as erased. */
   takeBack({ keys, erased }: Pick<SubjectKeyPage, 'keys' | 'erased'>): void {
     const insert = this.#db.prepare(
-      `INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?, ?, ?, ?)
-       ON CONFLICT (key_id) DO NOTHING`,
+      'INSERT INTO subject_key (key_id, subject, maker) VALUES (?, ?, ?) ON CONFLICT (key_id) DO NOTHING',
     );
     this.#inTransaction(() => {
-      for (const { keyId, subject, maker, key } of keys) {
-        if (maker === this.#site) insert.run(keyId, subject, maker, this.#wrap(keyId, key));
-      }
-      for (const { keyId, subject } of erased) insert.run(keyId, subject, this.#site, null);
+      for (const returned of keys) if (returned.maker === this.#site) this.#keep(returned);
+      for (const { keyId, subject } of erased) insert.run(keyId, subject, this.#site);
     });
+  }
+
+  /** A key that is here already, or was destroyed, stays as it is; one that cannot be unwrapped any more is as good as lost. */
+  #keep({ keyId, subject, maker, key }: OfferedKey): void {
+    if (this.isHeld(keyId)) return;
+    this.#db
+      .prepare(
+        `INSERT INTO subject_key (key_id, subject, maker, wrapped) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (key_id) DO UPDATE SET wrapped = ?4 WHERE wrapped IS NOT NULL AND maker = ?3`,
+      )
+      .run(keyId, subject, maker, this.#wrap(keyId, key));
   }
 
   [Symbol.dispose](): void {
@@ -209,8 +189,12 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
     const keys: OfferedKey[] = [];
     const erased: ErasedKeyRow[] = [];
     for (const { key_id, subject, maker, wrapped } of rows as unknown as readonly SubjectKeyRow[]) {
-      if (wrapped === null) erased.push({ keyId: key_id, subject });
-      else keys.push({ keyId: key_id, subject, maker, key: this.#unwrap(key_id, wrapped) });
+      if (wrapped === null) {
+        erased.push({ keyId: key_id, subject });
+        continue;
+      }
+      const key = this.#unwrap(key_id, wrapped);
+      if (key !== null) keys.push({ keyId: key_id, subject, maker, key });
     }
     return { keys, erased, upTo: (rows.at(-1)?.seq as number | undefined) ?? after };
   }
@@ -244,8 +228,8 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
   #sealingKeyOf(subject: Subject): string {
     const current = this.#current.get(subject);
     if (current !== undefined) return current;
-    const known = this.#ofSubject.get(subject, this.#site)?.key_id as string | undefined;
-    const keyId = known ?? this.#newKey(subject);
+    const known = this.#ofSubject.all(subject, this.#site).map(row => row.key_id as string);
+    const keyId = known.find(each => this.isHeld(each)) ?? this.#newKey(subject);
     if (this.#current.size >= REMEMBERED_KEYS_MAX) this.#current.clear();
     this.#current.set(subject, keyId);
     return keyId;
@@ -284,6 +268,7 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
     if (row === undefined) return FOREIGN_TEXT;
     if (row.wrapped === null) return ERASED_TEXT;
     const key = this.#unwrap(keyId, row.wrapped as Uint8Array);
+    if (key === null) return FOREIGN_TEXT;
     const keys = { cipher: derived(key, 'cipher'), nonce: derived(key, 'nonce') };
     if (this.#known.size >= REMEMBERED_KEYS_MAX) this.#known.clear();
     this.#known.set(keyId, keys);
@@ -296,11 +281,16 @@ export class SubjectKeys implements PersonalTexts, SubjectKeyRing, SubjectKeySin
     return Buffer.concat([nonce, cipher.update(key), cipher.final(), cipher.getAuthTag()]);
   }
 
-  #unwrap(keyId: string, wrapped: Uint8Array): Buffer {
-    const decipher = createDecipheriv(CIPHER, this.#wrapping, wrapped.subarray(0, NONCE_BYTES))
-      .setAAD(Buffer.from(keyId))
-      .setAuthTag(wrapped.subarray(-TAG_BYTES));
-    return Buffer.concat([decipher.update(wrapped.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+  /** Null: it was damaged, or wrapped under a sealing key that this site had before. It is as good as lost. */
+  #unwrap(keyId: string, wrapped: Uint8Array): Buffer | null {
+    try {
+      const decipher = createDecipheriv(CIPHER, this.#wrapping, wrapped.subarray(0, NONCE_BYTES))
+        .setAAD(Buffer.from(keyId))
+        .setAuthTag(wrapped.subarray(-TAG_BYTES));
+      return Buffer.concat([decipher.update(wrapped.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+    } catch {
+      return null;
+    }
   }
 }
 
