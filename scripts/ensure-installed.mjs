@@ -8,7 +8,9 @@ const wantedHash = createHash('sha256').update(readFileSync('package-lock.json')
 for (const patch of readdirSync('patches').sort()) wantedHash.update(readFileSync(`patches/${patch}`));
 const wanted = wantedHash.digest('hex');
 
-if (!(existsSync(marker) && readFileSync(marker, 'utf8') === wanted)) {
+// `npm ci` by hand ends with this too: else the next start would install again, and take the modules from under what runs.
+if (process.argv[2] === '--note') writeFileSync(marker, wanted);
+else if (!(existsSync(marker) && readFileSync(marker, 'utf8') === wanted)) {
   process.stderr.write('holdfast: installing dependencies (npm ci), about a minute …\n');
   const install = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     // npm start --json promises a single line of JSON on standard output.
