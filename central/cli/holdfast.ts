@@ -340,6 +340,8 @@ try {
 process.stdout.write('', () => process.exit());
 
 function describe(error: Error): string {
-  const cause = error.cause instanceof Error ? `\n  because: ${error.cause.message}` : '';
-  return process.env.HOLDFAST_LOG_LEVEL === 'debug' ? String(error.stack) : `${error.message}${cause}`;
+  if (process.env.HOLDFAST_LOG_LEVEL === 'debug') return String(error.stack);
+  const { cause } = error;
+  const isSaid = !(cause instanceof Error) || error.message.includes(cause.message);
+  return isSaid ? error.message : `${error.message}, because: ${cause.message}`;
 }
