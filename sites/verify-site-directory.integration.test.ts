@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type NewEvent, newEvent } from '@holdfast/core';
 import type {
@@ -66,6 +67,18 @@ test('a segment that the log knows and nobody deleted is missed by name', async 
     damages.map(damage => [damage.where, damage.code]),
     [[`media/${recordingServerId}`, 'FILE_MISSING']],
   );
+});
+
+test('recordings of which a damaged log cannot be asked are not called proven', async () => {
+  await using folder = await temporaryFolder();
+  await (await siteWith(folder.path))[Symbol.asyncDispose]();
+  {
+    using db = new DatabaseSync(siteLogFileOf(folder.path));
+    db.exec("UPDATE event SET data = x'7b7d' WHERE key = (SELECT min(key) FROM event)");
+  }
+  const { damages, unreachable, segmentCount } = await verifySiteDirectory(folder.path, { signal: never });
+  const codes = [...damages, ...unreachable].map(({ code }) => code);
+  assert.equal([codes, segmentCount], [['LEAF_HASH_MISMATCH', 'RECORDINGS_UNPROVEN'], 0]);
 });
 
 test('what a running site deletes while it is verified is no damage', async () => {

@@ -122,7 +122,7 @@ export async function verifySiteDirectory(
   const damages: SiteDirectoryDamage[] = [...log.damages];
   const facts: MediaFacts = {
     ...{ byServer: new Map(), stages: new Map(), objectStores: [], children: new Set(), logKeys: new Map() },
-    read: LOG_START,
+    ...{ read: LOG_START, isReadToItsEnd: false },
     sealingKeyPem: readSealingKey(directory),
   };
   await readMediaFacts(source, facts, damages);
@@ -143,7 +143,7 @@ export async function verifySiteDirectory(
       detail: `segment ${segmentId}: ${detail}`,
     });
   }
-  const unreachable = media.unreachable();
+  const unreachable = [...media.unreachable(), ...(facts.isReadToItsEnd ? [] : [recordingsUnproven(facts)])];
   const { segmentCount, closedSegmentCount, mediaBytes } = media;
   const { children, logKeys } = facts;
   const said = { publicKey: readLogPublicKey(directory), children, logKeys };
@@ -258,6 +258,15 @@ interface MediaFacts {
   readonly sealingKeyPem: string | null;
   /** Read up to here. */
   read: LogPlace;
+  /** What a damaged log says of recordings is known up to the damage only. */
+  isReadToItsEnd: boolean;
+}
+
+/** Otherwise a damaged event of a log would pass for the only thing that is not proven. */
+function recordingsUnproven({ read: { epoch, position } }: MediaFacts) {
+  const behind = position === 0 ? 'from its first event on' : `behind ${epoch}/${position}`;
+  const detail = `what the log says of recordings cannot be read ${behind}: those are not proven; media check compares them with their manifests`;
+  return { where: 'media', code: 'RECORDINGS_UNPROVEN', detail };
 }
 
 /** Reads on where it ended the last time. */
@@ -266,10 +275,14 @@ async function readMediaFacts(
   facts: MediaFacts,
   damages: SiteDirectoryDamage[],
 ): Promise<void> {
+  facts.isReadToItsEnd = false;
   try {
     for (;;) {
       const events = await log.read(facts.read);
-      if (events.length === 0) return;
+      if (events.length === 0) {
+        facts.isReadToItsEnd = true;
+        return;
+      }
       for (const event of events) if (typesRead.has(event.type)) collect(decodeEventData(event), facts);
       facts.read = placeOf(events.at(-1)!);
     }
