@@ -39,6 +39,8 @@ export async function initCommand(directory: string, options: InitCommandOptions
       'init: give --site NAME or --region NAME together with --central DIR, or neither for a central',
     );
   }
+  if (name.trim() === '')
+    return wrongUse('init: a site without a name could not be told from others: give one');
   const parent = await readParent(central);
   if (parent === null) return EXIT_WRONG_USE;
   return site === undefined ? initRegion(directory, { name, parent }) : initSite(directory, { name, parent });

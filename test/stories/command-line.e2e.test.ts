@@ -55,6 +55,7 @@ test('wrong use is exit 2 and says what would be right', async () => {
   for (const [args, expected] of [
     [['dance'], 'unknown command'],
     [['check'], 'missing required argument'],
+    [['init', '/nonexistent/x', '--site', ' ', '--central', '/nonexistent'], 'without a name'],
     [['bench', 'dance'], 'append'],
     [['demonstration', '--port', 'eighty'], 'expected 0 to 65535'],
     [['demonstration', '--segment-seconds', '1'], 'expected 3 to 60'],
