@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
@@ -40,6 +40,8 @@ async function rename(log: DurableSiteLog, times: number): Promise<void> {
   );
   assert.ok((await log.append([{ stream: 'site', expected: 'any', events }])).appended);
 }
+
+const missing = spawnSync('prlimit', ['--version']).status !== 0;
 
 test('lives on, says why it is not ready, and repairs its log when there is room', async () => {
   await using stack = new AsyncDisposableStack();
@@ -95,4 +97,11 @@ test('lives on, says why it is not ready, and repairs its log when there is room
   );
 });
 
-test.run();
+if (!missing) test.run();
+else {
+  const skipped = globalThis as { HOLDFAST_SKIPPED?: string[] };
+  skipped.HOLDFAST_SKIPPED = [
+    ...(skipped.HOLDFAST_SKIPPED ?? []),
+    'a central without room: prlimit (util-linux) is missing',
+  ];
+}

@@ -72,9 +72,9 @@ test('brokers that answer nothing end sessions by name, and hold up nobody else 
   const sites = Array.from({ length: 30 }, () => SiteId.parse(v7()));
   broker.hang();
   const sent = sites.map(site => send(intake, site));
-  // As many as the pool has connections.
-  await eventually('frames are waited for', async () => publishing >= 16);
-  assert.is(await Promise.race([sql`select 1`.then(() => 'ANSWERED'), ...sent]), 'ANSWERED');
+  // More than the pool has connections.
+  await eventually('all of them wait for the broker', async () => publishing === sites.length);
+  await sql`select 1`;
   assert.equal([...new Set(await Promise.all(sent))], ['BACKBONE_SILENT']);
   broker.goOn();
   const deadline = Date.now() + 30_000;
