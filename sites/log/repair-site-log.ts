@@ -10,7 +10,7 @@ import type { DurableSiteLog } from './durable-site-log.js';
 import { LogRepairs } from './log-repairs.js';
 import { openSiteLog } from './open-site-log.js';
 import { HistoryNotKeptError, keepPulledHistory } from './pulled-history-file.js';
-import { assertSalvageable, finishSalvage, NotSalvagedError, salvageSiteLog } from './salvage-site-log.js';
+import { assertSalvageable, finishSalvage, NotSalvagedError, salvageOffThread } from './salvage-site-log.js';
 import { SiteLogFileError, type SiteLogFileFault } from './site-log-file.js';
 import { settleSiteLogFile } from './site-log-opening.js';
 
@@ -175,7 +175,7 @@ async function isSalvaged(of: LogOfSite, error: unknown, repairs: LogRepairs): P
   const file = siteLogFileOf(of.dataDirectory);
   try {
     const { id: site } = of.configuration.site;
-    const done = await salvageSiteLog({ file, site, nowMs: Date.now(), damage: damage.message });
+    const done = await salvageOffThread({ file, site, nowMs: Date.now(), damage: damage.message });
     of.logger.error({ done }, 'the file of the log was damaged, and is replaced by what could be read of it');
     repairs.foundDamage(done);
     return true;

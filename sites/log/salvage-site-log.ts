@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { setImmediate as turn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import {
   type EpochTree,
   encodeEdge,
@@ -23,6 +23,7 @@ import {
   HistoryUnprovenError,
   LOG_STREAM,
   type NewEvent,
+  placeKey,
   type RecordedEvent,
   rootOf,
 } from '@holdfast/core';
@@ -30,6 +31,7 @@ import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { isCorrupt, isUnreadable } from '../sqlite-result.js';
 import { prepareEventStatements } from './append-group.js';
+import { scanPages } from './page-scan.js';
 import { readableRows } from './readable-rows.js';
 import { ReopenedEpoch, recordTailAgain, storeEpoch, storeProven } from './reopened-epoch.js';
 import { sha256 } from './sha256.js';
@@ -95,17 +97,36 @@ export async function salvageSiteLog(salvage: SiteLogSalvage): Promise<string> {
   }
 }
 
+/** The same in a thread of its own, for those who have pictures to record meanwhile. */
+export function salvageOffThread(salvage: SiteLogSalvage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('./salvage-site-log.worker.js', import.meta.url), {
+      workerData: salvage,
+      name: 'site-log-salvage',
+    });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new NotSalvagedError('the thread ended before it was done')));
+  });
+}
+
 /** Goes on with what a kill cut off: the damaged log is aside, the new one not in its place yet. */
 export function finishSalvage(file: string): void {
   const directory = path.dirname(file);
   const made = salvagedDirectoryOf(file);
   if (existsSync(directory) || !existsSync(made)) return;
+  syncDirectory(made);
   renameSync(made, directory);
-  const parent = openSync(path.dirname(directory), 'r');
+  syncDirectory(path.dirname(directory));
+}
+
+/** That its files are in it survives a power cut. */
+function syncDirectory(directory: string): void {
+  const opened = openSync(directory, 'r');
   try {
-    fsyncSync(parent);
+    fsyncSync(opened);
   } finally {
-    closeSync(parent);
+    closeSync(opened);
   }
 }
 
@@ -140,11 +161,13 @@ async function fill(newFile: string, salvage: SiteLogSalvage & { readonly aside:
   using old = openReadable(file);
   using opened = openSiteLogForWriting(newFile, site);
   const { db } = opened;
+  // Nobody knows this file yet: the last commit brings all of it to the disk.
+  db.exec('PRAGMA synchronous = NORMAL');
   db.exec('CREATE TEMP TABLE tail (key INTEGER PRIMARY KEY, header BLOB, data BLOB)');
   const epochs = old === null ? null : readable(() => readEpochs(old, file));
   const cut = old === null || epochs === null ? null : takeCut(old, db, epochs);
   const proof = new HistoryProof({ site, common: cut ?? NOTHING, recordedAt: 0n, sha256 });
-  const tailCount = old === null ? 0 : await takeEvents(old, { db, proof, site, hasCut: cut !== null });
+  const tailCount = old === null ? 0 : takeEvents(old, { db, proof, site, hasCut: cut !== null });
   db.exec('BEGIN IMMEDIATE');
   extendStreamIndex(db);
   for (const tree of proof.trees) storeEpoch(db, tree);
@@ -152,6 +175,7 @@ async function fill(newFile: string, salvage: SiteLogSalvage & { readonly aside:
   if (old !== null) takeNotes(old, db, end);
   let kept = `all events were whole, up to ${end.epoch}/${end.size}`;
   if (tailCount > 0 || !isEndOf(epochs, end)) {
+    takeUnreached(file, { db, site, end });
     const log = new ReopenedEpoch(db, prepareEventStatements(db), {
       site,
       nowMs,
@@ -166,7 +190,7 @@ async function fill(newFile: string, salvage: SiteLogSalvage & { readonly aside:
       end.epoch === 0 ? 'no beginning was whole' : `the events up to ${end.epoch}/${end.size} were whole`;
     kept = `${whole}, and ${recordedAgainCount} of those behind are recorded again in epoch ${end.epoch + 1}; the parent gives back what is missing, where there is one`;
   }
-  db.exec('COMMIT');
+  db.exec('COMMIT; PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)');
   return `${salvage.damage}. Of it ${kept}. The damaged file is kept in ${salvage.aside}. Look at the disk.`;
 }
 
@@ -228,7 +252,7 @@ function copyRows(old: DatabaseSync, db: DatabaseSync, table: string, condition 
 }
 
 /** Those that follow one upon the other into the log, all others into the table `tail`. Returns how many those are. */
-async function takeEvents(
+function takeEvents(
   old: DatabaseSync,
   to: {
     readonly db: DatabaseSync;
@@ -236,7 +260,7 @@ async function takeEvents(
     readonly site: SiteId;
     readonly hasCut: boolean;
   },
-): Promise<number> {
+): number {
   const { db, proof, site } = to;
   const statements = prepareEventStatements(db);
   const insertTail = db.prepare('INSERT OR IGNORE INTO tail (key, header, data) VALUES (?, ?, ?)');
@@ -252,13 +276,23 @@ async function takeEvents(
         tailCount += 1;
       }
       count += 1;
-      if (count % EVENTS_PER_COMMIT !== 0) continue;
-      db.exec('COMMIT; BEGIN IMMEDIATE');
-      await turn();
+      if (count % EVENTS_PER_COMMIT === 0) db.exec('COMMIT; BEGIN IMMEDIATE');
     }
   }
   db.exec('COMMIT');
   return tailCount;
+}
+
+/** Those on pages that no table leads to any more: their places are not trusted, so all of them go into the table `tail`. */
+function takeUnreached(
+  file: string,
+  { db, site, end }: { readonly db: DatabaseSync; readonly site: SiteId; readonly end: EpochTree },
+): void {
+  const insertTail = db.prepare('INSERT OR IGNORE INTO tail (key, header, data) VALUES (?, ?, ?)');
+  const endKey = placeKey({ epoch: end.epoch, position: end.size });
+  for (const { key, header, data } of scanPages(file, site)) {
+    if (key > endKey) insertTail.run(key, header, data);
+  }
 }
 
 /** Null: some event before it is missing. */
