@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { LOG_START, newEvent, type PulledHistory, type RecordedEvent } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { type DurableSiteLog, openLogOf } from '@holdfast/sites';
+import { type DurableSiteLog, LogRepairs, openLogOf, SiteLogFileError, siteLogFileOf } from '@holdfast/sites';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,7 +13,7 @@ import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
 import { Wakeup } from '../read-models/wakeup.js';
 import { OwnLogBehindReplicaError, OwnLogTruncatedError } from './own-log-intake.js';
-import { repairOwnLog } from './own-log-repair.js';
+import { repairOwnLog, repairOwnLogIfPossible } from './own-log-repair.js';
 import { takeInOwnLog } from './own-log-taken-in.fixture.js';
 import { OwnLogTrouble } from './own-log-trouble.js';
 import { createPostgresReplicaReader } from './postgres-replica-reader.js';
@@ -237,6 +237,18 @@ test('what the site has not signed is not taken back, and is named', async () =>
   const refused = await central.repair().catch((error: unknown) => error);
   assert.instance(refused, OwnLogBehindReplicaError);
   assert.equal(hex(await central.events()), hex(before));
+});
+
+test('a damaged file of the log is for who salvages it, not one more reason to wait', async () => {
+  const central = new Central();
+  await central.record('one');
+  await writeFile(siteLogFileOf(central.dataDirectory), randomBytes(50_000));
+  const repairs = new LogRepairs(() => 0);
+  const failure = await repairOwnLogIfPossible({ ...central, sql: database.sql, logger }, repairs).catch(
+    (error: unknown) => error,
+  );
+  assert.instance(failure, SiteLogFileError);
+  assert.ok(repairs.isDue());
 });
 
 test('a database from before the cut of the log is named, with what to restore, until one is there that reaches it', async () => {

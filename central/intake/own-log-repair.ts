@@ -20,6 +20,7 @@ import {
   loadSiteKeys,
   openLogOf,
   rawPublicKey,
+  SiteLogFileError,
   sha256,
   verifyNote,
 } from '@holdfast/sites';
@@ -44,9 +45,14 @@ export interface OwnLogRepairOptions extends LogOfSite {
   readonly sql: Sql;
 }
 
+/** A file that is damaged is salvaged by whoever runs what works on the log, and this comes again. */
+function isOfLogFile(error: unknown): boolean {
+  return error instanceof SiteLogFileError || (error instanceof Error && isOfLogFile(error.cause));
+}
+
 /**
  * Repairs it if it can be now. Null: it is as it should be. Else why not, and a later attempt may succeed: until then nothing of the
- * log may be taken in, for it would stand behind what is not its history. Throws `OwnLogBehindReplicaError`.
+ * log may be taken in, for it would stand behind what is not its history. Throws `OwnLogBehindReplicaError` and `SiteLogFileError`.
  */
 export async function repairOwnLogIfPossible(
   options: OwnLogRepairOptions,
@@ -55,7 +61,7 @@ export async function repairOwnLogIfPossible(
   try {
     await repairOwnLog(options);
   } catch (error) {
-    if (error instanceof OwnLogBehindReplicaError) throw error;
+    if (error instanceof OwnLogBehindReplicaError || isOfLogFile(error)) throw error;
     options.logger.error({ err: error }, 'the log could not be repaired; trying again later');
     return repairs.failed(error);
   }
