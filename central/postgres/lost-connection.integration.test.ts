@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -150,6 +152,98 @@ test('a cursor whose connection is lost between two parts is refused', async () 
     }
   })();
   assert.is((await failureOf(lost)).code, 'CONNECTION_CLOSED');
+  await assertGoesOn();
+});
+
+/** In the place of a server, as a proxy before one that is away: ends each connection that it accepts. */
+async function endingServer(port = 0) {
+  let count = 0;
+  const server = net.createServer(socket => {
+    count += 1;
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .end();
+  });
+  await once(server.listen(port, '127.0.0.1'), 'listening');
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    count: () => count,
+    [Symbol.asyncDispose]: async () => void (await once(server.close(), 'close')),
+  };
+}
+
+test('a server that ends each connection before it answers is dialled once for a question, which is refused', async () => {
+  await pool.end({ timeout: 5 });
+  await using server = await endingServer();
+  pool = openSharedDatabase(`postgres://nobody@127.0.0.1:${server.port}/nothing`, 1);
+  const failure = await Promise.race([failureOf(pool`select 1`), delay(1_000, { code: 'never' })]);
+  assert.is(failure.code, 'CONNECTION_CLOSED');
+  assert.is(server.count(), 1);
+});
+
+test('a pool that is ended while it waits to dial again dials no more', async () => {
+  await pool.end({ timeout: 5 });
+  const { port } = await (async () => {
+    await using server = await endingServer();
+    return server;
+  })();
+  pool = openSharedDatabase(`postgres://nobody@127.0.0.1:${port}/nothing`, 1);
+  for (let each = 0; each < 3; each += 1) await failureOf(pool`select 1`);
+  // The last connection is closed by now.
+  await delay(5);
+  const refused = failureOf(pool`select 1`);
+  await pool.end({ timeout: 0.01 });
+  await refused;
+  await using server = await endingServer(port);
+  await delay(300);
+  assert.is(server.count(), 0);
+});
+
+test('a transaction that begins behind many questions is one, and none of them is in it', async () => {
+  await pool.end({ timeout: 5 });
+  pool = openSharedDatabase(database.target, 2);
+  const other = await pool.reserve();
+  await pool`select 1`;
+  const asked = Array.from({ length: 100 }, () => pool`select 1 as number`.execute());
+  const done = pool.begin(async tx => {
+    await tx`insert into pair values (3, 'first half')`;
+    await tx`insert into pair values (3, 'second half')`;
+  });
+  const alone = pool`insert into pair values (4, 'alone')`;
+  await Promise.all(asked);
+  await done;
+  await alone;
+  assert.is((await other`select half from pair`).length, 3);
+  other.release();
+});
+
+test('a question that cannot be written is refused, and takes no answer of those beside it', async () => {
+  await pool`select 1`;
+  const before = pool`select pg_sleep(0.02), 'before' as half`.execute();
+  const wrong = failureOf(Promise.resolve(pool`select ${undefined as unknown as string} as half`));
+  const behind = pool`select 'behind' as half`.execute();
+  assert.is((await before)[0]!.half, 'before');
+  assert.is((await wrong).code, 'UNDEFINED_VALUE');
+  assert.is((await Promise.race([behind, delay(1_000, [{ half: 'never' }])]))[0]!.half, 'behind');
+});
+
+test('who waits for a connection of its own gets one also when the one that it waits for is lost', async () => {
+  const pid = Promise.withResolvers<number>();
+  const lost = failureOf(
+    pool.begin(async tx => {
+      pid.resolve(await backendOf(tx));
+      await delay(200);
+    }),
+  );
+  const ended = await pid.promise;
+  const waiting = pool.reserve();
+  await end(ended);
+  assert.is((await lost).code, 'CONNECTION_CLOSED');
+  const own = await Promise.race([waiting, delay(1_000, null)]);
+  assert.ok(own, 'a connection');
+  assert.is.not(await backendOf(own!), ended);
+  own!.release();
   await assertGoesOn();
 });
 
