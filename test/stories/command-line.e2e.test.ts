@@ -51,6 +51,16 @@ test('a wrong configuration: the line, what was expected, exit 2, for check and 
     }
   }));
 
+test('nothing that a proof says steers the terminal of who checks it', () =>
+  inFolder(async folder => {
+    const [proof, key] = [path.join(folder, 'proof'), path.join(folder, 'key')];
+    await writeFile(proof, 'c2sp.org/tlog-proof@v1\nextra AAEAe30=\nindex \u001b[2Jproven\n\nx\n');
+    await writeFile(key, `${'A'.repeat(43)}=\n`);
+    const refused = await holdfast('log', 'verify-proof', proof, '--key', key);
+    assert.is(refused.code, 1, refused.errors);
+    assert.match(refused.output, 'index \\x1b[2Jproven');
+  }));
+
 test('wrong use is exit 2 and says what would be right', async () => {
   for (const [args, expected] of [
     [['dance'], 'unknown command'],
