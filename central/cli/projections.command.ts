@@ -7,12 +7,14 @@ import { leaveForLog } from '../operator/operator-log.js';
 import { openDatabaseAsItIs } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Page } from '../read-models/page.query.js';
+import { UnknownProjectionError } from '../read-models/projection-builder.js';
 import { readProjectionState } from '../read-models/projection-state.query.js';
 import { Projections } from '../read-models/projections.js';
 import { type QuarantineRow, readQuarantine } from '../read-models/quarantine.js';
 import { readModels } from '../read-models/read-models.js';
 import { Wakeup } from '../read-models/wakeup.js';
 import { EXIT_NO, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
+import { WrongUseError } from './wrong-use-error.js';
 
 const PAGE_ROWS = 500;
 const PROGRESS_MS = 500;
@@ -96,6 +98,7 @@ export function projectionsQuarantineCommand(
     if (name !== undefined) projections.builder.mustKnow([name]);
     const names = name === undefined ? readModels.map(each => each.name) : [name];
     let left = 0;
+    let found = 0;
     if (options.release) {
       for (const each of names) {
         const { edges } = await readQuarantine(sql, each, { first: 1, after: null });
@@ -104,19 +107,28 @@ export function projectionsQuarantineCommand(
         }
         const release = await projections.release(each);
         left += release.left;
+        found += release.folded + release.left;
         if (release.folded + release.left === 0) continue;
         process.stdout.write(`${each}: ${release.folded} folded, ${release.left} stay put aside\n`);
       }
+      if (found === 0) sayNothingIsPutAside();
       return left === 0 ? 0 : EXIT_NO;
     }
     for (let after: string | null = null; !lifetime.aborted; ) {
       const page: Page<QuarantineRow> = await readQuarantine(sql, name ?? null, { first: PAGE_ROWS, after });
       for (const { node } of page.edges) process.stdout.write(`${JSON.stringify(node)}\n`);
+      found += page.edges.length;
       if (!page.pageInfo.hasNextPage) break;
       after = page.pageInfo.endCursor;
     }
+    if (found === 0) sayNothingIsPutAside();
     return 0;
   });
+}
+
+/** Lines of JSON are for programs: none of them would leave a person wondering. */
+function sayNothingIsPutAside(): void {
+  process.stderr.write('holdfast: nothing is put aside\n');
 }
 
 /** `holdfast projections check [NAME]`: folds everything again and compares; exit 1 names what differs. */
@@ -220,7 +232,12 @@ async function withDatabase(
       ...{ onReleased: () => undefined, onDifference: () => undefined },
     },
   });
-  return await act({ sql: database.sql, projections, lifetime });
+  try {
+    return await act({ sql: database.sql, projections, lifetime });
+  } catch (error) {
+    if (error instanceof UnknownProjectionError) throw new WrongUseError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function ownSiteOf(logFile: string) {

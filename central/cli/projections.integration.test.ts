@@ -112,10 +112,11 @@ test('works on the files of a central that does not run', async () => {
   assert.match(list.output, /sites +version \d+ {2}FOLLOWING {2}0 behind/);
 });
 
-test('names what it does not know', async () => {
+test('names what it does not know, and says that there is nothing', async () => {
   const { code, errors } = await holdfast('rebuild', 'flying-saucers');
-  assert.is(code, 1);
+  assert.is(code, 2);
   assert.match(errors, /no projection flying-saucers; there are sites, links, /);
+  assert.match((await holdfast('quarantine', 'alarms')).errors, 'nothing is put aside');
 });
 
 test.run();
