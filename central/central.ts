@@ -202,7 +202,7 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
         ...(unrepaired === null ? [announce] : []),
       ],
       life.signal,
-      () => life.isReset() || options.onEnding(),
+      failure => life.isReset(failure) || options.onEnding(),
     );
   } finally {
     await links.settled();

@@ -17,10 +17,11 @@ test('when one task fails the others are ended and waited for', async () => {
   const fails = async () => {
     throw new Error('one failed');
   };
-  await runTogether([slow, fails, slow], new AbortController().signal).catch((error: Error) => {
+  const onEnding = (failure: unknown) => steps.push(`ending: ${(failure as Error).message}`);
+  await runTogether([slow, fails, slow], new AbortController().signal, onEnding).catch((error: Error) => {
     steps.push(error.message);
   });
-  assert.equal(steps, ['slow ended', 'slow ended', 'one failed']);
+  assert.equal(steps, ['ending: one failed', 'slow ended', 'slow ended', 'one failed']);
 });
 
 test('a task that fails before its first wait is a failure like any other', async () => {

@@ -88,7 +88,7 @@ async function runOnLog(
     ...reports,
     ...truncation,
   ];
-  await runTogether(tasks, signal, () => isReset() || onEnding());
+  await runTogether(tasks, signal, failure => isReset(failure) || onEnding());
 }
 
 /** For who operates it: the log, and what its parent or the own database holds of it, remain apart. */

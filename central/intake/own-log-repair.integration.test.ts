@@ -1,10 +1,17 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { LOG_START, newEvent, type PulledHistory, type RecordedEvent } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { type DurableSiteLog, LogRepairs, openLogOf, SiteLogFileError, siteLogFileOf } from '@holdfast/sites';
+import {
+  type DurableSiteLog,
+  LogRepairs,
+  openLogOf,
+  runOverResets,
+  SiteLogFileError,
+  siteLogFileOf,
+} from '@holdfast/sites';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -145,6 +152,31 @@ test('a log whose file is gone altogether comes back whole', async () => {
   await central.record('four');
   assert.equal(namesIn(await central.events()), ['1 one', '1 two', '1 three', '2 four']);
   assert.equal(hex(await central.held()), hex(await central.events()));
+});
+
+test('a log whose file was damaged is salvaged, and takes what could not be read back out of the own database', async () => {
+  const central = new Central();
+  await central.record('one', 'two', 'three');
+  const before = await central.events();
+  // What the database does not have.
+  await central.work(log => append(log, ['late']));
+  const file = siteLogFileOf(central.dataDirectory);
+  const bytes = await readFile(file);
+  bytes[bytes.indexOf('"two"') + 1]! ^= 1;
+  await writeFile(file, bytes);
+  let lives = 0;
+  const live = async () => {
+    lives += 1;
+    await central.repair();
+  };
+  await runOverResets({ ...central, logger }, live, new AbortController().signal);
+  assert.is(lives, 2);
+  const events = await central.events();
+  assert.equal(hex(events.slice(0, before.length)), hex(before), 'byte for byte');
+  assert.equal(namesIn(events), ['1 one', '1 two', '1 three', '2 late']);
+  await central.record('four');
+  assert.equal(hex(await central.held()), hex(await central.events()));
+  await assertDenseFeed();
 });
 
 test('what the database took in before the parent gave the history back is replaced by what became of it', async () => {

@@ -29,8 +29,8 @@ export interface LogOfSite {
 export interface LogLife {
   /** Aborted when it has to end: for good, or because lost history was pulled back. */
   readonly signal: AbortSignal;
-  /** Whether it ends only to begin again. */
-  readonly isReset: () => boolean;
+  /** Whether it ends only to begin again. `failure`: why it ends, as `runTogether` tells it. */
+  readonly isReset: (failure: unknown) => boolean;
   /** Ends it for another one to begin: what is repaired as a life begins, and could not be, is tried again. */
   readonly beginAgain: () => void;
   /** What a parent gives back is taken through it. */
@@ -69,7 +69,7 @@ export async function runOverResets(
     try {
       await run({
         signal: AbortSignal.any([signal, reset.signal]),
-        isReset: () => reset.signal.aborted && !signal.aborted,
+        isReset: failure => !signal.aborted && (reset.signal.aborted || damageOf(failure, of) !== null),
         beginAgain: () => reset.abort(),
         repairs: {
           ...{ take, isWanted: () => repairs.isDue() },
@@ -81,7 +81,7 @@ export async function runOverResets(
       });
     } catch (error) {
       if (signal.aborted || !(await isSalvaged(of, error, repairs))) throw error;
-      continue;
+      reset.abort();
     }
     // Assigned in a callback, which the compiler does not follow.
     await using kept = lost as (PulledHistory & AsyncDisposable) | null;

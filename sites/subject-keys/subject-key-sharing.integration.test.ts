@@ -2,6 +2,7 @@ import { copyFile, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ServerUnaryCall, ServiceDefinition, sendUnaryData } from '@grpc/grpc-js';
 import { createMemorySiteLog, noFoldStore, type SiteLog } from '@holdfast/core';
 import {
   createCertificateAuthority,
@@ -11,6 +12,7 @@ import {
   runSubjectKeyOffers,
   serverNameOfRole,
 } from '@holdfast/interconnect';
+import { SubjectKeysClient, type WireOfferAnswer, type WireOfferRequest } from '@holdfast/protos';
 import type { EventId, SiteId, Subject } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -206,6 +208,30 @@ test('what was erased stays so when the file of keys is restored from a copy tha
   const anew = bus.keys.seal(alarm, 'somebody else');
   await bus.restart('copy.sqlite');
   assert.is(bus.keys.reveal(anew), 'somebody else');
+});
+
+test('a parent with older software, that gives nothing back, is given keys all the same', async () => {
+  await using bus = await openSite();
+  const credentials = await credentialsOf(v7() as SiteId, 'central');
+  await using server = createGrpcServer({ credentials, logger });
+  const offered: string[] = [];
+  server.addService({ Offer: SubjectKeysClient.service.Offer! } as ServiceDefinition, {
+    Offer: (
+      { request }: ServerUnaryCall<WireOfferRequest, WireOfferAnswer>,
+      answer: sendUnaryData<WireOfferAnswer>,
+    ) => {
+      offered.push(...request.keys.map(({ keyId }) => keyId));
+      answer(null, { heardUpTo: request.upTo });
+    },
+  });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  bus.keys.seal(alarm, 'Jörg');
+  bus.life.offerTo(port);
+  await until(() => offered.length === 1, 'the key has come');
+  // Behind some questions that were not understood.
+  await delay(100);
+  bus.keys.seal(lock, 'Ann');
+  await until(() => offered.length === 2, 'a later key has come, and the first one not again');
 });
 
 test('nothing is taken of a site that is not enrolled, until it is', async () => {
