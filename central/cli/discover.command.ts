@@ -1,5 +1,7 @@
+import { networkInterfaces } from 'node:os';
 import { discoverDevices } from '@holdfast/sites';
 import { processLifetime } from './process-lifetime.js';
+import { WrongUseError } from './wrong-use-error.js';
 
 export interface DiscoverCommandOptions {
   readonly seconds: number;
@@ -9,6 +11,11 @@ export interface DiscoverCommandOptions {
 
 /** Asks the network for ONVIF devices: their addresses are what hardware of the driver `onvif` is added with. */
 export async function discoverCommand({ seconds, from, json }: DiscoverCommandOptions): Promise<number> {
+  const own = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? []);
+  if (from !== undefined && !own.some(({ address }) => address === from)) {
+    const known = own.filter(({ family }) => family === 'IPv4').map(({ address }) => address);
+    throw new WrongUseError(`--from ${from}: no interface has this address; there are ${known.join(', ')}`);
+  }
   const devices = await discoverDevices({
     ...{ waitMs: seconds * 1000, signal: processLifetime() },
     ...(from === undefined ? {} : { localAddress: from }),

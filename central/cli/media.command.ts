@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
 import type { DeviceId } from '@holdfast/schema';
 import {
@@ -16,6 +16,7 @@ import {
   recordedIn,
   repairMediaDirectory,
 } from '@holdfast/sites';
+import { orSayWhy } from './named-file.js';
 import { EXIT_NO, EXIT_UNREACHABLE, EXIT_WRONG_USE, processLifetime } from './process-lifetime.js';
 import { ProgressLine } from './progress-line.js';
 
@@ -141,6 +142,8 @@ export async function mediaExportCommand(directory: string, options: MediaExport
   if (!(fromMs < toMs)) {
     return refuse('--from and --to: expected two times in order, e.g. 2026-11-20T12:00:00Z');
   }
+  const folder = path.dirname(path.resolve(options.out));
+  orSayWhy(`--out ${options.out}: cannot be written`, () => accessSync(folder, constants.W_OK));
   const found = await mediaDirectoriesOrReport(directory);
   if (found === null) return EXIT_WRONG_USE;
   const devices: { readonly deviceId: DeviceId; readonly out: string }[] = [];
