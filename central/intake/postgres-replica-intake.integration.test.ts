@@ -201,6 +201,7 @@ test('a checkpoint that comes again stays as old as it is, so that a log that ha
   assert.equal(await acceptedAt(2, 'older'), first);
   const signedAgain = await acceptedAt(3, 'signed by another key');
   assert.is(signedAgain.note, 'signed by another key');
+  assert.is(signedAgain.at, first.at);
   assert.is.not((await acceptedAt(4, 'signed')).at, signedAgain.at);
 });
 

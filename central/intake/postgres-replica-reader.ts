@@ -60,7 +60,7 @@ interface CheckpointRow {
 
 /**
  * Keeps each checkpoint (of a site at most one) unless a newer one of the same epoch is kept already. One that comes again, as
- * in each session of a log that does not grow, stays as old as it is.
+ * in each session of a log that does not grow, stays as old as it is: also with other signature lines, which anybody can add.
  */
 export async function storeCheckpoints(
   tx: TransactionSql,
@@ -78,7 +78,8 @@ export async function storeCheckpoints(
       ${of(({ head }) => Buffer.from(head.root).toString('hex'))}::text[], ${of(({ note }) => note)}::text[]
     ) as given (site, epoch, size, root, note)
     on conflict (site, epoch) do update
-    set size = excluded.size, root = excluded.root, note = excluded.note, accepted_at = now()
+    set size = excluded.size, root = excluded.root, note = excluded.note,
+        accepted_at = case when replica_checkpoint.size < excluded.size then now() else replica_checkpoint.accepted_at end
     where replica_checkpoint.size < excluded.size
       or (replica_checkpoint.size = excluded.size and replica_checkpoint.note <> excluded.note)`.execute();
 }
