@@ -60,6 +60,8 @@ class ChildSession {
   readonly #over = new AbortController();
   readonly #credit = new ReceivedCredit();
   readonly #senders = new Map<SiteId, LogSender>();
+  /** Those that are offered again some time. */
+  readonly #refused = new Set<SiteId>();
   readonly #ended: Promise<ChildSessionEnd>;
   #settle!: (end: ChildSessionEnd) => void;
   #parent: SiteId | null = null;
@@ -313,9 +315,14 @@ class ChildSession {
     const { random, timers } = this.#options;
     const sender = this.#senders.get(origin);
     sender?.stop();
-    if (sender === undefined) return;
+    // Both sides may refuse it at once, and a parent more than once: offered twice it would end the session.
+    if (sender === undefined || this.#refused.has(origin)) return;
+    this.#refused.add(origin);
     const delayMs = REFUSED_LOG_RETRY_MS_MAX / 2 + (random() * REFUSED_LOG_RETRY_MS_MAX) / 2;
-    const again = () => void this.#guard(() => this.#offer(origin, sender.log));
+    const again = () => {
+      this.#refused.delete(origin);
+      void this.#guard(() => this.#offer(origin, sender.log));
+    };
     this.#later(timers.after(delayMs, again));
   }
 

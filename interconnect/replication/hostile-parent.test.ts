@@ -2,9 +2,10 @@ import type { SiteLog } from '@holdfast/core';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { processTimers } from '../transport/timers.js';
+import { processTimers, type Timers } from '../transport/timers.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { runChildSession } from './child-session.js';
+import { offerOwnLog } from './offered-log.js';
 import {
   fill,
   MemoryWishSink,
@@ -12,10 +13,12 @@ import {
   newSiteId,
   sha256,
   signerOf,
+  until,
   verifyNote,
 } from './replication.fixture.js';
 import type { DuplexListener, ParentDuplex } from './replication-duplex.js';
 import type { ChildFrame, ParentFrame, RefusedFrame, WantFrame } from './replication-frame.js';
+import type { RelayedLogs } from './replication-options.js';
 import { RootMemory } from './root-memory.js';
 import { packWishes } from './wish-frame.js';
 
@@ -53,30 +56,32 @@ class Stream implements ParentDuplex {
   cancel(): void {}
 }
 
+const welcome: ParentFrame = {
+  ...{ kind: 'welcome', site: parent, software: 'hostile', session: 1, heartbeatMs: 5_000 },
+  ...{ readsZstd: true, publicKey: signerOf(parent).publicKey },
+};
+
+function optionsOf(log: SiteLog, stream: Stream): Parameters<typeof runChildSession>[0] {
+  const { site } = log.head();
+  return {
+    ...{ stream, log, site, signer: signerOf(site), verify: verifyNote, roots: new RootMemory() },
+    parentKey: { known: () => signerOf(parent).publicKey, pin: async () => undefined },
+    ...{ dial: () => stream, wishes: new MemoryWishSink(), acknowledgements: new Acknowledgements() },
+    ...{ logger: pino({ level: 'silent' }), sha256, now: Date.now, timers: processTimers },
+    ...{ random: Math.random, software: 'test/child', dialTimeoutMs: 2_000 },
+  };
+}
+
 /** What the child refuses, as it says it to the parent and as its session ends. */
 async function converse(
   log: SiteLog,
   say: { readonly afterHello: readonly ParentFrame[]; readonly wishes?: ParentFrame },
 ): Promise<RefusedFrame> {
-  const { site } = log.head();
-  const welcome: ParentFrame = {
-    ...{ kind: 'welcome', site: parent, software: 'hostile', session: 1, heartbeatMs: 5_000 },
-    ...{ readsZstd: true, publicKey: signerOf(parent).publicKey },
-  };
   const stream = new Stream(({ kind }) => {
     if (kind === 'hello') return [welcome, ...say.afterHello];
     return kind === 'wantWishes' && say.wishes !== undefined ? [say.wishes] : [];
   });
-  const end = await runChildSession(
-    {
-      ...{ stream, log, site, signer: signerOf(site), verify: verifyNote, roots: new RootMemory() },
-      parentKey: { known: () => signerOf(parent).publicKey, pin: async () => undefined },
-      ...{ dial: () => stream, wishes: new MemoryWishSink(), acknowledgements: new Acknowledgements() },
-      ...{ logger: pino({ level: 'silent' }), sha256, now: Date.now, timers: processTimers },
-      ...{ random: Math.random, software: 'test/child', dialTimeoutMs: 2_000 },
-    },
-    AbortSignal.timeout(10_000),
-  );
+  const end = await runChildSession(optionsOf(log, stream), AbortSignal.timeout(10_000));
   const refused = stream.sent.at(-1)!;
   assert.is(refused.kind, 'refused', `instead of: ${end.reason}`);
   assert.is(end.refusal?.code, (refused as RefusedFrame).code);
@@ -150,6 +155,54 @@ test('wishes that do not follow the last one are answered GAP, those of another 
   };
   assert.is(await answered(parent), 'GAP');
   assert.is(await answered(newSiteId()), 'BAD_HASH');
+});
+
+test('a relayed log that the parent refuses again and again is offered once more, not as often', async () => {
+  const log = await newLog();
+  const { site, epoch, size: position } = log.head();
+  const below = newMemoryLog(newSiteId());
+  const origin = below.head().site;
+  const refused: ParentFrame = {
+    kind: 'refused',
+    code: 'UNAVAILABLE',
+    detail: 'not now',
+    origin,
+    held: null,
+  };
+  const stopping = new AbortController();
+  const stream = new Stream(frame => {
+    if (frame.kind === 'hello') return [welcome, wantOf(log, { creditBytes: 1_000_000 })];
+    if (frame.kind === 'batch') {
+      const upTo = { epoch, position };
+      return [{ kind: 'ack', origin: site, upTo, creditBytes: 0, checkpoint: null, top: null }];
+    }
+    return frame.kind === 'offer' ? [refused, refused, refused] : [];
+  });
+  const offers = () => stream.sent.filter(({ kind }) => kind === 'offer').length;
+  /** What is to be done in a minute is done when it is asked for. */
+  const later: (() => void)[] = [];
+  const timers: Timers = {
+    ...processTimers,
+    after: (ms, task) => {
+      if (ms < 30_000) return processTimers.after(ms, task);
+      later.push(task);
+      return () => undefined;
+    },
+  };
+  const relayed: RelayedLogs = {
+    async *follow() {
+      yield { origin, log: offerOwnLog(below, signerOf(origin), sha256) };
+    },
+  };
+  const ended = runChildSession({ ...optionsOf(log, stream), timers, relayed }, stopping.signal);
+  for (let round = 1; round <= 3; round += 1) {
+    await until(() => offers() === round && later.length > 0, `offer ${round}`);
+    await new Promise(resolve => setImmediate(resolve));
+    assert.is(later.length, 1, `round ${round}`);
+    later.pop()!();
+  }
+  stopping.abort();
+  await ended;
 });
 
 test.run();
