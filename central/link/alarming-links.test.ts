@@ -204,4 +204,23 @@ test('a newer session and a database that is away are no alarm', async () => {
   assert.equal(await alarms(), []);
 });
 
+test('who makes up sites and words is an alarm so many times in an hour, and then one that says so', async () => {
+  const { links, alarms, later } = await watched();
+  const bring = (count: number) => {
+    for (let each = 0; each < count; each += 1) {
+      const trouble = { code: 'UNKNOWN_EPOCH', detail: `begins with ${randomUUID()}` } as const;
+      links.refused!(randomUUID() as SiteId, trouble, region);
+      links.refused!(site, trouble);
+    }
+  };
+  bring(200);
+  for (let look = 0; look < 20; look += 1) await alarms();
+  const many = 'Much of what North brings is refused';
+  assert.is((await alarms()).length, 2 * 50 + 2);
+  assert.is((await alarms()).filter(name => name === many).length, 1);
+  later(3_600_000);
+  links.refused!(randomUUID() as SiteId, { code: 'NOT_ENROLLED', detail: 'no key' }, region);
+  assert.is((await alarms()).length, 2 * 50 + 3);
+});
+
 test.run();

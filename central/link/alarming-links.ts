@@ -19,6 +19,12 @@ const REFUSALS_IN_A_ROW = 3;
 /** A session in which nothing was refused for so long: what is refused then has begun again. */
 const WELL_SESSION_MS = 3_600_000;
 
+/** Alarms about what one child brings, in a period: who makes up sites, or words, must not fill the log with them. */
+const CAUSES_PER_CHILD_MAX = 50;
+const CAUSES_PERIOD_MS = 3_600_000;
+/** Far more than a central has; of those that were refused longest ago what was refused is forgotten. */
+const LOGS_MAX = 20_000;
+
 /** What is refused of one log: of the site's own session, or as another one brings it. */
 interface RefusedLog {
   /** Null: nothing, since it has gone on. */
@@ -61,6 +67,8 @@ class AlarmingLinks implements LinkObserver {
   readonly #own = new Map<SiteId, RefusedLog>();
   readonly #relayed = new Map<SiteId, RefusedLog>();
   readonly #up = new Map<SiteId, UpSession>();
+  /** Of each child, what was an alarm since then. */
+  readonly #told = new Map<SiteId, { readonly sinceMs: number; readonly causes: Set<string> }>();
   /** Of the log of a site, when its last session was over. */
   readonly #held = new Map<SiteId, Place>();
 
@@ -125,14 +133,32 @@ class AlarmingLinks implements LinkObserver {
     const said = repeats && count > dueAt ? before.detail : detail;
     const isAnew = before?.isAnew ?? false;
     logs.set(site, { code, detail: said, count, isAnew: isAnew && count < dueAt });
+    if (logs.size > LOGS_MAX) logs.delete(logs.keys().next().value!);
     if (count < dueAt) return;
     const recurs = count === dueAt && isAnew ? 'ANEW' : 'UNLESS_OPEN';
+    const cause = `replication of ${site} ${broughtBy === null ? '' : `by ${broughtBy} `}${code} ${said}`;
+    const child = broughtBy ?? site;
+    if (!this.#mayTell(child, cause)) {
+      this.#raise(child, null, name => tooMany(child, name));
+      return;
+    }
     this.#raise(site, broughtBy, (name, broughtByName) => ({
-      cause: `replication of ${site} ${broughtBy === null ? '' : `by ${broughtBy} `}${code} ${said}`,
+      cause,
       name: `The log of ${name} is refused: ${code}`,
       message: `${said}. ${whose(code, name, broughtByName)}`,
       recurs,
     }));
+  }
+
+  #mayTell(child: SiteId, cause: string): boolean {
+    const nowMs = this.#options.monotonicMs();
+    let told = this.#told.get(child);
+    if (told === undefined || nowMs - told.sinceMs >= CAUSES_PERIOD_MS) {
+      told = { sinceMs: nowMs, causes: new Set() };
+      this.#told.set(child, told);
+    }
+    if (told.causes.size < CAUSES_PER_CHILD_MAX) told.causes.add(cause);
+    return told.causes.has(cause);
   }
 
   #raise(
@@ -160,6 +186,15 @@ function whose(code: LinkTrouble['code'], name: string, broughtByName: string | 
   return broughtByName === null
     ? `This is about the session of ${name} itself.`
     : `This is about its log as ${broughtByName} brings it.`;
+}
+
+function tooMany(child: SiteId, name: string): CausedAlarm {
+  return {
+    cause: `replication by ${child} is refused for many causes`,
+    name: `Much of what ${name} brings is refused`,
+    message: `More than ${CAUSES_PER_CHILD_MAX} logs or causes within an hour: what else is refused of ${name}, or of what it brings, is an alarm no more. The process log names each.`,
+    recurs: 'UNLESS_OPEN',
+  };
 }
 
 function lostWish(site: SiteId, name: string, detail: string): CausedAlarm {
