@@ -522,7 +522,10 @@ function openHttp(
     tokens: AccessTokens.load({ dataDirectory, issuer: `urn:uuid:${ownSite}`, now: Date.now }),
     reportSignIn: signInReporter({ log, personal, now: Date.now, newEventId: newId, logger }),
     notReadyBecause: () =>
-      readiness.isShown ? null : (readiness.trouble.because ?? 'the read models do not show the own log yet'),
+      log.failedBecause?.() ??
+      (readiness.isShown
+        ? null
+        : (readiness.trouble.because ?? 'the read models do not show the own log yet')),
     onFault: error => logger.error({ err: error }, 'a request failed'),
   });
 }

@@ -36,6 +36,8 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
     ...configuration.operations,
     notReadyBecause: () => {
       if (open === null) return 'the log is being opened';
+      const failed = open.log.failedBecause?.() ?? null;
+      if (failed !== null) return `the log has failed, recording goes on: ${failed}`;
       const away = open.log.away?.() ?? null;
       return away === null ? null : `the log is away, recording goes on: ${away.reason}`;
     },
@@ -58,8 +60,11 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
       await using servers = await openSiteServers({ ...options, pins: () => [] });
       open = servers;
       onOpen();
-      await runOnLog({ ...options, credentials }, servers, life);
-      open = null;
+      try {
+        await runOnLog({ ...options, credentials }, servers, life);
+      } finally {
+        open = null;
+      }
     },
     signal,
   );

@@ -18,6 +18,8 @@ export interface DurableSiteLog
     Partial<TruncatableLog> {
   /** What was found that no restart of those who work on it mends; null when the signal is aborted or it is closed before. */
   failure?(signal: AbortSignal): Promise<Error | null>;
+  /** Why it takes no facts now, for people; null: it does. */
+  failedBecause?(): string | null;
   /** Takes nothing any more, and lets others write the file. */
   release?(): Promise<void>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>>;

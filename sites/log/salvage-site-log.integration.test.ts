@@ -304,6 +304,7 @@ if (!hasLimits) console.log(`skipped: ${failingDisk}: no prlimit here`);
       error => outcomes.push(error.code),
     );
     limitFiles('unlimited');
+    assert.is(log.failedBecause?.() != null, outcomes.length === 1, 'it says so');
     if (outcomes.length > 1) return stop.abort();
     await mending;
   };

@@ -336,6 +336,10 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     return signal.aborted || this.#closing !== null ? null : found.promise;
   }
 
+  failedBecause(): string | null {
+    return this.#thread.failure?.message ?? null;
+  }
+
   async release(): Promise<void> {
     await this.#thread.drain();
     await this.#thread.close();
