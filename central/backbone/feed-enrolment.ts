@@ -20,7 +20,8 @@ export async function isEnrolledIn(
   const [own] = await sql<{ isHeld: boolean; isEnrolled: boolean }[]>`
     select exists (select 1 from replica_event where site = ${ownSite}) as is_held,
            exists (select 1 from replica_event
-                   where stream = ${`child-site-${child}`} and site = ${ownSite} and type = ${type}) as is_enrolled`;
+                   where stream = ${`child-site-${child}`} and site = ${ownSite} and type = ${type}
+                     and type <> 'RecordingSealed') as is_enrolled`;
   if (!own!.isHeld) throw new OwnLogNotHeldError(`nothing of the log of ${ownSite} is held yet`);
   return own!.isEnrolled;
 }

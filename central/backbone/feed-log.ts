@@ -40,6 +40,7 @@ export async function openFeedLog(options: {
         await sql<StoredEvent[]>`
           select header, data from replica_event
           where site = ${site} and stream = ${stream} and revision > ${afterRevision ?? -1}
+            and type <> 'RecordingSealed'
           order by epoch, revision limit ${limit}`,
       );
     },

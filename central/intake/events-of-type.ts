@@ -8,6 +8,7 @@ import {
 } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
+import { ofTypes } from './replica-event-trees.js';
 
 /** A notification may be lost with its connection; what failed is tried again so often. */
 export const LOOK_MS = 5000;
@@ -86,7 +87,7 @@ export class EventsOfType {
   async #takePage(): Promise<boolean> {
     const rows = await this.#sql<StoredEventOfType[]>`
       select seq, site, version, data from replica_event
-      where type = ${this.#type} and seq > ${this.#after} order by seq limit ${PAGE_ROWS}`;
+      where ${ofTypes(this.#sql, [this.#type])} and seq > ${this.#after} order by seq limit ${PAGE_ROWS}`;
     for (const row of rows) {
       await this.#take(row);
       this.#after = row.seq;

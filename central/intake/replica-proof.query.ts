@@ -30,7 +30,7 @@ export interface OpenedEpoch {
 export async function readEpochs(sql: Sql, site: string): Promise<readonly OpenedEpoch[]> {
   const rows = await sql<(StoredEventData & { readonly recordedAtMs: number })[]>`
     select version, recorded_at >> 16 as recorded_at_ms, data from replica_event
-    where stream = 'log' and site = ${site} and type = ${LogEpochOpened.type}
+    where stream = 'log' and site = ${site} and type = ${LogEpochOpened.type} and type <> 'RecordingSealed'
     order by epoch desc, revision desc limit ${EPOCHS_MAX}`;
   return rows.flatMap(({ recordedAtMs, ...stored }) => {
     const opened = readStoredData(LogEpochOpened, stored);

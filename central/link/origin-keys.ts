@@ -138,7 +138,7 @@ async function isAnyBelow(sql: Sql, sites: readonly SiteId[], child: SiteId): Pr
 async function enrollersOf(sql: Sql, sites: readonly SiteId[]): Promise<readonly SiteId[]> {
   const streams = sites.map(site => `child-site-${site}`);
   const rows = await sql<{ site: SiteId }[]>`
-    select distinct site from replica_event where stream = any(${streams})`;
+    select distinct site from replica_event where stream = any(${streams}) and type <> 'RecordingSealed'`;
   return rows.map(row => row.site);
 }
 
@@ -150,11 +150,11 @@ async function pinnedBy(sql: Sql, parents: readonly SiteId[], site: SiteId): Pro
     from unnest(${parents as SiteId[]}::uuid[]) as parent (site)
     cross join lateral (
       select type, version, data from replica_event as event
-      where stream = ${stream} and event.site = parent.site order by epoch desc, revision desc limit 1
+      where stream = ${stream} and event.site = parent.site and type <> 'RecordingSealed' order by epoch desc, revision desc limit 1
     ) as last
     cross join lateral (
       select seq from replica_event as event
-      where stream = ${stream} and event.site = parent.site order by epoch, revision limit 1
+      where stream = ${stream} and event.site = parent.site and type <> 'RecordingSealed' order by epoch, revision limit 1
     ) as first
     order by first.seq`;
   return rows.map(keyIn).filter(key => key !== null);

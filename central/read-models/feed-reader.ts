@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { decodeEvent, EventDecodeError, type EventId, type SiteId } from '@holdfast/schema';
 import type postgres from 'postgres';
+import { ofTypes } from '../intake/replica-event-trees.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import type { FeedEvent } from './feed-event.js';
 
@@ -98,7 +99,7 @@ async function readBatch(
   const wanted = sql`
     seq > ${afterSeq}
       ${upToSeq === null ? sql`` : sql`and seq <= ${upToSeq}`}
-      ${types === null ? sql`` : sql`and type = any(${types as string[]}::text[])`}
+      ${types === null ? sql`` : sql`and ${ofTypes(sql, types)}`}
       ${site === null ? sql`` : sql`and site = ${site}`}`;
   // Lengths first, so that only those are summed up and not copies of whole events.
   const query = sql<FeedRow[]>`

@@ -151,7 +151,7 @@ async function readAdmissions(tx: TransactionSql, sites: readonly SiteId[]): Pro
   );
   const rows = await tx<{ site: SiteId; epoch: number; position: number; stream: string; data: Buffer }[]>`
     select site, epoch, position, stream, data from replica_event
-    where stream = any(${streams}) order by epoch, position`;
+    where stream = any(${streams}) and type <> 'RecordingSealed' order by epoch, position`;
   return rows.flatMap(({ site: by, epoch, position, stream, data }) => {
     const isKey = stream.startsWith('log-key-');
     const publicKey = isKey ? pinnedKeyIn(data) : null;

@@ -1,3 +1,4 @@
+import { inStream, ofTypes } from '../../intake/replica-event-trees.js';
 import type { Sql } from '../../postgres/sql.js';
 import { type Fragment, type Page, type PageRequest, readPage } from '../page.query.js';
 
@@ -77,8 +78,8 @@ function columns(sql: Sql): Fragment {
 function conditions(sql: Sql, query: EventQuery): Fragment[] {
   const where: Fragment[] = [];
   if (query.siteId !== null) where.push(sql`site = ${query.siteId}`);
-  if (query.types !== null) where.push(sql`type = any(${query.types as string[]}::text[])`);
-  if (query.stream !== null) where.push(sql`stream = ${query.stream}`);
+  if (query.types !== null) where.push(ofTypes(sql, query.types));
+  if (query.stream !== null) where.push(inStream(sql, query.stream));
   if (query.deviceId !== null) {
     where.push(sql`seq in (select seq from event_device where device_id = ${query.deviceId})`);
   }

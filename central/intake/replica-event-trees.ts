@@ -1,0 +1,21 @@
+import type { DeviceId, HoldfastEvent } from '@holdfast/schema';
+import type { Sql, TransactionSql } from '../postgres/sql.js';
+import type { Fragment } from '../read-models/page.query.js';
+
+/** Most events are of it; the trees of events by type and by stream leave it out (`0025-replica-event-trees.sql`). */
+const LEFT_OUT: HoldfastEvent['type'] = 'RecordingSealed';
+const STREAM_OF_RECORDINGS = /^recording-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/** In words by which PostgreSQL knows whether the tree by type has them all. */
+export function ofTypes(sql: Sql | TransactionSql, types: readonly string[]): Fragment {
+  const among = sql`type = any(${types as string[]}::text[])`;
+  return types.includes(LEFT_OUT) ? among : sql`${among} and type <> 'RecordingSealed'`;
+}
+
+/** Of recordings by the device that they are of, of anything else by the tree. */
+export function inStream(sql: Sql, stream: string): Fragment {
+  const deviceId = STREAM_OF_RECORDINGS.exec(stream)?.[1] as DeviceId | undefined;
+  return deviceId === undefined
+    ? sql`stream = ${stream} and type <> 'RecordingSealed'`
+    : sql`stream = ${stream} and seq in (select seq from event_device where device_id = ${deviceId})`;
+}
