@@ -39,7 +39,11 @@ export function logAsOfCommand(
   using log = readSiteLogFile(file);
   let last: RecordedEvent | null = null;
   for (;;) {
-    const page = log.readStream({ stream, afterRevision: aggregate.revision, limit: PAGE_EVENTS });
+    const page = log.readStream({
+      ...{ stream, afterRevision: aggregate.revision, limit: PAGE_EVENTS },
+      // All of which states are made is carried over a cut.
+      carried: true,
+    });
     const upTo = page.findIndex(event => isAfter(event, moment));
     for (const event of upTo < 0 ? page : page.slice(0, upTo)) {
       aggregate.read(event);

@@ -68,29 +68,39 @@ test('the state of one thing is shown as of a time or a place', async () => {
   );
 });
 
-test('what was truncated is refused by name', async () => {
+test('over a cut the state is shown as before, and of a stream what was removed is counted', async () => {
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-as-of-cut-'));
   {
     await using log = await openSqliteSiteLog({
       ...{ file: siteLogFileOf(folder.path), site: v7() as SiteId, now: () => 1000 },
       signingKey: generateKeyPairSync('ed25519').privateKey,
     });
-    const facts = { actor: 'user:a', occurredAtMs: 1000, clockQuality: 'NTP' } as const;
-    const acknowledged = { type: 'AlarmAcknowledged', data: { alarmId } } as const;
-    for (let count = 0; count < 3; count += 1) {
-      const events = [newEvent(acknowledged, { ...facts, id: v7() as EventId })];
-      await log.append([{ stream, expected: 'any', events }]);
-    }
+    const say = async (inStream: string, event: HoldfastEvent) => {
+      const facts = {
+        id: v7() as EventId,
+        actor: 'user:a',
+        occurredAtMs: 1000,
+        clockQuality: 'NTP',
+      } as const;
+      await log.append([{ stream: inStream, expected: 'any', events: [newEvent(event, facts)] }]);
+    };
+    const signedIn = { type: 'UserSignedIn', data: { userName: 'a', address: '' } } as const;
+    await say(stream, { type: 'AlarmAcknowledged', data: { alarmId } });
+    await say('sign-ins', signedIn);
+    await say('sign-ins', signedIn);
+    await say('sign-ins', signedIn);
     const plan = {
-      keptAfter: { epoch: 1, position: 3 },
+      keptAfter: { epoch: 1, position: 4 },
       acknowledgedBy: 'TOP',
       recordedBeforeMs: 1,
     } as const;
     await log.truncate(plan, AbortSignal.timeout(10_000));
   }
-  const { status, stderr, line } = show(folder.path, '--stream', stream, '--as-of', '1/3');
-  assert.equal([status, line], [1, null]);
-  assert.match(stderr, 'events up to 1/3 were removed from this log');
+  const asOf = show(folder.path, '--stream', stream, '--as-of', '1/3');
+  assert.equal([asOf.status, asOf.line?.position], [0, 2], asOf.stderr);
+  const signIns = show(folder.path, '--stream', 'sign-ins');
+  assert.equal([signIns.status, signIns.line?.revision], [0, 2]);
+  assert.match(signIns.stderr, '2 events of sign-ins were removed from this log');
 });
 
 test.run();

@@ -175,6 +175,10 @@ function describeRefusal(refusal: ProofRefusal): string {
   switch (refusal.code) {
     case 'EVENT_NOT_FOUND':
       return `no event ${refusal.eventId} in this log`;
+    case 'EVENT_REMOVED': {
+      const { epoch, position } = refusal.place;
+      return `event ${refusal.eventId} stood at ${epoch}/${position} and was removed from this log; a proof that was made before is as good as ever`;
+    }
     case 'NOT_SIGNED_YET':
       return `the site has signed ${refusal.signedSize} events of epoch ${refusal.place.epoch}, not yet ${refusal.place.position}; it signs at least once a minute while it runs`;
     case 'CHECKPOINT_NOT_FOUND':

@@ -48,19 +48,29 @@ export function logShowCommand(directory: string, options: { readonly stream: st
   using log = readSiteLogFile(file);
   using reader = openReader(directory, log.head().site);
   let afterRevision: number | null = null;
+  let removedCount = 0;
   for (;;) {
     const events: readonly RecordedEvent[] = log.readStream({
       stream: options.stream,
       afterRevision,
       limit: PAGE_EVENTS,
+      carried: true,
     });
-    for (const event of events) writeLine(event, reader);
-    if (events.length === 0) {
-      if (afterRevision !== null) return 0;
+    for (const event of events) {
+      writeLine(event, reader);
+      removedCount += event.revision - (afterRevision ?? -1) - 1;
+      afterRevision = event.revision;
+    }
+    if (events.length > 0) continue;
+    if (afterRevision === null) {
       process.stderr.write(`holdfast: no event of a stream ${options.stream} in this log\n`);
       return EXIT_NO;
     }
-    afterRevision = events.at(-1)!.revision;
+    if (removedCount > 0)
+      process.stderr.write(
+        `holdfast: ${removedCount} events of ${options.stream} were removed from this log\n`,
+      );
+    return 0;
   }
 }
 

@@ -200,7 +200,7 @@ test('proves of a log whose beginning was truncated what is there and what was c
     assert.is(verified(outcome.proof).kind, 'EVENT');
   }
   const gone = await proveEvent({ file: copy, signal, eventId: ids[4000]! });
-  assert.is(!gone.proven && gone.refusal.code, 'EVENT_NOT_FOUND');
+  assert.is(!gone.proven && gone.refusal.code, 'EVENT_REMOVED');
   for (const since of [{ epoch: 1, size: 9502 }, kept.proof.oldCheckpoint]) {
     const outcome = await proveConsistency({ file: copy, signal, since });
     assert.ok(outcome.proven && verified(outcome.proof).kind === 'CONSISTENCY');

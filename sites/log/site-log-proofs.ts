@@ -37,8 +37,9 @@ const PAGE_LEAVES = 1000;
 const SIGNED = 'SELECT epoch, size, note FROM checkpoint UNION ALL SELECT epoch, size, note FROM receipt';
 
 export type ProofRefusal =
-  /** No event with this id is in the log (any more: of a beginning that was truncated, only some events are carried). */
   | { readonly code: 'EVENT_NOT_FOUND'; readonly eventId: string }
+  /** It was truncated, and is none of those that were carried over the cut. */
+  | { readonly code: 'EVENT_REMOVED'; readonly eventId: string; readonly place: LogPlace }
   /** The site has signed nothing since: it does so at least once a minute while it runs. */
   | { readonly code: 'NOT_SIGNED_YET'; readonly place: LogPlace; readonly signedSize: number }
   /** The site keeps no checkpoint of this size. `nearest` are sizes that it does keep. */
@@ -69,7 +70,12 @@ export async function proveEvent(
   const { file, eventId } = options;
   using log = new ProofSource(file);
   const event = log.event(eventId);
-  if (event === null) return refused({ code: 'EVENT_NOT_FOUND', eventId });
+  if (event === null) {
+    const place = log.placeOfRemoved(eventId);
+    return refused(
+      place === null ? { code: 'EVENT_NOT_FOUND', eventId } : { code: 'EVENT_REMOVED', eventId, place },
+    );
+  }
   const { place, header, data } = event;
   const signed = log.checkpointFrom(place);
   if (signed === null) return refused(log.notSigned(place));
@@ -167,6 +173,13 @@ class ProofSource implements Disposable {
     if (row === undefined) return null;
     const { key, header, data } = row as { key: number; header: Uint8Array; data: Uint8Array };
     return { place: placeOfKey(key), header, data };
+  }
+
+  placeOfRemoved(eventId: string): LogPlace | null {
+    const id = new Uint8Array(UUID_BYTES);
+    if (!writeUuid(eventId, id, 0)) return null;
+    const row = this.#db.prepare('SELECT key FROM truncated_id WHERE id = ?').get(id);
+    return row === undefined ? null : placeOfKey(row.key as number);
   }
 
   /** The first receipt that covers a place, which tells when a witness had seen it; or else the first checkpoint. */
