@@ -8,6 +8,9 @@ export const SESSION_CHANNEL = 'holdfast_session';
 /** Refusals that wait for the database: more sites than this are not refused in one write's time, and each tries again. */
 const REFUSALS_PENDING_MAX = 1_000;
 
+/** Logs of which a refusal is kept, the newest: a child can make up as many sites as it likes. */
+export const REFUSED_LOGS_MAX = 20_000;
+
 interface SessionReport {
   readonly session: number;
   readonly lossCause: LinkLossCause | null;
@@ -120,6 +123,9 @@ export class SessionReports implements LinkObserver {
       on conflict (site) do update set
         code = excluded.code, detail = excluded.detail, brought_by = excluded.brought_by, refused_at = excluded.refused_at,
         repeated = case when known.code = excluded.code then known.repeated + 1 else 1 end`;
+    await this.#sql`
+      delete from child_refusal
+      where site in (select site from child_refusal order by refused_at desc offset ${REFUSED_LOGS_MAX})`;
     await this.#sql.notify(SESSION_CHANNEL, site);
   }
 }

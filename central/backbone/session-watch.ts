@@ -3,6 +3,7 @@ import type { LinkLossCause, LinkObserver, LinkTrouble, RelayedHead } from '@hol
 import type { SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
+import { REFUSED_LOGS_MAX } from './session-reports.js';
 
 /** Three heartbeats in silence end a link; one more is for the way through the database. */
 const HEARTBEATS_SILENT_MAX = 4;
@@ -106,6 +107,7 @@ export class SessionWatch {
       this.#refusedAtMs = Math.max(this.#refusedAtMs, row.refusedAtMs);
       const known = this.#refused.get(row.site);
       this.#refused.set(row.site, row);
+      if (this.#refused.size > REFUSED_LOGS_MAX) this.#refused.delete(this.#refused.keys().next().value!);
       const { site, code, detail, broughtBy, repeated, relayedTo } = row;
       if (known !== undefined && relayedTo !== null && relayedTo !== known.relayedTo)
         this.#links.relayed?.(site);

@@ -7,7 +7,7 @@ import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Database, openDatabase } from '../postgres/database.js';
-import { SessionReports } from './session-reports.js';
+import { REFUSED_LOGS_MAX, SessionReports } from './session-reports.js';
 import { SessionWatch } from './session-watch.js';
 
 const test = suite('sessions of intake nodes');
@@ -185,6 +185,19 @@ test('what was refused before a restart counts once', async () => {
   for (let count = 0; count < 5; count += 1) node.refused(site, { code: 'BAD_HASH', detail: 'another root' });
   await node.settled();
   assert.equal(await newWatch().look(), ['refused BAD_HASH another root']);
+});
+
+test('of logs that are refused the newest are kept, however many sites somebody makes up', async () => {
+  const { sql } = database;
+  await sql`
+    insert into child_refusal (site, code, detail, repeated, refused_at)
+    select gen_random_uuid(), 'NOT_ENROLLED', 'made up', 1, now() - interval '1 second' from generate_series(1, ${REFUSED_LOGS_MAX})`;
+  const [node, site] = [newNode(), SiteId.parse(v7())];
+  node.refused(site, { code: 'FORK', detail: 'another history' });
+  await node.settled();
+  const [kept] = await sql<{ count: number; isKept: boolean }[]>`
+    select count(*)::integer as count, bool_or(site = ${site}) as is_kept from child_refusal`;
+  assert.equal({ ...kept }, { count: REFUSED_LOGS_MAX, isKept: true });
 });
 
 test.run();
