@@ -50,6 +50,7 @@ export {
   type ProofRefusal,
   proveConsistency,
   proveEvent,
+  siteLogEnd,
   siteLogRootAt,
 } from './log/site-log-proofs.js';
 export { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { comparePlaces, encodeBase64, type LogHead } from '@holdfast/core';
+import { comparePlaces, encodeBase64, type LogHead, type LogPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import {
   findSiteDirectories,
@@ -9,6 +9,7 @@ import {
   readSiteTrust,
   type SiteDirectoryVerification,
   type SiteTrust,
+  siteLogEnd,
   siteLogFileOf,
   siteLogRootAt,
   type VerifySiteOptions,
@@ -257,11 +258,19 @@ async function heldAgainstLogs(
     const file = siteLogFileOf(directory);
     const rootAt: LogAtHand['rootAt'] = (place, until) =>
       siteLogRootAt({ ...place, file, signal: until }).catch(() => null);
-    if (site !== null) logs.set(site, { directory, rootAt });
+    if (site !== null) logs.set(site, { directory, end: () => logEndOrNull(file), rootAt });
   }
   const { alike, differences } = await compareWithLogs(verified, logs, signal);
   const unproven = verified.unproven.filter(({ where }) => !alike.has(where));
   return { verified: { ...verified, unproven }, differences };
+}
+
+function logEndOrNull(file: string): LogPlace | null {
+  try {
+    return siteLogEnd(file);
+  } catch {
+    return null;
+  }
 }
 
 function siteHoldings(sites: readonly SiteDirectoryVerification[]): readonly Holding[] {

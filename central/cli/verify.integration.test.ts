@@ -3,9 +3,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { newEvent } from '@holdfast/core';
+import { createMemorySiteLog, LOG_START, newEvent, signCheckpoint } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { openSqliteSiteLog, siteLogFileOf, siteLogKeyFileOf } from '@holdfast/sites';
+import { noteSigner, openSqliteSiteLog, sha256, siteLogFileOf, siteLogKeyFileOf } from '@holdfast/sites';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -68,26 +68,31 @@ test('a database that was not seen is named, and the embedded one is proved what
   assert.is(verify(folder.path, undefined).status, 0);
 });
 
-test('what is not signed is held against the log at hand, and else not called proven', async () => {
-  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+/** A central in a folder: its log, and the database that it has taken others in. */
+async function newCentral(folder: string) {
   const site = v7() as SiteId;
-  const signingKey = generateKeyPairSync('ed25519').privateKey;
-  await mkdir(path.join(folder.path, 'keys'));
-  await writeFile(
-    siteLogKeyFileOf(folder.path),
-    signingKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-  );
-  const directory = path.join(folder.path, 'postgres');
-  const child = newNode();
-  await say(child, 'site', { type: 'SiteRenamed', data: { name: 'Bus 12' } });
-  await using log = await openSqliteSiteLog({
-    ...{ file: siteLogFileOf(folder.path), site, now: Date.now, signingKey },
+  const key = generateKeyPairSync('ed25519').privateKey;
+  await mkdir(path.join(folder, 'keys'));
+  await writeFile(siteLogKeyFileOf(folder), key.export({ type: 'pkcs8', format: 'pem' }).toString());
+  const log = await openSqliteSiteLog({
+    ...{ file: siteLogFileOf(folder), site, now: Date.now, signingKey: key },
   });
-  await enrol({ site, key: signingKey, log }, child);
   const inDatabase = async (work: (sql: Sql) => Promise<unknown>) => {
+    const directory = path.join(folder, 'postgres');
     await using database = await openDatabase({ directory, databaseUrl: null });
     await work(database.sql);
   };
+  return { site, key, log, inDatabase };
+}
+
+test('what is not signed is held against the log at hand, and else not called proven', async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+  const central = await newCentral(folder.path);
+  const { site, inDatabase } = central;
+  await using log = central.log;
+  const child = newNode();
+  await say(child, 'site', { type: 'SiteRenamed', data: { name: 'Bus 12' } });
+  await enrol(central, child);
   await inDatabase(async sql => {
     const intake = createPostgresReplicaIntake(sql);
     await takeIn(intake, child);
@@ -120,6 +125,33 @@ test('what is not signed is held against the log at hand, and else not called pr
     comparisons.map((one: HoldingsComparison) => [one.site, one.size, one.difference !== null]),
     [[site, 2, true]],
   );
+});
+
+test('what is added behind the end of a log at hand is damage, though nothing is signed there', async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+  const central = await newCentral(folder.path);
+  const { site, key, inDatabase } = central;
+  await using log = central.log;
+  await say(central, 'site', { type: 'SiteRenamed', data: { name: 'Centre' } });
+  await log.signedCheckpoint();
+  await inDatabase(sql => takeIn(createPostgresReplicaIntake(sql), central));
+  assert.is(verify(folder.path, undefined).status, 0);
+
+  const copied = await log.read({ after: LOG_START, limit: 10 });
+  const forging = createMemorySiteLog({ site, now: Date.now, sha256, copied });
+  await say({ site, key, log: forging }, 'site', { type: 'SiteRenamed', data: { name: 'Forged' } });
+  await inDatabase(async sql => {
+    await takeIn(createPostgresReplicaIntake(sql), { site, key, log: forging });
+    // Only the key that this database's owner has not would sign it.
+    const head = log.head();
+    const note = signCheckpoint(head, noteSigner(key), sha256);
+    await sql`update replica_checkpoint set size = ${head.size}, root = ${head.root}, note = ${note}`;
+  });
+  const { status, report } = verify(folder.path, undefined);
+  assert.equal([report.replicas[0].damages, report.replicas[0].unproven], [[], []]);
+  const [comparison] = report.comparisons.filter((one: HoldingsComparison) => one.difference !== null);
+  assert.match(comparison?.difference, `${folder.path} ends at 1/${copied.length}`);
+  assert.is(status, 1);
 });
 
 test.run();

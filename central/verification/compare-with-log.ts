@@ -1,4 +1,4 @@
-import { encodeBase64, equalBytes, type LogHead } from '@holdfast/core';
+import { comparePlaces, encodeBase64, equalBytes, type LogHead, type LogPlace } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { HoldingsComparison } from './compare-holdings.js';
 import { inWords, type SignedReplica } from './replica-signatures.js';
@@ -6,6 +6,8 @@ import { inWords, type SignedReplica } from './replica-signatures.js';
 /** A log in the data directory of its site. */
 export interface LogAtHand {
   readonly directory: string;
+  /** Where the log ends by now; null when it does not tell. */
+  readonly end: () => LogPlace | null;
   /** The root over the first `size` events of an epoch; null when the log does not tell. */
   readonly rootAt: (
     place: Pick<LogHead, 'epoch' | 'size'>,
@@ -35,15 +37,24 @@ export async function compareWithLogs(
     const log = logs.get(site);
     const held = replicas.heads.find(head => head.site === site && head.epoch === end.epoch);
     if (log === undefined || held === undefined || inWords(signedUpTo) === inWords(end)) continue;
-    const root = await log.rootAt(held, signal);
-    if (root === null) continue;
-    if (equalBytes(root, held.root)) {
-      alike.add(site);
+    const where = [log.directory, replicas.database];
+    const differs = (difference: string) =>
+      differences.push({ site, epoch: end.epoch, size: end.position, where, difference });
+    // Looked at behind the replica: a log that goes on is never behind it.
+    const logEnd = log.end();
+    if (logEnd !== null && comparePlaces(end, logEnd) > 0) {
+      differs(
+        `${inWords(end)} is held by ${replicas.database}, signed up to ${inWords(signedUpTo)}; ${log.directory} ends at ${inWords(logEnd)}`,
+      );
       continue;
     }
-    const where = [log.directory, replicas.database];
-    const difference = `${inWords(end)}: ${log.directory} holds the root ${encodeBase64(root)}, ${replicas.database} ${encodeBase64(held.root)}`;
-    differences.push({ site, epoch: end.epoch, size: end.position, where, difference });
+    const root = await log.rootAt(held, signal);
+    if (root === null) continue;
+    if (equalBytes(root, held.root)) alike.add(site);
+    else
+      differs(
+        `${inWords(end)}: ${log.directory} holds the root ${encodeBase64(root)}, ${replicas.database} ${encodeBase64(held.root)}`,
+      );
   }
   return { alike, differences };
 }

@@ -119,6 +119,12 @@ export async function proveConsistency(
   return { proven: true, proof: { kind: 'CONSISTENCY', hashes, ...checkpoints } };
 }
 
+/** Where a log ends, as its file says now. Throws `SiteLogFileError`. */
+export function siteLogEnd(file: string): LogPlace {
+  using log = new ProofSource(file);
+  return log.end;
+}
+
 /** The root over the first `size` events of an epoch, out of the stored leaf hashes. Throws as `proveEvent` does. */
 export async function siteLogRootAt(
   options: ProofOptions & { readonly epoch: number; readonly size: number },
@@ -155,6 +161,10 @@ class ProofSource implements Disposable {
       this.#db.close();
       throw error;
     }
+  }
+
+  get end(): LogPlace {
+    return endOf(this.#epochs.at(-1)!);
   }
 
   hasEpoch({ site, epoch }: LogHead): boolean {
