@@ -107,6 +107,15 @@ test('every test file lets its suite run', () => {
   );
 });
 
+test('the glossary is one table, each word once and in its place', () => {
+  const rows = readFileSync(path.join(root, 'docs/GLOSSARY.md'), 'utf8')
+    .split('\n')
+    .filter(line => line.startsWith('|'));
+  const words = rows.map(row => row.split('|')[1]!.trim().toLowerCase());
+  assert.is(words[0], 'word');
+  assert.equal(words.slice(2), [...new Set(words.slice(2))].sort());
+});
+
 test('no promise for later stands in the code without the number of its issue', () => {
   const marks = new RegExp(
     `\\b(${['TO', 'DO'].join('')}|${['FIX', 'ME'].join('')}|${['X', 'XX'].join('')})\\b(?!\\(#\\d+\\))`,
