@@ -1,5 +1,6 @@
+import { truncateSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
+import { isCorrupt, primaryCodeOf, sqliteResult } from '../sqlite-result.js';
 
 /**
  * Takes the lock that the file stands for, until it is disposed of or this process ends; null when another process has it.
@@ -7,6 +8,17 @@ import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
  * a process id would not.
  */
 export function lockFile(file: string): Disposable | null {
+  try {
+    return lockEmpty(file);
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    // It means nothing, so nobody holds it; it stays the same file for whoever else comes upon it now.
+    truncateSync(file);
+    return lockEmpty(file);
+  }
+}
+
+function lockEmpty(file: string): Disposable | null {
   const lock = new DatabaseSync(file);
   try {
     lock.exec('BEGIN EXCLUSIVE');

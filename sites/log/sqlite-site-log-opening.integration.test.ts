@@ -139,6 +139,16 @@ test('refuses a second writer, another site, a newer layout and what is no log',
   assert.equal(await faultOf(open(foreign)), ['NOT_A_SITE_LOG', null]);
 });
 
+test('opens beside a lock file of garbage, and is the only writer then', async () => {
+  const file = newFile();
+  await using first = await open(file);
+  await first[Symbol.asyncDispose]();
+  writeFileSync(`${file}.lock`, 'no database at all'.repeat(100));
+  await using log = await open(file);
+  assert.is(log.head().size, 1);
+  assert.equal(await faultOf(open(file)), ['IN_USE', null]);
+});
+
 test('refuses to write behind a damaged tail, and names the position', async () => {
   const damages: readonly (readonly [sql: string, position: number])[] = [
     [`UPDATE event SET data = x'7b7d' WHERE key = ${keyAt(9)}`, 9],
