@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import http2 from 'node:http2';
 import { zstdCompressSync } from 'node:zlib';
 import { Channel, ChannelCredentials, type ClientDuplexStream, status } from '@grpc/grpc-js';
 import { LOG_START, type LogHead, signCheckpoint } from '@holdfast/core';
@@ -26,7 +27,7 @@ import {
   TestParent,
   until,
 } from './replication.fixture.js';
-import type { ParentFrame } from './replication-frame.js';
+import type { ChildFrame, ParentFrame } from './replication-frame.js';
 import { childFrameToWire } from './replication-frame.wire.js';
 
 const test = suite('a child that does not keep to the protocol');
@@ -378,6 +379,64 @@ test('more than was granted is refused while the intake is still busy with the r
   release();
   assert.is(refused.code, 'CODE_PROTOCOL_VIOLATION');
   assert.match(refused.detail, /more than was granted/);
+});
+
+test('a child that asks on and takes no answer is let go before what waits for it fills the memory', async () => {
+  await using parent = await TestParent.start();
+  const site = newSiteId();
+  const log = newMemoryLog(site);
+  const credentials = await credentialsOf(site, 'site');
+  await fill(log, 2, { byteLength: 100_000 });
+  {
+    await using _child = new TestChild({ log, credentials, port: parent.port });
+    await until(() => parent.held(site).length === 3, 'all events');
+  }
+  // HTTP/2 itself, because the client of gRPC reads on by itself: this one never opens its window again.
+  const { authorityPem: ca, privateKeyPem: key, certificatePem: cert } = credentials;
+  const session = http2.connect(`https://127.0.0.1:${parent.port}`, {
+    ...{ ca, key, cert, servername: parent.serverName },
+  });
+  const { path: method, requestSerialize } = ReplicationClient.service.Sync!;
+  const call = session.request({
+    ...{ ':method': 'POST', ':path': method, 'content-type': 'application/grpc', te: 'trailers' },
+  });
+  for (const stream of [session, call]) stream.on('error', () => undefined);
+  const tell = (frame: ChildFrame) => {
+    const message = requestSerialize(childFrameToWire(frame));
+    const prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(message.length, 1);
+    call.write(Buffer.concat([prefix, message]));
+  };
+  const { publicKey } = signerOf(site);
+  const checkpoint = signCheckpoint(log.head(), signerOf(site), sha256);
+  const hello = {
+    kind: 'hello',
+    site,
+    software: 'hostile',
+    checkpoint,
+    publicKey,
+    readsZstd: false,
+  } as const;
+  tell(hello);
+  const sessions = () => parent.links.calls.filter(said => said.startsWith('established')).length;
+  await until(() => sessions() === 2, 'the session');
+  const question = { kind: 'wantHistory', after: { epoch: 1, position: 1 }, limit: 1 } as const;
+  const ask = () => tell(question);
+  // The last that the parent looks at before it answers.
+  const { checkpoint: newest } = parent.replicas;
+  Object.assign(parent.replicas, {
+    checkpoint: (origin: typeof site) => {
+      setImmediate(ask);
+      return newest(origin);
+    },
+  });
+  ask();
+  try {
+    await until(() => parent.lines.some(({ reason }) => /has not taken/.test(reason ?? '')), 'its end');
+    await until(() => call.rstCode === http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 'its stream to be cut');
+  } finally {
+    session.destroy();
+  }
 });
 
 test.run();
