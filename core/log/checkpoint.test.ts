@@ -60,6 +60,22 @@ test('ignores signatures by others, and takes none of them for the right one', (
   );
 });
 
+test('refuses one that its key has signed again and again, before it checks any of it', () => {
+  const line = note.slice(note.indexOf('\u2014'));
+  assert.equal(openCheckpoint(note + line, { publicKey, verify }, sha256), head);
+  let checks = 0;
+  const counting: NoteVerifier = (...claim) => {
+    checks += 1;
+    return verify(...claim);
+  };
+  const many = note + line.repeat(80);
+  assert.is(
+    failureOf(() => openCheckpoint(many, { publicKey, verify: counting }, sha256)),
+    'MALFORMED_NOTE',
+  );
+  assert.is(checks, 0);
+});
+
 test('does not open when the text was altered', () => {
   const altered = note.replace('20852163', '20852164');
   assert.is(

@@ -72,6 +72,9 @@ export function signCheckpoint(head: LogHead, signer: NoteSigner, sha256: Sha256
   return `${text}\n${formatSignatureLine(checkpointKey(head, signer.publicKey), signature, sha256)}`;
 }
 
+/** One is enough. Each costs as much to check as a hundred events, and a note has room for a hundred of them. */
+const SIGNATURES_BY_KEY_MAX = 4;
+
 /** What a signed note says, and the signatures by one key that have to be right for it to be believed. */
 export interface ClaimedCheckpoint {
   readonly head: LogHead;
@@ -90,6 +93,9 @@ export function readClaimedCheckpoint(
   const signed = splitNote(note);
   const head = parseCheckpoint(signed.text);
   const signatures = signaturesBy(signed, checkpointKey(head, publicKey), sha256);
+  if (signatures.length > SIGNATURES_BY_KEY_MAX) {
+    throw new CheckpointError('MALFORMED_NOTE', `${signatures.length} signatures by one key`);
+  }
   if (signatures.some(({ signature }) => signature.length !== SIGNATURE_BYTES)) throw falseCheckpoint(head);
   const bytes = new TextEncoder().encode(signed.text);
   return { head, bytes, signatures: signatures.map(({ signature }) => signature) };

@@ -432,7 +432,11 @@ test('a child that asks on and takes no answer is let go before what waits for i
   });
   ask();
   try {
-    await until(() => parent.lines.some(({ reason }) => /has not taken/.test(reason ?? '')), 'its end');
+    await until(
+      () => parent.lines.some(({ reason }) => /has not taken/.test(reason ?? '')),
+      'its end',
+      30_000,
+    );
     await until(() => call.rstCode === http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 'its stream to be cut');
   } finally {
     session.destroy();
