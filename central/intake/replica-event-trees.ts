@@ -8,7 +8,8 @@ const STREAM_OF_RECORDINGS = /^recording-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f
 
 /** In words by which PostgreSQL knows whether the tree by type has them all. */
 export function ofTypes(sql: Sql | TransactionSql, types: readonly string[]): Fragment {
-  const among = sql`type = any(${types as string[]}::text[])`;
+  // Of one type alone the tree gives them in the order of the feed.
+  const among = types.length === 1 ? sql`type = ${types[0]!}` : sql`type = any(${types as string[]}::text[])`;
   return types.includes(LEFT_OUT) ? among : sql`${among} and type <> 'RecordingSealed'`;
 }
 
