@@ -1,4 +1,5 @@
 import { inTime } from '../in-time.js';
+import type { ClaimedFiles } from './claimed-files.js';
 import type { IndexedSegment, SegmentIndex } from './segment-index.js';
 import { type FileInStage, OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
@@ -14,8 +15,8 @@ export interface GarbageCollectorContext {
   readonly index: SegmentIndex;
   /** With the room that is kept for a full disk. */
   readonly transaction: <T>(work: () => T) => T;
-  /** A move is writing it, or is about to be switched over to it. */
-  readonly isBusy: (file: string) => boolean;
+  /** What a move is writing, or is about to be switched over to, is not touched. */
+  readonly claimed: ClaimedFiles;
 }
 
 /**
@@ -48,8 +49,8 @@ export class GarbageCollector {
       const gone: IndexedSegment[] = [];
       for (const indexed of batch) {
         const isFolder = stages.folderOf(indexed.stage) !== null;
-        const isGone =
-          isFolder && (await this.#remove({ file: stages.placeOf(indexed), stage: indexed.stage }));
+        const file = stages.placeOf(indexed);
+        const isGone = isFolder && (await this.#remove({ file, stage: indexed.stage })) === 'GONE';
         if (isGone || !isFolder) gone.push(indexed);
         else left.add(indexed.segment.segmentId);
       }
@@ -66,29 +67,46 @@ export class GarbageCollector {
   }
 
   async #collectUnneeded(): Promise<void> {
-    const { index, stages, isBusy } = this.#context;
+    const { index, stages, claimed } = this.#context;
     for (const [stage, files] of Map.groupBy(index.unneeded(), ({ stage: of }) => of)) {
       if (this.#hanging.has(stage) || (await stages.whyUnavailable(stage)) !== null) continue;
-      for (const { path: file } of files.filter(({ path }) => !isBusy(path)).slice(0, UNNEEDED_MAX)) {
-        if (await this.#remove({ file, stage })) index.removeUnneeded(file);
+      let triedCount = 0;
+      for (const { path: file } of files) {
+        if (triedCount === UNNEEDED_MAX) break;
+        if (!claimed.claim([file])) continue;
+        const release = () => claimed.release([file]);
+        // Asked again: a move may have made it the segment itself since.
+        const outcome = index.isUnneeded(file) ? await this.#remove({ file, stage }, release) : 'NEEDED';
+        if (outcome === 'GONE') index.removeUnneeded(file);
+        if (outcome !== 'NEEDED') triedCount += 1;
+        if (outcome !== 'UNANSWERED') release();
       }
     }
   }
 
-  /** False: it is to be tried again. */
-  async #remove({ file, stage }: FileInStage): Promise<boolean> {
-    if (this.#hanging.has(stage)) return false;
+  /** What is not gone is to be tried again. Unanswered, it may still go, at any later time: `onAnswer` says when no longer. */
+  async #remove(
+    { file, stage }: FileInStage,
+    onAnswer: () => void = () => undefined,
+  ): Promise<'GONE' | 'THERE' | 'UNANSWERED'> {
+    if (this.#hanging.has(stage)) return 'THERE';
     try {
       const removing = this.#context.stages.files(stage).remove(file);
       const isGone = await inTime(removing, { ms: ANSWER_MS, late: null });
-      if (isGone !== null) return isGone;
+      if (isGone !== null) return isGone ? 'GONE' : 'THERE';
       this.#hanging.add(stage);
-      const answers = () => this.#hanging.delete(stage);
+      const answers = () => {
+        this.#hanging.delete(stage);
+        onAnswer();
+      };
       removing.then(answers, answers);
-      return false;
+      return 'UNANSWERED';
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-      return false;
+      if ((error as NodeJS.ErrnoException).code === undefined) {
+        onAnswer();
+        throw error;
+      }
+      return 'THERE';
     }
   }
 }

@@ -7,6 +7,7 @@ import { RecordingCause } from '@holdfast/schema';
 import { Ballast } from '../../ballast.js';
 import { inTime } from '../in-time.js';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
+import { ClaimedFiles } from './claimed-files.js';
 import { DeviceWriter, endOf } from './device-writer.js';
 import type { MediaKey } from './fragment-cipher.js';
 import { GarbageCollector } from './garbage-collector.js';
@@ -131,12 +132,13 @@ class OpenMediaDatabase implements MediaDatabase {
     });
     this.#index = index;
     this.#ballast = new Ballast(this.#stages.own.ballastFile);
+    const claimed = new ClaimedFiles();
     this.#mover = new SegmentMover({
-      ...{ stages: this.#stages, index },
+      ...{ stages: this.#stages, index, claimed },
       transaction: work => this.#withRoom(work),
     });
     this.#garbage = new GarbageCollector({
-      ...{ stages: this.#stages, index, isBusy: file => this.#mover.isBusy(file) },
+      ...{ stages: this.#stages, index, claimed },
       transaction: work => this.#withRoom(work),
     });
     this.#importer = new SegmentImporter({

@@ -360,6 +360,10 @@ export class SegmentIndex {
     this.#statement('DELETE FROM unneeded_file WHERE path = ?').run(path);
   }
 
+  isUnneeded(path: string): boolean {
+    return this.#statement('SELECT 1 FROM unneeded_file WHERE path = ?').get(path) !== undefined;
+  }
+
   unneeded(): readonly { readonly stage: string; readonly path: string }[] {
     return this.#statement(
       'SELECT stage.path AS stage, unneeded_file.path FROM unneeded_file JOIN stage USING (stage_key)',

@@ -1,4 +1,5 @@
 import type { SegmentId } from '@holdfast/schema';
+import type { ClaimedFiles } from './claimed-files.js';
 import { isDiskFull } from './index-faults.js';
 import type { MediaDatabase, MoveOutcome } from './media-database.js';
 import type { ReadableFile } from './readable-file.js';
@@ -12,6 +13,8 @@ import type { FileInStage, StageDirectories } from './stage-directories.js';
 export interface SegmentMoverContext {
   readonly stages: StageDirectories;
   readonly index: SegmentIndex;
+  /** What is being written, or about to be switched over to. */
+  readonly claimed: ClaimedFiles;
   /** With the room that is kept for a full disk. */
   readonly transaction: <T>(work: () => T) => T;
 }
@@ -24,21 +27,21 @@ type MoveOptions = Parameters<MediaDatabase['moveSegment']>[0];
  */
 export class SegmentMover {
   readonly #context: SegmentMoverContext;
-  readonly #busy = new Set<string>();
 
   constructor(context: SegmentMoverContext) {
     this.#context = context;
   }
 
   async move({ segmentId, toStage, signal, mayReduce }: MoveOptions): Promise<MoveOutcome> {
-    const { stages, index } = this.#context;
+    const { stages, index, claimed } = this.#context;
     const source = index.get(segmentId);
     if (source === null || source.stage === toStage) return gone(segmentId);
     const why = await stages.whyUnavailable(toStage);
     if (why !== null) return { moved: false, cause: 'UNAVAILABLE', detail: why };
     const target = stages.placeOf({ ...source, stage: toStage });
     const files = stages.files(toStage).leftoversOf(target);
-    for (const file of files) this.#busy.add(file);
+    // What an earlier move has left there is being removed.
+    if (!claimed.claim(files)) return gone(segmentId);
     try {
       this.#context.transaction(() => {
         for (const file of files) index.putUnneeded(toStage, file);
@@ -58,13 +61,8 @@ export class SegmentMover {
       signal.throwIfAborted();
       return await this.#outcomeOf(error, source);
     } finally {
-      for (const file of files) this.#busy.delete(file);
+      claimed.release(files);
     }
-  }
-
-  /** It is being written, or about to be switched over to. */
-  isBusy(file: string): boolean {
-    return this.#busy.has(file);
   }
 
   async #remove({ file, stage }: FileInStage): Promise<void> {
@@ -146,5 +144,9 @@ export class SegmentMover {
 }
 
 function gone(segmentId: SegmentId): MoveOutcome {
-  return { moved: false, cause: 'GONE', detail: `segment ${segmentId} is not there any more` };
+  return {
+    moved: false,
+    cause: 'GONE',
+    detail: `segment ${segmentId} is not there any more, or not to be moved now`,
+  };
 }
