@@ -54,7 +54,7 @@ export async function runOverResets(
   const file = pulledHistoryFileOf(of.dataDirectory);
   // A kill can leave one.
   await rm(file, { force: true });
-  finishSalvage(siteLogFileOf(of.dataDirectory));
+  await finishSalvage(siteLogFileOf(of.dataDirectory));
   const repairs = new LogRepairs(monotonicMs);
   for (;;) {
     const reset = new AbortController();

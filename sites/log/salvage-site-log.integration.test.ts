@@ -190,9 +190,9 @@ test('is finished by the next start when a kill came between its last two steps'
   mkdirSync(path.join(folder, 'log.salvaged'));
   copyFileSync(file, path.join(folder, 'log.salvaged', 'site-log.sqlite'));
   rmSync(path.join(folder, 'log'), { recursive: true });
-  finishSalvage(file);
+  await finishSalvage(file);
   assert.is(eventsOf(file).length, EVENTS + 1);
-  finishSalvage(file);
+  await finishSalvage(file);
   assert.is(eventsOf(file).length, EVENTS + 1);
 });
 

@@ -1,15 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
@@ -30,6 +19,7 @@ import {
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { isCorrupt, isUnreadable } from '../sqlite-result.js';
+import { syncFolder } from '../sync-folder.js';
 import { prepareEventStatements } from './append-group.js';
 import { scanPages } from './page-scan.js';
 import { readableRows } from './readable-rows.js';
@@ -85,7 +75,7 @@ export async function salvageSiteLog(salvage: SiteLogSalvage): Promise<string> {
     mkdirSync(made, { recursive: true, mode: 0o700 });
     const done = await fill(path.join(made, path.basename(file)), { ...salvage, aside });
     renameSync(directory, aside);
-    finishSalvage(file);
+    await finishSalvage(file);
     for (const name of ['ballast', 'opening-ballast']) {
       new Ballast(path.join(aside, `${path.basename(file)}.${name}`)).throwOff();
     }
@@ -111,23 +101,13 @@ export function salvageOffThread(salvage: SiteLogSalvage): Promise<string> {
 }
 
 /** Goes on with what a kill cut off: the damaged log is aside, the new one not in its place yet. */
-export function finishSalvage(file: string): void {
+export async function finishSalvage(file: string): Promise<void> {
   const directory = path.dirname(file);
   const made = salvagedDirectoryOf(file);
   if (existsSync(directory) || !existsSync(made)) return;
-  syncDirectory(made);
+  await syncFolder(made);
   renameSync(made, directory);
-  syncDirectory(path.dirname(directory));
-}
-
-/** That its files are in it survives a power cut. */
-function syncDirectory(directory: string): void {
-  const opened = openSync(directory, 'r');
-  try {
-    fsyncSync(opened);
-  } finally {
-    closeSync(opened);
-  }
+  await syncFolder(path.dirname(directory));
 }
 
 function salvagedDirectoryOf(file: string): string {
@@ -195,6 +175,7 @@ async function fill(newFile: string, salvage: SiteLogSalvage & { readonly aside:
 }
 
 const NOTHING: EpochTree = { epoch: 0, size: 0, edge: [] };
+const INSERT_INTO_TAIL = 'INSERT OR IGNORE INTO tail (key, header, data) VALUES (?, ?, ?)';
 
 /** Null: not even its tables can be read. */
 function openReadable(file: string): DatabaseSync | null {
@@ -263,7 +244,7 @@ function takeEvents(
 ): number {
   const { db, proof, site } = to;
   const statements = prepareEventStatements(db);
-  const insertTail = db.prepare('INSERT OR IGNORE INTO tail (key, header, data) VALUES (?, ?, ?)');
+  const insertTail = db.prepare(INSERT_INTO_TAIL);
   let count = 0;
   let tailCount = 0;
   db.exec('BEGIN IMMEDIATE');
@@ -288,7 +269,7 @@ function takeUnreached(
   file: string,
   { db, site, end }: { readonly db: DatabaseSync; readonly site: SiteId; readonly end: EpochTree },
 ): void {
-  const insertTail = db.prepare('INSERT OR IGNORE INTO tail (key, header, data) VALUES (?, ?, ?)');
+  const insertTail = db.prepare(INSERT_INTO_TAIL);
   const endKey = placeKey({ epoch: end.epoch, position: end.size });
   for (const { key, header, data } of scanPages(file, site)) {
     if (key > endKey) insertTail.run(key, header, data);

@@ -6,6 +6,7 @@ import {
   SEAM_MS_MAX,
 } from '@holdfast/core';
 import type { DeviceId, RecordingCause, RecordingGap, SegmentId } from '@holdfast/schema';
+import { syncFolder } from '../../sync-folder.js';
 import type { MediaKey } from './fragment-cipher.js';
 import { isIndexFull } from './index-faults.js';
 import type {
@@ -14,7 +15,7 @@ import type {
   PreviousEnd,
   RecordOutcome,
 } from './media-database.js';
-import { type MediaDirectory, syncFolder } from './media-directory.js';
+import type { MediaDirectory } from './media-directory.js';
 import { SegmentWriter, sha256 } from './segment-file.js';
 import type { RecordingEnd } from './segment-index.js';
 

@@ -1,7 +1,8 @@
 import { access, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
-import { existingAsUndefined, MediaDirectory, syncFolder } from './media-directory.js';
+import { syncFolder } from '../../sync-folder.js';
+import { existingAsUndefined, MediaDirectory } from './media-directory.js';
 import { openReadableFile, type ReadableFile } from './readable-file.js';
 import { devicesWithFiles, sealedFilesOf, UNFINISHED, unfinishedFilesOf } from './sealed-files.js';
 import { absentAsNull } from './segment-importer.js';
