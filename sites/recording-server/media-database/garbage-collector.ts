@@ -50,7 +50,8 @@ export class GarbageCollector {
       for (const indexed of batch) {
         const isFolder = stages.folderOf(indexed.stage) !== null;
         const file = stages.placeOf(indexed);
-        const isGone = isFolder && (await this.#remove({ file, stage: indexed.stage })) === 'GONE';
+        const isGone =
+          isFolder && (await this.#isGone(indexed.stage, () => stages.files(indexed.stage).remove(file)));
         if (isGone || !isFolder) gone.push(indexed);
         else left.add(indexed.segment.segmentId);
       }
@@ -72,41 +73,41 @@ export class GarbageCollector {
       if (this.#hanging.has(stage) || (await stages.whyUnavailable(stage)) !== null) continue;
       let triedCount = 0;
       for (const { path: file } of files) {
-        if (triedCount === UNNEEDED_MAX) break;
+        if (triedCount === UNNEEDED_MAX || this.#hanging.has(stage)) break;
         if (!claimed.claim([file])) continue;
-        const release = () => claimed.release([file]);
-        // Asked again: a move may have made it the segment itself since.
-        const outcome = index.isUnneeded(file) ? await this.#remove({ file, stage }, release) : 'NEEDED';
-        if (outcome === 'GONE') index.removeUnneeded(file);
-        if (outcome !== 'NEEDED') triedCount += 1;
-        if (outcome !== 'UNANSWERED') release();
+        triedCount += 1;
+        await this.#isGone(stage, () => this.#removeClaimed({ file, stage }));
       }
     }
   }
 
-  /** What is not gone is to be tried again. Unanswered, it may still go, at any later time: `onAnswer` says when no longer. */
-  async #remove(
-    { file, stage }: FileInStage,
-    onAnswer: () => void = () => undefined,
-  ): Promise<'GONE' | 'THERE' | 'UNANSWERED'> {
-    if (this.#hanging.has(stage)) return 'THERE';
+  /** Keeps the claim as long as the file may still go, also when nobody waits for that any more. */
+  async #removeClaimed({ file, stage }: FileInStage): Promise<boolean> {
+    const { index, stages, claimed } = this.#context;
     try {
-      const removing = this.#context.stages.files(stage).remove(file);
+      // Asked again: a move may have made it the segment itself since.
+      const isGone = index.isUnneeded(file) && (await stages.files(stage).remove(file));
+      if (isGone) index.removeUnneeded(file);
+      return isGone;
+    } finally {
+      claimed.release([file]);
+    }
+  }
+
+  /** False: it is to be tried again. */
+  async #isGone(stage: string, remove: () => Promise<boolean>): Promise<boolean> {
+    if (this.#hanging.has(stage)) return false;
+    try {
+      const removing = remove();
       const isGone = await inTime(removing, { ms: ANSWER_MS, late: null });
-      if (isGone !== null) return isGone ? 'GONE' : 'THERE';
+      if (isGone !== null) return isGone;
       this.#hanging.add(stage);
-      const answers = () => {
-        this.#hanging.delete(stage);
-        onAnswer();
-      };
+      const answers = () => this.#hanging.delete(stage);
       removing.then(answers, answers);
-      return 'UNANSWERED';
+      return false;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === undefined) {
-        onAnswer();
-        throw error;
-      }
-      return 'THERE';
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      return false;
     }
   }
 }
