@@ -1,4 +1,5 @@
 import type { HoldfastEvent, SiteId } from '@holdfast/schema';
+import { inStream } from '../intake/replica-event-trees.js';
 import type { Sql } from '../postgres/sql.js';
 
 /** Nothing of the central's own log has arrived in the database: who may report to it is not known. */
@@ -20,8 +21,7 @@ export async function isEnrolledIn(
   const [own] = await sql<{ isHeld: boolean; isEnrolled: boolean }[]>`
     select exists (select 1 from replica_event where site = ${ownSite}) as is_held,
            exists (select 1 from replica_event
-                   where stream = ${`child-site-${child}`} and site = ${ownSite} and type = ${type}
-                     and type <> 'RecordingSealed') as is_enrolled`;
+                   where ${inStream(sql, `child-site-${child}`)} and site = ${ownSite} and type = ${type}) as is_enrolled`;
   if (!own!.isHeld) throw new OwnLogNotHeldError(`nothing of the log of ${ownSite} is held yet`);
   return own!.isEnrolled;
 }

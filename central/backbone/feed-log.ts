@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { decodeRecordedEvent, placeOf, type RecordedEvent, type Sha256 } from '@holdfast/core';
 import type { WishLog } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
+import { inStream } from '../intake/replica-event-trees.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
 
@@ -39,8 +40,7 @@ export async function openFeedLog(options: {
       return recorded(
         await sql<StoredEvent[]>`
           select header, data from replica_event
-          where site = ${site} and stream = ${stream} and revision > ${afterRevision ?? -1}
-            and type <> 'RecordingSealed'
+          where site = ${site} and ${inStream(sql, stream)} and revision > ${afterRevision ?? -1}
           order by epoch, revision limit ${limit}`,
       );
     },

@@ -13,10 +13,15 @@ export function ofTypes(sql: Sql | TransactionSql, types: readonly string[]): Fr
   return types.includes(LEFT_OUT) ? among : sql`${among} and type <> 'RecordingSealed'`;
 }
 
-/** Of recordings by the device that they are of, of anything else by the tree. */
-export function inStream(sql: Sql, stream: string): Fragment {
+/** In the tree by stream; those of recordings by the device that they are of. */
+export function inStream(sql: Sql | TransactionSql, stream: string): Fragment {
   const deviceId = STREAM_OF_RECORDINGS.exec(stream)?.[1] as DeviceId | undefined;
   return deviceId === undefined
     ? sql`stream = ${stream} and type <> 'RecordingSealed'`
     : sql`stream = ${stream} and seq in (select seq from event_device where device_id = ${deviceId})`;
+}
+
+/** Of none of recordings: those are not all in the tree. */
+export function inStreams(sql: Sql | TransactionSql, streams: readonly string[]): Fragment {
+  return sql`stream = any(${streams as string[]}) and type <> 'RecordingSealed'`;
 }

@@ -1,6 +1,7 @@
 import { LogEpochOpened } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import { readStoredData, type StoredEventData } from './events-of-type.js';
+import { inStream } from './replica-event-trees.js';
 
 /** A log that was reset more often than this is looked at with `holdfast log tail`. */
 const EPOCHS_MAX = 20;
@@ -30,7 +31,7 @@ export interface OpenedEpoch {
 export async function readEpochs(sql: Sql, site: string): Promise<readonly OpenedEpoch[]> {
   const rows = await sql<(StoredEventData & { readonly recordedAtMs: number })[]>`
     select version, recorded_at >> 16 as recorded_at_ms, data from replica_event
-    where stream = 'log' and site = ${site} and type = ${LogEpochOpened.type} and type <> 'RecordingSealed'
+    where ${inStream(sql, 'log')} and site = ${site} and type = ${LogEpochOpened.type}
     order by epoch desc, revision desc limit ${EPOCHS_MAX}`;
   return rows.flatMap(({ recordedAtMs, ...stored }) => {
     const opened = readStoredData(LogEpochOpened, stored);

@@ -6,6 +6,7 @@ import { type ManagementServer, pinFirstKey, pinnedKey, sha256, verifyNote } fro
 import { isEnrolledIn } from '../backbone/feed-enrolment.js';
 import { readStoredData, type StoredEventData } from '../intake/events-of-type.js';
 import { createPostgresReplicaReader } from '../intake/postgres-replica-reader.js';
+import { inStream, inStreams } from '../intake/replica-event-trees.js';
 import type { Sql } from '../postgres/sql.js';
 
 /** So long a log of an unknown site waits for projector nodes that are behind; refused, it is offered again later. */
@@ -138,7 +139,7 @@ async function isAnyBelow(sql: Sql, sites: readonly SiteId[], child: SiteId): Pr
 async function enrollersOf(sql: Sql, sites: readonly SiteId[]): Promise<readonly SiteId[]> {
   const streams = sites.map(site => `child-site-${site}`);
   const rows = await sql<{ site: SiteId }[]>`
-    select distinct site from replica_event where stream = any(${streams}) and type <> 'RecordingSealed'`;
+    select distinct site from replica_event where ${inStreams(sql, streams)}`;
   return rows.map(row => row.site);
 }
 
@@ -150,11 +151,11 @@ async function pinnedBy(sql: Sql, parents: readonly SiteId[], site: SiteId): Pro
     from unnest(${parents as SiteId[]}::uuid[]) as parent (site)
     cross join lateral (
       select type, version, data from replica_event as event
-      where stream = ${stream} and event.site = parent.site and type <> 'RecordingSealed' order by epoch desc, revision desc limit 1
+      where ${inStream(sql, stream)} and event.site = parent.site order by epoch desc, revision desc limit 1
     ) as last
     cross join lateral (
       select seq from replica_event as event
-      where stream = ${stream} and event.site = parent.site and type <> 'RecordingSealed' order by epoch, revision limit 1
+      where ${inStream(sql, stream)} and event.site = parent.site order by epoch, revision limit 1
     ) as first
     order by first.seq`;
   return rows.map(keyIn).filter(key => key !== null);

@@ -1,6 +1,7 @@
 import { comparePlaces, endOf, LOG_START, type LogPlace, placeOf } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { pinnedKeyIn, type SiteTrust } from '@holdfast/sites';
+import { inStreams } from '../intake/replica-event-trees.js';
 import { hasSigned } from '../link/origin-keys.js';
 import type { TransactionSql } from '../postgres/sql.js';
 import type { ProvedReplica, ReplicaDamages } from './replica-proof.js';
@@ -151,7 +152,7 @@ async function readAdmissions(tx: TransactionSql, sites: readonly SiteId[]): Pro
   );
   const rows = await tx<{ site: SiteId; epoch: number; position: number; stream: string; data: Buffer }[]>`
     select site, epoch, position, stream, data from replica_event
-    where stream = any(${streams}) and type <> 'RecordingSealed' order by epoch, position`;
+    where ${inStreams(tx, streams)} order by epoch, position`;
   return rows.flatMap(({ site: by, epoch, position, stream, data }) => {
     const isKey = stream.startsWith('log-key-');
     const publicKey = isKey ? pinnedKeyIn(data) : null;
