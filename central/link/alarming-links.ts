@@ -1,3 +1,4 @@
+import { comparePlaces, type LogPlace } from '@holdfast/core';
 import type { LinkObserver, LinkTrouble } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { CausedAlarm } from '../alarm-by-cause.js';
@@ -36,15 +37,10 @@ interface RefusedLog {
   readonly isAnew: boolean;
 }
 
-interface Place {
-  readonly epoch: number;
-  readonly position: number;
-}
-
 interface UpSession {
   readonly sinceMs: number;
   /** The end of the child's log, as it said last. */
-  head: Place | null;
+  head: LogPlace | null;
 }
 
 export interface AlarmingLinksOptions {
@@ -70,7 +66,7 @@ class AlarmingLinks implements LinkObserver {
   /** Of each child, what was an alarm since then. */
   readonly #told = new Map<SiteId, { readonly sinceMs: number; readonly causes: Set<string> }>();
   /** Of the log of a site, when its last session was over. */
-  readonly #held = new Map<SiteId, Place>();
+  readonly #held = new Map<SiteId, LogPlace>();
 
   constructor(links: LinkObserver, options: AlarmingLinksOptions) {
     this.#links = links;
@@ -94,8 +90,8 @@ class AlarmingLinks implements LinkObserver {
     this.#held.set(site, { epoch, position });
     const isClean = up !== undefined && cause !== 'PROTOCOL_ERROR' && cause !== 'FENCED';
     // One that broke before it came to what is refused says nothing.
-    const isHeld = up?.head != null && reaches({ epoch, position }, up.head);
-    const hasProgressed = before === undefined || !reaches(before, { epoch, position });
+    const isHeld = up?.head != null && comparePlaces({ epoch, position }, up.head) >= 0;
+    const hasProgressed = before === undefined || comparePlaces(before, { epoch, position }) < 0;
     if (isClean && (isHeld || hasProgressed)) wentOn(this.#own, site);
     this.#links.lost(site, cause, epoch, position);
   }
@@ -175,10 +171,6 @@ class AlarmingLinks implements LinkObserver {
 
 function wentOn(logs: Map<SiteId, RefusedLog>, site: SiteId): void {
   if (logs.has(site)) logs.set(site, { code: null, detail: '', count: 0, isAnew: true });
-}
-
-function reaches(place: Place, end: Place): boolean {
-  return place.epoch > end.epoch || (place.epoch === end.epoch && place.position >= end.position);
 }
 
 function whose(code: LinkTrouble['code'], name: string, broughtByName: string | null): string {
