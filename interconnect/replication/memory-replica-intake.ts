@@ -1,12 +1,7 @@
-import {
-  comparePlaces,
-  encodeEdge,
-  equalBytes,
-  type RecordedEvent,
-  type SignedCheckpoint,
-} from '@holdfast/core';
+import { comparePlaces, equalBytes, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
+import { leafHashesOf } from './subtree-hashes.js';
 
 interface Replica {
   fence: number;
@@ -58,8 +53,7 @@ export function createMemoryReplicaIntake(): MemoryReplicaIntake {
     leafHashes: async ({ site, after, limit }) => {
       const events = replicas.get(site)?.events ?? [];
       const first = events.findIndex(event => comparePlaces(event, after) > 0);
-      const some = first < 0 ? [] : events.slice(first, first + limit);
-      return encodeEdge(some.flatMap(({ epoch, leafHash }) => (epoch === after.epoch ? [leafHash] : [])));
+      return leafHashesOf(first < 0 ? [] : events.slice(first, first + limit), after);
     },
 
     checkpoint: async (site, epoch) => {

@@ -1,5 +1,4 @@
 import {
-  encodeEdge,
   type LogHead,
   type NoteSigner,
   type SealedEpoch,
@@ -8,7 +7,7 @@ import {
   type SiteLog,
   signCheckpoint,
 } from '@holdfast/core';
-import type { ReadLeafHashes } from './subtree-hashes.js';
+import { leafHashesOf, type ReadLeafHashes } from './subtree-hashes.js';
 
 /** A log that a child offers to its parent: its own, or a replica that it relays. */
 export interface OfferedLog extends Pick<SiteLog, 'read' | 'subscribe'> {
@@ -31,10 +30,7 @@ export function offerOwnLog(log: SiteLog, signer: NoteSigner, sha256: Sha256): O
     newest: async () => sign(log.head()),
     checkpointFor: async end => sign(end),
     leafHashes: async options => {
-      const events = await log.read(options);
-      return encodeEdge(
-        events.flatMap(event => (event.epoch === options.after.epoch ? [event.leafHash] : [])),
-      );
+      return leafHashesOf(await log.read(options), options.after);
     },
   };
 }

@@ -16,6 +16,7 @@ import { Acknowledgements } from './acknowledgements.js';
 import { type OfferedLog, offerOwnLog } from './offered-log.js';
 import { RelayedReplicas } from './relayed-replicas.js';
 import {
+  bytesOf,
   credentialsOf,
   fill,
   newMemoryLog,
@@ -32,9 +33,6 @@ import type { RelayedHead } from './replication-frame.js';
 import type { ParentKey, RelayedLogs } from './replication-options.js';
 
 const test = suite('what the origin of a log proves, and what its parent says to it');
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-const bytesOf = (events: readonly RecordedEvent[]) =>
-  events.map(({ header, data, leafHash }) => [header, data, leafHash].map(hex).join(' '));
 
 async function newChild() {
   const site = newSiteId();

@@ -77,6 +77,11 @@ export function newMemoryLog(site: SiteId): SiteLog {
   return createMemorySiteLog({ site, now: Date.now, sha256 });
 }
 
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+/** Of each event, all that is hashed and travels on. */
+export const bytesOf = (events: readonly RecordedEvent[]): readonly string[] =>
+  events.map(({ header, data, leafHash }) => [header, data, leafHash].map(hex).join(' '));
+
 /** Appends events of about `byteLength` bytes each to a stream. */
 export async function fill(
   log: SiteLog,

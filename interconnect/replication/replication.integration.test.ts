@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { createCertificateAuthority, issuePeerCredentials } from '../certificates/certificate-authority.js';
 import { Acknowledgements } from './acknowledgements.js';
 import {
+  bytesOf,
   credentialsOf,
   fill,
   MemoryWishSink,
@@ -20,9 +21,6 @@ import {
 const test = suite('replication');
 
 const newEventId = () => EventId.parse(v7());
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-const bytesOf = (events: readonly RecordedEvent[]) =>
-  events.map(({ header, data, leafHash }) => [header, data, leafHash].map(hex).join(' '));
 
 async function allOf(log: SiteLog): Promise<readonly RecordedEvent[]> {
   const events: RecordedEvent[] = [];

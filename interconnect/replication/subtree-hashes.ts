@@ -1,10 +1,12 @@
 import {
+  encodeEdge,
   extendEdge,
   HASH_BYTES,
   type LeafRange,
   type LogPlace,
   nodeHash,
   ProofUnavailableError,
+  type RecordedEvent,
   rootOf,
   type Sha256,
   type TreeEdge,
@@ -21,6 +23,14 @@ export type ReadLeafHashes = (page: {
   readonly after: LogPlace;
   readonly limit: number;
 }) => Promise<Uint8Array>;
+
+/** What `ReadLeafHashes` gives of events that were read after a place, some of which may be of the next epoch. */
+export function leafHashesOf(
+  events: readonly Pick<RecordedEvent, 'epoch' | 'leafHash'>[],
+  { epoch }: LogPlace,
+): Uint8Array {
+  return encodeEdge(events.filter(event => event.epoch === epoch).map(({ leafHash }) => leafHash));
+}
 
 /** Hashes by name, the newest of them. */
 export class HashMemory {

@@ -14,6 +14,7 @@ import * as assert from 'uvu/assert';
 import type { Acknowledgements } from './acknowledgements.js';
 import { offerOwnLog } from './offered-log.js';
 import {
+  bytesOf,
   credentialsOf,
   fill,
   newMemoryLog,
@@ -27,10 +28,6 @@ import {
 import type { RelayedLogs } from './replication-options.js';
 
 const test = suite('replication of a log that was truncated');
-
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-const bytesOf = (events: readonly RecordedEvent[]) =>
-  events.map(({ header, data, leafHash }) => [header, data, leafHash].map(hex).join(' '));
 
 /** The log as it answers when events up to a place were removed: to remove them from a file is a matter of `sites`. */
 function cutAt(log: SiteLog, kept: LogPlace): SiteLog {
