@@ -37,7 +37,7 @@ export { lockFile } from './log/file-lock.js';
 export { foldCode } from './log/fold-files.js';
 export { KurrentLogError, type KurrentLogFault } from './log/kurrent/kurrent-log-error.js';
 export { LogRepairs } from './log/log-repairs.js';
-export { type LogLife, type LogOfSite, openLogOf, runOverResets } from './log/repair-site-log.js';
+export { type LogLife, type LogOfSite, openLogOf, runOverResets } from './log/run-over-resets.js';
 export { sha256 } from './log/sha256.js';
 export {
   SITE_LOG_FILE_NAME,

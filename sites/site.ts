@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { requiredCredentials } from './credentials/required-credentials.js';
 import type { LogRepairAlarm, LogRepairs } from './log/log-repairs.js';
-import { type LogLife, runOverResets } from './log/repair-site-log.js';
+import { type LogLife, runOverResets } from './log/run-over-resets.js';
 import { defineLiveMetrics } from './operations/live-metrics.js';
 import { openOperationsServer } from './operations/operations-server.js';
 import { defineRecordingMetrics, defineStorageMetrics } from './operations/recording-metrics.js';

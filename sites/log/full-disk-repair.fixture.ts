@@ -10,7 +10,7 @@ import { pino } from 'pino';
 import { v7 } from 'uuid';
 import { pulledHistoryFileOf, siteLogFileOf } from '../site-directory.js';
 import type { HistoryNotKeptError } from './pulled-history-file.js';
-import { type LogLife, openLogOf, runOverResets } from './repair-site-log.js';
+import { type LogLife, openLogOf, runOverResets } from './run-over-resets.js';
 import { readSiteLogFile } from './site-log-reader.js';
 
 const [dataDirectory] = process.argv.slice(2) as [string];

@@ -20,7 +20,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { siteLogFileOf } from '../site-directory.js';
 import { loadSiteKeys } from '../site-keys.js';
-import { type LogLife, openLogOf, runOverResets } from './repair-site-log.js';
+import { type LogLife, openLogOf, runOverResets } from './run-over-resets.js';
 import { finishSalvage, salvageSiteLog } from './salvage-site-log.js';
 import { readSiteLogFile } from './site-log-reader.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
