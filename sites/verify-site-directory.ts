@@ -57,6 +57,10 @@ export interface SiteDirectoryVerification {
   readonly eventCount: number;
   /** Up to here the site's signature stands behind the log. */
   readonly signedEventCount: number;
+  /** Removed by truncation: only their leaf hashes are proved. */
+  readonly truncatedEventCount: number;
+  /** Of those, carried over the cut, whole and proved. */
+  readonly carriedEventCount: number;
   readonly segmentCount: number;
   /** Of those, encrypted with a key that is not here: their manifests are proved, and they are stored as they were written. */
   readonly closedSegmentCount: number;
@@ -97,7 +101,10 @@ export interface VerifySiteOptions {
 /** What is proved of a log, wherever it is kept. */
 interface LogToProve extends AsyncDisposable {
   verify(): Promise<
-    Pick<SiteDirectoryVerification, 'head' | 'eventCount' | 'damages'> & { readonly signedCount: number }
+    Pick<
+      SiteDirectoryVerification,
+      'head' | 'eventCount' | 'signedEventCount' | 'truncatedEventCount' | 'carriedEventCount' | 'damages'
+    >
   >;
   /** Events behind a place; none when there are no more. */
   read(after: LogPlace): Promise<readonly RecordedEvent[]>;
@@ -148,8 +155,8 @@ export async function verifySiteDirectory(
   const { children, logKeys } = facts;
   const said = { publicKey: readLogPublicKey(directory), children, logKeys };
   return {
-    ...{ directory, site: log.head?.site ?? null, head: log.head, eventCount: log.eventCount },
-    ...{ signedEventCount: log.signedCount, segmentCount, closedSegmentCount, mediaBytes, damages },
+    ...{ directory, site: log.head?.site ?? null, ...log },
+    ...{ segmentCount, closedSegmentCount, mediaBytes, damages },
     ...{ unreachable, childCount: children.size, trust: log.head && { site: log.head.site, ...said } },
   };
 }
@@ -313,7 +320,11 @@ function logInFile(
         ...{ where: 'log', code },
         detail: position === null ? detail : `position ${epoch}/${position}: ${detail}`,
       }));
-      return { head: log.head, eventCount: log.eventCount, signedCount: log.signedCount, damages };
+      const { head, eventCount, signedCount, truncatedCount, carriedCount } = log;
+      return {
+        ...{ head, eventCount, signedEventCount: signedCount, damages },
+        ...{ truncatedEventCount: truncatedCount, carriedEventCount: carriedCount },
+      };
     },
     async read(after) {
       reader ??= readSiteLogFile(file);
@@ -323,12 +334,14 @@ function logInFile(
   };
 }
 
+const untruncated = { truncatedEventCount: 0, carriedEventCount: 0 };
+
 /** The data directory says that there is a log, not where. */
 const logElsewhere: LogToProve = {
   async verify() {
     const detail = "the log is on a server: name the site's configuration file instead of its folder";
     const damages = [{ where: 'log', code: 'LOG_ON_SERVER', detail }];
-    return { head: null, eventCount: 0, signedCount: 0, damages };
+    return { head: null, eventCount: 0, signedEventCount: 0, ...untruncated, damages };
   },
   read: async () => [],
   [Symbol.asyncDispose]: async () => undefined,
@@ -346,8 +359,11 @@ async function logOnServer(
   const log = new KurrentLogToProve({ ...server, signal, receipts });
   return {
     async verify() {
-      const verification = await log.verify(key);
-      return { ...verification, damages: verification.damages.map(damage => ({ where: 'log', ...damage })) };
+      const { head, eventCount, signedCount, damages } = await log.verify(key);
+      return {
+        ...{ head, eventCount, signedEventCount: signedCount, ...untruncated },
+        damages: damages.map(damage => ({ where: 'log', ...damage })),
+      };
     },
     read: after => log.read(after),
     [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),

@@ -295,8 +295,13 @@ function replicaHoldings(databases: readonly VerifiedDatabase[]): readonly Holdi
 function describeSite(site: SiteDirectoryVerification): string {
   const megabytes = (site.mediaBytes / 1e6).toFixed(1);
   const closed = site.closedSegmentCount > 0 ? `; ${closedInWords(site.closedSegmentCount)}` : '';
+  const { eventCount, signedEventCount, truncatedEventCount, carriedEventCount } = site;
+  const behind =
+    truncatedEventCount > 0
+      ? ` behind ${truncatedEventCount} that truncation has removed (${carriedEventCount} of them carried over the cut)`
+      : '';
   return linesOf(
-    `${site.directory}: ${site.eventCount} events (${site.signedEventCount} signed), ${site.segmentCount} segments (${megabytes} MB)${closed}`,
+    `${site.directory}: ${eventCount} events (${signedEventCount} signed)${behind}, ${site.segmentCount} segments (${megabytes} MB)${closed}`,
     site.damages,
     site.unreachable,
   );

@@ -19,12 +19,16 @@ import type { SignedReplica } from '../verification/replica-signatures.js';
 const test = suite('holdfast verify of a central');
 const program = path.resolve(import.meta.dirname, '../../bin/holdfast.mjs');
 
-function verify(directory: string, databaseUrl: string | undefined) {
+function run(args: readonly string[], databaseUrl: string | undefined) {
   const { DATABASE_URL: _, ...env } = process.env;
-  const { status, stdout } = spawnSync(process.execPath, [program, 'verify', directory, '--json'], {
+  return spawnSync(process.execPath, [program, ...args], {
     encoding: 'utf8',
     env: databaseUrl === undefined ? env : { ...env, DATABASE_URL: databaseUrl },
   });
+}
+
+function verify(directory: string, databaseUrl: string | undefined) {
+  const { status, stdout } = run(['verify', directory, '--json'], databaseUrl);
   return { status, report: JSON.parse(stdout) };
 }
 
@@ -152,6 +156,27 @@ test('what is added behind the end of a log at hand is damage, though nothing is
   const [comparison] = report.comparisons.filter((one: HoldingsComparison) => one.difference !== null);
   assert.match(comparison?.difference, `${folder.path} ends at 1/${copied.length}`);
   assert.is(status, 1);
+});
+
+test('of a truncated log it says how many events were removed, and how many of those were carried over the cut', async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+  {
+    const file = siteLogFileOf(folder.path);
+    const { privateKey: signingKey } = generateKeyPairSync('ed25519');
+    await using log = await openSqliteSiteLog({ file, site: v7() as SiteId, now: Date.now, signingKey });
+    const node = { log, site: v7() as SiteId, key: signingKey };
+    for (let count = 0; count < 9; count += 1) {
+      await say(node, 'site', { type: 'SiteRenamed', data: { name: `Depot ${count}` } });
+    }
+    const plan = { keptAfter: { epoch: 1, position: 6 }, acknowledgedBy: 'PARENT' } as const;
+    await log.truncate({ ...plan, recordedBeforeMs: Date.now() }, AbortSignal.timeout(10_000));
+  }
+  const { status, stdout } = run(['verify', folder.path], undefined);
+  assert.is(status, 0, stdout);
+  assert.match(
+    stdout,
+    '5 events (5 signed) behind 6 that truncation has removed (6 of them carried over the cut)',
+  );
 });
 
 test.run();

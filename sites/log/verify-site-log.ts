@@ -94,7 +94,9 @@ export interface SiteLogVerification {
   readonly eventCount: number;
   /** Those of them behind which the site's signature stands: up to the largest checkpoint of their epoch that was proved. */
   readonly signedCount: number;
-  /** Events that truncation has carried over its cut, beside them. */
+  /** Events that truncation has removed; their leaf hashes are proved with the tree. */
+  readonly truncatedCount: number;
+  /** Those of them that it has carried over its cut. */
   readonly carriedCount: number;
   /** Receipts included. */
   readonly checkpointCount: number;
@@ -136,15 +138,17 @@ export async function verifySiteLog(options: {
       const proved = await proveEvents(db, log, damages, options);
       checkIds(db, damages);
       withIndex(damages, () => checkStreams(db, damages));
-      return { file, ...proved, carriedCount, checkpointCount: checkpoints.length, damages: damages.named };
+      const truncatedCount = log.epochs.reduce((sum, { keptAfter }) => sum + keptAfter, 0);
+      const counts = { truncatedCount, carriedCount, checkpointCount: checkpoints.length };
+      return { file, ...proved, ...counts, damages: damages.named };
     } finally {
       db.close();
     }
   } catch (error) {
     if (options.signal?.aborted || !isFileFault(error)) throw error;
     damages.add('FILE_UNREADABLE', null, error.message);
-    const nothing = { head: null, eventCount: 0, signedCount: 0, carriedCount: 0, checkpointCount: 0 };
-    return { file, ...nothing, damages: damages.named };
+    const nothing = { head: null, eventCount: 0, signedCount: 0, checkpointCount: 0 };
+    return { file, ...nothing, truncatedCount: 0, carriedCount: 0, damages: damages.named };
   }
 }
 
