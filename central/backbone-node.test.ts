@@ -74,7 +74,13 @@ test('without the password for the brokers it does not start, and names the file
   const unused = {} as never;
   const options = { configuration, baseDirectory: directory, logger, sql: unused, wishes: unused };
   const error = await errorOf(
-    openBackboneRoles({ ...options, grpc: unused, logKey: unused, enrolled: () => true }, stack),
+    openBackboneRoles(
+      {
+        ...{ ...options, grpc: unused, logKey: unused, enrolled: () => true },
+        ...{ onLongAway: () => undefined, monotonicMs: () => 0 },
+      },
+      stack,
+    ),
   );
   assert.is(error.code, 'BACKBONE_PASSWORD_MISSING');
   assert.match(error.message, path.join(directory, 'kafka-password'));

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { createGrpcServer, loadPeerCredentials } from '@holdfast/interconnect';
 import {
   CredentialsMissingError,
@@ -74,17 +75,19 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
     onFailure: error => logger.warn({ err: error }, 'wishes cannot be read; trying again'),
   });
   const grpc = stack.use(createGrpcServer({ credentials, logger }));
-  const tasks = await openBackboneRoles(
+  const { tasks, awayBecause } = await openBackboneRoles(
     {
       ...{ configuration, baseDirectory, sql, wishes, grpc, logger, logKey },
       enrolled: child => isEnrolledIn(sql, { ownSite: site, child }),
+      // Alarms are raised by the process with the own log; this one has its log and `/readyz`.
+      ...{ onLongAway: () => undefined, monotonicMs: () => performance.now() },
     },
     stack,
   );
   const takesIn = configuration.backbone.roles.includes('intake');
   const listenPort = takesIn ? (await grpc.listen(configuration.listen)).port : null;
   const operations = stack.use(
-    await openOperationsServer({ ...configuration.http, notReadyBecause: () => null }),
+    await openOperationsServer({ ...configuration.http, notReadyBecause: awayBecause }),
   );
   options.onReady({ httpPort: operations.port, listenPort });
   const { roles } = configuration.backbone;

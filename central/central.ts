@@ -47,7 +47,7 @@ import {
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { alarmsByCause } from './alarm-by-cause.js';
-import { openBackboneRoles } from './backbone/backbone-roles.js';
+import { type BackboneRoles, openBackboneRoles } from './backbone/backbone-roles.js';
 import { openFeedLog } from './backbone/feed-log.js';
 import { SESSION_CHANNEL } from './backbone/session-reports.js';
 import { SessionWatch } from './backbone/session-watch.js';
@@ -152,13 +152,13 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
   const { servers, links, retrievals, projections, pins, facts, projected, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
-  const backboneTasks = await takeInChildren(grpc, parts, { ...options, retry }, stack);
+  const backbone = await takeInChildren(grpc, parts, { ...options, retry }, stack);
   grpc.addService(parts.channels.definition, parts.channels.implementation);
   const listenPort = (await grpc.listen(options.configuration.listen)).port;
   const { unrepaired } = parts;
   const raiseAlarm = alarmsByCause(servers, logger);
   const trouble = new OwnLogTrouble({ unrepaired, raiseAlarm, logger, onRetry: retry });
-  const readiness = { isShown: false, trouble };
+  const readiness = { isShown: false, trouble, awayBecause: backbone.awayBecause };
   const operators = new OperatorLog({
     ...{ log: servers.log, sql: parts.sql, personal: servers.subjectKeys, now: Date.now, newEventId: newId },
   });
@@ -198,7 +198,7 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
         running => parts.erasedKeys.run({ ...erasures, onFailure: retry }, running),
         running => retrievals.run(running),
         ...reportTasks(options, parts, life),
-        ...backboneTasks,
+        ...backbone.tasks,
         ...(unrepaired === null ? [announce] : []),
       ],
       life.signal,
@@ -414,7 +414,7 @@ async function takeInChildren(
   parts: CentralParts,
   options: RunCentralOptions & { readonly retry: (error: unknown) => void },
   stack: AsyncDisposableStack,
-): Promise<readonly Task[]> {
+): Promise<BackboneRoles> {
   const { sql, servers, intake, answers, links, logger } = parts;
   const { configuration, baseDirectory, retry: onFailure } = options;
   const { backbone } = configuration;
@@ -422,10 +422,11 @@ async function takeInChildren(
   const enrolled = (site: SiteId) => servers.management.state.site.children.has(site);
   registerSubjectKeyService(grpc, { sink: servers.subjectKeys, logger, enrolled });
   const feedGrown = await listenFor(sql, FEED_CHANNEL);
+  const raiseAlarm = alarmsByCause(servers, logger);
+  const { monotonicMs = () => performance.now() } = options;
   const alarming = alarmingLinks(links, {
     nameOf: site => nameOfSite(sql, site),
-    raiseAlarm: alarmsByCause(servers, logger),
-    monotonicMs: () => performance.now(),
+    ...{ raiseAlarm, monotonicMs },
   });
   if (!backbone) {
     // Out of the feed: a wish that a child can answer must not be lost with the log's file alone.
@@ -441,34 +442,44 @@ async function takeInChildren(
       }),
     );
     replication.register(grpc);
-    return [];
+    return { tasks: [], awayBecause: () => null };
   }
-  const roles = { ...configuration, backbone };
   const watch = new SessionWatch({ sql, links: alarming, heartbeatMs });
   const reported = await listenFor(sql, SESSION_CHANNEL);
-  return [
-    ...(await openBackboneRoles(
-      {
-        configuration: roles,
-        baseDirectory,
-        sql,
-        wishes: servers.log,
-        enrolled,
-        grpc,
-        logger,
-        logKey: servers.keys.logKey,
-      },
-      stack,
-    )),
-    running => watch.run({ reported, onFailure }, running),
-    running => answers.follow({ sql, feedGrown, sha256, onFailure }, running),
-  ];
+  const roles = await openBackboneRoles(
+    {
+      configuration: { ...configuration, backbone },
+      ...{ baseDirectory, sql, wishes: servers.log, enrolled, grpc, logger, logKey: servers.keys.logKey },
+      onLongAway: ({ message }) =>
+        raiseAlarm({
+          ...{
+            cause: 'the backbone is away',
+            recurs: 'UNLESS_OPEN',
+            name: 'Kafka is away: no site is taken in',
+          },
+          message: `BACKBONE_AWAY: ${message}. Sites keep what they have to tell, and it is taken in by itself when Kafka is there.`,
+        }),
+      monotonicMs,
+    },
+    stack,
+  );
+  return {
+    ...roles,
+    tasks: [
+      ...roles.tasks,
+      running => watch.run({ reported, onFailure }, running),
+      running => answers.follow({ sql, feedGrown, sha256, onFailure }, running),
+    ],
+  };
 }
 
 function openHttp(
   options: RunCentralOptions,
   parts: CentralParts & { readonly operators: OperatorLog },
-  readiness: { readonly isShown: boolean; readonly trouble: OwnLogTrouble },
+  readiness: Pick<BackboneRoles, 'awayBecause'> & {
+    readonly isShown: boolean;
+    readonly trouble: OwnLogTrouble;
+  },
 ): Promise<CentralHttp> {
   const { configuration, baseDirectory, logger } = options;
   const { sql, servers, links, facts, answers, retrievals, channels, retrieved, dataDirectory } = parts;
@@ -524,7 +535,7 @@ function openHttp(
     notReadyBecause: () =>
       log.failedBecause?.() ??
       (readiness.isShown
-        ? null
+        ? readiness.awayBecause()
         : (readiness.trouble.because ?? 'the read models do not show the own log yet')),
     onFault: error => logger.error({ err: error }, 'a request failed'),
   });

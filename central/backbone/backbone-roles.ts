@@ -32,6 +32,9 @@ export class BackbonePasswordError extends Error {
   readonly code = 'BACKBONE_PASSWORD_MISSING';
 }
 
+/** Long enough for Kafka to start after this process, and for another broker to take over. */
+const AWAY_MS_MAX = 30_000;
+
 function openBackbone(
   { kafka }: BackboneConfiguration,
   { baseDirectory, logger }: { readonly baseDirectory: string; readonly logger: Logger },
@@ -66,20 +69,30 @@ export interface BackboneRolesOptions {
   /** The central's: it cosigns what is on the backbone. */
   readonly logKey: KeyObject;
   readonly logger: Logger;
+  /** Kafka has been away since this process began, and for long: why. Nobody waits for it. */
+  readonly onLongAway: (error: Error) => void;
+  readonly monotonicMs: () => number;
+}
+
+export interface BackboneRoles {
+  readonly tasks: readonly Task[];
+  /** Why this process can neither publish nor store yet; null once Kafka has answered it. */
+  readonly awayBecause: () => string | null;
 }
 
 /**
- * What a process does for the backbone, by its roles. The caller opens the door when all services are added. Rejects when no
- * broker can be reached: whoever started this process starts it again.
+ * What a process does for the backbone, by its roles. The caller opens the door when all services are added. It does not wait
+ * for Kafka: sites are told to come back until brokers answer.
  */
 export async function openBackboneRoles(
   options: BackboneRolesOptions,
   stack: AsyncDisposableStack,
-): Promise<readonly Task[]> {
+): Promise<BackboneRoles> {
   const { configuration, sql, logger } = options;
   const { roles, kafka } = configuration.backbone;
   const isIntake = roles.includes('intake');
-  if (!isIntake && !roles.includes('projector')) return [];
+  const isProjector = roles.includes('projector');
+  if (!isIntake && !isProjector) return { tasks: [], awayBecause: () => null };
   const backbone = stack.use(await openBackbone(configuration.backbone, options));
   const reports = new SessionReports({
     sql,
@@ -87,10 +100,35 @@ export async function openBackboneRoles(
   });
   stack.defer(() => reports.settled());
   if (isIntake) await openIntake(options, { backbone, reports }, stack);
-  if (!roles.includes('projector')) return [];
+  const reaching = reachBackbone(backbone, options);
+  if (!isProjector) return { ...reaching, tasks: [reaching.task] };
   const onUnstorable = (site: SiteId, trouble: LinkTrouble) => reports.refused(site, trouble);
   const writer = new FeedWriter({ ...{ sql, topic: kafka.topic, sha256, logger }, onUnstorable });
-  return [signal => backbone.consume(writer, signal)];
+  return { ...reaching, tasks: [reaching.task, signal => backbone.consume(writer, signal)] };
+}
+
+function reachBackbone(
+  backbone: Backbone,
+  { configuration, logger, onLongAway, monotonicMs }: BackboneRolesOptions,
+): { readonly task: Task } & Pick<BackboneRoles, 'awayBecause'> {
+  const { brokers } = configuration.backbone.kafka;
+  const sinceMs = monotonicMs();
+  let isTold = false;
+  let because: string | null = `BACKBONE_AWAY: Kafka at ${brokers.join(', ')} has not answered yet`;
+  const onAway = (error: Error) => {
+    because = `BACKBONE_AWAY: ${error.message}`;
+    logger.warn({ err: error }, 'the backbone is away: sites are told to come back; trying again');
+    if (isTold || monotonicMs() - sinceMs < AWAY_MS_MAX) return;
+    isTold = true;
+    onLongAway(error);
+  };
+  return {
+    awayBecause: () => because,
+    task: async signal => {
+      await backbone.reach(onAway, signal);
+      because = null;
+    },
+  };
 }
 
 async function openIntake(

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, ICustomPartitioner, Kafka, LogEntry, Producer } from 'kafkajs';
 import type { Logger } from 'pino';
@@ -24,6 +25,8 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** A site waits for its acknowledgement meanwhile; after these its session ends, and it comes again. */
 const PUBLISH_RETRY = { retries: 3, initialRetryTime: 100, maxRetryTime: 2_000 };
+/** Once more for what a broker says that has just begun. Each attempt shuffles the brokers, and there is always another one. */
+const REACH_RETRY = { ...PUBLISH_RETRY, retries: 1 };
 const CONSUME_RETRY = { retries: 5, initialRetryTime: 200, maxRetryTime: 5_000 };
 /** A broker takes 1 MiB in one record batch unless told otherwise; what surrounds the bytes needs the rest. */
 const PUBLISH_BYTES_MAX = 900_000;
@@ -38,7 +41,13 @@ const RETRY_DELAY_MS_MAX = 5_000;
 /** Of three or more copies two must be written, else a publisher is told so. */
 const REPLICAS_FOR_TWO_IN_SYNC = 3;
 
-/** Opens the topic, and makes it when it is not there. Rejects when no broker can be reached. */
+/** Kafka cannot be reached, lets nobody in, or has no topic and makes none. */
+export class BackboneAwayError extends Error {
+  override readonly name = 'BackboneAwayError';
+  readonly code = 'BACKBONE_AWAY';
+}
+
+/** Does not wait for brokers: the topic is looked for, and made when it is not there, as soon as one answers. */
 export async function openKafkaBackbone(options: KafkaBackboneOptions): Promise<Backbone> {
   // Only here: most processes have no backbone, and all of them would load it.
   const kafkajs = await import('kafkajs');
@@ -65,15 +74,14 @@ export async function openKafkaBackbone(options: KafkaBackboneOptions): Promise<
       options.logger[level](factsOf(entry), `kafka: ${entry.log.message}`);
     },
   });
-  await ensureTopic(kafka, options);
   return new KafkaBackbone(kafka, kafkajs.Partitioners.DefaultPartitioner, options);
 }
 
 async function ensureTopic(kafka: Kafka, options: KafkaBackboneOptions): Promise<void> {
   const { topic, partitions, replicas, retentionHours } = options;
-  const admin = kafka.admin();
-  await admin.connect();
+  const admin = kafka.admin({ retry: REACH_RETRY });
   try {
+    await admin.connect();
     if ((await admin.listTopics()).includes(topic)) return;
     const configEntries = [
       { name: 'retention.ms', value: String(retentionHours * 3_600_000) },
@@ -106,6 +114,8 @@ class KafkaBackbone implements Backbone {
   readonly #partitioner: ICustomPartitioner;
   readonly #options: KafkaBackboneOptions;
   #producer: UsedProducer | null = null;
+  /** That the topic is there, or the present attempt to know it. Null: there is none. */
+  #topic: Promise<void> | null = null;
 
   constructor(kafka: Kafka, partitioner: ICustomPartitioner, options: KafkaBackboneOptions) {
     this.#kafka = kafka;
@@ -113,7 +123,19 @@ class KafkaBackbone implements Backbone {
     this.#options = options;
   }
 
+  async reach(onAway: (error: Error) => void, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        return await this.#thereUnlessAborted(signal);
+      } catch (error) {
+        onAway(error as Error);
+        await this.#pause(failures, signal);
+      }
+    }
+  }
+
   async publish(frames: readonly BackboneFrame[]): Promise<void> {
+    await this.#there();
     // One after the other: a later piece is never there without the one before it.
     for (const messages of cutMessages(frames.map(messageOf))) await this.#send(messages);
   }
@@ -121,17 +143,44 @@ class KafkaBackbone implements Backbone {
   async consume(reader: BackboneReader, signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
-      const consumption = new KafkaConsumption(this.#kafka, this.#options, reader, signal);
       try {
+        await this.#thereUnlessAborted(signal);
+        if (signal.aborted) return;
+        const consumption = new KafkaConsumption(this.#kafka, this.#options, reader, signal);
         await consumption.run(() => {
           failures = 0;
         });
       } catch (error) {
         if (signal.aborted) return;
-        const ceiling = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(failures++, 16));
         this.#options.logger.warn({ err: error }, 'the backbone cannot be read; trying again');
-        await delay(this.#options.random() * ceiling, undefined, { signal }).catch(() => undefined);
+        await this.#pause(failures++, signal);
       }
+    }
+  }
+
+  async #pause(failures: number, signal: AbortSignal): Promise<void> {
+    const ceiling = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(failures, 16));
+    await delay(this.#options.random() * ceiling, undefined, { signal }).catch(() => undefined);
+  }
+
+  /** One attempt at a time. Rejects with `BackboneAwayError`. */
+  #there(): Promise<void> {
+    this.#topic ??= ensureTopic(this.#kafka, this.#options).catch((cause: Error) => {
+      this.#topic = null;
+      const brokers = this.#options.brokers.join(', ');
+      throw new BackboneAwayError(`Kafka at ${brokers} takes no frames: ${cause.message}`, { cause });
+    });
+    return this.#topic;
+  }
+
+  /** An attempt may last for many seconds, which no ending waits for. */
+  async #thereUnlessAborted(signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    const aborted = once(signal, 'abort', { signal: ended.signal }).catch(() => undefined);
+    try {
+      await Promise.race([this.#there(), aborted]);
+    } finally {
+      ended.abort();
     }
   }
 

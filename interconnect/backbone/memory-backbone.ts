@@ -27,6 +27,7 @@ export function createMemoryBackbone(): MemoryBackbone {
     });
   return {
     records,
+    reach: async () => undefined,
     forgetBefore: offset => {
       firstKept = Math.max(firstKept, offset);
     },

@@ -81,5 +81,34 @@ test('brokers that answer nothing end sessions by name, and hold up nobody else 
   while ((await send(intake, sites[0]!)) !== 'COMMITTED') assert.ok(Date.now() < deadline, 'it goes on');
 });
 
+test('one that was opened while brokers answer nothing takes frames when they do', async () => {
+  broker.hang();
+  await using backbone = await open();
+  const stopping = new AbortController();
+  const reached = backbone.reach(() => undefined, stopping.signal);
+  let takenCount = 0;
+  const reading = backbone.consume(
+    {
+      startOf: async () => null,
+      take: async ({ frames }) => {
+        takenCount += frames.length;
+        return 'TAKEN';
+      },
+    },
+    stopping.signal,
+  );
+  broker.goOn();
+  await reached;
+  const frame = {
+    ...{ kind: 'batch' as const, origin: SiteId.parse(v7()), checkpoint: null, consistency: [] },
+    ...{ epoch: 1, firstPosition: 1, count: 1, codec: 'IDENTITY' as const, rawByteLength: 400 },
+    ...{ root: new Uint8Array(32), events: new Uint8Array(400) },
+  };
+  await backbone.publish([{ site: frame.origin, session: 1, frame }]);
+  await eventually('it comes out', async () => takenCount > 0);
+  stopping.abort();
+  await reading;
+});
+
 if ('missing' in found) skipByName(`Kafka backbone: ${found.missing}`);
 else test.run();
