@@ -269,10 +269,29 @@ async function mark(lengthMs: number): Promise<void> {
   await page().keyboard.press('m');
 }
 
-async function openPlaybackAt(camera: CameraView, atMs: number): Promise<void> {
+function addressOf(camera: CameraView, atMs: number): string {
   const parameters = new URLSearchParams({ devices: camera.id, at: new Date(atMs).toISOString() });
-  await page().goto(new URL(`#/playback?${parameters}`, network.ready.console).href);
+  return new URL(`#/playback?${parameters}`, network.ready.console).href;
+}
+
+async function openPlaybackAt(camera: CameraView, atMs: number): Promise<void> {
+  await page().goto(addressOf(camera, atMs));
   await page().getByRole('heading', { name: 'Playback', level: 1 }).waitFor();
+}
+
+/** Waits for the picture of that instant in playback that is paused; gives what it counts. */
+function pictureOf(camera: CameraView, atMs: number): Promise<number> {
+  return eventually('the picture of that instant is there', async () => {
+    const { capturedAtMs, frameNumber } = await read(playbackVideo(camera));
+    return Math.abs(capturedAtMs - atMs) < SEEK_MISS_MS && frameNumber;
+  });
+}
+
+/** Opens playback anew, which begins paused, and waits for the picture of that instant. */
+async function seeAt(camera: CameraView, atMs: number): Promise<number> {
+  await open('Live');
+  await openPlaybackAt(camera, atMs);
+  return pictureOf(camera, atMs);
 }
 
 /** The start of what is recorded, as soon as `MARKED_MS` of it are at the site and sealed. */
@@ -316,20 +335,31 @@ test('a marked span of the remote site is requested, comes, and plays', async ()
   assert.is(await page().getByText('Remote, over the link').count(), 0);
 });
 
+const timeline = (): Locator => page().getByRole('slider', { name: 'Position in time' });
+
+/** What the timeline shows. */
+const viewed = (): Promise<{ readonly fromMs: number; readonly toMs: number }> =>
+  timeline().evaluate(({ ariaValueMin, ariaValueMax }) => ({
+    fromMs: Number(ariaValueMin),
+    toMs: Number(ariaValueMax),
+  }));
+
+/** Where an instant lies on the timeline, which must not turn its page before this is used. */
+async function placeOn(atMs: number): Promise<{ readonly x: number; readonly y: number }> {
+  const { fromMs, toMs } = await viewed();
+  assert.ok(atMs > fromMs && atMs < toMs, `${atMs} is not between ${fromMs} and ${toMs}`);
+  const box = (await timeline().boundingBox())!;
+  return { x: ((atMs - fromMs) / (toMs - fromMs)) * box.width, y: box.height - 20 };
+}
+
 /** Clicks on the timeline and waits for the picture of that instant. */
-async function seekTo(camera: CameraView, timeline: Locator, atMs: number): Promise<number> {
-  await eventually('the timeline takes the click', async () => {
-    const [fromMs, toMs] = await Promise.all(
-      ['aria-valuemin', 'aria-valuemax'].map(async name => Number(await timeline.getAttribute(name))),
-    );
-    // Its place on the page may be another one a moment later: then it is looked for again.
-    const box = (await timeline.boundingBox())!;
-    const position = { x: ((atMs - fromMs!) / (toMs! - fromMs!)) * box.width, y: box.height - 20 };
-    return timeline.click({ position, timeout: 3_000 }).then(
-      () => true,
-      () => false,
-    );
-  });
+async function seekTo(camera: CameraView, atMs: number): Promise<number> {
+  await timeline().click({ position: await placeOn(atMs) });
+  return soughtWithin(camera, atMs);
+}
+
+/** How long after the last click or key the picture of that instant came. */
+async function soughtWithin(camera: CameraView, atMs: number): Promise<number> {
   const clickedAt = await inputAt();
   const shown = await eventually(
     'the picture of that instant is there',
@@ -343,15 +373,14 @@ async function seekTo(camera: CameraView, timeline: Locator, atMs: number): Prom
   return shown.displayedAtMs - clickedAt;
 }
 
-test('a seek shows the picture of the instant that was asked for', async () => {
+test('a seek shows the picture of the instant that was asked for, and so does an address, also when it was opened before', async () => {
   const camera = cameras[0]!;
-  await openPlaybackAt(camera, heldFromMs + MIDDLE_OF_MARK_MS);
-  await eventually('a picture is there', async () => (await framesOf(playbackVideo(camera))).length > 0);
-  const timeline = page().getByRole('slider', { name: 'Position in time' });
+  const openedMs = heldFromMs + MIDDLE_OF_MARK_MS;
+  await seeAt(camera, openedMs);
   for (let step = 0; step < 6; step += 1) await button('Zoom in').click();
   const seeks: number[] = [];
   for (const share of [0.9, 0.1, 0.6, 0.3, 0.8, 0.2, 0.7, 0.05])
-    seeks.push(await seekTo(camera, timeline, heldFromMs + share * MARKED_MS));
+    seeks.push(await seekTo(camera, heldFromMs + share * MARKED_MS));
   measured('seek in playback', seeks, 300);
 
   await page().keyboard.press('n');
@@ -360,21 +389,48 @@ test('a seek shows the picture of the instant that was asked for', async () => {
     const last = (await framesOf(playbackVideo(camera))).at(-1);
     return last !== undefined && atMs - last.capturedAtMs < 15_000;
   });
+
+  await eventually('the address follows', async () => page().url() !== addressOf(camera, openedMs));
+  await openPlaybackAt(camera, openedMs);
+  await pictureOf(camera, openedMs);
+});
+
+test('while it plays, the timeline turns its pages, stays where an operator moves it, and takes a click for what was pressed', async () => {
+  const camera = cameras[0]!;
+  await seeAt(camera, heldFromMs + 2_000);
+  for (let step = 0; step < 8; step += 1) await button('Zoom in').click();
+  const first = await viewed();
+  const past = (ms: number) =>
+    eventually('it plays on', async () => (await framesOf(playbackVideo(camera))).at(-1)!.capturedAtMs > ms);
+  await seekTo(camera, first.toMs - 1_000);
+  await page().getByTestId('play-pause').click();
+  const second = await eventually('the page turns', async () => {
+    const now = await viewed();
+    return now.fromMs > first.fromMs && now;
+  });
+
+  await timeline().hover();
+  await page().mouse.wheel(-(await timeline().boundingBox())!.width, 0);
+  await past(second.fromMs + 3_500);
+  const moved = await viewed();
+  assert.ok(Math.abs(moved.toMs - second.fromMs) < 100, 'it stays a page before');
+
+  const pressedMs = heldFromMs + 1_000;
+  await page().keyboard.press('k');
+  await seekTo(camera, moved.toMs - 1_000);
+  await timeline().hover({ position: await placeOn(pressedMs) });
+  await page().mouse.down();
+  await page().keyboard.press('k');
+  await past(moved.toMs + 700);
+  const pressed = await viewed();
+  await page().mouse.up();
+  assert.equal(pressed, moved, 'no page turns under the pointer');
+  await soughtWithin(camera, pressedMs);
 });
 
 /** What the picture counts: the simulated camera burns it in. */
 const shownNumber = async (camera: CameraView): Promise<number | null> =>
   (await read(playbackVideo(camera))).frameNumber;
-
-/** Opens playback anew, which begins paused, and waits for the picture of that instant. */
-async function seeAt(camera: CameraView, atMs: number): Promise<number> {
-  await open('Live');
-  await openPlaybackAt(camera, atMs);
-  return eventually('the picture of that instant is there', async () => {
-    const { capturedAtMs, frameNumber } = await read(playbackVideo(camera));
-    return Math.abs(capturedAtMs - atMs) < SEEK_MISS_MS && frameNumber;
-  });
-}
 
 test('pictures are stepped through one by one, both ways', async () => {
   const camera = cameras[0]!;

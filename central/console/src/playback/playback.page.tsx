@@ -1,11 +1,11 @@
 import { Switch } from '@mantine/core';
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { CreateEvidenceLockDialog } from '../evidence-lock/create-evidence-lock.dialog';
 import { requestRetrieval } from '../retrieval/request-retrieval';
 import { go, type Place, replacePlace } from '../shell/place';
 import { useSiteDirectory } from '../site/site-directory';
 import { Timeline } from '../timeline/timeline';
-import { isWithin, placeAt, type Span, type View, zoom } from '../timeline/timeline.geometry';
+import { isWithin, placeAt, type Span, turnPage, type View, zoom } from '../timeline/timeline.geometry';
 import { useTimeline } from '../timeline/use-timeline';
 import { Icon } from '../ui/icon';
 import { notify } from '../ui/notice.store';
@@ -24,6 +24,7 @@ import './playback.css';
 const MINUTE_MS = 60_000;
 const FIRST_VIEW_MS = 60 * MINUTE_MS;
 const BEFORE_PRESENT_MS = 30_000;
+const PAGE_INTERVAL_MS = 300;
 
 const startOf = (place: Place): number => {
   const at = Date.parse(place.parameters.get('at') ?? '');
@@ -43,21 +44,37 @@ function useDevices(place: Place): readonly string[] {
   }, [named, directory]);
 }
 
-/** The view that shows `startMs`; it turns its page when the playhead leaves it. */
-function useView(clock: PlaybackClock | null, startMs: number, playing: boolean) {
+/** The view that shows where playing starts; it turns its page when the playhead leaves it, unless the operator holds it. */
+function useView(clock: PlaybackClock, playing: boolean) {
   const [view, setView] = useState<View>(() =>
-    placeAt({ fromMs: 0, toMs: FIRST_VIEW_MS }, Math.min(startMs, Date.now() - 0.1 * FIRST_VIEW_MS), 0.7),
+    placeAt(
+      { fromMs: 0, toMs: FIRST_VIEW_MS },
+      Math.min(clock.positionMs, Date.now() - 0.1 * FIRST_VIEW_MS),
+      0.7,
+    ),
+  );
+  const isHeld = useRef(false);
+  useEffect(() => {
+    let seenMs = clock.positionMs;
+    const timer = setInterval(() => {
+      if (isHeld.current) return;
+      const [fromMs, toMs] = [seenMs, clock.positionMs];
+      seenMs = toMs;
+      setView(last => turnPage(last, fromMs, toMs));
+    }, PAGE_INTERVAL_MS);
+    return () => clearInterval(timer);
+  }, [clock]);
+  const reveal = useCallback(
+    () => setView(last => (isWithin(last, clock.positionMs) ? last : placeAt(last, clock.positionMs, 0.5))),
+    [clock],
   );
   useEffect(() => {
-    if (clock === null || !playing) return;
-    const timer = setInterval(
-      () => setView(last => (isWithin(last, clock.positionMs) ? last : placeAt(last, clock.positionMs, 0.1))),
-      300,
-    );
-    return () => clearInterval(timer);
-  }, [clock, playing]);
-  const reveal = (ms: number) => setView(last => (isWithin(last, ms) ? last : placeAt(last, ms, 0.5)));
-  return { view, setView, reveal };
+    if (playing) reveal();
+  }, [playing, reveal]);
+  const hold = (held: boolean) => {
+    isHeld.current = held;
+  };
+  return { view, setView, reveal, hold };
 }
 
 export function PlaybackPage({ place }: { readonly place: Place }) {
@@ -130,7 +147,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
   const directory = useSiteDirectory();
   const nowMs = useNow(1000);
   const asked = place.parameters.get('at');
-  const { view, setView, reveal } = useView(clock, clock.positionMs, state.playing);
+  const { view, setView, reveal, hold } = useView(clock, state.playing);
   const { selection, setSelection, markMs, mark, clear } = useSelection(clock);
   const [locking, setLocking] = useState(false);
   const [muted, setMuted] = useState(true);
@@ -141,12 +158,16 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
   }, [timeline, clock]);
   const seek = (ms: number) => {
     clock.seek(ms);
-    reveal(clock.positionMs);
+    reveal();
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only a new address moves the playhead.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only who goes somewhere moves the playhead, be it where he went before.
   useEffect(() => {
     if (asked !== null) seek(Date.parse(asked));
-  }, [asked]);
+  }, [place]);
+  const step = (pictures: number) => {
+    clock.step(pictures);
+    reveal();
+  };
   const present = () => seek(Date.now() - BEFORE_PRESENT_MS / 6);
   const zoomBy = (factor: number) =>
     setView(last =>
@@ -161,6 +182,8 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
     clear,
     retrieve,
     lock,
+    reveal,
+    step,
     zoom: zoomBy,
     present,
     sound: () => setMuted(!muted),
@@ -218,7 +241,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
         ))}
         {deviceIds.length === 0 && <p className="tile-free">No camera is chosen</p>}
       </div>
-      <TransportBar clock={clock} state={state} onZoom={zoomBy} onPresent={present}>
+      <TransportBar clock={clock} state={state} onStep={step} onZoom={zoomBy} onPresent={present}>
         <SelectionBar
           selection={selection}
           markMs={markMs}
@@ -232,6 +255,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
         {...{ alarms: timeline.alarms, locks: timeline.locks, problem: timeline.problem }}
         playheadMs={() => clock.positionMs}
         onView={setView}
+        onHold={hold}
         onSeek={seek}
         onSelect={setSelection}
         onAlarm={alarmId => go('alarms', alarmId)}

@@ -34,6 +34,7 @@ function Action({
 interface TransportBarProps {
   readonly clock: PlaybackClock;
   readonly state: PlaybackState;
+  readonly onStep: (pictures: number) => void;
   readonly onZoom: (factor: number) => void;
   readonly onPresent: () => void;
   readonly children: ReactNode;
@@ -64,14 +65,14 @@ function PlayButton({
   );
 }
 
-export function TransportBar({ clock, state, onZoom, onPresent, children }: TransportBarProps) {
+export function TransportBar({ clock, state, onStep, onZoom, onPresent, children }: TransportBarProps) {
   const { speed } = state;
   return (
     <div className="transport" role="toolbar" aria-label="Playback">
-      <Action icon="stepBack" label="One frame back" keys="," onClick={() => clock.step(-1)} />
+      <Action icon="stepBack" label="One frame back" keys="," onClick={() => onStep(-1)} />
       <PlayButton clock={clock} state={state} direction={-1} />
       <PlayButton clock={clock} state={state} direction={1} />
-      <Action icon="stepForward" label="One frame on" keys="." onClick={() => clock.step(1)} />
+      <Action icon="stepForward" label="One frame on" keys="." onClick={() => onStep(1)} />
       <SegmentedControl
         aria-label="Speed"
         data={SPEEDS.map(value => ({ value: `${value}`, label: `${speedLabels[value] ?? value}×` }))}

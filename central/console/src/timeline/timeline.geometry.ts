@@ -40,6 +40,12 @@ export function placeAt(view: View, ms: number, share: number): View {
   return { fromMs, toMs: fromMs + lengthOf(view) };
 }
 
+/** The next page, when what moved from one instant to another has left the view: whoever looks elsewhere is left there. */
+export function turnPage(view: View, fromMs: number, toMs: number): View {
+  if (!isWithin(view, fromMs) || isWithin(view, toMs)) return view;
+  return placeAt(view, toMs, toMs < fromMs ? 0.9 : 0.1);
+}
+
 /** What to ask for: wider than the view and in coarse steps, so that panning seldom has to wait. */
 export function windowAround(view: View): View {
   const step = Math.min(lengthOf(view) / 2, (ASKED_MS_MAX - lengthOf(view)) / 4);

@@ -4,6 +4,7 @@ import { spanInWords, spanStates } from './span-state';
 import { lengthOf, msAt, pan, type SpanState, spanAt, type View, xOf, zoom } from './timeline.geometry';
 import {
   ALARM_ROW_PX,
+  type AlarmMarker,
   AXIS_PX,
   heightFor,
   LANE_PX,
@@ -17,6 +18,8 @@ export interface TimelineProps extends TimelineModel {
   /** Read at every frame of the display. */
   readonly playheadMs: () => number;
   readonly onView: (view: View) => void;
+  /** The operator has pressed on the timeline, or let it go: nothing else moves it meanwhile. */
+  readonly onHold: (held: boolean) => void;
   readonly onSeek: (ms: number) => void;
   readonly onSelect: (selection: { fromMs: number; toMs: number } | null) => void;
   readonly onAlarm: (alarmId: string) => void;
@@ -89,9 +92,15 @@ function describe(props: TimelineProps, widthPx: number, x: number, y: number): 
   return { x, ms, lines };
 }
 
-type Drag =
-  | { readonly kind: 'pan'; readonly startX: number; readonly view: View; moved: boolean }
-  | { readonly kind: 'select'; readonly startX: number; readonly startMs: number; moved: boolean };
+/** What was pressed on, and how it looked then. */
+interface Drag {
+  readonly kind: 'pan' | 'select';
+  readonly startX: number;
+  readonly startMs: number;
+  readonly view: View;
+  readonly alarm: AlarmMarker | undefined;
+  moved: boolean;
+}
 
 function usePointer(props: TimelineProps, widthPx: number, onHover: (hover: Hover | null) => void) {
   const drag = useRef<Drag | null>(null);
@@ -102,10 +111,16 @@ function usePointer(props: TimelineProps, widthPx: number, onHover: (hover: Hove
   const onPointerDown = (event: PointerEvent<HTMLElement>) => {
     if (event.button !== 0) return;
     event.currentTarget.setPointerCapture(event.pointerId);
-    const { x } = at(event);
-    drag.current = event.shiftKey
-      ? { kind: 'select', startX: x, startMs: msAt(props.view, widthPx, x), moved: false }
-      : { kind: 'pan', startX: x, view: props.view, moved: false };
+    const { x, y } = at(event);
+    const { view, alarms } = props;
+    const inAlarmRow = y > AXIS_PX && y < AXIS_PX + ALARM_ROW_PX;
+    const isHit = ({ atMs }: AlarmMarker) => Math.abs(xOf(view, widthPx, atMs) - x) < ALARM_HIT_PX;
+    drag.current = {
+      ...{ kind: event.shiftKey ? 'select' : 'pan', moved: false, view },
+      ...{ startX: x, startMs: msAt(view, widthPx, x) },
+      alarm: inAlarmRow ? alarms.find(isHit) : undefined,
+    };
+    props.onHold(true);
   };
   const onPointerMove = (event: PointerEvent<HTMLElement>) => {
     const { x, y } = at(event);
@@ -121,17 +136,19 @@ function usePointer(props: TimelineProps, widthPx: number, onHover: (hover: Hove
       props.onSelect({ fromMs: Math.min(ms, current.startMs), toMs: Math.max(ms, current.startMs) });
     }
   };
-  const onPointerUp = (event: PointerEvent<HTMLElement>) => {
+  const onPointerUp = () => {
     const current = drag.current;
-    drag.current = null;
     if (current === null || current.moved) return;
-    const { x, y } = at(event);
-    const inAlarmRow = y > AXIS_PX && y < AXIS_PX + ALARM_ROW_PX;
-    const alarm = props.alarms.find(item => Math.abs(xOf(props.view, widthPx, item.atMs) - x) < ALARM_HIT_PX);
-    if (inAlarmRow && alarm !== undefined) props.onAlarm(alarm.id);
-    else props.onSeek(msAt(props.view, widthPx, x));
+    if (current.alarm !== undefined) props.onAlarm(current.alarm.id);
+    else props.onSeek(current.startMs);
   };
-  return { onPointerDown, onPointerMove, onPointerUp, onPointerLeave: () => onHover(null) };
+  /** After the pointer is up, and where it is taken away while it is down. */
+  const onLostPointerCapture = () => {
+    drag.current = null;
+    props.onHold(false);
+  };
+  const onPointerLeave = () => onHover(null);
+  return { onPointerDown, onPointerMove, onPointerUp, onLostPointerCapture, onPointerLeave };
 }
 
 function useWheel(props: TimelineProps, widthPx: number, area: React.RefObject<HTMLDivElement | null>) {
