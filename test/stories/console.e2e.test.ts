@@ -600,6 +600,10 @@ test('a cut link is shown with since when; what is held still plays; live comes 
   const tile = page().getByRole('region', { name: new RegExp(`: ${camera.name}$`) });
   await tile.getByText('Link down').waitFor();
   assert.match((await tile.textContent()) ?? '', /since \d\d:\d\d:\d\d/);
+  for (const next of ['Back to the grid', 'Enlarge']) {
+    await tile.dblclick();
+    await tile.getByRole('button', { name: next }).waitFor();
+  }
   await assertPlays(liveVideo(other));
 
   await openPlaybackAt(camera, heldFromMs + 2_000);
