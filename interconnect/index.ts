@@ -54,6 +54,7 @@ export {
   type LinkView,
   openLinkKeeper,
 } from './link/link-keeper.js';
+export { FolderError, fileFaultInWords, makeFolder } from './make-folder.js';
 export {
   type AttachedRecordingServer,
   createMediaChannelService,

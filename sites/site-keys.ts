@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolder } from '@holdfast/interconnect';
 import { generateSealingKey } from './credentials/sealed-credentials.js';
 
 /** The keys that make a site itself. Made at its first start, kept in `keys/` (mode 0600), never anywhere else. */
@@ -27,7 +28,7 @@ function sealingKeyFileOf(dataDirectory: string): string {
 
 export function loadSiteKeys(dataDirectory: string): SiteKeys {
   const directory = path.join(dataDirectory, 'keys');
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
   const logKeyPem = loadOrCreate(siteLogKeyFileOf(dataDirectory), () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );

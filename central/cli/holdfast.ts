@@ -323,8 +323,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   const code = (error as { code?: string }).code ?? '';
-  if (error instanceof WrongUseError) {
-    process.stderr.write(`holdfast: ${error.message}\n`);
+  if (error instanceof WrongUseError || code === 'FOLDER_NOT_MADE') {
+    process.stderr.write(`holdfast: ${(error as Error).message}\n`);
     process.exitCode = EXIT_WRONG_USE;
   } else if (code === 'DATABASE_UNREACHABLE') {
     process.stderr.write(`holdfast: ${(error as Error).message}\n`);

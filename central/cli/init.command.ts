@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { encodeBase64 } from '@holdfast/core';
 import {
@@ -7,6 +7,7 @@ import {
   createCertificateAuthority,
   issuePeerCredentials,
   loadCertificateAuthority,
+  makeFolder,
   saveCertificateAuthority,
   savePeerCredentials,
   serverNameOfRole,
@@ -15,6 +16,7 @@ import { SiteId } from '@holdfast/schema';
 import { loadSiteKeys, rawPublicKey } from '@holdfast/sites';
 import type { CentralConfiguration } from '../configuration/central-configuration.js';
 import { readConfigurationOrReport } from './check.command.js';
+import { orSayWhy } from './named-file.js';
 import { EXIT_WRONG_USE } from './process-lifetime.js';
 
 export interface InitCommandOptions {
@@ -28,7 +30,9 @@ export interface InitCommandOptions {
 
 /** `holdfast init DIR`: a configuration with every setting explained, and keys. Returns the exit code. */
 export async function initCommand(directory: string, options: InitCommandOptions): Promise<number> {
-  if (existsSync(directory) && readdirSync(directory).length > 0) {
+  if (directory === '') return wrongUse('init: name a new folder');
+  const there = () => (existsSync(directory) ? readdirSync(directory) : []);
+  if (orSayWhy(`${directory}: expected a new folder`, there).length > 0) {
     return wrongUse(`${directory} is not empty: name a new folder, so that nothing is overwritten`);
   }
   const { site, region, central } = options;
@@ -47,7 +51,7 @@ export async function initCommand(directory: string, options: InitCommandOptions
 }
 
 async function initCentral(directory: string): Promise<number> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
   const siteId = SiteId.parse(randomUUID());
   const authority = await createCertificateAuthority({ name: 'Holdfast', nowMs: Date.now() });
   await saveCertificateAuthority(path.join(directory, 'authority'), authority);
@@ -85,7 +89,7 @@ async function initSite(
   directory: string,
   { name, parent }: { readonly name: string; readonly parent: Parent },
 ): Promise<number> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
   const siteId = SiteId.parse(randomUUID());
   await issueCredentials(directory, parent.authority, { siteId, role: 'site' });
   const file = path.join(directory, 'site.yaml');
@@ -100,7 +104,7 @@ async function initRegion(
   directory: string,
   { name, parent }: { readonly name: string; readonly parent: Parent },
 ): Promise<number> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
   const siteId = SiteId.parse(randomUUID());
   await saveCertificateAuthority(path.join(directory, 'authority'), parent.authority);
   await issueCredentials(directory, parent.authority, { siteId, role: 'central' });

@@ -1,18 +1,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { fileFaultInWords } from '@holdfast/interconnect';
 import { WrongUseError } from './wrong-use-error.js';
 
 /** Half of what link control takes in one request: hours of a link, second by second. */
 export const TRACE_BYTES_MAX = 1024 * 1024;
-
-const inWords: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or folder',
-  ENOTDIR: 'a part of the path is a file, not a folder',
-  EISDIR: 'a folder, where a file is expected',
-  EACCES: 'this user may not',
-  EPERM: 'this user may not',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-};
 
 /** The text of a file that the command line names. Throws `WrongUseError`. */
 export function readNamedFile(file: string, bytesMax: number): string {
@@ -34,8 +25,9 @@ export function orSayWhy<T>(what: string, action: () => T): T {
     return action();
   } catch (cause) {
     if (cause instanceof WrongUseError) throw cause;
-    const { code = '', message, path } = cause as NodeJS.ErrnoException;
-    const where = path === undefined || what.startsWith(path) ? '' : ` (${path})`;
-    throw new WrongUseError(`${what}: ${code in inWords ? `${inWords[code]}${where}` : message}`, { cause });
+    const { path } = cause as NodeJS.ErrnoException;
+    const said = fileFaultInWords(cause);
+    const isNamed = path === undefined || what.startsWith(path) || said.includes(path);
+    throw new WrongUseError(`${what}: ${said}${isNamed ? '' : ` (${path})`}`, { cause });
   }
 }

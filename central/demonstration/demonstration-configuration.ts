@@ -1,6 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { serverNameOfRole } from '@holdfast/interconnect';
+import { makeFolder, serverNameOfRole } from '@holdfast/interconnect';
 import { stringify } from 'yaml';
 import { logPublicKeyIn } from '../cli/init.command.js';
 import {
@@ -90,7 +90,7 @@ function cameraConfiguration(camera: PlannedCamera, camerasPort: number) {
 }
 
 function writeConfiguration(file: string, configuration: object): string {
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  makeFolder(path.dirname(file));
   const header = '# Written by the demonstration at every start; a real installation keeps its own.\n';
   writeFileSync(file, header + stringify(configuration), { mode: 0o600 });
   return file;

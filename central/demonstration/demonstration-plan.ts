@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolder } from '@holdfast/interconnect';
 import { HardwareId, Name, RecordingServerId, SiteId } from '@holdfast/schema';
 import { z } from 'zod';
 
@@ -89,7 +90,7 @@ export function readPlan(dataDirectory: string): DemonstrationPlan | null {
 }
 
 export function writePlan(dataDirectory: string, plan: DemonstrationPlan): void {
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  makeFolder(dataDirectory);
   const file = planFile(dataDirectory);
   writeFileSync(`${file}.new`, `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   createCertificateAuthority,
@@ -7,6 +7,7 @@ import {
   LinkControlServer,
   loadCertificateAuthority,
   loadPeerCredentials,
+  makeFolder,
   saveCertificateAuthority,
   savePeerCredentials,
 } from '@holdfast/interconnect';
@@ -111,7 +112,7 @@ export class DemonstrationRunningError extends Error {
 
 /** A second demonstration would write its own ports into the files that the first one's processes start from. */
 function lockDataDirectory(dataDirectory: string): Disposable {
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  makeFolder(dataDirectory);
   const lock = lockFile(path.join(dataDirectory, 'demonstration.lock'));
   if (lock !== null) return lock;
   throw new DemonstrationRunningError(

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolder } from '@holdfast/interconnect';
 import { jwtVerify, SignJWT } from 'jose';
 
 /** Users of such systems expect an hour. */
@@ -30,7 +31,7 @@ export class AccessTokens {
     const directory = path.join(options.dataDirectory, 'keys');
     const file = path.join(directory, 'tokens.key');
     if (!existsSync(file)) {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeFolder(directory);
       writeFileSync(`${file}.new`, randomBytes(KEY_BYTES), { mode: 0o600 });
       renameSync(`${file}.new`, file);
     }

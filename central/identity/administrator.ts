@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolder } from '@holdfast/interconnect';
 
 export const ADMINISTRATOR_NAME = 'admin';
 /** 144 bits, in letters and digits that a person can type. */
@@ -18,7 +19,7 @@ export class Administrator {
   static load(dataDirectory: string): Administrator {
     const file = administratorPasswordFile(dataDirectory);
     if (!existsSync(file)) {
-      mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+      makeFolder(dataDirectory);
       writeFileSync(`${file}.new`, `${randomBytes(PASSWORD_BYTES).toString('base64url')}\n`, { mode: 0o600 });
       renameSync(`${file}.new`, file);
     }

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeFolder } from '@holdfast/interconnect';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import { locatePostgresBinaries } from './postgres-binaries.js';
 
@@ -46,7 +47,7 @@ export async function startEmbeddedPostgres(options: {
 }): Promise<EmbeddedPostgres> {
   const directory = path.resolve(options.directory);
   const binaries = await locatePostgresBinaries();
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
   const confinement = await confine(directory);
   const cluster = path.join(directory, 'cluster');
   await createClusterOnce(binaries.initdb, cluster, confinement);

@@ -1,10 +1,10 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import type { CertificateAuthority, PeerCredentials } from './certificate-authority.js';
 
 /** Nobody but the owner reads a key; certificates share the mode, since nobody else has a use for them. */
 const FILE_MODE = 0o600;
-const DIRECTORY_MODE = 0o700;
 
 const authorityFiles = { certificatePem: 'authority.crt.pem', privateKeyPem: 'authority.key.pem' } as const;
 const peerFiles = {
@@ -49,7 +49,7 @@ async function saveFiles<Part extends string>(
   files: Readonly<Record<Part, string>>,
   contents: Readonly<Record<Part, string>>,
 ): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+  makeFolder(directory);
   for (const part of Object.keys(files) as Part[]) {
     const target = path.join(directory, files[part]);
     const draft = `${target}.draft`;

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { makeFolder } from '@holdfast/interconnect';
 import type {
   ProposedAppend,
   ReadDirection,
@@ -39,7 +39,7 @@ export class StoredStreams implements ServedStreams, Disposable {
   readonly #waking = new Set<() => void>();
 
   constructor(options: { readonly file: string; readonly now: () => number }) {
-    mkdirSync(path.dirname(path.resolve(options.file)), { recursive: true });
+    makeFolder(path.dirname(path.resolve(options.file)));
     this.#db = new DatabaseSync(options.file);
     this.#db.exec('PRAGMA journal_mode = WAL');
     this.#db.exec('PRAGMA synchronous = FULL');

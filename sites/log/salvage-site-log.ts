@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
@@ -16,6 +16,7 @@ import {
   type RecordedEvent,
   rootOf,
 } from '@holdfast/core';
+import { makeFolder } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { isCorrupt, isUnreadable } from '../sqlite-result.js';
@@ -72,7 +73,7 @@ export async function salvageSiteLog(salvage: SiteLogSalvage): Promise<string> {
   rmSync(made, { recursive: true, force: true });
   try {
     using _ = lockLog(file);
-    mkdirSync(made, { recursive: true, mode: 0o700 });
+    makeFolder(made);
     const done = await fill(path.join(made, path.basename(file)), { ...salvage, aside });
     renameSync(directory, aside);
     await finishSalvage(file);

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import {
@@ -9,6 +8,7 @@ import {
   type StoredReceipt,
   type TreeEdge,
 } from '@holdfast/core';
+import { makeFolder } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import { Ballast } from '../ballast.js';
 import { primaryCodeOf, sqliteResult } from '../sqlite-result.js';
@@ -78,7 +78,7 @@ export interface SiteLogWriterOptions {
  * is full: what makes room there wants to say so here.
  */
 export function openSiteLogWriter(options: SiteLogWriterOptions): SiteLogWriter {
-  mkdirSync(path.dirname(path.resolve(options.file)), { recursive: true, mode: 0o700 });
+  makeFolder(path.dirname(path.resolve(options.file)));
   const ballast = new Ballast(`${options.file}.ballast`);
   // Kept for this moment only: the other may have been thrown off to say that the disk is full, before a kill.
   const openingBallast = new Ballast(`${options.file}.opening-ballast`);

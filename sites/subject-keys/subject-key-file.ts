@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolder } from '@holdfast/interconnect';
 import { rowsPastDamage } from '../log/readable-rows.js';
 import { isCorrupt } from '../sqlite-result.js';
 
@@ -34,7 +35,7 @@ export function openSubjectKeyFile(
   file: string,
   onDamaged: (detail: string) => void = () => undefined,
 ): DatabaseSync {
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  makeFolder(path.dirname(file));
   const made = `${file}.salvaged`;
   // A kill came between the last two steps of a salvage.
   if (!existsSync(file) && existsSync(made)) renameSync(made, file);

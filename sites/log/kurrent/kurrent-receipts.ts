@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { LogPlace, StoredReceipt } from '@holdfast/core';
+import { makeFolder } from '@holdfast/interconnect';
 import { readReceipts, receiptTable, storeReceipt } from '../site-log-receipts.js';
 
 /** `HFKR`: says to `file` and to us what the file is (SQLite file format §1.3.7). */
@@ -20,7 +21,7 @@ export class KurrentReceipts implements Disposable {
 
   /** Null keeps them in memory. */
   static open(file: string | null): KurrentReceipts {
-    if (file !== null) mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    if (file !== null) makeFolder(path.dirname(file));
     const db = new DatabaseSync(file ?? ':memory:');
     db.exec('PRAGMA journal_mode = WAL');
     db.exec('PRAGMA synchronous = FULL');

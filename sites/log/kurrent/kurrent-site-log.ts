@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { mkdirSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -28,6 +28,7 @@ import {
   type StoredReceipt,
   type StreamAppend,
 } from '@holdfast/core';
+import { makeFolder } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import { CHECKPOINT_INTERVAL_MS, CheckpointKeeper } from '../checkpoint-keeper.js';
 import type { DurableSiteLog } from '../durable-site-log.js';
@@ -157,7 +158,7 @@ function isUnreachable(error: unknown): boolean {
 /** Another process with this index would be superseded without having been asked. */
 function lockIndex(indexFile: string | null, site: SiteId): Disposable | null {
   if (indexFile === null) return null;
-  mkdirSync(path.dirname(path.resolve(indexFile)), { recursive: true, mode: 0o700 });
+  makeFolder(path.dirname(path.resolve(indexFile)));
   const lock = lockFile(`${indexFile}.lock`);
   if (lock !== null) return lock;
   throw new KurrentLogError('IN_USE', logNameOf(site), `another process writes this log (${indexFile})`);
