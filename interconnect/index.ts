@@ -13,6 +13,10 @@ export {
   serverNameOfRole,
 } from './certificates/certificate-authority.js';
 export {
+  CertificateFaults,
+  type FileFault,
+} from './certificates/certificate-faults.js';
+export {
   CertificateFileError,
   loadCertificateAuthority,
   loadPeerCredentials,

@@ -7,6 +7,7 @@ export {
   ConfigurationError,
   type ConfigurationFault,
   describeFault,
+  locateFaults,
   parseConfiguration,
   readConfigurationFile,
 } from './configuration/configuration-file.js';

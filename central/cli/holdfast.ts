@@ -46,8 +46,19 @@ program
 program
   .command('check')
   .argument('<file>', 'configuration')
-  .description('validate a configuration without starting it')
+  .description('validate a configuration, and the certificates, keys and passwords that it names')
   .action(ends(async (file: string) => (await import('./check.command.js')).checkCommand(file)));
+
+program
+  .command('renew')
+  .argument('<file>', 'configuration')
+  .requiredOption('--central <dir>', 'the folder of the central whose authority/ issues certificates')
+  .description('write a new certificate and key of a site or central; start it again with them')
+  .action(
+    ends(async (file: string, options: { central: string }) =>
+      (await import('./renew.command.js')).renewCommand(file, options),
+    ),
+  );
 
 /** Of `verify`, `media check` and `media export`. */
 const passwordFile = [

@@ -3,6 +3,7 @@ import { runSite } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { runBackboneNode } from '../backbone-node.js';
 import { runCentral } from '../central.js';
+import { faultsOfNamedFiles } from '../configuration/named-files.js';
 import { readConfigurationOrReport } from './check.command.js';
 import {
   createLogger,
@@ -21,9 +22,13 @@ export async function runCommand(file: string): Promise<number> {
   const configuration = readConfigurationOrReport(file);
   if (configuration === null) return EXIT_WRONG_USE;
   const logger = createLogger(configuration.site.name);
+  // Paths in a configuration file start at its own folder.
+  const baseDirectory = path.dirname(path.resolve(file));
+  for (const fault of faultsOfNamedFiles(configuration, { baseDirectory, nowMs: Date.now() })) {
+    logger[fault.isWarning ? 'warn' : 'error']({ setting: fault.path.join('.') }, fault.message);
+  }
   const options = {
-    // Paths in a configuration file start at its own folder.
-    baseDirectory: path.dirname(path.resolve(file)),
+    baseDirectory,
     logger,
     onReady: reportReady,
     onEnding: () => endInTime(logger),

@@ -8,7 +8,7 @@ const DAY_MS = 24 * 3600 * 1000;
 /** Certificates begin a day early, so that a server whose clock is behind by some hours still accepts them. */
 const BACKDATE_MS = DAY_MS;
 const AUTHORITY_LIFETIME_MS = 20 * 365 * DAY_MS;
-/** Long, because nothing renews certificates yet and a vehicle may be away for months. */
+/** Long, because somebody has to bring each new one to its server, and a vehicle may be away for months. */
 const CERTIFICATE_LIFETIME_MS = 10 * 365 * DAY_MS;
 /** RFC 5280 §4.1.2.2 allows 20 octets; 16 random ones never collide. */
 const SERIAL_BYTES = 16;

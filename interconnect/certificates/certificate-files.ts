@@ -7,7 +7,7 @@ import type { CertificateAuthority, PeerCredentials } from './certificate-author
 const FILE_MODE = 0o600;
 
 const authorityFiles = { certificatePem: 'authority.crt.pem', privateKeyPem: 'authority.key.pem' } as const;
-const peerFiles = {
+export const peerFiles = {
   certificatePem: 'server.crt.pem',
   privateKeyPem: 'server.key.pem',
   authorityPem: 'authority.crt.pem',

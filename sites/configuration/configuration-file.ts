@@ -65,11 +65,25 @@ export function parseConfiguration<Schema extends z.ZodType>(
   throw new ConfigurationError(
     file,
     parsed.error.issues.map(issue => ({
-      ...position(lineCounter, offsetOf(document, issue)),
+      ...position(lineCounter, offsetOf(document, settingOf(issue))),
       path: issue.path.join('.'),
       message: issue.message,
     })),
   );
+}
+
+/** Where in a file, that could be read, settings stand about which something else is wrong than how they are written. */
+export function locateFaults(
+  file: string,
+  faults: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
+): readonly ConfigurationFault[] {
+  if (faults.length === 0) return [];
+  const lineCounter = new LineCounter();
+  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter });
+  return faults.map(({ path, message }) => ({
+    ...position(lineCounter, offsetOf(document, path)),
+    ...{ path: path.join('.'), message },
+  }));
 }
 
 function position(
@@ -80,11 +94,14 @@ function position(
   return { line: Math.max(line, 1), column: Math.max(col, 1) };
 }
 
+function settingOf(issue: z.core.$ZodIssue): readonly PropertyKey[] {
+  return issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path;
+}
+
 /** Where the value stands; for a missing one, where the nearest enclosing value begins. */
-function offsetOf(document: Document.Parsed, issue: z.core.$ZodIssue): number {
-  const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path;
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
   for (let length = path.length; length >= 0; length -= 1) {
-    const node = document.getIn(path.slice(0, length) as unknown[], true);
+    const node = document.getIn(path.slice(0, length), true);
     if (isNode(node) && node.range) return node.range[0];
   }
   return 0;

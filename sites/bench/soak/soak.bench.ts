@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { makeFolder } from '@holdfast/interconnect';
 import type { HardwareId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { mediaDirectoryOf, siteLogFileOf } from '../../site-directory.js';
@@ -74,7 +75,7 @@ const recordingServerId = v7();
 /** A site with cameras, disk, link and process failing all the time; what the log and the files say in the end. Linux only. */
 export async function benchSoak(options: SoakOptions, signal: AbortSignal): Promise<SoakReport> {
   const dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'holdfast-soak-')));
-  await mkdir(dir, { recursive: true });
+  makeFolder(dir);
   const soak = new Soak(dir, options);
   try {
     return await soak.run(signal);

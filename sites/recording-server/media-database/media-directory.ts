@@ -1,5 +1,6 @@
 import { mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder } from '@holdfast/interconnect';
 import type { DeviceId, SegmentId } from '@holdfast/schema';
 
 /**
@@ -48,7 +49,7 @@ export class MediaDirectory {
   }
 
   async create(): Promise<void> {
-    for (const folder of this.folders) await mkdir(folder, { recursive: true });
+    for (const folder of this.folders) makeFolder(folder);
   }
 
   /** In a folder that is there: where the disk is gone, nothing is made on the one beneath. */

@@ -1,0 +1,61 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { CertificateFaults, type FileFault, fileFaultInWords } from '@holdfast/interconnect';
+import { siteLogKeyFileOf } from '@holdfast/sites';
+import type { AnyConfiguration } from './central-configuration.js';
+
+export interface NamedFileFault extends FileFault {
+  /** The setting that names the file. */
+  readonly path: readonly (string | number)[];
+}
+
+/**
+ * What is wrong with the certificates, keys and passwords that a configuration names, as whoever needs them would find out later:
+ * this process at its start, or a peer that refuses it.
+ */
+export function faultsOfNamedFiles(
+  configuration: AnyConfiguration,
+  { baseDirectory, nowMs }: { readonly baseDirectory: string; readonly nowMs: number },
+): readonly NamedFileFault[] {
+  const certificates = new CertificateFaults(nowMs);
+  const found: NamedFileFault[] = [];
+  const add = (path: NamedFileFault['path'], faults: readonly FileFault[]) => {
+    for (const fault of faults) found.push({ path, ...fault });
+  };
+  const at = (named: string) => path.resolve(baseDirectory, named);
+  const { credentials, data, site } = configuration;
+  if (credentials !== undefined) add(['credentials'], certificates.ofCredentials(at(credentials), site.id));
+  const logKey = siteLogKeyFileOf(at(data));
+  // The process with the own log makes its key when it has none; a node beside it has a copy.
+  if (isNodeBeside(configuration) || existsSync(logKey)) add(['data'], certificates.ofKey(logKey));
+  for (const [index, { mediaPasswordFile }] of configuration.recordingServers.entries()) {
+    if (mediaPasswordFile === undefined) continue;
+    add(['recordingServers', index, 'mediaPasswordFile'], faultsOfPassword(at(mediaPasswordFile)));
+  }
+  if (configuration.role === 'site') return found;
+  for (const [index, child] of configuration.children.entries()) {
+    add(['children', index, 'certificate'], certificates.ofPeer(at(child.certificate), child.id));
+  }
+  const signIn = configuration.backbone?.kafka.signIn;
+  if (signIn !== undefined) {
+    add(['backbone', 'kafka', 'signIn', 'passwordFile'], faultsOfPassword(at(signIn.passwordFile)));
+  }
+  return found;
+}
+
+function isNodeBeside(configuration: AnyConfiguration): boolean {
+  return (
+    configuration.role === 'central' &&
+    configuration.backbone !== undefined &&
+    !configuration.backbone.roles.includes('api')
+  );
+}
+
+function faultsOfPassword(file: string): readonly FileFault[] {
+  const wrong = (message: string) => [{ message: `${file}: ${message}`, isWarning: false }];
+  try {
+    return readFileSync(file, 'utf8').trim() === '' ? wrong('expected a password: the file is empty') : [];
+  } catch (error) {
+    return wrong(`expected a password there: ${fileFaultInWords(error)}`);
+  }
+}
