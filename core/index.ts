@@ -147,6 +147,7 @@ export {
   type TreeEdge,
   TreeEdgeError,
 } from './log/merkle-tree.js';
+export { type LeafSpan, PatchedTree } from './log/patched-tree.js';
 export { readStreamEnd } from './log/read-stream-end.js';
 export type { ReceiptStore, StoredReceipt } from './log/receipt.js';
 export { type AppendableLog, type RecordedAppend, recordAppend } from './log/record-append.js';

@@ -14,7 +14,7 @@ export function* readableRows(
   db: DatabaseSync,
   { table, site }: { readonly table: 'event' | 'carried_event'; readonly site: SiteId },
 ): Generator<EventRow, void, undefined> {
-  const statement = db.prepare(`SELECT ${EVENT_COLUMNS} FROM ${table} WHERE key > ? ORDER BY key`);
+  const statement = db.prepare(`SELECT ${EVENT_COLUMNS} FROM ${table} WHERE key >= ? + 1 ORDER BY key`);
   for (const row of rowsPastDamage(statement, 'key')) {
     const event = row as unknown as EventRow;
     if (examineRow(event, site).damages.length === 0) yield event;
@@ -23,13 +23,18 @@ export function* readableRows(
 
 /**
  * What can still be read of a damaged table, by a statement that reads in order behind a key. Rows on pages that are damaged, or only
- * reached over such, are passed over.
+ * reached over such, are passed over. The statement's condition is `key >= ? + 1`: with `key > ?` SQLite would look for the last key
+ * of a damaged page, and so miss the first row behind it.
  */
 export function* rowsPastDamage(
   statement: StatementSync,
   keyColumn: string,
+  {
+    after: from = 0,
+    onDamage = () => undefined,
+  }: { readonly after?: number; readonly onDamage?: () => void } = {},
 ): Generator<Record<string, unknown>, void, undefined> {
-  let after: number | null = 0;
+  let after: number | null = from;
   for (let stopCount = 0; after !== null && stopCount < STOPS_MAX; stopCount += 1) {
     try {
       for (const row of rowsOf(statement, after)) {
@@ -41,6 +46,7 @@ export function* rowsPastDamage(
       return;
     } catch (error) {
       if (!isUnreadable(error) && !(error instanceof OutOfOrderError)) throw error;
+      onDamage();
     }
     after = nextReadable(statement, after);
   }
@@ -52,8 +58,11 @@ class OutOfOrderError extends Error {}
 /** The least key, behind a place that cannot be passed, after which can be read; null: there is none. */
 function nextReadable(statement: StatementSync, after: number): number | null {
   let step = 1;
-  for (let key = after + 1; Number.isSafeInteger(key); key += step) {
-    if (isReadableAfter(statement, key)) return step === 1 ? key : leastReadable(statement, key - step, key);
+  let unreadable = after;
+  while (unreadable < Number.MAX_SAFE_INTEGER - 1) {
+    const key = Math.min(unreadable + step, Number.MAX_SAFE_INTEGER - 1);
+    if (isReadableAfter(statement, key)) return leastReadable(statement, unreadable, key);
+    unreadable = key;
     if (key - after >= KEYS_TRIED_ONE_BY_ONE) step *= 2;
   }
   return null;

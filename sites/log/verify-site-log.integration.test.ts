@@ -109,6 +109,42 @@ test('names the event that was deleted', async () => {
   assert.equal(await damagesOf(file), ['EVENT_MISSING 20', 'REVISION_MISSING 23']);
 });
 
+test('proves what stands behind a missing event by the edge that the file keeps, and nothing below the hash that is taken from there', async () => {
+  const file = tampered(db => db.exec(`DELETE FROM event WHERE key = ${keyAt(20)}`));
+  const { signed, signedCount, head } = await verifySiteLog({ file, key });
+  const spans = [
+    { epoch: 1, from: 1, to: 11 },
+    { epoch: 1, from: 33, to: 41 },
+  ];
+  assert.equal([signed, signedCount, head], [spans, 20, null]);
+  const rewritten = tampered(db => {
+    db.exec(`DELETE FROM event WHERE key = ${keyAt(20)}`);
+    const row = db.prepare(`SELECT header FROM event WHERE key = ${keyAt(40)}`).get();
+    const data = Buffer.from('{"mark":"never happened"}');
+    const leafHash = leafHashOf(row?.header as Uint8Array, data, sha256);
+    db.prepare(`UPDATE event SET data = ?, leaf_hash = ? WHERE key = ${keyAt(40)}`).run(data, leafHash);
+  });
+  const proved = await verifySiteLog({ file: rewritten, key });
+  assert.equal(proved.signed, spans.slice(0, 1));
+  assert.ok(proved.damages.some(({ code }) => code === 'CHECKPOINT_ROOT_MISMATCH'));
+});
+
+test('names the events on a page that cannot be read, how many there are, and proves the others', async () => {
+  const bytes = readFileSync(genuine);
+  const at = bytes.lastIndexOf('event-16-of-the-test');
+  const file = path.join(directory, 'torn.sqlite');
+  bytes.fill(0xa5, at - (at % 4096), at - (at % 4096) + 4096);
+  writeFileSync(file, bytes);
+  const { damages, eventCount, signed } = await verifySiteLog({ file, key });
+  const unread = damages.filter(({ code }) => code === 'EVENT_UNREADABLE');
+  assert.is(unread.length, 1, JSON.stringify(damages));
+  const [, count, last] = /^(\d+) events, up to position (\d+), are not readable$/.exec(unread[0]!.detail)!;
+  assert.is(Number(last) - Number(count) + 1, unread[0]!.position);
+  assert.ok(unread[0]!.position! <= 18 && Number(last) >= 18);
+  assert.is(eventCount + Number(count), EVENTS + 1, 'each is read or named');
+  assert.equal(signed.at(-1), { epoch: 1, from: 33, to: 41 }, JSON.stringify([damages, signed]));
+});
+
 test('names the events that were cut off the end, and the checkpoint that knew them', async () => {
   const file = tampered(db => db.exec(`DELETE FROM event WHERE key > ${keyAt(38)}`));
   assert.equal(await damagesOf(file), ['EVENT_MISSING 39', 'CHECKPOINT_BEYOND_END 41']);

@@ -97,7 +97,7 @@ function copyReadable(file: string, made: string): number {
     const insert = to.prepare(
       `INSERT INTO subject_key (${columns}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key_id) DO NOTHING`,
     );
-    const rows = from.prepare(`SELECT seq, ${columns} FROM subject_key WHERE seq > ? ORDER BY seq`);
+    const rows = from.prepare(`SELECT seq, ${columns} FROM subject_key WHERE seq >= ? + 1 ORDER BY seq`);
     to.exec('BEGIN');
     for (const row of rowsPastDamage(rows, 'seq')) {
       const { key_id, subject, maker, wrapped, giver: givenBy } = row as Record<string, string>;
