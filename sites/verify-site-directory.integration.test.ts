@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type NewEvent, newEvent } from '@holdfast/core';
+import { type NewEvent, newEvent, placeKey } from '@holdfast/core';
 import type {
   DeviceId,
   EventId,
@@ -69,16 +69,56 @@ test('a segment that the log knows and nobody deleted is missed by name', async 
   );
 });
 
-test('recordings of which a damaged log cannot be asked are not called proven', async () => {
+test('recordings are held against what is whole of a damaged log, and what the rest may say is not called proven', async () => {
   await using folder = await temporaryFolder();
-  await (await siteWith(folder.path))[Symbol.asyncDispose]();
   {
-    using db = new DatabaseSync(siteLogFileOf(folder.path));
-    db.exec("UPDATE event SET data = x'7b7d' WHERE key = (SELECT min(key) FROM event)");
+    await using log = await siteWith(folder.path);
+    await log.say({
+      type: 'RecordingDeleted',
+      data: { ...recording, segmentIds: [segmentId], fromMs: 0, toMs: 1, policy: 'RETENTION_AGE' },
+    });
+    const dir = mediaDirectoryOf(folder.path, recordingServerId);
+    await mkdir(path.dirname(dir), { recursive: true });
+    await using database = await openTestDatabase(dir, { recordingServerId });
+    database.beginRun({ deviceId, init: testInit(), cause: 'SERVER_STARTED' });
+    database.append(deviceId, pictureGroup(0));
+    await database.endRun({ deviceId, cause: 'SERVER_STOPPED' });
+    const events: HoldfastEvent[] = [];
+    database.reportSealed(told => {
+      events.push(...sealEvents(recordingServerId, told));
+      return [];
+    });
+    for (const event of events) await log.say(event);
   }
-  const { damages, unreachable, segmentCount } = await verifySiteDirectory(folder.path, { signal: never });
-  const codes = [...damages, ...unreachable].map(({ code }) => code);
-  assert.equal([codes, segmentCount], [['LEAF_HASH_MISMATCH', 'RECORDINGS_UNPROVEN'], 0]);
+  const verifyAfter = async (damage: string) => {
+    {
+      using db = new DatabaseSync(siteLogFileOf(folder.path));
+      db.exec(damage);
+    }
+    return verifySiteDirectory(folder.path, { signal: never });
+  };
+  const [third, fourth] = [3, 4].map(position => placeKey({ epoch: 1, position }));
+  const flipped = await verifyAfter(`UPDATE event SET data = x'7b7d' WHERE key = ${fourth}`);
+  const codes = (found: readonly { readonly code: string }[]) => found.map(({ code }) => code);
+  assert.equal(codes(flipped.damages), ['LEAF_HASH_MISMATCH'], 'what is missing may have been deleted');
+  assert.equal(codes(flipped.unreachable), ['RECORDINGS_UNPROVEN', 'RECORDINGS_UNPROVEN']);
+  assert.match(flipped.unreachable[0]!.detail, segmentId);
+  assert.match(flipped.unreachable[1]!.detail, '1 events (1/4) that cannot be read');
+  assert.equal(flipped.unreadEvents.spans, [{ epoch: 1, from: 4, to: 4 }]);
+  assert.equal([flipped.segmentCount, flipped.unsignedSegmentCount], [2, 0], 'the leaf hash is there');
+
+  // The last event is a subtree of its own, whose hash the file keeps.
+  const lost = await verifyAfter(`DELETE FROM event WHERE key IN (${third}, ${fourth})`);
+  assert.is(lost.damages[0]!.code, 'EVENT_MISSING');
+  assert.match(lost.unreachable[0]!.detail, '2 events (1/3 to 1/4) that cannot be read');
+  assert.equal([lost.segmentCount, lost.unsignedSegmentCount, lost.signedEventCount], [1, 0, 1]);
+
+  const unsigned = await verifyAfter('DELETE FROM checkpoint');
+  assert.equal([unsigned.segmentCount, unsigned.unsignedSegmentCount], [1, 1]);
+  assert.match(
+    unsigned.unreachable[0]!.detail,
+    '1 segments are held against events that only their own hashes',
+  );
 });
 
 test('what a running site deletes while it is verified is no damage', async () => {

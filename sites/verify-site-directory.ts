@@ -3,19 +3,18 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  decodeBase64,
-  decodeEventData,
+  comparePlaces,
   LOG_START,
   type LogHead,
   type LogPlace,
   placeOf,
   type RecordedEvent,
 } from '@holdfast/core';
-import type { HoldfastEvent, RecordingServerId, SegmentId, SiteId } from '@holdfast/schema';
+import type { RecordingServerId, SiteId } from '@holdfast/schema';
 import { KurrentLogError } from './log/kurrent/kurrent-log-error.js';
 import { SiteLogFileError } from './log/site-log-file.js';
-import { readSiteLogFile, type SiteLogFile } from './log/site-log-reader.js';
 import { verifySiteLog } from './log/verify-site-log.js';
+import { noneUnread, type UnreadEvents, unreadBehind, WholeEvents } from './log/whole-events.js';
 import type { MediaDamage } from './recording-server/media-database/media-database.js';
 import { mediaKeysOf } from './recording-server/media-database/open-media-keyring.js';
 import {
@@ -23,7 +22,13 @@ import {
   type SealedFact,
   verifyMedia,
 } from './recording-server/media-database/verify-media.js';
-import type { ObjectStoreAccess } from './recording-server/object-store/object-store.js';
+import {
+  collectRecordings,
+  type RecordingsInLog,
+  recordingsInLog,
+  unreadInWords,
+  unsignedCount,
+} from './recordings-in-log.js';
 import {
   kurrentIndexFileOf,
   kurrentReceiptFileOf,
@@ -31,12 +36,10 @@ import {
   siteLogFileOf,
 } from './site-directory.js';
 import { readSealingKey, siteLogKeyFileOf } from './site-keys.js';
-import { objectStoresIn } from './site-storages.js';
 import { readLogPublicKey, type SiteTrust } from './site-trust.js';
 
 /** A demonstration keeps its sites one folder down. */
 const DEPTH_MAX = 2;
-const PAGE_EVENTS = 1000;
 /** Longer than a recording server takes to tell the log what it has deleted. */
 const DELETION_TOLD_MS = 2000;
 /** As long as it may take until the log hears of what was reduced: it is told with what was sealed, each minute by default. */
@@ -61,7 +64,11 @@ export interface SiteDirectoryVerification {
   readonly truncatedEventCount: number;
   /** Of those, carried over the cut, whole and proved. */
   readonly carriedEventCount: number;
+  /** Of the log; recordings that they speak of were not held against it. */
+  readonly unreadEvents: UnreadEvents;
   readonly segmentCount: number;
+  /** Of those, held against events that the site has not signed, or whose signature cannot be checked any more. */
+  readonly unsignedSegmentCount: number;
   /** Of those, encrypted with a key that is not here: their manifests are proved, and they are stored as they were written. */
   readonly closedSegmentCount: number;
   readonly mediaBytes: number;
@@ -100,14 +107,19 @@ export interface VerifySiteOptions {
 
 /** What is proved of a log, wherever it is kept. */
 interface LogToProve extends AsyncDisposable {
-  verify(): Promise<
-    Pick<
-      SiteDirectoryVerification,
-      'head' | 'eventCount' | 'signedEventCount' | 'truncatedEventCount' | 'carriedEventCount' | 'damages'
-    >
-  >;
-  /** Events behind a place; none when there are no more. */
-  read(after: LogPlace): Promise<readonly RecordedEvent[]>;
+  verify(): Promise<ProvedLog>;
+  /** What is whole of it, from where it ended the last time. Throws `SiteLogFileError` and `KurrentLogError`. */
+  readOn(): AsyncIterable<readonly RecordedEvent[]>;
+  /** What was not read on the way. */
+  unread(): UnreadEvents;
+}
+
+interface ProvedLog
+  extends Pick<
+    SiteDirectoryVerification,
+    'head' | 'eventCount' | 'signedEventCount' | 'truncatedEventCount' | 'carriedEventCount' | 'damages'
+  > {
+  readonly isSigned: (place: LogPlace) => boolean;
 }
 
 /**
@@ -126,39 +138,47 @@ export async function verifySiteDirectory(
       ? logInFile(directory, key, options)
       : await logOnServer(onServer, key, { directory, signal });
   const log = await source.verify();
-  const damages: SiteDirectoryDamage[] = [...log.damages];
-  const facts: MediaFacts = {
-    ...{ byServer: new Map(), stages: new Map(), objectStores: [], children: new Set(), logKeys: new Map() },
-    ...{ read: LOG_START, isReadToItsEnd: false },
-    sealingKeyPem: readSealingKey(directory),
-  };
-  await readMediaFacts(source, facts, damages);
-  const media = new MediaProof(directory, facts, options);
+  const said = recordingsInLog({ sealingKeyPem: readSealingKey(directory), isSigned: log.isSigned });
+  await readOn(source, said);
+  const media = new MediaProof(directory, said, options);
   let found = await media.proveAll();
   for (let waitedMs = 0; found.length > 0; ) {
     // A site that runs may have deleted it meanwhile, or reduced it: the file changes first, the log hears of it a moment later.
     await delay(DELETION_TOLD_MS, undefined, { signal });
     waitedMs += DELETION_TOLD_MS;
-    await readMediaFacts(source, facts, damages);
+    await readOn(source, said);
     found = await media.proveAgain(found);
     if (waitedMs >= REDUCTION_TOLD_MS || !found.some(({ saysReduced }) => saysReduced)) break;
   }
-  for (const { recordingServerId, segmentId, kind, detail } of found) {
-    damages.push({
-      where: `media/${recordingServerId}`,
-      code: kind,
-      detail: `segment ${segmentId}: ${detail}`,
-    });
-  }
-  const unreachable = [...media.unreachable(), ...(facts.isReadToItsEnd ? [] : [recordingsUnproven(facts)])];
+  const unread = unreadInWords(said, source.unread());
+  // Deleted, reduced or moved to another folder by an event that was not read: that is not known.
+  const isInDoubt = ({ kind, saysReduced }: MediaDamage) =>
+    unread !== null && (kind === 'FILE_MISSING' || saysReduced === true);
+  const damages: SiteDirectoryDamage[] = [
+    ...log.damages,
+    ...said.notUnderstood.map(({ place: { epoch, position }, detail }) => ({
+      ...{ where: 'log', code: 'EVENTS_UNREADABLE', detail: `position ${epoch}/${position}: ${detail}` },
+    })),
+    ...found.filter(damage => !isInDoubt(damage)).map(damage => findingOf(damage.kind, damage)),
+  ];
+  const unreachable = [
+    ...media.unreachable(),
+    ...found.filter(isInDoubt).map(damage => findingOf('RECORDINGS_UNPROVEN', damage)),
+    ...(unread === null ? [] : [{ where: 'media', code: 'RECORDINGS_UNPROVEN', detail: unread }]),
+  ];
   const { segmentCount, closedSegmentCount, mediaBytes } = media;
-  const { children, logKeys } = facts;
-  const said = { publicKey: readLogPublicKey(directory), children, logKeys };
+  const { children, logKeys } = said;
+  const { isSigned: _, ...proved } = log;
+  const believed = { publicKey: readLogPublicKey(directory), children, logKeys };
   return {
-    ...{ directory, site: log.head?.site ?? null, ...log },
-    ...{ segmentCount, closedSegmentCount, mediaBytes, damages },
-    ...{ unreachable, childCount: children.size, trust: log.head && { site: log.head.site, ...said } },
+    ...{ directory, site: log.head?.site ?? null, ...proved, unreadEvents: source.unread() },
+    ...{ segmentCount, unsignedSegmentCount: unsignedCount(said), closedSegmentCount, mediaBytes, damages },
+    ...{ unreachable, childCount: children.size, trust: log.head && { site: log.head.site, ...believed } },
   };
+}
+
+function findingOf(code: string, { recordingServerId, segmentId, detail }: FoundDamage): SiteDirectoryDamage {
+  return { where: `media/${recordingServerId}`, code, detail: `segment ${segmentId}: ${detail}` };
 }
 
 type FoundDamage = MediaDamage & { readonly recordingServerId: RecordingServerId };
@@ -166,7 +186,7 @@ type FoundDamage = MediaDamage & { readonly recordingServerId: RecordingServerId
 /** The recordings of a site, held against what its log says of them. */
 class MediaProof {
   readonly #directory: string;
-  readonly #facts: MediaFacts;
+  readonly #facts: RecordingsInLog;
   readonly #options: VerifySiteOptions;
   /** How many segments, by recording server and what is said of the stores. */
   readonly #unreached = new Map<string, { readonly where: string; readonly detail: string; count: number }>();
@@ -174,7 +194,7 @@ class MediaProof {
   closedSegmentCount = 0;
   mediaBytes = 0;
 
-  constructor(directory: string, facts: MediaFacts, options: VerifySiteOptions) {
+  constructor(directory: string, facts: RecordingsInLog, options: VerifySiteOptions) {
     this.#directory = directory;
     this.#facts = facts;
     this.#options = options;
@@ -253,52 +273,13 @@ function* counting<Item>(
   }
 }
 
-/** What must be there. Memory is that of what is held now, not of all that ever was. */
-interface MediaFacts {
-  readonly byServer: Map<RecordingServerId, Map<SegmentId, SealedFact>>;
-  /** Folders of live databases and archives that ever were configured, beside the media directories. */
-  readonly stages: Map<RecordingServerId, Set<string>>;
-  readonly objectStores: ObjectStoreAccess[];
-  readonly children: Set<SiteId>;
-  readonly logKeys: Map<SiteId, readonly Uint8Array[]>;
-  /** Null: the key of the site is not here, so that archives in object stores cannot be read. */
-  readonly sealingKeyPem: string | null;
-  /** Read up to here. */
-  read: LogPlace;
-  /** What a damaged log says of recordings is known up to the damage only. */
-  isReadToItsEnd: boolean;
-}
-
-/** Otherwise a damaged event of a log would pass for the only thing that is not proven. */
-function recordingsUnproven({ read: { epoch, position } }: MediaFacts) {
-  const behind = position === 0 ? 'from its first event on' : `behind ${epoch}/${position}`;
-  const detail = `what the log says of recordings cannot be read ${behind}: those are not proven; media check compares them with their manifests`;
-  return { where: 'media', code: 'RECORDINGS_UNPROVEN', detail };
-}
-
 /** Reads on where it ended the last time. */
-async function readMediaFacts(
-  log: LogToProve,
-  facts: MediaFacts,
-  damages: SiteDirectoryDamage[],
-): Promise<void> {
-  facts.isReadToItsEnd = false;
+async function readOn(log: LogToProve, said: RecordingsInLog): Promise<void> {
   try {
-    for (;;) {
-      const events = await log.read(facts.read);
-      if (events.length === 0) {
-        facts.isReadToItsEnd = true;
-        return;
-      }
-      for (const event of events) if (typesRead.has(event.type)) collect(decodeEventData(event), facts);
-      facts.read = placeOf(events.at(-1)!);
-    }
+    for await (const events of log.readOn()) collectRecordings(events, said);
   } catch (error) {
-    // What cannot be read has been named by the proof of the log already, unless it is of a newer version.
-    if (!(error instanceof SiteLogFileError || error instanceof KurrentLogError)) {
-      const detail = error instanceof Error ? error.message : String(error);
-      damages.push({ where: 'log', code: 'EVENTS_UNREADABLE', detail });
-    }
+    // What cannot be read has been named by the proof of the log already.
+    if (!(error instanceof SiteLogFileError || error instanceof KurrentLogError)) throw error;
   }
 }
 
@@ -309,7 +290,7 @@ function logInFile(
 ): LogToProve {
   const file = siteLogFileOf(directory);
   if (!existsSync(file)) return logElsewhere;
-  let reader: SiteLogFile | null = null;
+  let events: WholeEvents | null = null;
   return {
     async verify() {
       const log = await verifySiteLog({
@@ -320,17 +301,20 @@ function logInFile(
         ...{ where: 'log', code },
         detail: position === null ? detail : `position ${epoch}/${position}: ${detail}`,
       }));
-      const { head, eventCount, signedCount, truncatedCount, carriedCount } = log;
+      const { head, eventCount, signed, signedCount, truncatedCount, carriedCount } = log;
       return {
         ...{ head, eventCount, signedEventCount: signedCount, damages },
         ...{ truncatedEventCount: truncatedCount, carriedEventCount: carriedCount },
+        isSigned: ({ epoch, position }) =>
+          signed.some(span => span.epoch === epoch && span.from <= position && position <= span.to),
       };
     },
-    async read(after) {
-      reader ??= readSiteLogFile(file);
-      return reader.read({ after, limit: PAGE_EVENTS, carried: true });
+    async *readOn() {
+      events ??= new WholeEvents(file);
+      yield* events.readOn();
     },
-    [Symbol.asyncDispose]: async () => reader?.[Symbol.dispose](),
+    unread: () => events?.unread ?? unreadBehind(LOG_START),
+    [Symbol.asyncDispose]: async () => events?.[Symbol.dispose](),
   };
 }
 
@@ -341,9 +325,10 @@ const logElsewhere: LogToProve = {
   async verify() {
     const detail = "the log is on a server: name the site's configuration file instead of its folder";
     const damages = [{ where: 'log', code: 'LOG_ON_SERVER', detail }];
-    return { head: null, eventCount: 0, signedEventCount: 0, ...untruncated, damages };
+    return { head: null, eventCount: 0, signedEventCount: 0, ...untruncated, damages, isSigned: () => false };
   },
-  read: async () => [],
+  async *readOn() {},
+  unread: () => noneUnread,
   [Symbol.asyncDispose]: async () => undefined,
 };
 
@@ -357,79 +342,27 @@ async function logOnServer(
   const { readKurrentReceipts } = await import('./log/kurrent/kurrent-receipts.js');
   const receipts = readKurrentReceipts(kurrentReceiptFileOf(directory));
   const log = new KurrentLogToProve({ ...server, signal, receipts });
+  let after = LOG_START;
+  let isReadToItsEnd = false;
   return {
     async verify() {
-      const { head, eventCount, signedCount, damages } = await log.verify(key);
+      const { head, eventCount, signedCount, signedUpTo, damages } = await log.verify(key);
       return {
         ...{ head, eventCount, signedEventCount: signedCount, ...untruncated },
         damages: damages.map(damage => ({ where: 'log', ...damage })),
+        isSigned: place => comparePlaces(place, signedUpTo) <= 0,
       };
     },
-    read: after => log.read(after),
+    async *readOn() {
+      isReadToItsEnd = false;
+      for (let page = await log.read(after); page.length > 0; page = await log.read(after)) {
+        yield page;
+        after = placeOf(page.at(-1)!);
+      }
+      isReadToItsEnd = true;
+    },
+    // The server gives nothing out behind what is damaged.
+    unread: () => (isReadToItsEnd ? noneUnread : unreadBehind(after)),
     [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
   };
-}
-
-const typesRead: ReadonlySet<string> = new Set([
-  'RecordingServerRegistered',
-  'StorageConfigured',
-  'RecordingSealed',
-  'RecordingReduced',
-  'RetrievalProgressed',
-  'RecordingDeleted',
-  'ChildSiteEnrolled',
-  'LogKeyPinned',
-] satisfies HoldfastEvent['type'][]);
-
-function collect(event: HoldfastEvent, facts: MediaFacts): void {
-  const { byServer, stages, objectStores, sealingKeyPem } = facts;
-  switch (event.type) {
-    case 'ChildSiteEnrolled':
-      facts.children.add(event.data.siteId);
-      break;
-    case 'LogKeyPinned': {
-      const { siteId, publicKey } = event.data;
-      const key = decodeBase64(publicKey);
-      if (key !== null) facts.logKeys.set(siteId, [...(facts.logKeys.get(siteId) ?? []), key]);
-      break;
-    }
-    case 'RecordingServerRegistered':
-      byServer.set(event.data.recordingServerId, new Map());
-      break;
-    case 'StorageConfigured': {
-      const { recordingServerId, live, archives } = event.data;
-      const known = stages.get(recordingServerId) ?? new Set<string>();
-      stages.set(recordingServerId, known);
-      for (const { path: folder } of [live, ...archives]) if (folder !== null) known.add(folder);
-      if (sealingKeyPem !== null) objectStores.push(...objectStoresIn(event.data, sealingKeyPem));
-      break;
-    }
-    case 'RecordingSealed': {
-      const { deviceId, recordingServerId, segments } = event.data;
-      const known = byServer.get(recordingServerId) ?? new Map<SegmentId, SealedFact>();
-      byServer.set(recordingServerId, known);
-      for (const segment of segments) known.set(segment.segmentId, { deviceId, segment });
-      break;
-    }
-    case 'RetrievalProgressed': {
-      // Retrieved recordings are kept by the first recording server of a site.
-      const [retrieved] = byServer.values();
-      const { deviceId, segments } = event.data;
-      for (const segment of segments) retrieved?.set(segment.segmentId, { deviceId, segment });
-      break;
-    }
-    case 'RecordingReduced': {
-      const held = byServer.get(event.data.recordingServerId);
-      for (const { segmentId, digest } of event.data.segments) {
-        const known = held?.get(segmentId);
-        if (known) held!.set(segmentId, { ...known, segment: { ...known.segment, digest } });
-      }
-      break;
-    }
-    case 'RecordingDeleted': {
-      const held = byServer.get(event.data.recordingServerId);
-      for (const segmentId of event.data.segmentIds) held?.delete(segmentId);
-      break;
-    }
-  }
 }

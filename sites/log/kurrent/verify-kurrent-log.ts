@@ -6,10 +6,12 @@ import {
   extendEdge,
   HistoryProof,
   HistoryUnprovenError,
+  LOG_START,
   type LogHead,
   type LogPlace,
   openCheckpoint,
   placeKey,
+  placeOf,
   READ_BYTES_MAX,
   type RecordedEvent,
   rootOf,
@@ -47,6 +49,7 @@ export interface KurrentLogVerification {
   readonly eventCount: number;
   /** Those of them behind which the site's signature stands. */
   readonly signedCount: number;
+  readonly signedUpTo: LogPlace;
   readonly damages: readonly KurrentLogDamage[];
 }
 
@@ -97,6 +100,7 @@ export class KurrentLogToProve implements AsyncDisposable {
     });
     let tree: { epoch: number; size: number; edge: TreeEdge } = { epoch: 0, size: 0, edge: [] };
     let [eventCount, signedCount] = [0, 0];
+    let signedUpTo = LOG_START;
     const damages: KurrentLogDamage[] = [];
     const receipts = new ReceiptsToProve(this.#receipts, key);
     try {
@@ -111,8 +115,11 @@ export class KurrentLogToProve implements AsyncDisposable {
           eventCount += 1;
           receipts.pass(event, () => rootOf(edge, event.position, sha256));
           if (signed?.epoch !== tree.epoch || signed.size !== tree.size) continue;
-          signedCount = eventCount;
-          if (equalBytes(signed.root, rootOf(edge, tree.size, sha256))) continue;
+          if (equalBytes(signed.root, rootOf(edge, tree.size, sha256))) {
+            signedCount = eventCount;
+            signedUpTo = placeOf(event);
+            continue;
+          }
           const detail = `the root over ${tree.epoch}/${tree.size} is not the one that the site signed`;
           damages.push({ code: 'CHECKPOINT_ROOT_MISMATCH', detail });
         }
@@ -131,7 +138,7 @@ export class KurrentLogToProve implements AsyncDisposable {
     const { epoch, size, edge } = tree;
     const isWhole = damages.length === 0 && size > 0;
     const head = isWhole ? { site: this.#site, epoch, size, root: rootOf(edge, size, sha256) } : null;
-    return { head, eventCount, signedCount, damages };
+    return { head, eventCount, signedCount, signedUpTo, damages };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
