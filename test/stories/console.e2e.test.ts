@@ -428,6 +428,20 @@ test('while it plays, the timeline turns its pages, stays where an operator move
   await soughtWithin(camera, pressedMs);
 });
 
+test('a seek, while it plays, to a little before what the browser has shows that instant, not the first that is there', async () => {
+  const camera = cameras[0]!;
+  await seeAt(camera, heldFromMs + MIDDLE_OF_MARK_MS);
+  await page().getByTestId('play-pause').click();
+  const { currentTimeS, capturedAtMs } = await assertPlays(playbackVideo(camera));
+  const firstS = await page().evaluate(
+    id => window.videoProbe.videoOf(id).buffered.start(0),
+    playbackVideo(camera),
+  );
+  const beforeMs = capturedAtMs - (currentTimeS - firstS) * 1000 - 1_000;
+  await openPlaybackAt(camera, beforeMs);
+  await soughtWithin(camera, beforeMs);
+});
+
 /** What the picture counts: the simulated camera burns it in. */
 const shownNumber = async (camera: CameraView): Promise<number | null> =>
   (await read(playbackVideo(camera))).frameNumber;

@@ -7,14 +7,18 @@ const PICTURES_MAX = 108_000;
 export class PictureIndex {
   #beginsMs: number[] = [];
 
-  /** Reads one answer of the server as it arrives. */
-  reader(): (bytes: Uint8Array) => void {
+  /** Reads one answer of the server as it arrives, which comes in order of time; tells when the last picture that has come begins. */
+  reader(onReached: (ms: number) => void): (bytes: Uint8Array) => void {
     const boxes = new BoxStream();
     let timescales: ReadonlyMap<number, number> = new Map();
     return bytes =>
       boxes.push(bytes, (type, box) => {
         if (type === 'moov') timescales = timescalesOf(box);
-        else this.#add(pictureTimesS(box, timescales).map(timeS => timeS * 1000));
+        else
+          this.#add(
+            pictureTimesS(box, timescales).map(timeS => timeS * 1000),
+            onReached,
+          );
       });
   }
 
@@ -33,12 +37,13 @@ export class PictureIndex {
   }
 
   /** A fragment: it takes the place of whatever was known of its time. */
-  #add(times: readonly number[]): void {
+  #add(times: readonly number[], onReached: (ms: number) => void): void {
     const [first, last] = [times[0], times.at(-1)];
     if (first === undefined || last === undefined) return;
     const from = this.#after(first - 0.5);
     this.#beginsMs.splice(from, this.#after(last + 0.5) - from, ...times);
     if (this.#beginsMs.length > PICTURES_MAX) this.#beginsMs.splice(0, PICTURES_MAX / 10);
+    onReached(last);
   }
 
   /** How many begin at or before that instant. */

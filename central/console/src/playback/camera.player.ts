@@ -35,6 +35,8 @@ interface Load extends Range {
   readonly abort: AbortController;
   state: 'ACTIVE' | 'DONE' | 'NOTHING';
   endedAtMs: number;
+  /** When the last picture that has come begins. */
+  reachedMs: number;
 }
 
 /** One camera's recorded pictures in one video element. It follows a clock that is not its own. */
@@ -245,13 +247,18 @@ export class CameraPlayer implements Disposable {
     this.#load?.abort.abort();
     if (!continues) this.#queue?.reset();
     const toMs = Math.min(wantedMs, Math.max(Date.now(), fromMs + 1000));
-    const load: Load = { fromMs, toMs, abort: new AbortController(), state: 'ACTIVE', endedAtMs: 0 };
+    const load: Load = {
+      ...{ fromMs, toMs, abort: new AbortController(), state: 'ACTIVE', endedAtMs: 0 },
+      reachedMs: Number.NEGATIVE_INFINITY,
+    };
     this.#load = load;
     void this.#run(load);
   }
 
   async #run(load: Load): Promise<void> {
-    const read = this.#index.reader();
+    const read = this.#index.reader(ms => {
+      load.reachedMs = ms;
+    });
     try {
       const outcome = await fetchRecording({
         ...{ deviceId: this.deviceId, fromMs: load.fromMs, toMs: load.toMs, signal: load.abort.signal },
@@ -346,15 +353,16 @@ export class CameraPlayer implements Disposable {
     if (this.#video.playbackRate !== speed) this.#video.playbackRate = speed;
   }
 
-  /** Where the first picture near `ms` is, when recording begins a little after it; null when there is none. */
+  /**
+   * Where the first picture after `ms` is, when recording begins a little later. Null when there is none, and while what was asked for
+   * at `ms` may still come: pictures of before may lie behind it.
+   */
   firstPictureAfter(ms: number): number | null {
-    if (this.#buffer === null || this.#source.readyState !== 'open') return null;
-    const { buffered } = this.#buffer;
-    for (let index = 0; index < buffered.length; index += 1) {
-      const startMs = buffered.start(index) * 1000 + this.#originMs;
-      if (startMs > ms && startMs - ms < FIRST_PICTURE_MS) return startMs + 1;
-    }
-    return null;
+    const load = this.#load;
+    const nextMs = this.#index.beside(ms, 1);
+    if (load === null || nextMs === null || ms < load.fromMs || nextMs > load.reachedMs) return null;
+    const there = this.#bufferedAt(nextMs + 1);
+    return there !== null && there.fromMs > ms && nextMs - ms < FIRST_PICTURE_MS ? nextMs + 1 : null;
   }
 
   #trim(): void {
