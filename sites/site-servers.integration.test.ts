@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { LOG_START } from '@holdfast/core';
@@ -7,6 +7,7 @@ import pino from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { salvageSiteLog } from './log/salvage-site-log.js';
 import { extendStreamIndex } from './log/stream-index.js';
 import { temporaryFolder } from './recording-server/media-database/media-fixture.js';
 import { siteLogFileOf } from './site-directory.js';
@@ -85,6 +86,27 @@ test('a camera that was removed from the site is not brought back by the file th
   await using servers = await opened(folder.path, { cameras: [door] });
   assert.is(servers.management.state.hardware.size, 0);
   assert.match(servers.lines[0]!.msg, 'was removed');
+});
+
+test('a log of which nothing could be read has the same devices again, and no other site has them', async () => {
+  await using folder = await temporaryFolder();
+  const cameras = [cameraOf('Door'), cameraOf('Gate')];
+  const devicesOf = async (change: Partial<SiteServersConfiguration>) => {
+    await using servers = await opened(folder.path, { cameras, ...change });
+    return [...servers.management.state.hardware.values()].flatMap(({ devices }) =>
+      [...devices.values()].map(({ deviceId }) => deviceId),
+    );
+  };
+  const file = siteLogFileOf(path.join(folder.path, 'site'));
+  const before = await devicesOf({});
+  writeFileSync(file, Buffer.alloc(8192, 0xa5));
+  for (const name of ['-wal', '-shm']) rmSync(file + name, { force: true });
+  await salvageSiteLog({ file, site: site.id, nowMs: Date.now(), damage: 'a test' });
+  assert.equal(await devicesOf({}), before);
+  assert.is(new Set(before).size, 4);
+  rmSync(path.dirname(file), { recursive: true });
+  const others = await devicesOf({ site: { ...site, id: v7() as SiteId } });
+  assert.not.ok(others.some(deviceId => before.includes(deviceId)));
 });
 
 test('a recording server that is gone from the file leaves no camera unrecorded in silence', async () => {

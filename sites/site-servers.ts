@@ -1,5 +1,12 @@
 import path from 'node:path';
-import { foldAhead, freeSpaceLimits, type ProtectedSpan, type SiteLog, SiteState } from '@holdfast/core';
+import {
+  derivedId,
+  foldAhead,
+  freeSpaceLimits,
+  type ProtectedSpan,
+  type SiteLog,
+  SiteState,
+} from '@holdfast/core';
 import type { AlarmId, DeviceId, EventId, RecordingServerId, SiteCommand, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { v7 } from 'uuid';
@@ -10,6 +17,7 @@ import type { DurableSiteLog } from './log/durable-site-log.js';
 import { FoldFiles } from './log/fold-files.js';
 import { watchLogAway } from './log/log-away-watch.js';
 import { openSiteLog } from './log/open-site-log.js';
+import { sha256 } from './log/sha256.js';
 import { ManagementServer, managementFold } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { readMediaPassword } from './recording-server/media-database/open-media-keyring.js';
@@ -292,7 +300,7 @@ async function establish(
   for (const camera of configuration.cameras) {
     const { hardware, removedHardware } = management.state;
     if (hardware.has(camera.hardwareId) || removedHardware.has(camera.hardwareId)) continue;
-    const outcome = await management.execute(addHardwareOf(camera, sealingPublicKey), context);
+    const outcome = await management.execute(addHardwareOf(camera, site.id, sealingPublicKey), context);
     if (!outcome.accepted) throw new CameraConfigurationError(camera.name, outcome.message);
   }
   await assignStorages(management, configuration, context);
@@ -331,13 +339,16 @@ async function reportDifferences(
   });
 }
 
-function addHardwareOf(camera: CameraConfiguration, sealingPublicKey: string): SiteCommand {
+/**
+ * The ids of its devices come from what the configuration names: a log that had to begin anew has the same devices again, and
+ * what was recorded of them stays theirs.
+ */
+function addHardwareOf(camera: CameraConfiguration, siteId: SiteId, sealingPublicKey: string): SiteCommand {
   const { hardwareId, name, driver, address, transport, userName, password } = camera;
-  const microphone = {
-    deviceId: newUuid<DeviceId>(),
-    type: 'MICROPHONE',
-    name: `${name} microphone`,
-  } as const;
+  const deviceOf = <Type extends string>(type: Type, deviceName: string) => ({
+    deviceId: derivedId<DeviceId>(`device ${siteId} ${hardwareId} ${type}`, sha256),
+    ...{ type, name: deviceName },
+  });
   return {
     ...{ kind: 'AddHardware', hardwareId, name, driver, address, transport },
     recordingServerId: camera.recordingServer,
@@ -346,8 +357,8 @@ function addHardwareOf(camera: CameraConfiguration, sealingPublicKey: string): S
         ? null
         : sealCredentials({ userName, password: password ?? '' }, sealingPublicKey),
     devices: [
-      { deviceId: newUuid<DeviceId>(), type: 'CAMERA', name },
-      ...(camera.microphone ? [microphone] : []),
+      deviceOf('CAMERA', name),
+      ...(camera.microphone ? [deviceOf('MICROPHONE', `${name} microphone`)] : []),
     ],
   };
 }
