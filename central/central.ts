@@ -18,6 +18,7 @@ import {
   type ReplicaReader,
   RetrievalService,
   registerSubjectKeyService,
+  type Timers,
 } from '@holdfast/interconnect';
 import type { DeviceId, EventId, SiteId } from '@holdfast/schema';
 import {
@@ -108,6 +109,7 @@ export interface RunCentralOptions {
   readonly onEnding: () => void;
   /** Other than the real one for tests only. */
   readonly monotonicMs?: () => number;
+  readonly timers?: Timers;
 }
 
 export class RecordingServerMissingError extends Error {
@@ -138,7 +140,8 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   };
   const dataDirectory = path.resolve(baseDirectory, configuration.data);
   const monotonicMs = options.monotonicMs ?? (() => performance.now());
-  const ownRepairs = new LogRepairs(monotonicMs, 'The log differs from what the own database holds of it');
+  const cause = 'The log differs from what the own database holds of it';
+  const ownRepairs = new LogRepairs(monotonicMs, cause, options.timers);
   const run = (life: LogLife) => runLife(told, { ...life, ownRepairs });
   await runOverResets({ configuration, dataDirectory, logger }, run, signal, monotonicMs);
 }

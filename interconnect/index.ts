@@ -134,4 +134,4 @@ export { createGrpcChannel, type PeerAddress } from './transport/grpc-channel.js
 export { GRPC_MESSAGE_BYTES_MAX } from './transport/grpc-options.js';
 export { createGrpcServer, GrpcListenError, type GrpcServer, isLoopback } from './transport/grpc-server.js';
 export { HTTP2_WINDOW_BYTES } from './transport/grpc-window.js';
-export { processTimers, type Timers } from './transport/timers.js';
+export { pause, processTimers, type Timers } from './transport/timers.js';

@@ -10,6 +10,8 @@ const REFUSALS_PENDING_MAX = 1_000;
 
 /** Logs of which a refusal is kept, the newest: a child can make up as many sites as it likes. */
 export const REFUSED_LOGS_MAX = 20_000;
+/** So many more each node may have written until it looks at what is too much: all that are kept are counted then. */
+const REFUSED_LOGS_OVER_MAX = 100;
 
 interface SessionReport {
   readonly session: number;
@@ -37,6 +39,8 @@ export class SessionReports implements LinkObserver {
   /** Each is written: several in a row mean more than one. */
   readonly #refusals: Refusal[] = [];
   #writing: Promise<void> | null = null;
+  /** What an earlier process left behind counts as well. */
+  #logsOver = REFUSED_LOGS_OVER_MAX;
 
   constructor(options: { readonly sql: Sql; readonly onFailure: (error: unknown) => void }) {
     this.#sql = options.sql;
@@ -117,15 +121,20 @@ export class SessionReports implements LinkObserver {
   }
 
   async #writeRefusal({ site, trouble: { code, detail }, broughtBy }: Refusal): Promise<void> {
-    await this.#sql`
+    const [written] = await this.#sql<{ isNew: boolean }[]>`
       insert into child_refusal as known (site, code, detail, brought_by, repeated, refused_at)
       values (${site}, ${code}, ${detail}, ${broughtBy}, 1, now())
       on conflict (site) do update set
         code = excluded.code, detail = excluded.detail, brought_by = excluded.brought_by, refused_at = excluded.refused_at,
-        repeated = case when known.code = excluded.code then known.repeated + 1 else 1 end`;
-    await this.#sql`
-      delete from child_refusal
-      where site in (select site from child_refusal order by refused_at desc offset ${REFUSED_LOGS_MAX})`;
+        repeated = case when known.code = excluded.code then known.repeated + 1 else 1 end
+      returning xmax = 0 as is_new`;
+    if (written!.isNew) this.#logsOver += 1;
+    if (this.#logsOver >= REFUSED_LOGS_OVER_MAX) {
+      await this.#sql`
+        delete from child_refusal
+        where site in (select site from child_refusal order by refused_at desc offset ${REFUSED_LOGS_MAX})`;
+      this.#logsOver = 0;
+    }
     await this.#sql.notify(SESSION_CHANNEL, site);
   }
 }

@@ -3,6 +3,7 @@
 // it says why it is not ready; then without that limit until it is. Prints both as JSON.
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { processTimers, type Timers } from '@holdfast/interconnect';
 import { pino } from 'pino';
 import { runCentral } from '../central.js';
 import { CentralConfiguration } from '../configuration/central-configuration.js';
@@ -27,12 +28,14 @@ async function readiness(): Promise<string> {
 }
 
 let nowMs = 0;
+/** A minute passes in a moment. */
+const fastTimers: Timers = { ...processTimers, after: (ms, task) => processTimers.after(ms / 1000, task) };
 let readyCount = 0;
 const stopped = new AbortController();
 limitFiles(bytes);
 const running = runCentral(
   {
-    ...{ configuration, baseDirectory, monotonicMs: () => nowMs },
+    ...{ configuration, baseDirectory, monotonicMs: () => nowMs, timers: fastTimers },
     logger: pino({ level: process.env.LOG_LEVEL ?? 'silent' }, pino.destination(2)),
     onReady: () => {
       readyCount += 1;

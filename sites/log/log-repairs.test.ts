@@ -36,6 +36,33 @@ test('come less and less often, down to one an hour, and at once again behind on
   assert.is(minutesUntilDue(), 1);
 });
 
+test('are waited for with one timer, to the moment at which they are due', async () => {
+  let [nowMs, looks] = [0, 0];
+  const repairs = new LogRepairs(() => {
+    looks += 1;
+    return nowMs;
+  });
+  repairs.failed(new Error('no room'));
+  nowMs = 60_000 - 20;
+  const began = performance.now();
+  looks = 0;
+  const waiting = repairs.untilDue(new AbortController().signal);
+  nowMs = 60_000;
+  await waiting;
+  assert.is(looks, 3);
+  const waitedMs = performance.now() - began;
+  assert.ok(waitedMs >= 19 && waitedMs < 900, `${waitedMs} ms`);
+});
+
+test('that are due at no time are waited for until the process ends', async () => {
+  const repairs = new LogRepairs(() => 0);
+  repairs.refused('HISTORY_UNPROVEN: another root');
+  const stopped = new AbortController();
+  const waiting = repairs.untilDue(stopped.signal);
+  stopped.abort();
+  await waiting;
+});
+
 test('are not made again when what the parent holds was refused', async () => {
   const repairs = new LogRepairs(() => Number.MAX_VALUE);
   repairs.refused('HISTORY_UNPROVEN: another root');

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { pause, processTimers, type Timers } from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import { untilAborted } from '../until-aborted.js';
 
 /** A repair pulls a whole history over the link and interrupts recording: what failed is tried again less and less often. */
 const RETRY_MS_MIN = 60_000;
 const RETRY_MS_MAX = 3_600_000;
-const LOOK_MS = 1_000;
 /** Until an alarm is tried again that the log did not take. */
 const ALARM_RETRY_MS = 30_000;
 
@@ -18,6 +18,7 @@ export interface LogRepairAlarm {
 export class LogRepairs {
   readonly #monotonicMs: () => number;
   readonly #name: string;
+  readonly #timers: Timers;
   #failureCount = 0;
   /** Milliseconds of the monotonic clock. */
   #dueMs = Number.NEGATIVE_INFINITY;
@@ -27,9 +28,14 @@ export class LogRepairs {
   #told = Promise.withResolvers<void>();
 
   /** `name`: of the alarm when the log is not repaired. */
-  constructor(monotonicMs: () => number, name = 'The log differs from what the parent holds of it') {
+  constructor(
+    monotonicMs: () => number,
+    name = 'The log differs from what the parent holds of it',
+    timers: Timers = processTimers,
+  ) {
     this.#monotonicMs = monotonicMs;
     this.#name = name;
+    this.#timers = timers;
   }
 
   /** Whether it is time for one. */
@@ -74,7 +80,9 @@ export class LogRepairs {
   /** Resolves when it is time for one, or the signal is aborted. */
   async untilDue(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.isDue()) {
-      await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+      // What was refused is due at no time, and a timer knows none that is so far.
+      const waitMs = Math.min(this.#dueMs - this.#monotonicMs(), RETRY_MS_MAX);
+      await pause(this.#timers, Math.ceil(waitMs), signal);
     }
   }
 
