@@ -129,11 +129,7 @@ function addStatement({ spans, owner, kinds }: Layout): string {
   const key = [...owner.map(name => ({ name, type: 'uuid' })), ...kinds.map(kindColumn)];
   const names = key.map(({ name }) => name);
   return `
-    with ${touchedRows(key)}, cut as (
-      delete from ${spans} as span using touched
-      where ${touches} and (${columnsOf('span', names)}) = (${columnsOf('touched', names)})
-      returning span.*
-    ), piece as (
+    with ${touchedRows(key)}, ${cutTouched(spans, names)}, piece as (
       select ${columnsOf('cut', names)}, int8range(from_ms, to_ms) as range from cut
       union all
       select ${columnsOf('touched', names)}, int8range(from_ms, to_ms) from touched
@@ -154,10 +150,7 @@ function redrawStatement({ spans, segments, owner, kinds }: Layout): string {
     with ${touchedRows(owner.map(name => ({ name, type: 'uuid' })))}, region as (
       select ${ofOwner('touched')}, range_agg(int8range(from_ms, to_ms)) as ranges
       from touched group by ${ofOwner('touched')}
-    ), cut as (
-      delete from ${spans} as span using touched where ${same('span', 'touched')} and ${touches}
-      returning span.*
-    ), piece as (
+    ), ${cutTouched(spans, owner)}, piece as (
       select ${ofOwner('cut')}, ${kindsOfCut}unnest(int8multirange(int8range(cut.from_ms, cut.to_ms)) - ranges) as range
       from cut join region on ${same('cut', 'region')}
       union all
@@ -174,7 +167,19 @@ function redrawStatement({ spans, segments, owner, kinds }: Layout): string {
     ${insertPieces(spans, [...owner, ...kinds.map(({ column }) => column)])}`;
 }
 
-const touches = 'span.to_ms >= touched.from_ms and span.from_ms <= touched.to_ms';
+/** Takes out the stretches that something of the same owner, or kind, touches: each is looked up, `offset 0` as above. */
+function cutTouched(spans: string, names: readonly string[]): string {
+  return `cut as (
+      delete from ${spans} as span using touched cross join lateral (
+        select ctid from ${spans} as span
+        where (${columnsOf('span', names)}) = (${columnsOf('touched', names)})
+          and span.to_ms >= touched.from_ms and span.from_ms <= touched.to_ms
+        offset 0
+      ) as touching
+      where span.ctid = touching.ctid
+      returning span.*
+    )`;
+}
 
 function kindColumn({ column, type }: KindColumn<string>) {
   return { name: column, type };
