@@ -13,6 +13,14 @@ export function ofTypes(sql: Sql | TransactionSql, types: readonly string[]): Fr
   return types.includes(LEFT_OUT) ? among : sql`${among} and type <> 'RecordingSealed'`;
 }
 
+/** As `ofTypes`, for a statement that takes no parameters. Throws `TypeError` at what cannot be the name of a type. */
+export function ofTypesAsText(types: readonly string[]): string {
+  const odd = types.find(type => !/^[A-Za-z]+$/.test(type));
+  if (odd !== undefined) throw new TypeError(`${odd} is no type of events`);
+  const names = types.map(type => `'${type}'`).join(', ');
+  return `type in (${names})${types.includes(LEFT_OUT) ? '' : ` and type <> '${LEFT_OUT}'`}`;
+}
+
 /** In the tree by stream; those of recordings by the device that they are of. */
 export function inStream(sql: Sql | TransactionSql, stream: string): Fragment {
   const deviceId = STREAM_OF_RECORDINGS.exec(stream)?.[1] as DeviceId | undefined;

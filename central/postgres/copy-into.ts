@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { TransactionSql } from './sql.js';
 
 /** Signature, flags and length of the header extension of PostgreSQL's binary COPY format. */
-const COPY_HEADER = Buffer.from('5047434f50590aff0d0a000000000000000000', 'hex');
+export const COPY_HEADER = Buffer.from('5047434f50590aff0d0a000000000000000000', 'hex');
 /** In place of a number of columns: there are no more rows. */
 const COPY_TRAILER = Buffer.from('ffff', 'hex');
 

@@ -1,17 +1,18 @@
-import { setImmediate } from 'node:timers/promises';
 import { decodeEvent, EventDecodeError, type EventId, type SiteId } from '@holdfast/schema';
-import type postgres from 'postgres';
-import { ofTypes } from '../intake/replica-event-trees.js';
+import { ofTypesAsText } from '../intake/replica-event-trees.js';
+import { copyOut } from '../postgres/copy-out.js';
+import type { CopyRowReader } from '../postgres/copy-row-reader.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import type { FeedEvent } from './feed-event.js';
 
 /** An event may have 256 KiB; a batch of such must not fill the memory. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 /**
- * A large batch comes in parts, each decoded while PostgreSQL makes the next one: other work is let in, and what was read is garbage
- * before it is old.
+ * A statement asks for so many events at first, then for at most so many times what is there: how long they are shows when they come, and
+ * those beyond the limit of bytes come for nothing.
  */
-const DECODED_AT_ONCE = 500;
+const ASKED_FIRST = 256;
+const ASKED_GROWTH = 4;
 
 /** An event that this software cannot read, or not yet. */
 export interface UndecodableEvent {
@@ -53,114 +54,28 @@ export interface FeedSpan {
   readonly site: SiteId | null;
 }
 
-interface FeedRow {
-  readonly seq: number;
-  readonly site: SiteId;
-  readonly epoch: number;
-  readonly position: number;
-  readonly id: EventId;
-  readonly stream: string;
-  readonly type: string;
-  readonly version: number;
-  readonly recordedAtMs: number;
-  readonly occurredAtMs: number;
-  readonly actor: string;
-  readonly data: string;
-  readonly byteLength: number;
-}
-
-/**
- * How the bytes of events come out of the database. `TEXT`: as they are, five times as fast, and an error as soon as one event is no
- * UTF-8. `ESCAPED`: bytes above 127 as backslash and three octal digits, a backslash doubled; no bytes of a stranger are an error.
- */
-type DataForm = 'TEXT' | 'ESCAPED';
-
-/** character_not_in_repertoire, untranslatable_character. */
-const NO_TEXT = new Set(['22021', '22P05']);
-
 export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promise<FeedBatch> {
-  // In a transaction an error would be the end of it.
-  const form = 'begin' in sql ? 'TEXT' : 'ESCAPED';
-  try {
-    return await readBatch(sql, span, form);
-  } catch (error) {
-    if (form === 'TEXT' && NO_TEXT.has((error as { code?: string }).code ?? '')) {
-      return readBatch(sql, span, 'ESCAPED');
-    }
-    throw error;
-  }
-}
-
-async function readBatch(
-  sql: Sql | TransactionSql,
-  { afterSeq, upToSeq, limit, types, site }: FeedSpan,
-  form: DataForm,
-): Promise<FeedBatch> {
-  const wanted = sql`
-    seq > ${afterSeq}
-      ${upToSeq === null ? sql`` : sql`and seq <= ${upToSeq}`}
-      ${types === null ? sql`` : sql`and ${ofTypes(sql, types)}`}
-      ${site === null ? sql`` : sql`and site = ${site}`}`;
-  // Lengths first, so that only those are summed up and not copies of whole events.
-  const query = sql<FeedRow[]>`
-    with cut as (
-      select max(seq) as seq from (
-        select seq, byte_length, sum(byte_length) over (order by seq rows unbounded preceding) as bytes from (
-          select seq, octet_length(data) as byte_length from replica_event
-          where ${wanted} order by seq limit ${limit}
-        ) as row
-      ) as row
-      where bytes - byte_length < ${BATCH_BYTES_MAX}::int
-    )
-    select ${feedColumns(sql, form)} from replica_event
-    where ${wanted} and seq <= (select seq from cut) order by seq`;
   const items: FeedItem[] = [];
-  const lastOf = new Map<string, FeedRow>();
+  const progress = new Map<string, SiteProgressRow>();
   let bytes = 0;
-  for await (const rows of limit > DECODED_AT_ONCE ? inParts(query) : [await query]) {
-    for (const row of rows) {
-      lastOf.set(row.site, row);
-      bytes += row.byteLength;
-      items.push(decodeRow(row, form));
-    }
-  }
-  const last = items.at(-1);
-  const isCut = items.length === limit || bytes >= BATCH_BYTES_MAX;
-  return {
-    items,
-    isCut,
-    lastSeq: isCut ? last!.seq : (upToSeq ?? last?.seq ?? afterSeq),
-    progress: [...lastOf.values()].map(progressOf),
+  const take = (row: CopyRowReader) => {
+    if (bytes >= BATCH_BYTES_MAX) return;
+    const event = readEvent(row);
+    bytes += event.byteLength;
+    items.push(event.item);
+    progress.set(event.progress.siteId, event.progress);
   };
-}
-
-/** PostgreSQL makes the next part while one is decoded: it is asked for before, with a turn of the event loop to send that. */
-async function* inParts(query: postgres.PendingQuery<FeedRow[]>): AsyncGenerator<readonly FeedRow[]> {
-  const parts = query.cursor(DECODED_AT_ONCE)[Symbol.asyncIterator]();
-  let next = parts.next();
-  try {
-    for (let part = await next; !part.done; part = await next) {
-      next = parts.next();
-      // Its failure is met when it is waited for.
-      Promise.resolve(next).catch(() => undefined);
-      await setImmediate();
-      yield part.value;
-    }
-  } finally {
-    // What was asked for has to have come before the rest can be declined.
-    if (!(await next).done) await parts.return?.();
+  let isCut = true;
+  while (isCut && items.length < span.limit && bytes < BATCH_BYTES_MAX) {
+    const limit = Math.min(span.limit - items.length, items.length * ASKED_GROWTH || ASKED_FIRST);
+    const afterSeq = items.at(-1)?.seq ?? span.afterSeq;
+    isCut = (await copyOut(sql, feedQuery({ ...span, afterSeq, limit }), take)) === limit;
   }
-}
-
-function progressOf({ site: siteId, epoch, position, recordedAtMs }: FeedRow): SiteProgressRow {
-  return { siteId, epoch, position, recordedAtMs };
-}
-
-function feedColumns(sql: Sql | TransactionSql, form: DataForm) {
-  const data = form === 'TEXT' ? sql`convert_from(data, 'UTF8')` : sql`encode(data, 'escape')`;
-  return sql`
-    seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms, actor,
-    ${data} as data, octet_length(data) as byte_length`;
+  const lastSeq = items.at(-1)?.seq ?? span.afterSeq;
+  return {
+    ...{ items, isCut, lastSeq: isCut ? lastSeq : (span.upToSeq ?? lastSeq) },
+    progress: [...progress.values()],
+  };
 }
 
 /** These events, oldest first; for few of them. */
@@ -168,34 +83,62 @@ export async function readFeedItems(
   sql: TransactionSql,
   seqs: readonly number[],
 ): Promise<readonly FeedItem[]> {
-  const rows = await sql<FeedRow[]>`
-    select ${feedColumns(sql, 'ESCAPED')} from replica_event where seq = any(${seqs as number[]}::bigint[]) order by seq`;
-  return rows.map(row => decodeRow(row, 'ESCAPED'));
+  const items: FeedItem[] = [];
+  if (seqs.length === 0) return items;
+  await copyOut(sql, `${SELECT_EVENTS} where seq in (${seqs.join(', ')}) order by seq`, row => {
+    items.push(readEvent(row).item);
+  });
+  return items;
 }
 
-function unescaped(text: string): string {
-  const bytes = text.replace(/\\(\\|[0-7]{3})/g, (_, code: string) =>
-    code === '\\' ? code : String.fromCharCode(Number.parseInt(code, 8)),
-  );
-  return Buffer.from(bytes, 'latin1').toString('utf8');
+/** In the order in which `readEvent` reads them. */
+const SELECT_EVENTS = `
+  select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16, occurred_at_ms, actor, data
+  from replica_event`;
+
+function feedQuery({ afterSeq, upToSeq, limit, types, site }: FeedSpan): string {
+  return `${SELECT_EVENTS} where seq > ${afterSeq}
+    ${upToSeq === null ? '' : `and seq <= ${upToSeq}`}
+    ${types === null ? '' : `and ${ofTypesAsText(types)}`}
+    ${site === null ? '' : `and site = '${site}'`}
+    order by seq limit ${limit}`;
 }
 
-function decodeRow(row: FeedRow, form: DataForm): FeedItem {
-  const { seq, site, epoch, position, id, stream, type, version, recordedAtMs, occurredAtMs, actor, data } =
-    row;
+function readEvent(row: CopyRowReader): {
+  readonly item: FeedItem;
+  readonly progress: SiteProgressRow;
+  readonly byteLength: number;
+} {
+  const seq = row.int8();
+  const site = row.knownUuid() as SiteId;
+  const epoch = row.int4();
+  const position = row.int8();
+  const id = row.uuid() as EventId;
+  const stream = row.text();
+  const type = row.text();
+  const version = row.int4();
+  const recordedAtMs = row.int8();
+  const occurredAtMs = row.int8();
+  const actor = row.text();
+  const byteLength = row.byteLength();
+  const data = row.text();
+  const progress = { siteId: site, epoch, position, recordedAtMs };
   try {
-    const text = form === 'ESCAPED' && data.includes('\\') ? unescaped(data) : data;
-    const event = decodeEvent(type, version, JSON.parse(text));
-    return { seq, site, epoch, position, id, stream, recordedAtMs, occurredAtMs, actor, event };
+    const event = decodeEvent(type, version, JSON.parse(data));
+    const item = { seq, site, epoch, position, id, stream, recordedAtMs, occurredAtMs, actor, event };
+    return { item, progress, byteLength };
   } catch (error) {
-    const at = { seq, site, stream, type };
-    if (error instanceof EventDecodeError) {
-      const status = error.isFromNewerSoftware ? 'UNTIL_UPGRADE' : 'POISON';
-      return { ...at, status, reason: error.message };
-    }
-    if (error instanceof SyntaxError) {
-      return { ...at, status: 'POISON', reason: `${type}: not JSON (${error.message})` };
-    }
-    throw error;
+    return { item: { seq, site, stream, type, ...reasonOf(error, type) }, progress, byteLength };
   }
+}
+
+/** Why an event cannot be read; throws what is something else. */
+function reasonOf(error: unknown, type: string): Pick<UndecodableEvent, 'status' | 'reason'> {
+  if (error instanceof EventDecodeError) {
+    return { status: error.isFromNewerSoftware ? 'UNTIL_UPGRADE' : 'POISON', reason: error.message };
+  }
+  if (error instanceof SyntaxError) {
+    return { status: 'POISON', reason: `${type}: not JSON (${error.message})` };
+  }
+  throw error;
 }
