@@ -15,8 +15,8 @@ import { readDeviceRecordings } from '../read-models/recording/device-recordings
 import { listenFor } from '../read-models/wakeup.js';
 import { fillFeed, type LongFeed, takeIn } from './long-feed.js';
 
-/** Two builds, the filling and the floor fit into a minute of two idle cores; the rate hardly depends on the number. */
-const EVENTS = 500_000;
+/** With the filling, two builds and the floor some two minutes of two idle cores. */
+const EVENTS = 1_000_000;
 /** What goes on meanwhile: a console that asks, and sites that bring new facts. */
 const QUERY_PAUSE_MS = 10;
 const LIVE_EVENTS = 50;

@@ -5,8 +5,8 @@ import type { BuildReport, BuildThreadData } from './build-thread.js';
 import { ProjectionBuilder } from './projection-builder.js';
 import { readModels } from './read-models.js';
 
-/** One holds the lock, one reads, one writes, one looks on. */
-const CONNECTIONS_MAX = 4;
+/** One holds the lock, one reads, two write, one looks on. */
+const CONNECTIONS_MAX = 5;
 
 const { target, ownSite } = workerData as BuildThreadData;
 const port = parentPort!;

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SiteId } from '@holdfast/schema';
+import { sideBySide } from '../postgres/side-by-side.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import { BuildSchema } from './build-schema.js';
 import { type FeedBatch, readFeed } from './feed-reader.js';
@@ -122,7 +123,7 @@ export class ProjectionBuilder {
     }
   }
 
-  /** Those that are at the same place share a build, and the reading of the feed. */
+  /** Those that are at the same place share the reading of the feed. */
   async #request(tx: TransactionSql, rows: readonly ProjectionRow[]): Promise<void> {
     const asked = new Set<string>();
     for (const build of await tx<Build[]>`select * from projection_build`) {
@@ -133,14 +134,17 @@ export class ProjectionBuilder {
     for (const [, group] of Map.groupBy(wanted, ({ seq }) => seq)) await this.#begin(tx, group);
   }
 
+  /** One that has most of the rows is a build of its own beside that of the others: PostgreSQL works at both at once. */
   async #begin(tx: TransactionSql, rows: readonly { readonly name: string }[]): Promise<void> {
-    const names = rows.map(({ name }) => name);
-    const models = names.map(name => this.#models.get(name)!);
-    const [row] = await tx<{ id: number }[]>`
-      insert into projection_build (projections, versions, seq, started_at_ms)
-      values (${names}::text[], ${models.map(({ version }) => version)}::int[], 0, ${this.#options.now()})
-      returning id`;
-    await BuildSchema.ofBuild(row!.id).create(tx, models);
+    const models = rows.map(({ name }) => this.#models.get(name)!);
+    const startedAtMs = this.#options.now();
+    for (const [, some] of Map.groupBy(models, ({ hasMostRows = false }) => hasMostRows)) {
+      const [row] = await tx<{ id: number }[]>`
+        insert into projection_build (projections, versions, seq, started_at_ms)
+        values (${some.map(({ name }) => name)}::text[], ${some.map(({ version }) => version)}::int[], 0, ${startedAtMs})
+        returning id`;
+      await BuildSchema.ofBuild(row!.id).create(tx, some);
+    }
   }
 
   #isOutdated({ projections, versions }: Build): boolean {
@@ -169,7 +173,7 @@ export class ProjectionBuilder {
     }
   }
 
-  /** Builds the oldest one that is asked for, unless another process is at it. */
+  /** Builds the oldest ones that are asked for, those together that were asked for together, unless another process is at it. */
   async buildNext(signal: AbortSignal): Promise<BuildOutcome> {
     const { sql, buildElsewhere } = this.#options;
     const [asked] = await sql`select 1 from projection_build limit 1`;
@@ -182,9 +186,11 @@ export class ProjectionBuilder {
       >`select pg_try_advisory_lock(${BUILD_LOCK}) as taken`;
       if (!lock!.taken) return 'ANOTHER_BUILDS';
       try {
-        const [build] = await connection<Build[]>`select * from projection_build order by id limit 1`;
-        if (!build) return 'NOTHING_ASKED';
-        await this.#build(build, signal);
+        const builds = await connection<Build[]>`
+          select * from projection_build
+          where started_at_ms = (select started_at_ms from projection_build order by id limit 1) order by id`;
+        if (builds.length === 0) return 'NOTHING_ASKED';
+        await this.#build(builds, signal);
         return 'BUILT';
       } finally {
         await connection`select pg_advisory_unlock(${BUILD_LOCK})`.catch(() => undefined);
@@ -194,19 +200,27 @@ export class ProjectionBuilder {
     }
   }
 
-  async #build(build: Build, signal: AbortSignal): Promise<void> {
+  async #build(builds: readonly Build[], signal: AbortSignal): Promise<void> {
     const { sql } = this.#options;
-    if (this.#isOutdated(build)) {
-      await sql.begin(tx => this.#discard(tx, build));
+    const outdated = builds.filter(build => this.#isOutdated(build));
+    if (outdated.length > 0) {
+      for (const build of outdated) await sql.begin(tx => this.#discard(tx, build));
       return this.settle();
     }
-    const schema = BuildSchema.ofBuild(build.id);
-    let seq = await this.#catchUp(build, build.seq, signal);
-    await schema.finish(sql, this.#modelsOf(build));
+    const places = new Map(builds.map(build => [build, build.seq]));
+    await this.#catchUp(places, signal);
+    await sideBySide(
+      ...builds.map(build => BuildSchema.ofBuild(build.id).finish(sql, this.#modelsOf(build))),
+    );
+    for (const build of builds) await this.#serve(build, places.get(build)!, signal);
+  }
+
+  async #serve(build: Build, seq: number, signal: AbortSignal): Promise<void> {
+    const place = new Map([[build, seq]]);
     while (!signal.aborted) {
-      seq = await this.#catchUp(build, seq, signal);
+      await this.#catchUp(place, signal);
       if (signal.aborted) return;
-      const outcome = await this.#swap(build, seq).catch((error: unknown) => {
+      const outcome = await this.#swap(build, place.get(build)!).catch((error: unknown) => {
         if (isTransient(error)) return 'BUSY' as const;
         throw error;
       });
@@ -229,26 +243,30 @@ export class ProjectionBuilder {
     return projections.map(name => this.#models.get(name)!);
   }
 
-  /** Reads the next batch while one is being written. Returns how far it came. */
-  async #catchUp(build: Build, fromSeq: number, signal: AbortSignal): Promise<number> {
-    let seq = fromSeq;
+  /** Reads the next batch while one is being written; `places` move on with what is. */
+  async #catchUp(places: Map<Build, number>, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const members = await this.#members(build);
+      const membersOf = new Map<Build, readonly string[]>();
+      for (const build of places.keys()) membersOf.set(build, await this.#members(build));
+      const members = [...membersOf.values()].flat();
       const targetSeq = await this.#targetOf(members);
-      if (targetSeq - seq <= SWAP_EVENTS_MAX) return seq;
+      let seq = Math.min(...places.values());
+      if (targetSeq - seq <= SWAP_EVENTS_MAX) return;
       let next = this.#read(members, seq, targetSeq);
       while (seq < targetSeq && !signal.aborted) {
         const batch = await next;
         next = this.#read(members, batch.lastSeq, targetSeq);
         // Its failure is met when it is waited for; the write may fail before.
         next.catch(() => undefined);
-        const { halted } = await this.#write(build, members, { afterSeq: seq, batch });
+        const outcomes = await sideBySide(
+          ...Array.from(membersOf, ([build, names]) => this.#writeBeyond(places, build, names, batch)),
+        );
         seq = batch.lastSeq;
         this.#options.onProgress?.({ projections: members, seq, targetSeq });
         // Who was given up has no tables here any more: its next batch would be folded into what is served.
-        if (halted.size > 0) break;
+        if (outcomes.some(({ halted }) => halted.size > 0)) break;
       }
-      if (signal.aborted) return seq;
+      if (signal.aborted) return;
     }
   }
 
@@ -276,10 +294,26 @@ export class ProjectionBuilder {
     return readFeed(sql, { afterSeq, upToSeq, types, limit, site: null });
   }
 
+  /** One of several builds may be ahead: the process ended when it had written a batch and the others had not. */
+  async #writeBeyond(
+    places: Map<Build, number>,
+    build: Build,
+    names: readonly string[],
+    { items, lastSeq }: FeedBatch,
+  ): Promise<Pick<FoldOutcome, 'halted'>> {
+    const afterSeq = places.get(build)!;
+    if (afterSeq >= lastSeq) return { halted: new Map() };
+    const isAhead = items.length > 0 && items[0]!.seq <= afterSeq;
+    const batch = { items: isAhead ? items.filter(({ seq }) => seq > afterSeq) : items, lastSeq };
+    const outcome = await this.#write(build, names, { afterSeq, batch });
+    places.set(build, lastSeq);
+    return outcome;
+  }
+
   async #write(
     build: Build,
     names: readonly string[],
-    { afterSeq, batch }: { readonly afterSeq: number; readonly batch: FeedBatch },
+    { afterSeq, batch }: { readonly afterSeq: number; readonly batch: Pick<FeedBatch, 'items' | 'lastSeq'> },
   ): Promise<FoldOutcome> {
     const outcome = await inEitherMode(
       mode =>
@@ -309,7 +343,7 @@ export class ProjectionBuilder {
     tx: TransactionSql,
     build: Build,
     names: readonly string[],
-    batch: FeedBatch,
+    batch: Pick<FeedBatch, 'items'>,
     mode: FoldMode,
   ): Promise<FoldOutcome> {
     await BuildSchema.ofBuild(build.id).enter(tx);

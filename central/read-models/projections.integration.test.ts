@@ -441,6 +441,52 @@ test('a build goes on for the others when one is given up, and folds nothing int
   assert.is(left!.buildFailedBecause, null);
 });
 
+test('of builds beside each other one may have failed: each goes on where it was', async () => {
+  const before = open();
+  await before.settle();
+  await manyAlarms(400);
+  await before.projector.catchUp();
+  const { sql } = database;
+  const served = async () => [
+    ...(await sql`select * from alarm order by id`),
+    ...(await sql`select * from alarm_history order by seq`),
+    ...(await sql`select * from audit_entry order by seq`),
+  ];
+  const shown = await served();
+  let batches = 0;
+  const failingOnce: ReadModel = {
+    ...alarmsReadModel,
+    hasMostRows: true,
+    async fold(events, context) {
+      batches += 1;
+      if (batches === 2) throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
+      await alarmsReadModel.fold(events, context);
+    },
+  };
+  const builder = new ProjectionBuilder({
+    ...{ sql, ownSite: own.site, models: withModel(failingOnce), now: () => t0, random: Math.random },
+    ...{ batchEvents: 300, onRetry: () => undefined },
+    onQuarantined: ({ reason }) => assert.unreachable(reason),
+    onGivenUp: ({ reason }) => assert.unreachable(reason),
+  });
+  await builder.request(['alarms', 'audit-trail']);
+  await builder.buildNext(never).then(
+    () => assert.unreachable(),
+    (error: Error) => assert.is(error.message, 'deadlock detected'),
+  );
+  const places = await sql`select projections, seq from projection_build order by seq`;
+  assert.equal(
+    places.map(({ projections, seq }) => [...projections, seq]),
+    [
+      ['alarms', 300],
+      ['audit-trail', 600],
+    ],
+  );
+  assert.is(await builder.buildNext(never), 'BUILT');
+  assert.equal(await served(), shown);
+  assert.is((await sql`select 1 from projection_build`).length, 0);
+});
+
 test('a build in a thread hears that it was stopped before the thread began', async () => {
   const projections = open();
   await projections.settle();

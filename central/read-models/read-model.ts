@@ -39,6 +39,8 @@ export interface ReadModel<Type extends EventType = EventType> {
   readonly version: number;
   /** No other model reads or writes them. */
   readonly tables: readonly string[];
+  /** More rows come of it than of all others: a build writes it beside them. */
+  readonly hasMostRows?: boolean;
   /** Events of other types do not reach it. `ALL` for models that look at the envelope only. */
   readonly eventTypes: readonly Type[] | 'ALL';
   readonly poison: PoisonPolicy;

@@ -48,6 +48,7 @@ export const recordingsReadModel = defineReadModel({
   version: 7,
   poison: 'stall-stream',
   checked: 'BY_SITE',
+  hasMostRows: true,
   tables: ['device_recording', 'recording_segment', 'recording_span', 'recording_gap'],
   eventTypes: [
     'RecordingStarted',
