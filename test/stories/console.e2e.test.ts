@@ -494,6 +494,30 @@ test('it plays backward, and so fast that only key frames come', async () => {
   await page().keyboard.press('k');
 });
 
+test('what can be done where no picture comes stays in its place while the console tries again', async () => {
+  const camera = cameras[1]!;
+  const since = await recordedSince(camera);
+  const recordings = /\/recording\?/;
+  let answered = 0;
+  await page().route(recordings, async route => {
+    await page().waitForTimeout(300);
+    await route.fulfill({ status: 503, json: { message: 'not now' } });
+    answered += 1;
+  });
+  try {
+    await open('Live');
+    await openPlaybackAt(camera, since + 5_000);
+    const request = await page().waitForSelector(`[data-testid="request-span-${camera.id}"]`);
+    const before = answered;
+    await eventually('it was tried again', async () => answered > before);
+    assert.ok(await request.evaluate(({ isConnected }) => isConnected));
+  } finally {
+    await page().unroute(recordings);
+  }
+  await openPlaybackAt(camera, since + 6_000);
+  await pictureOf(camera, since + 6_000);
+});
+
 test('an evidence lock is put on a marked span', async () => {
   await openPlaybackAt(cameras[0]!, heldFromMs);
   await mark(10_000);
@@ -637,6 +661,9 @@ test('nothing went wrong in the browser meanwhile', () => {
     /^console: Failed to load resource: the server responded with a status of 400/,
     // A seek gives up what it no longer needs.
     /^request: net::ERR_ABORTED \/media\/…\/recording$/,
+    // Where no picture comes.
+    /^response: 503 \/media\/…\/recording$/,
+    /^console: Failed to load resource: the server responded with a status of 503/,
   ];
   const unexpected = browser.problems.filter(problem => !expected.some(pattern => pattern.test(problem)));
   assert.equal(unexpected, []);

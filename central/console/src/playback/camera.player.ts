@@ -37,6 +37,8 @@ interface Load extends Range {
   endedAtMs: number;
   /** When the last picture that has come begins. */
   reachedMs: number;
+  /** The answer before it, to the same question, brought nothing: this one promises as little. */
+  readonly isRepeated: boolean;
 }
 
 /** One camera's recorded pictures in one video element. It follows a clock that is not its own. */
@@ -196,18 +198,18 @@ export class CameraPlayer implements Disposable {
   #await(ms: number, pace: Pace): Readiness {
     const load = this.#load;
     const { windowMs } = fetchingFor(pace);
-    const begin = () =>
+    const begin = (how = {}) =>
       pace.direction > 0
-        ? this.#begin({ fromMs: ms, toMs: ms + windowMs })
-        : this.#begin({ fromMs: ms - windowMs, toMs: ms + EDGE_MS });
+        ? this.#begin({ fromMs: ms, toMs: ms + windowMs }, how)
+        : this.#begin({ fromMs: ms - windowMs, toMs: ms + EDGE_MS }, how);
     const covers = load !== null && ms >= load.fromMs && ms < load.toMs;
     if (!covers) {
       if (Date.now() < this.#waitUntilMs) return 'NOTHING';
       begin();
       return 'LOADING';
     }
-    if (load.state === 'ACTIVE' || this.#isAppending()) return 'LOADING';
-    if (Date.now() - load.endedAtMs > RETRY_MS) begin();
+    if (load.state === 'ACTIVE' || this.#isAppending()) return load.isRepeated ? 'NOTHING' : 'LOADING';
+    if (Date.now() - load.endedAtMs > RETRY_MS) begin({ isRepeated: true });
     return 'NOTHING';
   }
 
@@ -242,14 +244,14 @@ export class CameraPlayer implements Disposable {
   }
 
   /** `continues`: behind a whole answer the next one is read as it comes. */
-  #begin({ fromMs, toMs: wantedMs }: Range, { continues } = { continues: false }): void {
+  #begin({ fromMs, toMs: wantedMs }: Range, { continues = false, isRepeated = false } = {}): void {
     if (this.#source.readyState !== 'open' || this.#closed) return;
     this.#load?.abort.abort();
     if (!continues) this.#queue?.reset();
     const toMs = Math.min(wantedMs, Math.max(Date.now(), fromMs + 1000));
     const load: Load = {
       ...{ fromMs, toMs, abort: new AbortController(), state: 'ACTIVE', endedAtMs: 0 },
-      reachedMs: Number.NEGATIVE_INFINITY,
+      ...{ reachedMs: Number.NEGATIVE_INFINITY, isRepeated },
     };
     this.#load = load;
     void this.#run(load);
@@ -314,9 +316,16 @@ export class CameraPlayer implements Disposable {
       this.#reopen(this.#video.error.message || 'The recording could not be decoded');
   };
 
+  /** Whoever goes somewhere is not told what could not be had before: it is asked for at once. */
+  askAgain(): void {
+    this.#waitUntilMs = 0;
+    if (this.#load?.state !== 'NOTHING' && this.#load?.isRepeated !== true) return;
+    this.#load.abort.abort();
+    this.#load = null;
+  }
+
   /** Shows the instant `ms` as soon as its picture is there. */
   seek(ms: number): void {
-    this.#waitUntilMs = 0;
     this.#shownMs = null;
     this.#video.currentTime = Math.max(0, (ms - this.#originMs) / 1000);
   }

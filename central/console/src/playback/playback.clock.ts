@@ -91,6 +91,7 @@ export class PlaybackClock implements Disposable {
     this.#waitingSinceMs = null;
     this.#lookingFromMs = null;
     for (const camera of this.#cameras.values()) {
+      camera.askAgain();
       camera.prepare(this.#positionMs, this.#state);
       camera.seek(this.#positionMs);
     }
