@@ -59,16 +59,14 @@ function measured(what: string, values: readonly number[], goalMs: number): void
   assert.ok(median(values) < SANITY_MS, `${what}: ${median(values)} ms`);
 }
 
-/** Reads twice, a second apart: time goes on, the picture changes, and the number in it counts as its capture time says. */
+/** Reads twice, a second of video apart: time goes on, the picture changes, and the number in it counts as its capture time says. */
 async function assertPlays(testId: string): Promise<VideoReading> {
   await eventually(`${testId} shows pictures`, async () => (await framesOf(testId)).length > 5);
   const first = await read(testId);
-  await page().waitForTimeout(1000);
-  const second = await read(testId);
-  assert.ok(
-    second.currentTimeS > first.currentTimeS + 0.3,
-    `${testId}: ${first.currentTimeS} s, then ${second.currentTimeS} s`,
-  );
+  const second = await eventually(`${testId} plays on from ${first.currentTimeS} s`, async () => {
+    const reading = await read(testId);
+    return reading.currentTimeS > first.currentTimeS + 1 && reading;
+  });
   assert.ok(difference(first.pixels, second.pixels) > 0.05, `${testId} shows the same picture twice`);
   assert.ok(first.frameNumber !== null && second.frameNumber !== null, `${testId} shows no frame number`);
   const counted = (second.frameNumber - first.frameNumber + CLIP_FRAMES) % CLIP_FRAMES;
@@ -618,11 +616,8 @@ test('an alarm is raised, acknowledged, and closed with a reason', async () => {
     .getByText(/False alarm: the wind/)
     .first()
     .waitFor();
-  assert.is(
-    await page().getByRole('table').getByText('Door forced').count(),
-    0,
-    'closed alarms leave the open ones',
-  );
+  // Closed alarms leave the open ones.
+  await page().getByRole('table').getByText('Door forced').waitFor({ state: 'detached' });
 });
 
 test('a cut link is shown with since when; what is held still plays; live comes back by itself', async () => {
