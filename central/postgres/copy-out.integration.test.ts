@@ -48,15 +48,15 @@ test('values come as they are', async () => {
         row.int4(),
         row.uuid(),
         row.knownUuid(),
-        row.byteLength(),
+
         row.text(),
         row.text(),
       ]),
   );
   assert.is(count, 2);
   assert.equal(rows, [
-    [0, -0, site, site, 9, 'Größe 0', '\uFFFDA'],
-    [4503599627370496, -1, site, site, 9, 'Größe 1', '\uFFFDA'],
+    [0, -0, site, site, 'Größe 0', '\uFFFDA'],
+    [4503599627370496, -1, site, site, 'Größe 1', '\uFFFDA'],
   ]);
   assert.is(await copyOut(pool, 'select 1 where false', () => assert.unreachable()), 0);
 });

@@ -25,6 +25,11 @@ export class CopyRowReader {
     return columnCount !== NO_MORE_ROWS;
   }
 
+  /** Of the row as it was sent. */
+  get byteLength(): number {
+    return this.#bytes.length;
+  }
+
   int4(): number {
     const at = this.#offset + LENGTH_BYTES;
     this.#offset = at + 4;
@@ -64,11 +69,6 @@ export class CopyRowReader {
       throw new RangeError(`${this.#bytes.toString('hex', at, at + UUID_BYTES)} is no UUID of RFC 9562`);
     }
     return uuid;
-  }
-
-  /** Of the next column, which is read afterwards. */
-  byteLength(): number {
-    return this.#bytes.readInt32BE(this.#offset);
   }
 
   /** Also of bytes that are no UTF-8: U+FFFD stands for those. */

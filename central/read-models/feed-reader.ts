@@ -15,10 +15,8 @@ const ASKED_FIRST = 256;
 const ASKED_GROWTH = 4;
 
 /** An event that this software cannot read, or not yet. */
-export interface UndecodableEvent {
-  readonly seq: number;
-  readonly site: SiteId;
-  readonly stream: string;
+export interface UndecodableEvent
+  extends Pick<FeedEvent, 'seq' | 'site' | 'epoch' | 'position' | 'stream' | 'recordedAtMs'> {
   readonly type: string;
   readonly status: 'POISON' | 'UNTIL_UPGRADE';
   readonly reason: string;
@@ -56,14 +54,14 @@ export interface FeedSpan {
 
 export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promise<FeedBatch> {
   const items: FeedItem[] = [];
-  const progress = new Map<string, SiteProgressRow>();
+  const lastOf = new Map<SiteId, FeedItem>();
   let bytes = 0;
   const take = (row: CopyRowReader) => {
     if (bytes >= BATCH_BYTES_MAX) return;
-    const event = readEvent(row);
-    bytes += event.byteLength;
-    items.push(event.item);
-    progress.set(event.progress.siteId, event.progress);
+    bytes += row.byteLength;
+    const item = readEvent(row);
+    items.push(item);
+    lastOf.set(item.site, item);
   };
   let isCut = true;
   while (isCut && items.length < span.limit && bytes < BATCH_BYTES_MAX) {
@@ -74,8 +72,12 @@ export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promi
   const lastSeq = items.at(-1)?.seq ?? span.afterSeq;
   return {
     ...{ items, isCut, lastSeq: isCut ? lastSeq : (span.upToSeq ?? lastSeq) },
-    progress: [...progress.values()],
+    progress: Array.from(lastOf.values(), progressOf),
   };
+}
+
+function progressOf({ site: siteId, epoch, position, recordedAtMs }: FeedItem): SiteProgressRow {
+  return { siteId, epoch, position, recordedAtMs };
 }
 
 /** These events, oldest first; for few of them. */
@@ -86,7 +88,7 @@ export async function readFeedItems(
   const items: FeedItem[] = [];
   if (seqs.length === 0) return items;
   await copyOut(sql, `${SELECT_EVENTS} where seq in (${seqs.join(', ')}) order by seq`, row => {
-    items.push(readEvent(row).item);
+    items.push(readEvent(row));
   });
   return items;
 }
@@ -104,11 +106,7 @@ function feedQuery({ afterSeq, upToSeq, limit, types, site }: FeedSpan): string 
     order by seq limit ${limit}`;
 }
 
-function readEvent(row: CopyRowReader): {
-  readonly item: FeedItem;
-  readonly progress: SiteProgressRow;
-  readonly byteLength: number;
-} {
+function readEvent(row: CopyRowReader): FeedItem {
   const seq = row.int8();
   const site = row.knownUuid() as SiteId;
   const epoch = row.int4();
@@ -120,15 +118,12 @@ function readEvent(row: CopyRowReader): {
   const recordedAtMs = row.int8();
   const occurredAtMs = row.int8();
   const actor = row.text();
-  const byteLength = row.byteLength();
   const data = row.text();
-  const progress = { siteId: site, epoch, position, recordedAtMs };
   try {
     const event = decodeEvent(type, version, JSON.parse(data));
-    const item = { seq, site, epoch, position, id, stream, recordedAtMs, occurredAtMs, actor, event };
-    return { item, progress, byteLength };
+    return { seq, site, epoch, position, id, stream, recordedAtMs, occurredAtMs, actor, event };
   } catch (error) {
-    return { item: { seq, site, stream, type, ...reasonOf(error, type) }, progress, byteLength };
+    return { seq, site, epoch, position, stream, recordedAtMs, type, ...reasonOf(error, type) };
   }
 }
 

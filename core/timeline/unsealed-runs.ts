@@ -21,6 +21,7 @@ export function evolveUnsealedRuns(
   event: RecordingEvent,
 ): readonly UnsealedRun[] {
   const { recordingServerId } = event.data;
+  if (runs.length === 0 && event.type !== 'RecordingStarted') return runs;
   switch (event.type) {
     case 'RecordingStarted': {
       const ended = runs.filter(run => run.toMs !== null || run.recordingServerId !== recordingServerId);

@@ -26,41 +26,37 @@ export const auditTrailReadModel = defineReadModel({
   tables: ['audit_entry'],
   eventTypes: 'ALL',
   async fold(events, context) {
-    await entries.append(
-      context,
-      events.flatMap(event => {
-        const entry = describe(event);
-        return entry ? [entry] : [];
-      }),
-    );
+    const rows: AuditEntryRow[] = [];
+    for (const event of events) {
+      const said = describe(event);
+      if (said === null) continue;
+      const { seq, id, recordedAtMs: atMs, site: siteId } = event;
+      rows.push({ seq, id, atMs, siteId, ...said });
+    }
+    await entries.append(context, rows);
   },
 });
 
 function describe({
-  seq,
-  id,
-  site: siteId,
-  recordedAtMs: atMs,
   actor,
   stream,
   event,
-}: FeedEvent<HoldfastEvent>): AuditEntryRow | null {
-  const base = { seq, id, atMs, siteId };
+}: FeedEvent<HoldfastEvent>): Pick<AuditEntryRow, 'actor' | 'action' | 'granted' | 'subject'> | null {
   switch (event.type) {
     case 'UserSignedIn':
     case 'SignInRefused': {
       const { userName, address } = event.data;
       const granted = event.type === 'UserSignedIn';
-      return { ...base, actor: `user:${userName}`, action: 'SignIn', granted, subject: address };
+      return { actor: `user:${userName}`, action: 'SignIn', granted, subject: address };
     }
     case 'CommandIssued': {
       const { command, targetSiteId } = event.data;
       if (!actor.startsWith('user:')) return null;
-      return { ...base, actor, action: command.kind, granted: true, subject: `site-${targetSiteId}` };
+      return { actor, action: command.kind, granted: true, subject: `site-${targetSiteId}` };
     }
     case 'CommandRejected': {
       const { code, commandId } = event.data;
-      return { ...base, actor, action: code, granted: false, subject: `command-${commandId}` };
+      return { actor, action: code, granted: false, subject: `command-${commandId}` };
     }
     // Told by the recording server, at the wish of somebody.
     case 'OutputActivated':
@@ -72,13 +68,13 @@ function describe({
     case 'PtzPresetSaved':
     case 'PtzPresetRenamed':
     case 'PtzPresetDeleted':
-      return { ...base, actor: event.data.askedBy, action: event.type, granted: true, subject: stream };
+      return { actor: event.data.askedBy, action: event.type, granted: true, subject: stream };
     // The site's bookkeeping about a command; what the command brought about has entries of its own.
     case 'CommandApplied':
     case 'CommandExpired':
       return null;
     default:
       if (!actor.startsWith('user:')) return null;
-      return { ...base, actor, action: event.type, granted: true, subject: stream };
+      return { actor, action: event.type, granted: true, subject: stream };
   }
 }

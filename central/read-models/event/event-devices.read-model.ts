@@ -18,19 +18,20 @@ export const eventDevicesReadModel = defineReadModel({
   tables: ['event_device'],
   eventTypes: 'ALL',
   async fold(events, context) {
-    await eventDevices.append(
-      context,
-      events.flatMap(({ seq, event }) => [...devicesOf(event)].map(deviceId => ({ deviceId, seq }))),
-    );
+    const rows: EventDeviceRow[] = [];
+    for (const { seq, event } of events) {
+      for (const deviceId of devicesOf(event)) rows.push({ deviceId, seq });
+    }
+    await eventDevices.append(context, rows);
   },
 });
 
-function devicesOf(event: HoldfastEvent): ReadonlySet<string> {
-  const found = new Set<string>();
+function devicesOf(event: HoldfastEvent): Iterable<string> {
+  const found: string[] = [];
   const data: object = event.data;
-  if ('deviceId' in data) found.add(String(data.deviceId));
-  if ('sourceDeviceId' in data && data.sourceDeviceId !== null) found.add(String(data.sourceDeviceId));
-  if (event.type === 'EvidenceLockCreated') for (const id of event.data.deviceIds) found.add(id);
-  if (event.type === 'HardwareAdded') for (const { deviceId } of event.data.devices) found.add(deviceId);
-  return found;
+  if ('deviceId' in data) found.push(String(data.deviceId));
+  if ('sourceDeviceId' in data && data.sourceDeviceId !== null) found.push(String(data.sourceDeviceId));
+  if (event.type === 'EvidenceLockCreated') found.push(...event.data.deviceIds);
+  if (event.type === 'HardwareAdded') for (const { deviceId } of event.data.devices) found.push(deviceId);
+  return found.length > 1 ? new Set(found) : found;
 }

@@ -34,6 +34,13 @@ export interface SegmentRow {
   readonly keyFramesOnly: boolean;
 }
 
+type Mutable<Row> = { -readonly [Column in keyof Row]: Row[Column] };
+
+const neverRecorded = {
+  ...{ knownFromMs: Number.MAX_SAFE_INTEGER, knownToMs: 0, runningSinceMs: null },
+  ...{ lastStopAtMs: null, lastStopCause: null, unsealedRuns: '[]' },
+};
+
 /** Before every segment: there is none yet. */
 export const NO_SEGMENT_MS = -1;
 
@@ -43,14 +50,14 @@ export class RecordedDevice {
   readonly beyond: SegmentRow[] = [];
   /** Those that may have been sealed before, in the order in which they came. */
   readonly perhapsKnown: SegmentRow[] = [];
-  #row: DeviceRecordingRow | null;
+  #row: Mutable<DeviceRecordingRow> | null;
   #isTouched = false;
   #unsealedRuns: readonly UnsealedRun[];
   /** When the newest segment begins; null: it was not looked up, so that all may be known. */
   #newestMs: number | null;
 
   constructor(row: DeviceRecordingRow | null, newestMs: number | null) {
-    this.#row = row;
+    this.#row = row && { ...row };
     this.#unsealedRuns = unsealedRunsOf(row);
     this.#newestMs = newestMs;
   }
@@ -63,7 +70,7 @@ export class RecordedDevice {
 
   fold(event: RecordingEvent, siteId: string): void {
     this.#isTouched = true;
-    this.#row = evolve(this.#row, event, siteId);
+    this.#evolve(event, siteId);
     this.#unsealedRuns = evolveUnsealedRuns(this.#unsealedRuns, event);
     if (event.type !== 'RecordingSealed') return;
     const { deviceId, recordingServerId } = event.data;
@@ -71,6 +78,22 @@ export class RecordedDevice {
       const known = { siteId, deviceId, recordingServerId };
       this.#seal({ ...segment, ...known, lostBecause: null, keyFramesOnly: false });
     }
+  }
+
+  /** `unsealedRuns` stays as it was. In place: most of what is folded are segments, of few devices. */
+  #evolve(event: RecordingEvent, siteId: string): void {
+    const { deviceId, recordingServerId } = event.data;
+    const { fromMs, toMs } = spanOf(event);
+    this.#row ??= { ...neverRecorded, siteId, deviceId, recordingServerId };
+    const row = this.#row;
+    row.recordingServerId = recordingServerId;
+    row.knownFromMs = Math.min(row.knownFromMs, fromMs);
+    row.knownToMs = Math.max(row.knownToMs, toMs);
+    if (event.type === 'RecordingStarted') row.runningSinceMs = event.data.atMs;
+    if (event.type !== 'RecordingStopped') return;
+    row.runningSinceMs = null;
+    row.lastStopAtMs = event.data.atMs;
+    row.lastStopCause = event.data.cause;
   }
 
   #seal(row: SegmentRow): void {
@@ -83,33 +106,33 @@ export class RecordedDevice {
   }
 }
 
-/** `unsealedRuns` as it was. */
-function evolve(row: DeviceRecordingRow | null, event: RecordingEvent, siteId: string): DeviceRecordingRow {
-  const { deviceId, recordingServerId } = event.data;
-  const span = spanOf(event);
-  const base: DeviceRecordingRow = {
-    siteId,
-    deviceId,
-    recordingServerId,
-    knownFromMs: Math.min(row?.knownFromMs ?? Number.MAX_SAFE_INTEGER, span.fromMs),
-    knownToMs: Math.max(row?.knownToMs ?? 0, span.toMs),
-    runningSinceMs: row?.runningSinceMs ?? null,
-    lastStopAtMs: row?.lastStopAtMs ?? null,
-    lastStopCause: row?.lastStopCause ?? null,
-    unsealedRuns: row?.unsealedRuns ?? '[]',
-  };
-  switch (event.type) {
-    case 'RecordingStarted':
-      return { ...base, runningSinceMs: event.data.atMs };
-    case 'RecordingStopped':
-      return {
-        ...base,
-        runningSinceMs: null,
-        lastStopAtMs: event.data.atMs,
-        lastStopCause: event.data.cause,
-      };
-    default:
-      return base;
+/** Devices by the sites whose logs speak of them. */
+export class RecordedDevices {
+  readonly all: RecordedDevice[] = [];
+  readonly #ofSite = new Map<string, Map<string, RecordedDevice>>();
+  readonly #newestMsOfNew: number | null;
+
+  /** `newestMsOfNew`: of a device that was not added, as in `RecordedDevice`. */
+  constructor(newestMsOfNew: number | null) {
+    this.#newestMsOfNew = newestMsOfNew;
+  }
+
+  add({ siteId, deviceId }: Pick<DeviceRecordingRow, 'siteId' | 'deviceId'>, device: RecordedDevice): void {
+    let ofSite = this.#ofSite.get(siteId);
+    if (ofSite === undefined) {
+      ofSite = new Map();
+      this.#ofSite.set(siteId, ofSite);
+    }
+    ofSite.set(deviceId, device);
+    this.all.push(device);
+  }
+
+  of(siteId: string, deviceId: string): RecordedDevice {
+    const known = this.#ofSite.get(siteId)?.get(deviceId);
+    if (known !== undefined) return known;
+    const device = new RecordedDevice(null, this.#newestMsOfNew);
+    this.add({ siteId, deviceId }, device);
+    return device;
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type DeviceRecordingRow,
   NO_SEGMENT_MS,
   RecordedDevice,
+  RecordedDevices,
   type SegmentRow,
 } from './recorded-device.js';
 import { SpanTable, type TouchedSpan } from './span-table.js';
@@ -66,19 +67,13 @@ export const recordingsReadModel = defineReadModel({
       const { deviceId } = event.data;
       const loss = lossOf(event, siteId);
       if (loss !== null) losses.push(loss);
-      const key = deviceKey({ siteId, deviceId });
-      let device = devices.get(key);
-      if (device === undefined) {
-        device = new RecordedDevice(null, isAlone ? NO_SEGMENT_MS : null);
-        devices.set(key, device);
-      }
-      device.fold(event, siteId);
+      devices.of(siteId, deviceId).fold(event, siteId);
       if (event.type !== 'RecordingSealed') continue;
       for (const [ordinal, gap] of event.data.gaps.entries()) {
         ended.push({ seq, ordinal, siteId, deviceId, ...gap });
       }
     }
-    const touched = [...devices.values()];
+    const touched = devices.all;
     // Device by device, so that what comes together lies together.
     const beyond = touched.flatMap(device => device.beyond);
     const perhapsKnown = touched.flatMap(device => device.perhapsKnown);
@@ -102,10 +97,6 @@ export const recordingsReadModel = defineReadModel({
   },
 });
 
-function deviceKey({ siteId, deviceId }: Pick<DeviceRecordingRow, 'siteId' | 'deviceId'>): string {
-  return `${siteId}/${deviceId}`;
-}
-
 function drawn({ deviceId, siteId, recordingServerId, fromMs, toMs }: SegmentRow) {
   return { deviceId, siteId, recordingServerId, state: 'SEALED', fromMs, toMs };
 }
@@ -114,7 +105,7 @@ async function loadDevices(
   tx: TransactionSql,
   events: readonly FeedEvent<RecordingEvent>[],
   isNewestAsked: boolean,
-): Promise<Map<string, RecordedDevice>> {
+): Promise<RecordedDevices> {
   const wanted = [...new Set(events.map(({ event }) => event.data.deviceId))];
   const newest = isNewestAsked
     ? tx`(
@@ -125,12 +116,11 @@ async function loadDevices(
     : tx`null::bigint`;
   const rows = await tx<(DeviceRecordingRow & { readonly newestMs: number | null })[]>`
     select *, ${newest} as newest_ms from device_recording where device_id = any(${wanted}::uuid[])`;
-  return new Map(
-    rows.map(({ newestMs, ...row }) => [
-      deviceKey(row),
-      new RecordedDevice(row, isNewestAsked ? (newestMs ?? NO_SEGMENT_MS) : null),
-    ]),
-  );
+  const devices = new RecordedDevices(isNewestAsked ? NO_SEGMENT_MS : null);
+  for (const { newestMs, ...row } of rows) {
+    devices.add(row, new RecordedDevice(row, isNewestAsked ? (newestMs ?? NO_SEGMENT_MS) : null));
+  }
+  return devices;
 }
 
 function reductionOf({
