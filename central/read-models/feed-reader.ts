@@ -67,7 +67,8 @@ export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promi
   while (isCut && items.length < span.limit && bytes < BATCH_BYTES_MAX) {
     const limit = Math.min(span.limit - items.length, items.length * ASKED_GROWTH || ASKED_FIRST);
     const afterSeq = items.at(-1)?.seq ?? span.afterSeq;
-    isCut = (await copyOut(sql, feedQuery({ ...span, afterSeq, limit }), take)) === limit;
+    const rows = await copyOut(sql, feedQuery({ ...span, afterSeq, limit }), take);
+    isCut = rows === limit || bytes >= BATCH_BYTES_MAX;
   }
   const lastSeq = items.at(-1)?.seq ?? span.afterSeq;
   return {
