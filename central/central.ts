@@ -10,6 +10,7 @@ import {
   type GrpcServer,
   type LinkKeeper,
   type MediaChannelService,
+  type OriginKeys,
   openLinkKeeper,
   type PeerCredentials,
   processTimers,
@@ -33,6 +34,7 @@ import {
   newUuid,
   noteSigner,
   openSiteServers,
+  pulledHistoryFileOf,
   type RecordingServer,
   reportToParent,
   requiredCredentials,
@@ -78,6 +80,7 @@ import { createLinkViews } from './link/link-views.js';
 import { newestReceipt } from './link/newest-receipt.js';
 import { createOriginKeys } from './link/origin-keys.js';
 import { OutageWatch } from './link/outage-watch.js';
+import { takeBackReplicas } from './link/replica-recovery.js';
 import { watchResets } from './link/reset-watch.js';
 import {
   createCentralCameraControl,
@@ -140,14 +143,15 @@ export async function runCentral(options: RunCentralOptions, signal: AbortSignal
   };
   const dataDirectory = path.resolve(baseDirectory, configuration.data);
   const monotonicMs = options.monotonicMs ?? (() => performance.now());
-  const cause = 'The log differs from what the own database holds of it';
-  const ownRepairs = new LogRepairs(monotonicMs, cause, options.timers);
-  const run = (life: LogLife) => runLife(told, { ...life, ownRepairs });
+  const repairsOf = (cause: string) => new LogRepairs(monotonicMs, cause, options.timers);
+  const ownRepairs = repairsOf('The log differs from what the own database holds of it');
+  const replicaRepairs = repairsOf('Logs below differ from what the parent holds of them');
+  const run = (life: LogLife) => runLife(told, { ...life, ownRepairs, replicaRepairs });
   await runOverResets({ configuration, dataDirectory, logger }, run, signal, monotonicMs);
 }
 
-/** `ownRepairs`: of the log by what the own database holds of it. */
-type CentralLife = LogLife & { readonly ownRepairs: LogRepairs };
+/** `ownRepairs`: of the log by what the own database holds of it. `replicaRepairs`: of logs below by what the parent holds of them. */
+type CentralLife = LogLife & { readonly ownRepairs: LogRepairs; readonly replicaRepairs: LogRepairs };
 
 async function runLife(options: RunCentralOptions, life: CentralLife): Promise<void> {
   await using stack = new AsyncDisposableStack();
@@ -155,13 +159,13 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
   const { servers, links, retrievals, projections, pins, facts, projected, logger } = parts;
   const grpc = stack.use(createGrpcServer({ credentials: parts.credentials, logger }));
   const retry = (error: unknown) => logger.warn({ err: error }, 'the database is away; trying again');
-  const backbone = await takeInChildren(grpc, parts, { ...options, retry }, stack);
+  const children = await takeInChildren(grpc, parts, { ...options, retry }, stack);
   grpc.addService(parts.channels.definition, parts.channels.implementation);
   const listenPort = (await grpc.listen(options.configuration.listen)).port;
   const { unrepaired } = parts;
   const raiseAlarm = alarmsByCause(servers, logger);
   const trouble = new OwnLogTrouble({ unrepaired, raiseAlarm, logger, onRetry: retry });
-  const readiness = { isShown: false, trouble, awayBecause: backbone.awayBecause };
+  const readiness = { isShown: false, trouble, awayBecause: children.awayBecause };
   const operators = new OperatorLog({
     ...{ log: servers.log, sql: parts.sql, personal: servers.subjectKeys, now: Date.now, newEventId: newId },
   });
@@ -200,8 +204,8 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
         running => watchResets({ ...resets, onFailure: retry }, running),
         running => parts.erasedKeys.run({ ...erasures, onFailure: retry }, running),
         running => retrievals.run(running),
-        ...reportTasks(options, parts, life),
-        ...backbone.tasks,
+        ...reportTasks(options, parts, life, children.moved),
+        ...children.tasks,
         ...(unrepaired === null ? [announce] : []),
       ],
       life.signal,
@@ -238,17 +242,25 @@ function ownLogTasks(
 function reportTasks(
   { configuration, logger }: RunCentralOptions,
   parts: CentralParts,
-  { repairs: lostHistory }: Pick<LogLife, 'repairs'>,
+  { repairs: lostHistory, beginAgain, replicaRepairs }: CentralLife,
+  onExtended: (origin: SiteId) => void,
 ) {
-  const { above: acknowledgements, credentials, links, relayed, servers } = parts;
+  const { above: acknowledgements, credentials, keys, links, relayed, servers } = parts;
+  const { management } = servers;
   const { parent } = configuration;
   if (parent === undefined || acknowledgements === null) return [];
   const readThrough = () => ownLogReadThrough(parts);
+  const takeBack = takeBackReplicas({
+    ...{ ...parts, ownSite: servers.siteId, keys, repairs: replicaRepairs, logger },
+    ...{ children: () => management.state.site.children.keys(), onExtended, onReplaced: beginAgain },
+    file: pulledHistoryFileOf(parts.dataDirectory),
+  });
   return [
     ...reportToParent({
       ...{ parent, credentials, servers, acknowledgements, lostHistory, logger },
-      relayed: { follow: running => relayed.follow(running), heads: () => links.heads() },
+      relayed: { follow: running => relayed.follow(running), heads: () => links.heads(), takeBack },
     }),
+    alarmsOfUnrepairedLog(servers, replicaRepairs, logger),
     ...truncateLog({ configuration, servers, acknowledgements, readThrough, logger }),
   ];
 }
@@ -279,6 +291,7 @@ interface CentralParts {
   readonly intake: ReplicaIntake;
   readonly replicas: ReplicaReader;
   readonly relayed: RelayedReplicas;
+  readonly keys: OriginKeys;
   /** What this central's own parent acknowledges; null when it has none. */
   readonly above: Acknowledgements | null;
   readonly answers: AnswerWatch;
@@ -352,6 +365,7 @@ async function openParts(
       intake,
       replicas,
       relayed,
+      keys: createOriginKeys({ sql, management: servers.management, ownSite: servers.siteId }),
       above: configuration.parent === undefined ? null : new Acknowledgements(),
       answers,
       projected,
@@ -411,13 +425,18 @@ async function openLinks(
 
 type Task = (signal: AbortSignal) => Promise<void>;
 
+/** `moved`: what is held of a log has moved beside the session that brings it. */
+interface ChildrenTakenIn extends BackboneRoles {
+  readonly moved: (origin: SiteId) => void;
+}
+
 /** Takes in the logs of children: straight into the database, or over a backbone, by the roles of this process. */
 async function takeInChildren(
   grpc: GrpcServer,
   parts: CentralParts,
   options: RunCentralOptions & { readonly retry: (error: unknown) => void },
   stack: AsyncDisposableStack,
-): Promise<BackboneRoles> {
+): Promise<ChildrenTakenIn> {
   const { sql, servers, intake, answers, links, logger } = parts;
   const { configuration, baseDirectory, retry: onFailure } = options;
   const { backbone } = configuration;
@@ -441,11 +460,11 @@ async function takeInChildren(
         ...(parts.above === null ? {} : { above: parts.above }),
         ...{ now: Date.now, timers: processTimers, software: SOFTWARE, enrolled, heartbeatMs },
         ...{ verify: verifyNoteOffThread, signer: noteSigner(servers.keys.logKey) },
-        keys: createOriginKeys({ sql, management: servers.management, ownSite: servers.siteId }),
+        keys: parts.keys,
       }),
     );
     replication.register(grpc);
-    return { tasks: [], awayBecause: () => null };
+    return { tasks: [], awayBecause: () => null, moved: origin => replication.moved(origin) };
   }
   const watch = new SessionWatch({ sql, links: alarming, heartbeatMs });
   const reported = await listenFor(sql, SESSION_CHANNEL);
@@ -468,6 +487,8 @@ async function takeInChildren(
   );
   return {
     ...roles,
+    // It has no parent that could hold more.
+    moved: () => undefined,
     tasks: [
       ...roles.tasks,
       running => watch.run({ reported, onFailure }, running),

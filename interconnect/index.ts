@@ -85,7 +85,15 @@ export {
   describeReplicaIntake,
   type ReplicaIntakeUnderTest,
 } from './replication/replica-intake.conformance.js';
-export type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replication/replica-intake.js';
+export type {
+  ReplacingTail,
+  ReplicaCursor,
+  ReplicaIntake,
+  ReplicaMender,
+  ReplicaReader,
+  TailOutcome,
+} from './replication/replica-intake.js';
+export { ReplicaRecovery } from './replication/replica-recovery.js';
 export type { ChildDuplex, DuplexListener, ParentDuplex } from './replication/replication-duplex.js';
 export type {
   ChildFrame,
@@ -100,6 +108,7 @@ export type {
   ChildLink,
   LostHistorySink,
   ParentKey,
+  RecoveryOutcome,
   RelayedLogs,
   ReplicationOptions,
   WishSink,

@@ -38,6 +38,7 @@ export { lockFile } from './log/file-lock.js';
 export { foldCode } from './log/fold-files.js';
 export { KurrentLogError, type KurrentLogFault } from './log/kurrent/kurrent-log-error.js';
 export { LogRepairs } from './log/log-repairs.js';
+export { HistoryNotKeptError, keepPulledHistory } from './log/pulled-history-file.js';
 export { type LogLife, type LogOfSite, openLogOf, runOverResets } from './log/run-over-resets.js';
 export { sha256 } from './log/sha256.js';
 export {
@@ -180,7 +181,7 @@ export {
 } from './simulated-cameras/simulated-cameras.js';
 export { simulatedScene } from './simulated-cameras/simulated-scene.js';
 export { alarmsOfUnrepairedLog, type RunSiteOptions, runSite } from './site.js';
-export { mediaDirectoryOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
+export { mediaDirectoryOf, pulledHistoryFileOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';
 export { readSiteTrust, type SiteTrust } from './site-trust.js';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import type { RecordedEvent } from '@holdfast/core';
 import type { DeviceId, EvidenceLockId, SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -44,10 +45,10 @@ test('is not known, so that nothing is deleted, while a restored database lacks 
       },
     });
   };
-  const report = async (deviceId: DeviceId) => {
+  const report = (deviceId: DeviceId) => takeIn([lock(deviceId)]);
+  const takeIn = async (events: readonly RecordedEvent[]) => {
     const { fence, cursor: before } = await intake.openSession(feed.site);
-    const events = [lock(deviceId)];
-    const after = { epoch: 1, position: feed.position, treeEdge: [] };
+    const after = { epoch: feed.epoch, position: feed.position, treeEdge: [] };
     assert.is(await intake.commit({ site: feed.site, fence, before, after, events }), 'COMMITTED');
     await projections.projector.catchUp();
   };
@@ -64,6 +65,20 @@ test('is not known, so that nothing is deleted, while a restored database lacks 
   assert.match(String(lost), `EvidenceLocksUnknownError: the log of site ${feed.site} was held up to 1/2`);
   await report(second);
   assert.equal(new Set(await known()), new Set([first, second]));
+
+  await sql`insert into replaced_tail (site, epoch, event_count) values (${feed.site}, 1, 3)`;
+  const replaced = await known().catch((error: unknown) => String(error));
+  assert.match(String(replaced), `the end of the log of site ${feed.site} was replaced`);
+  Object.assign(feed, { epoch: 2, position: 0 });
+  const third = randomUUID() as DeviceId;
+  await report(third);
+  assert.match(String(await known().catch(String)), 'was replaced', 'not all of it is recorded again');
+  const data = {
+    ...{ commonEpoch: 1, commonPosition: 1, pulledBackCount: 1, pulledBackFromMs: 1, pulledBackToMs: 2 },
+    ...{ recordedAgainCount: 1, recordedAgainFromMs: 1, recordedAgainToMs: 2, knownAlreadyCount: 0 },
+  };
+  await takeIn([feed.event('log', { type: 'LogHistoryRecovered', data })]);
+  assert.equal(new Set(await known()), new Set([first, second, third]));
 });
 
 test.run();

@@ -1,5 +1,5 @@
 import { comparePlaces, type LogPlace, type ProtectedSpan } from '@holdfast/core';
-import type { DeviceId, SiteId } from '@holdfast/schema';
+import { type DeviceId, LogHistoryRecovered, type SiteId } from '@holdfast/schema';
 import type { Sql } from '../postgres/sql.js';
 import { evidenceLocksReadModel } from '../read-models/evidence-lock/evidence-locks.read-model.js';
 import { readSiteProgress } from '../read-models/site-progress.query.js';
@@ -26,6 +26,8 @@ export class EvidenceLockPins {
   readonly #now: () => number;
   /** Logs of which the read models know less than once was held. */
   readonly #awaited = new Map<SiteId, LogPlace>();
+  /** Sites that have not recorded again yet what was replaced here, with the epochs behind which they do. */
+  #untold: readonly { readonly site: SiteId; readonly epoch: number }[] = [];
   #spans: readonly ProtectedSpan[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -51,6 +53,12 @@ export class EvidenceLockPins {
         `the log of site ${site}${this.#awaited.size > 1 ? `, and those of ${this.#awaited.size - 1} more,` : ''} was held up to ${epoch}/${position}, and the database holds less: what is locked there is known when the site has reported again`,
       );
     }
+    const [untold] = this.#untold;
+    if (untold !== undefined) {
+      throw new EvidenceLocksUnknownError(
+        `the end of the log of site ${untold.site} was replaced by what the parent held, up to epoch ${untold.epoch}: what it had locked meanwhile is known when it has recorded that again`,
+      );
+    }
     if (this.#now() - this.#readAtMs > STALE_AFTER_MS) {
       throw new EvidenceLocksUnknownError('the evidence locks of the sites could not be read lately');
     }
@@ -70,6 +78,7 @@ export class EvidenceLockPins {
     const nowMs = this.#now();
     // Before the locks themselves.
     if (this.#awaited.size > 0) await this.#lookWhoHasReported();
+    this.#untold = await this.#lookWhoHasToSayItAgain();
     const rows = await this.#sql<{ deviceId: string; fromMs: number; toMs: number }[]>`
       select unnest(device_ids) as device_id, from_ms, to_ms from evidence_lock
       where released_at_ms is null and (expires_at_ms is null or expires_at_ms > ${nowMs})
@@ -78,6 +87,15 @@ export class EvidenceLockPins {
       throw new EvidenceLocksUnknownError(`more than ${LOCKS_MAX} devices are locked`);
     this.#spans = rows.map(row => ({ ...row, deviceId: row.deviceId as DeviceId }));
     this.#readAtMs = nowMs;
+  }
+
+  /** As far as the locks are folded, no later epoch of theirs has come to its `LogHistoryRecovered`. */
+  async #lookWhoHasToSayItAgain() {
+    return this.#sql<{ site: SiteId; epoch: number }[]>`
+      select site, epoch from replaced_tail as tail where not exists (
+        select 1 from replica_event as event
+        where event.site = tail.site and event.epoch > tail.epoch and event.type = ${LogHistoryRecovered.type}
+          and event.seq <= (select seq from projection where name = ${evidenceLocksReadModel.name}))`;
   }
 
   async #lookWhoHasReported(): Promise<void> {

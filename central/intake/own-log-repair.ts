@@ -24,15 +24,12 @@ import {
   sha256,
   verifyNote,
 } from '@holdfast/sites';
-import { copyInto } from '../postgres/copy-into.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
-import { BuildSchema } from '../read-models/build-schema.js';
-import { ProjectionBuilder } from '../read-models/projection-builder.js';
-import { readModels } from '../read-models/read-models.js';
+import { startProjectionsOver } from '../read-models/start-over.js';
 import { OwnLogBehindReplicaError } from './own-log-intake.js';
-import { appendToFeed, FEED_CHANNEL, readReplicaCursor } from './postgres-replica-intake.js';
+import { FEED_CHANNEL, readReplicaCursor } from './postgres-replica-intake.js';
 import { createPostgresReplicaReader, storeCheckpoints } from './postgres-replica-reader.js';
-import { encodeReplicaEvents, REPLICA_EVENT_ROWS } from './replica-event-rows.js';
+import { removeTail, storeInPlace } from './replaced-tail.js';
 
 /** Events that are read, and stored again, at once. */
 const PAGE_EVENTS = 500;
@@ -93,8 +90,7 @@ export async function repairOwnLog(options: OwnLogRepairOptions): Promise<void> 
       if (await hasAll(log, sql, cursor)) return;
     }
     const { common } = await heldHistory(log, options);
-    await askForBuilds(sql, site);
-    const count = await sql.begin(tx => replaceTail(tx, log, { site, common }));
+    const count = await sql.begin(tx => replaceTail(tx, log, { sql, site, common }));
     logger.warn({ common, count }, 'the feed held events that are not history any more: they are replaced');
   } finally {
     await log[Symbol.asyncDispose]();
@@ -125,9 +121,12 @@ async function heldHistory(
   const server = new HistoryServer(site, createPostgresReplicaReader(sql));
   try {
     return await findLostHistory({
-      ...{ site, log, verify: verifyNote, sha256, holder: 'the own database' },
+      ...{ site, log, verify: verifyNote, sha256 },
       publicKey: rawPublicKey(loadSiteKeys(dataDirectory).logKey),
-      ask: (after, limit) => server.answer({ kind: 'wantHistory', after, limit }, false),
+      holder: {
+        name: 'the own database',
+        ask: (after, limit) => server.answer({ kind: 'wantHistory', origin: null, after, limit }, false),
+      },
     });
   } catch (error) {
     if (error instanceof HistoryNotOursError)
@@ -168,17 +167,6 @@ async function reopened(log: DurableSiteLog, history: PulledHistory): Promise<Du
   );
 }
 
-/** Of all projections: they have folded what is about to be replaced. What is served meanwhile is that. */
-async function askForBuilds(sql: Sql, ownSite: SiteId): Promise<void> {
-  const unused = () => undefined;
-  const builder = new ProjectionBuilder({
-    ...{ sql, ownSite, models: readModels, now: Date.now, random: Math.random },
-    ...{ onQuarantined: unused, onGivenUp: unused, onRetry: unused },
-  });
-  await builder.settle();
-  await builder.request(readModels.map(({ name }) => name));
-}
-
 /**
  * The feed stays dense: under the positions of what goes stand the next events of the log, which are at least as many. The others
  * are taken in behind: a wish among them may be answered already, and is looked for as soon as its site dials.
@@ -186,43 +174,34 @@ async function askForBuilds(sql: Sql, ownSite: SiteId): Promise<void> {
 async function replaceTail(
   tx: TransactionSql,
   log: DurableSiteLog,
-  { site, common }: { readonly site: SiteId; readonly common: LogPlace },
+  { sql, site, common }: { readonly sql: Sql; readonly site: SiteId; readonly common: LogPlace },
 ): Promise<number> {
-  const { epoch, position } = common;
-  const freed = await tx<{ seq: number }[]>`
-    delete from replica_event where site = ${site} and (epoch, position) > (${epoch}, ${position}) returning seq`;
-  const seqs = freed.map(({ seq }) => seq).sort((one, other) => one - other);
+  // What is served meanwhile is what was folded of the events that are replaced.
+  await startProjectionsOver(tx, { sql, ownSite: site });
+  const freed = await removeTail(tx, { site, common });
   let place = common;
-  for (let index = 0; index < seqs.length; ) {
-    const limit = Math.min(PAGE_EVENTS, seqs.length - index);
-    const events = await log.read({ after: place, limit });
-    const last = events.at(-1);
-    if (last === undefined) {
-      const detail = `the database holds ${seqs.length} events of this log behind ${epoch}/${position}, the log has ${index} there`;
-      throw new OwnLogBehindReplicaError(`${detail}, and the others are not signed`);
-    }
-    const rows = events.map((event, at) => encodeReplicaEvents([event], seqs[index + at]!));
-    await copyInto(tx, REPLICA_EVENT_ROWS, rows);
-    index += events.length;
-    place = placeOf(last);
+  const left = await storeInPlace(
+    tx,
+    freed,
+    (async function* () {
+      for (;;) {
+        const events = await log.read({ after: place, limit: PAGE_EVENTS });
+        const last = events.at(-1);
+        if (last === undefined) return;
+        place = placeOf(last);
+        yield events;
+      }
+    })(),
+  );
+  if (left.length > 0) {
+    const { epoch, position } = common;
+    const detail = `the database holds ${freed.length} events of this log behind ${epoch}/${position}, the log has ${freed.length - left.length} there`;
+    throw new OwnLogBehindReplicaError(`${detail}, and the others are not signed`);
   }
-  for (;;) {
-    const events = await log.read({ after: place, limit: PAGE_EVENTS });
-    const last = events.at(-1);
-    if (last === undefined) break;
-    await appendToFeed(tx, events, async () => undefined);
-    place = placeOf(last);
-  }
-  await tx`
-    delete from replica_checkpoint where site = ${site} and (epoch, size) > (${epoch}::int, ${position}::bigint)`;
   await storeCheckpoints(tx, [await log.signedCheckpoint()]);
   await tx`
     update replica_cursor set epoch = ${place.epoch}, position = ${place.position}, tree_edge = '', fence = fence + 1
     where site = ${site}`;
-  // What is folded of them already comes out of new builds; one under way has read them.
-  for (const { id } of await tx<{ id: number }[]>`update projection_build set seq = 0 returning id`) {
-    await BuildSchema.ofBuild(id).empty(tx);
-  }
   await tx`select pg_notify(${FEED_CHANNEL}, '')`;
-  return seqs.length;
+  return freed.length;
 }

@@ -11,6 +11,7 @@ import { type Database, openDatabase } from '../postgres/database.js';
 import { FeedFixture } from './feed-fixture.js';
 import { createPostgresReplicaIntake } from './postgres-replica-intake.js';
 import { createPostgresReplicaReader, storeCheckpoints } from './postgres-replica-reader.js';
+import { createReplicaMender } from './replica-mender.js';
 
 const test = suite('Postgres replica intake');
 let directory = '';
@@ -82,6 +83,7 @@ describeReplicaIntake(test, {
     return {
       intake: createPostgresReplicaIntake(sql),
       reader: createPostgresReplicaReader(sql),
+      mender: createReplicaMender({ sql, ownSite: new FeedFixture().site }),
       stored: site => sql`
         select epoch, position, header, data, leaf_hash from replica_event where site = ${site} order by epoch, position`,
       feed: () => sql`select site, position from replica_event where seq > ${head!.seq} order by seq`,

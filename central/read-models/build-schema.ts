@@ -92,13 +92,6 @@ export class BuildSchema {
       where projection = any(${names}::text[])`;
   }
 
-  /** To be filled again, from the first event on. */
-  async empty(tx: TransactionSql): Promise<void> {
-    const tables = await tx<{ name: string }[]>`
-      select tablename as name from pg_tables where schemaname = ${this.name}`;
-    for (const { name } of tables) await tx.unsafe(`truncate ${this.name}.${name}`);
-  }
-
   async dropTables(tx: TransactionSql, { tables }: ReadModel): Promise<void> {
     for (const table of tables) await tx.unsafe(`drop table ${this.name}.${table}`);
   }

@@ -113,6 +113,16 @@ export class ProjectionBuilder {
     });
   }
 
+  /** In a transaction that replaces events of the feed: whatever was folded of them, also in a build under way, is built anew. */
+  async startOver(tx: TransactionSql): Promise<void> {
+    await lockCheckpoint(tx);
+    for (const build of await tx<Build[]>`select * from projection_build`) await this.#discard(tx, build);
+    await this.#request(
+      tx,
+      (await readProjections(tx)).filter(({ name }) => this.#models.has(name)),
+    );
+  }
+
   /** Throws `UnknownProjectionError`. */
   mustKnow(names: readonly string[]): void {
     const unknown = names.find(name => !this.#models.has(name));

@@ -8,6 +8,7 @@ import {
   encodeHeader,
   equalBytes,
   extendEdge,
+  LOG_START,
   type LogHead,
   type RecordedEvent,
   rootOf,
@@ -19,6 +20,7 @@ import { noteSigner, sha256 } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { createReplicaMender } from '../intake/replica-mender.js';
 import { type Database, openDatabase, openDatabaseAsItIs } from '../postgres/database.js';
 import { compareHoldings } from './compare-holdings.js';
 import type { ReplicaTrust } from './replica-signatures.js';
@@ -110,7 +112,7 @@ async function takeInPinnedKey(history: SiteHistory, siteId: SiteId): Promise<vo
   await intake.commit({ site: history.site, fence, before: cursor, after, events });
 }
 
-const tables = ['replica_event', 'replica_cursor', 'replica_checkpoint', 'feed_head'];
+const tables = ['replica_event', 'replica_cursor', 'replica_checkpoint', 'feed_head', 'feed_gap'];
 const signers = {
   own: noteSigner(generateKeyPairSync('ed25519').privateKey),
   other: noteSigner(generateKeyPairSync('ed25519').privateKey),
@@ -357,6 +359,35 @@ test('believes the key of a site further below as far as the log that says it is
   const unsigned = await findings();
   assert.equal(unsigned.damages, []);
   assert.equal(unsigned.unproven, [`${north} REPLICA_UNSIGNED`, `${east} REPLICA_UNSIGNED`]);
+});
+
+test('knows the feed positions of events that were replaced by fewer, and of no others', async () => {
+  await empty();
+  const [lost, history, below] = [new SiteHistory(north), new SiteHistory(north), new SiteHistory(south)];
+  await takeInSigned(
+    lost,
+    [1, 2, 3, 4, 5].map(() => lost.event('alarm-1')),
+    'own',
+  );
+  await takeInPinnedKey(below, north);
+  const events = [1, 2, 3].map(() => history.event('alarm-2'));
+  const { site, epoch, size: position, edge: treeEdge } = history;
+  const head = { site, epoch, size: position, root: rootOf(treeEdge, position, sha256) };
+  const outcome = await createReplicaMender({ sql: database.sql, ownSite: south }).replaceTail({
+    ...{ site, common: LOG_START, held: { epoch, position: 5 } },
+    events: (async function* () {
+      yield events;
+    })(),
+    proven: () => ({
+      end: { epoch, position, treeEdge },
+      checkpoints: [{ head, note: signCheckpoint(head, signers.own, sha256) }],
+    }),
+  });
+  assert.is(outcome, 'REPLACED');
+  assert.equal((await findings()).damages, []);
+  assert.equal(await damagesAfter('delete from feed_gap where seq = 4'), [
+    'feed FEED_NOT_DENSE 1 events are not there between the feed positions 3 and 5',
+  ]);
 });
 
 test('finds out that a log is not the same at two places, also when one is further', async () => {

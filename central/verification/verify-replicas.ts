@@ -83,7 +83,7 @@ async function hasTables(tx: TransactionSql): Promise<boolean> {
   return row!.found;
 }
 
-/** The feed is dense: who reads on behind a position misses nothing. Returns how many events there are. */
+/** The feed is dense but for what was replaced: who reads on behind a position misses nothing. Returns how many events there are. */
 async function verifyFeed(tx: TransactionSql, damages: ReplicaDamages): Promise<number> {
   const [feed] = await tx<{ head: number | null; count: number; last: number | null }[]>`
     select (select seq from feed_head) as head, count(*) as count, max(seq) as last from replica_event`;
@@ -92,10 +92,13 @@ async function verifyFeed(tx: TransactionSql, damages: ReplicaDamages): Promise<
     damages.add('FEED_NOT_DENSE', 'feed', `the feed ends at ${last}, ${head} positions were given out`);
   }
   if (count === head) return count;
+  // Positions are taken by events, or known to be left by events that were replaced by fewer.
+  const [known] = await tx`select 1 where to_regclass('feed_gap') is not null`;
+  const taken = tx`(select seq from replica_event ${known ? tx`union all select seq from feed_gap` : tx``}) as taken`;
   const gaps = await tx<{ after: number; next: number }[]>`
     select after, next from (
-      select lag(seq, 1, 0::bigint) over (order by seq) as after, seq as next from replica_event
-      union all select coalesce(max(seq), 0), ${(head ?? 0) + 1}::bigint from replica_event
+      select lag(seq, 1, 0::bigint) over (order by seq) as after, seq as next from ${taken}
+      union all select coalesce(max(seq), 0), ${(head ?? 0) + 1}::bigint from ${taken}
     ) as neighbours where next > after + 1 order by next limit ${FEED_GAPS_NAMED_MAX}`;
   for (const { after, next } of gaps) {
     const detail = `${next - after - 1} events are not there between the feed positions ${after} and ${next}`;

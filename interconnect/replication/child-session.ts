@@ -1,9 +1,18 @@
-import { comparePlaces, endOf, equalBytes, LOG_START, TreeEdgeError, type WishPlace } from '@holdfast/core';
+import {
+  comparePlaces,
+  endOf,
+  equalBytes,
+  HistoryUnprovenError,
+  LOG_START,
+  type LogPlace,
+  TreeEdgeError,
+  type WishPlace,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { ReceivedCredit } from './credit-window.js';
 import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, HEARTBEATS_MISSED_MAX } from './heartbeat.js';
 import { LogSender } from './log-sender.js';
-import { findLostHistory, HistoryNotOursError } from './lost-history.js';
+import { findLostHistory, type HistoryHolder, HistoryNotOursError } from './lost-history.js';
 import { type OfferedLog, offerOwnLog } from './offered-log.js';
 import { FalseReceiptError, ReceiptKeeper } from './receipt-keeper.js';
 import type { ParentDuplex } from './replication-duplex.js';
@@ -72,6 +81,8 @@ class ChildSession {
   /** Undefined while wishes are not asked for. */
   #wishesAfter: WishPlace | null | undefined;
   #asksForHistory: ((frame: HistoryFrame) => void) | null = null;
+  /** One log after the other. */
+  #takingBack: Promise<unknown> = Promise.resolve();
   readonly #toldHeads = new Map<SiteId, RelayedHead>();
   #earlyAckCount = 0;
   #silentBeats = 0;
@@ -267,7 +278,8 @@ class ChildSession {
       if (refusal.code === 'FORK') acknowledgements.lower(origin, LOG_START);
       const isLost = refusal.code === 'AHEAD' || refusal.code === 'FORK';
       const mayRecover = origin === site && isLost && this.#wantsHistory();
-      return mayRecover ? this.#recover(refusal) : this.#refuseLog(origin, refusal);
+      const held = isLost ? { epoch, position: after } : null;
+      return mayRecover ? this.#recover(refusal) : this.#refuseLog(origin, refusal, held);
     }
     this.#credit.add(want.creditBytes);
     logger.info(
@@ -310,20 +322,44 @@ class ChildSession {
     );
   }
 
-  /** What is wrong with one log below does not end the session, which carries the others; it is offered again some time. */
-  #offerAgain(origin: SiteId): void {
+  /**
+   * What is wrong with one log below does not end the session, which carries the others; it is offered again some time: at once
+   * when all that is wrong was that less is held of it than up there, where it is held up to `held`.
+   */
+  async #offerAgain(origin: SiteId, held: LogPlace | null): Promise<void> {
     const { random, timers } = this.#options;
     const sender = this.#senders.get(origin);
     sender?.stop();
     // Both sides may refuse it at once, and a parent more than once: offered twice it would end the session.
     if (sender === undefined || this.#refused.has(origin)) return;
     this.#refused.add(origin);
-    const delayMs = REFUSED_LOG_RETRY_MS_MAX / 2 + (random() * REFUSED_LOG_RETRY_MS_MAX) / 2;
     const again = () => {
       this.#refused.delete(origin);
       void this.#guard(() => this.#offer(origin, sender.log));
     };
-    this.#later(timers.after(delayMs, again));
+    if (held !== null && (await this.#takeBack(origin, held))) return again();
+    const delayMs = REFUSED_LOG_RETRY_MS_MAX / 2 + (random() * REFUSED_LOG_RETRY_MS_MAX) / 2;
+    if (!this.#over.signal.aborted) this.#later(timers.after(delayMs, again));
+  }
+
+  /** True when what is held here of a log below has grown by what the parent holds of it. */
+  async #takeBack(origin: SiteId, held: LogPlace): Promise<boolean> {
+    const { logger, relayed } = this.#options;
+    const outcome = this.#takingBack.then(() => {
+      const isOver = this.#over.signal.aborted;
+      return (!isOver && relayed?.takeBack?.(origin, { ...this.#holderOf(origin), held })) || 'NOTHING';
+    });
+    this.#takingBack = outcome.catch(() => undefined);
+    try {
+      return (await outcome) === 'EXTENDED';
+    } catch (error) {
+      if (!(error instanceof HistoryNotOursError || error instanceof HistoryUnprovenError)) throw error;
+      logger.error(
+        { origin, error: describeError(error) },
+        'what the parent holds of a log below is not its own',
+      );
+      return false;
+    }
   }
 
   /** Stopped when the session ends. */
@@ -341,11 +377,17 @@ class ChildSession {
     logger.error({ ...refusal }, 'the parent holds history that this log has lost: it is pulled back');
     const history = await findLostHistory({
       ...{ site, log, sha256, verify, publicKey: signer.publicKey },
-      holder: `the parent ${this.#parent}`,
-      ask: (after, limit) => this.#askForHistory({ kind: 'wantHistory', after, limit }),
+      holder: this.#holderOf(null),
     });
     await lostHistory!.take(history);
     this.#end('the lost history was pulled back');
+  }
+
+  #holderOf(origin: SiteId | null): HistoryHolder {
+    return {
+      name: `the parent ${this.#parent}`,
+      ask: (after, limit) => this.#askForHistory({ kind: 'wantHistory', origin, after, limit }),
+    };
   }
 
   /** Ends the session when no answer comes; rejects when the session ends before the answer. */
@@ -421,7 +463,7 @@ class ChildSession {
       return;
     }
     logger.error({ origin, code, detail }, 'the parent refuses the log of a site below');
-    this.#offerAgain(origin);
+    void this.#guard(() => this.#offerAgain(origin, held));
   }
 
   #askForWishes(after: WishPlace | null): void {
@@ -490,14 +532,14 @@ class ChildSession {
     this.#full = null;
   }
 
-  #refuseLog(origin: SiteId, refusal: ReplicationRefusal): void {
+  #refuseLog(origin: SiteId, refusal: ReplicationRefusal, held: LogPlace | null): void {
     if (origin === this.#options.site) {
       this.#refuse(refusal);
       return;
     }
     this.#options.logger.error({ origin, ...refusal }, 'the log of a site below cannot be handed on');
     this.#send({ kind: 'refused', ...refusal, origin, held: null });
-    this.#offerAgain(origin);
+    void this.#guard(() => this.#offerAgain(origin, held));
   }
 
   #refuse(refusal: ReplicationRefusal): void {

@@ -420,7 +420,7 @@ test('a child that asks on and takes no answer is let go before what waits for i
   tell(hello);
   const sessions = () => parent.links.calls.filter(said => said.startsWith('established')).length;
   await until(() => sessions() === 2, 'the session');
-  const question = { kind: 'wantHistory', after: { epoch: 1, position: 1 }, limit: 1 } as const;
+  const question = { kind: 'wantHistory', origin: null, after: { epoch: 1, position: 1 }, limit: 1 } as const;
   const ask = () => tell(question);
   // The last that the parent looks at before it answers.
   const { checkpoint: newest } = parent.replicas;

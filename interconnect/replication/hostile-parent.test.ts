@@ -133,7 +133,7 @@ test('frames out of turn and edges that cannot be are answered PROTOCOL_VIOLATIO
     [wantOf(log, { epoch: 1, after: 4, treeEdge: [] })],
     [{ kind: 'ack', origin: newSiteId(), upTo: null, ...nothing }],
     [want, { kind: 'ack', origin: site, upTo: { epoch: 1, position: 3 }, ...nothing }],
-    [{ kind: 'history', events: null, checkpoint: null }],
+    [{ kind: 'history', events: null, checkpoint: null, epochCheckpoint: null }],
   ];
   for (const [index, afterHello] of conversations.entries()) {
     assert.is((await converse(log, { afterHello })).code, 'PROTOCOL_VIOLATION', `conversation ${index}`);

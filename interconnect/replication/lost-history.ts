@@ -22,31 +22,37 @@ import { type HistoryFrame, ReplicationProtocolError } from './replication-frame
 /** Events that are asked for at once; a frame holds as many of them as fit. */
 const PULLED_EVENTS_MAX = 1_000;
 
-/** What the parent holds cannot be taken back: this site has not signed it. */
+/** What is held elsewhere cannot be taken back: the site that the log is of has not signed it. */
 export class HistoryNotOursError extends Error {
   override readonly name = 'HistoryNotOursError';
   readonly code = 'HISTORY_NOT_OURS';
 }
 
-export interface LostHistoryOptions {
-  readonly site: SiteId;
-  readonly log: Pick<SiteLog, 'head' | 'epochs' | 'read'>;
-  /** Of this site's log key. */
-  readonly publicKey: Uint8Array;
-  readonly verify: NoteVerifier;
-  readonly sha256: Sha256;
-  /** Who gives it back, for people. */
-  readonly holder: string;
-  /** Asks the holder; one question at a time. */
+/** Who gives history back. */
+export interface HistoryHolder {
+  /** For people. */
+  readonly name: string;
+  /** One question at a time. */
   readonly ask: (after: LogPlace, limit: number) => Promise<HistoryFrame>;
 }
 
+export interface LostHistoryOptions {
+  /** Of which the log is: this one, or one below. */
+  readonly site: SiteId;
+  readonly log: Pick<SiteLog, 'head' | 'epochs' | 'read'>;
+  /** Of that site's log key. */
+  readonly publicKey: Uint8Array;
+  readonly verify: NoteVerifier;
+  readonly sha256: Sha256;
+  readonly holder: HistoryHolder;
+}
+
 /**
- * What a parent, or this site's own database, holds of this site's log and the log itself does not, from where the two part up to the newest checkpoint that
- * this site has signed. Events are pulled when they are read. Throws `HistoryNotOursError`.
+ * What a parent, or this site's own database, holds of a log and the log itself does not, from where the two part up to the newest checkpoint that
+ * its site has signed. Events are pulled when they are read. Throws `HistoryNotOursError`.
  */
 export async function findLostHistory(options: LostHistoryOptions): Promise<PulledHistory> {
-  const { ask, holder } = options;
+  const { ask, name: holder } = options.holder;
   const { checkpoint: note } = await ask(LOG_START, 1);
   if (note === null) throw new HistoryNotOursError(`${holder} holds no checkpoint of this log`);
   const checkpoint = await ownCheckpoint(note, options);
@@ -75,12 +81,15 @@ async function findCommonPlace(options: LostHistoryOptions): Promise<LogPlace> {
   return same === 0 ? LOG_START : places.at(same);
 }
 
-async function isSameAt(place: LogPlace, { log, ask, site, sha256 }: LostHistoryOptions): Promise<boolean> {
+async function isSameAt(
+  place: LogPlace,
+  { log, holder, site, sha256 }: LostHistoryOptions,
+): Promise<boolean> {
   const after = { epoch: place.epoch, position: place.position - 1 };
   const own = await ownEventAfter(after, log);
   // What this log holds no longer was removed because others hold it.
   if (own === null) return true;
-  const { events } = await ask(after, 1);
+  const { events } = await holder.ask(after, 1);
   if (events === null || events.epoch !== place.epoch || events.firstPosition !== place.position)
     return false;
   const [theirs] = unpacked(events);
@@ -124,7 +133,7 @@ class OwnPlaces {
 async function* eventsBetween(
   common: LogPlace,
   end: LogPlace,
-  ask: LostHistoryOptions['ask'],
+  ask: HistoryHolder['ask'],
 ): AsyncGenerator<readonly EventBytes[], void, undefined> {
   let after = common;
   while (after.epoch < end.epoch || after.position < end.position) {

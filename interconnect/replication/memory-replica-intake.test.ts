@@ -12,6 +12,7 @@ describeReplicaIntake(test, {
     return {
       intake,
       reader: intake,
+      mender: intake,
       stored: async site => intake.events(site),
       feed: async () => intake.feed(),
     };

@@ -1,6 +1,6 @@
-import { comparePlaces, equalBytes, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
+import { comparePlaces, endOf, equalBytes, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
-import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
+import type { ReplicaCursor, ReplicaIntake, ReplicaMender, ReplicaReader } from './replica-intake.js';
 import { leafHashesOf } from './subtree-hashes.js';
 
 interface Replica {
@@ -12,18 +12,24 @@ interface Replica {
 }
 
 /** Replicas that are forgotten: the twin of the durable intakes, for tests and simulations. */
-export interface MemoryReplicaIntake extends ReplicaIntake, ReplicaReader {
+export interface MemoryReplicaIntake extends ReplicaIntake, ReplicaReader, ReplicaMender {
   /** What is held of one site, in the order of its positions. */
   events(site: SiteId): readonly RecordedEvent[];
   /** What is held of all sites, in the order of the commits. */
   feed(): readonly RecordedEvent[];
+  /** Whether all that is held of a site is signed by it. */
+  isSigned(site: SiteId): boolean;
+  /** All of it as it is now, as a backup of a database. */
+  copy(): MemoryReplicaIntake;
 }
 
 const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
 
 export function createMemoryReplicaIntake(): MemoryReplicaIntake {
-  const replicas = new Map<SiteId, Replica>();
-  const feed: RecordedEvent[] = [];
+  return intakeOf(new Map(), []);
+}
+
+function intakeOf(replicas: Map<SiteId, Replica>, feed: RecordedEvent[]): MemoryReplicaIntake {
   return {
     async openSession(site) {
       const replica = replicas.get(site) ?? newReplica();
@@ -43,6 +49,28 @@ export function createMemoryReplicaIntake(): MemoryReplicaIntake {
       if (checkpoint !== undefined) replica.checkpoints.set(checkpoint.head.epoch, checkpoint);
       return 'COMMITTED';
     },
+
+    async replaceTail({ site, common, held, events: pulled, proven }) {
+      const events: RecordedEvent[] = [];
+      for await (const page of pulled) events.push(...page);
+      const replica = replicas.get(site)!;
+      const isBeginning = comparePlaces(common, held) === 0;
+      if (isBeginning && comparePlaces(replica.cursor, held) !== 0) return 'MOVED';
+      const replaced = new Set(replica.events.filter(event => comparePlaces(event, common) > 0));
+      if ([...replaced].some(({ type }) => type === 'LogTruncated')) return 'TRUNCATED';
+      replica.events.splice(replica.events.length - replaced.size, replaced.size, ...events);
+      feed.splice(0, feed.length, ...feed.filter(event => !replaced.has(event)), ...events);
+      for (const [epoch, { head }] of replica.checkpoints) {
+        if (comparePlaces(endOf(head), common) > 0) replica.checkpoints.delete(epoch);
+      }
+      const { end, checkpoints } = proven();
+      for (const checkpoint of checkpoints) replica.checkpoints.set(checkpoint.head.epoch, checkpoint);
+      replica.cursor = end;
+      replica.fence += 1;
+      return replaced.size === 0 ? 'EXTENDED' : 'REPLACED';
+    },
+
+    cursor: async site => replicas.get(site)?.cursor ?? null,
 
     async read({ site, after, limit }) {
       const events = replicas.get(site)?.events ?? [];
@@ -65,7 +93,16 @@ export function createMemoryReplicaIntake(): MemoryReplicaIntake {
       [...replicas].flatMap(([site, { checkpoints }]) => (checkpoints.size > 0 ? [site] : [])),
     events: site => replicas.get(site)?.events ?? [],
     feed: () => feed,
+    isSigned: site => {
+      const { cursor, checkpoints } = replicas.get(site) ?? newReplica();
+      return cursor.position === (checkpoints.get(cursor.epoch)?.head.size ?? 0);
+    },
+    copy: () => intakeOf(new Map([...replicas].map(([site, replica]) => [site, copyOf(replica)])), [...feed]),
   };
+}
+
+function copyOf({ events, checkpoints, ...replica }: Replica): Replica {
+  return { ...replica, events: [...events], checkpoints: new Map(checkpoints) };
 }
 
 function newReplica(): Replica {

@@ -49,6 +49,7 @@ const HELLO_TIMEOUT_MS = 10_000;
 const RELAYED_LOGS_MAX = 10_000;
 /** Far longer than to compare histories or to answer: the question, or the wishes that answered it, must be lost. */
 const UNASKED_BEATS_MAX = 30;
+const MOVED = 'what is held of this log has moved: begin again';
 
 /** What the sessions of one service share. */
 export interface SessionSurroundings {
@@ -104,6 +105,8 @@ export class ParentSession {
   /** Ever, in this session: one that was refused may be offered again. */
   readonly #offered = new Set<SiteId>();
   readonly #opening = new Set<SiteId>();
+  /** Of which the child has shown what their sites have signed: it may have them back. */
+  readonly #shown = new Set<SiteId>();
   readonly #history: HistoryServer;
   readonly #stopHelloTimer: () => void;
   #stopHeartbeat: () => void = () => undefined;
@@ -158,6 +161,12 @@ export class ParentSession {
     if (!this.#isConnecting && this.#session === null) return;
     const { epoch, position } = this.#logs.get(this.site)?.batches.durable ?? this.#held;
     this.#around.links.lost(this.site, cause, epoch, position);
+  }
+
+  /** What is held of a log has moved beside this session: the child is asked anew from where on it goes on. */
+  moved(origin: SiteId): void {
+    if (origin === this.site) this.end('CLOSED', 'what is held of its log has moved');
+    else if (this.#logs.has(origin)) this.#refuseLog(origin, { code: 'UNAVAILABLE', detail: MOVED });
   }
 
   /** A newer session of the same site has begun. */
@@ -302,6 +311,7 @@ export class ParentSession {
     const { above, intake, logger, sha256 } = this.#around;
     const { fence, cursor } = await intake.openSession(origin);
     if (this.#isOver) return;
+    this.#shown.add(origin);
     const isOwn = origin === this.site;
     if (isOwn) this.#held = cursor;
     const verdict = answerOffer(cursor, signed.head, sha256);
@@ -463,6 +473,10 @@ export class ParentSession {
   }
 
   async #giveHistory(question: WantHistoryFrame): Promise<void> {
+    const { origin } = question;
+    if (origin !== null && !this.#shown.has(origin)) {
+      throw new ReplicationProtocolError(`asked for history of ${origin}, which it has not offered`);
+    }
     this.#send(await this.#history.answer(question, this.#childReadsZstd));
   }
 

@@ -9,7 +9,7 @@ import {
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { OfferedLog } from './offered-log.js';
-import type { ReplicaIntake, ReplicaReader } from './replica-intake.js';
+import type { ReplicaIntake, ReplicaMender, ReplicaReader } from './replica-intake.js';
 import type { RelayedLogs } from './replication-options.js';
 
 /** A replica is relayed as far as its site has signed it, so that each parent can prove it anew. */
@@ -33,6 +33,18 @@ export class RelayedReplicas implements RelayedLogs {
       commit: async batch => {
         const outcome = await intake.commit(batch);
         if (outcome === 'COMMITTED' && batch.checkpoint) this.#grow(batch.checkpoint);
+        return outcome;
+      },
+    };
+  }
+
+  /** The same for what is put right. */
+  watchMended(mender: ReplicaMender): ReplicaMender {
+    return {
+      cursor: site => mender.cursor(site),
+      replaceTail: async tail => {
+        const outcome = await mender.replaceTail(tail);
+        if (outcome === 'EXTENDED') this.#grow(tail.proven().checkpoints.at(-1)!);
         return outcome;
       },
     };

@@ -12,13 +12,15 @@ import {
 } from '@holdfast/core';
 import { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
-import type { ReplicaCursor, ReplicaIntake, ReplicaReader } from './replica-intake.js';
+import type { ReplicaCursor, ReplicaIntake, ReplicaMender, ReplicaReader } from './replica-intake.js';
 
 /** One adapter under test, with a look behind it. */
 export interface ReplicaIntakeUnderTest {
   readonly intake: ReplicaIntake;
   /** What was committed, to be handed on. Left out where a commit is stored only later. */
   readonly reader?: ReplicaReader;
+  /** Of what the intake has stored. Left out where nobody is above. */
+  readonly mender?: ReplicaMender;
   /** What is stored of a site, in the order of its positions. */
   readonly stored: (
     site: SiteId,
@@ -40,6 +42,7 @@ export function describeReplicaIntake(
   describeFencing(test, open, sha256);
   describeOrder(test, open, sha256);
   describeReading(test, open, sha256);
+  describeMending(test, open, sha256);
 }
 
 type Open = () => Promise<ReplicaIntakeUnderTest>;
@@ -270,6 +273,84 @@ function describeReading(test: TestRegistrar, open: Open, sha256: Sha256): void 
   });
 }
 
+function describeMending(test: TestRegistrar, open: Open, sha256: Sha256): void {
+  const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
+  /** Six events, all signed; `mend` puts others, from one position on, in the place of those behind it. */
+  const openHeld = async (typeOfLast?: string) => {
+    const { intake, reader, mender, stored } = await open();
+    if (mender === undefined || reader === undefined) return null;
+    const site = newSite();
+    const held = eventsOf(site, { epoch: 1, from: 1, count: 6, sha256, ...(typeOfLast && { typeOfLast }) });
+    const { fence, cursor } = await intake.openSession(site);
+    const after = advance(cursor, held, sha256);
+    const batch = { site, fence, before: cursor, after, events: held };
+    assert.equal(await intake.commit({ ...batch, checkpoint: checkpointAt(site, 1, 6) }), 'COMMITTED');
+    const mend = async (from: number, count: number, fault?: Error) => {
+      const events = eventsOf(site, { epoch: 1, from, count, sha256 });
+      const before = from === 1 ? nothing : advance(nothing, held.slice(0, from - 1), sha256);
+      const end = advance({ ...before, epoch: 1 }, events, sha256);
+      const pages = async function* () {
+        yield events.slice(0, 1);
+        if (events.length > 1) yield events.slice(1);
+        if (fault !== undefined) throw fault;
+      };
+      const outcome = await mender.replaceTail({
+        ...{ site, held: { epoch: 1, position: 6 }, common: { epoch: 1, position: from - 1 } },
+        events: pages(),
+        proven: () => ({ end, checkpoints: [checkpointAt(site, 1, end.position)] }),
+      });
+      return { outcome, events, end };
+    };
+    return { intake, reader, mender, stored, site, fence, held, after, mend };
+  };
+
+  test('what is held behind a place is replaced, by more events or by fewer, and the session that brought it is fenced', async () => {
+    for (const [from, count] of [
+      [4, 5],
+      [3, 1],
+    ] as const) {
+      const opened = await openHeld();
+      if (opened === null) return;
+      const { intake, reader, mender, stored, site, fence, held, after, mend } = opened;
+      const { outcome, events, end } = await mend(from, count);
+      assert.equal(outcome, 'REPLACED');
+      const all = [...held.slice(0, from - 1), ...events];
+      assert.deepEqual((await stored(site)).map(bytesOf), all.map(bytesOf));
+      assert.deepEqual(plain((await mender.cursor(site))!), plain(end));
+      assert.equal((await reader.checkpoint(site))?.head.size, end.position);
+      const next = eventsOf(site, { epoch: 1, from: 7, count: 1, sha256 });
+      const late = { site, fence, before: after, after: advance(after, next, sha256), events: next };
+      assert.equal(await intake.commit(late), 'FENCED');
+      const again = await intake.openSession(site);
+      const on = eventsOf(site, { epoch: 1, from: end.position + 1, count: 1, sha256 });
+      const goesOn = { before: again.cursor, after: advance(again.cursor, on, sha256), events: on };
+      assert.equal(await intake.commit({ site, fence: again.fence, ...goesOn }), 'COMMITTED');
+    }
+  });
+
+  test('what only goes on behind all that is held extends it, unless something has come in since it was compared', async () => {
+    const opened = await openHeld();
+    if (opened === null) return;
+    const { stored, site, mend } = opened;
+    assert.equal((await mend(7, 3)).outcome, 'EXTENDED');
+    assert.equal((await stored(site)).length, 9);
+    assert.equal((await mend(7, 1)).outcome, 'MOVED');
+    assert.equal((await stored(site)).length, 9);
+  });
+
+  test('a tail of which the site has removed some stays, and so does everything when the events are not proven in the end', async () => {
+    const opened = await openHeld('LogTruncated');
+    if (opened === null) return;
+    assert.equal((await opened.mend(5, 3)).outcome, 'TRUNCATED');
+    const other = (await openHeld())!;
+    await assert.rejects(other.mend(5, 3, new RangeError('not proven')), /not proven/);
+    for (const { stored, site, held, mender, after } of [opened, other]) {
+      assert.deepEqual((await stored(site)).map(bytesOf), held.map(bytesOf));
+      assert.deepEqual(plain((await mender.cursor(site))!), plain(after));
+    }
+  });
+}
+
 /** An intake believes what it is given: the signature is none. */
 function checkpointAt(site: SiteId, epoch: number, size: number): SignedCheckpoint {
   const root = new Uint8Array(32).fill(size);
@@ -290,7 +371,13 @@ function newSite(): SiteId {
 
 function eventsOf(
   site: SiteId,
-  options: { readonly epoch: number; readonly from: number; readonly count: number; readonly sha256: Sha256 },
+  options: {
+    readonly epoch: number;
+    readonly from: number;
+    readonly count: number;
+    readonly typeOfLast?: string;
+    readonly sha256: Sha256;
+  },
 ): RecordedEvent[] {
   return Array.from({ length: options.count }, (_, index) => {
     const position = options.from + index;
@@ -301,7 +388,7 @@ function eventsOf(
       id: EventId.parse(v7()),
       stream: 'conformance-"ü"',
       revision: position - 1,
-      type: 'SomethingHappened',
+      type: (index === options.count - 1 && options.typeOfLast) || 'SomethingHappened',
       version: 1,
       recordedAt: BigInt(position) * 65536n,
       actor: 'server:conformance',
@@ -328,8 +415,8 @@ function advance(before: ReplicaCursor, events: readonly RecordedEvent[], sha256
 }
 
 /** Buffers and byte arrays with the same bytes are the same here. */
-function plain(cursor: ReplicaCursor) {
-  return { ...cursor, treeEdge: cursor.treeEdge.map(hash => Buffer.from(hash).toString('hex')) };
+function plain({ epoch, position, treeEdge }: ReplicaCursor) {
+  return { epoch, position, treeEdge: treeEdge.map(hash => Buffer.from(hash).toString('hex')) };
 }
 
 function bytesOf(event: Pick<RecordedEvent, 'header' | 'data' | 'leafHash'>): readonly string[] {

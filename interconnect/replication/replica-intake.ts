@@ -32,6 +32,33 @@ export interface ReplicaIntake {
   }): Promise<'COMMITTED' | 'FENCED' | 'STALE_CURSOR'>;
 }
 
+/** History that takes the place of what is held of a log. */
+export interface ReplacingTail {
+  readonly site: SiteId;
+  /** What is held up to there stays. */
+  readonly common: LogPlace;
+  /** What was held of the log when it was compared. */
+  readonly held: LogPlace;
+  /** Those behind `common`, over one or more epochs: to be read to their end, which throws when they are not what the site has signed. */
+  readonly events: AsyncIterable<readonly RecordedEvent[]>;
+  /** Once they were read: where they end, and what the site has signed up to there; of each epoch at most one, the last one at the end. */
+  readonly proven: () => { readonly end: ReplicaCursor; readonly checkpoints: readonly SignedCheckpoint[] };
+}
+
+/**
+ * EXTENDED: nothing was held behind the common place. MOVED: something is held there that was not when it was compared.
+ * TRUNCATED: the site has removed some of what is held behind it, so that it has to stay. Both change nothing.
+ */
+export type TailOutcome = 'EXTENDED' | 'REPLACED' | 'MOVED' | 'TRUNCATED';
+
+/** Mends a replica that its own parent holds differently, as after a site and its region were restored from old copies. */
+export interface ReplicaMender {
+  /** How far a log is held; null: nothing of it. */
+  cursor(site: SiteId): Promise<ReplicaCursor | null>;
+  /** One durable transaction; every session that brings this log is fenced. */
+  replaceTail(tail: ReplacingTail): Promise<TailOutcome>;
+}
+
 /** What a parent holds, to be handed on: up to its own parent, or back to a site that has lost it. */
 export interface ReplicaReader {
   /** At most `limit` events of a site after a place, in order, over all its epochs; a page may end earlier. */

@@ -60,6 +60,8 @@ export interface RefusedFrame extends ReplicationRefusal {
 
 export interface WantHistoryFrame {
   readonly kind: 'wantHistory';
+  /** A log that the child has offered. Null: its own. */
+  readonly origin: SiteId | null;
   readonly after: LogPlace;
   readonly limit: number;
 }
@@ -103,8 +105,10 @@ export interface HistoryFrame {
   readonly kind: 'history';
   /** Null: there is no more. */
   readonly events: (PackedEvents & { readonly epoch: number; readonly firstPosition: number }) | null;
-  /** The newest checkpoint of the child that the parent accepted. Null when it has none. */
+  /** The newest checkpoint of that log that the parent accepted. Null when it has none. */
   readonly checkpoint: string | null;
+  /** The newest one of the epoch of these events. */
+  readonly epochCheckpoint: string | null;
 }
 
 export interface WelcomeFrame {

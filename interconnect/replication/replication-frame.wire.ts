@@ -51,7 +51,7 @@ export function childFrameToWire(frame: ChildFrame): WireChildFrame {
     case 'wantWishes':
       return { wantWishes: wishPlaceToWire(frame.after) };
     case 'wantHistory':
-      return { wantHistory: { after: frame.after, limit: frame.limit } };
+      return { wantHistory: { after: frame.after, limit: frame.limit, origin: frame.origin ?? '' } };
     case 'pong': {
       const { pingSentAtMs, receivedAtMs, sentAtMs, head, relayed } = frame;
       const said = relayed === null ? {} : { relayed: { heads: [...relayed] } };
@@ -102,9 +102,14 @@ export function childFrameFromWire(wire: WireChildFrame): ChildFrame {
   }
   if (wire.offer) return { kind: 'offer', checkpoint: noteFromWire(wire.offer.checkpoint) };
   if (wire.wantHistory) {
-    const { after, limit } = wire.wantHistory;
+    const { after, limit, origin } = wire.wantHistory;
     if (after === null) throw new ReplicationProtocolError('history after no place');
-    return { kind: 'wantHistory', after: placeFromWire(after), limit: atLeast(1, limit, 'limit') };
+    return {
+      kind: 'wantHistory',
+      origin: origin === '' ? null : siteFromWire(origin),
+      after: placeFromWire(after),
+      limit: atLeast(1, limit, 'limit'),
+    };
   }
   if (wire.refused) return refusedFromWire(wire.refused);
   throw new ReplicationProtocolError('an empty frame, or one of a newer protocol');
@@ -203,18 +208,23 @@ function ackFromWire(wire: NonNullable<WireParentFrame['ack']>): AckFrame {
   };
 }
 
-function historyToWire({ events, checkpoint }: HistoryFrame): NonNullable<WireParentFrame['history']> {
+function historyToWire(frame: HistoryFrame): NonNullable<WireParentFrame['history']> {
+  const { events } = frame;
   const none = { count: 0, codec: 'IDENTITY', rawByteLength: 0, events: new Uint8Array(0) } as const;
   const { epoch, firstPosition } = events ?? { epoch: 0, firstPosition: 0 };
-  return { epoch, firstPosition, checkpoint: checkpoint ?? '', ...packedToWire(events ?? none) };
+  const [checkpoint, epochCheckpoint] = [frame.checkpoint ?? '', frame.epochCheckpoint ?? ''];
+  return { epoch, firstPosition, checkpoint, epochCheckpoint, ...packedToWire(events ?? none) };
 }
 
 function historyFromWire(wire: NonNullable<WireParentFrame['history']>): HistoryFrame {
-  const checkpoint = wire.checkpoint === '' ? null : noteFromWire(wire.checkpoint);
-  if (wire.count === 0) return { kind: 'history', events: null, checkpoint };
+  const [checkpoint, epochCheckpoint] = [wire.checkpoint, wire.epochCheckpoint].map(note =>
+    note === '' ? null : noteFromWire(note),
+  ) as [string | null, string | null];
+  const said = { kind: 'history', checkpoint, epochCheckpoint } as const;
+  if (wire.count === 0) return { ...said, events: null };
   const epoch = atLeast(1, wire.epoch, 'epoch');
   const firstPosition = atLeast(1, wire.firstPosition, 'first_position');
-  return { kind: 'history', events: { epoch, firstPosition, ...packedFromWire(wire) }, checkpoint };
+  return { ...said, events: { epoch, firstPosition, ...packedFromWire(wire) } };
 }
 
 function wishPlaceToWire(after: WishPlace | null): NonNullable<WireChildFrame['wantWishes']> {

@@ -1,4 +1,5 @@
 import type {
+  LogPlace,
   NoteSigner,
   NoteVerifier,
   PulledHistory,
@@ -12,6 +13,7 @@ import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { Timers } from '../transport/timers.js';
 import type { Acknowledgements } from './acknowledgements.js';
+import type { HistoryHolder } from './lost-history.js';
 import type { OfferedLog } from './offered-log.js';
 import type { ParentDuplex } from './replication-duplex.js';
 import type { RelayedHead } from './replication-frame.js';
@@ -38,7 +40,15 @@ export interface RelayedLogs {
   follow(signal: AbortSignal): AsyncIterable<{ readonly origin: SiteId; readonly log: OfferedLog }>;
   /** How far each of them reaches, by what its site said last in a session that lasts. Left out: nobody here knows. */
   heads?(): readonly RelayedHead[];
+  /** The parent holds more, or another history, of one of them, up to `held`. Left out: such a log is refused, and stays so. */
+  takeBack?(origin: SiteId, from: HistoryHolder & { readonly held: LogPlace }): Promise<RecoveryOutcome>;
 }
+
+/**
+ * EXTENDED: what is held of a log goes on as far as above. REPLACED: it did not, and its end was replaced: every session ends.
+ * NOTHING: what is held is as it was.
+ */
+export type RecoveryOutcome = 'EXTENDED' | 'REPLACED' | 'NOTHING';
 
 /** Takes back what was lost of the own log. */
 export interface LostHistorySink {

@@ -52,6 +52,8 @@ export interface ReplicationService extends AsyncDisposable {
   answer(stream: ChildDuplex): void;
   /** Ends the session of a child that was detached; without a session it does nothing. */
   disconnect(site: SiteId): void;
+  /** What is held of a log has moved beside the session that brings it: that is begun again. */
+  moved(origin: SiteId): void;
 }
 
 /** Disposing ends every session; the intake and the log stay the caller's. */
@@ -88,6 +90,9 @@ export function createReplicationService(options: ReplicationServiceOptions): Re
       }),
     answer: stream => answer(stream, around),
     disconnect: site => sessions.get(site)?.end('CLOSED', 'disconnected here'),
+    moved: origin => {
+      for (const session of [...sessions.values()]) session.moved(origin);
+    },
     [Symbol.asyncDispose]: async () => {
       closing.abort();
       for (const session of [...sessions.values()]) session.end('CLOSED', 'this server stops');

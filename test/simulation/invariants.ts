@@ -21,6 +21,8 @@ class Truth {
   readonly streams = new Map<string, RecordedEvent[]>();
   after: LogPlace = LOG_START;
   recordedAt = -1n;
+  /** It and its parent have forgotten together what it has answered. */
+  mayAnswerAgain = false;
   /** Acknowledged to whoever appended them, and not excused. */
   readonly acknowledged = new Set<EventId>();
 
@@ -44,6 +46,8 @@ export class Invariants {
   /** Events of each replica that were looked at, by holder and origin. */
   readonly #seen = new Map<string, number>();
   readonly #feedSeen = new Map<SiteId, number>();
+  /** Of the database of each holder that was looked at. */
+  readonly #generations = new Map<SiteId, number>();
   #eventCount = 0;
 
   constructor(nodes: readonly SimulatedNode[]) {
@@ -55,13 +59,21 @@ export class Invariants {
     this.#acknowledged.push(...events);
   }
 
-  /** A copy is restored that has only these events: what was not at the parent either may be gone for ever. */
+  /** A copy is restored that has only these events: what is not held above either may be gone for ever. */
   excuse(node: SimulatedNode, copied: readonly RecordedEvent[]): void {
-    const kept = new Set(
-      [...copied, ...(node.parent?.node.replicas.events(node.site) ?? [])].map(({ id }) => id),
-    );
+    const all = holdersOf(node).map(({ replicas }) => replicas.events(node.site));
+    // Of a region that was restored with the site, what the centre has not goes as soon as the centre is heard.
+    const held = all
+      .filter((events, hops) => all.slice(hops).every(above => isOneHistory(events, above)))
+      .flat();
+    const kept = new Set([...copied, ...held].map(({ id }) => id));
     const { acknowledged } = this.#truths.get(node.site)!;
     for (const id of acknowledged) if (!kept.has(id)) acknowledged.delete(id);
+  }
+
+  /** A region is restored with its database: what it, and perhaps the site, had of answers to its wishes is known above alone. */
+  excuseAnswers({ site }: SimulatedNode): void {
+    this.#truths.get(site)!.mayAnswerAgain = true;
   }
 
   /** What the disk of a site holds, in order. */
@@ -82,6 +94,7 @@ export class Invariants {
     }
     this.#checkAcknowledged();
     for (const holder of this.#nodes) {
+      this.#lookAgain(holder);
       const feedLength = holder.replicas.feed().length;
       if (feedLength === this.#feedSeen.get(holder.site)) continue;
       for (const { site } of this.#nodes) this.#checkReplica(holder, site);
@@ -96,10 +109,9 @@ export class Invariants {
       if (!node.isContent) return `${node.site} has not appended everything that was wanted`;
       if (!holder) continue;
       const { byId, acknowledged } = this.#truths.get(node.site)!;
-      for (let above: SimulatedNode['parent'] = node.parent; above !== null; above = above.node.parent) {
-        const held = above.node.replicas.events(node.site).length;
-        if (held !== byId.size)
-          return `${above.node.site} holds ${held} of ${byId.size} events of ${node.site}`;
+      for (const above of holdersOf(node)) {
+        const held = above.replicas.events(node.site).length;
+        if (held !== byId.size) return `${above.site} holds ${held} of ${byId.size} events of ${node.site}`;
       }
       for (const id of acknowledged)
         if (!byId.has(id)) return `${node.site} has lost the acknowledged event ${id}`;
@@ -117,7 +129,8 @@ export class Invariants {
     const truth = this.#truths.get(parent.node.site)!;
     const answers = this.#streamOf(site, `answers-${parent.node.site}`);
     const answered = this.#answeredBy(site, parent.node.site);
-    if (answered.size !== answers.length) fail(`${site} has answered a wish twice`);
+    if (answered.size !== answers.length && !this.#truths.get(site)!.mayAnswerAgain)
+      fail(`${site} has answered a wish twice`);
     for (const id of answered) {
       if (!truth.wishes.has(id))
         fail(`${site} has answered the wish ${id}, which ${parent.node.site} never had`);
@@ -175,6 +188,14 @@ export class Invariants {
     }
   }
 
+  /** A database that was restored, or of which an end was replaced, is read from the beginning. */
+  #lookAgain({ site, replicasGeneration }: SimulatedNode): void {
+    if (this.#generations.get(site) === replicasGeneration) return;
+    this.#generations.set(site, replicasGeneration);
+    this.#feedSeen.delete(site);
+    for (const node of this.#nodes) this.#seen.delete(`${site} ${node.site}`);
+  }
+
   /** Replicas are byte for byte what their site's disk has held, dense, and only grow. */
   #checkReplica(holder: SimulatedNode, origin: SiteId): void {
     const events = holder.replicas.events(origin);
@@ -203,6 +224,16 @@ export class Invariants {
     if (feed.length < (this.#feedSeen.get(holder.site) ?? 0)) fail(`the feed of ${holder.site} has shrunk`);
     this.#feedSeen.set(holder.site, feed.length);
   }
+}
+
+/** Those above a node, the nearest first. */
+export function holdersOf({ parent }: SimulatedNode): readonly SimulatedNode[] {
+  return parent === null ? [] : [parent.node, ...holdersOf(parent.node)];
+}
+
+function isOneHistory(one: readonly RecordedEvent[], other: readonly RecordedEvent[]): boolean {
+  const last = Math.min(one.length, other.length) - 1;
+  return last < 0 || isSame(one[last]!, other[last]!);
 }
 
 function isSame(one: RecordedEvent, other: RecordedEvent): boolean {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { InvariantBrokenError, Invariants } from './invariants.js';
+import { comparePlaces, hexOf, LOG_START, placeOf } from '@holdfast/core';
+import type { MemoryReplicaIntake } from '@holdfast/interconnect';
+import { holdersOf, InvariantBrokenError, Invariants } from './invariants.js';
 import { SeededRandom } from './seeded-random.js';
 import { SimulatedLink } from './simulated-link.js';
 import { SimulatedNode } from './simulated-node.js';
@@ -12,6 +14,8 @@ const CALM_MS_MAX = 120_000;
 /** How long something stays broken; half of what breaks only for a quarter of it. */
 const LASTING_MS_MAX = 2_500;
 const HOUR_MS = 3_600_000;
+/** What was on its way when a machine died has arrived then, or never will. */
+const SETTLED_AFTER_MS = 4_000;
 /** What goes wrong, or happens at a bad moment. */
 const troubles = [
   'KILL',
@@ -24,6 +28,7 @@ const troubles = [
   'FORGET_WISH',
   'RESTORE_COPY',
   'RESTORE_LOG',
+  'RESTORE_MACHINES',
   'TRUNCATE',
   'FORGE',
 ] as const;
@@ -35,6 +40,7 @@ export interface ScheduleOutcome {
   readonly killCount: number;
   readonly cutCount: number;
   readonly restoreCount: number;
+  readonly machinesRestoreCount: number;
   readonly truncationCount: number;
   readonly forgerCount: number;
   readonly frameFaultCount: number;
@@ -82,7 +88,15 @@ class World {
   readonly #invariants: Invariants;
   /** Time and size of each. */
   #steps = '';
-  readonly #counts = { steps: 0, kills: 0, cuts: 0, restores: 0, truncations: 0, forgers: 0 };
+  readonly #counts = {
+    steps: 0,
+    kills: 0,
+    cuts: 0,
+    restores: 0,
+    machinesRestores: 0,
+    truncations: 0,
+    forgers: 0,
+  };
   #isCalm = false;
 
   constructor(seed: number) {
@@ -117,6 +131,7 @@ class World {
       killCount: this.#counts.kills,
       cutCount: this.#counts.cuts,
       restoreCount: this.#counts.restores,
+      machinesRestoreCount: this.#counts.machinesRestores,
       truncationCount: this.#counts.truncations,
       forgerCount: this.#counts.forgers,
       frameFaultCount: this.#links.reduce((sum, each) => sum + each.faultCount, 0),
@@ -201,9 +216,13 @@ class World {
       case 'RESTORE_LOG':
         this.#restoreCopy(node, this.#random.next(), this.#random.next());
         return;
+      case 'RESTORE_MACHINES':
+        this.#restoreMachines(node);
+        return;
       case 'TRUNCATE':
         // An acknowledgement that was tampered with is a parent's lie: what it never held is gone then.
-        if (node.parent?.link.faultChance === 0 && node.truncate()) this.#counts.truncations += 1;
+        if (node.parent?.link.faultChance === 0 && this.#isOneHistory(node) && node.truncate())
+          this.#counts.truncations += 1;
         return;
       case 'FORGE':
         this.#forge(node);
@@ -262,6 +281,61 @@ class World {
     this.#counts.restores += 1;
     this.#invariants.excuse(node, held);
     node.restoreCopy(copied, held);
+  }
+
+  /** A site and its region are put back together, logs and database, to what they were a moment ago; or the region alone. */
+  #restoreMachines(site: SimulatedNode): void {
+    const region = site.parent?.node;
+    if (!region?.parent) return;
+    const replicas = region.replicas.copy();
+    const isAlone = this.#random.chance(0.3);
+    const below = this.#nodes.filter(node => node.parent?.node === region);
+    const [regionCount, siteCount] = [region, site].map(node => this.#invariants.eventsOf(node.site).length);
+    const restore = () => {
+      if (region.isRunning) return;
+      if (!this.#mayBeRestored(region, replicas)) return region.start();
+      this.#counts.machinesRestores += 1;
+      const copyOf = (node: SimulatedNode, count?: number) =>
+        node.wholeAppends(this.#invariants.eventsOf(node.site).slice(0, count));
+      const copied = copyOf(region, regionCount);
+      this.#invariants.excuse(region, copied);
+      region.restoreMachine(copied, replicas);
+      for (const node of below) {
+        const own =
+          node === site && !isAlone ? copyOf(site, siteCount) : this.#invariants.eventsOf(node.site);
+        this.#invariants.excuse(node, own);
+        this.#invariants.excuseAnswers(node);
+        if (node === site && !isAlone) site.restoreCopy(own);
+      }
+    };
+    this.#later(() => {
+      region.kill();
+      this.#time.after(SETTLED_AFTER_MS, restore);
+    });
+  }
+
+  /**
+   * What the centre has taken in beyond what a site has signed it cannot give back: nor can anybody what a site has removed from its log
+   * because its region held it.
+   */
+  #mayBeRestored(region: SimulatedNode, copy: MemoryReplicaIntake): boolean {
+    const centre = region.parent!.node.replicas;
+    return this.#nodes
+      .filter(node => node === region || node.parent?.node === region)
+      .every(({ site, keptAfter }) => {
+        const held = [centre, copy].map(({ events }) => placeOf(events(site).at(-1) ?? LOG_START));
+        return centre.isSigned(site) && held.some(place => comparePlaces(place, keptAfter) >= 0);
+      });
+  }
+
+  /** Whoever holds the log of a site holds what is on its disk, and its parent all that it has acknowledged: neither was restored. */
+  #isOneHistory(node: SimulatedNode): boolean {
+    const own = new Set(this.#invariants.eventsOf(node.site).map(({ leafHash }) => hexOf(leafHash)));
+    const lasts = holdersOf(node).map(({ replicas }) => replicas.events(node.site).at(-1));
+    return (
+      comparePlaces(placeOf(lasts[0] ?? LOG_START), node.acknowledged ?? LOG_START) >= 0 &&
+      lasts.every(last => last === undefined || own.has(hexOf(last.leafHash)))
+    );
   }
 
   #later(task: () => void): void {

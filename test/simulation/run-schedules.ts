@@ -16,7 +16,15 @@ export interface ScheduleWorkerReport {
   failure: { readonly seed: number; readonly message: string } | null;
   scheduleCount: number;
   readonly totals: Record<
-    'steps' | 'events' | 'kills' | 'cuts' | 'restores' | 'truncations' | 'forgers' | 'frameFaults',
+    | 'steps'
+    | 'events'
+    | 'kills'
+    | 'cuts'
+    | 'restores'
+    | 'machinesRestores'
+    | 'truncations'
+    | 'forgers'
+    | 'frameFaults',
     number
   >;
 }
@@ -41,7 +49,8 @@ export async function runSchedules(options: {
   const [first] = reports.flatMap(({ failure }) => failure ?? []).sort((one, other) => one.seed - other.seed);
   if (first !== undefined) throw new Error(first.message);
   const totals: ScheduleWorkerReport['totals'] = {
-    ...{ steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, truncations: 0, forgers: 0, frameFaults: 0 },
+    ...{ steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, machinesRestores: 0 },
+    ...{ truncations: 0, forgers: 0, frameFaults: 0 },
   };
   let scheduleCount = 0;
   for (const report of reports) {

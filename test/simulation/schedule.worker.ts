@@ -9,7 +9,10 @@ if (countMax > 1) Error.stackTraceLimit = 0;
 
 const report: ScheduleWorkerReport = {
   ...{ failure: null, scheduleCount: 0 },
-  totals: { steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, truncations: 0, forgers: 0, frameFaults: 0 },
+  totals: {
+    ...{ steps: 0, events: 0, kills: 0, cuts: 0, restores: 0, machinesRestores: 0 },
+    ...{ truncations: 0, forgers: 0, frameFaults: 0 },
+  },
 };
 for (;;) {
   const index = Atomics.add(next, 0, 1);
@@ -23,6 +26,7 @@ for (;;) {
     report.totals.kills += outcome.killCount;
     report.totals.cuts += outcome.cutCount;
     report.totals.restores += outcome.restoreCount;
+    report.totals.machinesRestores += outcome.machinesRestoreCount;
     report.totals.truncations += outcome.truncationCount;
     report.totals.forgers += outcome.forgerCount;
     report.totals.frameFaults += outcome.frameFaultCount;

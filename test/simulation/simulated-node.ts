@@ -21,7 +21,9 @@ import {
   createMemoryReplicaIntake,
   createReplicationService,
   type MemoryReplicaIntake,
+  type RelayedLogs,
   RelayedReplicas,
+  ReplicaRecovery,
   type ReplicationOptions,
   type ReplicationService,
   runReplication,
@@ -66,6 +68,12 @@ function signatureOf(bytes: Uint8Array, publicKey: Uint8Array): Uint8Array {
   return Uint8Array.of(...half, ...half);
 }
 
+async function keepInMemory(history: PulledHistory): Promise<PulledHistory & AsyncDisposable> {
+  const kept: Pick<RecordedEvent, 'header' | 'data'>[] = [];
+  for await (const events of history.events) kept.push(...events);
+  return { ...history, events: [kept], [Symbol.asyncDispose]: async () => undefined };
+}
+
 /** An event that its appender was told to be durable. */
 export interface AcknowledgedEvent {
   readonly site: SiteId;
@@ -94,15 +102,18 @@ export class SimulatedNode {
   readonly clock = { offsetMs: 0 };
   /** Of `log`: another one means that the disk holds another history. */
   generation = 0;
+  /** Of `replicas`. */
+  replicasGeneration = 0;
   /** Appends that its disk was ever given. */
   writeCount = 0;
-  readonly replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
   readonly parent: { readonly node: SimulatedNode; readonly link: SimulatedLink } | null;
   readonly #around: NodeSurroundings;
   /** On the disk: what a kill leaves. */
   #log: ReopenableLog;
   /** On the disk, too. */
   #keptAfter: LogPlace = LOG_START;
+  /** In its database. */
+  #replicas: MemoryReplicaIntake = createMemoryReplicaIntake();
   #process: SimulatedProcess | null = null;
   #service: ReplicationService | null = null;
   #reporting: Pick<ReplicationOptions, 'acknowledgements' | 'relayed'> = {
@@ -127,6 +138,15 @@ export class SimulatedNode {
     return this.#log;
   }
 
+  get replicas(): MemoryReplicaIntake {
+    return this.#replicas;
+  }
+
+  /** Up to there the beginning of its log is held by others alone. */
+  get keptAfter(): LogPlace {
+    return this.#keptAfter;
+  }
+
   get isRunning(): boolean {
     return this.#process !== null;
   }
@@ -145,7 +165,11 @@ export class SimulatedNode {
     const above = new Acknowledgements();
     const relayed = new RelayedReplicas({ own: this.site, replicas: this.replicas });
     const isForging = () => this.isForging;
-    this.#reporting = { acknowledgements: above, relayed: relayOf(relayed, { random, isForging }) };
+    const takeBack = this.#takeBackOf(process, relayed);
+    this.#reporting = {
+      acknowledgements: above,
+      relayed: { ...relayOf(relayed, { random, isForging }), takeBack },
+    };
     this.#service = createReplicationService({
       intake: relayed.watch(intakeOfProcess(this.replicas, process)),
       replicas: this.replicas,
@@ -173,9 +197,14 @@ export class SimulatedNode {
     this.#service = null;
   }
 
+  /** By its parent. */
+  get acknowledged(): LogPlace | null {
+    return this.#reporting.acknowledgements.of(this.site).parent;
+  }
+
   /** Removes from its log all that its parent has acknowledged. False when that is nothing. */
   truncate(): boolean {
-    const { parent } = this.#reporting.acknowledgements.of(this.site);
+    const parent = this.acknowledged;
     if (!this.isRunning || parent === null || comparePlaces(parent, this.#keptAfter) <= 0) return false;
     this.#keptAfter = parent;
     return true;
@@ -202,6 +231,14 @@ export class SimulatedNode {
     this.start();
   }
 
+  /** The same of a machine with its database: that is as old as the log. */
+  restoreMachine(copied: readonly RecordedEvent[], replicas: MemoryReplicaIntake): void {
+    this.kill();
+    this.#replicas = replicas;
+    this.replicasGeneration += 1;
+    this.restoreCopy(copied);
+  }
+
   /** A second session of the same site, as after a fail-over that was none. */
   dialAgain(): void {
     if (this.#process === null) return;
@@ -221,6 +258,33 @@ export class SimulatedNode {
   /** A wish for a child, in this site's own log. */
   wish(child: SiteId): void {
     this.#wanted.push({ stream: `wishes-${child}`, events: [this.#newEvent('CommandIssued')] });
+  }
+
+  /** As `runCentral` does it: where the end of a replica was replaced, everything begins again. */
+  #takeBackOf(process: SimulatedProcess, relayed: RelayedReplicas): NonNullable<RelayedLogs['takeBack']> {
+    const { replicas } = this;
+    const recovery = new ReplicaRecovery({
+      ...{ replicas, verify: verifyNote, sha256, isThere: async () => true, keep: keepInMemory },
+      mender: relayed.watchMended({
+        cursor: site => replicas.cursor(site),
+        replaceTail: tail =>
+          process.write('DATABASE', async () => {
+            const outcome = await replicas.replaceTail(tail);
+            if (outcome === 'REPLACED') this.replicasGeneration += 1;
+            return outcome;
+          }),
+      }),
+      keyOf: async origin => keyOf(origin).publicKey,
+    });
+    return async (origin, from) => {
+      const outcome = await recovery.takeBack(origin, from);
+      if (outcome === 'EXTENDED') this.#service?.moved(origin);
+      if (outcome === 'REPLACED' && process.isAlive) {
+        this.kill();
+        this.start();
+      }
+      return outcome;
+    };
   }
 
   #logOf(process: SimulatedProcess): SiteLog {
@@ -253,11 +317,9 @@ export class SimulatedNode {
 
   /** As `runSite` does it: keeps what the parent gives back, ends what works on the log, repairs it, and begins again. */
   async #repair(process: SimulatedProcess, history: PulledHistory): Promise<void> {
-    const kept: Pick<RecordedEvent, 'header' | 'data'>[] = [];
-    for await (const events of history.events) kept.push(...events);
+    const kept = await keepInMemory(history);
     // Another session of it may have been quicker.
-    if (!process.isAlive) return;
-    await this.#reopen({ ...history, events: [kept] });
+    if (process.isAlive) await this.#reopen(kept);
   }
 
   async #reopen(history: PulledHistory): Promise<void> {

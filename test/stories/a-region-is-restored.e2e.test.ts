@@ -34,7 +34,7 @@ class OldCopy {
   }
 }
 
-test('its log comes back out of its database, then out of its parent, and its sites notice nothing', async () => {
+test('its log comes back out of its database, then out of its parent; also where one of its sites was restored with it', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'holdfast-region-'));
   const at = (name: string) => path.join(folder, name);
   const [centre, region, bus] = [at('centre'), at('region'), at('bus')];
@@ -50,9 +50,9 @@ test('its log comes back out of its database, then out of its parent, and its si
     await enrol(files.centre, madeRegion.output);
     await enrol(files.region, (await holdfast('init', bus, '--site', 'Bus 7', '--central', region)).output);
     {
-      await using _centreServer = new Server(files.centre);
+      await using centreServer = new Server(files.centre);
       await using regionServer = new Server(files.region);
-      await using _busServer = new Server(files.bus);
+      await using busServer = new Server(files.bus);
       const token = await eventually('the centre signs in', () => signIn(centre, centrePort));
       const sites = async () => {
         const answer = await query<{ sites: Nodes<{ id: string; name: string }> }>(
@@ -89,13 +89,16 @@ test('its log comes back out of its database, then out of its parent, and its si
       const regionId = (await known('North')).id;
       const recoveries = async () =>
         (await typesOf(regionId)).filter(type => type === 'LogHistoryRecovered').length;
-      const whileItIsDown = async (task: () => Promise<void>) => {
+      const whileItIsDown = async (task: () => Promise<unknown>) => {
         await regionServer.end('SIGTERM');
         await task();
         regionServer.start();
       };
       const copy = new OldCopy(path.join(region, 'data'), at('old-copy'));
-      await whileItIsDown(() => copy.keep());
+      const busCopy = new OldCopy(path.join(bus, 'data'), at('old-bus-copy'));
+      await busServer.end('SIGTERM');
+      await whileItIsDown(() => Promise.all([copy.keep(), busCopy.keep()]));
+      busServer.start();
       await busAnswers('after the copy');
       const newerCopy = new OldCopy(path.join(region, 'data'), at('newer-copy'));
       await whileItIsDown(() => newerCopy.keep());
@@ -122,6 +125,28 @@ test('its log comes back out of its database, then out of its parent, and its si
       );
       await known('North again');
       await busAnswers('after everything was restored');
+
+      // Bus and region are as old as each other: only the centre knows what both have lost, and both go on without it.
+      const busId = (await known('Bus 7')).id;
+      const recovered = await recoveries();
+      await centreServer.end('SIGTERM');
+      await busServer.end('SIGTERM');
+      await whileItIsDown(() => Promise.all([copy.restore('log', 'postgres'), busCopy.restore('log')]));
+      await edit(files.bus, text => text.replace('name: "Bus 7"', 'name: "Bus 8"'));
+      busServer.start();
+      const own = await eventually('the region signs in', () => signIn(region, regionPort));
+      await eventually('the region takes in what the restored bus goes on with', async () => {
+        const { site } = await query<{ site: { name: string } | null }>(
+          ...([regionPort, own, `{ site(id: "${busId}") { name } }`] as const),
+        );
+        return site?.name === 'Bus 8';
+      });
+      centreServer.start();
+      await eventually('the region has its own history back', async () => (await recoveries()) > recovered);
+      await known('Bus 8');
+      await eventually('all that was lost is in the log', async () =>
+        (await typesOf(busId)).includes('LogHistoryRecovered'),
+      );
     }
     const verified = await holdfast('verify', folder, '--json');
     assert.ok((JSON.parse(verified.output) as { readonly proven: boolean }).proven, verified.output);

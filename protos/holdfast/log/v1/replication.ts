@@ -10,7 +10,11 @@ export interface WireChildFrame {
   readonly pong?: WirePong | null;
   readonly refused?: WireRefused | null;
   readonly offer?: { readonly checkpoint: string } | null;
-  readonly wantHistory?: { readonly after: WirePlace | null; readonly limit: number } | null;
+  readonly wantHistory?: {
+    readonly after: WirePlace | null;
+    readonly limit: number;
+    readonly origin: string;
+  } | null;
 }
 
 export interface WireParentFrame {
@@ -88,6 +92,7 @@ export interface WireHistory extends WireEvents {
   readonly epoch: number;
   readonly firstPosition: number;
   readonly checkpoint: string;
+  readonly epochCheckpoint: string;
 }
 
 export interface WireWishes extends WireEvents {
