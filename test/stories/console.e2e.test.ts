@@ -611,6 +611,15 @@ test('an alarm is raised, acknowledged, and closed with a reason', async () => {
   await dialog.getByRole('combobox', { name: 'Reason' }).click();
   await page().getByRole('option', { name: 'False alarm' }).click();
   await dialog.getByLabel('In words').fill('the wind');
+  await page().route('**/graphql', route =>
+    route.request().postData()?.includes('mutation UpdateAlarm')
+      ? route.fulfill({ json: { errors: [{ message: 'No answer just now.' }] } })
+      : route.continue(),
+  );
+  await button('Close the alarm').click();
+  await page().getByText('No answer just now.').waitFor();
+  await page().unroute('**/graphql');
+  // What was written is still there.
   await button('Close the alarm').click();
   await detail
     .getByText(/False alarm: the wind/)

@@ -22,11 +22,13 @@ const REASONS = ['Handled', 'False alarm', 'Test', 'Duplicate'];
 function CloseDialog({ alarm, onClose }: { readonly alarm: AlarmDetail; readonly onClose: () => void }) {
   const [reason, setReason] = useState(REASONS[0] ?? '');
   const [words, setWords] = useState('');
-  const submit = (event: FormEvent) => {
+  const [asking, setAsking] = useState(false);
+  const submit = async (event: FormEvent) => {
     event.preventDefault();
     const text = words.trim() === '' ? reason : `${reason}: ${words.trim()}`;
-    void updateAlarm(alarm, 'Close', { state: 'CLOSED', reason: text });
-    onClose();
+    setAsking(true);
+    if (await updateAlarm(alarm, 'Close', { state: 'CLOSED', reason: text })) onClose();
+    setAsking(false);
   };
   return (
     <Modal
@@ -49,7 +51,7 @@ function CloseDialog({ alarm, onClose }: { readonly alarm: AlarmDetail; readonly
           <Button variant="default" onClick={onClose}>
             Cancel
           </Button>
-          <Button type="submit" data-testid="close-alarm-submit">
+          <Button type="submit" loading={asking} data-testid="close-alarm-submit">
             Close the alarm
           </Button>
         </div>
@@ -141,11 +143,14 @@ function History({
 
 function CommentForm({ alarm }: { readonly alarm: AlarmDetail }) {
   const [comment, setComment] = useState('');
-  const submit = (event: FormEvent) => {
+  const submit = async (event: FormEvent) => {
     event.preventDefault();
-    if (comment.trim() === '') return;
-    void updateAlarm(alarm, 'Comment', { comment: comment.trim() });
+    const text = comment.trim();
+    if (text === '') return;
     setComment('');
+    const wasTaken = await updateAlarm(alarm, 'Comment', { comment: text });
+    // What was not taken is not lost, unless something else is being written by now.
+    if (!wasTaken) setComment(now => (now === '' ? text : now));
   };
   return (
     <form className="row" onSubmit={submit}>
