@@ -39,11 +39,17 @@ function parse(hash: string): Place {
 }
 
 let place = parse(location.hash);
+/** The address that is told of, or was changed without telling. */
+let knownHash = location.hash;
 const listeners = new Set<() => void>();
-addEventListener('hashchange', () => {
-  place = parse(location.hash);
+
+function arrive(): void {
+  if (location.hash === knownHash) return;
+  knownHash = location.hash;
+  place = parse(knownHash);
   for (const listener of listeners) listener();
-});
+}
+addEventListener('hashchange', arrive);
 
 export function usePlace(): Place {
   return useSyncExternalStore(
@@ -62,6 +68,8 @@ export function hrefOf(section: Section, item?: string | null, parameters?: Reco
 
 export function go(section: Section, item?: string | null, parameters?: Record<string, string>): void {
   location.hash = hrefOf(section, item, parameters);
+  // The browser tells of it later, and a second key may come before.
+  arrive();
 }
 
 /** What the address says now; newer than the place that is shown when the playhead has moved since. */
@@ -74,4 +82,5 @@ export function replacePlace(
   parameters: Record<string, string>,
 ): void {
   history.replaceState(null, '', hrefOf(section, item, parameters));
+  knownHash = location.hash;
 }
