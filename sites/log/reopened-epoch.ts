@@ -25,14 +25,18 @@ import { prepareLastRevision } from './site-log-truncation.js';
 /** Events between two turns for whoever shares this thread. */
 const EVENTS_PER_TURN = 1000;
 
-/** What stands in the temporary table `tail`, in its order; what is known already is not recorded again. */
-export async function recordTailAgain(db: DatabaseSync, log: ReopenedEpoch): Promise<TailAccount> {
+/** What stands in the temporary table `tail`, in its order; what is known already is not recorded again, nor are types `without`. */
+export async function recordTailAgain(
+  db: DatabaseSync,
+  log: ReopenedEpoch,
+  without: ReadonlySet<string> = new Set(),
+): Promise<TailAccount> {
   const account = new TailAccount();
   const rows = db.prepare('SELECT header, data FROM tail ORDER BY key').iterate();
   let count = 0;
   for (const { header, data } of rows as Iterable<{ header: Uint8Array; data: Uint8Array }>) {
     const event = { ...decodeHeader(header), data };
-    if (account.takes(event, log.has(event))) log.record(event.stream, event);
+    if (!without.has(event.type) && account.takes(event, log.has(event))) log.record(event.stream, event);
     count += 1;
     if (count % EVENTS_PER_TURN === 0) await turn();
   }

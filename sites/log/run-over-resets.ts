@@ -7,10 +7,17 @@ import type { SiteConfiguration } from '../configuration/site-configuration.js';
 import { pulledHistoryFileOf, siteLogFileOf } from '../site-directory.js';
 import { loadSiteKeys } from '../site-keys.js';
 import type { DurableSiteLog } from './durable-site-log.js';
+import { type LateSalvage, setAsideLogToTake, takeSetAsideLog } from './late-salvage.js';
 import { LogRepairs } from './log-repairs.js';
 import { openSiteLog } from './open-site-log.js';
 import { HistoryNotKeptError, keepPulledHistory } from './pulled-history-file.js';
-import { assertSalvageable, finishSalvage, NotSalvagedError, salvageOffThread } from './salvage-site-log.js';
+import {
+  assertSalvageable,
+  finishSalvage,
+  NotSalvagedError,
+  salvageOffThread,
+  setAsideSiteLog,
+} from './salvage-site-log.js';
 import { SiteLogFileError, type SiteLogFileFault } from './site-log-file.js';
 import { settleSiteLogFile } from './site-log-opening.js';
 
@@ -42,7 +49,7 @@ export interface LogLife {
 /**
  * Runs what works on a log until the signal is aborted. When its parent holds history that the log has lost, all of it is ended, the
  * log repaired, and everything opened again: also when the repair failed, for a site records whatever comes of it. A file that is
- * damaged is salvaged.
+ * damaged is salvaged; for want of room it is set aside, and salvaged later.
  */
 export async function runOverResets(
   of: LogOfSite,
@@ -56,6 +63,7 @@ export async function runOverResets(
   await rm(file, { force: true });
   await finishSalvage(siteLogFileOf(of.dataDirectory));
   const repairs = new LogRepairs(monotonicMs);
+  const pace = { dueMs: Number.NEGATIVE_INFINITY };
   for (;;) {
     const reset = new AbortController();
     let lost: (PulledHistory & AsyncDisposable) | null = null;
@@ -76,11 +84,12 @@ export async function runOverResets(
           tellFailures: (to, running) => repairs.tellFailures(to, running),
         },
         mend: async (log, running) => {
-          if (await mendFailed(of, log, repairs, running)) reset.abort();
+          const late = { ...lateOf(of), log, repairs, pace, monotonicMs };
+          if (await isMended(of, late, running)) reset.abort();
         },
       });
     } catch (error) {
-      if (signal.aborted || !(await isSalvaged(of, error, repairs))) throw error;
+      if (signal.aborted || !(await isSalvaged(of, error, repairs, { orSetAside: true }))) throw error;
       reset.abort();
     }
     // Assigned in a callback, which the compiler does not follow.
@@ -123,22 +132,50 @@ async function repairSiteLog(of: LogOfSite, history: PulledHistory, repairs: Log
   repairs.refused(`${code}: ${detail}`);
 }
 
-/** True when the log has failed and can be used again. Until then it is tried at a bounded pace. */
+function lateOf({ configuration, dataDirectory, logger }: LogOfSite) {
+  return { file: siteLogFileOf(dataDirectory), site: configuration.site.id, logger };
+}
+
+/** True when the log has failed and can be used again, or another one has come in its place. */
+async function isMended(
+  of: LogOfSite,
+  late: LateSalvage & { readonly repairs: LogRepairs },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { log, repairs } = late;
+  const found = new AbortController();
+  const either = async <Found>(search: (signal: AbortSignal) => Promise<Found | null> | undefined) => {
+    const one = (await search(AbortSignal.any([signal, found.signal]))) ?? null;
+    if (one !== null) found.abort();
+    return one;
+  };
+  const [failure, setAside] = await Promise.all([
+    either(watching => log.failure?.(watching)),
+    either(watching => setAsideLogToTake(late, watching)),
+  ]);
+  if (failure !== null) return mendFailed(of, { log, failure }, repairs, signal);
+  if (setAside === null || signal.aborted) return false;
+  await takeSetAsideLog(late, setAside);
+  return true;
+}
+
+/** True when the log can be used again. Until then it is tried at a bounded pace. */
 async function mendFailed(
   of: LogOfSite,
-  log: DurableSiteLog,
+  { log, failure }: { readonly log: DurableSiteLog; readonly failure: Error },
   repairs: LogRepairs,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const failure = (await log.failure?.(signal)) ?? null;
-  if (failure === null) return false;
   const isDamaged = damageOf(failure, of) !== null;
+  const takesFacts = log.failedBecause?.() == null;
   of.logger.error({ err: failure }, 'the log has failed: recording goes on');
   for (let triesCount = 0; !signal.aborted; triesCount += 1) {
     // A damaged log that takes facts goes on taking them until it can be salvaged.
-    if (!isDamaged || isSalvageable(of, repairs)) {
+    if (!isDamaged || !takesFacts || isSalvageable(of, repairs)) {
       await log.release?.();
-      if (isDamaged ? await isSalvaged(of, failure, repairs) : await isUsable(of, repairs)) return true;
+      const options = { orSetAside: !takesFacts };
+      if (isDamaged ? await isSalvaged(of, failure, repairs, options) : await isUsable(of, repairs))
+        return true;
     }
     const waitMs = Math.min(MEND_MS_MAX, MEND_MS_MIN * 2 ** Math.min(triesCount, 16));
     await delay(waitMs, undefined, { signal }).catch(() => undefined);
@@ -153,7 +190,7 @@ async function isUsable(of: LogOfSite, repairs: LogRepairs): Promise<boolean> {
     return true;
   } catch (error) {
     of.logger.error({ err: error }, 'the log cannot be opened again: trying again later');
-    return isSalvaged(of, error, repairs);
+    return isSalvaged(of, error, repairs, { orSetAside: true });
   }
 }
 
@@ -168,21 +205,32 @@ function isSalvageable(of: LogOfSite, repairs: LogRepairs): boolean {
   }
 }
 
-/** Whether this was said of a damaged file, which is whole again now. */
-async function isSalvaged(of: LogOfSite, error: unknown, repairs: LogRepairs): Promise<boolean> {
+/** Whether this was said of a damaged file, which is whole again now, or is set aside: the site records on in another one. */
+async function isSalvaged(
+  of: LogOfSite,
+  error: unknown,
+  repairs: LogRepairs,
+  { orSetAside }: { readonly orSetAside: boolean },
+): Promise<boolean> {
   const damage = damageOf(error, of);
   if (damage === null) return false;
-  const file = siteLogFileOf(of.dataDirectory);
-  try {
-    const { id: site } = of.configuration.site;
-    const done = await salvageOffThread({ file, site, nowMs: Date.now(), damage: damage.message });
-    of.logger.error({ done }, 'the file of the log was damaged, and is replaced by what could be read of it');
+  const { id: site } = of.configuration.site;
+  const salvage = { file: siteLogFileOf(of.dataDirectory), site, damage: damage.message };
+  const replace = async (task: typeof setAsideSiteLog) => {
+    const done = await task({ ...salvage, nowMs: Date.now() });
+    of.logger.error({ done }, 'the file of the log was damaged, and another one is in its place');
     repairs.foundDamage(done);
     return true;
-  } catch (failed) {
-    of.logger.error({ err: failed, damage }, 'the damaged log could not be salvaged');
-    return false;
-  }
+  };
+  const failed = (cause: unknown) => {
+    of.logger.error({ err: cause, damage }, 'the damaged log could not be salvaged');
+    // It comes from another thread, which leaves its class behind.
+    return (cause as Partial<NotSalvagedError>).because ?? null;
+  };
+  const because = await replace(salvageOffThread).catch(failed);
+  if (because === true) return true;
+  if (because !== 'NO_ROOM' || !orSetAside) return false;
+  return (await replace(setAsideSiteLog).catch(failed)) === true;
 }
 
 /** That the log's own file is damaged, among the causes of an error. */

@@ -184,6 +184,25 @@ test('keeps what truncation left of the beginning', async () => {
   assert.is(carried[0]!.position, 1, 'what was carried over the cut is there');
 });
 
+test('does not make a cut anew in what it has recorded again, where nothing can be read of what the cut left', async () => {
+  const file = damaged('uncut', readFileSync(genuine));
+  {
+    await using log = await open(file);
+    const keptAfter = { epoch: 1, position: EVENTS / 2 };
+    const plan = { keptAfter, acknowledgedBy: 'PARENT', recordedBeforeMs: Date.now() } as const;
+    await log.truncate(plan, AbortSignal.timeout(20_000));
+  }
+  const before = marksIn(eventsOf(file));
+  const bytes = readFileSync(file);
+  const at = (rootPageOf(file, 'epoch') - 1) * PAGE_BYTES;
+  const torn = damaged('uncut', bytes.fill(0xa5, at, at + PAGE_BYTES));
+  await salvage(torn);
+  // Opening it goes on with a cut, and closing it waits for that.
+  await (await open(torn))[Symbol.asyncDispose]();
+  assert.equal(marksIn(eventsOf(torn)).slice(-before.length), before);
+  assert.equal(await damagesOf(torn), []);
+});
+
 test('is finished by the next start when a kill came between its last two steps', async () => {
   const file = damaged('killed', readFileSync(genuine));
   const folder = path.join(directory, 'killed');
