@@ -1,13 +1,14 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import { LOG_START } from '@holdfast/core';
-import type { HardwareId, RecordingServerId, SiteId, StorageId } from '@holdfast/schema';
+import type { EvidenceLockId, HardwareId, RecordingServerId, SiteId, StorageId } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { salvageSiteLog } from './log/salvage-site-log.js';
+import { salvageSiteLog, setAsideSiteLog } from './log/salvage-site-log.js';
 import { extendStreamIndex } from './log/stream-index.js';
 import { temporaryFolder } from './recording-server/media-database/media-fixture.js';
 import { siteLogFileOf } from './site-directory.js';
@@ -107,6 +108,44 @@ test('a log of which nothing could be read has the same devices again, and no ot
   rmSync(path.dirname(file), { recursive: true });
   const others = await devicesOf({ site: { ...site, id: v7() as SiteId } });
   assert.not.ok(others.some(deviceId => before.includes(deviceId)));
+});
+
+test('what was locked in a log that is set aside stays locked, and until that is read nothing is deleted', async () => {
+  await using folder = await temporaryFolder();
+  const cameras = [cameraOf('Door')];
+  {
+    await using servers = await opened(folder.path, { cameras });
+    const [door] = servers.management.state.hardware.values();
+    const deviceIds = door!.devices.map(({ deviceId }) => deviceId);
+    const lock = async (fromMs: number) => {
+      const evidenceLockId = v7() as EvidenceLockId;
+      const span = { evidenceLockId, deviceIds, fromMs, toMs: fromMs + 1000, expiresAtMs: null };
+      const text = { headline: 'Theft', description: '' };
+      const { execute } = servers.management;
+      const context = { actor: 'user:a' };
+      const create = { kind: 'CreateEvidenceLock', ...span, ...text } as const;
+      assert.ok((await execute.call(servers.management, create, context)).accepted);
+      return () =>
+        execute.call(
+          servers.management,
+          { kind: 'ReleaseEvidenceLock', evidenceLockId, reason: '' },
+          context,
+        );
+    };
+    await (await lock(4_000))();
+    await lock(5_000);
+  }
+  const file = siteLogFileOf(path.join(folder.path, 'site'));
+  await setAsideSiteLog({ file, site: site.id, nowMs: Date.now(), damage: 'a test' });
+  const stop = new AbortController();
+  await using servers = await opened(folder.path, { cameras });
+  const server = servers.recordingServers.get(first.id)!;
+  assert.is(server.neededSinceMs(), 0);
+  const running = servers.run(stop.signal);
+  while (server.neededSinceMs() === 0) await delay(10);
+  assert.is(server.neededSinceMs(), 5_000);
+  stop.abort();
+  await running;
 });
 
 test('a recording server that is gone from the file leaves no camera unrecorded in silence', async () => {

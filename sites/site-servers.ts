@@ -17,6 +17,7 @@ import type { DurableSiteLog } from './log/durable-site-log.js';
 import { FoldFiles } from './log/fold-files.js';
 import { watchLogAway } from './log/log-away-watch.js';
 import { openSiteLog } from './log/open-site-log.js';
+import { SetAsideLocks } from './log/set-aside-locks.js';
 import { sha256 } from './log/sha256.js';
 import { ManagementServer, managementFold } from './management-server/management-server.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
@@ -24,7 +25,7 @@ import { readMediaPassword } from './recording-server/media-database/open-media-
 import { SiteView, siteViewFold } from './recording-server/recorder/site-view.js';
 import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
-import { foldDirectoryOf, mediaDirectoryOf, subjectKeyFileOf } from './site-directory.js';
+import { foldDirectoryOf, mediaDirectoryOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
 import { loadSiteKeys, type SiteKeys } from './site-keys.js';
 import {
   assignStorages,
@@ -102,13 +103,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     ],
   });
   const management = await ManagementServer.open({
-    log,
-    siteId,
-    now: Date.now,
-    newId,
-    logger,
-    folds,
-    subjectKeys,
+    ...{ log, siteId, now: Date.now, newId, logger, folds, subjectKeys },
     recordingServersRunning: new Set(configuration.recordingServers.map(({ id }) => id)),
   });
   managed.resolve(management);
@@ -121,7 +116,8 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const tellsLater = log.away?.() != null;
   if (!tellsLater) await tell();
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
-  const { pins } = options;
+  const setAside = new SetAsideLocks({ file: siteLogFileOf(dataDirectory), site: siteId, logger });
+  const pins = () => [...options.pins(), ...setAside.spans(Date.now())];
   const site = { dataDirectory, baseDirectory, siteId, log, management, keys, pins, folds, logger };
   for (const server of configuration.recordingServers) {
     recordingServers.set(server.id, stack.use(await openServer(server, site)));
@@ -142,6 +138,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
           ...[management, ...recordingServers.values()].map(
             server => (running: AbortSignal) => server.run(running),
           ),
+          (running: AbortSignal) => setAside.run(running),
           ...watch,
         ],
         signal,

@@ -12,7 +12,7 @@ import {
   endSetAside,
   NotSalvagedError,
   salvageOffThread,
-  setAsideLogOf,
+  setAsideLogsOf,
 } from './salvage-site-log.js';
 import { openReadable } from './salvaged-log-file.js';
 import type { EventRow } from './site-log-row.js';
@@ -46,8 +46,8 @@ export interface LateSalvage {
 export async function setAsideLogToTake(late: LateSalvage, signal: AbortSignal): Promise<string | null> {
   const { file, log, repairs, logger, pace, monotonicMs } = late;
   for (let triesCount = 0; !signal.aborted; triesCount += 1) {
-    const setAside = setAsideLogOf(file);
-    if (setAside === null) return null;
+    const [setAside] = setAsideLogsOf(file);
+    if (setAside === undefined) return null;
     const isDue = monotonicMs() >= pace.dueMs;
     if (isDue && isBegunAnew(log) && hasRoom(file, setAside)) return setAside;
     if (isDue && !isBegunAnew(log)) {

@@ -79,7 +79,7 @@ function damagedNameOf(setAside: string): string {
 
 /**
  * Puts a damaged log aside for which there is no room beside another one, and begins one without an event of it, so that the site
- * records on: `setAsideLogOf` finds it when there is room. Nobody may have it open. Returns what was done, for people. Throws as above.
+ * records on: `setAsideLogsOf` finds it when there is room. Nobody may have it open. Returns what was done, for people. Throws as above.
  */
 export async function setAsideSiteLog(salvage: SiteLogSalvage): Promise<string> {
   const { file, nowMs } = salvage;
@@ -89,12 +89,16 @@ export async function setAsideSiteLog(salvage: SiteLogSalvage): Promise<string> 
   return replaceLog({ ...salvage, from: null, meanwhile: null, aside }, aside);
 }
 
-/** The folder of the damaged log that was set aside first, and has yet to be salvaged; null: there is none. */
-export function setAsideLogOf(file: string): string | null {
+/** The folders of damaged logs that were set aside, and have yet to be salvaged; the oldest first. */
+export function setAsideLogsOf(file: string): readonly string[] {
   const directory = path.dirname(file);
-  const names = existsSync(path.dirname(directory)) ? readdirSync(path.dirname(directory)) : [];
-  const [first] = names.filter(name => name.startsWith(`${path.basename(directory)}${SET_ASIDE}`)).sort();
-  return first === undefined ? null : path.join(path.dirname(directory), first);
+  const parent = path.dirname(directory);
+  const names = existsSync(parent) ? readdirSync(parent) : [];
+  const prefix = `${path.basename(directory)}${SET_ASIDE}`;
+  return names
+    .filter(name => name.startsWith(prefix))
+    .sort()
+    .map(name => path.join(parent, name));
 }
 
 /** The log as it is now goes to `to`. */
