@@ -58,6 +58,7 @@ import { AnswerWatch } from './command/answer-watch.js';
 import { createSiteCommandGateway } from './command/site-command-gateway.js';
 import type { CentralConfiguration } from './configuration/central-configuration.js';
 import { EvidenceLockPins } from './evidence-lock/evidence-lock-pins.js';
+import { isWrittenOff } from './evidence-lock/written-off-sites.js';
 import { type CentralHttp, createCentralHttp } from './http/central-http.js';
 import { AccessTokens } from './identity/access-tokens.js';
 import { Administrator } from './identity/administrator.js';
@@ -352,7 +353,7 @@ async function openParts(
     }),
   );
   const linked = await openLinks({ sql, servers, channels, retrieved, logger }, stack);
-  pins.expect(linked.links.heldBefore());
+  pins.expect(linked.links.heldBefore(), site => isWrittenOff(servers.log, site));
   await pins.refresh();
   return {
     ...{
@@ -527,6 +528,7 @@ function openHttp(
       retrievals: createRetrievalRequests(retrievals),
       cameras: createCentralCameraControl(devices),
       operators: parts.operators,
+      awaitedSites: () => parts.pins.awaited(),
       newestReceipt: newestReceipt(log),
       projections: parts.projections,
       searchMotion: (deviceId, query) => searchMotion(recordingServers.values(), deviceId, query),

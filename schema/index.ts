@@ -151,6 +151,7 @@ export {
   ProjectionRebuildRequested,
   PtzMoved,
   QuarantineReleaseRequested,
+  SiteWrittenOff,
 } from './events/operator.js';
 export {
   isPersonal,

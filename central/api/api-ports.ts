@@ -120,6 +120,8 @@ export interface ApiPorts {
   /** Which recording servers of a site cannot be reached now, though the site can: its own, or one whose link is up. */
   readonly awayAt: (siteId: SiteId) => (recordingServerId: RecordingServerId) => boolean;
   readonly operators: OperatorActions;
+  /** Sites of whose evidence locks less is known here than once was, so that no copy of a recording is deleted. */
+  readonly awaitedSites: () => ReadonlySet<SiteId>;
   /** The newest cosignature of our parent; null without one. */
   readonly newestReceipt: () => Promise<{
     readonly epoch: number;

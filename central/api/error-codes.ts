@@ -27,6 +27,7 @@ type EdgeCode =
   | 'SITES_DIFFER'
   | 'SITE_KEY_UNKNOWN'
   | 'LINK_NOT_EMULATED'
+  | 'SITE_NOT_AWAITED'
   | 'PROJECTION_NOT_FOUND'
   | 'NOT_SEARCHABLE_HERE'
   | 'COMMAND_EXPIRED'
@@ -72,6 +73,7 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   SITES_DIFFER: 'The devices belong to several sites; the message names them. Ask for each site by itself.',
   SITE_KEY_UNKNOWN: 'The log of the site has not arrived yet, so a password cannot be sealed for it.',
   LINK_NOT_EMULATED: 'The link of this site is a real one: it cannot be cut from here.',
+  SITE_NOT_AWAITED: 'All that the site had said is known here, or its link is up: nothing is given up by it.',
   PROJECTION_NOT_FOUND: 'No such projection; the message names those that there are.',
   NOT_SEARCHABLE_HERE:
     'The camera is recorded at another site, and so are its heat maps: they are not sent over links.',

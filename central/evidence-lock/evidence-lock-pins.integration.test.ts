@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { RecordedEvent } from '@holdfast/core';
-import type { DeviceId, EvidenceLockId, SiteId } from '@holdfast/schema';
+import { createMemorySiteLog, newEvent, type RecordedEvent } from '@holdfast/core';
+import type { DeviceId, EventId, EvidenceLockId, HoldfastEvent, SiteId } from '@holdfast/schema';
+import { sha256 } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FeedFixture } from '../intake/feed-fixture.js';
@@ -13,6 +14,7 @@ import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
 import { Wakeup } from '../read-models/wakeup.js';
 import { EvidenceLockPins } from './evidence-lock-pins.js';
+import { isWrittenOff, writtenOffStream } from './written-off-sites.js';
 
 const test = suite('what evidence locks of sites protect at the central');
 
@@ -79,6 +81,26 @@ test('is not known, so that nothing is deleted, while a restored database lacks 
   };
   await takeIn([feed.event('log', { type: 'LogHistoryRecovered', data })]);
   assert.equal(new Set(await known()), new Set([first, second, third]));
+
+  // A site that is scrapped never reports again: a person says so, and what is known of its locks stays.
+  await using log = createMemorySiteLog({ site: randomUUID() as SiteId, now: Date.now, sha256 });
+  const write = async (stream: string, event: HoldfastEvent) => {
+    const facts = { id: randomUUID() as EventId, actor: 'user:admin', occurredAtMs: 1 };
+    const events = [newEvent(event, { ...facts, clockQuality: 'NTP' })];
+    assert.ok((await log.append([{ stream, expected: 'any', events }])).appended);
+  };
+  const { site: siteId } = feed;
+  const expect = () =>
+    pins.expect(new Map([[siteId, { epoch: 2, position: 9 }]]), site => isWrittenOff(log, site));
+  expect();
+  assert.match(String(await known().catch(String)), 'was held up to 2/9');
+  assert.equal([...pins.awaited()], [siteId]);
+  await write(writtenOffStream(siteId), { type: 'SiteWrittenOff', data: { siteId } });
+  assert.equal(new Set(await known()), new Set([first, second, third]));
+  assert.equal([...pins.awaited()], []);
+  await write(`link-${siteId}`, { type: 'LinkEstablished', data: { siteId, atMs: 1, session: 1 } });
+  expect();
+  assert.match(String(await known().catch(String)), 'was held up to 2/9', 'it has dialled again');
 });
 
 test.run();

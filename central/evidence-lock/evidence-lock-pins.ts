@@ -26,6 +26,7 @@ export class EvidenceLockPins {
   readonly #now: () => number;
   /** Logs of which the read models know less than once was held. */
   readonly #awaited = new Map<SiteId, LogPlace>();
+  #isWrittenOff: (site: SiteId) => Promise<boolean> = async () => false;
   /** Sites that have not recorded again yet what was replaced here, with the epochs behind which they do. */
   #untold: readonly { readonly site: SiteId; readonly epoch: number }[] = [];
   #spans: readonly ProtectedSpan[] = [];
@@ -38,10 +39,19 @@ export class EvidenceLockPins {
 
   /**
    * So far each log was held here. A database that was restored from an older copy does not know the locks since: until the sites have
-   * told them again, nothing may be deleted.
+   * told them again, or somebody has written them off, nothing may be deleted.
    */
-  expect(held: ReadonlyMap<SiteId, LogPlace>): void {
+  expect(
+    held: ReadonlyMap<SiteId, LogPlace>,
+    isWrittenOff: (site: SiteId) => Promise<boolean> = this.#isWrittenOff,
+  ): void {
+    this.#isWrittenOff = isWrittenOff;
     for (const [site, place] of held) this.#awaited.set(site, place);
+  }
+
+  /** Sites of whose locks less is known than once was. */
+  awaited(): ReadonlySet<SiteId> {
+    return new Set([...this.#awaited.keys(), ...this.#untold.map(({ site }) => site)]);
   }
 
   /** Throws `EvidenceLocksUnknownError` when they could not be read lately, or the database has lost some. */
@@ -50,13 +60,13 @@ export class EvidenceLockPins {
     if (lost !== undefined) {
       const [site, { epoch, position }] = lost;
       throw new EvidenceLocksUnknownError(
-        `the log of site ${site}${this.#awaited.size > 1 ? `, and those of ${this.#awaited.size - 1} more,` : ''} was held up to ${epoch}/${position}, and the database holds less: what is locked there is known when the site has reported again`,
+        `the log of site ${site}${this.#awaited.size > 1 ? `, and those of ${this.#awaited.size - 1} more,` : ''} was held up to ${epoch}/${position}, and the database holds less: what is locked there is known when the site has reported again, or is written off`,
       );
     }
     const [untold] = this.#untold;
     if (untold !== undefined) {
       throw new EvidenceLocksUnknownError(
-        `the end of the log of site ${untold.site} was replaced by what the parent held, up to epoch ${untold.epoch}: what it had locked meanwhile is known when it has recorded that again`,
+        `the end of the log of site ${untold.site} was replaced by what the parent held, up to epoch ${untold.epoch}: what it had locked meanwhile is known when it has recorded that again, or is written off`,
       );
     }
     if (this.#now() - this.#readAtMs > STALE_AFTER_MS) {
@@ -78,7 +88,10 @@ export class EvidenceLockPins {
     const nowMs = this.#now();
     // Before the locks themselves.
     if (this.#awaited.size > 0) await this.#lookWhoHasReported();
-    this.#untold = await this.#lookWhoHasToSayItAgain();
+    const untold = await this.#lookWhoHasToSayItAgain();
+    const given = await this.#givenUp([...this.#awaited.keys(), ...untold.map(({ site }) => site)]);
+    for (const site of given) this.#awaited.delete(site);
+    this.#untold = untold.filter(({ site }) => !given.has(site));
     const rows = await this.#sql<{ deviceId: string; fromMs: number; toMs: number }[]>`
       select unnest(device_ids) as device_id, from_ms, to_ms from evidence_lock
       where released_at_ms is null and (expires_at_ms is null or expires_at_ms > ${nowMs})
@@ -96,6 +109,12 @@ export class EvidenceLockPins {
         select 1 from replica_event as event
         where event.site = tail.site and event.epoch > tail.epoch and event.type = ${LogHistoryRecovered.type}
           and event.seq <= (select seq from projection where name = ${evidenceLocksReadModel.name}))`;
+  }
+
+  async #givenUp(sites: readonly SiteId[]): Promise<ReadonlySet<SiteId>> {
+    const given = new Set<SiteId>();
+    for (const site of sites) if (await this.#isWrittenOff(site)) given.add(site);
+    return given;
   }
 
   async #lookWhoHasReported(): Promise<void> {

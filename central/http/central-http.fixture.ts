@@ -64,6 +64,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   const running = projections.run(stopped.signal);
   const site: FixtureSite = {
     silent: false,
+    awaited: new Set(),
     late: false,
     keyUnknown: false,
     links: new Map(),
@@ -101,6 +102,8 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
 interface FixtureSite {
   /** Does not answer: its link is down. */
   silent: boolean;
+  /** Sites whose evidence locks are not known. */
+  awaited: ReadonlySet<SiteId>;
   /** Its link came back after the time of the command. */
   late: boolean;
   /** Nothing of its log has arrived. */
@@ -191,6 +194,7 @@ function fixturePorts(
       },
     },
     awayAt: () => () => false,
+    awaitedSites: () => site.awaited,
     newestReceipt: async () => null,
     operators: {
       async record(events, actor) {

@@ -133,11 +133,12 @@ test('what proves a log is told: what the site has signed, and how often it was 
   );
 });
 
-test('read models are built anew and quarantines released by administrators only', async () => {
+test('read models are built anew, quarantines released and sites written off by administrators only', async () => {
   const other = await central.tokens.issue('bert');
   for (const mutation of [
     'rebuildProjections(names: ["alarms"]) { name }',
     'releaseQuarantine(projection: "alarms") { leftCount }',
+    `writeOffSite(siteId: "${central.child.site}")`,
   ]) {
     assert.is(codeOf(await ask(`mutation { ${mutation} }`, {}, other)), 'FORBIDDEN');
   }
@@ -263,6 +264,15 @@ test('what is not known here, and what cannot be done from here, is named', asyn
   const site = central.child.site;
   const cut = await ask('mutation ($site: ID!) { cutLink(siteId: $site) { id } }', { site });
   assert.is(codeOf(cut), 'LINK_NOT_EMULATED');
+  const writeOff = () => ask('mutation ($site: ID!) { writeOffSite(siteId: $site) }', { site });
+  assert.is(codeOf(await writeOff()), 'SITE_NOT_AWAITED', 'all that it said is known');
+  const link = central.site.links.get(site);
+  central.site.awaited = new Set([site]);
+  central.site.links.set(site, { ...link, state: 'UP' } as never);
+  assert.is(codeOf(await writeOff()), 'SITE_NOT_AWAITED', 'it is connected');
+  central.site.awaited = new Set();
+  if (link === undefined) central.site.links.delete(site);
+  else central.site.links.set(site, link);
   const cancelled = await ask('mutation ($id: ID!) { cancelRetrieval(id: $id) { id } }', {
     id: randomUUID(),
   });

@@ -2,6 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { actorOfUser, newEvent, type PersonalTexts, type SiteLog } from '@holdfast/core';
 import type { EventId, HoldfastEvent, OperatorEvent } from '@holdfast/schema';
 import { v7 } from 'uuid';
+import { writtenOffStream } from '../evidence-lock/written-off-sites.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';
 
@@ -93,6 +94,7 @@ export class OperatorLog {
 
 function streamOf({ type, data }: OperatorEvent): string {
   if ('projection' in data) return `projection-${data.projection}`;
+  if (type === 'SiteWrittenOff') return writtenOffStream(data.siteId);
   return type === 'PtzMoved' ? `ptz-${data.deviceId}` : `emulated-link-${data.siteId}`;
 }
 

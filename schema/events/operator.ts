@@ -18,11 +18,18 @@ export const PtzMoved = passing(
 export const EmulatedLinkCut = passing(defineEvent('EmulatedLinkCut', 1, ofSite));
 export const EmulatedLinkRestored = passing(defineEvent('EmulatedLinkRestored', 1, ofSite));
 
+/**
+ * The site will not report again. What it may have locked without this central's knowing is waited for no more, until it dials again;
+ * what is known to be locked stays locked. Stream: `written-off-<site>`.
+ */
+export const SiteWrittenOff = defineEvent('SiteWrittenOff', 1, ofSite);
+
 export const operatorEvents = [
   ProjectionRebuildRequested,
   QuarantineReleaseRequested,
   PtzMoved,
   EmulatedLinkCut,
   EmulatedLinkRestored,
+  SiteWrittenOff,
 ] as const;
 export type OperatorEvent = EventOf<(typeof operatorEvents)[number]>;

@@ -43,7 +43,7 @@ test.before(async () => {
   const { events, recordingServerId } = siteFacts(own, 'Centre', [camera]);
   await central.takeIn(...events);
   await central.projections.projector.catchUp();
-  site.silent = false;
+  Object.assign(site, { silent: false, awaited: new Set([own.site]) });
   const span = 'from: "2026-11-20T12:00:00Z", to: "2026-11-20T12:10:00Z"';
   const { device } = await must(`{ device(id: "${camera.id}") { hardware { id } } }`);
   const { raiseAlarm } = await must('mutation { raiseAlarm(name: "Door") { alarm { id } } }');
@@ -97,6 +97,7 @@ function calls(): Readonly<Record<string, readonly [call: string, action: string
     startRecording: [`(${device}) { command { id } }`, 'StartRecording'],
     stopRecording: [`(${device}) { command { id } }`, 'StopRecording'],
     updateAlarm: [`(id: "${ids.alarm}", comment: "seen") { command { id } }`, 'HandleAlarm'],
+    writeOffSite: [`(${site})`, 'SiteWrittenOff'],
     updateDevice: [`(id: "${camera.id}", name: "Gate 2") { command { id } }`, 'ConfigureDevice'],
   };
 }

@@ -123,6 +123,28 @@ export class SiteResolver {
     return site;
   }
 
+  @Mutation(() => [ID], {
+    description:
+      'The site will not report again, e.g. because it was scrapped: evidence locks that it may have had, and that a restored database does not know, keep no copies of recordings any more. Known locks stay. Ends when the site dials again. Gives the sites that are still waited for.',
+  })
+  async writeOffSite(
+    @Arg('siteId', () => ID) siteId: string,
+    @Ctx() context: ApiContext,
+  ): Promise<readonly string[]> {
+    const { awaitedSites, links, operators, personal } = this.#ports;
+    if (context.user?.administrator !== true) {
+      throw new ApiError({ code: 'FORBIDDEN', message: 'only an administrator may do this' });
+    }
+    const id = parseId(SiteId, siteId, 'siteId');
+    const awaited = awaitedSites();
+    if (!awaited.has(id) || links.view(id)?.state === 'UP') {
+      const message = `nothing of site ${id} is waited for, or it is connected and tells it`;
+      throw new ApiError({ code: 'SITE_NOT_AWAITED', message });
+    }
+    await operators.record([{ type: 'SiteWrittenOff', data: { siteId: id } }], actorOf(context, personal));
+    return [...awaited].filter(site => site !== id);
+  }
+
   async #emulatedLink(siteId: string, type: 'EmulatedLinkCut' | 'EmulatedLinkRestored', context: ApiContext) {
     const { load } = context;
     const id = parseId(SiteId, siteId, 'siteId');
