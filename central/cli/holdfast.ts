@@ -330,6 +330,17 @@ function positiveNumber(text: string): number {
   return value;
 }
 
+/** SQLSTATEs of a server that ends or begins, and what its client says of one that is gone. */
+const DATABASE_ENDED = /^(57P0[1-3]|CONNECTION_(CLOSED|ENDED|DESTROYED))$/;
+
+/** As Node says it, and gRPC after it. */
+const LISTENING = /listen (E[A-Z]+):[^,\]]*? (\S+:\d+)/;
+const listeningInWords: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there; end it, or give another port in the configuration',
+  EADDRNOTAVAIL: 'no interface of this machine has this address; correct host in the configuration',
+  EACCES: 'this user may not; give a port from 1024 on',
+};
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -339,6 +350,11 @@ try {
     process.exitCode = EXIT_WRONG_USE;
   } else if (code === 'DATABASE_UNREACHABLE') {
     process.stderr.write(`holdfast: ${(error as Error).message}\n`);
+    process.exitCode = EXIT_UNREACHABLE;
+  } else if (DATABASE_ENDED.test(code)) {
+    process.stderr.write(
+      `holdfast: the database has ended meanwhile: ${(error as Error).message}. Nothing is half done: try again when it runs\n`,
+    );
     process.exitCode = EXIT_UNREACHABLE;
   } else if (!code.startsWith('commander.')) {
     process.stderr.write(`holdfast: ${error instanceof Error ? describe(error) : error}\n`);
@@ -352,6 +368,8 @@ process.stdout.write('', () => process.exit());
 
 function describe(error: Error): string {
   if (process.env.HOLDFAST_LOG_LEVEL === 'debug') return String(error.stack);
+  const [, code = '', address] = LISTENING.exec(error.message) ?? [];
+  if (code in listeningInWords) return `cannot listen on ${address}: ${listeningInWords[code]}`;
   const { cause } = error;
   const isSaid = !(cause instanceof Error) || error.message.includes(cause.message);
   return isSaid ? error.message : `${error.message}, because: ${cause.message}`;

@@ -13,7 +13,7 @@ import {
   serverNameOfRole,
 } from '@holdfast/interconnect';
 import { SiteId } from '@holdfast/schema';
-import { loadSiteKeys, rawPublicKey } from '@holdfast/sites';
+import { loadSiteKeys, rawPublicKey, siteLogKeyFileOf } from '@holdfast/sites';
 import type { CentralConfiguration } from '../configuration/central-configuration.js';
 import { readConfigurationOrReport } from './check.command.js';
 import { orSayWhy } from './named-file.js';
@@ -81,7 +81,14 @@ async function readParent(directory: string): Promise<Parent | null> {
     wrongUse(`${directory}: expected central.yaml and authority/, as holdfast init wrote them`);
     return null;
   }
-  const logPublicKey = logPublicKeyIn(path.resolve(directory, configuration.data));
+  const data = path.resolve(directory, configuration.data);
+  if (!existsSync(siteLogKeyFileOf(data))) {
+    wrongUse(
+      `${siteLogKeyFileOf(data)}: expected the log key of the central, as holdfast init made it: name its own folder`,
+    );
+    return null;
+  }
+  const logPublicKey = logPublicKeyIn(data);
   return { directory, configuration, authority, logPublicKey };
 }
 

@@ -5,6 +5,7 @@ import type { OperatorEvent } from '@holdfast/schema';
 import { readSiteLogFile, siteLogFileOf } from '@holdfast/sites';
 import { leaveForLog } from '../operator/operator-log.js';
 import { openDatabaseAsItIs } from '../postgres/database.js';
+import { assertNotNewer } from '../postgres/migrations.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Page } from '../read-models/page.query.js';
 import { UnknownProjectionError } from '../read-models/projection-builder.js';
@@ -216,6 +217,7 @@ async function withDatabase(
   const [migrated] = await database.sql`select to_regclass('public.operator_action') is not null as done`;
   if (!migrated!.done)
     return wrongUse(`${directory}: the database is of an older version; start the central once`);
+  await assertNotNewer(database.sql);
   const report = (what: string) => (facts: unknown) => {
     process.stderr.write(
       `holdfast: ${what}: ${facts instanceof Error ? facts.message : JSON.stringify(facts)}\n`,

@@ -112,6 +112,16 @@ test('works on the files of a central that does not run', async () => {
   assert.match(list.output, /sites +version \d+ {2}FOLLOWING {2}0 behind/);
 });
 
+test('changes nothing in the database of a newer version', async () => {
+  const { database } = await openCentral();
+  await using _database = database;
+  await database.sql`insert into schema_migration (number, name) values (9999, '9999-later.sql')`;
+  const { code, errors } = await holdfast('rebuild', 'sites');
+  assert.is(code, 1);
+  assert.match(errors, 'written by a newer version. Run that version, or restore');
+  await database.sql`delete from schema_migration where number = 9999`;
+});
+
 test('names what it does not know, and says that there is nothing', async () => {
   const { code, errors } = await holdfast('rebuild', 'flying-saucers');
   assert.is(code, 2);

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { runSite } from '@holdfast/sites';
+import { runSite, siteLogKeyFileOf } from '@holdfast/sites';
 import type { Logger } from 'pino';
-import { runBackboneNode } from '../backbone-node.js';
+import { LogKeyMissingError, runBackboneNode } from '../backbone-node.js';
 import { runCentral } from '../central.js';
 import { faultsOfNamedFiles } from '../configuration/named-files.js';
 import { readConfigurationOrReport } from './check.command.js';
@@ -24,6 +25,13 @@ export async function runCommand(file: string): Promise<number> {
   const logger = createLogger(configuration.site.name);
   // Paths in a configuration file start at its own folder.
   const baseDirectory = path.dirname(path.resolve(file));
+  const logKey = siteLogKeyFileOf(path.resolve(baseDirectory, configuration.data));
+  if (!existsSync(logKey)) {
+    throw new LogKeyMissingError(
+      `LOG_KEY_MISSING: ${logKey}: expected the key with which the log is signed, as holdfast init made it, or a copy. Is the disk of \
+${path.dirname(path.dirname(logKey))} there? Without it this would begin as another site`,
+    );
+  }
   for (const fault of faultsOfNamedFiles(configuration, { baseDirectory, nowMs: Date.now() })) {
     logger[fault.isWarning ? 'warn' : 'error']({ setting: fault.path.join('.') }, fault.message);
   }

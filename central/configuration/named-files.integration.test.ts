@@ -8,6 +8,7 @@ import {
   savePeerCredentials,
 } from '@holdfast/interconnect';
 import { SiteId } from '@holdfast/schema';
+import { loadSiteKeys } from '@holdfast/sites';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -46,6 +47,7 @@ async function said(changed: Partial<PeerCredentials> = {}, files: Record<string
   await savePeerCredentials(at('credentials'), { ...credentials, ...changed });
   await writeFile(at('child.crt.pem'), certificateOfChild);
   await writeFile(at('kafka'), 'secret\n');
+  loadSiteKeys(at('data'));
   for (const [file, text] of Object.entries(files)) await writeFile(at(file), text);
   return faultsOfNamedFiles(configuration, { baseDirectory: directory, nowMs });
 }
@@ -70,6 +72,13 @@ test('that are missing, or something else, are named', async () => {
   await rm(at('credentials/server.key.pem'));
   const without = faultsOfNamedFiles(configuration, { baseDirectory: directory, nowMs });
   assert.match(without[0]!.message, /server\.key\.pem: .*: no such file or folder/);
+});
+
+test('are also the key of the log: without it this would be another site', async () => {
+  await said();
+  await rm(at('data'), { recursive: true });
+  const found = faultsOfNamedFiles(configuration, { baseDirectory: directory, nowMs });
+  await assertSaid(Promise.resolve(found), 'data', /log\.key\.pem: expected the key .*: is its disk there\?/);
 });
 
 test('must belong together', async () => {

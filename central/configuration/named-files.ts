@@ -25,9 +25,7 @@ export function faultsOfNamedFiles(
   const at = (named: string) => path.resolve(baseDirectory, named);
   const { credentials, data, site } = configuration;
   if (credentials !== undefined) add(['credentials'], certificates.ofCredentials(at(credentials), site.id));
-  const logKey = siteLogKeyFileOf(at(data));
-  // The process with the own log makes its key when it has none; a node beside it has a copy.
-  if (isNodeBeside(configuration) || existsSync(logKey)) add(['data'], certificates.ofKey(logKey));
+  add(['data'], faultsOfLogKey(siteLogKeyFileOf(at(data)), certificates));
   for (const [index, { mediaPasswordFile }] of configuration.recordingServers.entries()) {
     if (mediaPasswordFile === undefined) continue;
     add(['recordingServers', index, 'mediaPasswordFile'], faultsOfPassword(at(mediaPasswordFile)));
@@ -43,12 +41,11 @@ export function faultsOfNamedFiles(
   return found;
 }
 
-function isNodeBeside(configuration: AnyConfiguration): boolean {
-  return (
-    configuration.role === 'central' &&
-    configuration.backbone !== undefined &&
-    !configuration.backbone.roles.includes('api')
-  );
+/** Made by `init`, or copied to a node beside the process with the own log. Without it this would be another site. */
+function faultsOfLogKey(file: string, certificates: CertificateFaults): readonly FileFault[] {
+  if (existsSync(file)) return certificates.ofKey(file);
+  const message = `${file}: expected the key with which the log is signed, as holdfast init made it: is its disk there?`;
+  return [{ message, isWarning: false }];
 }
 
 function faultsOfPassword(file: string): readonly FileFault[] {

@@ -164,6 +164,14 @@ async function upgradeMedia(
   to.liveSocket.accept({ deviceId, ...(stream && { stream }) }, request, socket, head);
 }
 
+/** SQLSTATE class 28: user or password are not right (any more). */
+function whyNotAnswered(error: unknown): string {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  return String(code).startsWith('28')
+    ? `the database does not let us in: ${message}`
+    : 'the database does not answer';
+}
+
 function registerOperations(
   server: FastifyInstance,
   { sql, notReadyBecause, defineMetrics }: CentralHttpOptions,
@@ -173,7 +181,8 @@ function registerOperations(
   server.get('/healthz', async () => ({ status: 'ok' }));
   server.get('/readyz', async (_request, reply) => {
     const reason =
-      notReadyBecause() ?? (await sql`select 1`.then(() => null).catch(() => 'the database does not answer'));
+      notReadyBecause() ??
+      (await sql`select 1`.then(() => null).catch((error: unknown) => whyNotAnswered(error)));
     if (reason === null) return { status: 'ready' };
     return reply.code(503).send({ status: 'not ready', reason });
   });

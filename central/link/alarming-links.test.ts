@@ -150,6 +150,27 @@ test('a refusal that begins again with the same words, when the log had gone on,
   assert.is(await refuse(), 3, 'a session that broke before it came to anything');
 });
 
+test('a clock that is off is one alarm as long as it is, which says by how much, and another when it was right in between', async () => {
+  const { links, raised, closeLast } = await watched();
+  const measure = async (clockOffsetMs: number, roundTripMs = 20) => {
+    const head = { epoch: 1, headPosition: 9, headRoot: new Uint8Array(32), relayed: null };
+    links.measured(site, { roundTripMs, clockOffsetMs, ...head });
+    return (await raised()).length;
+  };
+  assert.is(await measure(9_000), 0);
+  assert.is(await measure(30_000, 45_000), 0, 'a slow link says little of a clock');
+  assert.is(await measure(7_200_000), 1);
+  assert.is(await measure(7_200_500), 1);
+  const first = (await raised())[0]!;
+  assert.is(first.name, 'The clock of Bus 7 is off');
+  assert.match(first.message, 'It is 7200 s ahead of the clock here');
+  await closeLast();
+  assert.is(await measure(7_200_000), 1);
+  assert.is(await measure(3), 1);
+  assert.is(await measure(-60_000), 2);
+  assert.match((await raised())[1]!.message, 'It is 60 s behind the clock here');
+});
+
 test('what is refused in a session that has gone well for an hour has begun again', async () => {
   const { links, alarms, later } = await watched();
   const refuse = async (session: number, afterMs: number) => {

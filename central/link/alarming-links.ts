@@ -1,5 +1,5 @@
 import { comparePlaces, type LogPlace } from '@holdfast/core';
-import type { LinkObserver, LinkTrouble } from '@holdfast/interconnect';
+import type { LinkMeasurement, LinkObserver, LinkTrouble } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import type { CausedAlarm } from '../alarm-by-cause.js';
 
@@ -23,6 +23,9 @@ const WELL_SESSION_MS = 3_600_000;
 /** Alarms about what one child brings, in a period: who makes up sites, or words, must not fill the log with them. */
 const CAUSES_PER_CHILD_MAX = 50;
 const CAUSES_PERIOD_MS = 3_600_000;
+/** Of a site's clock: what two sites saw of one thing is told in the wrong order, and found at the wrong time. */
+const CLOCK_OFF_MS_MAX = 10_000;
+
 /** Far more than a central has; of those that were refused longest ago what was refused is forgotten. */
 const LOGS_MAX = 20_000;
 
@@ -63,6 +66,8 @@ class AlarmingLinks implements LinkObserver {
   readonly #own = new Map<SiteId, RefusedLog>();
   readonly #relayed = new Map<SiteId, RefusedLog>();
   readonly #up = new Map<SiteId, UpSession>();
+  /** Of these an alarm was raised, and the clock has not been right since. */
+  readonly #clocksOff = new Set<SiteId>();
   /** Of each child, what was an alarm since then. */
   readonly #told = new Map<SiteId, { readonly sinceMs: number; readonly causes: Set<string> }>();
   /** Of the log of a site, when its last session was over. */
@@ -104,6 +109,7 @@ class AlarmingLinks implements LinkObserver {
   measured(...[site, measurement]: Parameters<LinkObserver['measured']>): void {
     const up = this.#up.get(site);
     if (up !== undefined) up.head = { epoch: measurement.epoch, position: measurement.headPosition };
+    this.#lookAtClock(site, measurement);
     this.#links.measured(site, measurement);
   }
 
@@ -143,6 +149,19 @@ class AlarmingLinks implements LinkObserver {
       name: `The log of ${name} is refused: ${code}`,
       message: `${said}. ${whose(code, name, broughtByName)}`,
       recurs,
+    }));
+  }
+
+  /** What one way of a link may take longer than the other is not held against a clock. */
+  #lookAtClock(site: SiteId, { clockOffsetMs, roundTripMs }: LinkMeasurement): void {
+    const isOff = Math.abs(clockOffsetMs) - roundTripMs / 2 > CLOCK_OFF_MS_MAX;
+    if (!isOff) this.#clocksOff.delete(site);
+    if (!isOff || this.#clocksOff.has(site)) return;
+    this.#clocksOff.add(site);
+    const by = `${Math.round(Math.abs(clockOffsetMs) / 1000)} s ${clockOffsetMs > 0 ? 'ahead of' : 'behind'}`;
+    this.#raise(site, null, name => ({
+      ...{ cause: `the clock of ${site} is off`, recurs: 'UNLESS_OPEN', name: `The clock of ${name} is off` },
+      message: `It is ${by} the clock here, and so are the times of what ${name} records. Put right the one that is wrong, as by NTP.`,
     }));
   }
 

@@ -151,7 +151,7 @@ async function mustAnswer(sql: Sql): Promise<void> {
     const { host, port, database } = sql.options;
     const where = `${host.join(',')}:${port.join(',')}, ${database}`;
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new DatabaseUnreachableError(`the database at DATABASE_URL (${where}) does not let us in: ${why}`, {
+    throw new DatabaseUnreachableError(`the database at DATABASE_URL (${where}) cannot be used: ${why}`, {
       cause,
     });
   }

@@ -31,11 +31,16 @@ export async function applyMigrations(sql: Sql): Promise<void> {
         throw new MigrationError(`migration ${migration.name} failed: ${String(cause)}`, { cause });
       });
   }
-  const newest = known.at(-1)?.number ?? 0;
+  await assertNotNewer(sql);
+}
+
+/** Throws `MigrationError` for the database of a newer version: what this one would write there, that one would not understand. */
+export async function assertNotNewer(sql: Sql): Promise<void> {
+  const newest = (await sqlMigrations()).at(-1)?.number ?? 0;
   const [unknown] = await sql<{ name: string }[]>`select name from schema_migration where number > ${newest}`;
-  if (unknown) {
-    throw new MigrationError(
-      `the database has migration ${unknown.name}, which this software does not know: it was written by a newer version`,
-    );
-  }
+  if (unknown === undefined) return;
+  throw new MigrationError(
+    `the database has migration ${unknown.name}, which this software does not know: it was written by a newer version. \
+Run that version, or restore the copies of database and data directory that were made before it was installed`,
+  );
 }

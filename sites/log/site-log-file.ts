@@ -106,6 +106,7 @@ export class SiteLogFileError extends Error {
   readonly code = 'SITE_LOG_FILE';
   readonly fault: SiteLogFileFault;
   readonly file: string;
+  readonly detail: string;
   /** Where in the log, when the fault has a place. */
   readonly position: number | null;
 
@@ -118,6 +119,7 @@ export class SiteLogFileError extends Error {
     super(`${file}: ${fault}: ${detail}`, { cause: at.cause });
     this.fault = fault;
     this.file = file;
+    this.detail = detail;
     this.position = at.position ?? null;
   }
 }
@@ -154,7 +156,7 @@ export function siteLogLayout(db: DatabaseSync, file: string): number {
   }
   const layout = pragma(db, 'user_version');
   if (layout <= SITE_LOG_USER_VERSION) return layout;
-  const detail = `layout ${layout}, this software knows layout ${SITE_LOG_USER_VERSION}`;
+  const detail = `layout ${layout} of newer software, this one knows ${SITE_LOG_USER_VERSION}: run the newer one again`;
   throw new SiteLogFileError('NEWER_LAYOUT', file, detail);
 }
 

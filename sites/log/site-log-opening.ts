@@ -65,7 +65,8 @@ export function settleSiteLogFile(file: string, site: SiteId): void {
 /** Two writers would each believe in their own tail. */
 export function lockLog(file: string): Disposable {
   const lock = lockFile(`${file}.lock`);
-  if (lock === null) throw new SiteLogFileError('IN_USE', file, 'another process writes this log');
+  if (lock === null)
+    throw new SiteLogFileError('IN_USE', file, 'another process writes this log: end it first');
   return lock;
 }
 

@@ -154,10 +154,10 @@ function open(options: WriterOptions): SiteLogWriter | null {
       onIndexRebuilt: detail => report({ kind: 'INDEX_REBUILT', detail }),
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const ofFile = error instanceof SiteLogFileError ? error : null;
+    const reason = ofFile?.detail ?? (error instanceof Error ? error.message : String(error));
     const damaged = isCorrupt(error) ? ({ fault: 'DAMAGED', position: null } as const) : null;
-    const fault =
-      error instanceof SiteLogFileError ? { fault: error.fault, position: error.position } : damaged;
+    const fault = ofFile === null ? damaged : { fault: ofFile.fault, position: ofFile.position };
     report({ kind: 'NOT_OPENED', reason, fault });
     return null;
   }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
@@ -41,6 +42,12 @@ test('a configuration that init wrote is valid, also when its key is renewed, an
     const renewed = await holdfast('renew', file, '--central', target);
     assert.is(renewed.code, 0, renewed.errors);
     assert.is((await holdfast('check', file)).code, 0);
+    // As of a disk that is not mounted: another site, with another log, would begin on the one beneath.
+    await rename(path.join(target, 'data'), path.join(target, 'elsewhere'));
+    const away = await holdfast('run', file);
+    assert.is(away.code, 1);
+    assert.match(away.errors, 'LOG_KEY_MISSING');
+    assert.not(existsSync(path.join(target, 'data')));
   }));
 
 test('a wrong configuration: the line, what was expected, exit 2, for check and for run', () =>
