@@ -8,7 +8,7 @@ import {
   savePeerCredentials,
 } from '@holdfast/interconnect';
 import { SiteId } from '@holdfast/schema';
-import { loadSiteKeys } from '@holdfast/sites';
+import { loadSiteKeys, SiteConfiguration } from '@holdfast/sites';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -79,6 +79,16 @@ test('are also the key of the log: without it this would be another site', async
   await rm(at('data'), { recursive: true });
   const found = faultsOfNamedFiles(configuration, { baseDirectory: directory, nowMs });
   await assertSaid(Promise.resolve(found), 'data', /log\.key\.pem: expected the key .*: is its disk there\?/);
+});
+
+test('are asked for where a parent must know the site by them', async () => {
+  await said();
+  const parent = { siteId: site, host: '127.0.0.1', port: 1, serverName: 'holdfast-central.internal' };
+  const standsBelow = SiteConfiguration.parse({
+    ...{ role: 'site', site: { id: child, name: 'Branch' }, data: './data', parent },
+  });
+  const found = faultsOfNamedFiles(standsBelow, { baseDirectory: directory, nowMs });
+  await assertSaid(Promise.resolve(found), 'parent', 'expected credentials');
 });
 
 test('must belong together', async () => {

@@ -25,6 +25,10 @@ export function faultsOfNamedFiles(
   const at = (named: string) => path.resolve(baseDirectory, named);
   const { credentials, data, site } = configuration;
   if (credentials !== undefined) add(['credentials'], certificates.ofCredentials(at(credentials), site.id));
+  else if (configuration.parent !== undefined) {
+    const message = 'expected credentials: the folder of the certificate by which the parent knows this site';
+    add(['parent'], [{ message, isWarning: false }]);
+  }
   add(['data'], faultsOfLogKey(siteLogKeyFileOf(at(data)), certificates));
   for (const [index, { mediaPasswordFile }] of configuration.recordingServers.entries()) {
     if (mediaPasswordFile === undefined) continue;
