@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LOG_START } from '@holdfast/core';
+import { type Hardware, LOG_START, type PulledHistory } from '@holdfast/core';
 import type { EvidenceLockId, HardwareId, RecordingServerId, SiteId, StorageId } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
@@ -108,6 +108,34 @@ test('a log of which nothing could be read has the same devices again, and no ot
   rmSync(path.dirname(file), { recursive: true });
   const others = await devicesOf({ site: { ...site, id: v7() as SiteId } });
   assert.not.ok(others.some(deviceId => before.includes(deviceId)));
+});
+
+test('a log that began anew and was given its history back keeps what operators have set', async () => {
+  await using folder = await temporaryFolder();
+  const cameras = [cameraOf('Door')];
+  const directory = path.join(folder.path, 'site');
+  let history: PulledHistory;
+  {
+    await using servers = await opened(folder.path, { cameras });
+    const [{ hardwareId, devices }] = [...servers.management.state.hardware.values()] as [
+      NonNullable<Hardware>,
+    ];
+    const renamed = { hardwareId, deviceId: devices[0]!.deviceId, name: 'Back door' };
+    await servers.management.execute({ kind: 'ConfigureDevice', ...renamed }, { actor: 'user:a' });
+    const events = await servers.log.read({ after: LOG_START, limit: 100 });
+    const checkpoint = await servers.log.signedCheckpoint();
+    history = { common: LOG_START, checkpoint, events: [events], reason: 'a test' };
+  }
+  rmSync(path.dirname(siteLogFileOf(directory)), { recursive: true });
+  {
+    await using servers = await opened(folder.path, { cameras });
+    const outcome = await servers.log.reopenAs(history);
+    assert.ok(outcome.reopened);
+    await outcome.log[Symbol.asyncDispose]();
+  }
+  await using servers = await opened(folder.path, { cameras });
+  const names = [...servers.management.state.hardware.values()].map(({ devices }) => devices[0]!.name);
+  assert.equal(names, ['Back door']);
 });
 
 test('what was locked in a log that is set aside stays locked, and until that is read nothing is deleted', async () => {

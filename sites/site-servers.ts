@@ -272,7 +272,7 @@ async function establish(
   if (management.state.site.siteId === null) {
     await management.administer(
       { kind: 'EstablishSite', siteId: site.id, name: site.name, sealingPublicKey },
-      context,
+      { ...context, once: site.id },
     );
   } else if (management.state.site.name !== site.name) {
     await management.administer({ kind: 'RenameSite', name: site.name }, context);
@@ -280,7 +280,10 @@ async function establish(
   for (const server of configuration.recordingServers) {
     const { id: recordingServerId, name, retentionDays } = server;
     if (!management.state.recordingServers.has(recordingServerId)) {
-      await management.administer({ kind: 'RegisterRecordingServer', recordingServerId, name }, context);
+      await management.administer(
+        { kind: 'RegisterRecordingServer', recordingServerId, name },
+        { ...context, once: `${site.id} ${recordingServerId}` },
+      );
     }
     // Refused, and nothing written, when the log says the same already.
     await management.administer(
@@ -297,7 +300,10 @@ async function establish(
   for (const camera of configuration.cameras) {
     const { hardware, removedHardware } = management.state;
     if (hardware.has(camera.hardwareId) || removedHardware.has(camera.hardwareId)) continue;
-    const outcome = await management.execute(addHardwareOf(camera, site.id, sealingPublicKey), context);
+    const outcome = await management.execute(addHardwareOf(camera, site.id, sealingPublicKey), {
+      ...context,
+      once: `${site.id} ${camera.hardwareId}`,
+    });
     if (!outcome.accepted) throw new CameraConfigurationError(camera.name, outcome.message);
   }
   await assignStorages(management, configuration, context);

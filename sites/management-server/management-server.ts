@@ -75,6 +75,11 @@ export interface CommandContext {
   /** `user:<sealed name>`, `site:<id>`, `server:<id>`. */
   readonly actor: string;
   readonly causationId?: EventId | null;
+  /**
+   * What is said once in the life of a site, whatever becomes of its log: its events have ids of that name, so that a log which had to
+   * begin anew does not say it again behind history that it was given back.
+   */
+  readonly once?: string;
 }
 
 export type CommandOutcome =
@@ -323,7 +328,7 @@ export class ManagementServer {
         ...{ stream, expected },
         events: events.map(event =>
           newEvent(event, {
-            id: newId(),
+            id: context.once === undefined ? newId() : derivedId(`${event.type} ${context.once}`, sha256),
             actor: context.actor,
             occurredAtMs: now(),
             clockQuality: 'UNKNOWN',
