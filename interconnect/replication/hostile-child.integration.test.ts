@@ -138,6 +138,10 @@ test('frames out of turn, unknown ones and impossible ones are refused by name, 
     ({ hello }) => ({ first: [hello], afterWant: [{ pong }, { pong }] }),
     ({ hello }) => ({
       first: [hello],
+      afterWant: [{ wantHistory: { after: { epoch: 0, position: 0 }, limit: 1, origin: newSiteId() } }],
+    }),
+    ({ hello }) => ({
+      first: [hello],
       afterWant: [{ wantWishes: { afterId: '' } }, { wantWishes: { afterId: '' } }],
     }),
     ({ hello, batch }) => ({ first: [hello], afterWant: [{ batch: { ...batch.batch!, count: 0 } }] }),

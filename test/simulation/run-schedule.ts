@@ -97,6 +97,8 @@ class World {
     truncations: 0,
     forgers: 0,
   };
+  /** Whose machines are being put back: nobody starts them before. */
+  readonly #dead = new Set<SimulatedNode>();
   #isCalm = false;
 
   constructor(seed: number) {
@@ -261,9 +263,7 @@ class World {
     if (!node.isRunning) return;
     this.#counts.kills += 1;
     node.kill();
-    this.#later(() => {
-      if (!node.isRunning) node.start();
-    });
+    this.#later(() => this.#startAgain(node));
   }
 
   /**
@@ -292,6 +292,7 @@ class World {
     const below = this.#nodes.filter(node => node.parent?.node === region);
     const [regionCount, siteCount] = [region, site].map(node => this.#invariants.eventsOf(node.site).length);
     const restore = () => {
+      this.#dead.delete(region);
       if (region.isRunning) return;
       if (!this.#mayBeRestored(region, replicas)) return region.start();
       this.#counts.machinesRestores += 1;
@@ -310,6 +311,7 @@ class World {
     };
     this.#later(() => {
       region.kill();
+      this.#dead.add(region);
       this.#time.after(SETTLED_AFTER_MS, restore);
     });
   }
@@ -342,6 +344,10 @@ class World {
     this.#time.after(this.#random.next() ** 2 * LASTING_MS_MAX, task);
   }
 
+  #startAgain(node: SimulatedNode): void {
+    if (!node.isRunning && !this.#dead.has(node)) node.start();
+  }
+
   #calm(): void {
     this.#isCalm = true;
     for (const link of this.#links) {
@@ -351,7 +357,7 @@ class World {
     for (const node of this.#nodes) {
       node.isAppending = false;
       node.endFailOver();
-      if (!node.isRunning) node.start();
+      this.#startAgain(node);
     }
   }
 }
