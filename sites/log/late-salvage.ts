@@ -46,21 +46,21 @@ export interface LateSalvage {
 export async function setAsideLogToTake(late: LateSalvage, signal: AbortSignal): Promise<string | null> {
   const { file, log, repairs, logger, pace, monotonicMs } = late;
   for (let triesCount = 0; !signal.aborted; triesCount += 1) {
-    const [setAside] = setAsideLogsOf(file);
-    if (setAside === undefined) return null;
-    const isDue = monotonicMs() >= pace.dueMs;
-    if (isDue && isBegunAnew(log) && hasRoom(file, setAside)) return setAside;
-    if (isDue && !isBegunAnew(log)) {
-      try {
+    try {
+      const [setAside] = setAsideLogsOf(file);
+      if (setAside === undefined) return null;
+      const isDue = monotonicMs() >= pace.dueMs;
+      if (isDue && isBegunAnew(log) && hasRoom(file, setAside)) return setAside;
+      if (isDue && !isBegunAnew(log)) {
         const done = await recordReadable(late, setAside, signal);
         if (done === null) return null;
         await endSetAside(setAside);
         logger.error({ done }, 'what can be read of a damaged log is recorded again');
         repairs.foundDamage(done);
         continue;
-      } catch (error) {
-        failed(late, error);
       }
+    } catch (error) {
+      failed(late, error);
     }
     const waitMs = Math.min(LOOK_MS_MAX, LOOK_MS_MIN * 2 ** Math.min(triesCount, 16));
     await delay(waitMs, undefined, { signal }).catch(() => undefined);
