@@ -42,16 +42,7 @@ test('values come as they are', async () => {
   const count = await copyOut(
     pool,
     `select n::bigint * 4503599627370496, -n, '${site}'::uuid, '${site}'::uuid, 'Größe '||n, '\\xff41'::bytea from generate_series(0, 1) as n`,
-    row =>
-      rows.push([
-        row.int8(),
-        row.int4(),
-        row.uuid(),
-        row.knownUuid(),
-
-        row.text(),
-        row.text(),
-      ]),
+    row => rows.push([row.int8(), row.int4(), row.uuid(), row.knownUuid(), row.text(), row.text()]),
   );
   assert.is(count, 2);
   assert.equal(rows, [
@@ -80,6 +71,10 @@ test('what cannot be read is thrown after the last row, and the connection goes 
 
 test('what PostgreSQL refuses, before the first row or behind some, is thrown', async () => {
   assert.is((await failureOf(copyOut(pool, 'select nothing', () => undefined))).code, '42703');
+  // In one packet with PostgreSQL's consent to the copy.
+  const first = 'select 1 / (n - 1) from generate_series(1, 2) as n';
+  assert.is((await failureOf(copyOut(pool, first, () => assert.unreachable()))).code, '22012');
+  await assertGoesOn();
   let taken = 0;
   const late = `select 1 / (${ROWS} - n), repeat('x', 1000) from generate_series(1, ${ROWS}) as n`;
   const failure = await failureOf(copyOut(pool, late, () => (taken += 1)));

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { CopyRowReader } from './copy-row-reader.js';
 import type { Sql, TransactionSql } from './sql.js';
 
@@ -11,24 +12,38 @@ export async function copyOut(
   query: string,
   take: (row: CopyRowReader) => void,
 ): Promise<number> {
-  const stream = await sql.unsafe(`copy (${query}) to stdout (format binary)`).readable();
+  const copy = sql.unsafe(`copy (${query}) to stdout (format binary)`) as unknown as PendingCopy;
   const reader = new CopyRowReader();
   let rows = 0;
   let failure: { readonly error: unknown } | null = null;
+  // It comes out of the client's own reading: nothing may be thrown into that. A message is a row.
+  const onMessage = (message: Buffer) => {
+    if (failure !== null) return;
+    try {
+      if (!reader.begin(message)) return;
+      rows += 1;
+      take(reader);
+    } catch (error) {
+      failure = { error };
+    }
+  };
   await new Promise<void>((resolve, reject) => {
-    stream.once('error', reject).once('end', resolve);
-    // It comes out of the client's own reading: nothing may be thrown into that. A message is a row.
-    stream.on('data', (message: Buffer) => {
-      if (failure !== null) return;
-      try {
-        if (!reader.begin(message)) return;
-        rows += 1;
-        take(reader);
-      } catch (error) {
-        failure = { error };
-      }
-    });
+    // What fails at the first row fails in the turn in which the stream is made: a promise of the stream would tell of it too late,
+    // and an error that nobody hears ends the process.
+    const { resolve: handOver } = copy;
+    copy.resolve = stream => {
+      copy.resolve = handOver;
+      stream.once('error', reject).once('end', resolve).on('data', onMessage);
+      handOver(stream);
+    };
+    copy.readable().catch(reject);
   });
   if (failure !== null) throw (failure as { readonly error: unknown }).error;
   return rows;
+}
+
+interface PendingCopy {
+  /** The client calls it with the stream of the copy, then once more at the end; it says so nowhere but in its code. */
+  resolve: (stream: Readable) => void;
+  readable(): Promise<Readable>;
 }
