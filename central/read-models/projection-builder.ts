@@ -227,14 +227,17 @@ export class ProjectionBuilder {
 
   async #serve(build: Build, seq: number, signal: AbortSignal): Promise<void> {
     const place = new Map([[build, seq]]);
+    let leftMax = SWAP_EVENTS_MAX;
     while (!signal.aborted) {
-      await this.#catchUp(place, signal);
+      await this.#catchUp(place, signal, leftMax);
       if (signal.aborted) return;
       const outcome = await this.#swap(build, place.get(build)!).catch((error: unknown) => {
         if (isTransient(error)) return 'BUSY' as const;
         throw error;
       });
       if (outcome === 'SWAPPED') return this.#reportAside(build);
+      // Few events may be more bytes than a batch has.
+      if (outcome === 'BEHIND') leftMax = Math.ceil(leftMax / 2);
       if (outcome === 'BUSY') {
         const pause = this.#options.random() * SWAP_RETRY_MS_MAX;
         await delay(pause, undefined, { signal }).catch(() => undefined);
@@ -253,15 +256,15 @@ export class ProjectionBuilder {
     return projections.map(name => this.#models.get(name)!);
   }
 
-  /** Reads the next batch while one is being written; `places` move on with what is. */
-  async #catchUp(places: Map<Build, number>, signal: AbortSignal): Promise<void> {
+  /** Reads the next batch while one is being written; `places` move on with what is. Leaves at most `leftMax` events to the swap. */
+  async #catchUp(places: Map<Build, number>, signal: AbortSignal, leftMax = SWAP_EVENTS_MAX): Promise<void> {
     for (;;) {
       const membersOf = new Map<Build, readonly string[]>();
       for (const build of places.keys()) membersOf.set(build, await this.#members(build));
       const members = [...membersOf.values()].flat();
       const targetSeq = await this.#targetOf(members);
       let seq = Math.min(...places.values());
-      if (targetSeq - seq <= SWAP_EVENTS_MAX) return;
+      if (targetSeq - seq <= leftMax) return;
       let next = this.#read(members, seq, targetSeq);
       while (seq < targetSeq && !signal.aborted) {
         const batch = await next;

@@ -368,6 +368,18 @@ test('a build whose rows cannot all be copied in inserts them', async () => {
   assert.equal(await quarantine('event-devices'), []);
 });
 
+test('a build is swapped in also where its last events are too large to be read at once', async () => {
+  const projections = open();
+  await projections.settle();
+  await takeIn(raised(randomUUID()));
+  const text = 'x'.repeat(250 * 1024);
+  await takeIn(...Array.from({ length: 40 }, () => child.raw('x', 'FlyingSaucerSighted', 1, { text })));
+  await projections.projector.catchUp();
+  await projections.builder.request(['alarms']);
+  assert.is(await projections.builder.buildNext(AbortSignal.timeout(20_000)), 'BUILT');
+  assert.is((await database.sql`select 1 from projection_build`).length, 0);
+});
+
 test('indexes and keys keep their names over a swap, and a second build follows the first', async () => {
   const shape = () => database.sql`
     select tablename, indexname, indexdef from pg_indexes where schemaname = 'public' order by 1, 2`;
