@@ -1,18 +1,19 @@
 import type { Readable } from 'node:stream';
 import { CopyRowReader } from './copy-row-reader.js';
-import type { Sql, TransactionSql } from './sql.js';
+import type { TransactionSql } from './sql.js';
 
 /**
  * Hands over the rows of a query (`copy (…) to stdout (format binary)`), each as soon as PostgreSQL has sent it, to be read before
  * `take` returns. Several times cheaper than rows that the client makes objects of. A copy takes no parameters: the text holds
- * literals of this package, numbers and UUIDs only. Returns how many rows there were; throws what `take` threw, after the last row.
+ * literals of this package, numbers and UUIDs only. In a transaction, whose connection is nobody else's: the client refuses what is asked
+ * of one that a copy comes over. Returns how many rows there were; throws what `take` threw, after the last row.
  */
 export async function copyOut(
-  sql: Sql | TransactionSql,
+  tx: TransactionSql,
   query: string,
   take: (row: CopyRowReader) => void,
 ): Promise<number> {
-  const copy = sql.unsafe(`copy (${query}) to stdout (format binary)`) as unknown as PendingCopy;
+  const copy = tx.unsafe(`copy (${query}) to stdout (format binary)`) as unknown as PendingCopy;
   const reader = new CopyRowReader();
   let rows = 0;
   let failure: { readonly error: unknown } | null = null;

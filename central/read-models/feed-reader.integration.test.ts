@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FeedFixture } from '../intake/feed-fixture.js';
 import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
-import { type Database, openDatabase } from '../postgres/database.js';
+import { type Database, openDatabase, openSharedDatabase } from '../postgres/database.js';
 import { type FeedSpan, readFeed, readFeedItems } from './feed-reader.js';
 
 const test = suite('feed reader');
@@ -77,6 +77,26 @@ test('a batch of large events ends before it fills the memory, also where the fe
     assert.equal(seqs, count(1, 370));
     assert.equal(sizes, [332, 32, 6]);
   }
+});
+
+test('what others ask of a connection over which the feed comes is answered', async () => {
+  const site = new FeedFixture();
+  await takeIn(count(1, 6000).map(number => site.raw('x', 'Seen', 1, { number, text: 'x'.repeat(500) })));
+  const pool = openSharedDatabase(database.target, 1);
+  await pool`select 1`;
+  let isRead = false;
+  const reading = readFeed(pool, { ...everything, afterSeq: 0, limit: 6000 }).finally(() => {
+    isRead = true;
+  });
+  const asked: Promise<unknown>[] = [];
+  while (!isRead) {
+    asked.push(pool`select 1`.execute());
+    await new Promise(resolve => setTimeout(resolve, 1));
+  }
+  const refused = (await Promise.allSettled(asked)).filter(({ status }) => status === 'rejected');
+  await pool.end({ timeout: 5 });
+  assert.equal(refused, []);
+  assert.is((await reading).items.length, 6000);
 });
 
 test('bytes that are no text are read as what can be made of them, and hold up nothing', async () => {

@@ -53,6 +53,10 @@ export interface FeedSpan {
 }
 
 export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promise<FeedBatch> {
+  return 'begin' in sql ? sql.begin('read only', tx => readBatch(tx, span)) : readBatch(sql, span);
+}
+
+async function readBatch(tx: TransactionSql, span: FeedSpan): Promise<FeedBatch> {
   const items: FeedItem[] = [];
   const lastOf = new Map<SiteId, FeedItem>();
   let bytes = 0;
@@ -67,7 +71,7 @@ export async function readFeed(sql: Sql | TransactionSql, span: FeedSpan): Promi
   while (isCut && items.length < span.limit && bytes < BATCH_BYTES_MAX) {
     const limit = Math.min(span.limit - items.length, items.length * ASKED_GROWTH || ASKED_FIRST);
     const afterSeq = items.at(-1)?.seq ?? span.afterSeq;
-    const rows = await copyOut(sql, feedQuery({ ...span, afterSeq, limit }), take);
+    const rows = await copyOut(tx, feedQuery({ ...span, afterSeq, limit }), take);
     isCut = rows === limit || bytes >= BATCH_BYTES_MAX;
   }
   const lastSeq = items.at(-1)?.seq ?? span.afterSeq;
