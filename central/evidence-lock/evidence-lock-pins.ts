@@ -29,6 +29,8 @@ export class EvidenceLockPins {
   #isWrittenOff: (site: SiteId) => Promise<boolean> = async () => false;
   /** Sites that have not recorded again yet what was replaced here, with the epochs behind which they do. */
   #untold: readonly { readonly site: SiteId; readonly epoch: number }[] = [];
+  /** Of both, those that are written off: they are waited for again when they dial. */
+  #writtenOff: ReadonlySet<SiteId> = new Set();
   #spans: readonly ProtectedSpan[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -51,19 +53,21 @@ export class EvidenceLockPins {
 
   /** Sites of whose locks less is known than once was. */
   awaited(): ReadonlySet<SiteId> {
-    return new Set([...this.#awaited.keys(), ...this.#untold.map(({ site }) => site)]);
+    const all = [...this.#awaited.keys(), ...this.#untold.map(({ site }) => site)];
+    return new Set(all.filter(site => !this.#writtenOff.has(site)));
   }
 
   /** Throws `EvidenceLocksUnknownError` when they could not be read lately, or the database has lost some. */
   spans(): readonly ProtectedSpan[] {
-    const [lost] = this.#awaited;
-    if (lost !== undefined) {
-      const [site, { epoch, position }] = lost;
+    const isAwaited = (site: SiteId) => !this.#writtenOff.has(site);
+    const lost = [...this.#awaited].filter(([site]) => isAwaited(site));
+    if (lost[0] !== undefined) {
+      const [site, { epoch, position }] = lost[0];
       throw new EvidenceLocksUnknownError(
-        `the log of site ${site}${this.#awaited.size > 1 ? `, and those of ${this.#awaited.size - 1} more,` : ''} was held up to ${epoch}/${position}, and the database holds less: what is locked there is known when the site has reported again, or is written off`,
+        `the log of site ${site}${lost.length > 1 ? `, and those of ${lost.length - 1} more,` : ''} was held up to ${epoch}/${position}, and the database holds less: what is locked there is known when the site has reported again, or is written off`,
       );
     }
-    const [untold] = this.#untold;
+    const untold = this.#untold.find(({ site }) => isAwaited(site));
     if (untold !== undefined) {
       throw new EvidenceLocksUnknownError(
         `the end of the log of site ${untold.site} was replaced by what the parent held, up to epoch ${untold.epoch}: what it had locked meanwhile is known when it has recorded that again, or is written off`,
@@ -88,10 +92,11 @@ export class EvidenceLockPins {
     const nowMs = this.#now();
     // Before the locks themselves.
     if (this.#awaited.size > 0) await this.#lookWhoHasReported();
-    const untold = await this.#lookWhoHasToSayItAgain();
-    const given = await this.#givenUp([...this.#awaited.keys(), ...untold.map(({ site }) => site)]);
-    for (const site of given) this.#awaited.delete(site);
-    this.#untold = untold.filter(({ site }) => !given.has(site));
+    this.#untold = await this.#lookWhoHasToSayItAgain();
+    this.#writtenOff = await this.#whoIsWrittenOff([
+      ...this.#awaited.keys(),
+      ...this.#untold.map(({ site }) => site),
+    ]);
     const rows = await this.#sql<{ deviceId: string; fromMs: number; toMs: number }[]>`
       select unnest(device_ids) as device_id, from_ms, to_ms from evidence_lock
       where released_at_ms is null and (expires_at_ms is null or expires_at_ms > ${nowMs})
@@ -111,10 +116,10 @@ export class EvidenceLockPins {
           and event.seq <= (select seq from projection where name = ${evidenceLocksReadModel.name}))`;
   }
 
-  async #givenUp(sites: readonly SiteId[]): Promise<ReadonlySet<SiteId>> {
-    const given = new Set<SiteId>();
-    for (const site of sites) if (await this.#isWrittenOff(site)) given.add(site);
-    return given;
+  async #whoIsWrittenOff(sites: readonly SiteId[]): Promise<ReadonlySet<SiteId>> {
+    const writtenOff = new Set<SiteId>();
+    for (const site of sites) if (await this.#isWrittenOff(site)) writtenOff.add(site);
+    return writtenOff;
   }
 
   async #lookWhoHasReported(): Promise<void> {
