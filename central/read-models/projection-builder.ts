@@ -414,7 +414,8 @@ export class ProjectionBuilder {
       for (const name of swapped) {
         const { version } = this.#models.get(name)!;
         await tx`
-          update projection set version = ${version}, seq = ${place}, halted_because = null where name = ${name}`;
+          update projection set version = ${version}, seq = ${place}, halted_because = null, build_failed_because = null
+          where name = ${name}`;
         await tx`delete from projection_difference where projection = ${name}`;
       }
       await this.#discard(tx, build);
