@@ -62,6 +62,7 @@ export class SetAsideLocks {
       this.#locks = found.flat();
       this.#logger.warn({ count: this.#locks.length }, 'the locks in the damaged log are kept');
     } catch (error) {
+      if (signal.aborted) return;
       this.#logger.error({ err: error }, 'the locks in the damaged log cannot be read: nothing is deleted');
     }
   }
@@ -81,7 +82,8 @@ function readOffThread(log: DamagedLog, signal: AbortSignal): Promise<readonly H
     signal.addEventListener('abort', () => void worker.terminate(), { once: true });
     worker.once('message', resolve);
     worker.once('error', reject);
-    worker.once('exit', () => resolve([]));
+    // Without an answer nothing is known, which is not that nothing is locked.
+    worker.once('exit', code => reject(new Error(`the thread that reads them ended with code ${code}`)));
   });
 }
 
