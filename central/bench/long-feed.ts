@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { currentVersion, type DeviceId, type HardwareId, type RecordingServerId } from '@holdfast/schema';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn } from '../intake/feed-fixture.js';
 import type { Sql } from '../postgres/sql.js';
 
 const SITES = 20;
@@ -77,14 +76,6 @@ async function configure(sql: Sql, site: FeedFixture, cameras: readonly FeedCame
       return site.event(`hardware-${hardwareId}`, { type: 'HardwareAdded', data: added });
     }),
   ]);
-}
-
-export async function takeIn(sql: Sql, events: readonly ReturnType<FeedFixture['event']>[]): Promise<void> {
-  const intake = createPostgresReplicaIntake(sql);
-  const { fence, cursor } = await intake.openSession(events[0]!.site);
-  const last = events.at(-1)!;
-  const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
-  await intake.commit({ site: last.site, fence, before: cursor, after, events });
 }
 
 /** A UUID of version 4 that follows from a text. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { DeviceId, SiteId } from '@holdfast/schema';
+import { takeIn } from '../intake/feed-fixture.js';
 import { FEED_CHANNEL } from '../intake/postgres-replica-intake.js';
 import { openDatabase } from '../postgres/database.js';
 import type { Sql } from '../postgres/sql.js';
@@ -13,7 +14,7 @@ import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
 import { readDeviceRecordings } from '../read-models/recording/device-recordings.query.js';
 import { listenFor } from '../read-models/wakeup.js';
-import { fillFeed, type LongFeed, takeIn } from './long-feed.js';
+import { fillFeed, type LongFeed } from './long-feed.js';
 
 /** With the filling, two builds and the floor some two minutes of two idle cores. */
 const EVENTS = 1_000_000;

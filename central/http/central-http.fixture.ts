@@ -19,8 +19,8 @@ import { generateSealingKey, SubjectKeys } from '@holdfast/sites';
 import type { ApiPorts, CommandOutcome, LinkView } from '../api/api-ports.js';
 import { AccessTokens } from '../identity/access-tokens.js';
 import { Administrator, administratorPasswordFile } from '../identity/administrator.js';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake, FEED_CHANNEL } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn as takeInto } from '../intake/feed-fixture.js';
+import { FEED_CHANNEL } from '../intake/postgres-replica-intake.js';
 import type { MediaDirectory } from '../media-gateway/media-directory.js';
 import { openDatabase } from '../postgres/database.js';
 import { Projections } from '../read-models/projections.js';
@@ -44,13 +44,7 @@ export async function openCentralFixture(media: MediaDirectory = noMedia) {
   const own = new FeedFixture();
   const child = new FeedFixture();
   const faults: unknown[] = [];
-  const intake = createPostgresReplicaIntake(sql);
-  const takeIn = async (...events: readonly RecordedEvent[]) => {
-    const { fence, cursor } = await intake.openSession(events[0]!.site);
-    const last = events.at(-1)!;
-    const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
-    await intake.commit({ site: last.site, fence, before: cursor, after, events });
-  };
+  const takeIn = (...events: readonly RecordedEvent[]) => takeInto(sql, events);
   const isFault = (fault: unknown) => faults.push(fault);
   const projections = new Projections({
     ...{ sql, ownSite: own.site, models: readModels, now: Date.now, random: Math.random },

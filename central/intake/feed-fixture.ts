@@ -2,6 +2,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { RecordedEvent } from '@holdfast/core';
 import { currentVersion, type EventId, type HoldfastEvent, type SiteId } from '@holdfast/schema';
+import type { Sql } from '../postgres/sql.js';
+import { createPostgresReplicaIntake } from './postgres-replica-intake.js';
 
 /** A site's log in memory that only counts: dense positions, dense revisions per stream, increasing time. */
 export class FeedFixture {
@@ -55,4 +57,14 @@ export class FeedFixture {
       ...envelope,
     };
   }
+}
+
+/** Events of one site, in their order, as a session takes them in. Throws when they are not. */
+export async function takeIn(sql: Sql, events: readonly RecordedEvent[]): Promise<void> {
+  const intake = createPostgresReplicaIntake(sql);
+  const { site, epoch, position } = events.at(-1)!;
+  const { fence, cursor: before } = await intake.openSession(site);
+  const after = { epoch, position, treeEdge: [] };
+  const outcome = await intake.commit({ site, fence, before, after, events });
+  if (outcome !== 'COMMITTED') throw new Error(`events of ${site} up to ${epoch}/${position}: ${outcome}`);
 }

@@ -7,8 +7,7 @@ import type { LinkView } from '@holdfast/interconnect';
 import type { AlarmId, SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn as takeInto } from '../intake/feed-fixture.js';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { Freshness } from '../read-models/freshness.js';
 import { Projections } from '../read-models/projections.js';
@@ -48,13 +47,7 @@ test.after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function takeIn(...events: readonly RecordedEvent[]): Promise<void> {
-  const intake = createPostgresReplicaIntake(database.sql);
-  const { site, epoch, position } = events.at(-1)!;
-  const { fence, cursor } = await intake.openSession(site);
-  const after = { epoch, position, treeEdge: [] };
-  assert.is(await intake.commit({ site, fence, before: cursor, after, events }), 'COMMITTED');
-}
+const takeIn = (...events: readonly RecordedEvent[]) => takeInto(database.sql, events);
 
 const note = (site: FeedFixture) => {
   const alarmId = randomUUID() as AlarmId;

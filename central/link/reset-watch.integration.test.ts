@@ -5,8 +5,7 @@ import type { RecordedEvent } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { CausedAlarm } from '../alarm-by-cause.js';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn as takeInto } from '../intake/feed-fixture.js';
 import { openDatabase } from '../postgres/database.js';
 import { Wakeup } from '../read-models/wakeup.js';
 import { watchResets } from './reset-watch.js';
@@ -18,19 +17,7 @@ test('each reset is an alarm with a cause of its own, whoever was told while it 
   try {
     await using database = await openDatabase({ directory, databaseUrl: null });
     const { sql } = database;
-    const takeIn = async (event: RecordedEvent) => {
-      const intake = createPostgresReplicaIntake(sql);
-      const { site, epoch, position } = event;
-      const { fence, cursor } = await intake.openSession(site);
-      const batch = {
-        site,
-        fence,
-        before: cursor,
-        after: { epoch, position, treeEdge: [] },
-        events: [event],
-      };
-      assert.is(await intake.commit(batch), 'COMMITTED');
-    };
+    const takeIn = (event: RecordedEvent) => takeInto(sql, [event]);
     const site = new FeedFixture();
     const open = (previousSize: number | null) => {
       const previous =

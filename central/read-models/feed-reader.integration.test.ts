@@ -4,8 +4,7 @@ import path from 'node:path';
 import type { RecordedEvent } from '@holdfast/core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn as takeInto } from '../intake/feed-fixture.js';
 import { type Database, openDatabase, openSharedDatabase } from '../postgres/database.js';
 import { type FeedSpan, readFeed, readFeedItems } from './feed-reader.js';
 
@@ -27,13 +26,7 @@ test.before.each(async () => {
   await database.sql`update feed_head set seq = 0`;
 });
 
-async function takeIn(events: readonly RecordedEvent[]): Promise<void> {
-  const intake = createPostgresReplicaIntake(database.sql);
-  const { fence, cursor } = await intake.openSession(events[0]!.site);
-  const last = events.at(-1)!;
-  const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
-  assert.is(await intake.commit({ site: last.site, fence, before: cursor, after, events }), 'COMMITTED');
-}
+const takeIn = (events: readonly RecordedEvent[]) => takeInto(database.sql, events);
 
 /** Everything, batch by batch, and how many events each had. */
 async function readAll(span: Omit<FeedSpan, 'afterSeq'>) {

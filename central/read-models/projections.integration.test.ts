@@ -9,8 +9,7 @@ import type { AlarmId, SiteId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createSubscriptionSources } from '../api/subscription/subscription-sources.js';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn as takeInto } from '../intake/feed-fixture.js';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { alarmsReadModel } from './alarm/alarms.read-model.js';
 import { buildNextInThread } from './build-thread.js';
@@ -73,13 +72,7 @@ function open(
   });
 }
 
-async function takeIn(...events: readonly RecordedEvent[]): Promise<void> {
-  const intake = createPostgresReplicaIntake(database.sql);
-  const { fence, cursor } = await intake.openSession(events[0]!.site);
-  const last = events.at(-1)!;
-  const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
-  assert.is(await intake.commit({ site: last.site, fence, before: cursor, after, events }), 'COMMITTED');
-}
+const takeIn = (...events: readonly RecordedEvent[]) => takeInto(database.sql, events);
 
 function raised(alarmId: string, name = 'Door'): RecordedEvent {
   const data = {

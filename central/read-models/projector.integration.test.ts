@@ -6,8 +6,7 @@ import type { RecordedEvent } from '@holdfast/core';
 import type { AlarmId, DeviceId, HardwareId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn as takeInto } from '../intake/feed-fixture.js';
 import { type Database, openDatabase } from '../postgres/database.js';
 import { readDeviceHealth, readRecordingServerHealth } from './health/health.query.js';
 import { Projections } from './projections.js';
@@ -72,13 +71,7 @@ function projectionsOf(models: readonly ReadModel[] = readModels): Projections {
   });
 }
 
-async function takeIn(events: readonly RecordedEvent[]): Promise<void> {
-  const intake = createPostgresReplicaIntake(database.sql);
-  const { fence, cursor } = await intake.openSession(events[0]!.site);
-  const last = events.at(-1)!;
-  const after = { epoch: last.epoch, position: last.position, treeEdge: [] };
-  assert.is(await intake.commit({ site: last.site, fence, before: cursor, after, events }), 'COMMITTED');
-}
+const takeIn = (events: readonly RecordedEvent[]) => takeInto(database.sql, events);
 
 async function snapshot(): Promise<string> {
   const tables = readModels.flatMap(model => model.tables).concat('change', 'quarantined_event');
