@@ -7,8 +7,7 @@ import type { DeviceId, EventId, EvidenceLockId, HoldfastEvent, SiteId } from '@
 import { sha256 } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FeedFixture } from '../intake/feed-fixture.js';
-import { createPostgresReplicaIntake } from '../intake/postgres-replica-intake.js';
+import { FeedFixture, takeIn as takeInto } from '../intake/feed-fixture.js';
 import { openDatabase } from '../postgres/database.js';
 import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
@@ -36,7 +35,6 @@ test('is not known, so that nothing is deleted, while a restored database lacks 
   });
   await projections.settle();
   const feed = new FeedFixture();
-  const intake = createPostgresReplicaIntake(sql);
   const lock = (deviceId: DeviceId) => {
     const evidenceLockId = randomUUID() as EvidenceLockId;
     return feed.event(`evidence-lock-${evidenceLockId}`, {
@@ -49,9 +47,7 @@ test('is not known, so that nothing is deleted, while a restored database lacks 
   };
   const report = (deviceId: DeviceId) => takeIn([lock(deviceId)]);
   const takeIn = async (events: readonly RecordedEvent[]) => {
-    const { fence, cursor: before } = await intake.openSession(feed.site);
-    const after = { epoch: feed.epoch, position: feed.position, treeEdge: [] };
-    assert.is(await intake.commit({ site: feed.site, fence, before, after, events }), 'COMMITTED');
+    await takeInto(sql, events);
     await projections.projector.catchUp();
   };
   const [first, second] = [randomUUID() as DeviceId, randomUUID() as DeviceId];
