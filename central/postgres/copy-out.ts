@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { CopyRowReader } from './copy-row-reader.js';
 import type { TransactionSql } from './sql.js';
 
@@ -13,7 +12,9 @@ export async function copyOut(
   query: string,
   take: (row: CopyRowReader) => void,
 ): Promise<number> {
-  const copy = tx.unsafe(`copy (${query}) to stdout (format binary)`) as unknown as PendingCopy;
+  const stream = await tx.unsafe(`copy (${query}) to stdout (format binary)`).readable();
+  // An error at the first row comes with PostgreSQL's consent to the copy.
+  if (stream.errored) throw stream.errored;
   const reader = new CopyRowReader();
   let rows = 0;
   let failure: { readonly error: unknown } | null = null;
@@ -29,22 +30,8 @@ export async function copyOut(
     }
   };
   await new Promise<void>((resolve, reject) => {
-    // What fails at the first row fails in the turn in which the stream is made: a promise of the stream would tell of it too late,
-    // and an error that nobody hears ends the process.
-    const { resolve: handOver } = copy;
-    copy.resolve = stream => {
-      copy.resolve = handOver;
-      stream.once('error', reject).once('end', resolve).on('data', onMessage);
-      handOver(stream);
-    };
-    copy.readable().catch(reject);
+    stream.once('error', reject).once('end', resolve).on('data', onMessage);
   });
   if (failure !== null) throw (failure as { readonly error: unknown }).error;
   return rows;
-}
-
-interface PendingCopy {
-  /** The client calls it with the stream of the copy, then once more at the end; it says so nowhere but in its code. */
-  resolve: (stream: Readable) => void;
-  readable(): Promise<Readable>;
 }
