@@ -142,6 +142,7 @@ export {
   equalBytes,
   extendEdge,
   HASH_BYTES,
+  hashesIn,
   nodeHash,
   rootOf,
   type TreeEdge,

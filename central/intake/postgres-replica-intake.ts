@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '@holdfast/core';
+import { hashesIn, type RecordedEvent } from '@holdfast/core';
 import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import { beginCopy, copyInto, fillCopy } from '../postgres/copy-into.js';
@@ -9,7 +9,6 @@ import { CommitGroup, type CommitOutcome, type ReplicaBatch } from './commit-gro
 import { storeCheckpoints } from './postgres-replica-reader.js';
 import { encodeInSlices, REPLICA_EVENT_ROWS } from './replica-event-rows.js';
 
-const HASH_BYTES = 32;
 /** Woken by it: the projector and every subscription. Its payload is the feed position after the commit. */
 export const FEED_CHANNEL = 'holdfast_feed';
 
@@ -130,11 +129,7 @@ export interface CursorRow {
 }
 
 export function toCursor(row: CursorRow): ReplicaCursor {
-  const treeEdge: Uint8Array[] = [];
-  for (let offset = 0; offset < row.treeEdge.length; offset += HASH_BYTES) {
-    treeEdge.push(new Uint8Array(row.treeEdge.subarray(offset, offset + HASH_BYTES)));
-  }
-  return { epoch: row.epoch, position: row.position, treeEdge };
+  return { epoch: row.epoch, position: row.position, treeEdge: hashesIn(new Uint8Array(row.treeEdge)) };
 }
 
 export function sameCursor(one: ReplicaCursor, other: ReplicaCursor): boolean {

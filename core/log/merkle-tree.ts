@@ -66,8 +66,13 @@ export function decodeEdge(bytes: Uint8Array, size: number): Uint8Array[] {
       `${bytes.length} bytes, but the edge over ${size} leaves has ${edgeLengthOf(size) * HASH_BYTES}`,
     );
   }
-  return Array.from({ length: bytes.length / HASH_BYTES }, (_, index) =>
-    bytes.slice(index * HASH_BYTES, (index + 1) * HASH_BYTES),
+  return hashesIn(new Uint8Array(bytes));
+}
+
+/** The hashes of one run of bytes, 32 for each, in place; a rest that is shorter is none. */
+export function hashesIn(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: Math.floor(bytes.length / HASH_BYTES) }, (_, index) =>
+    bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
   );
 }
 

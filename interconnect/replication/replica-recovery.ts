@@ -5,6 +5,7 @@ import {
   equalBytes,
   extendEdge,
   HistoryProof,
+  hashesIn,
   type LogHead,
   type LogPlace,
   type NoteVerifier,
@@ -22,7 +23,6 @@ import type { ReplacingTail, ReplicaCursor, ReplicaMender, ReplicaReader } from 
 import type { HistoryFrame } from './replication-frame.js';
 import type { RecoveryOutcome } from './replication-options.js';
 
-const HASH_BYTES = 32;
 const LEAVES_READ_AT_ONCE = 10_000;
 
 export interface ReplicaRecoveryOptions {
@@ -136,9 +136,7 @@ export class ReplicaRecovery {
     for (let size = 0; size < position; ) {
       const limit = Math.min(LEAVES_READ_AT_ONCE, position - size);
       const bytes = await replicas.leafHashes({ site, after: { epoch, position: size }, limit });
-      const leaves = Array.from({ length: bytes.length / HASH_BYTES }, (_, index) =>
-        bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
-      );
+      const leaves = hashesIn(bytes);
       if (leaves.length === 0) throw new RangeError(`${site} ${epoch}/${size + 1} is not held any more`);
       edge = extendEdge(edge, size, leaves, sha256);
       size += leaves.length;

@@ -1,4 +1,4 @@
-import { type LogPlace, NOTE_CHARACTERS_MAX, type WishPlace } from '@holdfast/core';
+import { HASH_BYTES, type LogPlace, NOTE_CHARACTERS_MAX, type WishPlace } from '@holdfast/core';
 import type {
   WireChildFrame,
   WireHead,
@@ -22,7 +22,6 @@ import {
   replicationRefusalCodes,
 } from './replication-frame.js';
 
-const HASH_BYTES = 32;
 /** One hash for each bit that is set in a position below 2^53. */
 const TREE_EDGE_HASHES_MAX = 53;
 /** One for each level of a tree of so many leaves, and one more. */

@@ -6,6 +6,7 @@ import {
   encodeEdge,
   extendEdge,
   HASH_BYTES,
+  hashesIn,
   type LogPlace,
   placeKey,
   rootOf,
@@ -195,11 +196,7 @@ export function leafHashesAfter(
     )
     .get(next) as { first_key: number; hashes: Uint8Array } | undefined;
   const removed = chunk?.hashes.subarray((next - chunk.first_key) * HASH_BYTES);
-  if (removed !== undefined && removed.length >= HASH_BYTES) {
-    return Array.from({ length: Math.floor(removed.length / HASH_BYTES) }, (_, index) =>
-      removed.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
-    );
-  }
+  if (removed !== undefined && removed.length >= HASH_BYTES) return hashesIn(removed);
   const rows = db
     .prepare('SELECT key, leaf_hash FROM event WHERE key >= ? AND key < ? ORDER BY key')
     .all(next, next + limit) as { key: number; leaf_hash: Uint8Array }[];
