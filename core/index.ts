@@ -1,6 +1,7 @@
 export { type AsideEvent, asideEvent, notReadable, StreamAggregate } from './aggregate/stream-aggregate.js';
 export { ALARM_STATES_AFTER, type AlarmCommand, type AlarmRefusal } from './alarm/alarm.commands.js';
 export { type Alarm, alarmDecider } from './alarm/alarm.decider.js';
+export { type BackOff, backOffCeilingMs, backOffMs } from './back-off.js';
 export { type Bookmark, type BookmarkRefusal, bookmarkDecider } from './bookmark/bookmark.decider.js';
 export {
   HLC_MAX,

@@ -1,12 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { backOffMs } from '@holdfast/core';
 import type { Logger } from 'pino';
 import type { ProcessReport } from '../cli/process-lifetime.js';
 
-const RESTART_PAUSE_MS_MIN = 500;
-const RESTART_PAUSE_MS_MAX = 10_000;
-/** A process that ran so long is taken for healthy: the next crash begins at the shortest pause again. */
+const RESTART = { firstMs: 500, mostMs: 10_000 };
+/** A process that ran so long is taken for healthy: the next crash begins at the shortest pauses again. */
 const HEALTHY_AFTER_MS = 30_000;
 /** How long a process may take to close its files before it is killed. */
 const STOP_MS_MAX = 15_000;
@@ -28,7 +28,7 @@ export async function runSupervisedProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const { name, args, logger } = options;
-  let pauseMs = RESTART_PAUSE_MS_MIN;
+  let failures = 0;
   while (!signal.aborted) {
     const startedAt = performance.now();
     // Standard output belongs to the ready line of `npm start --json`.
@@ -39,11 +39,11 @@ export async function runSupervisedProcess(
     const [code, killedBy] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     signal.removeEventListener('abort', stop);
     if (signal.aborted) return;
-    if (performance.now() - startedAt > HEALTHY_AFTER_MS) pauseMs = RESTART_PAUSE_MS_MIN;
+    if (performance.now() - startedAt > HEALTHY_AFTER_MS) failures = 0;
     if (code === 2) throw new ProcessConfigurationError(name);
+    const pauseMs = Math.round(backOffMs(RESTART, failures++, Math.random()));
     logger.warn({ name, code, killedBy, pauseMs }, 'process ended; starting it again');
     await pause(pauseMs, signal);
-    pauseMs = Math.min(pauseMs * 2, RESTART_PAUSE_MS_MAX);
   }
 }
 

@@ -1,7 +1,9 @@
+import { backOffCeilingMs } from '@holdfast/core';
+
 /** Wrong passwords in a row after which a name or an address has to wait. */
 const FAILURES_MAX = 5;
-const PAUSE_MS_FIRST = 1000;
-const PAUSE_MS_MAX = 60_000;
+/** No jitter: who may try again, and when, is told. */
+const PAUSE = { firstMs: 1000, mostMs: 60_000 };
 /** Names and addresses remembered; beyond it the one that failed longest ago is forgotten. */
 const REMEMBERED_MAX = 10_000;
 
@@ -23,7 +25,7 @@ export class SignInLimit {
     for (const key of keys) {
       const count = (this.#failures.get(key)?.count ?? 0) + 1;
       const doublings = count - FAILURES_MAX;
-      const pauseMs = doublings < 0 ? 0 : Math.min(PAUSE_MS_FIRST * 2 ** doublings, PAUSE_MS_MAX);
+      const pauseMs = doublings < 0 ? 0 : backOffCeilingMs(PAUSE, doublings);
       this.#failures.delete(key);
       this.#failures.set(key, { count, waitUntilMs: nowMs + pauseMs });
       const [oldest] = this.#failures.keys();

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  backOffMs,
   comparePlaces,
   endOf,
   type LogPlace,
@@ -13,8 +14,7 @@ import type { ReplicaCursor, ReplicaIntake } from '@holdfast/interconnect';
 
 /** A catch-up is read in large batches; one transaction of this many events takes some 10 ms. */
 const EVENTS_PER_COMMIT_MAX = 500;
-const RETRY_DELAY_MS_MIN = 100;
-const RETRY_DELAY_MS_MAX = 10_000;
+const RETRY = { firstMs: 100, mostMs: 10_000 };
 /** Until it is looked again whether the log says that it has grown. */
 const UNACKNOWLEDGED_MS = 1;
 
@@ -68,8 +68,8 @@ export async function runOwnLogIntake(options: OwnLogIntakeOptions): Promise<voi
       if (options.signal.aborted) return;
       if (error instanceof OwnLogBehindReplicaError) throw error;
       options.onRetry(error);
-      const ceiling = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(failures++, 16));
-      await delay(options.random() * ceiling, undefined, { signal: options.signal }).catch(() => undefined);
+      const waitMs = backOffMs(RETRY, failures++, options.random());
+      await delay(waitMs, undefined, { signal: options.signal }).catch(() => undefined);
     }
   }
 }

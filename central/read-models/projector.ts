@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { backOffMs } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { sideBySide } from '../postgres/side-by-side.js';
 import type { Sql, TransactionSql } from '../postgres/sql.js';
@@ -19,8 +20,7 @@ const BATCH_EVENTS_MAX = 500;
 const BATCH_PERIOD_MS_MIN = 25;
 /** A notification may be lost with its connection; then the feed is looked at all the same. */
 const POLL_MS = 1000;
-const RETRY_DELAY_MS_MIN = 100;
-const RETRY_DELAY_MS_MAX = 10_000;
+const RETRY = { firstMs: 100, mostMs: 10_000 };
 /** How far back a subscription can resume, in feed positions: days of an installation with hundreds of sites. */
 const CHANGES_KEPT_POSITIONS = 2_000_000;
 /** Trimming looks at an index only; once per so many batches is often enough. */
@@ -80,8 +80,8 @@ export class Projector {
       } catch (error) {
         if (signal.aborted) return;
         this.#options.onRetry(error);
-        const ceiling = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(failures++, 16));
-        await delay(this.#options.random() * ceiling, undefined, { signal }).catch(() => undefined);
+        const waitMs = backOffMs(RETRY, failures++, this.#options.random());
+        await delay(waitMs, undefined, { signal }).catch(() => undefined);
       }
     }
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { backOffMs } from '@holdfast/core';
 import type { Consumer, EachBatchPayload, ICustomPartitioner, Kafka, LogEntry, Producer } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { Backbone, BackboneDelivery, BackboneFrame, BackboneReader } from './backbone.js';
@@ -36,8 +37,7 @@ const SESSION_TIMEOUT_MS = 8_000;
 const HEARTBEAT_MS = 2_000;
 /** How long a broker holds an empty answer back; leaving the group waits for it. */
 const FETCH_WAIT_MS_MAX = 500;
-const RETRY_DELAY_MS_MIN = 200;
-const RETRY_DELAY_MS_MAX = 5_000;
+const RETRY = { firstMs: 200, mostMs: 5_000 };
 /** Of three or more copies two must be written, else a publisher is told so. */
 const REPLICAS_FOR_TWO_IN_SYNC = 3;
 
@@ -159,8 +159,8 @@ class KafkaBackbone implements Backbone {
   }
 
   async #pause(failures: number, signal: AbortSignal): Promise<void> {
-    const ceiling = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(failures, 16));
-    await delay(this.#options.random() * ceiling, undefined, { signal }).catch(() => undefined);
+    const waitMs = backOffMs(RETRY, failures, this.#options.random());
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
   }
 
   /** One attempt at a time. Rejects with `BackboneAwayError`. */
@@ -333,8 +333,8 @@ class KafkaConsumption {
         return await this.#reader.take(delivery);
       } catch (error) {
         this.#options.logger.warn({ err: error, partition: delivery.partition }, 'frames cannot be stored');
-        const ceiling = Math.min(HEARTBEAT_MS, RETRY_DELAY_MS_MIN * 2 ** Math.min(failures, 16));
-        await delay(this.#options.random() * ceiling, undefined, { signal: this.#signal });
+        const waitMs = backOffMs({ ...RETRY, mostMs: HEARTBEAT_MS }, failures, this.#options.random());
+        await delay(waitMs, undefined, { signal: this.#signal });
         await heartbeat();
       }
     }

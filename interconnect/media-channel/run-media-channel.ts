@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js';
-import type { CameraControl, MediaSource } from '@holdfast/core';
+import { backOffMs, type CameraControl, type MediaSource } from '@holdfast/core';
 import { MediaChannelClient, type WireChannelFrame } from '@holdfast/protos';
 import type { RecordingServerId, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -47,8 +47,8 @@ export async function runMediaChannel(
     const { wasAttached, end } = await attachOnce(options, signal);
     if (signal.aborted) return;
     attemptsInVain = wasAttached ? 0 : attemptsInVain + 1;
-    const waitMsMax = Math.min(REDIAL_MS_FIRST * 2 ** attemptsInVain, options.redialMsMax ?? REDIAL_MS_MAX);
-    const waitMs = Math.round(options.random() * waitMsMax);
+    const redial = { firstMs: REDIAL_MS_FIRST, mostMs: options.redialMsMax ?? REDIAL_MS_MAX };
+    const waitMs = Math.round(backOffMs(redial, attemptsInVain, options.random()));
     logger.info({ parent, end, attemptsInVain, waitMs }, 'media channel lost; dialling again');
     await delay(waitMs, undefined, { signal }).catch(() => undefined);
   }

@@ -1,3 +1,4 @@
+import { backOffMs } from '@holdfast/core';
 import type { Logger } from 'pino';
 import { pause } from '../transport/timers.js';
 import { type ChildSessionEnd, runChildSession } from './child-session.js';
@@ -54,7 +55,7 @@ export async function runReplication(options: ReplicationOptions, signal: AbortS
   options.onLink?.({ state: 'DOWN', reason: 'stopped' });
 }
 
-/** Full jitter: anything from nothing to the ceiling, so that children never come in step. */
+/** With jitter, so that children never come in step. */
 export function retryDelayMs(options: {
   readonly end: Pick<ChildSessionEnd, 'refusal' | 'wasEstablished'>;
   readonly failures: number;
@@ -67,7 +68,7 @@ export function retryDelayMs(options: {
     return slowMsMax / 2 + (random() * slowMsMax) / 2;
   }
   if (failures === 0) return random() * Math.min(FIRST_RETRY_MS_MAX, backoffMsMax);
-  return random() * Math.min(backoffMsMax, BACKOFF_MS_MIN * 2 ** Math.min(failures - 1, 16));
+  return backOffMs({ firstMs: BACKOFF_MS_MIN, mostMs: backoffMsMax }, failures - 1, random());
 }
 
 function report(logger: Logger, end: ChildSessionEnd, waitMs: number): void {

@@ -1,4 +1,10 @@
-import type { MediaSource, RetrievalCommand, SegmentIntake, Transfer } from '@holdfast/core';
+import {
+  backOffCeilingMs,
+  type MediaSource,
+  type RetrievalCommand,
+  type SegmentIntake,
+  type Transfer,
+} from '@holdfast/core';
 import type { SegmentId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { RetrievalEntry, RunningTransfer, StopCause } from './retrieval-entry.js';
@@ -9,8 +15,7 @@ import type { SourceSegment } from './retrieval-facts.js';
 const PROGRESS_MS = 10_000;
 const PROGRESS_SEGMENTS = 50;
 /** First bound of the random wait after an interruption; it doubles with each one that brought nothing. */
-const RETRY_MS_FIRST = 1_000;
-const RETRY_MS_MAX = 60_000;
+const RETRY = { firstMs: 1_000, mostMs: 60_000 };
 
 export interface TransferRunOptions {
   readonly entry: RetrievalEntry;
@@ -139,8 +144,8 @@ function commandOfEnd(end: TransferEnd, stopCause: StopCause | null): RetrievalC
 
 /** A link that was lost says by itself when it is back: only one that brings nothing again and again has to wait. */
 function backOff({ entry, now, random }: TransferRunOptions, cause: 'LINK_LOST' | 'SOURCE_BUSY'): void {
-  const doubled = RETRY_MS_FIRST * 2 ** entry.interruptions;
-  const waitMsMax = Math.min(cause === 'LINK_LOST' ? doubled - RETRY_MS_FIRST : doubled, RETRY_MS_MAX);
+  const ceilingMs = backOffCeilingMs(RETRY, entry.interruptions);
+  const waitMsMax = cause === 'LINK_LOST' ? ceilingMs - RETRY.firstMs : ceilingMs;
   entry.interruptions += 1;
   entry.notBeforeMs = now() + random() * waitMsMax;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
+import { backOffMs } from '@holdfast/core';
 import {
   SubjectKeysClient,
   type WireOfferAnswer,
@@ -20,8 +21,7 @@ const PACE = {
   reclaimMs: 30_000,
 };
 const CALL_MS_MAX = 10_000;
-const RETRY_MS_MIN = 1_000;
-const RETRY_MS_MAX = 60_000;
+const RETRY = { firstMs: 1_000, mostMs: 60_000 };
 
 export interface SubjectKeyOfferOptions {
   readonly parent: PeerAddress;
@@ -59,7 +59,7 @@ export async function runSubjectKeyOffers(
         else await delay(pace.lookMs, undefined, { signal }).catch(() => undefined);
       }
     } catch (error) {
-      const waitMs = random() * Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures++, 16));
+      const waitMs = backOffMs(RETRY, failures++, random());
       logger.debug({ err: error, waitMs }, 'the parent takes no keys now');
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
     } finally {

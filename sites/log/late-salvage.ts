@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import { type AppendOutcome, decodeHeader, LOG_STREAM, type SiteLog } from '@holdfast/core';
+import { type AppendOutcome, backOffCeilingMs, decodeHeader, LOG_STREAM, type SiteLog } from '@holdfast/core';
 import { passingEventTypes, type SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { DurableSiteLog } from './durable-site-log.js';
@@ -18,8 +18,7 @@ import { openReadable } from './salvaged-log-file.js';
 import type { EventRow } from './site-log-row.js';
 
 /** How often it is looked for room, less and less. */
-const LOOK_MS_MIN = 1_000;
-const LOOK_MS_MAX = 60_000;
+const LOOK = { firstMs: 1_000, mostMs: 60_000 };
 /** An attempt that failed has interrupted recording. */
 const FAILED_RETRY_MS = 3_600_000;
 /** Appended at once, before others of this thread have their turn. */
@@ -62,8 +61,7 @@ export async function setAsideLogToTake(late: LateSalvage, signal: AbortSignal):
     } catch (error) {
       failed(late, error);
     }
-    const waitMs = Math.min(LOOK_MS_MAX, LOOK_MS_MIN * 2 ** Math.min(triesCount, 16));
-    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    await delay(backOffCeilingMs(LOOK, triesCount), undefined, { signal }).catch(() => undefined);
   }
   return null;
 }

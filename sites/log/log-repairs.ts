@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { backOffCeilingMs } from '@holdfast/core';
 import { pause, processTimers, type Timers } from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import { untilAborted } from '../until-aborted.js';
 
-/** A repair pulls a whole history over the link and interrupts recording: what failed is tried again less and less often. */
-const RETRY_MS_MIN = 60_000;
-const RETRY_MS_MAX = 3_600_000;
+/** A repair pulls a whole history over the link and interrupts recording: what failed is tried again less and less often, and never at once. */
+const RETRY = { firstMs: 60_000, mostMs: 3_600_000 };
 /** Until an alarm is tried again that the log did not take. */
 const ALARM_RETRY_MS = 30_000;
 
@@ -52,8 +52,8 @@ export class LogRepairs {
 
   /** For want of room, for example: the log is as it was, and it is tried again. Returns that in words. */
   failed(error: unknown): string {
-    this.#dueMs = this.#monotonicMs() + Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failureCount);
-    this.#failureCount = Math.min(this.#failureCount + 1, 16);
+    this.#dueMs = this.#monotonicMs() + backOffCeilingMs(RETRY, this.#failureCount);
+    this.#failureCount += 1;
     const detail = error instanceof Error ? error.message : String(error);
     const message = `NOT_REPAIRED_NOW: ${detail}; it is tried again, at the latest after an hour`;
     this.#tell(this.#name, message);
@@ -81,7 +81,7 @@ export class LogRepairs {
   async untilDue(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.isDue()) {
       // What was refused is due at no time, and a timer knows none that is so far.
-      const waitMs = Math.min(this.#dueMs - this.#monotonicMs(), RETRY_MS_MAX);
+      const waitMs = Math.min(this.#dueMs - this.#monotonicMs(), RETRY.mostMs);
       await pause(this.#timers, Math.ceil(waitMs), signal);
     }
   }

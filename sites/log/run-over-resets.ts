@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PulledHistory } from '@holdfast/core';
+import { backOffCeilingMs, type PulledHistory } from '@holdfast/core';
 import type { LostHistorySink } from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import type { SiteConfiguration } from '../configuration/site-configuration.js';
@@ -21,9 +21,8 @@ import {
 import { SiteLogFileError, type SiteLogFileFault } from './site-log-file.js';
 import { settleSiteLogFile } from './site-log-opening.js';
 
-/** A log that failed is tried again so often, less and less. */
-const MEND_MS_MIN = 1_000;
-const MEND_MS_MAX = 60_000;
+/** A log that failed is tried again so often, less and less. Nobody else waits for this disk: without jitter. */
+const MEND = { firstMs: 1_000, mostMs: 60_000 };
 
 /** Which log. */
 export interface LogOfSite {
@@ -177,8 +176,7 @@ async function mendFailed(
       if (isDamaged ? await isSalvaged(of, failure, repairs, options) : await isUsable(of, repairs))
         return true;
     }
-    const waitMs = Math.min(MEND_MS_MAX, MEND_MS_MIN * 2 ** Math.min(triesCount, 16));
-    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    await delay(backOffCeilingMs(MEND, triesCount), undefined, { signal }).catch(() => undefined);
   }
   return false;
 }

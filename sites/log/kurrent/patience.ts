@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { SiteLogClosedError } from '@holdfast/core';
+import { backOffMs, SiteLogClosedError } from '@holdfast/core';
 import { describe, isDenial } from './kurrent-connection.js';
 import { KurrentLogError } from './kurrent-log-error.js';
 
 /** First and longest pause between tries, with full jitter: a server that restarts is back in seconds. */
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 5000;
+const RETRY = { firstMs: 100, mostMs: 5000 };
 
 export interface PatienceOptions {
   /** Aborted when the log is closed. */
@@ -43,7 +42,7 @@ export async function untilAnswered<Answer>(
       }
       onTrouble(detail);
     }
-    const ceilingMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 16));
-    await delay(random() * ceilingMs, undefined, { signal }).catch(() => undefined);
+    const waitMs = backOffMs(RETRY, failures, random());
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
   }
 }

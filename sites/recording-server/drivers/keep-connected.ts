@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { AssembledStream } from '@holdfast/core';
+import { type AssembledStream, backOffMs } from '@holdfast/core';
 import { type ConnectionLossCause, RecordingCause } from '@holdfast/schema';
 import { CAMERA_LIMITS, type CameraLimits, type CameraLoss, type CameraSessionOptions } from './driver.js';
 
 /** A connection that lasted so long was a good one: the next attempt starts from the first back-off again. */
 const STABLE_AFTER_MS = 10_000;
 
-/** Full jitter (uniform between nothing and the bound), so that cameras lost together do not return together. */
-export function backOffMs(
+/** With full jitter, so that cameras lost together do not return together. */
+function reconnectWaitMs(
   failure: { readonly count: number; readonly cause: ConnectionLossCause },
   limits: CameraLimits,
   random: number,
@@ -16,7 +16,7 @@ export function backOffMs(
     return (
       limits.refusedBackOffMsMin + random * Math.max(0, limits.backOffMsMax - limits.refusedBackOffMsMin)
     );
-  return random * Math.min(limits.backOffMsMax, limits.backOffMsFirst * 2 ** Math.min(failure.count, 16));
+  return backOffMs({ firstMs: limits.backOffMsFirst, mostMs: limits.backOffMsMax }, failure.count, random);
 }
 
 export interface ConnectionAttempt {
@@ -53,7 +53,7 @@ export async function keepConnected(
     }
     const stable = state.connected && performance.now() - beganAt >= STABLE_AFTER_MS;
     const failure = { count: stable ? 0 : failureCount, cause: loss.lossCause };
-    const waitMs = backOffMs(failure, limits, options.random());
+    const waitMs = reconnectWaitMs(failure, limits, options.random());
     failureCount = stable ? 1 : failureCount + 1;
     // An abort ends the wait, and with it the loop.
     await wait(waitMs, undefined, { signal }).catch(() => {});

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { newEvent, type SiteLog, type StreamAppend } from '@holdfast/core';
+import { backOffMs, newEvent, type SiteLog, type StreamAppend } from '@holdfast/core';
 import { EventDecodeError, type EventId, type HoldfastEvent } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { untilAborted } from '../../until-aborted.js';
@@ -11,8 +11,7 @@ const batchFactsMax = 100;
 const factsMax = 20_000;
 /** Facts that the disk does not take wait in memory: while it is away, hardware and recordings of a hundred cameras tell little. */
 const unkeptMax = 1_000;
-const retryMsMin = 200;
-const retryMsMax = 30_000;
+const retry = { firstMs: 200, mostMs: 30_000 };
 
 export interface FactOutboxOptions {
   readonly database: Pick<MediaDatabase, 'putFact' | 'facts' | 'factCount' | 'removeFacts'>;
@@ -108,8 +107,8 @@ export class FactOutbox {
         if (signal.aborted) return;
         this.#failures += 1;
         this.#options.logger.warn({ err: error, failures: this.#failures }, 'the log takes no facts');
-        const ceilingMs = Math.min(retryMsMin * 2 ** Math.min(this.#failures, 10), retryMsMax);
-        await delay(this.#options.random() * ceilingMs, undefined, { signal }).catch(() => undefined);
+        const waitMs = backOffMs(retry, this.#failures - 1, this.#options.random());
+        await delay(waitMs, undefined, { signal }).catch(() => undefined);
         if (signal.aborted) return;
       }
     }
