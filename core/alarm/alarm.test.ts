@@ -27,10 +27,23 @@ test('an alarm is raised once', () => {
   given(alarmDecider, raised).when(raise).thenRefused('ALARM_EXISTS');
 });
 
+test('what is told of an alarm that was never raised makes none', () => {
+  given(alarmDecider, acknowledged, closed).when(raise).then(raised);
+});
+
 test('an alarm of a device that the site does not have is refused', () => {
   given(alarmDecider)
     .when({ ...raise, sourceName: null })
     .thenRefused('DEVICE_NOT_FOUND');
+});
+
+test('an alarm of the site itself is of no device', () => {
+  given(alarmDecider)
+    .when({ ...raise, sourceDeviceId: null, sourceName: null })
+    .then({
+      type: 'AlarmRaised',
+      data: { ...raised.data, sourceDeviceId: null, sourceName: '' },
+    } as AlarmEvent);
 });
 
 test('an alarm is acknowledged, put on hold, closed with a reason and reopened', () => {
@@ -41,6 +54,9 @@ test('an alarm is acknowledged, put on hold, closed with a reason and reopened',
   given(alarmDecider, raised, acknowledged)
     .when({ kind: 'HandleAlarm', alarmId, state: 'CLOSED', reason: 'false alarm' })
     .then(closed);
+  given(alarmDecider, raised, acknowledged)
+    .when({ kind: 'HandleAlarm', alarmId, state: 'CLOSED' })
+    .then({ type: 'AlarmClosed', data: { alarmId, reason: '' } });
   given(alarmDecider, raised, closed)
     .when({ kind: 'HandleAlarm', alarmId, state: 'IN_PROGRESS' })
     .then({ type: 'AlarmReopened', data: { alarmId } });
@@ -77,6 +93,13 @@ test('asking for what is so already is refused, and so is an unknown alarm', () 
   given(alarmDecider, raised)
     .when({ kind: 'HandleAlarm', alarmId, priority: 1 })
     .thenRefused('NOTHING_ASKED');
+  given(alarmDecider, raised, acknowledged)
+    .when({ kind: 'HandleAlarm', alarmId, state: 'IN_PROGRESS', assignedTo: null, comment: '' })
+    .thenRefused('NOTHING_ASKED');
+  // What is so already is left out of what is new.
+  given(alarmDecider, raised, acknowledged)
+    .when({ kind: 'HandleAlarm', alarmId, state: 'IN_PROGRESS', assignedTo: null, priority: 2 })
+    .then({ type: 'AlarmPrioritised', data: { alarmId, priority: 2 } });
   given(alarmDecider).when({ kind: 'HandleAlarm', alarmId, priority: 1 }).thenRefused('ALARM_NOT_FOUND');
 });
 

@@ -53,6 +53,39 @@ test('a lock can be widened and prolonged', () => {
     });
 });
 
+test('what is told of a lock that was never created makes none', () => {
+  const prolonged: EvidenceLockEvent = {
+    type: 'EvidenceLockExtended',
+    data: { evidenceLockId, fromMs: 500, toMs: 2000, expiresAtMs: null },
+  };
+  given(evidenceLockDecider, prolonged, released).when(create).then(created);
+});
+
+test('one end of a lock can be moved alone', () => {
+  const extend = { kind: 'ExtendEvidenceLock', evidenceLockId, nowMs: 5000 } as const;
+  const now = { evidenceLockId, fromMs: 1000, toMs: 2000, expiresAtMs: 9000 };
+  for (const moved of [{ fromMs: 999 }, { toMs: 2001 }, { expiresAtMs: 9001 }, { expiresAtMs: null }]) {
+    given(evidenceLockDecider, created)
+      .when({ ...extend, ...moved })
+      .then({ type: 'EvidenceLockExtended', data: { ...now, ...moved } });
+  }
+});
+
+test('a lock that has expired is prolonged only beyond this moment', () => {
+  const extend = { kind: 'ExtendEvidenceLock', evidenceLockId, nowMs: 10_000 } as const;
+  for (const past of [{ toMs: 3000 }, { expiresAtMs: 10_000 }]) {
+    given(evidenceLockDecider, created)
+      .when({ ...extend, ...past })
+      .thenRefused('EXPIRY_PAST');
+  }
+  given(evidenceLockDecider, created)
+    .when({ ...extend, expiresAtMs: 10_001 })
+    .then({
+      type: 'EvidenceLockExtended',
+      data: { evidenceLockId, fromMs: 1000, toMs: 2000, expiresAtMs: 10_001 },
+    });
+});
+
 test('extending never shortens', () => {
   const extend = { kind: 'ExtendEvidenceLock', evidenceLockId, nowMs: 5000 } as const;
   for (const shorter of [
@@ -60,6 +93,7 @@ test('extending never shortens', () => {
     { toMs: 1500 },
     { expiresAtMs: 8000 },
     {},
+    { fromMs: 1000, toMs: 2000, expiresAtMs: 9000 },
     { fromMs: 500, toMs: 1999 },
   ]) {
     given(evidenceLockDecider, created)
@@ -78,9 +112,12 @@ test('a lock is released once and then neither released nor extended', () => {
   given(evidenceLockDecider, created, released)
     .when({ kind: 'ExtendEvidenceLock', evidenceLockId, toMs: 3000, nowMs: 5000 })
     .thenRefused('EVIDENCE_LOCK_RELEASED');
-  given(evidenceLockDecider)
-    .when({ kind: 'ReleaseEvidenceLock', evidenceLockId, reason: '' })
-    .thenRefused('EVIDENCE_LOCK_NOT_FOUND');
+  for (const command of [
+    { kind: 'ReleaseEvidenceLock', evidenceLockId, reason: '' },
+    { kind: 'ExtendEvidenceLock', evidenceLockId, toMs: 3000, nowMs: 5000 },
+  ] as const) {
+    given(evidenceLockDecider).when(command).thenRefused('EVIDENCE_LOCK_NOT_FOUND');
+  }
 });
 
 test('a lock is active until it expires or is released', () => {
@@ -89,6 +126,12 @@ test('a lock is active until it expires or is released', () => {
   assert.is(isEvidenceLockActive(lock, 9000), false);
   assert.is(isEvidenceLockActive(fold(evidenceLockDecider, [created, released]), 8999), false);
   assert.is(isEvidenceLockActive(null, 0), false);
+  const prolonged: EvidenceLockEvent = {
+    type: 'EvidenceLockExtended',
+    data: { evidenceLockId, fromMs: 500, toMs: 2000, expiresAtMs: 10_000 },
+  };
+  assert.is(isEvidenceLockActive(fold(evidenceLockDecider, [created, prolonged]), 9000), true);
+  assert.is(isEvidenceLockActive(fold(evidenceLockDecider, [created, prolonged]), 10_000), false);
 });
 
 test.run();

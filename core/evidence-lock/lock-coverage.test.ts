@@ -53,12 +53,17 @@ test('what moved hardware left on one server and recorded on another is one resu
   const nothing = reported([[10_000, 20_000]], 'NOTHING_HELD');
   assert.is(deviceLockResult(span, [nothing, nothing]).outcome, 'NOTHING_HELD');
   assert.is(deviceLockResult(span, [one, nothing]).outcome, 'PARTLY');
+  const earlier = { ...rest, judgedToMs: 16_000 };
+  assert.is(deviceLockResult(span, [one, earlier]).judgedToMs, 16_000);
 });
 
 test('a lock is pending until every device was reported for its span as it is now', () => {
   assert.is(deviceLockResult(span, []).outcome, 'PENDING');
   const widened = { ...span, toMs: 30_000 };
   assert.is(deviceLockResult(widened, [reported([], 'APPLIED')]).outcome, 'PENDING');
+  const begunEarlier = { ...span, fromMs: 5000 };
+  assert.is(deviceLockResult(begunEarlier, [reported([], 'APPLIED')]).outcome, 'PENDING');
+  assert.is(lockOutcome([]), 'PENDING');
   assert.is(lockOutcome([{ outcome: 'APPLIED' }, { outcome: 'PENDING' }]), 'PENDING');
   assert.is(lockOutcome([{ outcome: 'APPLIED' }, { outcome: 'NOTHING_HELD' }]), 'PARTLY');
   assert.is(lockOutcome([{ outcome: 'APPLIED' }, { outcome: 'APPLIED' }]), 'APPLIED');

@@ -66,8 +66,7 @@ export function deviceLockResult(lock: Span, reports: readonly DeviceLockReport[
 
 function togetherOf(reports: readonly DeviceLockReport[], missing: readonly Span[]): EvidenceLockOutcome {
   if (reports.every(({ outcome }) => outcome === 'NOTHING_HELD')) return 'NOTHING_HELD';
-  const isWhole = missing.length === 0 || reports.some(({ outcome }) => outcome === 'APPLIED');
-  return isWhole ? 'APPLIED' : 'PARTLY';
+  return missing.length === 0 ? 'APPLIED' : 'PARTLY';
 }
 
 function common(one: Span, other: Span): readonly Span[] {

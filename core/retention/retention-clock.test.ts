@@ -46,6 +46,29 @@ test('believes a jump after the clock has gone on evenly for a day', () => {
   assert.equal(clock.read({ wallMs, monotonicMs: CLOCK_DOUBTED_MS }), { nowMs: wallMs, aheadMs: 0 });
 });
 
+test('a jump to where the clock was doubted before is doubted for a day of its own', () => {
+  const clock = new RetentionClock({ wallMs: startMs, monotonicMs: 0 }, null);
+  clock.read({ wallMs: startMs + YEAR_MS, monotonicMs: 0 });
+  clock.read({ wallMs: startMs + HOUR_MS, monotonicMs: HOUR_MS });
+  const monotonicMs = CLOCK_DOUBTED_MS + HOUR_MS;
+  assert.is(clock.read({ wallMs: startMs + YEAR_MS + monotonicMs, monotonicMs }).aheadMs, YEAR_MS);
+});
+
+test('takes minutes for a correction, a long weekend for a weekend, and nothing for a day but a day', () => {
+  const clock = new RetentionClock({ wallMs: startMs, monotonicMs: 0 }, null);
+  assert.is(clock.read({ wallMs: startMs + 4 * MINUTE_MS, monotonicMs: 0 }).aheadMs, 0);
+  assert.is(clock.read({ wallMs: startMs + 10 * MINUTE_MS, monotonicMs: 0 }).aheadMs, 6 * MINUTE_MS);
+  const stillAheadMs = (hours: number) =>
+    clock.read({ wallMs: startMs + 10 * MINUTE_MS + hours * HOUR_MS, monotonicMs: hours * HOUR_MS }).aheadMs;
+  assert.equal([23, 24].map(stillAheadMs), [6 * MINUTE_MS, 0]);
+  const aheadAfter = (hoursOff: number) => {
+    const reading = { wallMs: startMs + hoursOff * HOUR_MS, monotonicMs: 0 };
+    return new RetentionClock(reading, startMs).read(reading).aheadMs;
+  };
+  // From Friday evening to Tuesday morning, and a week.
+  assert.equal([86, 168].map(aheadAfter), [0, 168 * HOUR_MS]);
+});
+
 test('a clock that jumps every hour is never believed', () => {
   const clock = new RetentionClock({ wallMs: startMs, monotonicMs: 0 }, null);
   for (let hour = 1; hour <= 200; hour += 1) {

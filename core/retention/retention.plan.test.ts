@@ -124,6 +124,45 @@ test('goes on recording only with clearly more room than it stopped at', () => {
   );
 });
 
+test('a recording server that stopped waits until room is made, not until it is decided to make some', () => {
+  const stopped = { halted: true, candidates: [0, 1, 2, 3, 4, 5, 6, 7, 8].map(index => segment(index)) };
+  const making = planRetention(facts({ ...stopped, freeBytes: 50 }), limits);
+  assert.is(making.deletions.length, 5);
+  assert.equal(making.recording, { action: 'HALT', cause: 'DISK_FULL', detail: 'room is being made' });
+  const made = planRetention(facts({ ...stopped, freeBytes: 550 }), limits);
+  assert.equal([made.deletions, made.recording], [[], { action: 'RECORD' }]);
+});
+
+test('counts the last that can be deleted as room, to the byte', () => {
+  const last = { candidates: [segment(0)], halted: true };
+  assert.is(planRetention(facts({ ...last, freeBytes: 99 }), limits).recording.action, 'HALT');
+  assert.is(planRetention(facts({ ...last, freeBytes: 100 }), limits).recording.action, 'RECORD');
+});
+
+test('deletes nothing at a limit, and the oldest one byte beyond it', () => {
+  const deleted = (change: Partial<RetentionFacts>) =>
+    brief(planRetention(facts(change), { ...limits, usageBytesMax: 1000 }));
+  assert.equal(deleted({ freeBytes: 500, usageBytes: 1000 }), []);
+  assert.equal(deleted({ freeBytes: 499 }), [[0, 'DISK_FULL']]);
+  assert.equal(deleted({ usageBytes: 1001 }), [[0, 'RETENTION_SIZE']]);
+  assert.equal(deleted({ nowMs: 1099 }), []);
+  assert.equal(deleted({ nowMs: 1100 }), [[0, 'RETENTION_AGE']]);
+});
+
+test('deletes in the same order, whatever the order in which segments of one moment are found', () => {
+  const [one, other] = [segment(0, 'a' as DeviceId), segment(0, 'b' as DeviceId)];
+  for (const candidates of [
+    [one, other],
+    [other, one],
+  ]) {
+    const { deletions } = planRetention(facts({ nowMs: 9999, candidates }), limits);
+    assert.equal(
+      deletions.map(deletion => deletion.segment.segmentId),
+      ['a-0', 'b-0'],
+    );
+  }
+});
+
 test('while locks cannot be read nothing is deleted, and a full disk stops recording for that cause', () => {
   const protection = { readable: false, reason: 'version 9' } as const;
   assert.equal(planRetention(facts({ nowMs: 9999, protection }), limits), {
@@ -166,6 +205,18 @@ test('whatever the facts, nothing protected is deleted and nothing is deleted tw
       },
     ),
   );
+});
+
+test('keeps 5 GB free, deletes what an archive would take below 1 GB, and stops at 250 MB; a small disk less', () => {
+  const [gigabyte, megabyte] = [1e9, 1e6];
+  assert.equal(freeSpaceLimits(5 * gigabyte), {
+    ...{ freeBytesLow: 5 * gigabyte, freeBytesCritical: gigabyte },
+    ...{ freeBytesStop: 250 * megabyte, freeBytesResume: 500 * megabyte },
+  });
+  assert.equal(freeSpaceLimits(400 * megabyte), {
+    ...{ freeBytesLow: 400 * megabyte, freeBytesCritical: 200 * megabyte },
+    ...{ freeBytesStop: 100 * megabyte, freeBytesResume: 200 * megabyte },
+  });
 });
 
 test('however small the disk is, the oldest goes before recording stops', () => {

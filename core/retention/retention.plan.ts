@@ -113,8 +113,7 @@ export function isProtected(
  * nothing or not fast enough, is anything deleted before its time. While locks cannot be read nothing is.
  */
 export function planRetention(facts: RetentionFacts, limits: RetentionLimits): RetentionPlan {
-  const { protection } = facts;
-  const next = facts.next ?? null;
+  const { protection, next } = facts;
   const unlocked = protection.readable
     ? facts.candidates.filter(segment => !isProtected(segment, protection.spans))
     : [];

@@ -49,6 +49,10 @@ test('stages on one volume fill it together, each until as much leaves it as com
   assert.is(volume(5_600, {}, {}), null);
   assert.is(volume(5_599, {}, {}), 1000 + Math.round(27.995 * dayMs));
   assert.is(volume(0, {}), 1000);
+  // The second holds more than it will in the end: it takes no room, and what it gives back is not counted on.
+  assert.is(volume(800, {}, { keptMs: dayMs }), 1000 + 8 * dayMs);
+  // In a thousand thousand years is never.
+  assert.is(volume(800, { bytesPerDay: 1e-7, keptMs: 1e12 * dayMs }), null);
 });
 
 test.run();

@@ -7,7 +7,7 @@ import {
   type RetentionFacts,
   type RetentionLimits,
 } from './retention.plan.js';
-import { isArchivingDue } from './storage.js';
+import { chainOf, isArchivingDue, type Storage, totalRetentionMs } from './storage.js';
 
 const test = suite('storages');
 
@@ -89,6 +89,26 @@ test('while locks cannot be read recordings may move, but none is deleted', () =
   const plan = planRetention(facts({ nowMs: 9000, freeBytes: 50, protection }), limits);
   assert.equal(brief(plan), { moves: [0, 1, 2, 3, 4], deletions: [] });
   assert.is(plan.recording.action, 'HALT');
+});
+
+test('each stage of a storage has the archive behind it, the last one none, and the oldest of all is kept longest', () => {
+  const stage = (name: string, retentionMs: number) => ({
+    ...{ stage: name, limits: { ...limits, retentionMs }, keyFramesOnly: false },
+    schedule: { kind: 'EVERY', minutes: 60 } as const,
+  });
+  const [live, near, far] = [stage('', 1000), stage('/near', 5000), stage('/far', 3000)];
+  const storage: Storage = {
+    ...{ storageId: 'storage', name: 'Storage', isEncrypted: false, live, archives: [near, far] },
+  };
+  assert.equal(
+    chainOf(storage).map(({ here, next: behind }) => [here.stage, behind?.stage ?? null]),
+    [
+      ['', '/near'],
+      ['/near', '/far'],
+      ['/far', null],
+    ],
+  );
+  assert.is(totalRetentionMs(storage), 5000);
 });
 
 const day = 24 * 3600_000;

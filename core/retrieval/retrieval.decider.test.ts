@@ -77,6 +77,10 @@ test('a span in the past can be requested, and one that reaches into the future'
   given()
     .when({ ...requestCommand, nowMs: 5000 })
     .thenEvents(requested);
+  const longest = { fromMs: 2e9, toMs: 2e9 + RETRIEVAL_SPAN_MS_MAX };
+  given()
+    .when({ ...requestCommand, ...longest, nowMs: 9e9 })
+    .thenEvents({ type: 'RetrievalRequested', data: { ...requestData, ...longest } });
 });
 
 test('a span that is empty, wholly in the future or too long is refused by name', () => {
@@ -116,6 +120,13 @@ test('progress reports each segment once', () => {
 });
 
 test('progress of more segments than an event holds is refused', () => {
+  const full = Array.from({ length: 500 }, () => segment(4));
+  given(requested, started)
+    .when({ type: 'ProgressRetrieval', segments: full, transferredBytes: 1 })
+    .thenEvents({
+      type: 'RetrievalProgressed',
+      data: { retrievalId, deviceId, segments: full, transferredBytes: 1 },
+    });
   const segments = Array.from({ length: 501 }, () => segment(4));
   given(requested, started)
     .when({ type: 'ProgressRetrieval', segments, transferredBytes: 1 })
@@ -171,6 +182,8 @@ const steps: readonly Exclude<RetrievalCommand, RequestRetrieval>[] = [
 test('nothing happens to a retrieval that was never requested, or that has ended', () => {
   for (const command of steps) {
     given().when(command).thenRefused({ code: 'NO_SUCH_RETRIEVAL' });
+    // Nor to what began without a request.
+    given(started, progressed).when(command).thenRefused({ code: 'NO_SUCH_RETRIEVAL' });
     given(requested, started, completed)
       .when(command)
       .thenRefused({ code: 'ALREADY_ENDED', status: 'COMPLETED' });

@@ -72,6 +72,8 @@ test('what is held is not fetched again, nor what lies outside the span', () => 
   ]);
   assert.equal(transfer!.segmentIds, [segmentId(3)]);
   assert.equal(plan([retrieval(1, { heldSegmentIds: new Set([1, 2, 3].map(segmentId)) })]), []);
+  const [between] = plan([retrieval(1, { fromMs: 2000, toMs: 3000 })]);
+  assert.equal(between!.segmentIds, [segmentId(2)]);
 });
 
 test('a segment that straddles the edge of the span belongs to it', () => {
@@ -103,6 +105,8 @@ test('within the same urgency what the source deletes first comes first, then wh
     retrieval(4, { retentionMs: 9000, requestedAtMs: 2 }),
   ]);
   assert.equal(devices(transfers), [3, 4, 2, 1].map(device));
+  const alike = [retrieval(1, { requestedAtMs: 1 }), retrieval(2, { requestedAtMs: 1 })];
+  assert.equal(plan(alike.toReversed()), plan(alike));
 });
 
 test('a site is asked for no more devices at once than its budget says, and each device once', () => {
@@ -113,6 +117,7 @@ test('a site is asked for no more devices at once than its budget says, and each
 });
 
 test('nothing is planned while the link is down, or for a recording server that is not attached', () => {
+  assert.equal(planRetrievals({ retrievals: [retrieval(1)], sites: [], nowMs: 1_000_000 }), []);
   assert.equal(plan([retrieval(1)], { linkState: 'DOWN' }), []);
   assert.equal(plan([retrieval(1)], { linkState: 'CONNECTING' }), []);
   assert.equal(plan([retrieval(1)], { attached: new Set([serverB]) }), []);
@@ -136,13 +141,16 @@ test('a transfer is of one recording server, and of a bounded number of segments
 test('outside the window nothing begins, and what runs is not cut', () => {
   const hour = 3_600_000;
   const nights = { budget: { ...site.budget, window: { fromMinute: 22 * 60, toMinute: 5 * 60 } } };
-  assert.is(plan([retrieval(1)], nights, 23 * hour).length, 1);
+  assert.is(plan([retrieval(1)], nights, 400 * 24 * hour + 23 * hour).length, 1);
+  assert.is(plan([retrieval(1)], nights, 22 * hour).length, 1);
+  assert.is(plan([retrieval(1)], nights, 29 * hour).length, 0);
   assert.is(plan([retrieval(1)], nights, 28 * hour).length, 1);
   assert.is(plan([retrieval(1)], nights, 12 * hour).length, 0);
   assert.is(plan([retrieval(1, { isRunning: true })], nights, 12 * hour).length, 1);
   const noon = { budget: { ...site.budget, window: { fromMinute: 12 * 60, toMinute: 13 * 60 } } };
   assert.is(plan([retrieval(1)], noon, 12 * hour).length, 1);
   assert.is(plan([retrieval(1)], noon, 13 * hour).length, 0);
+  assert.is(plan([retrieval(1)], noon, 11 * hour).length, 0);
 });
 
 test('of an outage everything is missed that is not held', () => {

@@ -55,6 +55,21 @@ test('what was deleted, never recorded or reported as a gap is named as missing'
   });
 });
 
+test('a gap that was told up to the end says that all before it was told', () => {
+  const gaps = [{ fromMs: 1_000_000, toMs: 1_060_000, cause: 'CAMERA_DISCONNECTED' }];
+  assert.equal(settlementOf({ ...running, gaps }, span, 1_070_000), {
+    settled: true,
+    missing: [{ ...span, cause: 'CAMERA_DISCONNECTED' }],
+  });
+});
+
+test('a device of this site has no link to wait for', () => {
+  const own = { ...running, link: null };
+  assert.ok(settlementOf({ ...own, running: null }, span, span.toMs).settled);
+  assert.not(settlementOf(own, span, span.toMs + SEAL_MS_MAX).settled);
+  assert.ok(settlementOf(own, span, span.toMs + SEAL_MS_MAX + 1).settled);
+});
+
 test('a stopped device is believed only when the facts have had time to arrive', () => {
   const facts: DeviceSegmentFacts = {
     ...running,
@@ -73,6 +88,17 @@ test('a fact just behind the span may be told before the last segment of it', ()
   const facts = { ...running, known: { fromMs: 0, toMs: 1_061_000 } };
   assert.equal(settlementOf(facts, span, 1_062_000), { settled: false });
   assert.ok(settlementOf({ ...running, known: { fromMs: 0, toMs: 1_200_000 } }, span, 1_200_000).settled);
+});
+
+test('what is old may still be told by a link that has just come back', () => {
+  const sinceMs = 9_000_000;
+  const facts = {
+    ...running,
+    known: { fromMs: 0, toMs: 1_000_000 },
+    link: { state: 'UP' as const, sinceMs },
+  };
+  assert.not(settlementOf(facts, span, sinceMs + SEAL_MS_MAX).settled);
+  assert.ok(settlementOf(facts, span, sinceMs + SEAL_MS_MAX + 1).settled);
 });
 
 test('what is not sealed for minutes will never be', () => {
