@@ -49,7 +49,6 @@ import {
   verifyNoteOffThread,
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
-import { alarmsByCause } from './alarm-by-cause.js';
 import { type BackboneRoles, openBackboneRoles } from './backbone/backbone-roles.js';
 import { openFeedLog } from './backbone/feed-log.js';
 import { SESSION_CHANNEL } from './backbone/session-reports.js';
@@ -164,7 +163,7 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
   grpc.addService(parts.channels.definition, parts.channels.implementation);
   const listenPort = (await grpc.listen(options.configuration.listen)).port;
   const { unrepaired } = parts;
-  const raiseAlarm = alarmsByCause(servers, logger);
+  const raiseAlarm = servers.alarms.raise;
   const trouble = new OwnLogTrouble({ unrepaired, raiseAlarm, logger, onRetry: retry });
   const readiness = { isShown: false, trouble, awayBecause: children.awayBecause };
   const operators = new OperatorLog({
@@ -175,9 +174,9 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
   const resets = {
     ...{ sql: parts.sql, feedGrown: await listenFor(parts.sql, FEED_CHANNEL) },
     nameOf: (site: SiteId) => nameOfSite(parts.sql, site),
-    raiseAlarm: alarmsByCause(servers, logger),
+    raiseAlarm,
   };
-  const erasures = { feedGrown: resets.feedGrown, raiseAlarm: resets.raiseAlarm };
+  const erasures = { feedGrown: resets.feedGrown, raiseAlarm };
   const reportKnown = childReporter(options, parts);
   const onMoved = () => {
     parts.factsMoved();
@@ -345,7 +344,7 @@ async function openParts(
     ...{ sql, ownSite: servers.siteId, models: readModels, now: Date.now, random: Math.random },
     feedGrown: await listenFor(sql, FEED_CHANNEL),
     buildThread: database.target,
-    reports: projectionReporter({ logger, raiseAlarm: alarmsByCause(servers, logger) }),
+    reports: projectionReporter({ logger, raiseAlarm: servers.alarms.raise }),
   });
   const channels = stack.use(
     createMediaChannelService({
@@ -445,7 +444,7 @@ async function takeInChildren(
   const enrolled = (site: SiteId) => servers.management.state.site.children.has(site);
   registerSubjectKeyService(grpc, { sink: servers.subjectKeys, logger, enrolled });
   const feedGrown = await listenFor(sql, FEED_CHANNEL);
-  const raiseAlarm = alarmsByCause(servers, logger);
+  const { raise: raiseAlarm } = servers.alarms;
   const { monotonicMs = () => performance.now() } = options;
   const alarming = alarmingLinks(links, {
     nameOf: site => nameOfSite(sql, site),

@@ -14,12 +14,15 @@ export {
 } from './certificates/certificate-authority.js';
 export {
   CertificateFaults,
+  certificatesOfFile,
+  type FileCertificate,
   type FileFault,
 } from './certificates/certificate-faults.js';
 export {
   CertificateFileError,
   loadCertificateAuthority,
   loadPeerCredentials,
+  peerFiles,
   saveCertificateAuthority,
   savePeerCredentials,
 } from './certificates/certificate-files.js';

@@ -1,3 +1,4 @@
+export { type AlarmsByCause, alarmsByCause, type CausedAlarm } from './alarms-by-cause.js';
 export { type AppendBenchmark, benchAppend } from './bench/append.bench.js';
 export { benchIngest, type IngestBenchmark } from './bench/ingest.bench.js';
 export { benchMotion, type MotionBenchmark } from './bench/motion.bench.js';

@@ -10,7 +10,9 @@ import {
 import type { AlarmId, DeviceId, EventId, RecordingServerId, SiteCommand, SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { v7 } from 'uuid';
+import { type AlarmsByCause, alarmsByCause } from './alarms-by-cause.js';
 import type { CameraConfiguration, SiteConfiguration } from './configuration/site-configuration.js';
+import { filesOfCertificates, watchCertificates } from './credentials/certificate-watch.js';
 import { openCredentials, sealCredentials, sealingPublicKeyOf } from './credentials/sealed-credentials.js';
 import { serveSiteLog } from './kurrent-server/serve-site-log.js';
 import type { DurableSiteLog } from './log/durable-site-log.js';
@@ -46,6 +48,7 @@ export interface SiteServers extends AsyncDisposable {
   readonly keys: SiteKeys;
   readonly subjectKeys: SubjectKeys;
   readonly management: ManagementServer;
+  readonly alarms: AlarmsByCause;
   readonly recordingServers: ReadonlyMap<RecordingServerId, RecordingServer>;
   /** Runs the recording servers until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
@@ -128,10 +131,13 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
       await serveSiteLog({ configuration: configuration.kurrentServer, credentialsDirectory, log, logger }),
     );
   }
+  const alarms = alarmsByCause({ management, siteId }, logger);
+  const files = filesOfCertificates(configuration, baseDirectory);
+  const certificates = { files, alarms, now: Date.now, logger };
   const watch = logAwayTasks({ log, management, siteId, logger }, tellsLater ? tell : null);
   const held = stack.move();
   return {
-    ...{ siteId, log, keys, subjectKeys, management, recordingServers },
+    ...{ siteId, log, keys, subjectKeys, management, alarms, recordingServers },
     run: signal =>
       runTogether(
         [
@@ -139,6 +145,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
             server => (running: AbortSignal) => server.run(running),
           ),
           (running: AbortSignal) => setAside.run(running),
+          (running: AbortSignal) => watchCertificates(certificates, running),
           ...watch,
         ],
         signal,

@@ -1,5 +1,5 @@
+import type { CausedAlarm } from '@holdfast/sites';
 import type { Logger } from 'pino';
-import type { CausedAlarm } from '../alarm-by-cause.js';
 import { OwnLogTruncatedError } from './own-log-intake.js';
 
 export interface OwnLogTroubleOptions {

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { createMemorySiteLog, LOG_START, noFoldStore } from '@holdfast/core';
 import type { LinkObserver } from '@holdfast/interconnect';
 import type { AlarmId, EventId, SiteId } from '@holdfast/schema';
-import { ManagementServer, newUuid, sha256 } from '@holdfast/sites';
+import { alarmsByCause, ManagementServer, newUuid, sha256 } from '@holdfast/sites';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { alarmsByCause } from '../alarm-by-cause.js';
 import { alarmingLinks } from './alarming-links.js';
 
 const test = suite('alarms about links');
@@ -30,7 +29,7 @@ async function watched() {
   const start = () =>
     alarmingLinks(silent, {
       nameOf: async named => (named === region ? 'North' : 'Bus 7'),
-      raiseAlarm: alarmsByCause({ management, siteId }, logger),
+      raiseAlarm: alarmsByCause({ management, siteId }, logger).raise,
       monotonicMs: () => nowMs,
     });
   const raised = async () => {

@@ -1,7 +1,7 @@
 import { comparePlaces, type LogPlace } from '@holdfast/core';
 import type { LinkMeasurement, LinkObserver, LinkTrouble } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
-import type { CausedAlarm } from '../alarm-by-cause.js';
+import type { CausedAlarm } from '@holdfast/sites';
 
 /** Nothing that heals by itself, and nothing that happens on the way. */
 const alarmingAtOnce: ReadonlySet<LinkTrouble['code']> = new Set([

@@ -1,5 +1,5 @@
 import { LogEpochOpened, type SiteId } from '@holdfast/schema';
-import type { CausedAlarm } from '../alarm-by-cause.js';
+import type { CausedAlarm } from '@holdfast/sites';
 import { EventsOfType, readStoredData, type StoredEventOfType } from '../intake/events-of-type.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';

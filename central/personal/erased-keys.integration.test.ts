@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { SubjectKeyRing } from '@holdfast/core';
+import type { CausedAlarm } from '@holdfast/sites';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { CausedAlarm } from '../alarm-by-cause.js';
 import { openCentralFixture } from '../http/central-http.fixture.js';
 import { appendToFeed } from '../intake/postgres-replica-intake.js';
 import { Wakeup } from '../read-models/wakeup.js';

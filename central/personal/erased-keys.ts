@@ -1,6 +1,6 @@
 import type { SubjectKeyRing } from '@holdfast/core';
 import { SubjectErased } from '@holdfast/schema';
-import type { CausedAlarm } from '../alarm-by-cause.js';
+import type { CausedAlarm } from '@holdfast/sites';
 import { EventsOfType, LOOK_MS, readStoredData, type StoredEventOfType } from '../intake/events-of-type.js';
 import type { Sql } from '../postgres/sql.js';
 import type { Wakeup } from '../read-models/wakeup.js';

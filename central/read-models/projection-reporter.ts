@@ -1,5 +1,5 @@
+import type { CausedAlarm } from '@holdfast/sites';
 import type { Logger } from 'pino';
-import type { CausedAlarm } from '../alarm-by-cause.js';
 import type { ProjectionReports } from './projections.js';
 
 /** Writes to the log what happens to projections, and raises an alarm for what a person must look at. */

@@ -83,6 +83,16 @@ export class CertificateFaults {
   }
 }
 
+/** One of the certificates in a file. */
+export interface FileCertificate {
+  readonly validToMs: number;
+}
+
+/** None where the file cannot be read, or holds something else: `CertificateFaults` says so. */
+export function certificatesOfFile(file: string): readonly FileCertificate[] {
+  return certificatesIn(file, []).map(({ validToDate }) => ({ validToMs: validToDate.getTime() }));
+}
+
 function wrong(file: string, message: string): FileFault {
   return { message: `${file}: ${message}`, isWarning: false };
 }

@@ -30,6 +30,13 @@ export const KurrentServerConfiguration = z
     context.addIssue({ code: 'custom', path: ['tls'], message });
   });
 
+/** The files of certificates that such a text names, as the client reads them. */
+export function tlsFilesOf(connectionString: string): readonly string[] {
+  const parser = require(PARSER) as { readonly parseConnectionString: typeof parseConnectionString };
+  const { tlsCAFile, userCertFile } = parser.parseConnectionString(connectionString);
+  return [tlsCAFile, userCertFile].filter(file => file !== undefined);
+}
+
 /** Says nothing of the text itself: it may hold a password. */
 function faultOf(text: string): string | null {
   if (!/^esdb(\+discover)?:\/\//.test(text)) return 'expected esdb://HOST:PORT or esdb+discover://HOST:PORT';

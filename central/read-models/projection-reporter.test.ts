@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { AlarmId, type SiteId } from '@holdfast/schema';
+import { alarmsByCause } from '@holdfast/sites';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { alarmsByCause } from './alarm-by-cause.js';
-import { projectionReporter } from './read-models/projection-reporter.js';
-import type { QuarantineRow } from './read-models/quarantine.js';
+import { projectionReporter } from './projection-reporter.js';
+import type { QuarantineRow } from './quarantine.js';
 
 const test = suite('alarms about projections');
 const site = randomUUID() as SiteId;
@@ -18,7 +18,7 @@ function raising() {
     commands.push(command);
     return { accepted: true } as never;
   };
-  const raiseAlarm = alarmsByCause({ siteId: site, management: { execute } as never }, logger);
+  const raiseAlarm = alarmsByCause({ siteId: site, management: { execute } as never }, logger).raise;
   return { commands, reports: projectionReporter({ logger, raiseAlarm }) };
 }
 
