@@ -79,8 +79,7 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
     {
       ...{ configuration, baseDirectory, sql, wishes, grpc, logger, logKey },
       enrolled: child => isEnrolledIn(sql, { ownSite: site, child }),
-      // Alarms are raised by the process with the own log; this one has its log and `/readyz`.
-      ...{ onLongAway: () => undefined, monotonicMs: () => performance.now() },
+      monotonicMs: () => performance.now(),
     },
     stack,
   );

@@ -50,6 +50,7 @@ import {
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { type BackboneRoles, openBackboneRoles } from './backbone/backbone-roles.js';
+import { BackboneAlarm } from './backbone/backbone-watch.js';
 import { openFeedLog } from './backbone/feed-log.js';
 import { SESSION_CHANNEL } from './backbone/session-reports.js';
 import { SessionWatch } from './backbone/session-watch.js';
@@ -468,19 +469,11 @@ async function takeInChildren(
   }
   const watch = new SessionWatch({ sql, links: alarming, heartbeatMs });
   const reported = await listenFor(sql, SESSION_CHANNEL);
+  await new BackboneAlarm({ alarms: servers.alarms, monotonicMs }).listen(sql);
   const roles = await openBackboneRoles(
     {
       configuration: { ...configuration, backbone },
       ...{ baseDirectory, sql, wishes: servers.log, enrolled, grpc, logger, logKey: servers.keys.logKey },
-      onLongAway: ({ message }) =>
-        raiseAlarm({
-          ...{
-            cause: 'the backbone is away',
-            recurs: 'UNLESS_OPEN',
-            name: 'Kafka is away: no site is taken in',
-          },
-          message: `BACKBONE_AWAY: ${message}. Sites keep what they have to tell, and it is taken in by itself when Kafka is there.`,
-        }),
       monotonicMs,
     },
     stack,

@@ -83,12 +83,15 @@ test('starts with the roles api and intake, serves, and says what is missing', a
     });
     return JSON.stringify(await response.json());
   };
-  const deadline = performance.now() + 20_000;
-  while (!(await alarms()).includes('BACKBONE_AWAY: ')) {
-    if (performance.now() > deadline) assert.unreachable(await alarms());
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
-  assert.match(await (await fetch(`${at}/readyz`)).text(), 'takes no frames');
+  const until = async (probe: () => Promise<string>, words: string) => {
+    const deadline = performance.now() + 20_000;
+    while (!(await probe()).includes(words)) {
+      if (performance.now() > deadline) assert.unreachable(await probe());
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  };
+  await until(alarms, 'BACKBONE_AWAY: ');
+  await until(async () => (await fetch(`${at}/readyz`)).text(), 'takes no frames');
 });
 
 test.run();

@@ -16,6 +16,7 @@ import type { Logger } from 'pino';
 import type { BackboneConfiguration, CentralConfiguration } from '../configuration/central-configuration.js';
 import { createFeedOriginKeys } from '../link/origin-keys.js';
 import type { Sql } from '../postgres/sql.js';
+import { BackboneWatch, inWords } from './backbone-watch.js';
 import { FeedWriter, REWOUND_CHANNEL } from './feed-writer.js';
 import { createPublishingIntake } from './publishing-intake.js';
 import { SessionReports } from './session-reports.js';
@@ -31,9 +32,6 @@ export class BackbonePasswordError extends Error {
   override readonly name = 'BackbonePasswordError';
   readonly code = 'BACKBONE_PASSWORD_MISSING';
 }
-
-/** Long enough for Kafka to start after this process, and for another broker to take over. */
-const AWAY_MS_MAX = 30_000;
 
 function openBackbone(
   { kafka }: BackboneConfiguration,
@@ -69,8 +67,6 @@ export interface BackboneRolesOptions {
   /** The central's: it cosigns what is on the backbone. */
   readonly logKey: KeyObject;
   readonly logger: Logger;
-  /** Kafka has been away since this process began, and for long: why. Nobody waits for it. */
-  readonly onLongAway: (error: Error) => void;
   readonly monotonicMs: () => number;
 }
 
@@ -99,46 +95,55 @@ export async function openBackboneRoles(
     onFailure: error => logger.warn({ err: error }, 'the state of a link could not be reported'),
   });
   stack.defer(() => reports.settled());
-  if (isIntake) await openIntake(options, { backbone, reports }, stack);
-  const reaching = reachBackbone(backbone, options);
-  if (!isProjector) return { ...reaching, tasks: [reaching.task] };
+  const unanswered = `BACKBONE_AWAY: Kafka at ${kafka.brokers.join(', ')} has not answered yet`;
+  const watch = new BackboneWatch(unanswered, options.monotonicMs);
+  if (isIntake) await openIntake(options, { backbone, reports, watch }, stack);
+  const watched = watchBackbone(backbone, watch, options);
+  if (!isProjector) return watched;
   const onUnstorable = (site: SiteId, trouble: LinkTrouble) => reports.refused(site, trouble);
   const writer = new FeedWriter({ ...{ sql, topic: kafka.topic, sha256, logger }, onUnstorable });
-  return { ...reaching, tasks: [reaching.task, signal => backbone.consume(writer, signal)] };
+  return { ...watched, tasks: [...watched.tasks, signal => backbone.consume(writer, signal)] };
 }
 
-function reachBackbone(
+function watchBackbone(
   backbone: Backbone,
-  { configuration, logger, onLongAway, monotonicMs }: BackboneRolesOptions,
-): { readonly task: Task } & Pick<BackboneRoles, 'awayBecause'> {
-  const { brokers } = configuration.backbone.kafka;
-  const sinceMs = monotonicMs();
-  let isTold = false;
-  let because: string | null = `BACKBONE_AWAY: Kafka at ${brokers.join(', ')} has not answered yet`;
+  watch: BackboneWatch,
+  { sql, logger }: BackboneRolesOptions,
+): BackboneRoles {
   const onAway = (error: Error) => {
-    because = `BACKBONE_AWAY: ${error.message}`;
+    watch.away(inWords(error));
     logger.warn({ err: error }, 'the backbone is away: sites are told to come back; trying again');
-    if (isTold || monotonicMs() - sinceMs < AWAY_MS_MAX) return;
-    isTold = true;
-    onLongAway(error);
   };
+  const onUntold = (error: unknown) =>
+    logger.warn({ err: error }, 'the state of the backbone cannot be told');
   return {
-    awayBecause: () => because,
-    task: async signal => {
-      await backbone.reach(onAway, signal);
-      because = null;
-    },
+    awayBecause: () => watch.unreachedBecause(),
+    tasks: [
+      signal => backbone.watch({ onThere: () => watch.there(), onAway }, signal),
+      signal => watch.tell(sql, onUntold, signal),
+    ],
   };
 }
 
 async function openIntake(
   { configuration, sql, wishes, enrolled, grpc, logKey, logger }: BackboneRolesOptions,
-  { backbone, reports: links }: { readonly backbone: Backbone; readonly reports: SessionReports },
+  {
+    backbone,
+    reports: links,
+    watch,
+  }: { readonly backbone: Backbone; readonly reports: SessionReports; readonly watch: BackboneWatch },
   stack: AsyncDisposableStack,
 ): Promise<void> {
+  const onPublished = (error: Error | null) => watch.published(error);
   const replication = stack.use(
     createReplicationService({
-      ...{ intake: createPublishingIntake({ sql, backbone, sha256 }), log: wishes, enrolled, links, logger },
+      ...{
+        intake: createPublishingIntake({ sql, backbone, sha256, onPublished }),
+        log: wishes,
+        enrolled,
+        links,
+        logger,
+      },
       ...{ sha256, now: Date.now, timers: processTimers, software: SOFTWARE },
       ...{ replicas: createSettledReplicas(sql), verify: verifyNoteOffThread, signer: noteSigner(logKey) },
       keys: createFeedOriginKeys({ sql, ownSite: configuration.site.id }),

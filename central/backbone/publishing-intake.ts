@@ -32,10 +32,12 @@ export function createPublishingIntake(options: {
   readonly sql: Sql;
   readonly backbone: Pick<Backbone, 'publish'>;
   readonly sha256: Sha256;
+  /** Whether it took frames; null: it did. */
+  readonly onPublished?: (error: Error | null) => void;
   /** Other than the real one for tests only. */
   readonly publishMsMax?: number;
 }): ReplicaIntake {
-  const { sql, backbone, sha256, publishMsMax = PUBLISH_MS_MAX } = options;
+  const { sql, backbone, sha256, onPublished, publishMsMax = PUBLISH_MS_MAX } = options;
   const turns = new SiteTurns();
   /** Null: the session is the newest of its site, and the cursor where it left it. */
   const faultOf = async ({ site, fence, before }: ReplicaBatch) => {
@@ -52,7 +54,11 @@ export function createPublishingIntake(options: {
       await keepCheckpoint(sql, batch);
       return 'COMMITTED';
     }
-    await confirmed(backbone.publish(framesOf(batch, sha256)), publishMsMax);
+    await confirmed(backbone.publish(framesOf(batch, sha256)), publishMsMax).catch((error: Error) => {
+      onPublished?.(error);
+      throw error;
+    });
+    onPublished?.(null);
     const moved = await sql`
       update backbone_cursor
       set epoch = ${after.epoch}, position = ${after.position}, tree_edge = ${Buffer.concat(after.treeEdge)}

@@ -36,10 +36,13 @@ export interface BackboneReader {
  */
 export interface Backbone extends AsyncDisposable {
   /**
-   * Resolves when it has answered and takes frames, or the signal is aborted. Until then it is tried again and again, and `onAway` is
-   * told each time why it does not. Nothing need wait for it: publishing rejects meanwhile, and whoever consumes goes on waiting.
+   * Asks it again and again whether it is there and takes frames, and tells each answer, until the signal is aborted. Nothing need
+   * wait for it: publishing rejects while it is away, and whoever consumes goes on waiting.
    */
-  reach(onAway: (error: Error) => void, signal: AbortSignal): Promise<void>;
+  watch(
+    answers: { readonly onThere: () => void; readonly onAway: (error: Error) => void },
+    signal: AbortSignal,
+  ): Promise<void>;
   /**
    * Resolves when every replica in sync has them. After a rejection nobody knows: they may come out or not, also later, so
    * whoever publishes goes on only from what was confirmed.

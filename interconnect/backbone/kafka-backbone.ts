@@ -37,6 +37,8 @@ const SESSION_TIMEOUT_MS = 8_000;
 const HEARTBEAT_MS = 2_000;
 /** How long a broker holds an empty answer back; leaving the group waits for it. */
 const FETCH_WAIT_MS_MAX = 500;
+/** How soon somebody hears that brokers are gone: not one that is restarted. */
+const LOOK_MS = 10_000;
 const RETRY = { firstMs: 200, mostMs: 5_000 };
 /** Of three or more copies two must be written, else a publisher is told so. */
 const REPLICAS_FOR_TWO_IN_SYNC = 3;
@@ -75,6 +77,17 @@ export async function openKafkaBackbone(options: KafkaBackboneOptions): Promise<
     },
   });
   return new KafkaBackbone(kafka, kafkajs.Partitioners.DefaultPartitioner, options);
+}
+
+/** An attempt may last for many seconds, which no ending waits for. */
+async function unlessAborted(attempt: Promise<void>, signal: AbortSignal): Promise<void> {
+  const ended = new AbortController();
+  const aborted = once(signal, 'abort', { signal: ended.signal }).catch(() => undefined);
+  try {
+    await Promise.race([attempt, aborted]);
+  } finally {
+    ended.abort();
+  }
 }
 
 async function ensureTopic(kafka: Kafka, options: KafkaBackboneOptions): Promise<void> {
@@ -123,13 +136,20 @@ class KafkaBackbone implements Backbone {
     this.#options = options;
   }
 
-  async reach(onAway: (error: Error) => void, signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted; failures += 1) {
+  async watch({ onThere, onAway }: Parameters<Backbone['watch']>[0], signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
       try {
-        return await this.#thereUnlessAborted(signal);
+        await unlessAborted(this.#there(), signal);
+        await unlessAborted(this.#answers(), signal);
+        if (signal.aborted) return;
+        failures = 0;
+        onThere();
+        await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
       } catch (error) {
+        if (signal.aborted) return;
         onAway(error as Error);
         await this.#pause(failures, signal);
+        failures += 1;
       }
     }
   }
@@ -144,7 +164,7 @@ class KafkaBackbone implements Backbone {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        await this.#thereUnlessAborted(signal);
+        await unlessAborted(this.#there(), signal);
         if (signal.aborted) return;
         const consumption = new KafkaConsumption(this.#kafka, this.#options, reader, signal);
         await consumption.run(() => {
@@ -167,21 +187,27 @@ class KafkaBackbone implements Backbone {
   #there(): Promise<void> {
     this.#topic ??= ensureTopic(this.#kafka, this.#options).catch((cause: Error) => {
       this.#topic = null;
-      const brokers = this.#options.brokers.join(', ');
-      throw new BackboneAwayError(`Kafka at ${brokers} takes no frames: ${cause.message}`, { cause });
+      throw this.#away(cause);
     });
     return this.#topic;
   }
 
-  /** An attempt may last for many seconds, which no ending waits for. */
-  async #thereUnlessAborted(signal: AbortSignal): Promise<void> {
-    const ended = new AbortController();
-    const aborted = once(signal, 'abort', { signal: ended.signal }).catch(() => undefined);
+  /** Rejects with `BackboneAwayError` when no broker answers, or none knows the topic any more. */
+  async #answers(): Promise<void> {
+    const admin = this.#kafka.admin({ retry: REACH_RETRY });
     try {
-      await Promise.race([this.#there(), aborted]);
+      await admin.connect();
+      await admin.fetchTopicMetadata({ topics: [this.#options.topic] });
+    } catch (cause) {
+      throw this.#away(cause as Error);
     } finally {
-      ended.abort();
+      await admin.disconnect();
     }
+  }
+
+  #away(cause: Error): BackboneAwayError {
+    const brokers = this.#options.brokers.join(', ');
+    return new BackboneAwayError(`Kafka at ${brokers} takes no frames: ${cause.message}`, { cause });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

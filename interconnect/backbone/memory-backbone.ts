@@ -27,7 +27,7 @@ export function createMemoryBackbone(): MemoryBackbone {
     });
   return {
     records,
-    reach: async () => undefined,
+    watch: async ({ onThere }) => onThere(),
     forgetBefore: offset => {
       firstKept = Math.max(firstKept, offset);
     },

@@ -85,7 +85,8 @@ test('one that was opened while brokers answer nothing takes frames when they do
   broker.hang();
   await using backbone = await open();
   const stopping = new AbortController();
-  const reached = backbone.reach(() => undefined, stopping.signal);
+  const reached = Promise.withResolvers<void>();
+  const watching = backbone.watch({ onThere: reached.resolve, onAway: () => undefined }, stopping.signal);
   let takenCount = 0;
   const reading = backbone.consume(
     {
@@ -98,7 +99,7 @@ test('one that was opened while brokers answer nothing takes frames when they do
     stopping.signal,
   );
   broker.goOn();
-  await reached;
+  await reached.promise;
   const frame = {
     ...{ kind: 'batch' as const, origin: SiteId.parse(v7()), checkpoint: null, consistency: [] },
     ...{ epoch: 1, firstPosition: 1, count: 1, codec: 'IDENTITY' as const, rawByteLength: 400 },
@@ -107,7 +108,29 @@ test('one that was opened while brokers answer nothing takes frames when they do
   await backbone.publish([{ site: frame.origin, session: 1, frame }]);
   await eventually('it comes out', async () => takenCount > 0);
   stopping.abort();
-  await reading;
+  await Promise.all([reading, watching]);
+});
+
+test('brokers that go away later are told of, and that they are there again', async () => {
+  await using backbone = await open();
+  const stopping = new AbortController();
+  let said = '';
+  const answers = {
+    onThere: () => {
+      said = 'there';
+    },
+    onAway: (error: Error & { readonly code?: string }) => {
+      said = error.code ?? error.message;
+    },
+  };
+  const watching = backbone.watch(answers, stopping.signal);
+  await eventually('they are there', async () => said === 'there');
+  broker.hang();
+  await eventually('they are away', async () => said === 'BACKBONE_AWAY');
+  broker.goOn();
+  await eventually('they are there again', async () => said === 'there');
+  stopping.abort();
+  await watching;
 });
 
 if ('missing' in found) skipByName(`Kafka backbone: ${found.missing}`);
