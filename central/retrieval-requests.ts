@@ -1,6 +1,6 @@
 import type { RetrievalRefusal } from '@holdfast/core';
 import type { RetrievalService } from '@holdfast/interconnect';
-import type { RetrievalRequests } from './api/api-ports.js';
+import type { Refusal, RetrievalRequests } from './api/api-ports.js';
 
 type AnyRefusal = RetrievalRefusal | { readonly code: 'TOO_MANY_OPEN'; readonly openMax: number };
 
@@ -18,7 +18,7 @@ export function createRetrievalRequests(retrievals: RetrievalService): Retrieval
   };
 }
 
-function described(refusal: AnyRefusal): { readonly code: string; readonly message: string } {
+function described(refusal: AnyRefusal): Refusal {
   return { code: refusal.code, message: sentenceOf(refusal) };
 }
 

@@ -489,6 +489,7 @@ export {
   aggregateStreamOf,
   decideSiteCommand,
   type SiteCommandDecision,
+  type SiteCommandRefusalCode,
 } from './site-command/decide-site-command.js';
 export type { SiteCommandKind, SiteCommandOf, SiteCommandRefusal } from './site-command/site-command.js';
 export {

@@ -1,6 +1,6 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { Refusal } from './api-ports.js';
-import { isErrorCode } from './error-codes.js';
+import { type ErrorCode, isErrorCode } from './error-codes.js';
 
 /** A request is answered with no. `code` is one of `errorCodes`, or what a site of another version said. */
 export class ApiError extends Error {
@@ -10,6 +10,11 @@ export class ApiError extends Error {
   constructor({ code, message }: Refusal) {
     super(message);
     this.code = code;
+  }
+
+  /** As a site said it, which may run newer software: `code` is handed on, known here or not. */
+  static ofSite({ code, message }: { readonly code: string; readonly message: string }): ApiError {
+    return new ApiError({ code: code as ErrorCode, message });
   }
 }
 

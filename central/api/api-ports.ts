@@ -9,6 +9,7 @@ import type {
   SiteId,
 } from '@holdfast/schema';
 import type { LinkHop, LinkToSite } from '../read-models/site/sites.query.js';
+import type { ErrorCode } from './error-codes.js';
 
 /** Sends a command to a site, this one or one below, and waits a few seconds for its answer. */
 export interface CommandGateway {
@@ -30,7 +31,7 @@ export interface CommandOutcome {
 }
 
 export interface Refusal {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
 }
 

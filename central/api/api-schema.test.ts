@@ -1,9 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { execute, type GraphQLField, type GraphQLInputType, isNonNullType, parse, subscribe } from 'graphql';
+import {
+  execute,
+  GraphQLError,
+  type GraphQLField,
+  type GraphQLInputType,
+  isNonNullType,
+  parse,
+  subscribe,
+} from 'graphql';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { presentError } from './api-error.js';
+import { ApiError, presentError } from './api-error.js';
 import { createApiSchema, printSdl } from './api-schema.js';
 import { errorCodes } from './error-codes.js';
 
@@ -36,6 +44,27 @@ test('every field of Query, Mutation and Subscription refuses who is not signed 
     }
   }
   assert.ok(fieldCount >= 29, String(fieldCount));
+});
+
+const presented = (originalError: Error, onFault: (error: unknown) => void = () => assert.unreachable()) =>
+  presentError(new GraphQLError(originalError.message, { originalError }), onFault);
+
+test('a site that has too much to do says so, and what newer software of a site says is handed on', () => {
+  assert.is(
+    presented(Object.assign(new Error('wait'), { code: 'TOO_MANY_COMMANDS' })).extensions?.code,
+    'TOO_MANY_COMMANDS',
+  );
+  const said = presented(ApiError.ofSite({ code: 'OF_TOMORROW', message: 'not on Sundays' }));
+  assert.equal([said.extensions?.code, said.message], ['OF_TOMORROW', 'not on Sundays']);
+});
+
+test('a fault tells the caller nothing of itself, and the log everything', () => {
+  const faults: unknown[] = [];
+  const fault = Object.assign(new Error('password of the database'), { code: 'ECONNREFUSED' });
+  const said = presented(fault, error => faults.push(error));
+  assert.is(said.extensions?.code, 'INTERNAL_SERVER_ERROR');
+  assert.not.match(said.message, /password/);
+  assert.equal(faults, [fault]);
 });
 
 test('docs/ERRORS.md names every error code, and no other', async () => {

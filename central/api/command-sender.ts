@@ -25,7 +25,7 @@ export class CommandSender {
     });
     switch (outcome.state) {
       case 'REJECTED':
-        throw new ApiError({
+        throw ApiError.ofSite({
           code: outcome.code ?? 'INTERNAL_SERVER_ERROR',
           message: outcome.message ?? 'the site refused and did not say why',
         });

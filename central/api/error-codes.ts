@@ -1,12 +1,4 @@
-import type {
-  AlarmRefusal,
-  BookmarkRefusal,
-  EraseSubjectRefusal,
-  EvidenceLockRefusal,
-  HardwareRefusal,
-  ManualRecordingRefusal,
-  RetrievalRefusal,
-} from '@holdfast/core';
+import type { RetrievalRefusal, SiteCommandRefusalCode } from '@holdfast/core';
 
 /** What goes wrong at this edge, and not at a site. */
 type EdgeCode =
@@ -24,6 +16,7 @@ type EdgeCode =
   | 'PTZ_TAKEN'
   | 'FORBIDDEN'
   | 'RETRIEVAL_NOT_FOUND'
+  | 'TOO_MANY_OPEN'
   | 'SITES_DIFFER'
   | 'SITE_KEY_UNKNOWN'
   | 'LINK_NOT_EMULATED'
@@ -38,14 +31,9 @@ type EdgeCode =
   | 'PERSISTED_QUERY_NOT_SUPPORTED'
   | 'INTERNAL_SERVER_ERROR';
 
-type SiteCode =
-  | AlarmRefusal['code']
-  | BookmarkRefusal['code']
-  | EvidenceLockRefusal['code']
-  | HardwareRefusal['code']
-  | ManualRecordingRefusal['code']
-  | EraseSubjectRefusal['code']
-  | RetrievalRefusal['code'];
+/** What a site answers without a rule that has been asked. */
+type AnswerCode = 'CONFLICT' | 'NOT_UNDERSTOOD' | 'TOO_MANY_COMMANDS' | 'WRONG_SITE';
+type SiteCode = AnswerCode | RetrievalRefusal['code'] | SiteCommandRefusalCode;
 
 export type ErrorCode = EdgeCode | SiteCode;
 
@@ -70,6 +58,7 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   PTZ_TAKEN: 'Somebody else turns the camera or has reserved it, with the same or a higher priority.',
   FORBIDDEN: 'Only an administrator may do that.',
   RETRIEVAL_NOT_FOUND: 'No such retrieval is known here.',
+  TOO_MANY_OPEN: 'More retrievals are open than anybody can wait for: wait for some to end, or cancel them.',
   SITES_DIFFER: 'The devices belong to several sites; the message names them. Ask for each site by itself.',
   SITE_KEY_UNKNOWN: 'The log of the site has not arrived yet, so a password cannot be sealed for it.',
   LINK_NOT_EMULATED: 'The link of this site is a real one: it cannot be cut from here.',
@@ -78,6 +67,10 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   NOT_SEARCHABLE_HERE:
     'The camera is recorded at another site, and so are its heat maps: they are not sent over links.',
   COMMAND_EXPIRED: 'The site received the command after its time.',
+  CONFLICT: 'Others keep writing what the command is about: try again.',
+  NOT_UNDERSTOOD: 'The software of the site is older than the command: upgrade it.',
+  TOO_MANY_COMMANDS: 'More commands wait at this site than it can decide soon: try again later.',
+  WRONG_SITE: 'The command was sent to another site than it is for.',
   GRAPHQL_PARSE_FAILED: 'The query is not GraphQL.',
   GRAPHQL_VALIDATION_FAILED: 'The query does not fit the schema.',
   OPERATION_RESOLUTION_FAILURE: 'The named operation is not in the document.',

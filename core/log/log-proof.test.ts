@@ -4,13 +4,14 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkpointKey, signCheckpoint } from './checkpoint.js';
 import { cosignCheckpoint, witnessKey, witnessName } from './cosignature.js';
-import { encodeHeader, leafHashOf } from './envelope.js';
+import { EVENT_DATA_BYTES_MAX, encodeHeader, HEADER_BYTES_MAX, leafHashOf } from './envelope.js';
 import {
   type ConsistencyProof,
   type EventProof,
   formatLogProof,
   LogProofError,
   type LogProofFailure,
+  PROOF_CHARACTERS_MAX,
   parseLogProof,
   type TrustedKey,
   verifyLogProof,
@@ -18,7 +19,7 @@ import {
 import { consistencyRanges, inclusionRanges, type LeafRange, MerkleProofBuilder } from './merkle-proof.js';
 import { equalBytes, extendEdge, rootOf } from './merkle-tree.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
-import type { NoteVerifier } from './signed-note.js';
+import { NOTE_CHARACTERS_MAX, type NoteVerifier } from './signed-note.js';
 
 const test = suite('log proof');
 const site = '0198f3a2-7c1d-7e2a-9b3c-1234567890ab' as SiteId;
@@ -34,23 +35,17 @@ const verify: NoteVerifier = (bytes, signature, publicKey) =>
 const siteKey = keyOf(1);
 const parentKey = keyOf(2);
 
-const events = Array.from({ length: SIZE }, (_, index) => ({
+const eventAt = (index: number, of: { readonly site: SiteId; readonly epoch: number }) => ({
   header: encodeHeader({
-    ...{
-      site,
-      epoch: 1,
-      position: index + 1,
-      stream: 'alarm-1',
-      revision: index,
-      type: 'AlarmRaised',
-      version: 1,
-    },
+    ...of,
+    ...{ position: index + 1, stream: 'alarm-1', revision: index, type: 'AlarmRaised', version: 1 },
     id: `0198f3a2-7c1d-7e2a-9b3c-0000000000${String(index).padStart(2, '0')}` as EventId,
     ...{ recordedAt: BigInt(index), occurredAtMs: index, clockQuality: 'NTP', actor: 'user:anna' },
     ...{ causationId: null, correlationId: null },
   }),
   data: new TextEncoder().encode(`{"n":${index}}`),
-}));
+});
+const events = Array.from({ length: SIZE }, (_, index) => eventAt(index, { site, epoch: 1 }));
 const leaves = events.map(({ header, data }) => leafHashOf(header, data, sha256));
 
 function signedAt(size: number): string {
@@ -150,6 +145,17 @@ test('believes nobody whose key was not given, and wants a signature of everybod
     );
 });
 
+test('believes no signature that only says whose it is', () => {
+  const { publicKey } = siteKey;
+  const root = rootOf(extendEdge([], 0, leaves, sha256), SIZE, sha256);
+  const forged = { publicKey, sign: keyOf(3).sign };
+  const checkpoint = signCheckpoint({ site, epoch: 1, size: SIZE, root }, forged, sha256);
+  assert.is(
+    failureOf(() => check(formatLogProof({ ...eventProof(4), checkpoint }), [[{ publicKey }]])),
+    'NOT_SIGNED',
+  );
+});
+
 test('proves nothing about another event, place or root', () => {
   const proof = eventProof(4);
   const altered = { ...proof, data: new TextEncoder().encode('{"n":5}') };
@@ -186,6 +192,40 @@ test('proves nothing about another event, place or root', () => {
   );
 });
 
+test('proves nothing about an event that calls itself one of another log or epoch', () => {
+  for (const of of [
+    { site: parent, epoch: 1 },
+    { site, epoch: 2 },
+  ]) {
+    const strange = eventAt(0, of);
+    const root = leafHashOf(strange.header, strange.data, sha256);
+    const checkpoint = signCheckpoint({ site, epoch: 1, size: 1, root }, siteKey, sha256);
+    const proof = { kind: 'EVENT', ...strange, index: 0, hashes: [], checkpoint } as const;
+    assert.is(
+      failureOf(() => check(formatLogProof(proof), [[{ publicKey: siteKey.publicKey }]])),
+      'OTHER_PLACE',
+    );
+  }
+});
+
+test('never takes one log, or one epoch of it, for the continuation of another', () => {
+  const root = rootOf(extendEdge([], 0, leaves.slice(0, 6), sha256), 6, sha256);
+  for (const of of [
+    { site: parent, epoch: 1 },
+    { site, epoch: 2 },
+  ]) {
+    const oldCheckpoint = signCheckpoint({ ...of, size: 6, root }, siteKey, sha256);
+    assert.is(
+      failureOf(() =>
+        check(formatLogProof({ ...consistencyProof(6), oldCheckpoint }), [
+          [{ publicKey: siteKey.publicKey }],
+        ]),
+      ),
+      'OTHER_PLACE',
+    );
+  }
+});
+
 test('proves nothing when any character of the file was changed', () => {
   for (const text of [formatLogProof(eventProof(4)), formatLogProof(consistencyProof(6))]) {
     fc.assert(
@@ -196,6 +236,50 @@ test('proves nothing when any character of the file was changed', () => {
       { numRuns: 300 },
     );
   }
+});
+
+test('takes the largest proof that there can be, and reads nothing that is larger', () => {
+  const largest: EventProof = {
+    ...{ kind: 'EVENT', index: Number.MAX_SAFE_INTEGER },
+    header: new Uint8Array(HEADER_BYTES_MAX),
+    data: new Uint8Array(EVENT_DATA_BYTES_MAX),
+    hashes: Array.from({ length: 54 }, () => new Uint8Array(32)),
+    checkpoint: 'x'.repeat(NOTE_CHARACTERS_MAX),
+  };
+  assert.equal(parseLogProof(formatLogProof(largest)), largest);
+  const whyNot = (text: string) => {
+    try {
+      return parseLogProof(text).kind;
+    } catch (error) {
+      return (error as LogProofError).message;
+    }
+  };
+  const tooLong = formatLogProof(largest).padEnd(PROOF_CHARACTERS_MAX + 1, 'x');
+  assert.match(whyNot(tooLong), /^MALFORMED: longer than/);
+  assert.is(whyNot(tooLong.slice(0, -1)), 'EVENT');
+  const data = new Uint8Array(EVENT_DATA_BYTES_MAX + 1);
+  assert.match(whyNot(formatLogProof({ ...largest, data })), /^MALFORMED: .* possible length/);
+  const hashes = [...largest.hashes, new Uint8Array(32)];
+  assert.match(whyNot(formatLogProof({ ...largest, hashes })), /^MALFORMED: 55 hashes/);
+});
+
+test('says of what is no proof that it is none', () => {
+  const text = formatLogProof(eventProof(4));
+  const [extra] = /^extra .*$/m.exec(text)!;
+  for (const none of [
+    text.slice(0, text.indexOf('\n\n')),
+    ...['', 'AA==', 'AAE=', 'AAMBAg==', 'AAA='].map(base64 => text.replace(extra, `extra ${base64}`)),
+    text.replace(extra, extra.slice('extra '.length)),
+    ...['01', '-1', '', '9007199254740993'].map(index => text.replace('index 4', `index ${index}`)),
+    formatLogProof({ ...consistencyProof(6), newCheckpoint: '' }).slice(0, -2),
+    formatLogProof({ ...eventProof(4), checkpoint: 'no note' }),
+    formatLogProof({ ...eventProof(4), checkpoint: signedAt(SIZE).replace(`\n${SIZE}\n`, '\nmany\n') }),
+  ])
+    assert.is(
+      failureOf(() => check(none)),
+      'MALFORMED',
+      none,
+    );
 });
 
 test('answers any text with a named error', () => {

@@ -1,23 +1,36 @@
 import type { HoldfastEvent, RecordingServerId, SiteCommand } from '@holdfast/schema';
+import type { AlarmRefusal } from '../alarm/alarm.commands.js';
 import { type Alarm, alarmDecider } from '../alarm/alarm.decider.js';
-import { type Bookmark, bookmarkDecider } from '../bookmark/bookmark.decider.js';
+import { type Bookmark, type BookmarkRefusal, bookmarkDecider } from '../bookmark/bookmark.decider.js';
 import type { Decision } from '../decider/decider.js';
+import type { EvidenceLockRefusal } from '../evidence-lock/evidence-lock.commands.js';
 import { type EvidenceLock, evidenceLockDecider } from '../evidence-lock/evidence-lock.decider.js';
-import type { MoveDestination } from '../hardware/hardware.commands.js';
+import type { HardwareRefusal, MoveDestination } from '../hardware/hardware.commands.js';
 import { hardwareDecider } from '../hardware/hardware.decider.js';
 import {
   type ManualRecording,
+  type ManualRecordingRefusal,
   manualRecordingDecider,
 } from '../manual-recording/manual-recording.decider.js';
-import { decideEraseSubject } from '../personal/erase-subject.js';
+import { decideEraseSubject, type EraseSubjectRefusal } from '../personal/erase-subject.js';
 import { haltOfStorage, recordingServerDecider } from '../recording-server/recording-server.decider.js';
 import type { SiteState } from '../site/site-state.js';
 import type { SiteCommandRefusal } from './site-command.js';
 
-export interface SiteCommandDecision {
+/** Every name by which a command is refused. */
+export type SiteCommandRefusalCode = (
+  | AlarmRefusal
+  | BookmarkRefusal
+  | EraseSubjectRefusal
+  | EvidenceLockRefusal
+  | HardwareRefusal
+  | ManualRecordingRefusal
+)['code'];
+
+export interface SiteCommandDecision<Code extends string = string> {
   /** The stream that the events belong to. */
   readonly stream: string;
-  readonly decision: Decision<HoldfastEvent, SiteCommandRefusal>;
+  readonly decision: Decision<HoldfastEvent, SiteCommandRefusal<Code>>;
   /** What belongs to it in another stream of the configuration: it is recorded before, in the same append. */
   readonly before?: { readonly stream: string; readonly events: readonly HoldfastEvent[] } | undefined;
 }
@@ -58,7 +71,7 @@ export function aggregateStreamOf(command: SiteCommand): string | null {
 export function decideSiteCommand(
   command: SiteCommand,
   { state, aggregate, subjectKeyIds, recordingServersRunning, nowMs }: SiteCommandFacts,
-): SiteCommandDecision {
+): SiteCommandDecision<SiteCommandRefusalCode> {
   switch (command.kind) {
     case 'AddHardware':
     case 'RemoveHardware':

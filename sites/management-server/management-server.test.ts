@@ -61,7 +61,16 @@ async function openSite(now: () => number = () => 1_000_000) {
     await server.administer({ kind: 'RegisterRecordingServer', recordingServerId, name: 'RS' }, context);
   }
   const types = async () => (await log.read({ after: LOG_START, limit: 1000 })).map(event => event.type);
-  return { siteId, log, server, context, first, second, types, reopen: () => ManagementServer.open(options) };
+  return {
+    siteId,
+    log,
+    server,
+    context,
+    first,
+    second,
+    types,
+    reopen: (over: SiteLog = log) => ManagementServer.open({ ...options, log: over }),
+  };
 }
 
 function addHardware(recordingServerId: RecordingServerId) {
@@ -249,6 +258,37 @@ test('a wish for another site, or in words not known here, is rejected by name',
   await server.wishSink(parent).accept([{ ...wish!, revision: 1, data: Buffer.from(JSON.stringify(data)) }]);
   const codes = (await answersOf(log)).map(answer => answer.type === 'CommandRejected' && answer.data.code);
   assert.equal(codes, ['WRONG_SITE', 'NOT_UNDERSTOOD']);
+});
+
+test('a command on what others write again and again is refused by name, after some tries', async () => {
+  const { log, server, context } = await openSite();
+  const alarmId = id<AlarmId>();
+  const append = log.append.bind(log);
+  let tries = 0;
+  log.append = async appends => {
+    if (appends.some(({ stream }) => stream === `alarm-${alarmId}`)) tries += 1;
+    const comment = { type: 'AlarmCommented', data: { alarmId, comment: 'first' } } as const;
+    const other = newEvent(comment, {
+      ...{ id: id<EventId>(), actor: 'user:ann', occurredAtMs: 1, clockQuality: 'UNKNOWN' },
+    });
+    await append([{ stream: `alarm-${alarmId}`, expected: 'any', events: [other] }]);
+    return append(appends);
+  };
+  const raise = { kind: 'RaiseAlarm', alarmId, name: 'Door', message: '', priority: 1 } as const;
+  const outcome = await server.execute({ ...raise, sourceDeviceId: null }, context);
+  assert.is(outcome.accepted === false && outcome.code, 'CONFLICT');
+  assert.is(tries, 5);
+});
+
+test('more commands than can be decided soon are refused by name, and those that wait are decided', async () => {
+  const { server, context } = await openSite();
+  const command = { kind: 'HandleAlarm', alarmId: id<AlarmId>(), comment: 'x' } as const;
+  const waiting = Array.from({ length: 1000 }, () => server.execute(command, context));
+  const tooMany = await server.execute(command, context).catch(error => error);
+  assert.is(tooMany.code, 'TOO_MANY_COMMANDS');
+  for (const outcome of await Promise.all(waiting))
+    assert.is(outcome.accepted === false && outcome.code, 'ALARM_NOT_FOUND');
+  assert.not((await server.execute(command, context)).accepted);
 });
 
 test('a wish that cannot be read at all is rejected, and the one behind it is applied', async () => {
