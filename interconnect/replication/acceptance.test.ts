@@ -11,7 +11,7 @@ import { EventId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { acceptBatch, answerOffer } from './acceptance.js';
+import { acceptBatch, answerOffer, isSigned } from './acceptance.js';
 import { packEvents } from './event-frame.js';
 import type { ReplicaCursor } from './replica-intake.js';
 import { newSiteId, sha256 } from './replication.fixture.js';
@@ -129,6 +129,8 @@ test('a known prefix is dropped by position, a batch that is known altogether ap
   assert.ok(known.accepted);
   assert.equal(known.events, []);
   assert.equal(known.cursor, cursor);
+  // It brings nothing that a signature would be needed for.
+  assert.is(codeOf(accept(cursor, batchOf(history, 5, 20), null)), 'ACCEPTED');
 });
 
 test('what begins beyond the next position is a GAP', () => {
@@ -148,6 +150,15 @@ test('an event of another site, epoch or position is BAD_HASH', () => {
     const forged = history.with(14, event);
     assert.is(codeOf(accept(cursorAfter(history.slice(0, 10)), batchOf(forged, 11, 30))), 'BAD_HASH');
   }
+});
+
+test('bytes that are no events are BAD_HASH, however they are signed', () => {
+  const cursor = cursorAfter(history.slice(0, 10));
+  const batch = batchOf(history, 11, 30);
+  const torn = { ...batch, events: batch.events.subarray(0, -1) };
+  const noHeader = { header: history[10]!.header.with(0, 99), data: history[10]!.data };
+  const unreadable = { ...batch, ...packEvents([noHeader, ...history.slice(11, 30)], true) };
+  for (const none of [torn, unreadable]) assert.is(codeOf(accept(cursor, none)), 'BAD_HASH');
 });
 
 test('a history that is not the signed one is a FORK when it reaches the signed end', () => {
@@ -172,6 +183,13 @@ test('what ends short of the signed end is accepted only with the proof that it 
   for (const consistency of [[], honest.consistency.slice(1), [...honest.consistency, signed.root]])
     assert.is(codeOf(accept(cursor, { ...honest, consistency }, signed)), 'BAD_SIGNATURE');
   assert.is(codeOf(accept(cursor, honest, headOf(history))), 'BAD_SIGNATURE', 'a proof for another end');
+});
+
+test('nothing of one epoch is proven by the checkpoint of another', () => {
+  const proof = proofOf(history, 10, 50);
+  const ten = history.slice(0, 10);
+  assert.is(isSigned(cursorAfter(ten), headOf(history), proof, sha256), true);
+  assert.is(isSigned(cursorAfter(ten, 2), headOf(history), proof, sha256), false);
 });
 
 test('events beyond what the site has signed are BAD_SIGNATURE, however right they are', () => {
@@ -211,6 +229,17 @@ test('a new epoch is accepted only when it continues exactly what is held', () =
   assert.is(codeOf(open({ size, root, epoch: 3 })), 'UNKNOWN_EPOCH');
 });
 
+test('a new epoch that says nothing of what is held, or nothing that can be read, is UNKNOWN_EPOCH', () => {
+  for (const data of [
+    { ...firstOpening, epoch: 2 },
+    { epoch: 2, previousEpoch: 'one' },
+  ]) {
+    const epoch = [eventAt(1, { epoch: 2, data }), eventAt(2, { epoch: 2 })];
+    const batch = { ...batchOf(epoch, 1, 2), epoch: 2 };
+    assert.is(codeOf(accept(cursorAfter(history), batch, headOf(epoch, 2))), 'UNKNOWN_EPOCH');
+  }
+});
+
 test('where nothing is held only the first epoch can begin: a later one would shut out what overtook it', () => {
   const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
   const { size, root } = headOf(history);
@@ -228,7 +257,12 @@ test('an epoch that does not begin with its opening is UNKNOWN_EPOCH', () => {
 
 test('a log that reaches what is held is wanted, also in a newer epoch', () => {
   const cursor = cursorAfter(history.slice(0, 20));
-  const offers = [headOf(history), headOf(history.slice(0, 20)), headOf([], 2)];
+  const offers = [
+    headOf(history),
+    headOf(history.slice(0, 20)),
+    headOf([], 2),
+    headOf(history.slice(20, 40), 2),
+  ];
   for (const head of offers) assert.is(codeOf(answerOffer(cursor, head, sha256)), 'ACCEPTED');
   const nothing: ReplicaCursor = { epoch: 0, position: 0, treeEdge: [] };
   assert.is(codeOf(answerOffer(nothing, headOf(history), sha256)), 'ACCEPTED');
