@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { decodeBase64, encodeBase64 } from './base64.js';
 import {
   checkpointHead,
+  checkpointKey,
   encodeCheckpoint,
   openCheckpoint,
   parseCheckpoint,
@@ -13,7 +14,7 @@ import {
 import { CheckpointError, type CheckpointFailure } from './checkpoint-error.js';
 import { equalBytes } from './merkle-tree.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
-import type { NoteVerifier } from './signed-note.js';
+import { formatSignatureLine, type NoteVerifier } from './signed-note.js';
 import type { LogHead } from './site-log.js';
 
 const test = suite('checkpoint');
@@ -62,18 +63,38 @@ test('ignores signatures by others, and takes none of them for the right one', (
 
 test('refuses one that its key has signed again and again, before it checks any of it', () => {
   const line = note.slice(note.indexOf('\u2014'));
-  assert.equal(openCheckpoint(note + line, { publicKey, verify }, sha256), head);
+  assert.equal(openCheckpoint(note + line.repeat(3), { publicKey, verify }, sha256), head);
   let checks = 0;
   const counting: NoteVerifier = (...claim) => {
     checks += 1;
     return verify(...claim);
   };
-  const many = note + line.repeat(80);
-  assert.is(
-    failureOf(() => openCheckpoint(many, { publicKey, verify: counting }, sha256)),
-    'MALFORMED_NOTE',
-  );
+  for (const count of [4, 80])
+    assert.is(
+      failureOf(() => openCheckpoint(note + line.repeat(count), { publicKey, verify: counting }, sha256)),
+      'MALFORMED_NOTE',
+    );
   assert.is(checks, 0);
+});
+
+test('does not open when one of several signatures by its key is wrong, or of another length', () => {
+  const lineOf = (signature: Uint8Array) =>
+    formatSignatureLine(checkpointKey(head, publicKey), signature, sha256);
+  const wrong = note + lineOf(new Uint8Array(64));
+  assert.is(
+    failureOf(() => openCheckpoint(wrong, { publicKey, verify }, sha256)),
+    'BAD_SIGNATURE',
+  );
+  // Whatever is thought of its bytes.
+  const short = note + lineOf(new Uint8Array(63));
+  assert.is(
+    failureOf(() => openCheckpoint(short, { publicKey, verify: () => true }, sha256)),
+    'BAD_SIGNATURE',
+  );
+  assert.throws(
+    () => signCheckpoint(head, { publicKey, sign: () => new Uint8Array(63) }, sha256),
+    /a signature of 63 bytes/,
+  );
 });
 
 test('does not open when the text was altered', () => {
@@ -92,6 +113,8 @@ test('refuses text that is nearly a checkpoint', () => {
     `${origin}\n0${size}\n${root}\n`,
     `${origin}\n-1\n${root}\n`,
     `${origin}\n99999999999999999\n${root}\n`,
+    `${origin}\n${2 ** 53}\n${root}\n`,
+    `${origin}\n${size}\n${root}\n\n`,
     `${origin}\n${size}\n${root}AAAA\n`,
     `${origin}\n${size}\n${root}\nextension\n`,
     `${origin}\n${size}\n${root}`,

@@ -7,7 +7,13 @@ import { CheckpointError, type CheckpointFailure } from './checkpoint-error.js';
 import { cosignCheckpoint, openCosignature, witnessKey, witnessName } from './cosignature.js';
 import { equalBytes } from './merkle-tree.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
-import { encodeVerifierKey, mergeNotes, type NoteVerifier, parseVerifierKey } from './signed-note.js';
+import {
+  encodeVerifierKey,
+  formatSignatureLine,
+  mergeNotes,
+  type NoteVerifier,
+  parseVerifierKey,
+} from './signed-note.js';
 import type { LogHead } from './site-log.js';
 
 const test = suite('cosignature');
@@ -90,6 +96,27 @@ test('does not open when any character of it was changed', () => {
       if (line[at] === to) return;
       assert.ok(failureOf(() => open(note + line.slice(0, at) + to + line.slice(at + 1))) !== null);
     }),
+  );
+});
+
+test('is of one length and of a time that there can be, whatever is thought of its signature', () => {
+  const key = witnessKey(witness.name, witness.signer.publicKey);
+  const openBelieving = (timed: Uint8Array) =>
+    openCosignature(
+      note + formatSignatureLine(key, timed, sha256),
+      { name: witness.name, publicKey: key.publicKey, verify: () => true },
+      sha256,
+    );
+  assert.is(openBelieving(new Uint8Array(72)).timeSeconds, 0);
+  for (const timed of [new Uint8Array(71), new Uint8Array(73), new Uint8Array(72).with(1, 0x20)])
+    assert.is(
+      failureOf(() => openBelieving(timed)),
+      'BAD_SIGNATURE',
+    );
+  const signer = { ...witness.signer, sign: () => new Uint8Array(63) };
+  assert.throws(
+    () => cosignCheckpoint(note, { ...witness, signer, timeSeconds: 0 }, sha256),
+    /a signature of 63 bytes/,
   );
 });
 

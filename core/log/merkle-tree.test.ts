@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodeEdge, encodeEdge, extendEdge, rootOf, TreeEdgeError } from './merkle-tree.js';
+import {
+  decodeEdge,
+  edgeLengthOf,
+  encodeEdge,
+  equalBytes,
+  extendEdge,
+  rootOf,
+  TreeEdgeError,
+} from './merkle-tree.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
 
 const test = suite('merkle tree');
@@ -77,6 +85,23 @@ test('refuses an edge that does not belong to its size', () => {
   assert.throws(() => rootOf([], 1, sha256), isEdgeError);
   assert.throws(() => decodeEdge(new Uint8Array(33), 1), isEdgeError);
   assert.throws(() => extendEdge([], 0, [new Uint8Array(31)], sha256), isEdgeError);
+});
+
+test('bytes are the same only in full', () => {
+  assert.ok(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2)));
+  for (const other of [[], [1], [1, 3], [2, 2], [1, 2, 3]]) {
+    assert.not(equalBytes(Uint8Array.of(1, 2), Uint8Array.from(other)));
+    assert.not(equalBytes(Uint8Array.from(other), Uint8Array.of(1, 2)));
+  }
+});
+
+test('no tree has a size that is none', () => {
+  for (const size of [-1, 0.5, Number.NaN, 2 ** 53])
+    assert.throws(
+      () => edgeLengthOf(size),
+      (error: Error) => error instanceof TreeEdgeError,
+    );
+  assert.is(edgeLengthOf(Number.MAX_SAFE_INTEGER), 53);
 });
 
 test.run();

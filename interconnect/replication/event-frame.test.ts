@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
+import { EVENT_DATA_BYTES_MAX, HEADER_BYTES_MAX } from '@holdfast/core';
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   cutIntoFrames,
+  EVENT_RAW_BYTES_MIN,
   type EventBytes,
   FRAME_RAW_BYTES_MAX,
   FRAME_RAW_BYTES_TARGET,
@@ -69,6 +72,13 @@ test('a page is cut into frames of the target size, in order, and a large event 
     assert.is(faultOfFrame(packEvents(frame, true)), null);
   }
   assert.equal([...cutIntoFrames([])], []);
+  // Each frame but the last is as full as it can be.
+  const lengthOf = (frame: readonly EventBytes[]) => packEvents(frame, false).rawByteLength;
+  for (const [index, [next]] of frames.slice(1).entries())
+    assert.ok(lengthOf([...frames[index]!, next!]) > FRAME_RAW_BYTES_TARGET);
+  const half = event(FRAME_RAW_BYTES_TARGET / 2 - 108);
+  assert.is([...cutIntoFrames([half, half])].length, 1);
+  assert.is([...cutIntoFrames([half, event(half.data.length + 1)])].length, 2);
 });
 
 test('repetitive events are compressed, single live ones are not', () => {
@@ -87,6 +97,9 @@ test('repetitive events are compressed, single live ones are not', () => {
     'IDENTITY',
   );
   assert.is(packEvents([event(100)], true).codec, 'IDENTITY');
+  const noise = { ...event(0), data: randomBytes(8192) };
+  assert.is(packEvents([noise, noise], true).codec, 'ZSTD');
+  assert.is(packEvents([{ header: randomBytes(100), data: noise.data }], true).codec, 'IDENTITY');
 });
 
 test('a decompression bomb is not unpacked beyond what it states, nor beyond the limit', () => {
@@ -95,6 +108,34 @@ test('a decompression bomb is not unpacked beyond what it states, nor beyond the
   refuses({ ...bomb, rawByteLength: 1_000 });
   refuses({ ...bomb, rawByteLength: FRAME_RAW_BYTES_MAX });
   refuses({ ...bomb, rawByteLength: FRAME_RAW_BYTES_MAX + 1 });
+});
+
+test('a frame that states what cannot be is refused as it arrives, before it is unpacked', () => {
+  const stated = {
+    count: 10,
+    codec: 'ZSTD',
+    rawByteLength: 10 * EVENT_RAW_BYTES_MIN,
+    events: new Uint8Array(1),
+  };
+  const faultOf = (change: Partial<PackedEvents>) => faultOfFrame({ ...stated, ...change } as PackedEvents);
+  const longest = new Uint8Array(stated.rawByteLength + 1024);
+  for (const possible of [{}, { rawByteLength: FRAME_RAW_BYTES_MAX }, { count: 1 }, { events: longest }])
+    assert.is(faultOf(possible), null);
+  for (const impossible of [
+    ...[FRAME_RAW_BYTES_MAX + 1, 10_000.5, Number.NaN].map(rawByteLength => ({ rawByteLength })),
+    ...[0, 1.5, 11, Number.NaN].map(count => ({ count })),
+    { events: new Uint8Array(longest.length + 1) },
+  ]) {
+    assert.type(faultOf(impossible), 'string', JSON.stringify(impossible));
+    refuses({ ...stated, ...impossible } as PackedEvents);
+  }
+});
+
+test('an event is no larger than one may be, though its frame has room', () => {
+  const largest = event(EVENT_DATA_BYTES_MAX, HEADER_BYTES_MAX);
+  assert.equal(plain(unpackEvents(packEvents([largest], false))), plain([largest]));
+  refuses(packEvents([event(EVENT_DATA_BYTES_MAX + 1)], false));
+  refuses(packEvents([event(0, HEADER_BYTES_MAX + 1)], false));
 });
 
 test('counts and lengths that do not fit are refused', () => {
