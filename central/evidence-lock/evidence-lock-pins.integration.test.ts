@@ -12,13 +12,13 @@ import { openDatabase } from '../postgres/database.js';
 import { Projections } from '../read-models/projections.js';
 import { readModels } from '../read-models/read-models.js';
 import { Wakeup } from '../read-models/wakeup.js';
-import { EvidenceLockPins } from './evidence-lock-pins.js';
+import { EvidenceLockPins, type EvidenceLocksUnknownError } from './evidence-lock-pins.js';
 import { isWrittenOff, writtenOffStream } from './written-off-sites.js';
 
 const test = suite('what evidence locks of sites protect at the central');
 
-test('is not known, so that nothing is deleted, while a restored database lacks what was held of a log', async () => {
-  await using stack = new AsyncDisposableStack();
+/** A database into which the log of one site is taken and folded. */
+async function openCentral(stack: AsyncDisposableStack) {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'holdfast-pins-'));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const { sql } = stack.use(await openDatabase({ directory, databaseUrl: null }));
@@ -35,21 +35,26 @@ test('is not known, so that nothing is deleted, while a restored database lacks 
   });
   await projections.settle();
   const feed = new FeedFixture();
-  const lock = (deviceId: DeviceId) => {
+  const lock = (deviceId: DeviceId, { expiresAtMs = null }: { expiresAtMs?: number | null } = {}) => {
     const evidenceLockId = randomUUID() as EvidenceLockId;
     return feed.event(`evidence-lock-${evidenceLockId}`, {
       type: 'EvidenceLockCreated',
       data: {
         ...{ evidenceLockId, headline: 'Theft', description: '', deviceIds: [deviceId] },
-        ...{ fromMs: 1, toMs: 2, expiresAtMs: null },
+        ...{ fromMs: 1, toMs: 2, expiresAtMs },
       },
     });
   };
-  const report = (deviceId: DeviceId) => takeIn([lock(deviceId)]);
   const takeIn = async (events: readonly RecordedEvent[]) => {
     await takeInto(sql, events);
     await projections.projector.catchUp();
   };
+  return { sql, feed, lock, takeIn, report: (deviceId: DeviceId) => takeIn([lock(deviceId)]) };
+}
+
+test('is not known, so that nothing is deleted, while a restored database lacks what was held of a log', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { sql, feed, takeIn, report } = await openCentral(stack);
   const [first, second] = [randomUUID() as DeviceId, randomUUID() as DeviceId];
   await report(first);
   const pins = new EvidenceLockPins({ sql, now: Date.now });
@@ -94,6 +99,61 @@ test('is not known, so that nothing is deleted, while a restored database lacks 
   assert.equal([...pins.awaited()], []);
   await write(`link-${siteId}`, { type: 'LinkEstablished', data: { siteId, atMs: 1, session: 1 } });
   assert.match(String(await known().catch(String)), 'was held up to 2/9', 'it has dialled again');
+});
+
+test('is what is locked now, as it was read lately, and not known otherwise', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { sql, feed, lock, takeIn } = await openCentral(stack);
+  const [kept, expiring, released] = [randomUUID(), randomUUID(), randomUUID()] as [
+    DeviceId,
+    DeviceId,
+    DeviceId,
+  ];
+  let nowMs = 1_000_000;
+  const pins = new EvidenceLockPins({ sql, now: () => nowMs });
+  const unknown = (run: () => unknown, because: RegExp) =>
+    assert.throws(run, (error: EvidenceLocksUnknownError) => {
+      assert.is(error.code, 'EVIDENCE_LOCKS_UNKNOWN');
+      return because.test(error.message);
+    });
+  unknown(() => pins.spans(), /could not be read lately/);
+
+  const ended = lock(released);
+  await takeIn([ended, lock(kept), lock(expiring, { expiresAtMs: nowMs + 10 })]);
+  await pins.refresh();
+  assert.equal(new Set(pins.spans().map(({ deviceId }) => deviceId)), new Set([kept, expiring, released]));
+  const evidenceLockId = ended.stream.slice('evidence-lock-'.length) as EvidenceLockId;
+  await takeIn([
+    feed.event(ended.stream, { type: 'EvidenceLockReleased', data: { evidenceLockId, reason: 'closed' } }),
+  ]);
+  nowMs += 9;
+  await pins.refresh();
+  assert.equal(new Set(pins.spans().map(({ deviceId }) => deviceId)), new Set([kept, expiring]));
+  nowMs += 1;
+  await pins.refresh();
+  assert.equal(pins.spans(), [{ deviceId: kept, fromMs: 1, toMs: 2 }]);
+
+  // While the database does not answer, what it said holds for two minutes.
+  await sql`alter table evidence_lock rename to away`;
+  nowMs += 120_000;
+  await pins.refresh().then(
+    () => assert.unreachable(),
+    () => undefined,
+  );
+  assert.is(pins.spans().length, 1);
+  nowMs += 1;
+  unknown(() => pins.spans(), /could not be read lately/);
+  await sql`alter table away rename to evidence_lock`;
+  await pins.refresh();
+  assert.is(pins.spans().length, 1);
+
+  // More than are looked at: some of them would not be protected.
+  await sql`update evidence_lock set device_ids = array(select gen_random_uuid() from generate_series(1, 100001))
+    where expires_at_ms is null and released_at_ms is null`;
+  const tooMany = await pins.refresh().catch((error: unknown) => error);
+  unknown(() => {
+    throw tooMany;
+  }, /more than 100000/);
 });
 
 test.run();
