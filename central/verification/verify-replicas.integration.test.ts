@@ -39,7 +39,7 @@ class SiteHistory {
   epoch = 1;
   size = 0;
   edge: TreeEdge = [];
-  #recordedAt = 1_790_000_000_000n << 16n;
+  recordedAt = 1_790_000_000_000n << 16n;
   readonly #revisions = new Map<string, number>();
 
   constructor(readonly site: SiteId) {}
@@ -47,11 +47,11 @@ class SiteHistory {
   event(stream: string, type = 'AlarmRaised', data: unknown = { text: 'ü' }): RecordedEvent {
     const revision = (this.#revisions.get(stream) ?? -1) + 1;
     this.#revisions.set(stream, revision);
-    this.#recordedAt += 65_536n;
+    this.recordedAt += 65_536n;
     this.size += 1;
     const header = encodeHeader({
       ...{ site: this.site, epoch: this.epoch, position: this.size, stream, revision, type, version: 1 },
-      ...{ id: randomUUID() as EventId, recordedAt: this.#recordedAt, occurredAtMs: 5, clockQuality: 'GPS' },
+      ...{ id: randomUUID() as EventId, recordedAt: this.recordedAt, occurredAtMs: 5, clockQuality: 'GPS' },
       ...{ actor: 'user:anna', causationId: null, correlationId: randomUUID() as EventId },
     });
     const event = decodeRecordedEvent(header, Buffer.from(JSON.stringify(data)), sha256);
@@ -170,6 +170,17 @@ test('proves what was taken in, over all epochs, and tells how far it is', async
     ],
   );
   assert.is(progress.at(-1), 1);
+});
+
+test('names the event whose clock ran back, though its site has signed it', async () => {
+  const history = new SiteHistory(east);
+  await takeIn(history, 2);
+  // The next event is given the time of the last one.
+  history.recordedAt -= 65_536n;
+  await takeIn(history, 1);
+  const ranBack = (await damagesAfter('select')).filter(damage => damage.includes('CLOCK_RAN_BACK'));
+  assert.is(ranBack.length, 1);
+  assert.match(ranBack[0]!, /1\/3.* recordedAt is not later/);
 });
 
 test('names each flipped bit: in data, in a header, in a leaf hash, in a tree', async () => {

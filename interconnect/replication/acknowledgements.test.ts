@@ -64,4 +64,20 @@ test('lowering makes nothing known, and whoever listens hears of what has moved 
   assert.is(heard, 2);
 });
 
+test('who has stopped listening hears no more, and stops nobody else, however often it is said', () => {
+  const acknowledgements = new Acknowledgements();
+  const heard: string[] = [];
+  const hear = (name: string) => acknowledgements.listen(origin, () => heard.push(name));
+  const [stopFirst, stopSecond] = [hear('first'), hear('second')];
+  stopFirst();
+  acknowledgements.learn(origin, { parent: at(1), top: null });
+  stopSecond();
+  acknowledgements.learn(origin, { parent: at(2), top: null });
+  hear('third');
+  stopFirst();
+  stopSecond();
+  acknowledgements.learn(origin, { parent: at(3), top: null });
+  assert.equal(heard, ['second', 'third']);
+});
+
 test.run();

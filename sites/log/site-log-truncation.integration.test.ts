@@ -291,6 +291,11 @@ test('is not proved when a carried event or a leaf hash is another one', async (
       'CARRIED_EVENT_UNPROVEN',
     ],
     ["DELETE FROM carried_event WHERE stream = 'a'", 'CARRIED_EVENTS_MISMATCH'],
+    [
+      `INSERT INTO event (key, id, stream, revision, header, data, leaf_hash)
+       SELECT key, id, stream, revision, header, data, leaf_hash FROM carried_event`,
+      'EVENT_TRUNCATED',
+    ],
     ['UPDATE truncated_leaves SET hashes = zeroblob(length(hashes))', 'TRUNCATED_LEAVES_MISMATCH'],
     ['DELETE FROM truncated_leaves', 'TRUNCATED_LEAVES_MISMATCH'],
     ['UPDATE event SET id = (SELECT id FROM truncated_id LIMIT 1) WHERE key % 1048576 = 700', 'ID_REPEATED'],

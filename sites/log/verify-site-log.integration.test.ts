@@ -168,6 +168,20 @@ test('names the event of which a column was changed', async () => {
   assert.equal(await damagesOf(file), ['COLUMN_MISMATCH 41', 'REVISION_MISSING 41']);
 });
 
+test('names the row that holds what no writer puts there, and the event of another site', async () => {
+  const torn = tampered(db => db.exec(`UPDATE event SET leaf_hash = x'00' WHERE key = ${keyAt(20)}`));
+  assert.ok((await damagesOf(torn)).includes('ROW_MALFORMED 20'), (await damagesOf(torn)).join());
+  const foreign = tampered(db => {
+    const row = db.prepare(`SELECT header, data FROM event WHERE key = ${keyAt(20)}`).get();
+    const header = Uint8Array.from(row?.header as Uint8Array);
+    const at = Buffer.from(header).indexOf(Buffer.from(site.replaceAll('-', ''), 'hex'));
+    header[at + 15]! ^= 1;
+    const leafHash = leafHashOf(header, row?.data as Uint8Array, sha256);
+    db.prepare(`UPDATE event SET header = ?, leaf_hash = ? WHERE key = ${keyAt(20)}`).run(header, leafHash);
+  });
+  assert.ok((await damagesOf(foreign)).includes('WRONG_SITE 20'), (await damagesOf(foreign)).join());
+});
+
 test('finds a rewritten event whose leaf hash was rewritten with it between two checkpoints', async () => {
   const file = tampered(db => {
     const row = db.prepare(`SELECT header FROM event WHERE key = ${keyAt(20)}`).get();

@@ -2,6 +2,7 @@ import { rejects } from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { repairMediaDirectory } from '../../media-directories.js';
@@ -60,6 +61,31 @@ test('a directory in order is found so, also while its recording server runs', a
   const beside = await check(folder.path);
   assert.equal([beside.index, beside.segmentCount, beside.faults], ['IN_USE', 6, []]);
   await rejects(() => repair(folder.path), { code: 'MEDIA_DATABASE_IN_USE' });
+});
+
+test('an index that differs from the files, or is none, is named, and a repair makes it again from them', async () => {
+  await using folder = await temporaryFolder();
+  await recorded(folder.path);
+  const indexFile = path.join(folder.path, 'index.sqlite');
+  const codes = async () => (await check(folder.path)).faults.map(({ code }) => code).sort();
+  const index = new DatabaseSync(indexFile);
+  index.exec(`
+    DELETE FROM segment WHERE segment_id = (SELECT min(segment_id) FROM segment);
+    UPDATE segment SET digest = zeroblob(32) WHERE segment_id = (SELECT max(segment_id) FROM segment);
+  `);
+  index.close();
+  assert.equal(await codes(), ['INDEX_DIFFERS', 'NOT_INDEXED']);
+  for (const [spoil, code] of [
+    [() => writeFile(indexFile, 'this is no database, whatever its name says'), 'INDEX_UNUSABLE'],
+    [() => rm(indexFile), 'INDEX_MISSING'],
+  ] as const) {
+    await spoil();
+    for (const suffix of ['-wal', '-shm']) await rm(`${indexFile}${suffix}`, { force: true });
+    const found = await check(folder.path);
+    assert.equal([found.index, found.faults.map(fault => fault.code)], ['UNUSABLE', [code]]);
+    await repair(folder.path);
+    assert.equal(await codes(), []);
+  }
 });
 
 /** One damage of each kind: to the first five files, and one file that nobody knows. */
