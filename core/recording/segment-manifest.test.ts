@@ -5,10 +5,12 @@ import * as assert from 'uvu/assert';
 import { referenceSha256 } from '../log/sha256.reference.js';
 import type { FragmentEntry, SegmentManifest } from '../media/fragment.js';
 import {
+  CODECS_LENGTH_MAX,
   decodeFragmentEntry,
   decodeManifest,
   encodeFragmentEntry,
   encodeManifest,
+  MANIFEST_FRAGMENTS_MAX,
   ManifestMalformedError,
   manifestDigest,
 } from './segment-manifest.js';
@@ -139,13 +141,33 @@ test('bytes are either refused by name or the only encoding of what they decode 
     fc.property(manifests, fc.nat(), fc.nat({ max: 255 }), (manifest, position, byte) => {
       const bytes = encodeManifest(manifest);
       bytes[position % bytes.length] = byte;
+      let decoded: SegmentManifest;
       try {
-        assert.is(hex(encodeManifest(decodeManifest(bytes))), hex(bytes));
+        decoded = decodeManifest(bytes);
       } catch (error) {
         if (!(error instanceof ManifestMalformedError)) throw error;
+        return;
       }
+      // Outside: what is read could be written, too.
+      assert.is(hex(encodeManifest(decoded)), hex(bytes));
     }),
   );
+});
+
+test('what no manifest says is not read', () => {
+  for (const [said, impossible] of [
+    ['000004d2', '00000000'],
+    ['000f4240', '00000000'],
+    ['0000019aa2ec8950', '0000000000000000'],
+  ] as const) {
+    const text = goldenHex.replace(said, impossible);
+    assert.is.not(text, goldenHex);
+    const bytes = Uint8Array.from(text.match(/../g)!, byte => Number.parseInt(byte, 16));
+    assert.throws(
+      () => decodeManifest(bytes),
+      (error: unknown) => error instanceof ManifestMalformedError,
+    );
+  }
 });
 
 test('a manifest cut off or continued anywhere is refused', () => {
@@ -159,9 +181,61 @@ test('a manifest cut off or continued anywhere is refused', () => {
   assert.throws(() => decodeManifest(Uint8Array.from([...bytes, 0])), /expected/);
 });
 
+test('the largest manifest that there can be is encoded, and comes back', () => {
+  const largest: SegmentManifest = {
+    ...{ ...golden, codecs: 'c'.repeat(CODECS_LENGTH_MAX), initByteLength: 0xffff_ffff },
+    fragments: Array.from({ length: MANIFEST_FRAGMENTS_MAX }, () => ({
+      ...golden.fragments[0]!,
+      byteLength: 0xffff_ffff,
+    })),
+  };
+  const { fragments, ...head } = decodeManifest(encodeManifest(largest));
+  assert.equal({ ...head, fragments: fragments.length }, { ...largest, fragments: MANIFEST_FRAGMENTS_MAX });
+});
+
+test('an entry that says what cannot be is neither written nor read', () => {
+  const [entry] = golden.fragments;
+  for (const change of [
+    ...[{ byteLength: 0 }, { byteLength: 2 ** 32 }, { arrivalMs: -1 }, { fromMs: 2 ** 53 }],
+    ...[{ toMs: entry!.fromMs - 1 }, { digest: new Uint8Array(33) }],
+  ])
+    assert.throws(
+      () => encodeFragmentEntry({ ...entry!, ...change }),
+      (error: unknown) => error instanceof ManifestMalformedError,
+    );
+  const bytes = encodeFragmentEntry(entry!);
+  for (const none of [
+    ...[bytes.subarray(1), Uint8Array.of(...bytes, 0)],
+    // An unknown flag; an end before the beginning; no bytes; a time beyond the numbers.
+    ...[bytes.with(28, 4), bytes.with(8, 0).fill(0, 8, 16), bytes.slice().fill(0, 24, 28), bytes.with(16, 1)],
+  ])
+    assert.throws(
+      () => decodeFragmentEntry(none),
+      (error: unknown) => error instanceof ManifestMalformedError,
+    );
+});
+
 const wrong: readonly (readonly [string, Partial<SegmentManifest>, RegExp])[] = [
   ['without fragments', { fragments: [] }, /fragments is 0/],
   ['with an empty codecs', { codecs: '' }, /codecs/],
+  ['with codecs that are too long', { codecs: 'c'.repeat(CODECS_LENGTH_MAX + 1) }, /codecs/],
+  ['without an initialisation', { initByteLength: 0 }, /initByteLength is 0/],
+  ['with a longer initialisation than is counted', { initByteLength: 2 ** 32 }, /initByteLength/],
+  [
+    'of more fragments than a segment has',
+    { fragments: Array.from({ length: MANIFEST_FRAGMENTS_MAX + 1 }, () => golden.fragments[0]!) },
+    /fragments is 16385/,
+  ],
+  [
+    'with a fragment that is empty',
+    { fragments: [{ ...golden.fragments[0]!, byteLength: 0 }] },
+    /fragment 0 byteLength is 0/,
+  ],
+  [
+    'with a fragment without its digest',
+    { fragments: [{ ...golden.fragments[0]!, digest: new Uint8Array(0) }] },
+    /fragment 0 digest has 0 bytes/,
+  ],
   ['with codecs that are not ASCII', { codecs: 'avc1.é' }, /codecs/],
   ['with a short digest', { initDigest: new Uint8Array(31) }, /initDigest has 31 bytes/],
   ['with an id in upper case', { segmentId: golden.segmentId.toUpperCase() as SegmentId }, /lower case/],
