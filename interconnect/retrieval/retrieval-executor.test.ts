@@ -10,6 +10,8 @@ import {
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MediaProtocolError } from '../media-channel/media-frame.js';
+import { MediaChannelFaultError } from '../media-channel/receiving-channel.js';
 import {
   type RecordedSegment,
   recordSegments,
@@ -213,6 +215,10 @@ test('a tampered init is refused', async () => {
     item.kind === 'init' ? { ...item, init: { ...item.init, bytes: new Uint8Array(700) } } : item,
   );
   isFailed((await execute(tampered, intake)).end, 'DIGEST_MISMATCH', /INIT_MISMATCH/);
+  // Nothing about it was reduced: it is not left for later.
+  const { end, postponed } = await execute(tampered, intake, { postpones: true });
+  isFailed(end, 'DIGEST_MISMATCH', /INIT_MISMATCH/);
+  assert.equal(postponed, []);
   assert.is(intake.complete.size + intake.partial.size, 0);
 });
 
@@ -223,7 +229,19 @@ test('a segment that the source no longer has is named, and the others are fetch
     const { end, missing } = await execute(sourceOfSegments(rest), intake);
     assert.equal(end, { end: 'DONE' });
     assert.equal(missing, [`${segmentIds[gone]} DELETED`]);
+    const later = await execute(sourceOfSegments(rest), intake, { postpones: true });
+    assert.equal([later.missing, later.postponed], [missing, []]);
   }
+});
+
+test('a source that calls another segment missing than the one that comes next is not believed', async () => {
+  const intake = createMemorySegmentIntake();
+  const astray = changed(sourceOfSegments(segments.slice(1)), item =>
+    item.kind === 'missing' ? { ...item, segmentId: segmentIds[2]! } : item,
+  );
+  const { end, missing } = await execute(astray, intake);
+  isFailed(end, 'DIGEST_MISMATCH', /is said to be missing where .* was asked for/);
+  assert.equal(missing, []);
 });
 
 test('what was reduced is left until the log tells of it, the others are fetched, and then it is fetched anew', async () => {
@@ -306,6 +324,12 @@ test('a source that is busy is tried again later, one that refuses is not', asyn
   assert.equal(busy.end, { end: 'INTERRUPTED', cause: 'SOURCE_BUSY', detail: 'later' });
   const refused = await execute(refusing(new MediaRefusedError('NOT_ALLOWED', 'never')), intake);
   isFailed(refused.end, 'SOURCE_REFUSED', /NOT_ALLOWED: never/);
+  const faulty = await execute(refusing(new MediaChannelFaultError('its disk')), intake);
+  assert.equal(faulty.end, { end: 'INTERRUPTED', cause: 'SOURCE_BUSY', detail: 'its disk' });
+  const violating = await execute(refusing(new MediaProtocolError('no frame')), intake);
+  isFailed(violating.end, 'DIGEST_MISMATCH', /no frame/);
+  const own = new Error('of this side');
+  assert.is(await execute(refusing(own), intake).catch((error: unknown) => error), own);
 });
 
 test('a source that says nothing is not asked for ever', async () => {
