@@ -24,6 +24,7 @@ import type { RetrievalFacts, SourceSegment } from './retrieval-facts.js';
 import { RetrievalProcess } from './retrieval-process.js';
 import {
   DEFAULT_RETRIEVAL_BUDGET,
+  OPEN_RETRIEVALS_MAX,
   RetrievalService,
   type RetrievalServiceOptions,
 } from './retrieval-service.js';
@@ -471,6 +472,25 @@ test('stopped, it says so in the log, and a request without sense is refused', a
   await running[Symbol.asyncDispose]();
   const last = (await world.events(outcome.retrievalId)).at(-1)!;
   assert.ok(last.type === 'RetrievalInterrupted' && last.data.cause === 'STOPPED');
+});
+
+test('no more retrievals are open than anybody can wait for: the next is refused by name, until one is taken back', async () => {
+  const camera = record(1);
+  await using world = await createWorld([camera], sourceOf(camera));
+  await using running = world.start({ linkState: () => ({ state: 'DOWN', sinceMs: Date.now() }) });
+  const { service } = running;
+  const { siteId } = world.network.server;
+  const ask = () =>
+    service.request({
+      ...{ siteId, deviceId: camera.deviceId, ...spanOf(camera) },
+      ...{ trigger: 'REQUEST', actor: 'user:ann' },
+    });
+  const first = await ask();
+  for (let count = 1; count < OPEN_RETRIEVALS_MAX; count += 1) assert.ok((await ask()).requested);
+  const refusal = { code: 'TOO_MANY_OPEN', openMax: OPEN_RETRIEVALS_MAX };
+  assert.equal(await ask(), { requested: false, refusal });
+  assert.ok(first.requested && (await service.cancel(first.retrievalId, 'user:ann')).cancelled);
+  assert.ok((await ask()).requested);
 });
 
 test.run();
