@@ -13,9 +13,8 @@ const child = spawn(
     'demonstration',
     ...process.argv.slice(2),
   ],
-  {
-    stdio: 'inherit',
-  },
+  // By the channel it hears that this process was killed, and ends too.
+  { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] },
 );
 // Ctrl-C reaches the child by itself; npm's own SIGTERM must be passed on.
 process.on('SIGINT', () => {});

@@ -24,8 +24,9 @@ if (node24() === process.execPath) {
   module.enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/holdfast', import.meta.url)));
   await import(program.href);
 } else {
+  // By the channel it hears that this process was killed, and ends too: who starts it again would find its folder in use.
   const child = spawn(node24(), [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../network/demonstration-network.js';
 
 const test = suite('the command line');
 const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast.mjs');
@@ -48,6 +50,36 @@ test('a configuration that init wrote is valid, also when its key is renewed, an
     assert.is(away.code, 1);
     assert.match(away.errors, 'LOG_KEY_MISSING');
     assert.not(existsSync(path.join(target, 'data')));
+  }));
+
+test('who kills the process that they started has ended the site, also where an older Node.js had to start another one', () =>
+  inFolder(async folder => {
+    const [central, site] = [path.join(folder, 'central'), path.join(folder, 'site')];
+    await holdfast('init', central);
+    await holdfast('init', site, '--site', 'Branch', '--central', central);
+    const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.0.0' } })`;
+    const start = () =>
+      spawn(
+        process.execPath,
+        ['--import', `data:text/javascript,${older}`, program, 'run', path.join(site, 'site.yaml')],
+        { stdio: ['ignore', 'ignore', 'pipe'] },
+      );
+    const killed = start();
+    await once(killed.stderr, 'data');
+    await eventually('the site runs', async () => existsSync(path.join(site, 'data', 'log')));
+    killed.kill('SIGKILL');
+    await eventually('nobody writes its log any more', async () => {
+      const next = start();
+      let said = '';
+      next.stderr.on('data', chunk => {
+        said += chunk;
+      });
+      const ended = once(next, 'close');
+      await eventually('it runs or is refused', async () => /site runs|IN_USE/.test(said));
+      next.kill('SIGTERM');
+      await ended;
+      return said.includes('site runs');
+    });
   }));
 
 test('a wrong configuration: the line, what was expected, exit 2, for check and for run', () =>
