@@ -30,6 +30,8 @@ export function processLifetime(): AbortSignal {
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', () => controller.abort());
   process.on('disconnect', () => controller.abort());
+  // Before anybody listened.
+  if (process.connected === false) controller.abort();
   // Being listened to must not keep a process alive that has nothing left to do.
   process.channel?.unref();
   return controller.signal;
