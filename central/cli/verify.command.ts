@@ -96,7 +96,8 @@ export async function verifyCommand(
   );
   const unprovenCount = replicas.reduce((sum, { unproven }) => sum + unproven.length, 0);
   const proven = damageCount + unreachableCount + unprovenCount === 0;
-  say(verdictInWords({ damageCount, unreachableCount, unprovenCount, isSigned: replicas.every(isSigned) }));
+  const isSigned = sites.every(isLogSigned) && replicas.every(areReplicasSigned);
+  say(verdictInWords({ damageCount, unreachableCount, unprovenCount, isSigned }));
   if (options.json) {
     const report = {
       proven,
@@ -123,10 +124,14 @@ function verdictInWords(found: {
   ].join('; ');
   if (damageCount > 0) return `${damageCount} damaged${unproven && `; ${unproven}`}\n`;
   if (unproven !== '') return `nothing of what was reached is damaged; ${unproven}\n`;
-  return found.isSigned ? 'all is proven\n' : 'all is proven, of replicas what is signed\n';
+  return found.isSigned ? 'all is proven\n' : 'all is proven, as far as it is signed\n';
 }
 
-function isSigned({ signed }: VerifiedDatabase): boolean {
+function isLogSigned({ eventCount, signedEventCount }: SiteDirectoryVerification): boolean {
+  return signedEventCount === eventCount;
+}
+
+function areReplicasSigned({ signed }: VerifiedDatabase): boolean {
   return signed.every(isSignedToItsEnd);
 }
 
@@ -258,11 +263,18 @@ async function heldAgainstLogs(
     const file = siteLogFileOf(directory);
     const rootAt: LogAtHand['rootAt'] = (place, until) =>
       siteLogRootAt({ ...place, file, signal: until }).catch(() => null);
-    if (site !== null) logs.set(site, { directory, end: () => logEndOrNull(file), rootAt });
+    const end = () => logEndOrNull(file);
+    // Of several copies of a log the one that goes furthest: a backup is older than what is held above.
+    if (site !== null && !isBehind(end(), logs.get(site)?.end() ?? null))
+      logs.set(site, { directory, end, rootAt });
   }
   const { alike, differences } = await compareWithLogs(verified, logs, signal);
   const unproven = verified.unproven.filter(({ where }) => !alike.has(where));
   return { verified: { ...verified, unproven }, differences };
+}
+
+function isBehind(one: LogPlace | null, other: LogPlace | null): boolean {
+  return other !== null && (one === null || comparePlaces(one, other) < 0);
 }
 
 function logEndOrNull(file: string): LogPlace | null {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtempDisposable, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createMemorySiteLog, LOG_START, newEvent, signCheckpoint } from '@holdfast/core';
@@ -156,6 +156,36 @@ test('what is added behind the end of a log at hand is damage, though nothing is
   const [comparison] = report.comparisons.filter((one: HoldingsComparison) => one.difference !== null);
   assert.match(comparison?.difference, `${folder.path} ends at 1/${copied.length}`);
   assert.is(status, 1);
+});
+
+test('a log that has lost an end which its site has signed is not called proven, but for a backup beside it', async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+  const [place, backup] = [path.join(folder.path, 'centre'), path.join(folder.path, 'backup')];
+  await mkdir(place);
+  const central = await newCentral(place);
+  const file = siteLogFileOf(place);
+  {
+    await using log = central.log;
+    await say(central, 'site', { type: 'SiteRenamed', data: { name: 'Centre' } });
+    await log.signedCheckpoint();
+  }
+  await cp(path.dirname(file), path.dirname(siteLogFileOf(backup)), { recursive: true });
+  {
+    await using log = await openSqliteSiteLog({
+      ...{ file, site: central.site, now: Date.now, signingKey: central.key },
+    });
+    await say({ ...central, log }, 'site', { type: 'SiteRenamed', data: { name: 'Centre again' } });
+    await log.signedCheckpoint();
+    await central.inDatabase(sql => takeIn(createPostgresReplicaIntake(sql), { ...central, log }));
+  }
+  assert.is(verify(folder.path, undefined).status, 0);
+
+  await rm(path.dirname(file), { recursive: true });
+  await rename(path.dirname(siteLogFileOf(backup)), path.dirname(file));
+  const { status, report } = verify(folder.path, undefined);
+  assert.equal([status, report.proven], [1, false]);
+  const [comparison] = report.comparisons.filter((one: HoldingsComparison) => one.difference !== null);
+  assert.match(comparison?.difference, /ends at 1\/\d+ and has lost what follows: .* signed by the site/);
 });
 
 test('of a truncated log it says how many events were removed, and how many of those were carried over the cut', async () => {

@@ -21,7 +21,10 @@ export interface LogComparison {
   readonly differences: readonly HoldingsComparison[];
 }
 
-/** What of a replica is not signed yet is held against the log itself, where that is at hand. */
+/**
+ * A replica that goes on behind the end of the log that is at hand: one of them is not whole. What of it is not signed yet is held
+ * against the log itself.
+ */
 export async function compareWithLogs(
   replicas: {
     readonly database: string;
@@ -36,7 +39,8 @@ export async function compareWithLogs(
   for (const { site, end, signedUpTo } of replicas.signed) {
     const log = logs.get(site);
     const held = replicas.heads.find(head => head.site === site && head.epoch === end.epoch);
-    if (log === undefined || held === undefined || inWords(signedUpTo) === inWords(end)) continue;
+    if (log === undefined || held === undefined) continue;
+    const isSigned = comparePlaces(signedUpTo, end) >= 0;
     const where = [log.directory, replicas.database];
     const differs = (difference: string) =>
       differences.push({ site, epoch: end.epoch, size: end.position, where, difference });
@@ -44,10 +48,13 @@ export async function compareWithLogs(
     const logEnd = log.end();
     if (logEnd !== null && comparePlaces(end, logEnd) > 0) {
       differs(
-        `${inWords(end)} is held by ${replicas.database}, signed up to ${inWords(signedUpTo)}; ${log.directory} ends at ${inWords(logEnd)}`,
+        isSigned
+          ? `${log.directory} ends at ${inWords(logEnd)} and has lost what follows: ${replicas.database} holds it up to ${inWords(end)}, signed by the site`
+          : `${inWords(end)} is held by ${replicas.database}, signed up to ${inWords(signedUpTo)}; ${log.directory} ends at ${inWords(logEnd)}`,
       );
       continue;
     }
+    if (isSigned) continue;
     const root = await log.rootAt(held, signal);
     if (root === null) continue;
     if (equalBytes(root, held.root)) alike.add(site);
