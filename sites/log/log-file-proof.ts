@@ -68,7 +68,10 @@ export class LogFileProof {
   #proof: EpochProof;
   #recordedAt = -1n;
   #eventCount = 0;
-  #signed: EventSpan[] = [];
+  /** Of the epochs that were walked, in order. */
+  readonly #ends: (ProvedEpoch & { readonly epoch: number })[] = [];
+  /** Epochs that begin by naming the end of the one before. */
+  readonly #linked = new Set<number>();
   /** Why the next events that are missing are not there. */
   #absence: Absence = 'EVENT_MISSING';
 
@@ -114,7 +117,21 @@ export class LogFileProof {
       if (this.#log.epochs.some(known => known.epoch === epoch)) continue;
       this.#damages.add('CHECKPOINT_BEYOND_END', { epoch, position: size }, `the log has no epoch ${epoch}`);
     }
-    return { head, eventCount: this.#eventCount, signed: this.#signed };
+    return { head, eventCount: this.#eventCount, signed: this.#signed() };
+  }
+
+  /** An epoch begins by naming the size and the root of the one before: who has signed that has signed all of it. */
+  #signed(): readonly EventSpan[] {
+    let signed: readonly EventSpan[] = [];
+    let nextIsSigned = false;
+    for (const { epoch, head, spans, signedSize } of this.#ends.toReversed()) {
+      const to: number = (nextIsSigned && head?.size) || signedSize;
+      const own: readonly EventSpan[] =
+        to > signedSize ? joined(spans, { epoch, from: signedSize + 1, to }) : spans;
+      nextIsSigned = this.#linked.has(epoch) && own[0]?.from === 1;
+      signed = [...own, ...signed];
+    }
+    return signed;
   }
 
   #begin(state: EpochState): EpochProof {
@@ -133,21 +150,37 @@ export class LogFileProof {
   }
 
   #end(): LogHead | null {
-    const { head, signed } = this.#proof.finish(this.#absence);
-    this.#signed.push(...signed);
-    return head;
+    const end = this.#proof.finish(this.#absence);
+    this.#ends.push({ ...end, epoch: this.#proof.epoch });
+    return end.head;
   }
 
   #checkOpening(header: EventHeader, data: Uint8Array, place: LogPlace): void {
     const before = this.#log.epochs.findLast(({ epoch }) => epoch < place.epoch);
     if (before === undefined) return;
     const { epoch, size, edge } = before;
-    if (opensBehind({ ...header, data }, { epoch, size, root: rootOf(edge, size, sha256) })) return;
+    if (opensBehind({ ...header, data }, { epoch, size, root: rootOf(edge, size, sha256) })) {
+      this.#linked.add(place.epoch);
+      return;
+    }
     this.#damages.add('EPOCH_NOT_LINKED', place, `it does not open the epoch behind ${epoch}/${size}`);
   }
 }
 
 type Absence = 'EVENT_MISSING' | 'EVENT_UNREADABLE';
+
+interface ProvedEpoch {
+  /** Null when events are missing, or are not those of the stored tree edge. */
+  readonly head: LogHead | null;
+  readonly spans: readonly EventSpan[];
+  /** The last checkpoint that was met. */
+  readonly signedSize: number;
+}
+
+function joined(spans: readonly EventSpan[], next: EventSpan): readonly EventSpan[] {
+  const last = spans.at(-1);
+  return last?.to === next.from - 1 ? [...spans.slice(0, -1), { ...last, to: next.to }] : [...spans, next];
+}
 
 /**
  * Walks the events of one epoch in order, growing its tree and meeting its checkpoints on the way. Where some are missing, the edge
@@ -159,7 +192,7 @@ class EpochProof {
   readonly #checkpoints: readonly LogHead[];
   readonly #damages: Damages;
   readonly #tree: PatchedTree;
-  readonly #signed: EventSpan[] = [];
+  #spans: readonly EventSpan[] = [];
   #nextCheckpoint = 0;
   #signedSize: number;
 
@@ -194,7 +227,7 @@ class EpochProof {
     this.#meetCheckpoints();
   }
 
-  finish(absence: Absence): { readonly head: LogHead | null; readonly signed: readonly EventSpan[] } {
+  finish(absence: Absence): ProvedEpoch {
     const { epoch, edge } = this.#state;
     const end = this.#tree.size;
     const found = this.#tree.edge();
@@ -209,7 +242,7 @@ class EpochProof {
     }
     const whole = this.#tree.wholeEdge();
     const head = whole && { site: this.#site, epoch, size: end, root: rootOf(whole, end, sha256) };
-    return { head, signed: this.#signed };
+    return { head, spans: this.#spans, signedSize: this.#signedSize };
   }
 
   #miss(to: number, absence: Absence): void {
@@ -230,20 +263,15 @@ class EpochProof {
       const root = checkpoint.size === size ? this.#tree.root() : null;
       if (root === null) continue;
       if (equalBytes(root, checkpoint.root)) {
-        for (const span of this.#tree.knownAfter(this.#signedSize)) this.#sign(span);
+        for (const span of this.#tree.knownAfter(this.#signedSize)) {
+          this.#spans = joined(this.#spans, { epoch: this.#state.epoch, ...span });
+        }
         this.#signedSize = size;
       } else {
         const since = `some event after ${this.#signedSize} and up to here is not the one that was signed`;
         this.#add('CHECKPOINT_ROOT_MISMATCH', size, since);
       }
     }
-  }
-
-  #sign({ from, to }: Omit<EventSpan, 'epoch'>): void {
-    const last = this.#signed.at(-1);
-    const isNext = last?.to === from - 1;
-    if (isNext) this.#signed.pop();
-    this.#signed.push({ epoch: this.#state.epoch, from: isNext ? last.from : from, to });
   }
 
   #add(code: EventDamage, position: number, detail: string): void {

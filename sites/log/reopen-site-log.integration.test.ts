@@ -73,6 +73,22 @@ test('is proved over all of its epochs, to the last signed event of each', async
   assert.equal([proved.eventCount, proved.signedCount], [10 + 4, 10 + 4]);
 });
 
+test('a sealed epoch is signed by the signature over the next one, which names its end, and by nothing where that is gone', async () => {
+  const { file } = await reopened();
+  const signedWithout = async (epoch: number) => {
+    {
+      using db = new DatabaseSync(file);
+      db.prepare('DELETE FROM checkpoint WHERE epoch = ?').run(epoch);
+    }
+    const { damages, signedCount } = await verifySiteLog({ file, key: signingKey });
+    assert.equal(damages, []);
+    return signedCount;
+  };
+  // As of an epoch of which only the end of the next one was pulled.
+  assert.is(await signedWithout(1), 10 + 4);
+  assert.is(await signedWithout(2), 0);
+});
+
 test('is still there with everything when it is opened again, and goes on', async () => {
   const { file } = await reopened();
   await append(file, 2);
