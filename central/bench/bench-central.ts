@@ -23,9 +23,7 @@ export async function prepareCentral(options: {
   readonly heartbeatSeconds: number;
 }): Promise<object> {
   const { directory, central, sites, heartbeatSeconds } = options;
-  const keys = path.join(directory, 'keys');
-  await mkdir(keys, { recursive: true, mode: 0o700 });
-  await writeFile(path.join(keys, 'log.key.pem'), central.logKeyPem, { mode: 0o600 });
+  const keys = await writeLogKey(directory, central);
   await savePeerCredentials(path.join(directory, 'credentials'), central.credentials);
   for (const { siteId, certificatePem } of sites) {
     await writeFile(path.join(keys, `${siteId}.crt.pem`), certificatePem);
@@ -42,6 +40,14 @@ export async function prepareCentral(options: {
       ...{ id: siteId, name: `Site ${index + 1}`, certificate: path.join('keys', `${siteId}.crt.pem`) },
     })),
   };
+}
+
+/** Where `holdfast verify` looks for it, too. Returns the folder. */
+export async function writeLogKey(directory: string, { logKeyPem }: BenchIdentity): Promise<string> {
+  const keys = path.join(directory, 'keys');
+  await mkdir(keys, { recursive: true, mode: 0o700 });
+  await writeFile(path.join(keys, 'log.key.pem'), logKeyPem, { mode: 0o600 });
+  return keys;
 }
 
 export interface StartedCentral extends BenchCentralReport {

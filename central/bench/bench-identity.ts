@@ -5,6 +5,7 @@ import {
   type CertificateAuthority,
   dialParent,
   issuePeerCredentials,
+  type LostHistorySink,
   type PeerCredentials,
   processTimers,
   runReplication,
@@ -52,6 +53,7 @@ export function replicateToCentral(
     readonly port: number;
     readonly backoffMsMax: number;
     readonly acknowledgements?: Acknowledgements;
+    readonly lostHistory?: LostHistorySink;
   },
   signal: AbortSignal,
 ): Promise<void> {
@@ -72,6 +74,7 @@ export function replicateToCentral(
       parentKey: { known: () => null, pin: async () => undefined },
       wishes: { cursor: async () => null, accept: async () => undefined },
       acknowledgements: options.acknowledgements ?? new Acknowledgements(),
+      ...(options.lostHistory && { lostHistory: options.lostHistory }),
     },
     signal,
   );

@@ -1,19 +1,21 @@
 import { flushCompileCache } from 'node:module';
+import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Acknowledgements } from '@holdfast/interconnect';
+import type { SiteLog } from '@holdfast/core';
+import { type AcknowledgedLevels, Acknowledgements } from '@holdfast/interconnect';
 import type { AlarmId, EventId } from '@holdfast/schema';
-import { openSqliteSiteLog } from '@holdfast/sites';
+import { type LogOfSite, openLogOf, runOverResets, runTogether } from '@holdfast/sites';
 import { BenchFacts } from './bench-facts.js';
-import { type BenchIdentity, logKeyOf, replicateToCentral } from './bench-identity.js';
+import { type BenchIdentity, benchLogger, replicateToCentral } from './bench-identity.js';
 
 /** What a site says before it is killed. */
 export interface RecoverSiteReport {
   /** Alarms whose append was acknowledged: the event, the alarm, the place in the log. */
-  readonly appended: readonly (readonly [EventId, AlarmId, number])[];
-  /** Up to there the central has acknowledged the log; null before it has in this life. */
-  readonly acknowledged: number | null;
-  /** End of the log. */
-  readonly size: number;
+  readonly appended: readonly (readonly [EventId, AlarmId, epoch: number, position: number])[];
+  /** Up to where the log is durable above; null before anything was said of that in this life. */
+  readonly levels: AcknowledgedLevels;
+  /** Of the log. */
+  readonly head: { readonly epoch: number; readonly size: number };
 }
 
 /** Callers that each append an alarm, await it, and wait a moment: about a thousand a second together. */
@@ -23,35 +25,44 @@ const REPORT_MS = 5;
 /** As in the configuration of a site that says nothing. */
 const RECONNECT_MS_MAX = 1000;
 
-/** The site of `benchRecover`: to be killed, or, when it may not append, to bring to the central what is left. */
-const [file = '', identityJson = '', port = '', mayAppend = ''] = process.argv.slice(2);
+/** The site of `benchRecover`: to be killed, or, when it may not append, to bring to its parent what is left. */
+const [dataDirectory = '', identityJson = '', port = '', mayAppend = ''] = process.argv.slice(2);
 const identity = JSON.parse(identityJson) as BenchIdentity;
 const { siteId: site } = identity;
-const log = await openSqliteSiteLog({ file, site, now: Date.now, signingKey: logKeyOf(identity) });
 const acknowledgements = new Acknowledgements();
 const stopped = new AbortController();
-const report = (appended: RecoverSiteReport['appended']) => {
-  const acknowledged = acknowledgements.of(site).parent?.position ?? null;
-  process.send?.({ appended, acknowledged, size: log.head().size } satisfies RecoverSiteReport);
-};
 
-async function appendForEver(): Promise<void> {
+function report(log: SiteLog, appended: RecoverSiteReport['appended']): void {
+  const { epoch, size } = log.head();
+  process.send?.({
+    ...{ appended, levels: acknowledgements.of(site), head: { epoch, size } },
+  } satisfies RecoverSiteReport);
+}
+
+async function appendUntil(log: SiteLog, signal: AbortSignal): Promise<void> {
   const facts = new BenchFacts();
-  while (!stopped.signal.aborted) {
+  while (!signal.aborted) {
     const { stream, event } = facts.alarm('The door was opened without a card.');
-    const outcome = await log.append([{ stream, expected: 'any', events: [event] }]);
-    if (!outcome.appended) throw new Error(`the log refused: ${outcome.refusal.code}`);
-    report([[event.id, stream.slice('alarm-'.length) as AlarmId, outcome.firstPosition]]);
+    // What a log that fails has not acknowledged is told to nobody; `mend` sees to the log.
+    const outcome = await log
+      .append([{ stream, expected: 'any', events: [event] }])
+      .catch((error: unknown) => void benchLogger.warn({ err: error }, 'not appended'));
+    if (outcome !== undefined) {
+      if (!outcome.appended) throw new Error(`the log refused: ${outcome.refusal.code}`);
+      const { epoch, firstPosition } = outcome;
+      report(log, [[event.id, stream.slice('alarm-'.length) as AlarmId, epoch, firstPosition]]);
+    }
     await wait(CALLER_PAUSE_MS);
   }
 }
 
-async function reportForEver(): Promise<void> {
-  let reported: number | null = null;
-  while (!stopped.signal.aborted) {
-    const position = acknowledgements.of(site).parent?.position ?? null;
-    if (position !== reported) report([]);
-    reported = position;
+async function reportUntil(log: SiteLog, signal: AbortSignal): Promise<void> {
+  let reported = '';
+  while (!signal.aborted) {
+    const { epoch, size } = log.head();
+    const now = JSON.stringify([epoch, size, acknowledgements.of(site)]);
+    if (now !== reported) report(log, []);
+    reported = now;
     await wait(REPORT_MS);
   }
 }
@@ -60,13 +71,31 @@ async function reportForEver(): Promise<void> {
 flushCompileCache();
 process.once('disconnect', () => process.exit());
 process.once('SIGTERM', () => stopped.abort());
-await Promise.all([
-  replicateToCentral(
-    { identity, log, port: Number(port), acknowledgements, backoffMsMax: RECONNECT_MS_MAX },
-    stopped.signal,
-  ),
-  reportForEver(),
-  ...(mayAppend === 'APPEND' ? Array.from({ length: CALLERS }, appendForEver) : []),
-]);
-await log[Symbol.asyncDispose]();
+const of: LogOfSite = {
+  ...{ configuration: { site: { id: site, name: path.basename(dataDirectory) } }, dataDirectory },
+  logger: benchLogger,
+};
+await runOverResets(
+  of,
+  async ({ signal, isReset, repairs, mend }) => {
+    await using log = await openLogOf(of);
+    const replication = {
+      ...{ identity, log, port: Number(port), acknowledgements, lostHistory: repairs },
+      backoffMsMax: RECONNECT_MS_MAX,
+    };
+    await runTogether(
+      [
+        running => replicateToCentral(replication, running),
+        running => mend(log, running),
+        running => reportUntil(log, running),
+        ...(mayAppend === 'APPEND'
+          ? Array.from({ length: CALLERS }, () => (running: AbortSignal) => appendUntil(log, running))
+          : []),
+      ],
+      signal,
+      isReset,
+    );
+  },
+  stopped.signal,
+);
 process.exit();
