@@ -59,7 +59,7 @@ interface CheckpointRow {
 }
 
 /**
- * Keeps each checkpoint (of a site at most one) unless a newer one of the same epoch is kept already. One that comes again, as
+ * Keeps each checkpoint (of an epoch at most one) unless a newer one of the same epoch is kept already. One that comes again, as
  * in each session of a log that does not grow, stays as old as it is: also with other signature lines, which anybody can add.
  */
 export async function storeCheckpoints(

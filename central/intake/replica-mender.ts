@@ -35,7 +35,7 @@ async function replaceTail(
   const freed = await removeTail(tx, { site, common });
   const left = await storeInPlace(tx, freed, events);
   const { end, checkpoints } = proven();
-  await storeCheckpoints(tx, checkpoints.slice(-1));
+  await storeCheckpoints(tx, checkpoints);
   await tx`
     update replica_cursor set epoch = ${end.epoch}, position = ${end.position},
       tree_edge = ${Buffer.concat(end.treeEdge)}, fence = fence + 1, verified_at = now()

@@ -304,6 +304,27 @@ function describeMending(test: TestRegistrar, open: Open, sha256: Sha256): void 
     return { intake, reader, mender, stored, site, fence, held, after, mend };
   };
 
+  test('of a tail over several epochs it keeps what the site has signed of each: a parent above takes each in by that', async () => {
+    const opened = await openHeld();
+    if (opened === null) return;
+    const { reader, mender, site } = opened;
+    const sealed = eventsOf(site, { epoch: 1, from: 4, count: 4, sha256 });
+    const open = eventsOf(site, { epoch: 2, from: 1, count: 2, sha256 });
+    const end = advance({ epoch: 2, position: 0, treeEdge: [] }, open, sha256);
+    const pages = async function* () {
+      yield [...sealed, ...open];
+    };
+    const outcome = await mender.replaceTail({
+      ...{ site, held: { epoch: 1, position: 6 }, common: { epoch: 1, position: 3 }, events: pages() },
+      proven: () => ({ end, checkpoints: [checkpointAt(site, 1, 7), checkpointAt(site, 2, 2)] }),
+    });
+    assert.equal(outcome, 'REPLACED');
+    const sizes = [await reader.checkpoint(site, 1), await reader.checkpoint(site, 2)].map(
+      one => one?.head.size,
+    );
+    assert.deepEqual(sizes, [7, 2]);
+  });
+
   test('what is held behind a place is replaced, by more events or by fewer, and the session that brought it is fenced', async () => {
     for (const [from, count] of [
       [4, 5],
