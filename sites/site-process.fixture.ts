@@ -12,10 +12,14 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+const running = new Set<ChildProcess>();
+
 /** Resolves when the site of that configuration file is ready. */
 export async function startSite(file: string): Promise<ChildProcess> {
   const child = fork(path.join(import.meta.dirname, 'site.process.js'), [file]);
+  running.add(child);
   const ended = once(child, 'exit').then(([code]) => {
+    running.delete(child);
     throw new Error(`the site ended with ${code}`);
   });
   await Promise.race([once(child, 'message'), ended]);
@@ -28,4 +32,9 @@ export async function endSite(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'
   const gone = once(child, 'exit');
   child.kill(signal);
   return (await gone)[0] as number | null;
+}
+
+/** Those that run still. */
+export async function killSites(): Promise<void> {
+  await Promise.all([...running].map(child => endSite(child, 'SIGKILL')));
 }
