@@ -1,7 +1,7 @@
 import { AppendQueue } from '../media/append-queue';
 import { PictureIndex } from '../media/picture-index';
 import { playableFrom, playableUntil, type Span, spanAt } from '../timeline/timeline.geometry';
-import { fetchingFor, type Pace, type Pictures, picturesOf } from './pace';
+import { EDGE_MS, fetchingFor, type Pace, type Pictures, picturesOf } from './pace';
 import { fetchRecording } from './recording.fetch';
 
 /** READY: the picture of that instant is there. LOADING: it will be. NOTHING: none can be had. */
@@ -10,8 +10,6 @@ export type Readiness = 'READY' | 'LOADING' | 'NOTHING';
 /** Of what was played. */
 const KEEP_S = 40;
 const TRIM_STEP_S = 20;
-/** Fragments begin and end at frames, not at the instant asked for. */
-export const EDGE_MS = 90;
 /** A span may begin inside a group of pictures: the first picture comes a little later. */
 const FIRST_PICTURE_MS = 1_500;
 /** While paused, a few pictures before the one that is shown are there to step back to. */

@@ -1,5 +1,8 @@
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16, 32] as const;
 
+/** Fragments begin and end at frames, not at the instant asked for. */
+export const EDGE_MS = 90;
+
 /** How the clock of the page runs. */
 export interface Pace {
   readonly playing: boolean;

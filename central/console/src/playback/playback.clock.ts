@@ -1,6 +1,6 @@
-import { nextRecording, previousRecording, type Span } from '../timeline/timeline.geometry';
-import { type CameraPlayer, EDGE_MS, type Readiness } from './camera.player';
-import { isPlayedByElement, type Pace } from './pace';
+import { nextRecording, previousRecording, type Span } from '../timeline/timeline.geometry.ts';
+import type { CameraPlayer, Readiness } from './camera.player';
+import { EDGE_MS, isPlayedByElement, type Pace } from './pace.ts';
 
 export interface PlaybackState extends Pace {
   readonly skipGaps: boolean;
@@ -30,6 +30,12 @@ export interface PlaybackClockOptions {
   readonly onEnd: (direction: Pace['direction']) => void;
 }
 
+interface Looking {
+  readonly direction: Pace['direction'];
+  /** Somebody has asked for it; else playing came to where nothing is. */
+  readonly isAsked: boolean;
+}
+
 /** The common clock of all cameras on the page: who has pictures leads, the others follow, and all wait for each other. */
 export class PlaybackClock implements Disposable {
   readonly #options: PlaybackClockOptions;
@@ -40,8 +46,8 @@ export class PlaybackClock implements Disposable {
   #positionMs: number;
   #waitingSinceMs: number | null = null;
   #tickedAtMs = performance.now();
-  /** The place from which a recording is being looked for. */
-  #lookingFromMs: number | null = null;
+  /** For which recording is being looked, beyond the timeline that is loaded. */
+  #looking: Looking | null = null;
   #frame: number;
 
   constructor(options: PlaybackClockOptions) {
@@ -82,6 +88,9 @@ export class PlaybackClock implements Disposable {
     const changed = (Object.keys(merged) as (keyof PlaybackState)[]).some(
       key => merged[key] !== this.#state[key],
     );
+    const turns = merged.direction !== this.#state.direction;
+    const stops = merged.playing !== this.#state.playing && this.#looking?.isAsked === false;
+    if (turns || stops) this.#looking = null;
     this.#state = merged;
     if (changed) this.#options.onState(merged);
   }
@@ -89,7 +98,7 @@ export class PlaybackClock implements Disposable {
   seek(ms: number): void {
     this.#positionMs = Math.min(ms, Date.now());
     this.#waitingSinceMs = null;
-    this.#lookingFromMs = null;
+    this.#looking = null;
     for (const camera of this.#cameras.values()) {
       camera.askAgain();
       camera.prepare(this.#positionMs, this.#state);
@@ -117,7 +126,8 @@ export class PlaybackClock implements Disposable {
         ? nextRecording(lanes, this.#positionMs)
         : Math.max(...startsBefore.map(({ fromMs }) => fromMs));
     if (there !== null && Number.isFinite(there)) this.seek(there);
-    else await this.#lookFurther(direction);
+    else if (this.#looking?.direction !== direction || !this.#looking.isAsked)
+      await this.#lookFurther({ direction, isAsked: true });
   }
 
   readonly #tick = (): void => {
@@ -199,18 +209,19 @@ export class PlaybackClock implements Disposable {
       direction > 0
         ? nextRecording(this.#shownLanes(), this.#positionMs)
         : previousRecording(this.#shownLanes(), this.#positionMs);
-    if (next === null) void this.#lookFurther(direction);
-    else this.seek(direction > 0 ? next : next - 2 * EDGE_MS);
+    if (next === null) {
+      // Nothing that playing does by itself overrides what somebody has asked for.
+      if (this.#looking === null) void this.#lookFurther({ direction, isAsked: false });
+    } else this.seek(direction > 0 ? next : next - 2 * EDGE_MS);
   }
 
-  /** Beyond the timeline that is loaded. Meanwhile the clock stands. */
-  async #lookFurther(direction: Pace['direction']): Promise<void> {
-    if (this.#lookingFromMs !== null) return;
-    const fromMs = this.#positionMs;
-    this.#lookingFromMs = fromMs;
-    const found = await this.#options.findRecording([...this.#cameras.keys()], fromMs, direction);
-    if (this.#lookingFromMs !== fromMs) return;
-    this.#lookingFromMs = null;
+  /** Beyond the timeline that is loaded. Meanwhile the clock stands. What is looked for last counts. */
+  async #lookFurther(looking: Looking): Promise<void> {
+    const { direction } = looking;
+    this.#looking = looking;
+    const found = await this.#options.findRecording([...this.#cameras.keys()], this.#positionMs, direction);
+    if (this.#looking !== looking) return;
+    this.#looking = null;
     if (found !== null) this.seek(direction > 0 ? found : found - 2 * EDGE_MS);
     else {
       this.change({ playing: false });
