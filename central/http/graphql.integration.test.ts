@@ -267,7 +267,13 @@ test('what is not known here, and what cannot be done from here, is named', asyn
   const writeOff = () => ask('mutation ($site: ID!) { writeOffSite(siteId: $site) }', { site });
   assert.is(codeOf(await writeOff()), 'SITE_NOT_AWAITED', 'all that it said is known');
   const link = central.site.links.get(site);
+  const isAwaited = async () => {
+    const { data } = await ask('query ($site: ID!) { site(id: $site) { awaited } }', { site });
+    return data.site.awaited;
+  };
+  assert.is(await isAwaited(), false);
   central.site.awaited = new Set([site]);
+  assert.is(await isAwaited(), true);
   central.site.links.set(site, { ...link, state: 'UP' } as never);
   assert.is(codeOf(await writeOff()), 'SITE_NOT_AWAITED', 'it is connected');
   central.site.awaited = new Set();

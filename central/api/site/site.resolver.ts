@@ -95,6 +95,14 @@ export class SiteResolver {
     return readRecordingServersOfSite(this.#sql, site.id);
   }
 
+  @FieldResolver(() => Boolean, {
+    description:
+      'Less is known here of its log than once was, as after this central was restored: no copies of recordings are deleted until it has reported again, or is written off.',
+  })
+  awaited(@Root() site: Site): boolean {
+    return this.#ports.awaitedSites().has(site.id as SiteId);
+  }
+
   @FieldResolver(() => SiteLogHead)
   async log(@Root() site: Site): Promise<SiteLogHead> {
     const own = this.#ports.ownHead();

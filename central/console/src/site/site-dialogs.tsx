@@ -1,7 +1,13 @@
 import { Button, Modal, PasswordInput, Select, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
-import type { Device, DeviceStreams, Hardware, Site } from './site-directory';
+import {
+  type Device,
+  type DeviceStreams,
+  type Hardware,
+  type Site,
+  useSiteDirectory,
+} from './site-directory';
 
 const ADD = `mutation AddHardware($site: ID!, $server: ID!, $camera: CameraInput!) {
   addHardware(siteId: $site, recordingServerId: $server, camera: $camera) { ${COMMAND_FIELDS} }
@@ -19,6 +25,8 @@ export function updateDevice(
 ) {
   return send({ document: UPDATE, variables: { id: device.id, ...change }, title, topics: ['devices'] });
 }
+
+const WRITE_OFF = 'mutation WriteOff($site: ID!) { writeOffSite(siteId: $site) }';
 
 /** Of a storage: none is named. */
 const WHERE_IT_BELONGS = '';
@@ -238,6 +246,71 @@ export function RenameDeviceDialog({
           </Button>
         </div>
       </form>
+    </Modal>
+  );
+}
+
+export function WriteOffDialog({
+  site,
+  onClose,
+  onDone,
+}: {
+  readonly site: Site;
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}) {
+  const { siteById } = useSiteDirectory();
+  const [asking, setAsking] = useState(false);
+  const writeOff = async () => {
+    setAsking(true);
+    const outcome = await send<{ readonly writeOffSite: readonly string[] }>({
+      ...{ document: WRITE_OFF, variables: { site: site.id }, title: `Write off ${site.name}` },
+      topics: ['sites', 'events'],
+      report: ({ writeOffSite: awaited }) => ({
+        tone: awaited.length === 0 ? 'good' : 'waiting',
+        text:
+          awaited.length === 0
+            ? 'No other site is waited for: what is due is deleted again.'
+            : `Still waited for: ${awaited.map(id => siteById.get(id)?.name ?? id).join(', ')}.`,
+      }),
+    });
+    setAsking(false);
+    if (outcome === 'FAILED') return;
+    onClose();
+    onDone();
+  };
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={`Write off ${site.name}?`}
+      size="md"
+      data-testid="write-off-dialog"
+    >
+      <div className="form">
+        <p style={{ margin: 0 }}>
+          Say so only of a site that will never report again, e.g. because it was scrapped. Evidence locks
+          that it made and that this central does not know any more then protect no retrieved recordings: what
+          is due is deleted, and does not come back.
+        </p>
+        <p style={{ margin: 0 }}>
+          Locks that are known here stay as they are. The log says that it was you. If the site dials again,
+          it is waited for again.
+        </p>
+        <div className="form-actions">
+          <Button variant="default" onClick={onClose} data-autofocus>
+            Wait for it
+          </Button>
+          <Button
+            color="red"
+            loading={asking}
+            onClick={() => void writeOff()}
+            data-testid="confirm-write-off"
+          >
+            Write it off
+          </Button>
+        </div>
+      </div>
     </Modal>
   );
 }

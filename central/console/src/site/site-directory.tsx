@@ -46,6 +46,8 @@ export interface RecordingServer {
 export interface Site {
   readonly id: string;
   readonly name: string;
+  /** Less is known of it than once was: copies of recordings are kept for what it may have locked. */
+  readonly awaited: boolean;
   readonly parent: { readonly id: string } | null;
   readonly link: Link | null;
   readonly log: {
@@ -125,7 +127,7 @@ export interface SiteDirectory {
 
 const PAGE = 'pageInfo { hasNextPage endCursor }';
 const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { edges { cursor node {
-  id name parent { id }
+  id name awaited parent { id }
   link { state since lastPosition headPosition roundTripMs clockOffsetMs cut }
   log { epoch size root verifiedAt }
   recordingServers { id name recording haltedBecause health { diskSlowSince overloadedSince }

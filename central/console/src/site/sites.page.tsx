@@ -1,12 +1,19 @@
 import { Switch } from '@mantine/core';
 import { useState } from 'react';
+import { useIsAdministrator } from '../session/administrator';
 import { go, hrefOf, type Place } from '../shell/place';
 import { Empty, Fact, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { StateMark } from '../ui/state-mark';
 import { dayAndClock, duration, shortTime, useNow, zoneAt } from '../ui/time';
 import { LinkControl } from './link-control';
-import { AddCameraDialog, MoveHardwareDialog, RenameDeviceDialog, updateDevice } from './site-dialogs';
+import {
+  AddCameraDialog,
+  MoveHardwareDialog,
+  RenameDeviceDialog,
+  updateDevice,
+  WriteOffDialog,
+} from './site-dialogs';
 import {
   type Device,
   type Hardware,
@@ -55,7 +62,37 @@ function LinkPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: numbe
         </Fact>
       </dl>
       <LinkControl site={site} />
+      {site.awaited && link.state !== 'UP' && <Awaited site={site} />}
     </section>
+  );
+}
+
+/** After this central was restored: what the site had locked meanwhile is not known here. */
+function Awaited({ site }: { readonly site: Site }) {
+  const administrator = useIsAdministrator();
+  const [dialog, setDialog] = useState<'ASKING' | 'DONE' | null>(null);
+  if (dialog === 'DONE') return <p className="dim">It is written off.</p>;
+  return (
+    <>
+      <p className="tone-warn">
+        This central knew more of this site than it does now. What the site has locked since then is not
+        known, so no retrieved recording of any site is deleted here until it has reported again.
+      </p>
+      {administrator && (
+        <button
+          type="button"
+          className="plain framed"
+          title="It will never report again"
+          onClick={() => setDialog('ASKING')}
+          data-testid={`write-off-${site.id}`}
+        >
+          Write off …
+        </button>
+      )}
+      {dialog === 'ASKING' && (
+        <WriteOffDialog site={site} onClose={() => setDialog(null)} onDone={() => setDialog('DONE')} />
+      )}
+    </>
   );
 }
 
