@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { Locator } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConsoleBrowser, chromiumPath } from '../browser/console-browser.js';
@@ -492,6 +492,28 @@ test('it plays backward, and so fast that only key frames come', async () => {
   await page().keyboard.press('k');
 });
 
+/** Runs in the page: how long after a key, pressed as an answer that brought nothing has come, the next question is sent. */
+async function askAfterSeek(key: string): Promise<number> {
+  const asked = () =>
+    performance.getEntriesByType('resource').filter(({ name }) => name.includes('/recording?'));
+  const next = async () => {
+    const { length } = asked();
+    while (asked().length === length) await new Promise(resolve => setTimeout(resolve, 5));
+    return asked().at(-1)!;
+  };
+  await next();
+  const pressedAtMs = performance.now();
+  document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+  return (await next()).startTime - pressedAtMs;
+}
+
+/** What brought nothing is asked for again after three seconds; by whoever goes somewhere, at once. */
+async function assertAsksAtOnce(): Promise<void> {
+  const waitsMs: number[] = [];
+  for (const key of ['ArrowRight', 'ArrowLeft']) waitsMs.push(await page().evaluate(askAfterSeek, key));
+  assert.ok(Math.min(...waitsMs) < 1_500, `${waitsMs} ms`);
+}
+
 test('what can be done where no picture comes stays in its place while the console tries again', async () => {
   const camera = cameras[1]!;
   const since = await recordedSince(camera);
@@ -509,6 +531,7 @@ test('what can be done where no picture comes stays in its place while the conso
     const before = answered;
     await eventually('it was tried again', async () => answered > before);
     assert.ok(await request.evaluate(({ isConnected }) => isConnected));
+    await assertAsksAtOnce();
   } finally {
     await page().unroute(recordings);
   }
@@ -591,6 +614,35 @@ test('an export plays in a browser, and is sought in', async () => {
     assert.ok(Math.abs(seen.shownS[index]! - toS) < 0.1, `${toS} s: ${seen.shownS}`);
 });
 
+/** From now on, such requests to the API are answered by an error. */
+async function answerNothing(document: string): Promise<void> {
+  await page().route('**/graphql', route =>
+    route.request().postData()?.includes(document)
+      ? route.fulfill({ json: { errors: [{ message: 'No answer just now.' }] } })
+      : route.continue(),
+  );
+}
+
+/** A comment that was not taken stays where it was written, and is there to be sent again. */
+async function assertCommentIsKept(detail: Locator): Promise<void> {
+  const comment = detail.getByRole('textbox', { name: 'Comment' });
+  await comment.fill('the guard is on his way');
+  await answerNothing('mutation UpdateAlarm');
+  await comment.press('Enter');
+  const notice = page().getByTestId('notices').locator('.notice', { hasText: 'No answer just now.' });
+  await notice.waitFor();
+  await eventually(
+    'it is kept',
+    async () => (await comment.inputValue()) === 'the guard is on his way',
+    5_000,
+  );
+  await page().unroute('**/graphql');
+  await notice.getByRole('button', { name: 'Dismiss' }).click();
+  await comment.press('Enter');
+  await detail.getByTestId('alarm-history').getByText('the guard is on his way').waitFor();
+  assert.is(await comment.inputValue(), '');
+}
+
 test('an alarm is raised, acknowledged, and closed with a reason', async () => {
   await open('Alarms');
   await button('Raise').click();
@@ -607,15 +659,12 @@ test('an alarm is raised, acknowledged, and closed with a reason', async () => {
   const detail = page().getByRole('complementary', { name: /^Alarm/ });
   await detail.getByRole('button', { name: 'Acknowledge' }).click();
   await detail.getByText('In progress').first().waitFor();
+  await assertCommentIsKept(detail);
   await detail.getByRole('button', { name: 'Close …' }).click();
   await dialog.getByRole('combobox', { name: 'Reason' }).click();
   await page().getByRole('option', { name: 'False alarm' }).click();
   await dialog.getByLabel('In words').fill('the wind');
-  await page().route('**/graphql', route =>
-    route.request().postData()?.includes('mutation UpdateAlarm')
-      ? route.fulfill({ json: { errors: [{ message: 'No answer just now.' }] } })
-      : route.continue(),
-  );
+  await answerNothing('mutation UpdateAlarm');
   await button('Close the alarm').click();
   await page().getByText('No answer just now.').waitFor();
   await page().unroute('**/graphql');
@@ -627,6 +676,21 @@ test('an alarm is raised, acknowledged, and closed with a reason', async () => {
     .waitFor();
   // Closed alarms leave the open ones.
   await page().getByRole('table').getByText('Door forced').waitFor({ state: 'detached' });
+});
+
+test('a list that is still on its way does not pass for one that is empty', async () => {
+  const answer = Promise.withResolvers<void>();
+  await open('Live');
+  await page().route('**/graphql', async route => {
+    if (route.request().postData()?.includes('query Alarms')) await answer.promise;
+    await route.continue();
+  });
+  await page().getByRole('link', { name: 'Alarms' }).first().click();
+  await page().getByRole('status').getByText('Asking …').waitFor();
+  assert.is(await page().getByText('No alarms').count(), 0);
+  answer.resolve();
+  await page().getByRole('status').getByText('Asking …').waitFor({ state: 'detached' });
+  await page().unroute('**/graphql');
 });
 
 /** Runs in the page: keys that come faster than the browser tells of a new address. */
@@ -680,6 +744,58 @@ test('a cut link is shown with since when; what is held still plays; live comes 
   await button(`Restore the link of ${site!.name}`).first().click();
   await tile.getByText('Link down').waitFor({ state: 'detached' });
   await assertPlays(liveVideo(camera));
+});
+
+/**
+ * The page of a site in a tab of its own, as a central would show it that was restored from an older copy: it does not know what the
+ * site has locked since.
+ */
+async function openAwaited(site: { readonly id: string }, me: { readonly administrator: boolean }) {
+  const tab = await page().context().browser()!.newPage({ viewport: page().viewportSize() });
+  await tab.route('**/graphql', async route => {
+    const asked = route.request().postData() ?? '';
+    if (!/query (Sites|Me)\b/.test(asked)) return route.continue();
+    const response = await route.fetch();
+    const json = await response.json();
+    for (const { node } of json.data.sites?.edges ?? []) {
+      if (node.id !== site.id) continue;
+      Object.assign(node, { awaited: true, link: { ...node.link, state: 'DOWN' } });
+    }
+    if (json.data.me) Object.assign(json.data.me, me);
+    return route.fulfill({ response, json });
+  });
+  const known = tab.waitForResponse(answer => answer.request().postData()?.includes('query Me') === true);
+  await tab.goto(new URL(`#/sites/${site.id}`, network.ready.console).href);
+  await tab.getByLabel('User name').fill(network.ready.user);
+  await tab.getByRole('textbox', { name: 'Password' }).fill(network.ready.password);
+  await tab.getByRole('button', { name: 'Sign in' }).click();
+  await tab.getByText('no retrieved recording of any site is deleted here').waitFor();
+  await (await known).finished();
+  return tab;
+}
+
+async function closeAwaited(tab: Page): Promise<void> {
+  await tab.unrouteAll({ behavior: 'ignoreErrors' });
+  await tab.close();
+}
+
+test('an administrator, and nobody else, may write off a site that a restored central waits for', async () => {
+  const site = network.ready.sites[0]!;
+  const others = await openAwaited(site, { administrator: false });
+  assert.is(await others.getByTestId(`write-off-${site.id}`).count(), 0);
+  await closeAwaited(others);
+
+  const tab = await openAwaited(site, { administrator: true });
+  await tab.getByTestId(`write-off-${site.id}`).click();
+  const dialog = tab.getByRole('dialog');
+  await dialog.getByText('only of a site that will never report again').waitFor();
+  const asked = tab.waitForRequest(request => request.postData()?.includes('writeOffSite') === true);
+  await dialog.getByRole('button', { name: 'Write it off' }).click();
+  assert.equal((await asked).postDataJSON().variables, { site: site.id });
+  // This central was not restored, and says so.
+  await tab.getByText(`nothing of site ${site.id} is waited for`).waitFor();
+  await dialog.waitFor();
+  await closeAwaited(tab);
 });
 
 test('nothing went wrong in the browser meanwhile', () => {

@@ -51,10 +51,15 @@ interface NotListedProps {
   readonly children?: ReactNode;
 }
 
-/** Why a list has no lines; nothing while it has some. */
+/** Why a list has no lines; nothing while it has some. One that is still on its way must not pass for one that is empty. */
 export function NotListed({ known, error, count, children }: NotListedProps) {
   if (known) return count === 0 ? children : null;
-  return error === undefined ? null : <Empty title="The list did not come">{error.message}</Empty>;
+  if (error !== undefined) return <Empty title="The list did not come">{error.message}</Empty>;
+  return (
+    <p className="empty asking" role="status">
+      Asking …
+    </p>
+  );
 }
 
 export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
