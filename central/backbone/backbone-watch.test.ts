@@ -28,12 +28,12 @@ function alarming() {
   };
   const alarm = new BackboneAlarm({ alarms, monotonicMs: () => nowMs });
   return {
-    done,
+    ...{ done, alarm },
     /** Each process speaks every five seconds. */
     hear: (seconds: number, said: Record<string, string | null>) => {
       for (let left = seconds; left > 0; left -= 5) {
         nowMs += 5_000;
-        for (const [node, because] of Object.entries(said)) alarm.heard({ node, because });
+        for (const [node, because] of Object.entries(said)) alarm.heard(JSON.stringify({ node, because }));
       }
     },
   };
@@ -105,6 +105,13 @@ test('ends its alarm also when the process for which it was away has ended', () 
   hear(40, { one: null, two: 'BACKBONE_AWAY: why' });
   hear(40, { one: null });
   assert.equal(done, ['BACKBONE_AWAY: why', 'Kafka takes frames again.']);
+});
+
+test('is nothing that a notification can say which no process of ours has sent', () => {
+  const { done, alarm, hear } = alarming();
+  for (const text of ['', 'away', 'null', '{"node":1,"because":"x"}', '{"node":"one"}']) alarm.heard(text);
+  hear(25, { one: null });
+  assert.equal(done, []);
 });
 
 test('ends an alarm of before a restart, but not before every process had time to speak', () => {

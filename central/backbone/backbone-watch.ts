@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AlarmsByCause } from '@holdfast/sites';
+import { z } from 'zod';
 import type { Sql } from '../postgres/sql.js';
 
 /** What each process of a central that uses the backbone says of it, for the one that raises alarms. */
@@ -15,11 +16,9 @@ const UNPUBLISHED_MS_MAX = 120_000;
 /** PostgreSQL takes 8000 bytes of a notification. */
 const BECAUSE_LENGTH_MAX = 500;
 
-interface Told {
-  readonly node: string;
-  /** Null: it takes frames. */
-  readonly because: string | null;
-}
+/** `because` is null: it takes frames. */
+const Told = z.object({ node: z.string(), because: z.string().nullable() });
+type Told = z.infer<typeof Told>;
 
 /** Whether the backbone answers this process, and takes its frames. */
 export class BackboneWatch {
@@ -105,10 +104,14 @@ export class BackboneAlarm {
 
   /** Until the connection of `sql` ends. */
   async listen(sql: Sql): Promise<void> {
-    await sql.listen(BACKBONE_CHANNEL, text => this.heard(JSON.parse(text) as Told));
+    await sql.listen(BACKBONE_CHANNEL, text => this.heard(text));
   }
 
-  heard({ node, because }: Told): void {
+  /** Anybody in the database may notify, and newer software may say it otherwise: what is no such text is passed over. */
+  heard(text: string): void {
+    const told = toldIn(text);
+    if (told === null) return;
+    const { node, because } = told;
     const nowMs = this.#monotonicMs();
     this.#nodes.set(node, { because, atMs: nowMs });
     for (const [other, { atMs }] of this.#nodes) {
@@ -137,6 +140,14 @@ export class BackboneAlarm {
 }
 
 const CAUSE = 'the backbone is away';
+
+function toldIn(text: string): Told | null {
+  try {
+    return Told.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
 
 /** `BACKBONE_AWAY` or `BACKBONE_SILENT`, where it is one of those. */
 export function inWords(error: Error & { readonly code?: unknown }): string {
