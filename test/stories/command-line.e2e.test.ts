@@ -120,6 +120,7 @@ test('wrong use is exit 2 and says what would be right', async () => {
     [['log', 'tail', '/nonexistent'], 'data directory of one site'],
     [['log', 'verify-proof', '/nonexistent', '--key', program], `--key ${program}: not a verifier key`],
     [['log', 'verify-proof', program, '--key', '/nonexistent'], '/nonexistent: cannot be read: no such file'],
+    [['log', 'verify-proof', program, '--key', '/dev/zero'], '/dev/zero: at most 65536 bytes'],
     [['discover', '--from', '192.0.2.1'], 'no interface has this address; there are '],
     [['bench', 'ingest', '--cameras', '-4'], 'expected a number above 0'],
     [['bench', 'retrieve', '--trace', program], `--trace ${program}: line 1`],
