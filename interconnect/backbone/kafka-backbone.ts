@@ -79,12 +79,13 @@ export async function openKafkaBackbone(options: KafkaBackboneOptions): Promise<
   return new KafkaBackbone(kafka, kafkajs.Partitioners.DefaultPartitioner, options);
 }
 
-/** An attempt may last for many seconds, which no ending waits for. */
-async function unlessAborted(attempt: Promise<void>, signal: AbortSignal): Promise<void> {
+/** An attempt may last for many seconds, which no ending waits for; none begins after it. */
+async function unlessAborted(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   const ended = new AbortController();
   const aborted = once(signal, 'abort', { signal: ended.signal }).catch(() => undefined);
   try {
-    await Promise.race([attempt, aborted]);
+    await Promise.race([attempt(), aborted]);
   } finally {
     ended.abort();
   }
@@ -139,8 +140,8 @@ class KafkaBackbone implements Backbone {
   async watch({ onThere, onAway }: Parameters<Backbone['watch']>[0], signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await unlessAborted(this.#there(), signal);
-        await unlessAborted(this.#answers(), signal);
+        await unlessAborted(() => this.#there(), signal);
+        await unlessAborted(() => this.#answers(), signal);
         if (signal.aborted) return;
         failures = 0;
         onThere();
@@ -164,7 +165,7 @@ class KafkaBackbone implements Backbone {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        await unlessAborted(this.#there(), signal);
+        await unlessAborted(() => this.#there(), signal);
         if (signal.aborted) return;
         const consumption = new KafkaConsumption(this.#kafka, this.#options, reader, signal);
         await consumption.run(() => {
