@@ -89,25 +89,4 @@ if (spawnSync('openssl', ['version']).error === undefined) {
   skipByName('proof vectors with openssl: it is not on the PATH');
 }
 
-/** Null, or why Go cannot check them here. */
-function missingGo(): string | null {
-  const cwd = path.join(root, 'test/proof-with-go');
-  const { error, status, stderr } = spawnSync('go', ['mod', 'download'], { cwd, timeout: 60_000 });
-  if (error !== undefined) return `no Go on the PATH (${error.message})`;
-  return status === 0 ? null : `its modules cannot be fetched (${String(stderr).trim().slice(0, 200)})`;
-}
-
-const missing = missingGo();
-if (missing === null) {
-  test("are what Go's sumdb/note and sumdb/tlog say, too", () => {
-    const cwd = path.join(root, 'test/proof-with-go');
-    const { status, stdout, stderr } = spawnSync('go', ['run', '.', directory], { cwd, timeout: 120_000 });
-    assert.is(status, 0, `${stdout}${stderr}`);
-    const { leaves, cases } = vectors;
-    assert.is(String(stdout), `${leaves.length} leaves, ${cases.length} cases, 0 failed\n`);
-  });
-} else {
-  skipByName(`proof vectors with Go: ${missing}`);
-}
-
 test.run();
