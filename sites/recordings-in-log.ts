@@ -27,6 +27,8 @@ export interface RecordingsInLog {
 export interface SaidOfSegment extends SealedFact {
   /** Whether the signature of the site stands behind what is said. */
   readonly isSigned: boolean;
+  /** An event says so that the site has not signed: whoever can write the file may have put it there. */
+  readonly isSaidDeleted: boolean;
 }
 
 export function recordingsInLog(known: Pick<RecordingsInLog, 'sealingKeyPem' | 'isSigned'>): RecordingsInLog {
@@ -124,7 +126,8 @@ function collect(event: HoldfastEvent, facts: RecordingsInLog, isSigned: () => b
       const known = byServer.get(recordingServerId) ?? new Map<SegmentId, SaidOfSegment>();
       byServer.set(recordingServerId, known);
       const signed = isSigned();
-      for (const segment of segments) known.set(segment.segmentId, { deviceId, segment, isSigned: signed });
+      for (const segment of segments)
+        known.set(segment.segmentId, { deviceId, segment, isSigned: signed, isSaidDeleted: false });
       break;
     }
     case 'RetrievalProgressed': {
@@ -133,7 +136,7 @@ function collect(event: HoldfastEvent, facts: RecordingsInLog, isSigned: () => b
       const { deviceId, segments } = event.data;
       const signed = isSigned();
       for (const segment of segments)
-        retrieved?.set(segment.segmentId, { deviceId, segment, isSigned: signed });
+        retrieved?.set(segment.segmentId, { deviceId, segment, isSigned: signed, isSaidDeleted: false });
       break;
     }
     case 'RecordingReduced': {
@@ -142,8 +145,8 @@ function collect(event: HoldfastEvent, facts: RecordingsInLog, isSigned: () => b
         const known = held?.get(segmentId);
         if (known)
           held!.set(segmentId, {
+            ...known,
             isSigned: known.isSigned && isSigned(),
-            deviceId: known.deviceId,
             segment: { ...known.segment, digest },
           });
       }
@@ -151,7 +154,12 @@ function collect(event: HoldfastEvent, facts: RecordingsInLog, isSigned: () => b
     }
     case 'RecordingDeleted': {
       const held = byServer.get(event.data.recordingServerId);
-      for (const segmentId of event.data.segmentIds) held?.delete(segmentId);
+      const signed = isSigned();
+      for (const segmentId of event.data.segmentIds) {
+        const known = held?.get(segmentId);
+        if (signed) held?.delete(segmentId);
+        else if (known) held!.set(segmentId, { ...known, isSaidDeleted: true });
+      }
       break;
     }
   }

@@ -121,6 +121,35 @@ test('recordings are held against what is whole of a damaged log, and what the r
   );
 });
 
+test('a deletion that nobody signed does not hide from a damaged log that the file is gone', async () => {
+  await using folder = await temporaryFolder();
+  const deletion: HoldfastEvent = {
+    type: 'RecordingDeleted',
+    data: { ...recording, segmentIds: [segmentId], fromMs: 0, toMs: 1, policy: 'RETENTION_AGE' },
+  };
+  {
+    await using log = await siteWith(folder.path);
+    await log.say(deletion);
+  }
+  const verifyAfter = async (damage: string) => {
+    {
+      using db = new DatabaseSync(siteLogFileOf(folder.path));
+      db.exec(damage);
+    }
+    return verifySiteDirectory(folder.path, { signal: never });
+  };
+  const signed = await verifyAfter('');
+  assert.equal([signed.damages, signed.unsignedDeletedCount, signed.segmentCount], [[], 0, 0]);
+  // As at the end of a log that is written: it is whole, and not signed to its end.
+  const end = await verifyAfter('DELETE FROM checkpoint WHERE size > 3');
+  assert.equal([end.damages, end.unreachable, end.segmentCount], [[], [], 0]);
+  assert.is(end.unsignedDeletedCount, 1);
+  // Behind what is missing no signature is met.
+  const hidden = await verifyAfter(`DELETE FROM event WHERE key = ${placeKey({ epoch: 1, position: 1 })}`);
+  assert.ok(hidden.damages.some(({ code }) => code === 'EVENT_MISSING'));
+  assert.match(hidden.unreachable.map(({ code, detail }) => `${code} ${detail}`).join(), segmentId);
+});
+
 test('what a running site deletes while it is verified is no damage', async () => {
   await using folder = await temporaryFolder();
   await using log = await siteWith(folder.path);

@@ -69,6 +69,8 @@ export interface SiteDirectoryVerification {
   readonly segmentCount: number;
   /** Of those, held against events that the site has not signed, or whose signature cannot be checked any more. */
   readonly unsignedSegmentCount: number;
+  /** Not among them: gone, and said to be deleted by events that the site has not signed yet. */
+  readonly unsignedDeletedCount: number;
   /** Of those, encrypted with a key that is not here: their manifests are proved, and they are stored as they were written. */
   readonly closedSegmentCount: number;
   readonly mediaBytes: number;
@@ -151,6 +153,8 @@ export async function verifySiteDirectory(
     if (waitedMs >= REDUCTION_TOLD_MS || !found.some(({ saysReduced }) => saysReduced)) break;
   }
   const unread = unreadInWords(said, source.unread());
+  // The end of a whole log is not signed yet. In a damaged one there may be anything that no signature is met behind.
+  const isDeletionInDoubt = log.damages.length > 0 || unread !== null;
   // Deleted, reduced or moved to another folder by an event that was not read: that is not known.
   const isInDoubt = ({ kind, saysReduced }: MediaDamage) =>
     unread !== null && (kind === 'FILE_MISSING' || saysReduced === true);
@@ -164,21 +168,28 @@ export async function verifySiteDirectory(
   const unreachable = [
     ...media.unreachable(),
     ...found.filter(isInDoubt).map(damage => findingOf('RECORDINGS_UNPROVEN', damage)),
+    ...(isDeletionInDoubt ? media.saidDeleted.map(saidDeletedFinding) : []),
     ...(unread === null ? [] : [{ where: 'media', code: 'RECORDINGS_UNPROVEN', detail: unread }]),
   ];
-  const { segmentCount, closedSegmentCount, mediaBytes } = media;
+  const { segmentCount, closedSegmentCount, mediaBytes, saidDeleted } = media;
   const { children, logKeys } = said;
   const { isSigned: _, ...proved } = log;
   const believed = { publicKey: readLogPublicKey(directory), children, logKeys };
   return {
     ...{ directory, site: log.head?.site ?? null, ...proved, unreadEvents: source.unread() },
-    ...{ segmentCount, unsignedSegmentCount: unsignedCount(said), closedSegmentCount, mediaBytes, damages },
+    ...{ segmentCount, closedSegmentCount, mediaBytes, damages },
+    ...{ unsignedSegmentCount: unsignedCount(said), unsignedDeletedCount: saidDeleted.length },
     ...{ unreachable, childCount: children.size, trust: log.head && { site: log.head.site, ...believed } },
   };
 }
 
 function findingOf(code: string, { recordingServerId, segmentId, detail }: FoundDamage): SiteDirectoryDamage {
   return { where: `media/${recordingServerId}`, code, detail: `segment ${segmentId}: ${detail}` };
+}
+
+function saidDeletedFinding(damage: FoundDamage): SiteDirectoryDamage {
+  const detail = 'it is gone, and only an event that no signature stands behind says that it was deleted';
+  return findingOf('RECORDINGS_UNPROVEN', { ...damage, detail });
 }
 
 type FoundDamage = MediaDamage & { readonly recordingServerId: RecordingServerId };
@@ -193,6 +204,8 @@ class MediaProof {
   segmentCount = 0;
   closedSegmentCount = 0;
   mediaBytes = 0;
+  /** Gone, as events say that the site has not signed. */
+  readonly saidDeleted: FoundDamage[] = [];
 
   constructor(directory: string, facts: RecordingsInLog, options: VerifySiteOptions) {
     this.#directory = directory;
@@ -210,10 +223,22 @@ class MediaProof {
       this.segmentCount += media.checkedSegmentCount;
       this.closedSegmentCount += media.closedSegmentCount;
       this.mediaBytes += media.checkedBytes;
-      for (const damage of media.damages) found.push({ ...damage, recordingServerId });
+      found.push(...this.#missed(recordingServerId, media));
       this.#noteUnreached(recordingServerId, media);
     }
     return found;
+  }
+
+  /** What is wrong, but for what is gone as it is said to be. */
+  #missed(recordingServerId: RecordingServerId, { damages }: MediaVerification): readonly FoundDamage[] {
+    const said = this.#facts.byServer.get(recordingServerId);
+    const found = damages.map(damage => ({ ...damage, recordingServerId }));
+    const isSaid = ({ kind, segmentId }: FoundDamage) =>
+      kind === 'FILE_MISSING' && said?.get(segmentId)?.isSaidDeleted === true;
+    const gone = found.filter(isSaid);
+    this.saidDeleted.push(...gone);
+    this.segmentCount -= gone.length;
+    return found.filter(damage => !isSaid(damage));
   }
 
   #noteUnreached(recordingServerId: RecordingServerId, { unreached }: MediaVerification): void {
@@ -242,7 +267,7 @@ class MediaProof {
         group.flatMap(({ segmentId }) => sealed?.get(segmentId) ?? []),
       );
       this.#noteUnreached(recordingServerId, again);
-      for (const damage of again.damages) found.push({ ...damage, recordingServerId });
+      found.push(...this.#missed(recordingServerId, again));
     }
     return found;
   }

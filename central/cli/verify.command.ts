@@ -308,12 +308,16 @@ function describeSite(site: SiteDirectoryVerification): string {
   const megabytes = (site.mediaBytes / 1e6).toFixed(1);
   const closed = site.closedSegmentCount > 0 ? `; ${closedInWords(site.closedSegmentCount)}` : '';
   const { eventCount, signedEventCount, truncatedEventCount, carriedEventCount } = site;
+  const gone =
+    site.unsignedDeletedCount > 0
+      ? `; ${site.unsignedDeletedCount} more are gone, as events say that are not signed yet`
+      : '';
   const behind =
     truncatedEventCount > 0
       ? ` behind ${truncatedEventCount} that truncation has removed (${carriedEventCount} of them carried over the cut)`
       : '';
   return linesOf(
-    `${site.directory}: ${eventCount} events (${signedEventCount} signed)${behind}, ${site.segmentCount} segments (${megabytes} MB)${closed}`,
+    `${site.directory}: ${eventCount} events (${signedEventCount} signed)${behind}, ${site.segmentCount} segments (${megabytes} MB)${closed}${gone}`,
     site.damages,
     site.unreachable,
   );
