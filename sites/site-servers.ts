@@ -119,7 +119,8 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const tellsLater = log.away?.() != null;
   if (!tellsLater) await tell();
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
-  const setAside = new SetAsideLocks({ file: siteLogFileOf(dataDirectory), site: siteId, logger });
+  const logFile = siteLogFileOf(dataDirectory);
+  const setAside = new SetAsideLocks({ file: logFile, site: siteId, logger, alarm: alarmLater });
   const pins = () => [...options.pins(), ...setAside.spans(Date.now())];
   const site = { dataDirectory, baseDirectory, siteId, log, management, keys, pins, folds, logger };
   for (const server of configuration.recordingServers) {
