@@ -94,10 +94,7 @@ export class ProjectionBuilder {
           on conflict (name) do update set version = excluded.version`;
       }
       await tx`update projection set build_failed_because = null`;
-      const outdated = (await readProjections(tx)).filter(
-        row => row.version !== this.#models.get(row.name)!.version,
-      );
-      await this.#request(tx, outdated);
+      await this.#request(tx, row => row.version !== this.#models.get(row.name)!.version);
     });
   }
 
@@ -106,10 +103,7 @@ export class ProjectionBuilder {
     this.mustKnow(names);
     await this.#options.sql.begin(async tx => {
       await lockCheckpoint(tx);
-      await this.#request(
-        tx,
-        (await readProjections(tx)).filter(({ name }) => names.includes(name)),
-      );
+      await this.#request(tx, ({ name }) => names.includes(name));
     });
   }
 
@@ -117,10 +111,7 @@ export class ProjectionBuilder {
   async startOver(tx: TransactionSql): Promise<void> {
     await lockCheckpoint(tx);
     for (const build of await tx<Build[]>`select * from projection_build`) await this.#discard(tx, build);
-    await this.#request(
-      tx,
-      (await readProjections(tx)).filter(({ name }) => this.#models.has(name)),
-    );
+    await this.#request(tx, () => true);
   }
 
   /** Throws `UnknownProjectionError`. */
@@ -133,14 +124,22 @@ export class ProjectionBuilder {
     }
   }
 
-  /** Those that are at the same place share the reading of the feed. */
-  async #request(tx: TransactionSql, rows: readonly ProjectionRow[]): Promise<void> {
+  /** Those that are at the same place share the reading of the feed. What is folded here in another way than was asked for is asked for anew. */
+  async #request(tx: TransactionSql, isWanted: (row: ProjectionRow) => boolean): Promise<void> {
+    const rows = (await readProjections(tx)).filter(({ name }) => this.#models.has(name));
+    const versionOf = new Map(rows.map(({ name, version }) => [name, version]));
     const asked = new Set<string>();
+    const discarded = new Set<string>();
     for (const build of await tx<Build[]>`select * from projection_build`) {
-      if (this.#isOutdated(build)) await this.#discard(tx, build);
-      else for (const name of build.projections) asked.add(name);
+      if (!this.#isOutdated(build)) for (const name of build.projections) asked.add(name);
+      else {
+        await this.#discard(tx, build);
+        // Somebody wanted what is served built anew, not another version of it.
+        for (const [index, name] of build.projections.entries())
+          if (versionOf.get(name) === build.versions[index]) discarded.add(name);
+      }
     }
-    const wanted = rows.filter(({ name }) => !asked.has(name));
+    const wanted = rows.filter(row => !asked.has(row.name) && (isWanted(row) || discarded.has(row.name)));
     for (const [, group] of Map.groupBy(wanted, ({ seq }) => seq)) await this.#begin(tx, group);
   }
 
@@ -212,11 +211,7 @@ export class ProjectionBuilder {
 
   async #build(builds: readonly Build[], signal: AbortSignal): Promise<void> {
     const { sql } = this.#options;
-    const outdated = builds.filter(build => this.#isOutdated(build));
-    if (outdated.length > 0) {
-      for (const build of outdated) await sql.begin(tx => this.#discard(tx, build));
-      return this.settle();
-    }
+    if (builds.some(build => this.#isOutdated(build))) return this.settle();
     const places = new Map(builds.map(build => [build, build.seq]));
     await this.#catchUp(places, signal);
     await sideBySide(

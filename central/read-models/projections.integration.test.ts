@@ -418,6 +418,30 @@ test('a new fold with the policy halt that meets poison does not take the place 
   assert.equal(await quarantine(), ['POISON 1']);
 });
 
+test('what somebody wants built anew is not forgotten when other software comes in between', async () => {
+  const [one] = ids();
+  await takeIn(raised(one));
+  const before = open();
+  await before.settle();
+  await before.projector.catchUp();
+  await before.builder.request(['alarms', 'audit-trail']);
+  const asked = async () =>
+    (
+      await database.sql`select name, version from projection_build, unnest(projections, versions) as member (name, version)
+        order by name`
+    ).map(row => [row.name, row.version]);
+  const { version } = readModels.find(({ name }) => name === 'audit-trail')!;
+  const next = { ...alarmsReadModel, version: alarmsReadModel.version + 1 };
+  await open(withModel(next)).settle();
+  assert.equal(await asked(), [
+    ['alarms', next.version],
+    ['audit-trail', version],
+  ]);
+  // Back again: of the version that is served nobody asked for another one.
+  await open().settle();
+  assert.equal(await asked(), [['audit-trail', version]]);
+});
+
 test('a build goes on for the others when one is given up, and folds nothing into what is served', async () => {
   const [one, two] = ids();
   await takeIn(raised(one), commented(one, 'poison'));
