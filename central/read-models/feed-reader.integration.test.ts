@@ -72,6 +72,32 @@ test('a batch of large events ends before it fills the memory, also where the fe
   }
 });
 
+test('what is beyond the limit of bytes is not sent', async () => {
+  const site = new FeedFixture();
+  const large = { text: 'x'.repeat(EVENT_BYTES_MAX - 100) };
+  await takeIn(count(1, 100).map(() => site.raw('x', 'Large', 1, large)));
+  const { items, sentBytes } = await database.sql.begin(async tx => {
+    let sentBytes = 0;
+    const counted = {
+      unsafe: (query: string) => ({
+        readable: async () => {
+          const stream = await tx.unsafe(query).readable();
+          const emit = stream.emit.bind(stream);
+          stream.emit = (name: string, ...what: unknown[]) => {
+            if (name === 'data') sentBytes += (what[0] as Buffer).length;
+            return emit(name, ...what);
+          };
+          return stream;
+        },
+      }),
+    } as unknown as typeof tx;
+    const { items } = await readFeed(counted, { ...everything, afterSeq: 0, limit: 15_000 });
+    return { items, sentBytes };
+  });
+  assert.is(items.length, 32);
+  assert.ok(sentBytes < 34 * EVENT_BYTES_MAX, `${sentBytes} bytes were sent`);
+});
+
 test('what others ask of a connection over which the feed comes is answered', async () => {
   const site = new FeedFixture();
   await takeIn(count(1, 6000).map(number => site.raw('x', 'Seen', 1, { number, text: 'x'.repeat(500) })));

@@ -7,10 +7,7 @@ import type { FeedEvent } from './feed-event.js';
 
 /** An event may have 256 KiB; a batch of such must not fill the memory. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-/**
- * A statement asks for so many events at first, then for at most so many times what is there: how long they are shows when they come, and
- * those beyond the limit of bytes come for nothing.
- */
+/** A statement asks for so many events at first, then for at most so many times what is there: PostgreSQL looks at all that it asks for. */
 const ASKED_FIRST = 256;
 const ASKED_GROWTH = 4;
 
@@ -71,7 +68,8 @@ async function readBatch(tx: TransactionSql, span: FeedSpan): Promise<FeedBatch>
   while (isCut && items.length < span.limit && bytes < BATCH_BYTES_MAX) {
     const limit = Math.min(span.limit - items.length, items.length * ASKED_GROWTH || ASKED_FIRST);
     const afterSeq = items.at(-1)?.seq ?? span.afterSeq;
-    const rows = await copyOut(tx, feedQuery({ ...span, afterSeq, limit }), take);
+    const query = feedQuery({ ...span, afterSeq, limit, bytesMax: BATCH_BYTES_MAX - bytes });
+    const rows = await copyOut(tx, query, take);
     isCut = rows === limit || bytes >= BATCH_BYTES_MAX;
   }
   const lastSeq = items.at(-1)?.seq ?? span.afterSeq;
@@ -99,16 +97,28 @@ export async function readFeedItems(
 }
 
 /** In the order in which `readEvent` reads them. */
-const SELECT_EVENTS = `
-  select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16, occurred_at_ms, actor, data
-  from replica_event`;
+const COLUMNS =
+  'seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms, actor, data';
+const SELECT_EVENTS = `select ${COLUMNS} from replica_event`;
 
-function feedQuery({ afterSeq, upToSeq, limit, types, site }: FeedSpan): string {
-  return `${SELECT_EVENTS} where seq > ${afterSeq}
-    ${upToSeq === null ? '' : `and seq <= ${upToSeq}`}
-    ${types === null ? '' : `and ${ofTypesAsText(types)}`}
-    ${site === null ? '' : `and site = '${site}'`}
-    order by seq limit ${limit}`;
+/** Of these events those that begin within so many bytes of data: what is beyond is not sent. */
+function feedQuery({
+  afterSeq,
+  upToSeq,
+  limit,
+  types,
+  site,
+  bytesMax,
+}: FeedSpan & { readonly bytesMax: number }): string {
+  return `
+    select ${COLUMNS.replace('recorded_at >> 16 as ', '')} from (
+      select ${COLUMNS}, sum(octet_length(data)) over (order by seq rows between unbounded preceding and 1 preceding) as before
+      from replica_event where seq > ${afterSeq}
+      ${upToSeq === null ? '' : `and seq <= ${upToSeq}`}
+      ${types === null ? '' : `and ${ofTypesAsText(types)}`}
+      ${site === null ? '' : `and site = '${site}'`}
+      order by seq limit ${limit}) event
+    where coalesce(before, 0) < ${bytesMax} order by seq`;
 }
 
 function readEvent(row: CopyRowReader): FeedItem {
