@@ -24,10 +24,12 @@ import {
 import type { DeviceId, EventId, SiteId } from '@holdfast/schema';
 import {
   alarmsOfUnrepairedLog,
+  beginsAgainWithMedia,
   defineLogMetrics,
   defineRecordingMetrics,
   defineStorageMetrics,
   ffmpegCandidates,
+  firstRecordingServer,
   foldCode,
   type LogLife,
   LogRepairs,
@@ -197,6 +199,7 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
         alarmsOfUnrepairedLog(servers, life.repairs, logger),
         ...ownLogTasks(parts, life, trouble),
         running => life.mend(servers.log, running),
+        ...beginsAgainWithMedia(servers, life.beginAgain),
         running => parts.database.watch(running),
         running => projections.run(running),
         running => operators.run({ asked, onFailure: retry }, running),
@@ -331,7 +334,7 @@ async function openParts(
   await pins.refresh();
   const servers = stack.use(await openSiteServers({ ...options, pins: () => pins.spans() }));
   await enrolChildSites(servers.management, configuration, baseDirectory);
-  const [retrieved] = servers.recordingServers.values();
+  const retrieved = firstRecordingServer(servers, configuration);
   if (!retrieved)
     throw new RecordingServerMissingError('a central needs a recording server: it holds what is retrieved');
   const answers = new AnswerWatch();

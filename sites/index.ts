@@ -79,6 +79,7 @@ export {
   type ManagementServerOptions,
 } from './management-server/management-server.js';
 export { pinConfiguredKey, pinFirstKey, pinnedKey } from './management-server/pinned-keys.js';
+export { firstRecordingServer } from './media-away.js';
 export {
   deviceNamed,
   findMediaDirectories,
@@ -181,7 +182,7 @@ export {
   type SimulatedCamerasOptions,
 } from './simulated-cameras/simulated-cameras.js';
 export { simulatedScene } from './simulated-cameras/simulated-scene.js';
-export { alarmsOfUnrepairedLog, type RunSiteOptions, runSite } from './site.js';
+export { alarmsOfUnrepairedLog, beginsAgainWithMedia, type RunSiteOptions, runSite } from './site.js';
 export { mediaDirectoryOf, pulledHistoryFileOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';

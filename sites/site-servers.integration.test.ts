@@ -1,8 +1,8 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Hardware, LOG_START, type PulledHistory } from '@holdfast/core';
+import { type Hardware, LOG_START, type PulledHistory, type SiteLog } from '@holdfast/core';
 import type { EvidenceLockId, HardwareId, RecordingServerId, SiteId, StorageId } from '@holdfast/schema';
 import pino from 'pino';
 import { v7 } from 'uuid';
@@ -10,10 +10,12 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { salvageSiteLog, setAsideSiteLog } from './log/salvage-site-log.js';
 import { extendStreamIndex } from './log/stream-index.js';
+import { whenMediaIsThere } from './media-away.js';
 import { temporaryFolder } from './recording-server/media-database/media-fixture.js';
-import { siteLogFileOf } from './site-directory.js';
+import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
 import { openSiteServers, type SiteServersConfiguration } from './site-servers.js';
 import { objectStoresIn } from './site-storages.js';
+import { recordingsNeededSince } from './truncate-log.js';
 
 const test = suite('site servers');
 
@@ -41,6 +43,9 @@ async function opened(folder: string, change: Partial<SiteServersConfiguration>)
   });
   return Object.assign(servers, { lines });
 }
+
+const typesIn = async (log: SiteLog) =>
+  (await log.read({ after: LOG_START, limit: 1000 })).map(({ type }) => type);
 
 test('what the configuration has is put into the log once, however often the start is cut short', async () => {
   await using folder = await temporaryFolder();
@@ -174,6 +179,51 @@ test('what was locked in a log that is set aside stays locked, and until that is
   assert.is(server.neededSinceMs(), 5_000);
   stop.abort();
   await running;
+});
+
+test('recordings whose disk is not mounted are not begun anew: it is said, the others record, and they go on when it is', async () => {
+  await using folder = await temporaryFolder();
+  const directory = path.join(folder.path, 'site');
+  const media = mediaDirectoryOf(directory, first.id);
+  {
+    await using servers = await opened(folder.path, {});
+    const ran = new AbortController();
+    const running = servers.run(ran.signal);
+    const hasStarted = async () =>
+      (await typesIn(servers.log)).filter(type => type === 'RecordingServerStarted').length === 2;
+    while (!(await hasStarted())) await delay(10);
+    ran.abort();
+    await running;
+  }
+  const mounted = path.join(folder.path, 'disk');
+  renameSync(media, mounted);
+  // The place where it is mounted stays, or goes with what is above it.
+  for (const isPlaceThere of [true, false]) {
+    if (isPlaceThere) mkdirSync(media);
+    else rmSync(media, { recursive: true });
+    await using servers = await opened(folder.path, {});
+    assert.equal([...servers.recordingServers.keys()], [second.id]);
+    assert.match(servers.lines[0]!.msg, `MEDIA_DIRECTORY_MISSING: ${media}`);
+    assert.equal(existsSync(media) ? readdirSync(media) : [], []);
+    const types = () => typesIn(servers.log);
+    while (!(await types()).includes('AlarmRaised')) await delay(10);
+    assert.is((await types()).filter(type => type === 'RecordingHalted').length, 1);
+    assert.is(Math.min(...recordingsNeededSince(servers)), 0, 'nothing that the log says of them is cut');
+    // No other disk is taken for it.
+    mkdirSync(media, { recursive: true });
+    writeFileSync(path.join(media, 'holdfast-stage'), second.id);
+    const waiting = whenMediaIsThere(servers.awayMedia, AbortSignal.timeout(20_000));
+    rmSync(media, { recursive: true });
+    renameSync(mounted, media);
+    await waiting;
+    renameSync(media, mounted);
+    mkdirSync(media);
+  }
+  // A new disk in its place.
+  writeFileSync(path.join(media, 'holdfast-stage'), `${first.id}\n`);
+  await using servers = await opened(folder.path, {});
+  assert.equal(servers.awayMedia, []);
+  assert.ok(servers.recordingServers.has(first.id));
 });
 
 test('a recording server that is gone from the file leaves no camera unrecorded in silence', async () => {

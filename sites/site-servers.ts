@@ -3,6 +3,7 @@ import {
   derivedId,
   foldAhead,
   freeSpaceLimits,
+  newEvent,
   type ProtectedSpan,
   type SiteLog,
   SiteState,
@@ -22,6 +23,7 @@ import { openSiteLog } from './log/open-site-log.js';
 import { SetAsideLocks } from './log/set-aside-locks.js';
 import { sha256 } from './log/sha256.js';
 import { ManagementServer, managementFold } from './management-server/management-server.js';
+import { type AwayMedia, awayMediaOf } from './media-away.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { readMediaPassword } from './recording-server/media-database/open-media-keyring.js';
 import { SiteView, siteViewFold } from './recording-server/recorder/site-view.js';
@@ -49,7 +51,9 @@ export interface SiteServers extends AsyncDisposable {
   readonly subjectKeys: SubjectKeys;
   readonly management: ManagementServer;
   readonly alarms: AlarmsByCause;
+  /** But those whose media directory is away. */
   readonly recordingServers: ReadonlyMap<RecordingServerId, RecordingServer>;
+  readonly awayMedia: readonly AwayMedia[];
   /** Runs the recording servers until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -69,6 +73,9 @@ export interface SiteServersOptions {
   readonly logger: Logger;
 }
 
+/** Raises it as soon as there is a management server. */
+type AlarmLater = (alarm: { readonly name: string; readonly message: string }) => void;
+
 const DAY_MS = 24 * 3600 * 1000;
 
 export const newUuid = <Id extends string>(): Id => v7() as Id;
@@ -81,7 +88,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const keys = loadSiteKeys(dataDirectory);
   await using stack = new AsyncDisposableStack();
   const managed = Promise.withResolvers<ManagementServer>();
-  const alarmLater = (alarm: { readonly name: string; readonly message: string }) =>
+  const alarmLater: AlarmLater = alarm =>
     void managed.promise
       .then(server => alarmOfSite(server, siteId, alarm))
       .catch(error => logger.error({ err: error }, 'the site could not raise its own alarm'));
@@ -118,14 +125,12 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   // A log that is away is told when it is there: the cameras in its copy are recorded meanwhile.
   const tellsLater = log.away?.() != null;
   if (!tellsLater) await tell();
-  const recordingServers = new Map<RecordingServerId, RecordingServer>();
   const logFile = siteLogFileOf(dataDirectory);
   const setAside = new SetAsideLocks({ file: logFile, site: siteId, logger, alarm: alarmLater });
   const pins = () => [...options.pins(), ...setAside.spans(Date.now())];
   const site = { dataDirectory, baseDirectory, siteId, log, management, keys, pins, folds, logger };
-  for (const server of configuration.recordingServers) {
-    recordingServers.set(server.id, stack.use(await openServer(server, site)));
-  }
+  const servers = await openRecordingServers(configuration, { ...site, alarmLater }, stack);
+  const { recordingServers } = servers;
   if (configuration.kurrentServer !== undefined) {
     const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials ?? '.');
     stack.use(
@@ -138,7 +143,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const watch = logAwayTasks({ log, management, siteId, logger }, tellsLater ? tell : null);
   const held = stack.move();
   return {
-    ...{ siteId, log, keys, subjectKeys, management, alarms, recordingServers },
+    ...{ siteId, log, keys, subjectKeys, management, alarms, ...servers },
     run: signal =>
       runTogether(
         [
@@ -155,6 +160,49 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   };
 }
 
+/** But those whose disk is away: it is said. */
+async function openRecordingServers(
+  configuration: SiteServersConfiguration,
+  site: Parameters<typeof openServer>[1] & { readonly alarmLater: AlarmLater },
+  stack: AsyncDisposableStack,
+): Promise<Pick<SiteServers, 'recordingServers' | 'awayMedia'>> {
+  const recordingServers = new Map<RecordingServerId, RecordingServer>();
+  const awayMedia: AwayMedia[] = [];
+  for (const server of configuration.recordingServers) {
+    const directory = mediaDirectoryOf(site.dataDirectory, server.id);
+    const away = await awayMediaOf(site.log, { ...server, directory });
+    if (away === null) recordingServers.set(server.id, stack.use(await openServer(server, site)));
+    else {
+      awayMedia.push(away);
+      site.logger.error(away.why);
+      site.alarmLater({ name: 'Recording halted', message: away.why });
+      void sayHalted(away, site);
+    }
+  }
+  return { recordingServers, awayMedia };
+}
+
+/** The recording server takes it back when it runs. Not waited for: the log may be away. */
+async function sayHalted(
+  { recordingServerId, why }: AwayMedia,
+  { log, management, siteId, logger }: Parameters<typeof openServer>[1],
+): Promise<void> {
+  if (management.state.recordingServers.get(recordingServerId)?.halts.has(null)) return;
+  const atMs = Date.now();
+  const detail = why.slice(0, 1000);
+  const event = newEvent(
+    {
+      type: 'RecordingHalted',
+      data: { recordingServerId, storageId: null, atMs, cause: 'DISK_UNAVAILABLE', detail },
+    },
+    { id: newUuid<EventId>(), actor: `site:${siteId}`, occurredAtMs: atMs, clockQuality: 'UNKNOWN' },
+  );
+  const stream = `recording-server-${recordingServerId}`;
+  await log.append([{ stream, expected: 'any', events: [event] }]).catch(error => {
+    logger.error({ err: error }, 'the log could not be told that recording is halted');
+  });
+}
+
 function openSubjectKeys({
   dataDirectory,
   keys,
@@ -166,7 +214,7 @@ function openSubjectKeys({
   readonly keys: SiteKeys;
   readonly siteId: SiteId;
   readonly logger: Logger;
-  readonly alarmLater: (alarm: { readonly name: string; readonly message: string }) => void;
+  readonly alarmLater: AlarmLater;
 }): SubjectKeys {
   return SubjectKeys.open({
     ...{ file: subjectKeyFileOf(dataDirectory), sealingKeyPem: keys.sealingKeyPem, site },

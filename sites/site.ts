@@ -6,6 +6,7 @@ import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { requiredCredentials } from './credentials/required-credentials.js';
 import type { LogRepairAlarm, LogRepairs } from './log/log-repairs.js';
 import { type LogLife, runOverResets } from './log/run-over-resets.js';
+import { whenMediaIsThere } from './media-away.js';
 import { defineLiveMetrics } from './operations/live-metrics.js';
 import { openOperationsServer } from './operations/operations-server.js';
 import { defineRecordingMetrics, defineStorageMetrics } from './operations/recording-metrics.js';
@@ -39,7 +40,8 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
       const failed = open.log.failedBecause?.() ?? null;
       if (failed !== null) return `the log has failed, recording goes on: ${failed}`;
       const away = open.log.away?.() ?? null;
-      return away === null ? null : `the log is away, recording goes on: ${away.reason}`;
+      if (away !== null) return `the log is away, recording goes on: ${away.reason}`;
+      return open.awayMedia.length === 0 ? null : open.awayMedia.map(({ why }) => why).join('; ');
     },
     defineMetrics: registry => {
       defineLogMetrics(registry, () => open);
@@ -73,7 +75,7 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
 async function runOnLog(
   options: RunSiteOptions & { readonly credentials: PeerCredentials | null },
   servers: SiteServers,
-  { signal, isReset, repairs, mend }: LogLife,
+  { signal, isReset, repairs, mend, beginAgain }: LogLife,
 ): Promise<void> {
   const { configuration, credentials, logger, onEnding } = options;
   const { parent } = configuration;
@@ -90,10 +92,25 @@ async function runOnLog(
     (running: AbortSignal) => servers.run(running),
     alarmsOfUnrepairedLog(servers, repairs, logger),
     (running: AbortSignal) => mend(servers.log, running),
+    ...beginsAgainWithMedia(servers, beginAgain),
     ...reports,
     ...truncation,
   ];
   await runTogether(tasks, signal, failure => isReset(failure) || onEnding());
+}
+
+/** Recording servers that wait for their disk are opened when it is there, as everything is: anew. */
+export function beginsAgainWithMedia(
+  { awayMedia }: Pick<SiteServers, 'awayMedia'>,
+  beginAgain: () => void,
+): readonly ((signal: AbortSignal) => Promise<void>)[] {
+  if (awayMedia.length === 0) return [];
+  return [
+    async signal => {
+      await whenMediaIsThere(awayMedia, signal);
+      if (!signal.aborted) beginAgain();
+    },
+  ];
 }
 
 /** For who operates it: the log, and what its parent or the own database holds of it, remain apart. */

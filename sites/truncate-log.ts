@@ -24,7 +24,7 @@ export interface LogTruncationTask {
 /** What a site or a central does to keep its log short: nothing unless its configuration says so. */
 export function truncateLog(options: LogTruncationTask): readonly ((signal: AbortSignal) => Promise<void>)[] {
   const { configuration, servers, acknowledgements, logger, readThrough = async () => [] } = options;
-  const { log, siteId, recordingServers } = servers;
+  const { log, siteId } = servers;
   const { keepDays, until } = configuration.log ?? {};
   if (keepDays === undefined || !isTruncatable(log)) return [];
   const level = until === 'top' ? 'TOP' : 'PARENT';
@@ -35,13 +35,24 @@ export function truncateLog(options: LogTruncationTask): readonly ((signal: Abor
     acknowledged: () => acknowledgements.of(siteId)[level === 'TOP' ? 'top' : 'parent'],
     needs: async () => ({
       readThrough: await readThrough(),
-      recordingsSinceMs: [...recordingServers.values()].map(server => server.neededSinceMs()),
+      recordingsSinceMs: recordingsNeededSince(servers),
     }),
     ...{ now: Date.now, logger },
     ...(intervalMs === undefined ? {} : { intervalMs }),
     ...(retryMs === undefined ? {} : { retryMs }),
   } as const;
   return [signal => runTruncation(schedule, signal)];
+}
+
+/** Of each recording server. What is on a disk that is away is needed since nobody knows when. */
+export function recordingsNeededSince({
+  recordingServers,
+  awayMedia,
+}: Pick<SiteServers, 'recordingServers' | 'awayMedia'>): readonly number[] {
+  return [
+    ...Array.from(recordingServers.values(), server => server.neededSinceMs()),
+    ...awayMedia.map(() => 0),
+  ];
 }
 
 function isTruncatable(log: DurableSiteLog): log is DurableSiteLog & TruncatableLog {

@@ -17,7 +17,7 @@ const ANSWER_MS = 5_000;
 const OPENING_MAX = 4;
 
 /** Says whose a stage is: its one line is the id of a recording server. */
-const OWNER_NOTE = 'holdfast-stage';
+export const OWNER_NOTE = 'holdfast-stage';
 
 /** Where a segment is: its stage is `OWN_STAGE` or the absolute path of another live database's or archive's folder. */
 export interface Placed {

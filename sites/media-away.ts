@@ -1,0 +1,88 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SiteLog } from '@holdfast/core';
+import type { HoldfastEvent, RecordingServerId } from '@holdfast/schema';
+import { MediaDirectory } from './recording-server/media-database/media-directory.js';
+import { OWNER_NOTE } from './recording-server/media-database/stage-directories.js';
+
+/** As often as a storage that is halted is looked for. */
+const LOOK_MS = 5_000;
+const PAGE_EVENTS = 1000;
+const STARTED: HoldfastEvent['type'] = 'RecordingServerStarted';
+
+/** A media directory that was used before and is not there: its disk is not mounted. */
+export interface AwayMedia {
+  readonly recordingServerId: RecordingServerId;
+  readonly directory: string;
+  /** What is missing, and what to do. */
+  readonly why: string;
+}
+
+/** Null: it is there, or is to be made, because the recording server has never run. */
+export async function awayMediaOf(
+  log: Pick<SiteLog, 'readStream'>,
+  {
+    directory,
+    id,
+    name,
+  }: { readonly directory: string; readonly id: RecordingServerId; readonly name: string },
+): Promise<AwayMedia | null> {
+  if (isThere(directory, id) || !(await hasRun(log, id))) return null;
+  const why = `MEDIA_DIRECTORY_MISSING: ${directory}: recording server ${name} has kept its recordings there, and nothing of it is there. Is the disk mounted? \
+Nothing is made in its place. When the disk is there it is used by itself; if it is a new one, write ${id} into ${path.join(directory, OWNER_NOTE)}`;
+  return { recordingServerId: id, directory, why };
+}
+
+export class MediaDirectoryMissingError extends Error {
+  override readonly name = 'MediaDirectoryMissingError';
+  readonly code = 'MEDIA_DIRECTORY_MISSING';
+}
+
+/** Which keeps what is retrieved; undefined: none is configured. Throws `MediaDirectoryMissingError`. */
+export function firstRecordingServer<Server>(
+  {
+    recordingServers,
+    awayMedia,
+  }: {
+    readonly recordingServers: ReadonlyMap<RecordingServerId, Server>;
+    readonly awayMedia: readonly AwayMedia[];
+  },
+  configuration: { readonly recordingServers: readonly { readonly id: RecordingServerId }[] },
+): Server | undefined {
+  const [first] = configuration.recordingServers;
+  const away = awayMedia.find(({ recordingServerId }) => recordingServerId === first?.id);
+  if (away) throw new MediaDirectoryMissingError(away.why);
+  return first && recordingServers.get(first.id);
+}
+
+/** Resolves when one of them is there, or the signal is aborted. */
+export async function whenMediaIsThere(away: readonly AwayMedia[], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !away.some(({ directory, recordingServerId: id }) => isThere(directory, id))) {
+    await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Its index can be lost and made anew of the files; a new disk is told by the same note as that of any other stage. */
+function isThere(directory: string, id: RecordingServerId): boolean {
+  const { indexFile, folders } = new MediaDirectory(directory);
+  return [indexFile, ...folders].some(existsSync) || ownerIn(directory) === id;
+}
+
+function ownerIn(directory: string): string | null {
+  try {
+    return readFileSync(path.join(directory, OWNER_NOTE), 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
+async function hasRun(log: Pick<SiteLog, 'readStream'>, id: RecordingServerId): Promise<boolean> {
+  for (let afterRevision: number | null = null; ; ) {
+    const of = { stream: `recording-server-${id}`, afterRevision, limit: PAGE_EVENTS, carried: true };
+    const page = await log.readStream(of);
+    if (page.some(({ type }) => type === STARTED)) return true;
+    if (page.length === 0) return false;
+    afterRevision = page.at(-1)!.revision;
+  }
+}
