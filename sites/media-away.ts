@@ -2,14 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SiteLog } from '@holdfast/core';
-import type { HoldfastEvent, RecordingServerId } from '@holdfast/schema';
+import type { RecordingServerId } from '@holdfast/schema';
 import { MediaDirectory } from './recording-server/media-database/media-directory.js';
 import { OWNER_NOTE } from './recording-server/media-database/stage-directories.js';
+import { usedStages } from './recording-server/retention/used-stages.js';
 
 /** As often as a storage that is halted is looked for. */
 const LOOK_MS = 5_000;
-const PAGE_EVENTS = 1000;
-const STARTED: HoldfastEvent['type'] = 'RecordingServerStarted';
 
 /** A media directory that was used before and is not there: its disk is not mounted. */
 export interface AwayMedia {
@@ -28,7 +27,7 @@ export async function awayMediaOf(
     name,
   }: { readonly directory: string; readonly id: RecordingServerId; readonly name: string },
 ): Promise<AwayMedia | null> {
-  if (isThere(directory, id) || !(await hasRun(log, id))) return null;
+  if (isThere(directory, id) || (await usedStages(log, id)) === null) return null;
   const why = `MEDIA_DIRECTORY_MISSING: ${directory}: recording server ${name} has kept its recordings there, and nothing of it is there. Is the disk mounted? \
 Nothing is made in its place. When the disk is there it is used by itself; if it is a new one, write ${id} into ${path.join(directory, OWNER_NOTE)}`;
   return { recordingServerId: id, directory, why };
@@ -74,15 +73,5 @@ function ownerIn(directory: string): string | null {
     return readFileSync(path.join(directory, OWNER_NOTE), 'utf8').trim();
   } catch {
     return null;
-  }
-}
-
-async function hasRun(log: Pick<SiteLog, 'readStream'>, id: RecordingServerId): Promise<boolean> {
-  for (let afterRevision: number | null = null; ; ) {
-    const of = { stream: `recording-server-${id}`, afterRevision, limit: PAGE_EVENTS, carried: true };
-    const page = await log.readStream(of);
-    if (page.some(({ type }) => type === STARTED)) return true;
-    if (page.length === 0) return false;
-    afterRevision = page.at(-1)!.revision;
   }
 }

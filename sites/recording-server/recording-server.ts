@@ -67,6 +67,7 @@ import { sealEvents } from './retention/seal-facts.js';
 import { isEncryptedIn, liveStageIn, stagesOf, storagesOf } from './retention/server-storages.js';
 import { StorageKeeper } from './retention/storage-keeper.js';
 import { type MeasuredStage, StorageMeasures } from './retention/storage-measures.js';
+import { usedStages } from './retention/used-stages.js';
 import { ffmpegCandidates } from './snapshot/ffmpeg.js';
 import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 
@@ -249,6 +250,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       limits: options.mediaLimits,
       observer: loud,
       ...{ liveStageOf: deviceId => liveStageIn(storages, view, deviceId), stages: stagesOf(storages) },
+      usedStages: async () => (await usedStages(options.log, recordingServerId)) ?? new Set(),
       keyring: await lock.open(),
       objectStores: options.objectStores,
       isEncrypted: stage => isEncryptedIn(storages, stage),

@@ -55,6 +55,8 @@ export interface MediaDatabaseOptions {
   readonly liveStageOf?: (deviceId: DeviceId) => string;
   /** Absolute paths of other live databases, then of the archives from near to far. */
   readonly stages?: readonly string[];
+  /** Those that were used before, whatever the index knows: asked when it is made anew. */
+  readonly usedStages?: () => Promise<ReadonlySet<string>>;
   /** How to sign in where archives are in object stores. */
   readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
   /** Opens what is encrypted; a copy of it is kept in each stage. */
@@ -113,6 +115,9 @@ class OpenMediaDatabase implements MediaDatabase {
   readonly #stranded = new Map<string, 'SERVER_CRASHED' | 'DISK_UNAVAILABLE'>();
   #recovering: Promise<void> | null = null;
   #recovery: MediaRecovery | null = null;
+  #usedStages: ReadonlySet<string> = new Set();
+  /** Not in the index, which was made anew. */
+  #isPartAway = false;
   /** Of segments that are whole as well: until the log is read. */
   #reducedCopies: Map<SegmentId, IndexedSegment> = new Map();
   readonly #mover: SegmentMover;
@@ -178,11 +183,13 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   async recover(rebuildIndex: boolean): Promise<void> {
-    const context = this.#recoveryContext();
+    if (rebuildIndex) this.#usedStages = (await this.#options.usedStages?.()) ?? new Set();
     for (const stage of [OWN_STAGE, ...(this.#options.stages ?? [])]) await this.prepareStage(stage);
-    const recovery = await recoverMedia(context, { rebuildIndex });
+    const recovery = await recoverMedia(this.#recoveryContext(), { rebuildIndex });
     for (const file of recovery.postponed) this.#stranded.set(file, 'SERVER_CRASHED');
     this.#recovery = recovery;
+    const isMissed = (stage: string) => this.#options.stages?.includes(stage) && this.#usedStages.has(stage);
+    this.#isPartAway = recovery.away.some(isMissed);
     this.#reducedCopies = recovery.reducedCopies;
     await this.collectGarbage();
   }
@@ -313,9 +320,9 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   async prepareStage(stage: string): Promise<string | null> {
-    const isNew = !this.#index.stages().includes(stage);
-    const why = await this.#stages.prepare(stage, isNew);
-    if (isNew && why === null) this.#withRoom(() => this.#index.putStage(stage));
+    const isKnown = this.#index.stages().includes(stage);
+    const why = await this.#stages.prepare(stage, !isKnown && !this.#usedStages.has(stage));
+    if (!isKnown && why === null) this.#withRoom(() => this.#index.putStage(stage));
     const keyring = this.#keyring;
     if (why !== null || keyring === null) return why;
     try {
@@ -368,7 +375,8 @@ class OpenMediaDatabase implements MediaDatabase {
       for (const reduced of this.#reducedCopies.values()) {
         this.#index.putUnneeded(reduced.stage, this.#sealedPath(reduced));
       }
-      this.#index.setAgreesWithLog(true);
+      // What is in a stage that was away is found at a later start.
+      this.#index.setAgreesWithLog(!this.#isPartAway);
     });
     this.#reducedCopies.clear();
   }

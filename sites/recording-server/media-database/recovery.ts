@@ -33,21 +33,29 @@ export function newFindings(): Findings {
   return { recovered: [], problems: [], reducedCopies: new Map(), tornBytes: 0, reindexedCount: 0 };
 }
 
-/**
- * Puts in order what a crash left, and makes missing index rows again from the files. `postponed`: neither a full disk nor a file
- * that the disk does not give out may keep the server from starting, for only a server that runs makes room, and records.
- */
+interface RecoveredMedia extends MediaRecovery, Pick<Findings, 'reducedCopies'> {
+  /** Neither a full disk nor a file that the disk does not give out may keep the server from starting: only one that runs makes room. */
+  readonly postponed: readonly string[];
+  /** Stages that were not there when the index was made anew. */
+  readonly away: readonly string[];
+}
+
+/** Puts in order what a crash left, and makes missing index rows again from the files. */
 export async function recoverMedia(
   context: RecoveryContext,
   options: { readonly rebuildIndex: boolean },
-): Promise<MediaRecovery & Pick<Findings, 'reducedCopies'> & { readonly postponed: readonly string[] }> {
+): Promise<RecoveredMedia> {
   const findings = newFindings();
   const postponed: string[] = [];
+  const away: string[] = [];
   // Farthest archive first: of a segment that a crash left in two places the copy that was checked last counts.
   for (const stage of context.stageNames.toReversed()) {
     const why = await context.stages.whyUnavailable(stage);
     if (why !== null) {
-      if (options.rebuildIndex) findings.problems.push(`${why}; what is in it is not indexed`);
+      if (options.rebuildIndex) {
+        findings.problems.push(`${why}; what is in it is indexed at the next start at which it is there`);
+        away.push(stage);
+      }
       continue;
     }
     if (options.rebuildIndex) await indexSealedFiles(context, stage, findings);
@@ -65,7 +73,7 @@ export async function recoverMedia(
     }
   }
   await finishImports(context, findings);
-  return { indexRebuilt: options.rebuildIndex, postponed, ...findings };
+  return { indexRebuilt: options.rebuildIndex, postponed, away, ...findings };
 }
 
 /** One file of `open/`: cut behind its last complete fragment, sealed, indexed, moved. */

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import type { SegmentId } from '@holdfast/schema';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkMedia } from './check-media.js';
@@ -91,6 +92,40 @@ test('who clears up what moves leave over never removes what one has just switch
     before.map(({ bytes }) => bytes),
   );
   assert.equal(database.observed.damages, []);
+});
+
+test('an archive that is away while the index is made anew is not taken for new, and what is in it is found when it is back', async () => {
+  await using folder = await temporaryFolder();
+  const dir = path.join(folder.path, 'media');
+  const archive = path.join(folder.path, 'archive');
+  const options = { stages: [archive], usedStages: async () => new Set([archive]) };
+  let held: readonly SegmentId[];
+  {
+    await using database = await openTestDatabase(dir, { stages: [archive] });
+    await record(database, 64);
+    const [segmentId] = idsIn(database, OWN_STAGE);
+    await database.moveSegment({ segmentId: segmentId!, toStage: archive, signal: never });
+    database.confirmIndex();
+    held = [...idsIn(database, OWN_STAGE), ...idsIn(database, archive)].sort();
+  }
+  await rm(path.join(dir, 'index.sqlite'));
+  await rename(archive, `${archive}-away`);
+  await mkdir(archive);
+  for (const newSegmentId of [segmentIds(100), segmentIds(200)]) {
+    await using database = await openTestDatabase(dir, { ...options, newSegmentId });
+    assert.match((await database.prepareStage(archive))!, /not mounted/);
+    assert.equal(await readdir(archive), []);
+    assert.match(database.recovery.problems.join(), 'indexed at the next start');
+    database.confirmIndex();
+  }
+  await rm(archive, { recursive: true });
+  await rename(`${archive}-away`, archive);
+  for (const isRebuilt of [true, false]) {
+    await using database = await openTestDatabase(dir, options);
+    assert.is(database.recovery.indexRebuilt, isRebuilt);
+    assert.equal([...idsIn(database, OWN_STAGE), ...idsIn(database, archive)].sort(), held);
+    database.confirmIndex();
+  }
 });
 
 test('an archive that is not mounted takes nothing, loses nothing, and is no damage', async () => {
