@@ -95,7 +95,7 @@ function Workplace() {
       run: () => go(entry.section),
     })),
     { keys: '?', label: 'This overview', group: 'Everywhere', run: () => setOverview(true) },
-    { keys: '[', label: 'Show or hide the tree', group: 'Everywhere', run: () => setTree(shown => !shown) },
+    { keys: 't', label: 'Show or hide the tree', group: 'Everywhere', run: () => setTree(shown => !shown) },
     {
       keys: '/',
       label: 'Find a site or device',
