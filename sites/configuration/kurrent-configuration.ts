@@ -30,11 +30,14 @@ export const KurrentServerConfiguration = z
     context.addIssue({ code: 'custom', path: ['tls'], message });
   });
 
-/** The files of certificates that such a text names, as the client reads them. */
-export function tlsFilesOf(connectionString: string): readonly string[] {
+/** The files of certificates that such a text names, as the client reads them: whom it believes, and its own. */
+export function tlsFilesOf(connectionString: string): {
+  readonly authorities: string | undefined;
+  readonly own: string | undefined;
+} {
   const parser = require(PARSER) as { readonly parseConnectionString: typeof parseConnectionString };
   const { tlsCAFile, userCertFile } = parser.parseConnectionString(connectionString);
-  return [tlsCAFile, userCertFile].filter(file => file !== undefined);
+  return { authorities: tlsCAFile, own: userCertFile };
 }
 
 /** Says nothing of the text itself: it may hold a password. */

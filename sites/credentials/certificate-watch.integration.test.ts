@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createMemorySiteLog, LOG_START, noFoldStore } from '@holdfast/core';
@@ -169,6 +169,31 @@ test('are also that of the authority, and those of a server that keeps the log',
   );
   assert.match(raised[1]!, 'a new authority');
   assert.is((await server.until(0)).length, 0);
+});
+
+test('are, of a bundle of authorities by which a server of the log is believed, told of when the last one expires', async () => {
+  const expired = await createCertificateAuthority({
+    name: 'Expired',
+    nowMs: issuedAtMs - (2 * LIFETIME_DAYS + 1) * DAY_MS,
+  });
+  const file = path.join(directory, 'bundle.pem');
+  await writeFile(file, `${expired.certificatePem}${authority.certificatePem}`);
+  const connectionString = `esdb://localhost:2113?tlsCAFile=${encodeURIComponent(file)}`;
+  const files = filesOfCertificates({ log: { kurrent: { connectionString } } }, directory);
+  const raisedAt = async (nowMs: number) => {
+    const raised: string[] = [];
+    const raise = ({ name }: { readonly name: string }) => void raised.push(name);
+    const alarms = { raise, end: () => undefined };
+    const stopping = new AbortController();
+    const running = watchCertificates({ files, alarms, logger, now: () => nowMs }, stopping.signal);
+    stopping.abort();
+    await running;
+    return raised;
+  };
+  assert.equal(await raisedAt(issuedAtMs), []);
+  assert.equal(await raisedAt(issuedAtMs + (2 * LIFETIME_DAYS - 5) * DAY_MS), [
+    'A certificate for the server of the log expires soon',
+  ]);
 });
 
 test.run();

@@ -22,7 +22,12 @@ export interface WatchedFile {
   /** As alarms about it name it, wherever the installation lies. */
   readonly name: string;
   /** Whose it is, and how another one is had. */
-  readonly whose: { readonly is: string; readonly renewal: string };
+  readonly whose: {
+    readonly is: string;
+    readonly renewal: string;
+    /** It may hold authorities of all the world: which of them the peer has nobody can say, so the last one to expire counts. Else the first. */
+    readonly isBundle?: true;
+  };
 }
 
 const own = {
@@ -39,6 +44,7 @@ const ofLogServer = {
   renewal:
     'The log cannot be reached with it then: put another one in its place and start this server again.',
 };
+const authoritiesOfLogServer = { ...ofLogServer, isBundle: true } as const;
 
 /** The certificates by which this process and its peers know each other, and those of a log that is kept on a server. */
 export function filesOfCertificates(
@@ -56,8 +62,14 @@ export function filesOfCertificates(
     }
   }
   if (log?.kurrent === undefined) return files;
-  const ofServer = tlsFilesOf(log.kurrent.connectionString);
-  return [...files, ...ofServer.map(file => ({ file: path.resolve(file), name: file, whose: ofLogServer }))];
+  const { authorities, own: ofClient } = tlsFilesOf(log.kurrent.connectionString);
+  for (const [name, whose] of [
+    [authorities, authoritiesOfLogServer],
+    [ofClient, ofLogServer],
+  ] as const) {
+    if (name !== undefined) files.push({ file: path.resolve(name), name, whose });
+  }
+  return files;
 }
 
 /**
@@ -77,20 +89,20 @@ export async function watchCertificates(
 ): Promise<void> {
   const { files, alarms, now, logger, lookMs = LOOK_MS } = options;
   // What counts is what was read at the start: another one in its place is used from the next start on.
-  const used = files.map(watched => ({ watched, first: firstToExpire(certificatesOfFile(watched.file)) }));
+  const used = files.map(watched => ({ watched, counts: whatCounts(watched) }));
   const told = new Map<WatchedFile, (typeof GRACES)[number] | null>();
   while (!signal.aborted) {
-    for (const { watched, first } of used) {
-      if (first === null) continue;
-      const leftMs = first.validToMs - now();
+    for (const { watched, counts } of used) {
+      if (counts === undefined) continue;
+      const leftMs = counts.validToMs - now();
       const grace = GRACES.find(({ days }) => leftMs <= days * DAY_MS) ?? null;
       if (told.get(watched) === grace) continue;
       told.set(watched, grace);
       const cause = `the certificate in ${watched.name} expires`;
-      if (grace === null) alarms.end({ cause, reason: `It is valid until ${atOf(first)}.` });
+      if (grace === null) alarms.end({ cause, reason: `It is valid until ${atOf(counts)}.` });
       else {
-        const alarm = { ...alarmOf(watched, first, leftMs), cause, priority: grace.priority };
-        logger[leftMs > 0 ? 'warn' : 'error']({ file: watched.file, validTo: atOf(first) }, alarm.name);
+        const alarm = { ...alarmOf(watched, counts, leftMs), cause, priority: grace.priority };
+        logger[leftMs > 0 ? 'warn' : 'error']({ file: watched.file, validTo: atOf(counts) }, alarm.name);
         alarms.raise({ ...alarm, recurs: 'UNLESS_OPEN' });
       }
     }
@@ -115,9 +127,7 @@ function atOf({ validToMs }: FileCertificate): string {
   return new Date(validToMs).toISOString();
 }
 
-function firstToExpire(certificates: readonly FileCertificate[]): FileCertificate | null {
-  return certificates.reduce<FileCertificate | null>(
-    (first, next) => (first === null || next.validToMs < first.validToMs ? next : first),
-    null,
-  );
+function whatCounts({ file, whose }: WatchedFile): FileCertificate | undefined {
+  const firstToLast = [...certificatesOfFile(file)].sort((one, other) => one.validToMs - other.validToMs);
+  return firstToLast.at(whose.isBundle ? -1 : 0);
 }
