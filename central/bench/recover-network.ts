@@ -17,7 +17,8 @@ import type { RecoverSiteReport } from './recover-site.process.js';
 
 /** Whoever has not recovered by then never will, also where many others use the machine. Less than a message is waited for: it says who. */
 const RECOVERY_MS_MAX = 170_000;
-const SETTLE_MS_MAX = 240_000;
+/** What was refused is offered again after a minute, at each level: some minutes where others use the machine. */
+const SETTLE_MS_MAX = 600_000;
 const POLL_MS = 20;
 const HEARTBEAT_SECONDS = 5;
 
