@@ -246,8 +246,8 @@ function ownLogTasks(
 function reportTasks(
   { configuration, logger }: RunCentralOptions,
   parts: CentralParts,
-  { repairs: lostHistory, beginAgain, replicaRepairs }: CentralLife,
-  onExtended: (origin: SiteId) => void,
+  { repairs: lostHistory, replicaRepairs }: CentralLife,
+  onMoved: (origin: SiteId) => void,
 ) {
   const { above: acknowledgements, credentials, keys, links, relayed, servers } = parts;
   const { management } = servers;
@@ -256,7 +256,7 @@ function reportTasks(
   const readThrough = () => ownLogReadThrough(parts);
   const takeBack = takeBackReplicas({
     ...{ ...parts, ownSite: servers.siteId, keys, repairs: replicaRepairs, logger },
-    ...{ children: () => management.state.site.children.keys(), onExtended, onReplaced: beginAgain },
+    ...{ children: () => management.state.site.children.keys(), onMoved },
     file: pulledHistoryFileOf(parts.dataDirectory),
   });
   return [

@@ -41,13 +41,14 @@ export function readStoredData<Definition extends EventDefinition>(
 
 /**
  * All events of one type out of the feed, whoever brought them there, a session or a backbone, so that no end of either can lose
- * one. All are read again after a start.
+ * one. All are read again after a start, and where events of the feed were replaced: others may stand where it was read already.
  */
 export class EventsOfType {
   readonly #sql: Sql;
   readonly #type: HoldfastEvent['type'];
   readonly #take: (event: StoredEventOfType) => void | Promise<void>;
   #after = 0;
+  #replacedAt: string | null = null;
 
   constructor(options: {
     readonly sql: Sql;
@@ -85,6 +86,11 @@ export class EventsOfType {
 
   /** Whether there is another page. */
   async #takePage(): Promise<boolean> {
+    const [replaced] = await this.#sql<
+      { at: string | null }[]
+    >`select max(replaced_at)::text as at from replaced_tail`;
+    if (replaced!.at !== this.#replacedAt) this.#after = 0;
+    this.#replacedAt = replaced!.at;
     const rows = await this.#sql<StoredEventOfType[]>`
       select seq, site, version, data from replica_event
       where ${ofTypes(this.#sql, [this.#type])} and seq > ${this.#after} order by seq limit ${PAGE_ROWS}`;

@@ -10,7 +10,7 @@ import { removeTail, storeInPlace } from './replaced-tail.js';
 
 /**
  * Puts the end of a replica right in a central's database, and has all projections built anew where events are replaced by that. Who
- * follows the feed has read what is not there any more then, and has to begin again.
+ * follows the feed beside them has read what is not there any more then, and reads it again (`EventsOfType`).
  */
 export function createReplicaMender(of: { readonly sql: Sql; readonly ownSite: SiteId }): ReplicaMender {
   const { sql } = of;

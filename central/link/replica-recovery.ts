@@ -30,10 +30,8 @@ export interface ReplicaRecoveryParts {
   readonly file: string;
   /** Says how the last attempt ended that found no room. */
   readonly repairs: LogRepairs;
-  /** What is held of a log has grown beside the session that brings it. */
-  readonly onExtended: (origin: SiteId) => void;
-  /** The feed is another one: whatever follows it begins again. */
-  readonly onReplaced: () => void;
+  /** What is held of a log has moved beside the session that brings it. */
+  readonly onMoved: (origin: SiteId) => void;
   readonly logger: Logger;
 }
 
@@ -54,10 +52,10 @@ export function takeBackReplicas(parts: ReplicaRecoveryParts): NonNullable<Relay
     if (!repairs.isDue()) return 'NOTHING';
     try {
       const outcome = await recovery.takeBack(origin, from);
-      if (outcome !== 'NOTHING')
+      if (outcome !== 'NOTHING') {
         logger.warn({ origin, held: from.held, outcome }, 'what was lost of a log below is back');
-      if (outcome === 'EXTENDED') parts.onExtended(origin);
-      if (outcome === 'REPLACED') parts.onReplaced();
+        parts.onMoved(origin);
+      }
       repairs.succeeded();
       return outcome;
     } catch (error) {

@@ -342,7 +342,7 @@ class ChildSession {
     if (!this.#over.signal.aborted) this.#later(timers.after(delayMs, again));
   }
 
-  /** True when what is held here of a log below has grown by what the parent holds of it. */
+  /** True when what is held here of a log below is what the parent holds of it now. */
   async #takeBack(origin: SiteId, held: LogPlace): Promise<boolean> {
     const { logger, relayed } = this.#options;
     const outcome = this.#takingBack.then(() => {
@@ -351,7 +351,7 @@ class ChildSession {
     });
     this.#takingBack = outcome.catch(() => undefined);
     try {
-      return (await outcome) === 'EXTENDED';
+      return (await outcome) !== 'NOTHING';
     } catch (error) {
       if (!(error instanceof HistoryNotOursError || error instanceof HistoryUnprovenError)) throw error;
       logger.error(

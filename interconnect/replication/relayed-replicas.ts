@@ -44,7 +44,7 @@ export class RelayedReplicas implements RelayedLogs {
       cursor: site => mender.cursor(site),
       replaceTail: async tail => {
         const outcome = await mender.replaceTail(tail);
-        if (outcome === 'EXTENDED') this.#grow(tail.proven().checkpoints.at(-1)!);
+        if (outcome === 'EXTENDED' || outcome === 'REPLACED') this.#grow(tail.proven().checkpoints.at(-1)!);
         return outcome;
       },
     };

@@ -45,7 +45,7 @@ export interface RelayedLogs {
 }
 
 /**
- * EXTENDED: what is held of a log goes on as far as above. REPLACED: it did not, and its end was replaced: every session ends.
+ * EXTENDED: what is held of a log goes on as far as above. REPLACED: it did not, and its end was replaced.
  * NOTHING: what is held is as it was.
  */
 export type RecoveryOutcome = 'EXTENDED' | 'REPLACED' | 'NOTHING';

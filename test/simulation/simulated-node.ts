@@ -260,7 +260,7 @@ export class SimulatedNode {
     this.#wanted.push({ stream: `wishes-${child}`, events: [this.#newEvent('CommandIssued')] });
   }
 
-  /** As `runCentral` does it: where the end of a replica was replaced, everything begins again. */
+  /** As `runCentral` does it. */
   #takeBackOf(process: SimulatedProcess, relayed: RelayedReplicas): NonNullable<RelayedLogs['takeBack']> {
     const { replicas } = this;
     const recovery = new ReplicaRecovery({
@@ -278,11 +278,7 @@ export class SimulatedNode {
     });
     return async (origin, from) => {
       const outcome = await recovery.takeBack(origin, from);
-      if (outcome === 'EXTENDED') this.#service?.moved(origin);
-      if (outcome === 'REPLACED' && process.isAlive) {
-        this.kill();
-        this.start();
-      }
+      if (outcome !== 'NOTHING') this.#service?.moved(origin);
       return outcome;
     };
   }
