@@ -186,7 +186,7 @@ export { alarmsOfUnrepairedLog, beginsAgainWithMedia, type RunSiteOptions, runSi
 export { mediaDirectoryOf, pulledHistoryFileOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
 export { loadSiteKeys, type SiteKeys, siteLogKeyFileOf } from './site-keys.js';
 export { newUuid, openSiteServers, type SiteServers, type SiteServersOptions } from './site-servers.js';
-export { readSiteTrust, type SiteTrust } from './site-trust.js';
+export { readLogKey, readSiteTrust, type SiteTrust } from './site-trust.js';
 export { SOFTWARE } from './software.js';
 export { type ErasedSubject, eraseSubject } from './subject-keys/erase-subject.js';
 export { ERASED_TEXT, FOREIGN_TEXT, SubjectKeys } from './subject-keys/subject-keys.js';

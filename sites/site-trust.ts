@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { SiteId } from '@holdfast/schema';
 import { rawPublicKey } from './log/ed25519-notes.js';
@@ -21,6 +21,19 @@ export function readSiteTrust(directory: string): SiteTrust | null {
 }
 
 export function readLogPublicKey(directory: string): Uint8Array | null {
-  const keyFile = siteLogKeyFileOf(directory);
-  return existsSync(keyFile) ? rawPublicKey(createPrivateKey(readFileSync(keyFile))) : null;
+  const read = readLogKey(directory);
+  return 'key' in read ? rawPublicKey(read.key) : null;
+}
+
+/** The public key by which a log's signatures are checked, or why it is not known. In a copy for others it may stand for the private one. */
+export function readLogKey(directory: string): { readonly key: KeyObject } | { readonly why: string } {
+  const file = siteLogKeyFileOf(directory);
+  try {
+    const key = createPublicKey(readFileSync(file));
+    if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`it is of ${key.asymmetricKeyType}`);
+    return { key };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { why: `${file}: expected the log's Ed25519 key in PEM, private or public (${why})` };
+  }
 }

@@ -1,3 +1,5 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -26,7 +28,7 @@ import {
 } from './recording-server/media-database/media-fixture.js';
 import { sealEvents } from './recording-server/retention/seal-facts.js';
 import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
-import { loadSiteKeys } from './site-keys.js';
+import { loadSiteKeys, siteLogKeyFileOf } from './site-keys.js';
 import { verifySiteDirectory } from './verify-site-directory.js';
 
 const test = suite('verifying a site directory');
@@ -57,6 +59,33 @@ async function siteWith(folder: string) {
   await say({ type: 'RecordingSealed', data: { ...recording, segments: [segment], gaps: [] } });
   return Object.assign(log, { say });
 }
+
+test('no event counts as signed where the key of the log is not at hand, and its public half is enough', async () => {
+  await using folder = await temporaryFolder();
+  {
+    await using log = await siteWith(folder.path);
+    await log.signedCheckpoint();
+  }
+  const file = siteLogKeyFileOf(folder.path);
+  const privateKey = readFileSync(file);
+  const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'pem' });
+  const other = generateKeyPairSync('x25519').publicKey.export({ type: 'spki', format: 'pem' });
+  for (const [kept, signedEventCount] of [
+    [privateKey, 3],
+    [publicKey, 3],
+    ['no key', 0],
+    [other, 0],
+    [null, 0],
+  ] as const) {
+    if (kept === null) rmSync(file);
+    else writeFileSync(file, kept);
+    const verified = await verifySiteDirectory(folder.path, { signal: never });
+    assert.is(verified.signedEventCount, signedEventCount);
+    const missing = verified.unreachable.filter(({ code }) => code === 'LOG_KEY_MISSING');
+    assert.is(missing.length, signedEventCount === 0 ? 1 : 0);
+    if (signedEventCount === 0) assert.match(missing[0]!.detail, file);
+  }
+});
 
 test('a segment that the log knows and nobody deleted is missed by name', async () => {
   await using folder = await temporaryFolder();

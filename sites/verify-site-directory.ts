@@ -1,5 +1,5 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import type { KeyObject } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -35,8 +35,8 @@ import {
   mediaDirectoryOf,
   siteLogFileOf,
 } from './site-directory.js';
-import { readSealingKey, siteLogKeyFileOf } from './site-keys.js';
-import { readLogPublicKey, type SiteTrust } from './site-trust.js';
+import { readSealingKey } from './site-keys.js';
+import { readLogKey, readLogPublicKey, type SiteTrust } from './site-trust.js';
 
 /** A demonstration keeps its sites one folder down. */
 const DEPTH_MAX = 2;
@@ -133,13 +133,14 @@ export async function verifySiteDirectory(
   options: VerifySiteOptions,
 ): Promise<SiteDirectoryVerification> {
   const { signal, onServer } = options;
-  const keyFile = siteLogKeyFileOf(directory);
-  const key = existsSync(keyFile) ? createPrivateKey(readFileSync(keyFile)) : null;
+  const logKey = readLogKey(directory);
+  const key = 'key' in logKey ? logKey.key : null;
   await using source =
     onServer === undefined
       ? logInFile(directory, key, options)
       : await logOnServer(onServer, key, { directory, signal });
-  const log = await source.verify();
+  const proved = await source.verify();
+  const log = key === null ? { ...proved, signedEventCount: 0, isSigned: () => false } : proved;
   const said = recordingsInLog({ sealingKeyPem: readSealingKey(directory), isSigned: log.isSigned });
   await readOn(source, said);
   const media = new MediaProof(directory, said, options);
@@ -165,7 +166,15 @@ export async function verifySiteDirectory(
     })),
     ...found.filter(damage => !isInDoubt(damage)).map(damage => findingOf(damage.kind, damage)),
   ];
+  const keyMissing = 'why' in logKey && log.head !== null ? [logKey.why] : [];
   const unreachable = [
+    ...keyMissing.map(why => ({
+      ...{
+        where: 'log',
+        code: 'LOG_KEY_MISSING',
+        detail: `${why}: none of the log's signatures was checked`,
+      },
+    })),
     ...media.unreachable(),
     ...found.filter(isInDoubt).map(damage => findingOf('RECORDINGS_UNPROVEN', damage)),
     ...(isDeletionInDoubt ? media.saidDeleted.map(saidDeletedFinding) : []),
@@ -173,10 +182,10 @@ export async function verifySiteDirectory(
   ];
   const { segmentCount, closedSegmentCount, mediaBytes, saidDeleted } = media;
   const { children, logKeys } = said;
-  const { isSigned: _, ...proved } = log;
+  const { isSigned: _, ...logProved } = log;
   const believed = { publicKey: readLogPublicKey(directory), children, logKeys };
   return {
-    ...{ directory, site: log.head?.site ?? null, ...proved, unreadEvents: source.unread() },
+    ...{ directory, site: log.head?.site ?? null, ...logProved, unreadEvents: source.unread() },
     ...{ segmentCount, closedSegmentCount, mediaBytes, damages },
     ...{ unsignedSegmentCount: unsignedCount(said), unsignedDeletedCount: saidDeleted.length },
     ...{ unreachable, childCount: children.size, trust: log.head && { site: log.head.site, ...believed } },

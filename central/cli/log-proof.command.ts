@@ -1,5 +1,3 @@
-import { createPrivateKey } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import {
   CheckpointError,
   checkpointKey,
@@ -23,10 +21,10 @@ import {
   proveConsistency,
   proveEvent,
   rawPublicKey,
+  readLogKey,
   readSiteLogFile,
   readTrustedKeys,
   sha256,
-  siteLogKeyFileOf,
   TrustedKeyError,
   verifyNote,
 } from '@holdfast/sites';
@@ -86,11 +84,11 @@ export async function logProveCommand(directory: string, options: LogProveOption
 export function logKeysCommand(directory: string): number {
   const file = logFileOrReport(directory);
   if (file === null) return EXIT_WRONG_USE;
-  const keyFile = siteLogKeyFileOf(directory);
-  if (!existsSync(keyFile)) return wrongUse(`${keyFile}: not there`);
+  const logKey = readLogKey(directory);
+  if ('why' in logKey) return wrongUse(logKey.why);
   using log = readSiteLogFile(file);
   const { site, epoch } = log.head();
-  const publicKey = rawPublicKey(createPrivateKey(readNamedFile(keyFile, KEY_FILE_BYTES_MAX)));
+  const publicKey = rawPublicKey(logKey.key);
   for (let number = 1; number <= epoch; number += 1) {
     process.stdout.write(`${encodeVerifierKey(checkpointKey({ site, epoch: number }, publicKey), sha256)}\n`);
   }

@@ -5,7 +5,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createMemorySiteLog, LOG_START, newEvent, signCheckpoint } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { noteSigner, openSqliteSiteLog, sha256, siteLogFileOf, siteLogKeyFileOf } from '@holdfast/sites';
+import {
+  loadSiteKeys,
+  noteSigner,
+  openSqliteSiteLog,
+  sha256,
+  siteLogFileOf,
+  siteLogKeyFileOf,
+} from '@holdfast/sites';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -35,7 +42,7 @@ function verify(directory: string, databaseUrl: string | undefined) {
 test('a database that was not seen is named, and the embedded one is proved whatever DATABASE_URL says', async () => {
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
   const site = v7() as SiteId;
-  const signingKey = generateKeyPairSync('ed25519').privateKey;
+  const signingKey = loadSiteKeys(folder.path).logKey;
   const event = {
     type: 'ChildSiteEnrolled' as const,
     data: { siteId: v7() as SiteId, name: 'Bus 12', certificateSha256: 'ab'.repeat(32) },
@@ -170,6 +177,7 @@ test('a log that has lost an end which its site has signed is not called proven,
     await log.signedCheckpoint();
   }
   await cp(path.dirname(file), path.dirname(siteLogFileOf(backup)), { recursive: true });
+  await cp(path.join(place, 'keys'), path.join(backup, 'keys'), { recursive: true });
   {
     await using log = await openSqliteSiteLog({
       ...{ file, site: central.site, now: Date.now, signingKey: central.key },
@@ -192,7 +200,7 @@ test('of a truncated log it says how many events were removed, and how many of t
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
   {
     const file = siteLogFileOf(folder.path);
-    const { privateKey: signingKey } = generateKeyPairSync('ed25519');
+    const signingKey = loadSiteKeys(folder.path).logKey;
     await using log = await openSqliteSiteLog({ file, site: v7() as SiteId, now: Date.now, signingKey });
     const node = { log, site: v7() as SiteId, key: signingKey };
     for (let count = 0; count < 9; count += 1) {
