@@ -12,8 +12,8 @@ type Level = 'site' | 'region';
 
 /** What of a level is put back with an old copy. */
 const restored: Readonly<Record<Level, readonly string[]>> = {
-  site: ['log'],
-  region: ['log', 'postgres'],
+  site: ['keys', 'log'],
+  region: ['keys', 'log', 'postgres'],
 };
 
 /** Faults that no kill is, one after the other, each under load; behind each the network heals by itself and is proven. */
