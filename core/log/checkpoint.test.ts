@@ -11,7 +11,7 @@ import {
   parseCheckpoint,
   signCheckpoint,
 } from './checkpoint.js';
-import { CheckpointError, type CheckpointFailure } from './checkpoint-error.js';
+import { failureOf } from './checkpoint-failure.fixture.js';
 import { equalBytes } from './merkle-tree.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
 import { formatSignatureLine, type NoteVerifier } from './signed-note.js';
@@ -25,16 +25,6 @@ const publicKey = new Uint8Array(32).fill(7);
 const sign = (bytes: Uint8Array) => Uint8Array.of(...publicKey, ...sha256(bytes));
 const verify: NoteVerifier = (bytes, signature) => equalBytes(sign(bytes), signature);
 const note = signCheckpoint(head, { publicKey, sign }, sha256);
-
-function failureOf(run: () => unknown): CheckpointFailure | null {
-  try {
-    run();
-    return null;
-  } catch (error) {
-    assert.instance(error, CheckpointError);
-    return (error as CheckpointError).failure;
-  }
-}
 
 test('is the text that C2SP tlog-checkpoint asks for', () => {
   assert.is(

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openCheckpoint, signCheckpoint } from './checkpoint.js';
-import { CheckpointError, type CheckpointFailure } from './checkpoint-error.js';
+import { failureOf } from './checkpoint-failure.fixture.js';
 import { cosignCheckpoint, openCosignature, witnessKey, witnessName } from './cosignature.js';
 import { equalBytes } from './merkle-tree.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
@@ -32,16 +32,6 @@ const witness = { name: witnessName(parent), signer: keyOf(2) };
 const note = signCheckpoint(head, siteSigner, sha256);
 const open = (text: string, { name = witness.name, publicKey = witness.signer.publicKey } = {}) =>
   openCosignature(text, { name, publicKey, verify }, sha256);
-
-function failureOf(run: () => unknown): CheckpointFailure | null {
-  try {
-    run();
-    return null;
-  } catch (error) {
-    assert.instance(error, CheckpointError);
-    return (error as CheckpointError).failure;
-  }
-}
 
 test('is a line behind the note, which still opens under the key of its site', () => {
   const cosigned = note + cosignCheckpoint(note, { ...witness, timeSeconds: 1_679_315_147 }, sha256);

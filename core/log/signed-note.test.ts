@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeBase64 } from './base64.js';
-import { CheckpointError, type CheckpointFailure } from './checkpoint-error.js';
+import { failureOf } from './checkpoint-failure.fixture.js';
 import { referenceSha256 as sha256 } from './sha256.reference.js';
 import {
   formatSignatureLine,
@@ -17,16 +17,6 @@ const test = suite('signed note');
 const publicKey = new Uint8Array(32).fill(7);
 const keyNamed = (keyName: string): NoteKey => ({ keyName, algorithm: 'ED25519', publicKey });
 const lineBy = (keyName: string) => formatSignatureLine(keyNamed(keyName), new Uint8Array(64), sha256);
-
-function failureOf(run: () => unknown): CheckpointFailure | null {
-  try {
-    run();
-    return null;
-  } catch (error) {
-    assert.instance(error, CheckpointError);
-    return (error as CheckpointError).failure;
-  }
-}
 
 test('is read up to a length, and not looked at beyond it', () => {
   const end = `\n\n${lineBy('site')}`;
