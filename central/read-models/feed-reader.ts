@@ -90,16 +90,15 @@ export async function readFeedItems(
 ): Promise<readonly FeedItem[]> {
   const items: FeedItem[] = [];
   if (seqs.length === 0) return items;
-  await copyOut(sql, `${SELECT_EVENTS} where seq in (${seqs.join(', ')}) order by seq`, row => {
+  await copyOut(sql, `${SELECT_EVENTS} replica_event where seq in (${seqs.join(', ')}) order by seq`, row => {
     items.push(readEvent(row));
   });
   return items;
 }
 
 /** In the order in which `readEvent` reads them. */
-const COLUMNS =
-  'seq, site, epoch, position, id, stream, type, version, recorded_at >> 16 as recorded_at_ms, occurred_at_ms, actor, data';
-const SELECT_EVENTS = `select ${COLUMNS} from replica_event`;
+const SELECT_EVENTS =
+  'select seq, site, epoch, position, id, stream, type, version, recorded_at >> 16, occurred_at_ms, actor, data from';
 
 /** Of these events those that begin within so many bytes of data: what is beyond is not sent. */
 function feedQuery({
@@ -110,9 +109,8 @@ function feedQuery({
   site,
   bytesMax,
 }: FeedSpan & { readonly bytesMax: number }): string {
-  return `
-    select ${COLUMNS.replace('recorded_at >> 16 as ', '')} from (
-      select ${COLUMNS}, sum(octet_length(data)) over (order by seq rows between unbounded preceding and 1 preceding) as before
+  return `${SELECT_EVENTS} (
+      select *, sum(octet_length(data)) over (order by seq rows between unbounded preceding and 1 preceding) as before
       from replica_event where seq > ${afterSeq}
       ${upToSeq === null ? '' : `and seq <= ${upToSeq}`}
       ${types === null ? '' : `and ${ofTypesAsText(types)}`}
