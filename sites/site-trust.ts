@@ -1,10 +1,13 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { SiteId } from '@holdfast/schema';
 import { rawPublicKey } from './log/ed25519-notes.js';
 import { type LogAdmissions, readLogAdmissions } from './log/log-admissions.js';
 import { siteLogFileOf } from './site-directory.js';
 import { siteLogKeyFileOf } from './site-keys.js';
+
+/** A file that is larger holds no key. */
+const KEY_FILE_BYTES_MAX = 64 * 1024;
 
 /** A site whose data directory is at hand: by which key it signs, and whom its log lets report, by which keys. */
 export interface SiteTrust extends LogAdmissions {
@@ -20,7 +23,7 @@ export function readSiteTrust(directory: string): SiteTrust | null {
   return { ...readLogAdmissions(file), publicKey: readLogPublicKey(directory) };
 }
 
-export function readLogPublicKey(directory: string): Uint8Array | null {
+function readLogPublicKey(directory: string): Uint8Array | null {
   const read = readLogKey(directory);
   return 'key' in read ? rawPublicKey(read.key) : null;
 }
@@ -29,6 +32,10 @@ export function readLogPublicKey(directory: string): Uint8Array | null {
 export function readLogKey(directory: string): { readonly key: KeyObject } | { readonly why: string } {
   const file = siteLogKeyFileOf(directory);
   try {
+    const found = statSync(file);
+    // A device does not say how long it is.
+    if (!found.isFile() || found.size > KEY_FILE_BYTES_MAX)
+      throw new RangeError(`it is no file of at most ${KEY_FILE_BYTES_MAX} bytes`);
     const key = createPublicKey(readFileSync(file));
     if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`it is of ${key.asymmetricKeyType}`);
     return { key };

@@ -74,6 +74,7 @@ test('no event counts as signed where the key of the log is not at hand, and its
     [privateKey, 3],
     [publicKey, 3],
     ['no key', 0],
+    [Buffer.concat([privateKey, Buffer.alloc(64 * 1024)]), 0],
     [other, 0],
     [null, 0],
   ] as const) {

@@ -11,6 +11,7 @@ import {
   type RecordedEvent,
 } from '@holdfast/core';
 import type { RecordingServerId, SiteId } from '@holdfast/schema';
+import { rawPublicKey } from './log/ed25519-notes.js';
 import { KurrentLogError } from './log/kurrent/kurrent-log-error.js';
 import { SiteLogFileError } from './log/site-log-file.js';
 import { verifySiteLog } from './log/verify-site-log.js';
@@ -36,7 +37,7 @@ import {
   siteLogFileOf,
 } from './site-directory.js';
 import { readSealingKey } from './site-keys.js';
-import { readLogKey, readLogPublicKey, type SiteTrust } from './site-trust.js';
+import { readLogKey, type SiteTrust } from './site-trust.js';
 
 /** A demonstration keeps its sites one folder down. */
 const DEPTH_MAX = 2;
@@ -183,7 +184,7 @@ export async function verifySiteDirectory(
   const { segmentCount, closedSegmentCount, mediaBytes, saidDeleted } = media;
   const { children, logKeys } = said;
   const { isSigned: _, ...logProved } = log;
-  const believed = { publicKey: readLogPublicKey(directory), children, logKeys };
+  const believed = { publicKey: key && rawPublicKey(key), children, logKeys };
   return {
     ...{ directory, site: log.head?.site ?? null, ...logProved, unreadEvents: source.unread() },
     ...{ segmentCount, closedSegmentCount, mediaBytes, damages },
