@@ -21,7 +21,7 @@ import {
   registerSubjectKeyService,
   type Timers,
 } from '@holdfast/interconnect';
-import type { DeviceId, EventId, SiteId } from '@holdfast/schema';
+import type { DeviceId, EventId, RecordingServerId, SiteId } from '@holdfast/schema';
 import {
   alarmsOfUnrepairedLog,
   beginsAgainWithMedia,
@@ -185,6 +185,8 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
     parts.factsMoved();
     reportKnown();
   };
+  const isNotFirst = ({ recordingServerId }: { readonly recordingServerId: RecordingServerId }) =>
+    recordingServerId !== options.configuration.recordingServers[0]?.id;
   const announce = async (running: AbortSignal) => {
     await showOwnLog(parts, running);
     if (running.aborted) return;
@@ -199,7 +201,11 @@ async function runLife(options: RunCentralOptions, life: CentralLife): Promise<v
         alarmsOfUnrepairedLog(servers, life.repairs, logger),
         ...ownLogTasks(parts, life, trouble),
         running => life.mend(servers.log, running),
-        ...beginsAgainWithMedia(servers, life.beginAgain),
+        ...beginsAgainWithMedia(
+          // Without that of the first there is no central: it halts, and waits.
+          { ...servers, mediaToMiss: servers.mediaToMiss.filter(isNotFirst) },
+          { beginAgain: life.beginAgain, logger },
+        ),
         running => parts.database.watch(running),
         running => projections.run(running),
         running => operators.run({ asked, onFailure: retry }, running),

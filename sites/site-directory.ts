@@ -32,6 +32,11 @@ export function mediaDirectoryOf(dataDirectory: string, recordingServerId: Recor
   return path.join(dataDirectory, 'media', recordingServerId);
 }
 
+/** Where it keeps what belongs there while that directory is away. */
+export function standInDirectoryOf(dataDirectory: string, recordingServerId: RecordingServerId): string {
+  return path.join(dataDirectory, 'media-stand-in', recordingServerId);
+}
+
 /** Where snapshots of the folds of its log are kept. It may be deleted. */
 export function foldDirectoryOf(dataDirectory: string): string {
   return path.join(dataDirectory, 'folds');

@@ -202,11 +202,16 @@ test('recordings whose disk is not mounted are not begun anew: it is said, the o
     if (isPlaceThere) mkdirSync(media);
     else rmSync(media, { recursive: true });
     await using servers = await opened(folder.path, {});
-    assert.equal([...servers.recordingServers.keys()], [second.id]);
+    assert.equal([...servers.recordingServers.keys()], [first.id, second.id]);
     assert.match(servers.lines[0]!.msg, `MEDIA_DIRECTORY_MISSING: ${media}`);
     assert.equal(existsSync(media) ? readdirSync(media) : [], []);
     const types = () => typesIn(servers.log);
+    const stop = new AbortController();
+    const running = servers.run(stop.signal);
     while (!(await types()).includes('AlarmRaised')) await delay(10);
+    while (!(await types()).includes('RecordingHalted')) await delay(10);
+    stop.abort();
+    await running;
     assert.is((await types()).filter(type => type === 'RecordingHalted').length, 1);
     assert.is(Math.min(...recordingsNeededSince(servers)), 0, 'nothing that the log says of them is cut');
     // No other disk is taken for it.

@@ -23,13 +23,20 @@ import { openSiteLog } from './log/open-site-log.js';
 import { SetAsideLocks } from './log/set-aside-locks.js';
 import { sha256 } from './log/sha256.js';
 import { ManagementServer, managementFold } from './management-server/management-server.js';
-import { type AwayMedia, awayMediaOf } from './media-away.js';
+import { type AwayMedia, awayMediaOf, type UsedMedia } from './media-away.js';
+import { inTime } from './recording-server/in-time.js';
 import { MEDIA_DATABASE_LIMITS } from './recording-server/media-database/media-database.js';
 import { readMediaPassword } from './recording-server/media-database/open-media-keyring.js';
 import { SiteView, siteViewFold } from './recording-server/recorder/site-view.js';
 import { RecordingServer } from './recording-server/recording-server.js';
 import { runTogether } from './run-together.js';
-import { foldDirectoryOf, mediaDirectoryOf, siteLogFileOf, subjectKeyFileOf } from './site-directory.js';
+import {
+  foldDirectoryOf,
+  mediaDirectoryOf,
+  siteLogFileOf,
+  standInDirectoryOf,
+  subjectKeyFileOf,
+} from './site-directory.js';
 import { loadSiteKeys, type SiteKeys } from './site-keys.js';
 import {
   assignStorages,
@@ -51,9 +58,12 @@ export interface SiteServers extends AsyncDisposable {
   readonly subjectKeys: SubjectKeys;
   readonly management: ManagementServer;
   readonly alarms: AlarmsByCause;
-  /** But those whose media directory is away. */
+  /** But those whose media directory is away, and its stand-in not made yet. */
   readonly recordingServers: ReadonlyMap<RecordingServerId, RecordingServer>;
   readonly awayMedia: readonly AwayMedia[];
+  /** Media directories beside which there are storages that can be recorded into without them. */
+  readonly mediaToMiss: readonly UsedMedia[];
+  readonly dataDirectory: string;
   /** Runs the recording servers until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -77,6 +87,9 @@ export interface SiteServersOptions {
 type AlarmLater = (alarm: { readonly name: string; readonly message: string }) => void;
 
 const DAY_MS = 24 * 3600 * 1000;
+
+/** The index of a day or two is made in this time; recording servers whose media is there wait no longer. */
+const STAND_IN_MS_MAX = 15_000;
 
 export const newUuid = <Id extends string>(): Id => v7() as Id;
 
@@ -143,7 +156,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const watch = logAwayTasks({ log, management, siteId, logger }, tellsLater ? tell : null);
   const held = stack.move();
   return {
-    ...{ siteId, log, keys, subjectKeys, management, alarms, ...servers },
+    ...{ siteId, log, keys, subjectKeys, management, alarms, dataDirectory, ...servers },
     run: signal =>
       runTogether(
         [
@@ -160,31 +173,59 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   };
 }
 
-/** But those whose disk is away: it is said. */
+type OpenRecordingServers = Pick<SiteServers, 'recordingServers' | 'awayMedia' | 'mediaToMiss'>;
+
 async function openRecordingServers(
   configuration: SiteServersConfiguration,
   site: Parameters<typeof openServer>[1] & { readonly alarmLater: AlarmLater },
   stack: AsyncDisposableStack,
-): Promise<Pick<SiteServers, 'recordingServers' | 'awayMedia'>> {
+): Promise<OpenRecordingServers> {
   const recordingServers = new Map<RecordingServerId, RecordingServer>();
   const awayMedia: AwayMedia[] = [];
+  const mediaToMiss: UsedMedia[] = [];
   for (const server of configuration.recordingServers) {
     const directory = mediaDirectoryOf(site.dataDirectory, server.id);
     const away = await awayMediaOf(site.log, { ...server, directory });
-    if (away === null) recordingServers.set(server.id, stack.use(await openServer(server, site)));
-    else {
-      awayMedia.push(away);
-      site.logger.error(away.why);
-      site.alarmLater({ name: 'Recording halted', message: away.why });
-      void sayHalted(away, site);
+    if (away === null) {
+      recordingServers.set(server.id, stack.use(await openServer(server, site)));
+      const hasOthers = server.storages.some(({ live }) => live.path !== undefined);
+      if (hasOthers) mediaToMiss.push({ recordingServerId: server.id, directory });
+      continue;
     }
+    site.logger.error(away.why);
+    site.alarmLater({ name: 'Recording halted', message: away.why });
+    const { open, prepared } = await openStandIn(server, { ...site, away: away.why }, stack);
+    awayMedia.push({ ...away, prepared });
+    if (open !== null) recordingServers.set(server.id, open);
+    else void sayHalted(away, site);
   }
-  return { recordingServers, awayMedia };
+  return { recordingServers, awayMedia, mediaToMiss };
+}
+
+/**
+ * Records what does not belong into the media directory that is away. Not open: there are so many files to make an index of that
+ * nobody waits for it; once it is made, all is opened again.
+ */
+async function openStandIn(
+  server: SiteServersConfiguration['recordingServers'][number],
+  site: Parameters<typeof openServer>[1] & { readonly away: string },
+  stack: AsyncDisposableStack,
+): Promise<{ readonly open: RecordingServer | null; readonly prepared: Promise<void> | null }> {
+  const ending = new AbortController();
+  const opening = openServer(server, { ...site, openSignal: ending.signal });
+  const open = await inTime(opening, { ms: STAND_IN_MS_MAX, late: null });
+  if (open !== null) return { open: stack.use(open), prepared: null };
+  const prepared = opening.then(late => late[Symbol.asyncDispose]());
+  stack.defer(async () => {
+    ending.abort();
+    await prepared.catch(() => undefined);
+  });
+  return { open: null, prepared };
 }
 
 /** The recording server takes it back when it runs. Not waited for: the log may be away. */
 async function sayHalted(
-  { recordingServerId, why }: AwayMedia,
+  { recordingServerId, why }: Pick<AwayMedia, 'recordingServerId' | 'why'>,
   { log, management, siteId, logger }: Parameters<typeof openServer>[1],
 ): Promise<void> {
   if (management.state.recordingServers.get(recordingServerId)?.halts.has(null)) return;
@@ -279,14 +320,21 @@ function openServer(
     readonly pins: () => readonly ProtectedSpan[];
     readonly folds: FoldFiles;
     readonly logger: Logger;
+    /** Why its media directory is away; left out: it is there. */
+    readonly away?: string;
+    readonly openSignal?: AbortSignal;
   },
 ): Promise<RecordingServer> {
-  const { management, keys, siteId, log, pins, folds } = site;
+  const { management, keys, siteId, log, pins, folds, dataDirectory, openSignal } = site;
+  const standIn = standInDirectoryOf(dataDirectory, server.id);
   return RecordingServer.open({
     ...{ recordingServerId: server.id, site: siteId, log, pins, folds, softwareVersion: SOFTWARE },
     ...{ now: Date.now, monotonicMs: () => performance.now(), random: Math.random, newId: newUuid },
     ffmpegBin: process.env.FFMPEG_BIN ?? null,
-    dir: mediaDirectoryOf(site.dataDirectory, server.id),
+    ...(site.away === undefined
+      ? { dir: mediaDirectoryOf(dataDirectory, server.id), standIn }
+      : { dir: standIn, away: site.away }),
+    ...(openSignal === undefined ? {} : { openSignal }),
     openCredentials: sealed => openCredentials(sealed, keys.sealingKeyPem),
     raiseAlarm: ({ name, message }) =>
       management.raiseAlarm({ alarmId: newUuid(), name, message, actor: `server:${server.id}` }),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import path from 'node:path';
 import { Acknowledgements, type PeerCredentials } from '@holdfast/interconnect';
 import type { AlarmId } from '@holdfast/schema';
@@ -6,7 +7,7 @@ import type { SiteConfiguration } from './configuration/site-configuration.js';
 import { requiredCredentials } from './credentials/required-credentials.js';
 import type { LogRepairAlarm, LogRepairs } from './log/log-repairs.js';
 import { type LogLife, runOverResets } from './log/run-over-resets.js';
-import { whenMediaIsThere } from './media-away.js';
+import { whenMediaIsGone, whenMediaIsThere } from './media-away.js';
 import { defineLiveMetrics } from './operations/live-metrics.js';
 import { openOperationsServer } from './operations/operations-server.js';
 import { defineRecordingMetrics, defineStorageMetrics } from './operations/recording-metrics.js';
@@ -14,6 +15,7 @@ import { reportToParent } from './report-to-parent.js';
 import { runTogether } from './run-together.js';
 import { newUuid, openSiteServers, type SiteServers } from './site-servers.js';
 import { defineLogMetrics, truncateLog } from './truncate-log.js';
+import { untilAborted } from './until-aborted.js';
 
 export interface RunSiteOptions {
   readonly configuration: SiteConfiguration;
@@ -92,24 +94,42 @@ async function runOnLog(
     (running: AbortSignal) => servers.run(running),
     alarmsOfUnrepairedLog(servers, repairs, logger),
     (running: AbortSignal) => mend(servers.log, running),
-    ...beginsAgainWithMedia(servers, beginAgain),
+    ...beginsAgainWithMedia(servers, { beginAgain, logger }),
     ...reports,
     ...truncation,
   ];
   await runTogether(tasks, signal, failure => isReset(failure) || onEnding());
 }
 
-/** Recording servers that wait for their disk are opened when it is there, as everything is: anew. */
+/**
+ * Recording servers whose disk is there again, or has gone while they have other storages, are opened as everything is: anew. So
+ * are those for which an index of what is in other storages had to be made first.
+ */
 export function beginsAgainWithMedia(
-  { awayMedia }: Pick<SiteServers, 'awayMedia'>,
-  beginAgain: () => void,
+  { awayMedia, mediaToMiss, dataDirectory }: Pick<SiteServers, 'awayMedia' | 'mediaToMiss' | 'dataDirectory'>,
+  { beginAgain, logger }: { readonly beginAgain: () => void; readonly logger: Logger },
 ): readonly ((signal: AbortSignal) => Promise<void>)[] {
-  if (awayMedia.length === 0) return [];
+  const again = (wait: (signal: AbortSignal) => Promise<void>) => async (signal: AbortSignal) => {
+    await wait(signal);
+    if (!signal.aborted) beginAgain();
+  };
+  const preparing = awayMedia.flatMap(({ prepared }) => prepared ?? []);
+  const untilPrepared = async (signal: AbortSignal) => {
+    try {
+      await untilAborted(Promise.race(preparing), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      // What fails once fails again: it is tried when the disk is back, or the site started anew.
+      logger.error({ err: error }, 'no index could be made of what is in other storages');
+      await once(signal, 'abort');
+    }
+  };
   return [
-    async signal => {
-      await whenMediaIsThere(awayMedia, signal);
-      if (!signal.aborted) beginAgain();
-    },
+    ...(awayMedia.length === 0 ? [] : [again(signal => whenMediaIsThere(awayMedia, signal))]),
+    ...(preparing.length === 0 ? [] : [again(untilPrepared)]),
+    ...(mediaToMiss.length === 0
+      ? []
+      : [again(signal => whenMediaIsGone({ used: mediaToMiss, dataDirectory }, signal))]),
   ];
 }
 

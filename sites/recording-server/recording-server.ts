@@ -47,6 +47,7 @@ import {
 } from './media-database/media-database.js';
 import type { MediaPasswordError } from './media-database/media-keyring.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
+import { OWN_STAGE } from './media-database/stage-directories.js';
 import { RecordedMotion } from './motion/recorded-motion.js';
 import type { ObjectStoreAccess } from './object-store/object-store.js';
 import { PreBufferFolder } from './pre-buffer/pre-buffer-folder.js';
@@ -80,8 +81,17 @@ export interface RecordingServerOptions {
   readonly recordingServerId: RecordingServerId;
   readonly site: SiteId;
   readonly log: SiteLog;
-  /** The directory of the media database. */
+  /** The directory of the media database; while that is `away`, its stand-in. */
   readonly dir: string;
+  /**
+   * Why the media directory is away. What is kept elsewhere is recorded, moved, deleted and played as ever; what is held for an
+   * evidence lock is not known before it is back.
+   */
+  readonly away?: string | null;
+  /** Where the stand-in is, or was, while the media directory was away. */
+  readonly standIn?: string;
+  /** Ends the opening, which may have the files of all storages to read. */
+  readonly openSignal?: AbortSignal;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   /** Milliseconds of a clock that is never set. */
@@ -151,7 +161,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   readonly #storageMeasures: StorageMeasures;
 
   private constructor(options: RecordingServerOptions, parts: OpenedParts) {
-    const { recordingServerId } = options;
+    const { recordingServerId, dir, away = null, logger } = options;
     const { database, preBuffers, loud, view, lock } = parts;
     this.recordingServerId = recordingServerId;
     this.#options = options;
@@ -183,7 +193,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     });
     const freeBytes = (dir: string) => preBuffers.freeBytes(dir);
     this.#storages = new StorageKeeper({
-      ...{ database, dir: options.dir, logger: options.logger, storages: storagesOf(options) },
+      ...{ database, dir, away, logger, storages: storagesOf(options) },
       protection: nowMs => this.#protection(nowMs),
       composeDeletion: (...deleted) => this.#deletionFacts(...deleted),
       freeBytes,
@@ -204,7 +214,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       ...options,
       database,
       view,
-      tellOfLocks: () => this.#lockReports.tell(),
+      tellOfLocks: () => away === null && this.#lockReports.tell(),
       tellOfRoom: () => this.#storageMeasures.tell(),
       storages,
       composeSealed: () => this.#composeSealed(),
@@ -243,10 +253,8 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     const readPassword = options.mediaPassword ?? (() => null);
     const lock = new MediaLock({ dir, storages, objectStores: options.objectStores, readPassword });
     const database = await openMediaDatabase({
-      dir,
-      recordingServerId,
-      now,
-      newSegmentId: () => newId() as SegmentId,
+      ...{ dir, away: options.away, standIn: options.standIn, signal: options.openSignal },
+      ...{ recordingServerId, now, newSegmentId: () => newId() as SegmentId },
       limits: options.mediaLimits,
       observer: loud,
       ...{ liveStageOf: deviceId => liveStageIn(storages, view, deviceId), stages: stagesOf(storages) },
@@ -418,7 +426,8 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   async #catchUp(): Promise<void> {
     const isAway = this.#options.log.away?.() != null;
     if (!isAway) await this.#outbox.send();
-    if (this.database.recovery.indexRebuilt) {
+    const { indexRebuilt, standInTaken } = this.database.recovery;
+    if (indexRebuilt || standInTaken) {
       await restoreIndex(this.database, this.#options.log);
       this.database.confirmIndex();
     }
@@ -426,7 +435,8 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     if (fold !== null) this.#view.restore(fold);
     await this.#keeper.readOn(this.#fold);
     if (isAway) for (const event of this.#outbox.unsent()) this.#view.apply(event);
-    for (const deviceId of [...this.#view.running]) this.#reportCrash(deviceId);
+    for (const deviceId of [...this.#view.running])
+      if (this.#isIndexed(deviceId)) this.#reportCrash(deviceId);
     this.#storages.assumeHalted(this.#view.haltedStorages);
     if (this.#view.halted) await this.database.halt(this.#storages.halts());
   }
@@ -457,6 +467,12 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       this.#options.logger.error({ keyId }, message);
       this.#retention.alarm({ name: 'Media key missing', message });
     }
+  }
+
+  /** Where the recordings of a device end is not known as long as they are in a media directory that is away. */
+  #isIndexed(deviceId: DeviceId): boolean {
+    const isAway = this.#options.away != null;
+    return !isAway || liveStageIn(storagesOf(this.#options), this.#view, deviceId) !== OWN_STAGE;
   }
 
   /** The log says that it is being recorded: nobody said otherwise before the end. */

@@ -408,6 +408,12 @@ function entryOf(fragment: PendingFragment): FragmentEntry {
   };
 }
 
+export function requireInit({ bytes, codecs }: InitSegment): void {
+  if (bytes.length === 0 || codecs.length === 0 || codecs.length > 200) {
+    throw new RangeError(`an init segment of ${bytes.length} bytes with codecs "${codecs}"`);
+  }
+}
+
 function requireValid({ fromMs, toMs, arrivalMs }: Fragment, byteLength: number): void {
   const timesHold = fromMs >= 0 && toMs >= fromMs && toMs < Number.MAX_SAFE_INTEGER && arrivalMs >= 0;
   if (timesHold && byteLength > 0) return;

@@ -154,6 +154,8 @@ export interface MediaRecovery {
    * for a database that is new.
    */
   readonly indexRebuilt: boolean;
+  /** What was recorded while the media directory was away is in the index: what of it was deleted, the log says. */
+  readonly standInTaken: boolean;
   /** Sealed files that the index knew nothing of: found when it is rebuilt. */
   readonly reindexedCount: number;
   /** Sealed now, with `SERVER_CRASHED`. */

@@ -12,7 +12,7 @@ import { FragmentReader, type SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import type { SegmentWriter } from './segment-file.js';
 import type { IndexedSegment, SegmentIndex } from './segment-index.js';
-import type { StageDirectories } from './stage-directories.js';
+import { OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
 /** Index rows fetched at a time while reading: about one hour. */
 const pageSize = 64;
@@ -71,7 +71,9 @@ export class MediaReader {
       signal.throwIfAborted();
       const indexed = this.#context.index.get(segmentId);
       if (!indexed || indexed.deviceId !== deviceId) {
-        yield { kind: 'missing', segmentId, cause: 'NOT_HERE' };
+        // It may be in the media directory, which a stand-in knows nothing of.
+        const why = await this.#context.stages.whyUnavailable(OWN_STAGE);
+        yield { kind: 'missing', segmentId, cause: why === null ? 'NOT_HERE' : `STORE_UNREACHABLE: ${why}` };
         continue;
       }
       const firstFragment = position === 0 ? options.resumeAtFragment : 0;

@@ -1,14 +1,13 @@
-import { renameSync } from 'node:fs';
-import { readdir, rename, stat, unlink } from 'node:fs/promises';
-import path from 'node:path';
-import type { Fragment, ImportOpening, InitSegment, MediaItem, SegmentManifest } from '@holdfast/core';
+import { renameSync, rmSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import type { Fragment, ImportOpening, MediaItem, SegmentManifest } from '@holdfast/core';
 import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/schema';
 import { RecordingCause } from '@holdfast/schema';
 import { Ballast } from '../../ballast.js';
 import { inTime } from '../in-time.js';
 import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import { ClaimedFiles } from './claimed-files.js';
-import { DeviceWriter, endOf } from './device-writer.js';
+import { DeviceWriter, endOf, requireInit } from './device-writer.js';
 import type { MediaKey } from './fragment-cipher.js';
 import { GarbageCollector } from './garbage-collector.js';
 import { isIndexFull } from './index-faults.js';
@@ -38,13 +37,20 @@ import { absentAsNull, SegmentImporter } from './segment-importer.js';
 import { type IndexedSegment, SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
 import { SegmentMover } from './segment-mover.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
+import { takeStandIn } from './stand-in.js';
 
 /** Reading what was stranded takes seconds, on a disk that answers. */
 const recoverMsMax = 60_000;
 
 export interface MediaDatabaseOptions {
-  /** Made when it is missing. Owned by one process at a time. */
+  /** Made when it is missing. Owned by one process at a time. While the media directory is `away`, its stand-in. */
   readonly dir: string;
+  /** Why the media directory is away. Nothing is recorded into it then; what is in other stages is as ever. */
+  readonly away?: string | null | undefined;
+  /** Where its stand-in was, or may have been, before it was back. */
+  readonly standIn?: string | undefined;
+  /** Ends the making of an index. */
+  readonly signal?: AbortSignal | undefined;
   readonly recordingServerId: RecordingServerId;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
@@ -75,7 +81,7 @@ export async function openMediaDatabase(options: MediaDatabaseOptions): Promise<
   const index = await openIndex(options, directory);
   const database = new OpenMediaDatabase(options, index);
   try {
-    await database.recover(!index.agreesWithLog());
+    await database.recover();
     return database;
   } catch (error) {
     index.close();
@@ -130,12 +136,12 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#options = options;
     this.#keyring = options.keyring ?? null;
     this.#stages = new StageDirectories({
-      root: options.dir,
-      recordingServerId: options.recordingServerId,
+      ...{ root: options.dir, away: options.away, recordingServerId: options.recordingServerId },
       keys: { get: keyId => this.#keyring?.get(keyId) ?? null },
       objectStores: options.objectStores,
     });
     this.#index = index;
+    this.#halted = this.#withAway(new Map());
     this.#ballast = new Ballast(this.#stages.own.ballastFile);
     const claimed = new ClaimedFiles();
     this.#mover = new SegmentMover({
@@ -182,12 +188,16 @@ class OpenMediaDatabase implements MediaDatabase {
     return this.#recovery!;
   }
 
-  async recover(rebuildIndex: boolean): Promise<void> {
+  async recover(): Promise<void> {
+    const { standIn } = this.#options;
+    const transaction = <T>(work: () => T) => this.#withRoom(work);
+    const standInTaken = await takeStandIn({ index: this.#index, standIn, transaction });
+    const rebuildIndex = !this.#index.agreesWithLog();
     if (rebuildIndex) this.#usedStages = (await this.#options.usedStages?.()) ?? new Set();
     for (const stage of [OWN_STAGE, ...(this.#options.stages ?? [])]) await this.prepareStage(stage);
     const recovery = await recoverMedia(this.#recoveryContext(), { rebuildIndex });
     for (const file of recovery.postponed) this.#stranded.set(file, 'SERVER_CRASHED');
-    this.#recovery = recovery;
+    this.#recovery = { ...recovery, standInTaken };
     const isMissed = (stage: string) => this.#options.stages?.includes(stage) && this.#usedStages.has(stage);
     this.#isPartAway = recovery.away.some(isMissed);
     this.#reducedCopies = recovery.reducedCopies;
@@ -216,17 +226,21 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   async halt(stages: ReadonlyMap<string, HaltCause>): Promise<void> {
-    this.#halted = stages;
+    this.#halted = this.#withAway(stages);
     const halting = [...this.#writers].map(([deviceId, writer]) => {
-      const cause = stages.get(this.#liveStageOf(deviceId));
+      const cause = this.#halted.get(this.#liveStageOf(deviceId));
       return cause === undefined ? writer.unhalt() : writer.halt(cause);
     });
     await Promise.all(halting);
   }
 
   unhalt(): void {
-    this.#halted = new Map();
-    for (const writer of this.#writers.values()) writer.unhalt();
+    void this.halt(new Map());
+  }
+
+  /** Whatever else is halted. */
+  #withAway(stages: ReadonlyMap<string, HaltCause>): ReadonlyMap<string, HaltCause> {
+    return this.#options.away == null ? stages : new Map([...stages, [OWN_STAGE, 'DISK_UNAVAILABLE']]);
   }
 
   retryWrites(): void {
@@ -375,10 +389,11 @@ class OpenMediaDatabase implements MediaDatabase {
       for (const reduced of this.#reducedCopies.values()) {
         this.#index.putUnneeded(reduced.stage, this.#sealedPath(reduced));
       }
-      // What is in a stage that was away is found at a later start.
-      this.#index.setAgreesWithLog(!this.#isPartAway);
+      // What is in a stage that was away is found at a later start. Of what a stand-in does not know, the index knows that is back.
+      this.#index.setAgreesWithLog(!this.#isPartAway || this.#options.away != null);
     });
     this.#reducedCopies.clear();
+    if (this.#recovery?.standInTaken) rmSync(this.#options.standIn!, { recursive: true, force: true });
   }
 
   repair(options: Parameters<MediaDatabase['repair']>[0]): Promise<readonly MediaRepair[]> {
@@ -423,7 +438,7 @@ class OpenMediaDatabase implements MediaDatabase {
   }
 
   async collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
-    await this.#removeAbandonedImports();
+    await this.#importer.removeAbandoned(this.#options.now() - this.#options.limits.importAbandonedMs);
     await this.#recoverStranded();
     const collected = await this.#garbage.collect();
     this.#ballast.take();
@@ -543,6 +558,7 @@ class OpenMediaDatabase implements MediaDatabase {
       stages: this.#stages,
       stageNames: [...new Set([OWN_STAGE, ...(this.#options.stages ?? []), ...this.#index.stages()])],
       index: this.#index,
+      signal: this.#options.signal,
       seal: (writer, endedBecause) => this.#seal(writer, endedBecause),
       settle: async (file, indexed) => {
         const { deviceId, segment, stage } = indexed;
@@ -574,26 +590,8 @@ class OpenMediaDatabase implements MediaDatabase {
       }
     }
   }
-
-  async #removeAbandonedImports(): Promise<void> {
-    const before = this.#options.now() - this.#options.limits.importAbandonedMs;
-    for (const name of await readdir(this.#stages.own.importFolder)) {
-      const segmentId = path.basename(name, '.mp4') as SegmentId;
-      const file = path.join(this.#stages.own.importFolder, name);
-      // It may be finished, and so moved, at this very moment.
-      const found = await stat(file).catch(absentAsNull);
-      const isAbandoned = found !== null && found.mtimeMs < before && !this.#importer.isOpen(segmentId);
-      if (isAbandoned) await unlink(file).catch(absentAsNull);
-    }
-  }
 }
 
 function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
   return segments.map(({ segmentId }) => segmentId);
-}
-
-function requireInit({ bytes, codecs }: InitSegment): void {
-  if (bytes.length === 0 || codecs.length === 0 || codecs.length > 200) {
-    throw new RangeError(`an init segment of ${bytes.length} bytes with codecs "${codecs}"`);
-  }
 }

@@ -15,6 +15,8 @@ export interface RecoveryContext {
   /** Stages in which recordings are written, and those that hold any. */
   readonly stageNames: readonly string[];
   readonly index: SegmentIndex;
+  /** Ends the reading of many files. */
+  readonly signal: AbortSignal | undefined;
   readonly seal: (writer: SegmentWriter, endedBecause: RecordingCause) => Promise<IndexedSegment>;
   /** Moves a sealed file to its place. */
   readonly settle: (path: string, indexed: IndexedSegment) => Promise<void>;
@@ -33,7 +35,7 @@ export function newFindings(): Findings {
   return { recovered: [], problems: [], reducedCopies: new Map(), tornBytes: 0, reindexedCount: 0 };
 }
 
-interface RecoveredMedia extends MediaRecovery, Pick<Findings, 'reducedCopies'> {
+interface RecoveredMedia extends Omit<MediaRecovery, 'standInTaken'>, Pick<Findings, 'reducedCopies'> {
   /** Neither a full disk nor a file that the disk does not give out may keep the server from starting: only one that runs makes room. */
   readonly postponed: readonly string[];
   /** Stages that were not there when the index was made anew. */
@@ -136,6 +138,7 @@ async function indexSealedFiles(context: RecoveryContext, stage: string, finding
   for (const deviceId of await files.devices()) {
     for (const file of await files.unfinishedFilesOf(deviceId)) context.index.putUnneeded(stage, file);
     for (const file of await files.sealedFilesOf(deviceId, null)) {
+      context.signal?.throwIfAborted();
       try {
         await using sealed = await context.stages.open({ file, stage });
         const indexed = indexedFrom(sealed.head, sealed, { fileByteLength: sealed.fileByteLength, stage });

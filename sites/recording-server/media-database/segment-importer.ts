@@ -1,3 +1,5 @@
+import { readdir, stat, unlink } from 'node:fs/promises';
+import path from 'node:path';
 import {
   type FragmentAppendOutcome,
   type ImportFinish,
@@ -57,18 +59,26 @@ export class SegmentImporter {
     }
   }
 
-  isOpen(segmentId: SegmentId): boolean {
-    return this.#open.has(segmentId);
+  /** Removes what nobody has gone on with since. */
+  async removeAbandoned(beforeMs: number): Promise<void> {
+    const { importFolder } = this.#context.directory;
+    for (const name of await readdir(importFolder)) {
+      const file = path.join(importFolder, name);
+      // It may be finished, and so moved, at this very moment.
+      const found = await stat(file).catch(absentAsNull);
+      const isOpen = this.#open.has(path.basename(name, '.mp4') as SegmentId);
+      if (found !== null && found.mtimeMs < beforeMs && !isOpen) await unlink(file).catch(absentAsNull);
+    }
   }
 
   /** The file of an earlier try as far as it belongs to this manifest, or a new one. */
   async #writer({ manifest, initBytes }: ImportOptions): Promise<SegmentWriter> {
     const { segmentId, deviceId, codecs } = manifest;
-    const path = this.#context.directory.importFile(segmentId);
-    const earlier = await walkSegmentFile(path).catch(absentAsNull);
+    const file = this.#context.directory.importFile(segmentId);
+    const earlier = await walkSegmentFile(file).catch(absentAsNull);
     const held = earlier && heldPart(earlier, manifest);
-    if (held && this.#canGoOn(held)) return SegmentWriter.resume(path, held, this.#context.keys);
-    return SegmentWriter.create(path, {
+    if (held && this.#canGoOn(held)) return SegmentWriter.resume(file, held, this.#context.keys);
+    return SegmentWriter.create(file, {
       head: {
         ...{ segmentId, deviceId, codecs, initByteLength: initBytes.length, origin: 'IMPORTED' },
         // The causes are facts of the other site's log; here the segment stands by itself.

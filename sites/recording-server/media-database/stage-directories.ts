@@ -39,8 +39,10 @@ export class StageAwayError extends Error {
 }
 
 export interface StageDirectoriesOptions {
-  /** The media directory. */
+  /** The media directory, or its stand-in. */
   readonly root: string;
+  /** Why the media directory is away, so that no recordings may be in its stand-in; null or left out: it is there. */
+  readonly away?: string | null | undefined;
   /** Null: whosever the stages are, for reading only. */
   readonly recordingServerId: RecordingServerId | null;
   /** Left out: what is encrypted cannot be read. */
@@ -57,6 +59,7 @@ export interface StageDirectoriesOptions {
 export class StageDirectories {
   readonly own: MediaDirectory;
   readonly keys: MediaKeys;
+  readonly #away: string | null;
   readonly #recordingServerId: RecordingServerId | null;
   readonly #files = new Map<string, StageFiles>();
   readonly #keysCopied = new Map<string, string>();
@@ -66,8 +69,9 @@ export class StageDirectories {
   readonly #hanging = new Set<string>();
   readonly #opening = new Map<string, number>();
 
-  constructor({ root, recordingServerId, keys, objectStores }: StageDirectoriesOptions) {
+  constructor({ root, away, recordingServerId, keys, objectStores }: StageDirectoriesOptions) {
     this.own = new MediaDirectory(root);
+    this.#away = away ?? null;
     this.keys = keys ?? NO_MEDIA_KEYS;
     this.#recordingServerId = recordingServerId;
     for (const access of objectStores ?? []) this.#files.set(objectStageOf(access), new ObjectFiles(access));
@@ -121,7 +125,7 @@ export class StageDirectories {
 
   /** Null when the stage can be read and written, else why not. */
   async whyUnavailable(stage: string): Promise<string | null> {
-    if (stage === OWN_STAGE) return null;
+    if (stage === OWN_STAGE) return this.#away;
     return this.#ask(stage, 'why unavailable', () => this.#whyUnavailable(stage));
   }
 
@@ -158,7 +162,7 @@ export class StageDirectories {
 
   /** Makes a stage ready that was never used before (`isNew`). Answers as `whyUnavailable`. */
   async prepare(stage: string, isNew: boolean): Promise<string | null> {
-    if (stage === OWN_STAGE) return null;
+    if (stage === OWN_STAGE) return this.#away;
     return this.#ask(stage, isNew ? 'make ready' : 'is ready', () => this.#prepare(stage, isNew));
   }
 

@@ -31,6 +31,8 @@ export interface StorageKeeperOptions {
   readonly database: MediaDatabase;
   /** The directory of the media database. */
   readonly dir: string;
+  /** Why the media directory is away; null: it is there. */
+  readonly away: string | null;
   /** The first holds what is assigned to no other, and what lies in stages that are in none any more. */
   readonly storages: readonly Storage[];
   readonly protection: (nowMs: number) => Protection;
@@ -221,8 +223,8 @@ export class StorageKeeper {
   }
 
   async #whyUnavailable(stage: string): Promise<string | null> {
-    if (stage === OWN_STAGE) return null;
-    const why = await this.#inTime(stage, this.#options.database.prepareStage(stage));
+    const { away, database } = this.#options;
+    const why = stage === OWN_STAGE ? away : await this.#inTime(stage, database.prepareStage(stage));
     if (why === null) this.#unavailable.delete(stage);
     else this.#unavailable.set(stage, why);
     return why;
