@@ -14,6 +14,8 @@ import {
 } from './signed-note.js';
 import type { LogHead } from './site-log.js';
 
+const utf8 = new TextEncoder();
+
 /** The origin line, which is also the name of the key: `holdfast/site/<id>/<epoch>`. */
 export function checkpointOrigin(log: Pick<LogHead, 'site' | 'epoch'>): string {
   return `holdfast/site/${log.site}/${log.epoch}`;
@@ -67,7 +69,7 @@ export interface CheckpointSource {
 /** The checkpoint of a head as a C2SP signed note. */
 export function signCheckpoint(head: LogHead, signer: NoteSigner, sha256: Sha256): string {
   const text = encodeCheckpoint(head);
-  const signature = signer.sign(new TextEncoder().encode(text));
+  const signature = signer.sign(utf8.encode(text));
   if (signature.length !== SIGNATURE_BYTES) throw new RangeError(`a signature of ${signature.length} bytes`);
   return `${text}\n${formatSignatureLine(checkpointKey(head, signer.publicKey), signature, sha256)}`;
 }
@@ -97,7 +99,7 @@ export function readClaimedCheckpoint(
     throw new CheckpointError('MALFORMED_NOTE', `${signatures.length} signatures by one key`);
   }
   if (signatures.some(({ signature }) => signature.length !== SIGNATURE_BYTES)) throw falseCheckpoint(head);
-  const bytes = new TextEncoder().encode(signed.text);
+  const bytes = utf8.encode(signed.text);
   return { head, bytes, signatures: signatures.map(({ signature }) => signature) };
 }
 

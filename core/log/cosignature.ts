@@ -13,6 +13,7 @@ import {
 
 /** C2SP tlog-cosignature: a big-endian u64 of POSIX seconds stands before the signature. */
 const TIME_BYTES = 8;
+const utf8 = new TextEncoder();
 
 /** The name under which a site cosigns the checkpoints of others: `holdfast/witness/<id>`. */
 export function witnessName(site: SiteId): string {
@@ -79,7 +80,7 @@ export function witnessKey(name: string, publicKey: Uint8Array): NoteKey {
 
 /** What is signed. No text of a checkpoint begins with this line, so a key can do both. */
 function cosignedBytes(text: string, timeSeconds: number): Uint8Array {
-  return new TextEncoder().encode(`cosignature/v1\ntime ${timeSeconds}\n${text}`);
+  return utf8.encode(`cosignature/v1\ntime ${timeSeconds}\n${text}`);
 }
 
 function readTime(signature: Uint8Array): number | null {

@@ -9,6 +9,7 @@ export const SIGNATURE_BYTES = 64;
 const KEY_ID_BYTES = 4;
 /** Characters of a note that is looked at: a checkpoint has some 250, one with many cosignatures a few thousand. */
 export const NOTE_CHARACTERS_MAX = 16 * 1024;
+const utf8 = new TextEncoder();
 const EM_DASH = '\u2014';
 const KEY_NAME = /^[^\s+]+$/;
 
@@ -51,7 +52,7 @@ export function noteKeyId(key: NoteKey, sha256: Sha256): Uint8Array {
   if (key.publicKey.length !== PUBLIC_KEY_BYTES) {
     throw new RangeError(`a public key of ${key.publicKey.length} bytes`);
   }
-  const name = new TextEncoder().encode(`${key.keyName}\n`);
+  const name = utf8.encode(`${key.keyName}\n`);
   return sha256(name, Uint8Array.of(noteAlgorithms[key.algorithm]), key.publicKey).slice(0, KEY_ID_BYTES);
 }
 
