@@ -327,7 +327,7 @@ class ChildSession {
    * when all that is wrong was that less is held of it than up there, where it is held up to `held`.
    */
   async #offerAgain(origin: SiteId, held: LogPlace | null): Promise<void> {
-    const { random, timers } = this.#options;
+    const { random, refusedLogRetryMsMax = REFUSED_LOG_RETRY_MS_MAX, timers } = this.#options;
     const sender = this.#senders.get(origin);
     sender?.stop();
     // Both sides may refuse it at once, and a parent more than once: offered twice it would end the session.
@@ -338,7 +338,7 @@ class ChildSession {
       void this.#guard(() => this.#offer(origin, sender.log));
     };
     if (held !== null && (await this.#takeBack(origin, held))) return again();
-    const delayMs = REFUSED_LOG_RETRY_MS_MAX / 2 + (random() * REFUSED_LOG_RETRY_MS_MAX) / 2;
+    const delayMs = refusedLogRetryMsMax / 2 + (random() * refusedLogRetryMsMax) / 2;
     if (!this.#over.signal.aborted) this.#later(timers.after(delayMs, again));
   }
 

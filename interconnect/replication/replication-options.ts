@@ -93,6 +93,8 @@ export interface ReplicationOptions {
   readonly software: string;
   /** Longest wait between two attempts. */
   readonly backoffMsMax?: number;
+  /** Longest wait until a log below that was refused is offered again. */
+  readonly refusedLogRetryMsMax?: number;
   /** From dialling to Want. */
   readonly dialTimeoutMs?: number;
   readonly onLink?: (link: ChildLink) => void;

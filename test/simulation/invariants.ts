@@ -1,5 +1,20 @@
-import { equalBytes, LOG_START, type LogPlace, placeOf, type RecordedEvent } from '@holdfast/core';
+import {
+  equalBytes,
+  extendEdge,
+  LOG_START,
+  type LogPlace,
+  openCheckpoint,
+  openCosignature,
+  placeOf,
+  type RecordedEvent,
+  rootOf,
+  type SignedCheckpoint,
+  type TreeEdge,
+  witnessName,
+} from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
+import { simulatedHash } from './simulated-hash.js';
+import { keyOf, verifyNote } from './simulated-key.js';
 import type { AcknowledgedEvent, SimulatedNode } from './simulated-node.js';
 
 /** Something that must never be is. */
@@ -12,6 +27,9 @@ export class InvariantBrokenError extends Error {
 class Truth {
   /** By place: after a copy was restored, another event may stand where one stood before. */
   readonly ever = new Map<string, RecordedEvent[]>();
+  /** Of the tree up to each place. */
+  readonly rootsEver = new Map<string, Uint8Array[]>();
+  treeEdge: TreeEdge = [];
   /** Ever, for whichever child. */
   readonly wishes = new Set<EventId | null>();
   generation = -1;
@@ -36,19 +54,23 @@ class Truth {
   }
 }
 
-const keyOf = ({ epoch, position }: LogPlace): string => `${epoch}/${position}`;
+const nameOf = ({ epoch, position }: LogPlace): string => `${epoch}/${position}`;
 
 /** Watches a world: what is new since the last look must be right, and what was right must still be there. */
 export class Invariants {
   readonly #nodes: readonly SimulatedNode[];
   readonly #truths = new Map<SiteId, Truth>();
   readonly #acknowledged: AcknowledgedEvent[] = [];
+  readonly #receipts: { readonly node: SimulatedNode; readonly receipt: SignedCheckpoint }[] = [];
   /** Events of each replica that were looked at, by holder and origin. */
   readonly #seen = new Map<string, number>();
+  /** Places of each replica that were ever held, by holder and origin. */
+  readonly #heldEver = new Map<string, Set<string>>();
   readonly #feedSeen = new Map<SiteId, number>();
   /** Of the database of each holder that was looked at. */
   readonly #generations = new Map<SiteId, number>();
   #eventCount = 0;
+  #receiptCount = 0;
 
   constructor(nodes: readonly SimulatedNode[]) {
     this.#nodes = nodes;
@@ -57,6 +79,11 @@ export class Invariants {
 
   acknowledge(events: readonly AcknowledgedEvent[]): void {
     this.#acknowledged.push(...events);
+  }
+
+  /** The node has stored what its parent has cosigned. */
+  receipted(node: SimulatedNode, receipt: SignedCheckpoint): void {
+    this.#receipts.push({ node, receipt });
   }
 
   /** A copy is restored that has only these events: what is not held above either may be gone for ever. */
@@ -85,6 +112,10 @@ export class Invariants {
     return this.#eventCount;
   }
 
+  get receiptCount(): number {
+    return this.#receiptCount;
+  }
+
   /** After every step. Throws `InvariantBrokenError`. */
   async check(): Promise<void> {
     for (const node of this.#nodes) {
@@ -100,25 +131,31 @@ export class Invariants {
       for (const { site } of this.#nodes) this.#checkReplica(holder, site);
       this.#checkFeed(holder);
     }
+    for (const { node, receipt } of this.#receipts.splice(0)) {
+      this.#checkReceipt(node, receipt);
+      this.#receiptCount += 1;
+    }
   }
 
   /** What has not arrived yet; null when nothing is missing anywhere. */
   missing(): string | null {
+    // Asked after every step, so that what costs little is looked at first.
     for (const node of this.#nodes) {
-      const holder = node.parent?.node;
       if (!node.isContent) return `${node.site} has not appended everything that was wanted`;
-      if (!holder) continue;
-      const { byId, acknowledged } = this.#truths.get(node.site)!;
-      for (const above of holdersOf(node)) {
-        const held = above.replicas.events(node.site).length;
-        if (held !== byId.size) return `${above.site} holds ${held} of ${byId.size} events of ${node.site}`;
+      const { byId } = this.#truths.get(node.site)!;
+      for (const { site, replicas } of holdersOf(node)) {
+        const held = replicas.events(node.site).length;
+        if (held !== byId.size) return `${site} holds ${held} of ${byId.size} events of ${node.site}`;
       }
+    }
+    for (const { site, parent } of this.#nodes) {
+      const { byId, acknowledged } = this.#truths.get(site)!;
       for (const id of acknowledged)
-        if (!byId.has(id)) return `${node.site} has lost the acknowledged event ${id}`;
-      const answered = this.#answeredBy(node.site, holder.site);
-      const wishes = this.#streamOf(holder.site, `wishes-${node.site}`);
-      for (const { id } of wishes)
-        if (!answered.has(id)) return `${node.site} has not answered the wish ${id}`;
+        if (!byId.has(id)) return `${site} has lost the acknowledged event ${id}`;
+      if (parent === null) continue;
+      const answered = this.#answeredBy(site, parent.node.site);
+      for (const { id } of this.#streamOf(parent.node.site, `wishes-${site}`))
+        if (!answered.has(id)) return `${site} has not answered the wish ${id}`;
     }
     return null;
   }
@@ -156,16 +193,21 @@ export class Invariants {
     const events = await node.log.read({ after: truth.after, limit: 5000 });
     for (const event of events) {
       const expected = truth.after.epoch === event.epoch ? truth.after.position + 1 : 1;
-      if (event.position !== expected) fail(`${node.site} has ${keyOf(event)} behind ${keyOf(truth.after)}`);
+      if (event.position !== expected)
+        fail(`${node.site} has ${nameOf(event)} behind ${nameOf(truth.after)}`);
       if (event.recordedAt <= truth.recordedAt)
-        fail(`the clock of the log of ${node.site} ran back at ${keyOf(event)}`);
+        fail(`the clock of the log of ${node.site} ran back at ${nameOf(event)}`);
       const stream = truth.streams.get(event.stream) ?? [];
       const revision = stream.length;
       if (event.revision !== revision)
-        fail(`${keyOf(event)} of ${node.site} has revision ${event.revision}, not ${revision}`);
+        fail(`${nameOf(event)} of ${node.site} has revision ${event.revision}, not ${revision}`);
       if (truth.byId.has(event.id)) fail(`${node.site} holds the event ${event.id} twice`);
-      const ever = truth.ever.get(keyOf(event)) ?? [];
-      if (!ever.some(known => isSame(known, event))) truth.ever.set(keyOf(event), [...ever, event]);
+      const ever = truth.ever.get(nameOf(event)) ?? [];
+      if (!ever.some(known => isSame(known, event))) truth.ever.set(nameOf(event), [...ever, event]);
+      const before = event.position === 1 ? [] : truth.treeEdge;
+      truth.treeEdge = extendEdge(before, event.position - 1, [event.leafHash], simulatedHash);
+      const root = rootOf(truth.treeEdge, event.position, simulatedHash);
+      truth.rootsEver.set(nameOf(event), [...(truth.rootsEver.get(nameOf(event)) ?? []), root]);
       truth.byId.set(event.id, event);
       this.#eventCount += 1;
       if (event.stream.startsWith('wishes-')) truth.wishes.add(event.id);
@@ -188,6 +230,24 @@ export class Invariants {
     }
   }
 
+  /** What a site keeps as a proof is one: signed by both, of a history that its disk had and its parent held. */
+  #checkReceipt({ site, parent }: SimulatedNode, { head, note }: SignedCheckpoint): void {
+    const holder = parent!.node.site;
+    const said = openCheckpoint(
+      note,
+      { publicKey: keyOf(site).publicKey, verify: verifyNote },
+      simulatedHash,
+    );
+    const witness = { name: witnessName(holder), publicKey: keyOf(holder).publicKey, verify: verifyNote };
+    openCosignature(note, witness, simulatedHash);
+    const place = nameOf({ epoch: head.epoch, position: head.size });
+    const roots = this.#truths.get(site)!.rootsEver.get(place) ?? [];
+    if (!equalBytes(said.root, head.root) || !roots.some(root => equalBytes(root, head.root)))
+      fail(`${site} has a receipt for a history up to ${place} that its disk never had`);
+    if (!this.#heldEver.get(`${holder} ${site}`)?.has(place))
+      fail(`${site} has a receipt for ${place}, which ${holder} never held`);
+  }
+
   /** A database that was restored, or of which an end was replaced, is read from the beginning. */
   #lookAgain({ site, replicasGeneration }: SimulatedNode): void {
     if (this.#generations.get(site) === replicasGeneration) return;
@@ -204,13 +264,17 @@ export class Invariants {
     if (events.length < seen)
       fail(`${holder.site} holds ${events.length} events of ${origin}, it held ${seen}`);
     const truth = this.#truths.get(origin)!;
+    const heldEver = this.#heldEver.get(key) ?? new Set();
+    this.#heldEver.set(key, heldEver);
     for (let index = seen; index < events.length; index += 1) {
       const event = events[index]!;
       const before = events[index - 1];
       const expected = before?.epoch === event.epoch ? before.position + 1 : 1;
-      if (event.position !== expected) fail(`${holder.site} holds ${keyOf(event)} of ${origin} behind a gap`);
-      if (!truth.ever.get(keyOf(event))?.some(original => isSame(original, event)))
-        fail(`${holder.site} holds ${keyOf(event)} of ${origin} as its disk never did`);
+      if (event.position !== expected)
+        fail(`${holder.site} holds ${nameOf(event)} of ${origin} behind a gap`);
+      if (!truth.ever.get(nameOf(event))?.some(original => isSame(original, event)))
+        fail(`${holder.site} holds ${nameOf(event)} of ${origin} as its disk never did`);
+      heldEver.add(nameOf(event));
     }
     this.#seen.set(key, events.length);
   }

@@ -36,12 +36,14 @@ export class SeededRandom {
 
   /** A version-7-shaped UUID: not sortable by time, and the same for the same seed. */
   uuid(): string {
-    const digits = Array.from({ length: 32 }, () => this.below(16).toString(16));
-    digits[12] = '7';
-    digits[16] = '8';
-    const text = digits.join('');
-    return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join(
-      '-',
-    );
+    const [first, second, third, fourth] = [this.#word(), this.#word(), this.#word(), this.#word()];
+    return `${first}-${second.slice(0, 4)}-7${second.slice(5)}-8${third.slice(1, 4)}-${third.slice(4)}${fourth}`;
+  }
+
+  /** Eight hexadecimal digits. */
+  #word(): string {
+    return this.below(2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
   }
 }

@@ -2,16 +2,14 @@ import {
   type AnsweredWish,
   comparePlaces,
   createMemorySiteLog,
-  equalBytes,
   LOG_START,
   type LogPlace,
   type NewEvent,
-  type NoteSigner,
-  type NoteVerifier,
   type PulledHistory,
   placeOf,
   type RecordedEvent,
   type ReopenableLog,
+  type SignedCheckpoint,
   type SiteLog,
   unansweredWishes,
 } from '@holdfast/core';
@@ -30,10 +28,11 @@ import {
   type WishSink,
 } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
-import { sha256 } from '@holdfast/sites';
 import { pino } from 'pino';
 import type { SeededRandom } from './seeded-random.js';
+import { simulatedHash as sha256 } from './simulated-hash.js';
 import { intakeOfProcess } from './simulated-intake.js';
+import { keyOf, verifyNote } from './simulated-key.js';
 import type { SimulatedLink } from './simulated-link.js';
 import { SimulatedProcess } from './simulated-process.js';
 import { relayOf } from './simulated-relay.js';
@@ -43,30 +42,14 @@ import type { SimulatedTime } from './simulated-time.js';
 const HEARTBEAT_MS = 400;
 const BACKOFF_MS_MAX = 1_000;
 const DIAL_TIMEOUT_MS = 1_500;
+const REFUSED_LOG_RETRY_MS_MAX = 5_000;
 const APPEND_EVENTS_MAX = 4;
 const APPEND_PAUSE_MS_MAX = 400;
-const DATA_BYTES_MAX = 400;
+const DATA_BYTES_MAX = 200;
 const STREAMS = ['alarm-1', 'alarm-2', 'recording-1', 'hardware-1'];
 
 const logger = pino({ level: 'silent' });
 const utf8 = new TextEncoder();
-
-/**
- * The log key of a site: a double of Ed25519, which would take nine tenths of the time of a run. Whoever knows the public key
- * can sign; what was altered on the way is found out all the same, and that is what links do here.
- */
-function keyOf(site: SiteId): NoteSigner {
-  const publicKey = sha256(utf8.encode(site));
-  return { publicKey, sign: bytes => signatureOf(bytes, publicKey) };
-}
-
-const verifyNote: NoteVerifier = (bytes, signature, publicKey) =>
-  equalBytes(signature, signatureOf(bytes, publicKey));
-
-function signatureOf(bytes: Uint8Array, publicKey: Uint8Array): Uint8Array {
-  const half = sha256(publicKey, bytes);
-  return Uint8Array.of(...half, ...half);
-}
 
 async function keepInMemory(history: PulledHistory): Promise<PulledHistory & AsyncDisposable> {
   const kept: Pick<RecordedEvent, 'header' | 'data'>[] = [];
@@ -91,6 +74,8 @@ export interface NodeSurroundings {
   readonly time: SimulatedTime;
   readonly random: SeededRandom;
   readonly acknowledged: (events: readonly AcknowledgedEvent[]) => void;
+  /** The node has stored what its parent has cosigned. */
+  readonly receipted: (node: SimulatedNode, receipt: SignedCheckpoint) => void;
 }
 
 /**
@@ -355,6 +340,7 @@ export class SimulatedNode {
           parent.link.dial({ site: this.site, process }, parent.node.site, () => parent.node.answerer()),
         parentSite: parent.node.site,
         wishes: this.#wishSink(log, parent.node.site),
+        storeReceipt: receipt => process.write('FILE', () => this.#around.receipted(this, receipt)),
         lostHistory: { isWanted: () => true, take: history => this.#repair(process, history) },
         logger,
         sha256,
@@ -363,6 +349,7 @@ export class SimulatedNode {
         random: () => this.#around.random.next(),
         software: 'simulated/child',
         backoffMsMax: BACKOFF_MS_MAX,
+        refusedLogRetryMsMax: REFUSED_LOG_RETRY_MS_MAX,
         dialTimeoutMs: DIAL_TIMEOUT_MS,
       },
       ended.signal,

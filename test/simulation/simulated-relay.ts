@@ -1,7 +1,7 @@
 import { decodeRecordedEvent, type RecordedEvent } from '@holdfast/core';
 import type { OfferedLog, RelayedLogs } from '@holdfast/interconnect';
-import { sha256 } from '@holdfast/sites';
 import type { SeededRandom } from './seeded-random.js';
+import { simulatedHash as sha256 } from './simulated-hash.js';
 
 const PAGE_EVENTS_MAX = 6;
 const FORGE_CHANCE = 0.2;
