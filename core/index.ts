@@ -201,6 +201,7 @@ export {
   READ_EVENTS_MAX,
   SiteLogClosedError,
 } from './log/site-log-access.js';
+export { TakenOverAccount, type TakenOverEvents, takenOver } from './log/taken-over.js';
 export {
   type LogTruncation,
   planTruncation,

@@ -134,6 +134,7 @@ export {
   AcknowledgementLevel,
   type LogEvent,
   LogHistoryRecovered,
+  LogSalvaged,
   LogTruncated,
   logEvents,
 } from './events/log.js';

@@ -8,11 +8,13 @@ import pino from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rawPublicKey } from './log/ed25519-notes.js';
 import { salvageSiteLog, setAsideSiteLog } from './log/salvage-site-log.js';
 import { extendStreamIndex } from './log/stream-index.js';
 import { whenMediaIsThere } from './media-away.js';
 import { temporaryFolder } from './recording-server/media-database/media-fixture.js';
 import { mediaDirectoryOf, siteLogFileOf } from './site-directory.js';
+import { loadSiteKeys } from './site-keys.js';
 import { openSiteServers, type SiteServersConfiguration } from './site-servers.js';
 import { objectStoresIn } from './site-storages.js';
 import { recordingsNeededSince } from './truncate-log.js';
@@ -107,7 +109,8 @@ test('a log of which nothing could be read has the same devices again, and no ot
   const before = await devicesOf({});
   writeFileSync(file, Buffer.alloc(8192, 0xa5));
   for (const name of ['-wal', '-shm']) rmSync(file + name, { force: true });
-  await salvageSiteLog({ file, site: site.id, nowMs: Date.now(), damage: 'a test' });
+  const publicKey = rawPublicKey(loadSiteKeys(path.join(folder.path, 'site')).logKey);
+  await salvageSiteLog({ file, site: site.id, publicKey, nowMs: Date.now(), damage: 'a test' });
   assert.equal(await devicesOf({}), before);
   assert.is(new Set(before).size, 4);
   rmSync(path.dirname(file), { recursive: true });
@@ -169,7 +172,8 @@ test('what was locked in a log that is set aside stays locked, and until that is
     await lock(5_000);
   }
   const file = siteLogFileOf(path.join(folder.path, 'site'));
-  await setAsideSiteLog({ file, site: site.id, nowMs: Date.now(), damage: 'a test' });
+  const publicKey = rawPublicKey(loadSiteKeys(path.join(folder.path, 'site')).logKey);
+  await setAsideSiteLog({ file, site: site.id, publicKey, nowMs: Date.now(), damage: 'a test' });
   const stop = new AbortController();
   await using servers = await opened(folder.path, { cameras });
   const server = servers.recordingServers.get(first.id)!;

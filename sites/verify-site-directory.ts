@@ -9,10 +9,12 @@ import {
   type LogPlace,
   placeOf,
   type RecordedEvent,
+  type TakenOverEvents,
 } from '@holdfast/core';
 import type { RecordingServerId, SiteId } from '@holdfast/schema';
 import { rawPublicKey } from './log/ed25519-notes.js';
 import { KurrentLogError } from './log/kurrent/kurrent-log-error.js';
+import { isAmong } from './log/log-file-proof.js';
 import { SiteLogFileError } from './log/site-log-file.js';
 import { verifySiteLog } from './log/verify-site-log.js';
 import { noneUnread, type UnreadEvents, unreadBehind, WholeEvents } from './log/whole-events.js';
@@ -61,6 +63,8 @@ export interface SiteDirectoryVerification {
   readonly eventCount: number;
   /** Up to here the site's signature stands behind the log. */
   readonly signedEventCount: number;
+  /** What salvage has found with no signature behind it, and the site has signed only then. */
+  readonly takenOver: readonly TakenOverEvents[];
   /** Removed by truncation: only their leaf hashes are proved. */
   readonly truncatedEventCount: number;
   /** Of those, carried over the cut, whole and proved. */
@@ -120,7 +124,13 @@ interface LogToProve extends AsyncDisposable {
 interface ProvedLog
   extends Pick<
     SiteDirectoryVerification,
-    'head' | 'eventCount' | 'signedEventCount' | 'truncatedEventCount' | 'carriedEventCount' | 'damages'
+    | 'head'
+    | 'eventCount'
+    | 'signedEventCount'
+    | 'takenOver'
+    | 'truncatedEventCount'
+    | 'carriedEventCount'
+    | 'damages'
   > {
   readonly isSigned: (place: LogPlace) => boolean;
 }
@@ -336,12 +346,11 @@ function logInFile(
         ...{ where: 'log', code },
         detail: position === null ? detail : `position ${epoch}/${position}: ${detail}`,
       }));
-      const { head, eventCount, signed, signedCount, truncatedCount, carriedCount } = log;
+      const { head, eventCount, signed, signedCount, takenOver, truncatedCount, carriedCount } = log;
       return {
-        ...{ head, eventCount, signedEventCount: signedCount, damages },
+        ...{ head, eventCount, signedEventCount: signedCount, takenOver, damages },
         ...{ truncatedEventCount: truncatedCount, carriedEventCount: carriedCount },
-        isSigned: ({ epoch, position }) =>
-          signed.some(span => span.epoch === epoch && span.from <= position && position <= span.to),
+        isSigned: place => isAmong(signed, place),
       };
     },
     async *readOn() {
@@ -353,14 +362,15 @@ function logInFile(
   };
 }
 
-const untruncated = { truncatedEventCount: 0, carriedEventCount: 0 };
+/** Of a log on a server: it is neither truncated nor salvaged. */
+const asWritten = { truncatedEventCount: 0, carriedEventCount: 0, takenOver: [] };
 
 /** The data directory says that there is a log, not where. */
 const logElsewhere: LogToProve = {
   async verify() {
     const detail = "the log is on a server: name the site's configuration file instead of its folder";
     const damages = [{ where: 'log', code: 'LOG_ON_SERVER', detail }];
-    return { head: null, eventCount: 0, signedEventCount: 0, ...untruncated, damages, isSigned: () => false };
+    return { head: null, eventCount: 0, signedEventCount: 0, ...asWritten, damages, isSigned: () => false };
   },
   async *readOn() {},
   unread: () => noneUnread,
@@ -383,7 +393,7 @@ async function logOnServer(
     async verify() {
       const { head, eventCount, signedCount, signedUpTo, damages } = await log.verify(key);
       return {
-        ...{ head, eventCount, signedEventCount: signedCount, ...untruncated },
+        ...{ head, eventCount, signedEventCount: signedCount, ...asWritten },
         damages: damages.map(damage => ({ where: 'log', ...damage })),
         isSigned: place => comparePlaces(place, signedUpTo) <= 0,
       };

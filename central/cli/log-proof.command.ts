@@ -138,6 +138,11 @@ function describeFact(fact: ProvenFact): string {
     `  event     ${event.id}, revision ${event.revision} of ${event.stream}, by ${event.actor}`,
     `  recorded  ${iso(Number(event.recordedAt >> 16n))}, says the site's clock`,
     `  occurred  ${iso(event.occurredAtMs)}, says who reported it (clock: ${event.clockQuality})`,
+    ...(event.correlationId === null
+      ? []
+      : [
+          `  belongs   to event ${event.correlationId}: if that is a LogSalvaged, this was found unsigned in a damaged file`,
+        ]),
     `  data      ${textOf(fact.data)}`,
     ...describeSignings(fact.checkpoint, `the ${head.size} events`),
     '',
@@ -162,10 +167,21 @@ function summaryOf(fact: ProvenFact): object {
   });
   const checkpoint = checkpointOf(fact.checkpoint);
   if (fact.kind === 'CONSISTENCY') return { kind: fact.kind, since: checkpointOf(fact.old), checkpoint };
-  const { id, type, version, position, stream, revision, actor } = fact.event;
+  const { id, type, version, position, stream, revision, actor, correlationId } = fact.event;
   const recordedAt = iso(Number(fact.event.recordedAt >> 16n));
   const occurredAt = iso(fact.event.occurredAtMs);
-  const event = { id, type, version, position, stream, revision, actor, recordedAt, occurredAt };
+  const event = {
+    id,
+    type,
+    version,
+    position,
+    stream,
+    revision,
+    actor,
+    recordedAt,
+    occurredAt,
+    correlationId,
+  };
   return { kind: fact.kind, event: { ...event, data: dataOf(fact.data) }, checkpoint };
 }
 

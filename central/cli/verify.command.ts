@@ -1,6 +1,12 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { comparePlaces, encodeBase64, type LogHead, type LogPlace } from '@holdfast/core';
+import {
+  comparePlaces,
+  encodeBase64,
+  type LogHead,
+  type LogPlace,
+  type TakenOverEvents,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import {
   findSiteDirectories,
@@ -222,7 +228,8 @@ async function verifyDatabase(
     };
   } catch (error) {
     const nothing = {
-      ...{ database: name, eventCount: 0, heads: [], signed: [], unproven: [], damages: [], unreachable: [] },
+      ...{ database: name, eventCount: 0, heads: [], signed: [], takenOver: [], unproven: [] },
+      ...{ damages: [], unreachable: [] },
       rootAt: async () => null,
     };
     const found = { where: 'database', detail: error instanceof Error ? error.message : String(error) };
@@ -316,17 +323,22 @@ function describeSite(site: SiteDirectoryVerification): string {
     truncatedEventCount > 0
       ? ` behind ${truncatedEventCount} that truncation has removed (${carriedEventCount} of them carried over the cut)`
       : '';
-  return linesOf(
-    `${site.directory}: ${eventCount} events (${signedEventCount} signed)${behind}, ${site.segmentCount} segments (${megabytes} MB)${closed}${gone}`,
-    site.damages,
-    site.unreachable,
-  );
+  const first = `${site.directory}: ${eventCount} events (${signedEventCount} signed)${behind}, ${site.segmentCount} segments (${megabytes} MB)${closed}${gone}`;
+  const takenOver = site.takenOver.map(each => `  ${takenOverInWords(each)}`);
+  return linesOf([first, ...takenOver].join('\n'), site.damages, site.unreachable);
+}
+
+/** It is no damage, and no fact that the site wrote and signed either. */
+function takenOverInWords({ count, from, to, salvagedAt, salvagedAtMs }: TakenOverEvents): string {
+  const at = new Date(salvagedAtMs).toISOString();
+  return `taken over unsigned: ${count} events, ${inWords(from)} to ${inWords(to)}, found in a damaged file by the salvage of ${at} (${inWords(salvagedAt)})`;
 }
 
 function describeDatabase({
   database,
   eventCount,
   signed,
+  takenOver,
   damages,
   unproven,
   unreachable,
@@ -337,7 +349,8 @@ function describeDatabase({
   const reach = behind.map(
     ({ site, signedUpTo, end }) => `  site ${site}: signed up to ${inWords(signedUpTo)} of ${inWords(end)}`,
   );
-  return linesOf([first, ...reach].join('\n'), damages, [...unproven, ...unreachable]);
+  const salvaged = takenOver.map(each => `  site ${each.site}: ${takenOverInWords(each)}`);
+  return linesOf([first, ...reach, ...salvaged].join('\n'), damages, [...unproven, ...unreachable]);
 }
 
 function describeComparison({ site, epoch, size, where, difference }: HoldingsComparison): string {

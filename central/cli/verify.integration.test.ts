@@ -3,7 +3,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import { cp, mkdir, mkdtempDisposable, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createMemorySiteLog, LOG_START, newEvent, signCheckpoint } from '@holdfast/core';
+import {
+  createMemorySiteLog,
+  LOG_START,
+  logStreamEvent,
+  newEvent,
+  signCheckpoint,
+  takenOver,
+} from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import {
   loadSiteKeys,
@@ -95,6 +102,42 @@ async function newCentral(folder: string) {
   };
   return { site, key, log, inDatabase };
 }
+
+test('what a salvage has taken over unsigned has a line of its own, of a log and of a replica', async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+  const central = await newCentral(folder.path);
+  const child = newNode();
+  const salvage = async ({ site, log }: Pick<typeof child, 'site' | 'log'>) => {
+    const data = {
+      ...{ damage: 'a test', keptEpoch: 0, keptPosition: 0 },
+      ...{ keptIn: 'log.damaged-2026-01-13T09-21-07.412Z', files: [] },
+    };
+    const salvaged = logStreamEvent({ type: 'LogSalvaged', data }, 'a test', { site, nowMs: 0, sha256 });
+    const renamed = (name: string) =>
+      newEvent(
+        { type: 'SiteRenamed', data: { name } },
+        { id: v7() as EventId, actor: 'system', occurredAtMs: 0, clockQuality: 'NTP' },
+      );
+    const events = [salvaged, takenOver(renamed('found'), salvaged.id), renamed('said since')];
+    await log.append([{ stream: 'site', expected: 'any', events }]);
+  };
+  {
+    await using log = central.log;
+    await salvage({ ...central, log });
+    await enrol(central, child);
+    await salvage(child);
+    await central.inDatabase(async sql => takeIn(createPostgresReplicaIntake(sql), child));
+  }
+  const { status, stdout } = run(['verify', folder.path], undefined);
+  assert.is(status, 0, stdout);
+  const at = '1 events, 1/3 to 1/3, found in a damaged file by the salvage of 2';
+  const lines = stdout.split('\n').map(line => line.slice(0, line.indexOf(at)));
+  assert.equal(
+    lines.filter(line => line.includes('taken over')),
+    ['  taken over unsigned: ', `  site ${child.site}: taken over unsigned: `],
+    stdout,
+  );
+});
 
 test('what is not signed is held against the log at hand, and else not called proven', async () => {
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));

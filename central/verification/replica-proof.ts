@@ -7,6 +7,8 @@ import {
   type LogPlace,
   opensBehind,
   rootOf,
+  TakenOverAccount,
+  type TakenOverEvents,
   type TreeEdge,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -79,6 +81,8 @@ export interface ProvedReplica {
   readonly ends: readonly LogPlace[];
   /** Those whose root is that of the events. */
   readonly met: readonly StoredCheckpoint[];
+  /** What a salvage at the site has found with no signature behind it, and the site has signed only then. */
+  readonly takenOver: readonly TakenOverEvents[];
 }
 
 /** Walks the replica of one site in order, over all its epochs, growing their trees and meeting what was signed. */
@@ -89,6 +93,7 @@ export class ReplicaProof {
   readonly #heads: LogHead[] = [];
   readonly #ends: LogPlace[] = [];
   readonly #met: StoredCheckpoint[] = [];
+  readonly #takenOver = new TakenOverAccount();
   /** Checkpoints of the epoch that are not met yet, smallest first. */
   #expected: StoredCheckpoint[] = [];
   #epoch = 0;
@@ -119,6 +124,7 @@ export class ReplicaProof {
       add('CLOCK_RAN_BACK', 'recordedAt is not later than that of the event before');
     }
     this.#recordedAt = recordedAt;
+    if (damages.length === 0) this.#takenOver.take({ ...row, recordedAt });
     if (row.seq <= this.#seq) add('FEED_ORDER', `feed position ${row.seq} is not behind ${this.#seq}`);
     this.#seq = row.seq;
     if (row.leafHash.length !== HASH_BYTES) this.#isComplete = false;
@@ -142,7 +148,8 @@ export class ReplicaProof {
       if (epoch > this.#epoch)
         this.#add('CHECKPOINT_BEYOND_END', this.#size, `${epoch}/${size} was accepted`);
     }
-    return { site: this.#site, heads: this.#heads, ends: this.#ends, met: this.#met };
+    const takenOver = this.#takenOver.all();
+    return { site: this.#site, heads: this.#heads, ends: this.#ends, met: this.#met, takenOver };
   }
 
   #open(row: ReplicaRow): void {

@@ -6,6 +6,7 @@ import {
   equalBytes,
   leafHashOf,
 } from '@holdfast/core';
+import type { EventId } from '@holdfast/schema';
 import { sha256 } from '@holdfast/sites';
 
 /** A row of `replica_event`. */
@@ -14,7 +15,7 @@ export interface ReplicaRow {
   readonly site: string;
   readonly epoch: number;
   readonly position: number;
-  readonly id: string;
+  readonly id: EventId;
   readonly stream: string;
   readonly revision: number;
   readonly type: string;
@@ -24,8 +25,8 @@ export interface ReplicaRow {
   readonly occurredAtMs: number;
   readonly clockQuality: ClockQuality;
   readonly actor: string;
-  readonly causationId: string | null;
-  readonly correlationId: string | null;
+  readonly causationId: EventId | null;
+  readonly correlationId: EventId | null;
   readonly header: Uint8Array;
   readonly data: Uint8Array;
   readonly leafHash: Uint8Array;

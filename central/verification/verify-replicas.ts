@@ -5,6 +5,7 @@ import {
   extendEdge,
   type LogHead,
   rootOf,
+  type TakenOverEvents,
   type TreeEdge,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -31,6 +32,8 @@ export interface ReplicasVerification extends ReplicaSignatures {
   readonly eventCount: number;
   /** What the leaves amount to, one head for each site and epoch of which no event is missing. */
   readonly heads: readonly LogHead[];
+  /** What salvage at the sites has found with no signature behind it, and they have signed only then. */
+  readonly takenOver: readonly (TakenOverEvents & { readonly site: SiteId })[];
   /** Empty when everything is proved. */
   readonly damages: readonly ReplicaDamage[];
 }
@@ -74,7 +77,8 @@ export async function verifyReplicas(
     damages.add('DATABASE_UNREADABLE', 'database', error instanceof Error ? error.message : String(error));
   }
   const heads = replicas.flatMap(replica => replica.heads);
-  return { eventCount, heads, ...signatures, damages: damages.named };
+  const takenOver = replicas.flatMap(({ site, takenOver }) => takenOver.map(each => ({ site, ...each })));
+  return { eventCount, heads, takenOver, ...signatures, damages: damages.named };
 }
 
 /** A database that no central has opened yet holds nothing that could be damaged. */

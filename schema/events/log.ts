@@ -61,5 +61,26 @@ export const LogTruncated = defineEvent(
   [raised(z.object(truncation), before => ({ ...before, carried: null }))],
 );
 
-export const logEvents = [LogHistoryRecovered, LogTruncated] as const;
+/**
+ * The file of the log was damaged, and what could be read of it became this log. Stream: `log`, in front of what is recorded again.
+ * Events of it behind which no signature of the site was found are *taken over*: recorded again with the id of this event as their
+ * correlation id, whatever they said before. Anybody who could write to the file may have put them there.
+ */
+export const LogSalvaged = defineEvent(
+  'LogSalvaged',
+  1,
+  z.object({
+    /** How it showed, for people. */
+    damage: z.string().max(500),
+    /** The events up to here stayed as they were, and where they were: the site had signed them. 0/0: none did. */
+    keptEpoch: z.int().nonnegative(),
+    keptPosition: z.int().nonnegative(),
+    /** The folder beside that of the log in which the damaged file is kept. */
+    keptIn: z.string().min(1).max(255),
+    /** What is in it of the log, as it was found; null: not all of the file could be read. */
+    files: z.array(z.object({ name: z.string().min(1).max(255), sha256: Sha256Hex.nullable() })).max(2),
+  }),
+);
+
+export const logEvents = [LogHistoryRecovered, LogTruncated, LogSalvaged] as const;
 export type LogEvent = EventOf<(typeof logEvents)[number]>;

@@ -26,7 +26,11 @@ export class LogEvent {
   actor!: string;
   @Field(() => ID, { nullable: true })
   causationId!: string | null;
-  @Field(() => ID, { nullable: true })
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'Of an event that the salvage of a damaged log found with no signature behind it: the id of its `LogSalvaged`. Whoever could write the file may have put it there.',
+  })
   correlationId!: string | null;
   @Field(() => String, { description: 'JSON.' })
   data!: string;

@@ -4,6 +4,7 @@ import type {
   ReceiptStore,
   ReopenableLog,
   ReopenOutcome,
+  SignedCheckpoint,
   TruncatableLog,
 } from '@holdfast/core';
 
@@ -20,7 +21,7 @@ export interface DurableSiteLog
   failure?(signal: AbortSignal): Promise<Error | null>;
   /** Why it takes no facts now, for people; null: it does. */
   failedBecause?(): string | null;
-  /** Takes nothing any more, and lets others write the file. */
-  release?(): Promise<void>;
+  /** Takes nothing any more, and lets others write the file. What it has signed last, which a damaged file may not have taken. */
+  release?(): Promise<SignedCheckpoint>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<DurableSiteLog>>;
 }

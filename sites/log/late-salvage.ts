@@ -1,20 +1,35 @@
 import path from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import { type AppendOutcome, backOffCeilingMs, decodeHeader, LOG_STREAM, type SiteLog } from '@holdfast/core';
-import { passingEventTypes, type SiteId } from '@holdfast/schema';
+import {
+  type AppendOutcome,
+  backOffCeilingMs,
+  decodeHeader,
+  LOG_STREAM,
+  type NewEvent,
+  placeOfKey,
+  type RecordedEvent,
+  type SiteLog,
+  takenOver,
+} from '@holdfast/core';
+import { type EventId, passingEventTypes, type SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import type { DurableSiteLog } from './durable-site-log.js';
+import { type EventSpan, isAmong } from './log-file-proof.js';
 import type { LogRepairs } from './log-repairs.js';
 import { scanPages } from './page-scan.js';
 import { readableRows } from './readable-rows.js';
 import {
   assertSalvageable,
+  damagedNameOf,
   endSetAside,
   NotSalvagedError,
   salvageOffThread,
   setAsideLogsOf,
 } from './salvage-site-log.js';
-import { openReadable } from './salvaged-log-file.js';
+import { NOTHING, openReadable, readable, salvagedEvent } from './salvaged-log-file.js';
+import { nothingSigned, readSignedEvents } from './signed-events.js';
+import { readEpochs } from './site-log-file.js';
 import type { EventRow } from './site-log-row.js';
 
 /** How often it is looked for room, less and less. */
@@ -23,6 +38,7 @@ const LOOK = { firstMs: 1_000, mostMs: 60_000 };
 const FAILED_RETRY_MS = 3_600_000;
 /** Appended at once, before others of this thread have their turn. */
 const EVENTS_AT_ONCE = 100;
+const DAMAGE = 'A damaged log was set aside for want of room';
 
 const passing: ReadonlySet<string> = new Set(passingEventTypes);
 
@@ -30,6 +46,8 @@ export interface LateSalvage {
   /** Of the log that was begun in place of the damaged one. */
   readonly file: string;
   readonly site: SiteId;
+  /** The site's own raw Ed25519 key. */
+  readonly publicKey: Uint8Array;
   readonly log: DurableSiteLog;
   readonly repairs: Pick<LogRepairs, 'foundDamage'>;
   readonly logger: Logger;
@@ -71,11 +89,13 @@ export async function setAsideLogToTake(late: LateSalvage, signal: AbortSignal):
  * the log has to begin again, whatever comes of it.
  */
 export async function takeSetAsideLog(late: LateSalvage, setAside: string): Promise<void> {
-  const { file, site, log, repairs, logger } = late;
+  const { file, site, publicKey, log, repairs, logger } = late;
   await log.release?.();
   try {
-    const damage = 'A damaged log was set aside for want of room';
-    const done = await salvageOffThread({ file, site, nowMs: Date.now(), damage, setAside });
+    const done = await salvageOffThread({
+      ...{ file, site, publicKey, nowMs: Date.now() },
+      ...{ damage: DAMAGE, setAside },
+    });
     logger.error({ done }, 'there is room: the log has what can be read of the damaged one');
     repairs.foundDamage(done);
   } catch (error) {
@@ -112,13 +132,21 @@ function hasRoom(file: string, setAside: string): boolean {
  * was done, for people; null: the signal is aborted.
  */
 async function recordReadable(
-  { file, site, log }: LateSalvage,
+  { file, site, publicKey, log }: LateSalvage,
   setAside: string,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const damaged = path.join(setAside, path.basename(file));
+  const from = path.join(setAside, path.basename(file));
+  using db = openReadable(from);
+  const epochs = db === null ? null : readable(() => readEpochs(db, from));
+  const of = { site, publicKey, epochs: epochs ?? [], note: null };
+  const { spans } = db === null ? nothingSigned : await readSignedEvents(db, of);
+  const source = { from, aside: damagedNameOf(setAside), damage: DAMAGE, site, nowMs: Date.now() };
+  // An attempt that is cut off has recorded it already: it has the same id then.
+  const salvaged = salvagedEvent(NOTHING, source);
+  await log.append([{ stream: LOG_STREAM, expected: 'any', events: [salvaged] }]);
   let [againCount, leftOutCount] = [0, 0];
-  for (const rows of pagesOf(readableEvents(damaged, site))) {
+  for (const rows of pagesOf(readableEvents(db, { from, site, spans, by: salvaged.id }))) {
     if (signal.aborted) return null;
     const outcomes = await Promise.all(rows.flatMap(row => appendAgain(log, row)));
     for (const outcome of outcomes) {
@@ -134,18 +162,39 @@ async function recordReadable(
   return `Of a damaged log that was set aside for want of room ${againCount} events were not in the log, and are recorded again${left}. The damaged file is kept.`;
 }
 
-/** In the order of the log, as far as tables lead to them; of the others, those whose order is of no matter. */
-function* readableEvents(file: string, site: SiteId): Generator<EventRow> {
-  using db = openReadable(file);
-  if (db !== null) {
-    yield* readableRows(db, { table: 'carried_event', site });
-    yield* readableRows(db, { table: 'event', site });
-  }
-  for (const row of scanPages(file, site)) if (passing.has(decodeHeader(row.header).type)) yield row;
+interface FoundEvent {
+  readonly event: NewEvent & Pick<RecordedEvent, 'stream' | 'revision'>;
+  /** What it is recorded as. */
+  readonly again: NewEvent;
 }
 
-function* pagesOf(rows: Iterable<EventRow>): Generator<readonly EventRow[]> {
-  let page: EventRow[] = [];
+/** In the order of the log, as far as tables lead to them; of the others, those whose order is of no matter. */
+function* readableEvents(
+  db: DatabaseSync | null,
+  of: {
+    readonly from: string;
+    readonly site: SiteId;
+    readonly spans: readonly EventSpan[];
+    readonly by: EventId;
+  },
+): Generator<FoundEvent> {
+  const { from, site, spans, by } = of;
+  const found = ({ header, data }: EventRow, isSigned: boolean): FoundEvent => {
+    const event = { ...decodeHeader(header), data };
+    return { event, again: isSigned ? event : takenOver(event, by) };
+  };
+  if (db !== null) {
+    for (const row of readableRows(db, { table: 'carried_event', site })) yield found(row, false);
+    for (const row of readableRows(db, { table: 'event', site }))
+      yield found(row, isAmong(spans, placeOfKey(row.key)));
+  }
+  for (const row of scanPages(from, site)) {
+    if (passing.has(decodeHeader(row.header).type)) yield found(row, false);
+  }
+}
+
+function* pagesOf<Row>(rows: Iterable<Row>): Generator<readonly Row[]> {
+  let page: Row[] = [];
   for (const row of rows) {
     page.push(row);
     if (page.length < EVENTS_AT_ONCE) continue;
@@ -155,11 +204,11 @@ function* pagesOf(rows: Iterable<EventRow>): Generator<readonly EventRow[]> {
   yield page;
 }
 
-function appendAgain(log: SiteLog, { header, data, revision }: EventRow): readonly Promise<AppendOutcome>[] {
-  const event = { ...decodeHeader(header), data };
+function appendAgain(log: SiteLog, { event, again }: FoundEvent): readonly Promise<AppendOutcome>[] {
+  const { stream, type, revision } = event;
   // What a log says of itself is true of that one alone.
-  if (event.stream === LOG_STREAM) return [];
+  if (stream === LOG_STREAM) return [];
   const follows = revision === 0 ? 'none' : revision - 1;
-  const expected = passing.has(event.type) ? 'any' : follows;
-  return [log.append([{ stream: event.stream, expected, events: [event] }])];
+  const expected = passing.has(type) ? 'any' : follows;
+  return [log.append([{ stream, expected, events: [again] }])];
 }

@@ -8,6 +8,8 @@ import {
   PatchedTree,
   placeOfKey,
   rootOf,
+  TakenOverAccount,
+  type TakenOverEvents,
   type TreeEdge,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -47,6 +49,10 @@ export interface EventSpan {
   readonly to: number;
 }
 
+export function isAmong(spans: readonly EventSpan[], { epoch, position }: LogPlace): boolean {
+  return spans.some(span => span.epoch === epoch && span.from <= position && position <= span.to);
+}
+
 export interface LogToProve {
   readonly site: SiteId;
   readonly epochs: readonly EpochState[];
@@ -58,6 +64,8 @@ export interface ProvedEvents {
   readonly eventCount: number;
   /** Of what is in the file, in order: where the site's signature stands behind each leaf hash. */
   readonly signed: readonly EventSpan[];
+  /** What salvage has found with no signature behind it: who signed it later had not written it. */
+  readonly takenOver: readonly TakenOverEvents[];
 }
 
 /** Walks the events of all epochs in order. */
@@ -70,6 +78,7 @@ export class LogFileProof {
   #eventCount = 0;
   /** Of the epochs that were walked, in order. */
   readonly #ends: (ProvedEpoch & { readonly epoch: number })[] = [];
+  readonly #takenOver = new TakenOverAccount();
   /** Epochs that begin by naming the end of the one before. */
   readonly #linked = new Set<number>();
   /** Why the next events that are missing are not there. */
@@ -99,6 +108,7 @@ export class LogFileProof {
       return;
     }
     if (header !== null && damages.length === 0) {
+      this.#takenOver.take(header);
       if (header.recordedAt <= this.#recordedAt) {
         const detail = 'recordedAt is not later than that of the event before';
         this.#damages.add('CLOCK_RAN_BACK', place, detail);
@@ -117,7 +127,8 @@ export class LogFileProof {
       if (this.#log.epochs.some(known => known.epoch === epoch)) continue;
       this.#damages.add('CHECKPOINT_BEYOND_END', { epoch, position: size }, `the log has no epoch ${epoch}`);
     }
-    return { head, eventCount: this.#eventCount, signed: this.#signed() };
+    const takenOver = this.#takenOver.all();
+    return { head, eventCount: this.#eventCount, signed: this.#signed(), takenOver };
   }
 
   /** An epoch begins by naming the size and the root of the one before: who has signed that has signed all of it. */

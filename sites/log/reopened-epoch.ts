@@ -25,22 +25,37 @@ import { prepareLastRevision } from './site-log-truncation.js';
 /** Events between two turns for whoever shares this thread. */
 const EVENTS_PER_TURN = 1000;
 
-/** What stands in the temporary table `tail`, in its order; what is known already is not recorded again, nor are types `without`. */
+/** What stands in the temporary table `tail`, in its order; what is known already is not recorded again. */
 export async function recordTailAgain(
   db: DatabaseSync,
   log: ReopenedEpoch,
-  without: ReadonlySet<string> = new Set(),
+  {
+    isLeftOut = () => false,
+    as = event => event,
+  }: {
+    readonly isLeftOut?: (event: NewEvent, row: TailRow) => boolean;
+    /** What is recorded in its place. */
+    readonly as?: (event: NewEvent, row: TailRow) => NewEvent;
+  } = {},
 ): Promise<TailAccount> {
   const account = new TailAccount();
-  const rows = db.prepare('SELECT header, data FROM tail ORDER BY key').iterate();
+  const rows = db.prepare('SELECT * FROM tail ORDER BY key').iterate();
   let count = 0;
-  for (const { header, data } of rows as Iterable<{ header: Uint8Array; data: Uint8Array }>) {
-    const event = { ...decodeHeader(header), data };
-    if (!without.has(event.type) && account.takes(event, log.has(event))) log.record(event.stream, event);
+  for (const row of rows as Iterable<TailRow>) {
+    const event = { ...decodeHeader(row.header), data: row.data };
+    if (!isLeftOut(event, row) && account.takes(event, log.has(event)))
+      log.record(event.stream, as(event, row));
     count += 1;
     if (count % EVENTS_PER_TURN === 0) await turn();
   }
   return account;
+}
+
+interface TailRow {
+  readonly header: Uint8Array;
+  readonly data: Uint8Array;
+  /** Of a salvaged log alone: whether the site's signature stands behind it where it was found. */
+  readonly is_signed?: 0 | 1;
 }
 
 /** The epoch that is opened, as long as it is in the transaction. */

@@ -7,6 +7,7 @@ import type { SiteConfiguration } from '../configuration/site-configuration.js';
 import { pulledHistoryFileOf, siteLogFileOf } from '../site-directory.js';
 import { loadSiteKeys } from '../site-keys.js';
 import type { DurableSiteLog } from './durable-site-log.js';
+import { rawPublicKey } from './ed25519-notes.js';
 import { type LateSalvage, setAsideLogToTake, takeSetAsideLog } from './late-salvage.js';
 import { LogRepairs } from './log-repairs.js';
 import { openSiteLog } from './open-site-log.js';
@@ -83,7 +84,7 @@ export async function runOverResets(
           tellFailures: (to, running) => repairs.tellFailures(to, running),
         },
         mend: async (log, running) => {
-          const late = { ...lateOf(of), log, repairs, pace, monotonicMs };
+          const late = { ...ownLogOf(of), log, repairs, pace, monotonicMs };
           if (await isMended(of, late, running)) reset.abort();
         },
       });
@@ -131,8 +132,9 @@ async function repairSiteLog(of: LogOfSite, history: PulledHistory, repairs: Log
   repairs.refused(`${code}: ${detail}`);
 }
 
-function lateOf({ configuration, dataDirectory, logger }: LogOfSite) {
-  return { file: siteLogFileOf(dataDirectory), site: configuration.site.id, logger };
+function ownLogOf({ configuration, dataDirectory, logger }: LogOfSite) {
+  const publicKey = rawPublicKey(loadSiteKeys(dataDirectory).logKey);
+  return { file: siteLogFileOf(dataDirectory), site: configuration.site.id, publicKey, logger };
 }
 
 /** True when the log has failed and can be used again, or another one has come in its place. */
@@ -171,8 +173,8 @@ async function mendFailed(
   for (let triesCount = 0; !signal.aborted; triesCount += 1) {
     // A damaged log that takes facts goes on taking them until it can be salvaged.
     if (!isDamaged || !takesFacts || isSalvageable(of, repairs)) {
-      await log.release?.();
-      const options = { orSetAside: !takesFacts };
+      const released = await log.release?.();
+      const options = { orSetAside: !takesFacts, note: released?.note ?? null };
       if (isDamaged ? await isSalvaged(of, failure, repairs, options) : await isUsable(of, repairs))
         return true;
     }
@@ -208,12 +210,12 @@ async function isSalvaged(
   of: LogOfSite,
   error: unknown,
   repairs: LogRepairs,
-  { orSetAside }: { readonly orSetAside: boolean },
+  { orSetAside, note = null }: { readonly orSetAside: boolean; readonly note?: string | null },
 ): Promise<boolean> {
   const damage = damageOf(error, of);
   if (damage === null) return false;
-  const { id: site } = of.configuration.site;
-  const salvage = { file: siteLogFileOf(of.dataDirectory), site, damage: damage.message };
+  const { file, site, publicKey } = ownLogOf(of);
+  const salvage = { file, site, publicKey, note, damage: damage.message };
   const replace = async (task: typeof setAsideSiteLog) => {
     const done = await task({ ...salvage, nowMs: Date.now() });
     of.logger.error({ done }, 'the file of the log was damaged, and another one is in its place');

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import {
   copyFileSync,
   mkdirSync,
@@ -12,7 +12,18 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { endOf, hexOf, LOG_START, type NewEvent, placeOf, type RecordedEvent } from '@holdfast/core';
+import {
+  encodeHeader,
+  endOf,
+  hexOf,
+  LOG_START,
+  leafHashOf,
+  type NewEvent,
+  placeKey,
+  placeOf,
+  placeOfKey,
+  type RecordedEvent,
+} from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -20,8 +31,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { siteLogFileOf } from '../site-directory.js';
 import { loadSiteKeys } from '../site-keys.js';
+import { rawPublicKey } from './ed25519-notes.js';
 import { type LogLife, openLogOf, runOverResets } from './run-over-resets.js';
 import { finishSalvage, salvageSiteLog } from './salvage-site-log.js';
+import { sha256 } from './sha256.js';
 import { readSiteLogFile } from './site-log-reader.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
 import { verifySiteLog } from './verify-site-log.js';
@@ -38,10 +51,14 @@ let nowMs = 1_756_000_000_000;
 const open = (file: string) => openSqliteSiteLog({ file, site, now: Date.now, signingKey });
 
 test.before(async () => {
-  await using log = await open(genuine);
-  for (let index = 0; index < EVENTS; index += 100) {
-    const events = Array.from({ length: 100 }, (_, at) => newEvent(index + at));
+  await using log = await openSqliteSiteLog({
+    ...{ file: genuine, site, now: Date.now, signingKey },
+    checkpointIntervalMs: 1,
+  });
+  for (let index = 0; index < EVENTS; index += 20) {
+    const events = Array.from({ length: 20 }, (_, at) => newEvent(index + at));
     await log.append([{ stream: `stream-${index % 7}`, expected: 'any', events }]);
+    await log.signedCheckpoint();
   }
 });
 test.after(() => rmSync(directory, { recursive: true }));
@@ -79,7 +96,9 @@ function damaged(name: string, bytes: Buffer): string {
   return file;
 }
 
-const salvage = (file: string) => salvageSiteLog({ file, site, nowMs, damage: 'DAMAGED: a test' });
+const publicKey = rawPublicKey(signingKey);
+const salvage = (file: string, note: string | null = null) =>
+  salvageSiteLog({ file, site, nowMs, publicKey, note, damage: 'DAMAGED: a test' });
 
 async function damagesOf(file: string): Promise<readonly string[]> {
   return (await verifySiteLog({ file, key: signingKey })).damages.map(({ code }) => code);
@@ -128,6 +147,125 @@ test('keeps what was whole as it was, records the rest again, and puts the file 
   );
 });
 
+/** A copy of a log as a kill leaves it: it ends behind what was signed last. */
+async function killed(name: string, unsignedCount: number) {
+  const grown = damaged(`${name}-running`, readFileSync(genuine));
+  const file = damaged(name, Buffer.alloc(0));
+  await using log = await open(grown);
+  await log.signedCheckpoint();
+  const late = Array.from({ length: unsignedCount }, (_, index) => newEvent(EVENTS + index));
+  await log.append([{ stream: 'late', expected: 'any', events: late }]);
+  const { note } = await log.signedCheckpoint();
+  for (const end of ['', '-wal']) copyFileSync(grown + end, file + end);
+  return { file, note, late };
+}
+
+/** By whoever can write to the file, and has no key. */
+function plant(file: string, event: NewEvent, { stream, table = 'event', key }: Planted): void {
+  using db = new DatabaseSync(file);
+  const last = db.prepare('SELECT max(key) AS last FROM event').get() as { last: number };
+  const place = { site, ...placeOfKey(key ?? last.last + 1) };
+  const before = db.prepare('SELECT max(revision) AS last FROM event WHERE stream = ?').get(stream);
+  const revision = ((before?.last as number | null) ?? -1) + 1;
+  const recordedAt = BigInt(Date.now()) << 16n;
+  const header = encodeHeader({ ...event, ...place, stream, revision, recordedAt });
+  const id = Buffer.from(event.id.replaceAll('-', ''), 'hex');
+  db.prepare(`INSERT INTO ${table} VALUES (?, ?, ?, ?, ?, ?, ?)`).run(
+    ...[placeKey(place), id, stream, revision, header, event.data, leafHashOf(header, event.data, sha256)],
+  );
+}
+
+interface Planted {
+  readonly stream: string;
+  readonly table?: 'event' | 'carried_event';
+  readonly key?: number;
+}
+
+test('takes over what no signature stands behind, and everything that it is found in says so', async () => {
+  const { file, late } = await killed('unsigned', 3);
+  const planted = { ...newEvent(EVENTS + 3), correlationId: v7() as EventId };
+  plant(file, planted, { stream: 'late' });
+  const cut = {
+    ...{ epoch: 1, firstKeptPosition: 300, root: '0'.repeat(64), acknowledgedBy: 'PARENT' },
+    ...{ recordedBeforeMs: 0, carried: null },
+  };
+  const cutEvent = {
+    ...newEvent(0),
+    type: 'LogTruncated',
+    version: 2,
+    data: Buffer.from(JSON.stringify(cut)),
+  };
+  plant(file, cutEvent, { stream: 'log' });
+  const found = createHash('sha256').update(readFileSync(file)).digest('hex');
+  const done = await salvage(file);
+  assert.match(done, `up to 1/${EVENTS + 1} were whole and signed, and 4 of those behind are recorded again`);
+  assert.match(done, '4 of them taken over without a signature');
+  // Opening it would go on with a cut that it finds.
+  await (await open(file))[Symbol.asyncDispose]();
+  const events = eventsOf(file);
+  assert.equal(hex(events.slice(0, EVENTS + 1)), hex(eventsOf(genuine)), 'what was signed is as it was');
+  const [opened, salvaged, ...again] = events.slice(EVENTS + 1);
+  assert.equal([opened!.type, salvaged!.type], ['LogEpochOpened', 'LogSalvaged']);
+  assert.equal(
+    again.map(({ id, correlationId }) => [id, correlationId]),
+    [...late, planted].map(({ id }) => [id, salvaged!.id]),
+    'all of them, marked, and not the cut',
+  );
+  const [aside] = readdirSync(path.join(directory, 'unsigned')).filter(name => name !== 'log');
+  const { keptEpoch, keptPosition, keptIn, files } = JSON.parse(Buffer.from(salvaged!.data).toString());
+  assert.equal([keptEpoch, keptPosition, keptIn], [1, EVENTS + 1, aside]);
+  assert.equal(files, [{ name: 'site-log.sqlite', sha256: found }]);
+  const { damages, takenOver } = await verifySiteLog({ file, key: signingKey });
+  assert.equal(damages, []);
+  assert.is(takenOver.length, 1);
+  const { count, from, to, salvagedAt } = takenOver[0]!;
+  const at = (position: number) => ({ epoch: 2, position });
+  assert.equal([count, from, to, salvagedAt], [4, at(3), at(6), at(2)]);
+});
+
+test('leaves what was signed as it was, where only its last checkpoint is not in the file', async () => {
+  const { file, note } = await killed('remembered', 3);
+  const written = eventsOf(file);
+  assert.match(await salvage(file, note), `all events were whole and signed, up to 1/${EVENTS + 4}`);
+  assert.equal(hex(eventsOf(file)), hex(written));
+  assert.equal(await damagesOf(file), []);
+});
+
+test('leaves what is signed behind the damage unmarked, and nothing that was put there keeps it out', async () => {
+  const file = damaged('behind', Buffer.alloc(0));
+  rmSync(file);
+  const events = Array.from({ length: 19 }, (_, index) => newEvent(index));
+  {
+    await using log = await open(file);
+    const append = (from: number, to: number) =>
+      log.append([{ stream: 'one', expected: 'any', events: events.slice(from, to) }]);
+    await append(0, 8);
+    await log.signedCheckpoint();
+    await append(8, 19);
+  }
+  {
+    using db = new DatabaseSync(file);
+    db.prepare('DELETE FROM event WHERE key = ?').run(placeKey({ epoch: 1, position: 12 }));
+  }
+  const signed = events[16]!;
+  const other = { ...newEvent(99), id: signed.id };
+  for (const position of [11, 18]) {
+    const key = placeKey({ epoch: 1, position });
+    const event = position === 11 ? other : newEvent(100);
+    plant(file, event, { stream: `other-${position}`, table: 'carried_event', key });
+  }
+  await salvage(file);
+  const [, salvaged, ...again] = eventsOf(file).filter(({ epoch }) => epoch === 2);
+  const markOf = ({ data, correlationId }: NewEvent) =>
+    `${Buffer.from(data).toString()} ${correlationId === salvaged!.id ? 'taken over' : 'signed'}`;
+  assert.equal(again.map(markOf), [
+    ...[8, 9].map(index => `${Buffer.from(events[index]!.data)} taken over`),
+    ...[11, 12, 13, 14].map(index => `${Buffer.from(events[index]!.data)} taken over`),
+    ...[15, 16, 17, 18].map(index => `${Buffer.from(events[index]!.data)} signed`),
+  ]);
+  assert.equal(await damagesOf(file), []);
+});
+
 test('finds events whose data takes several pages, and those that are in the write-ahead log alone', async () => {
   const grown = damaged('grown', readFileSync(genuine));
   const large = { ...newEvent(EVENTS), data: Buffer.from(JSON.stringify({ mark: 'x'.repeat(20_000) })) };
@@ -156,7 +294,10 @@ test('opens a log of which nothing can be read as a new one that says so', async
   await salvage(file);
   const [first, ...others] = eventsOf(file);
   assert.match(Buffer.from(first!.data).toString(), 'the file of the log was damaged');
-  assert.equal(others, []);
+  assert.equal(
+    others.map(({ type }) => type),
+    ['LogSalvaged'],
+  );
   assert.equal(await damagesOf(file), []);
 });
 
@@ -268,7 +409,7 @@ test('is done while those who work on the log go on, when it shows in the middle
   await runOverResets(of, live, stop.signal);
   const [alarm] = outcomes.splice(3, 1);
   assert.equal(outcomes, ['SITE_LOG_CLOSED', 'again', 'appended', 'over']);
-  assert.match(alarm!, 'all events were whole, up to 1/101');
+  assert.match(alarm!, 'all events were whole and signed, up to 1/101');
   assert.equal(marksIn(eventsOf(file)).length, 101, 'none is lost and none is there twice');
   assert.equal((await verifySiteLog({ file, key: loadSiteKeys(dataDirectory).logKey })).damages, []);
 });
@@ -300,7 +441,9 @@ test('is done as well when somebody reads the damage; until it can be, the log t
   };
   await runOverResets(of, live, stop.signal);
   assert.equal(outcomes, ['DAMAGED', 2000], 'all but one of 2001');
-  assert.match(marksIn(eventsOf(file)).at(-1)!, 'event-2000-', 'what it took meanwhile is there');
+  const late = eventsOf(file).at(-1)!;
+  assert.match(marksIn([late])[0]!, 'event-2000-', 'what it took meanwhile is there');
+  assert.is(late.correlationId, null, 'signed as the log was released');
 });
 
 const failingDisk = 'is not what a disk needs that fails and is there again: the log goes on as it is';

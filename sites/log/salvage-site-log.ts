@@ -27,6 +27,10 @@ export interface SiteLogSalvage {
   readonly nowMs: number;
   /** How it showed, for people. */
   readonly damage: string;
+  /** The site's own raw Ed25519 key: what it has not signed is taken over as that. */
+  readonly publicKey: Uint8Array;
+  /** What the damaged log signed last while it was open, and may not have stored. */
+  readonly note?: string | null;
   /** Otherwise it is `file` itself that is damaged: a log that was set aside, and `file` is the one that was begun in its place. */
   readonly setAside?: string;
 }
@@ -46,22 +50,25 @@ export class NotSalvagedError extends Error {
 
 /**
  * Puts a damaged log aside, whole and for good, and makes one of all of its events that can be read: as they were, up to the first
- * that cannot, and recorded again in a new epoch behind it. What is missing then is what a parent gives back, as after the restore
- * of an old copy. Nobody may have it open. Of one that was set aside, what was recorded since comes behind that, in the same epoch.
+ * that cannot or that the site had not signed, and recorded again in a new epoch behind it: with a mark where no signature stands
+ * behind them. What is missing then is what a parent gives back, as after the restore of an old copy. Nobody may have it open. Of one that was set aside, what was recorded since comes behind that, in the same epoch.
  * Returns what was done, for people. Throws `SiteLogFileError` and `NotSalvagedError`.
  */
 export async function salvageSiteLog(salvage: SiteLogSalvage): Promise<string> {
-  const { file, nowMs, setAside } = salvage;
+  const { file, nowMs, setAside, note = null } = salvage;
   assertSalvageable(file, nowMs, setAside);
   if (setAside === undefined) {
     const aside = `${path.dirname(file)}${DAMAGED}${timeInName(nowMs)}`;
-    const done = await replaceLog({ ...salvage, from: file, meanwhile: null, aside }, aside);
+    const done = await replaceLog({ ...salvage, note, from: file, meanwhile: null, aside }, aside);
     throwOffBallast(path.join(aside, path.basename(file)));
     return done;
   }
   const from = path.join(setAside, path.basename(file));
   const aside = damagedNameOf(setAside);
-  const done = await replaceLog({ ...salvage, from, meanwhile: file, aside }, replacedDirectoryOf(file));
+  const done = await replaceLog(
+    { ...salvage, note, from, meanwhile: file, aside },
+    replacedDirectoryOf(file),
+  );
   await endSetAside(setAside);
   return done;
 }
@@ -72,7 +79,8 @@ export async function endSetAside(setAside: string): Promise<void> {
   await syncFolder(path.dirname(setAside));
 }
 
-function damagedNameOf(setAside: string): string {
+/** What the folder of a damaged log that was set aside is called once it was salvaged. */
+export function damagedNameOf(setAside: string): string {
   const [name, time] = path.basename(setAside).split(SET_ASIDE);
   return path.join(path.dirname(setAside), `${name}${DAMAGED}${time}`);
 }
@@ -86,7 +94,7 @@ export async function setAsideSiteLog(salvage: SiteLogSalvage): Promise<string> 
   assertNotTooOften(file, nowMs);
   const aside = `${path.dirname(file)}${SET_ASIDE}${timeInName(nowMs)}`;
   throwOffBallast(file);
-  return replaceLog({ ...salvage, from: null, meanwhile: null, aside }, aside);
+  return replaceLog({ ...salvage, note: null, from: null, meanwhile: null, aside }, aside);
 }
 
 /** The folders of damaged logs that were set aside, and have yet to be salvaged; the oldest first. */
@@ -102,7 +110,10 @@ export function setAsideLogsOf(file: string): readonly string[] {
 }
 
 /** The log as it is now goes to `to`. */
-async function replaceLog(sources: SiteLogSalvage & SalvageSources, to: string): Promise<string> {
+async function replaceLog(
+  sources: SalvageSources & Pick<SiteLogSalvage, 'file'>,
+  to: string,
+): Promise<string> {
   const { file } = sources;
   const directory = path.dirname(file);
   const made = salvagedDirectoryOf(file);

@@ -10,6 +10,7 @@ import { pino } from 'pino';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rawPublicKey } from './ed25519-notes.js';
 import { setAsideSiteLog } from './salvage-site-log.js';
 import { SetAsideLocks, type SetAsideLocksOptions, SetAsideLocksUnknownError } from './set-aside-locks.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
@@ -58,7 +59,8 @@ async function readOf(
     // What was there must not be found on a page that is free.
     db.exec('VACUUM');
   }
-  await setAsideSiteLog({ file, site, nowMs: Date.now(), damage: 'a test' });
+  const publicKey = rawPublicKey(signingKey);
+  await setAsideSiteLog({ file, site, publicKey, nowMs: Date.now(), damage: 'a test' });
   const alarms: string[] = [];
   const locks = new SetAsideLocks({
     ...{ file, site, logger: pino({ level: 'silent' }), ...options },

@@ -2,11 +2,13 @@
 // where there is no room for another one beside it. Prints what its lives have as JSON.
 import { readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   LOG_START,
   type NewEvent,
   type PulledHistory,
+  placeKey,
   placeOf,
   type RecordedEvent,
   type SiteLog,
@@ -78,6 +80,8 @@ async function damage(): Promise<Pick<PulledHistory, 'checkpoint'> & { events: r
     await using log = await openLogOf(of);
     for (let count = 0; count < EVENTS; count += 1) {
       await append(log, 'disk', newEvent());
+      // The first is stored, another one within a minute is not.
+      if (count === 9) await log.signedCheckpoint();
       if (count === 29)
         acknowledged = { checkpoint: await log.signedCheckpoint(), events: await eventsOf(log) };
     }
@@ -85,11 +89,14 @@ async function damage(): Promise<Pick<PulledHistory, 'checkpoint'> & { events: r
     await append(log, 'alarm-2', newEvent('AlarmRaised'));
     await append(log, 'disk', newEvent());
   }
-  const bytes = readFileSync(file);
-  for (const mark of [20, marks]) {
-    const at = bytes.lastIndexOf(`{"mark":${mark},`);
-    bytes[at + 20]! ^= 1;
+  {
+    using db = new DatabaseSync(file);
+    // Of the 20th. What is signed behind it cannot be proved any more.
+    const key = placeKey({ epoch: 1, position: 21 });
+    db.prepare('UPDATE event SET leaf_hash = zeroblob(32) WHERE key = ?').run(key);
   }
+  const bytes = readFileSync(file);
+  bytes[bytes.lastIndexOf(`{"mark":${marks},`) + 20]! ^= 1;
   writeFileSync(file, bytes);
   const { bavail, bsize } = statfsSync(dataDirectory);
   writeFileSync(filler, Buffer.alloc(bavail * bsize - 1_500_000, 1));
@@ -121,10 +128,10 @@ async function live({ signal, repairs, mend }: LogLife): Promise<void> {
     await delay(10);
     alarms.push(...(await alarmsOf(repairs)));
   }
-  const { damages } = await verifySiteLog({ file, key: loadSiteKeys(dataDirectory).logKey });
+  const { damages, takenOver } = await verifySiteLog({ file, key: loadSiteKeys(dataDirectory).logKey });
   const byEpoch = Map.groupBy(await eventsOf(log), ({ epoch }) => epoch);
   const marksByEpoch = [...byEpoch.values()].map(marksIn);
-  print({ life, damages, marksByEpoch, alarms });
+  print({ life, damages, marksByEpoch, alarms, takenOver: takenOver.map(({ count }) => count) });
   ended.abort();
   await mending;
 }

@@ -20,19 +20,21 @@ async function livesOf(phase: string) {
 
 if (hasSmallDisks('a damaged log without room for another one')) {
   test('is set aside; when there is room, what was recorded meanwhile comes behind all that can be read of it', async () => {
-    const { marksByEpoch, alarms } = await livesOf('ALONE');
-    // The 20th was damaged, and the 63rd; the last two were recorded meanwhile.
-    assert.equal(marksByEpoch, [range(1, 19), [...range(21, 62), 64, 65]]);
+    const { marksByEpoch, alarms, takenOver } = await livesOf('ALONE');
+    // A checkpoint is kept of the first ten. The 20th was damaged, and the 63rd; the last two were recorded meanwhile, and signed.
+    assert.equal(marksByEpoch, [range(1, 10), [...range(11, 19), ...range(21, 62), 64, 65]]);
     assert.match(
       String(alarms),
-      'the events up to 1/20 were whole, and 44 of those behind are recorded again',
+      'the events up to 1/11 were whole and signed, and 53 of those behind are recorded again in epoch 2 (51 of them taken over',
     );
+    assert.equal(takenOver, [51]);
   });
 
   test('is read as well when the parent has given its history back: what that has not is recorded again', async () => {
-    const { marksByEpoch, alarms } = await livesOf('WITH_PARENT');
+    const { marksByEpoch, alarms, takenOver } = await livesOf('WITH_PARENT');
     assert.equal(marksByEpoch, [range(1, 30), [64, 65, ...range(31, 61)]]);
     assert.match(String(alarms), '31 events were not in the log, and are recorded again; 1 are left out');
+    assert.equal(takenOver, [31]);
   });
 }
 

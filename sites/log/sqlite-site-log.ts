@@ -60,7 +60,7 @@ export interface SqliteSiteLogOptions {
 /** A durable site log: what it has acknowledged survives a power cut. */
 export interface SqliteSiteLog extends ReopenableLog, CheckpointSource, ReceiptStore, TruncatableLog {
   failure(signal: AbortSignal): Promise<Error | null>;
-  release(): Promise<void>;
+  release(): Promise<SignedCheckpoint>;
   reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>>;
 }
 
@@ -340,9 +340,11 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
     return this.#thread.failure?.message ?? null;
   }
 
-  async release(): Promise<void> {
+  async release(): Promise<SignedCheckpoint> {
     await this.#thread.drain();
+    this.#keeper.store();
     await this.#thread.close();
+    return this.#keeper.signed();
   }
 
   #read(page: Parameters<SiteLogReader['read']>[0]): readonly RecordedEvent[] {

@@ -13,6 +13,7 @@ import {
   type LogPlace,
   openCheckpoint,
   placeOfKey,
+  type TakenOverEvents,
   type TreeEdge,
 } from '@holdfast/core';
 import { decodeEvent, EventDecodeError, type HoldfastEvent, type SiteId } from '@holdfast/schema';
@@ -85,6 +86,8 @@ export interface SiteLogVerification {
   /** Those of them behind which the site's signature stands, in order: up to the largest checkpoint of their epoch that was proved. */
   readonly signed: readonly EventSpan[];
   readonly signedCount: number;
+  /** What salvage has found with no signature behind it, and the site has signed only then. */
+  readonly takenOver: readonly TakenOverEvents[];
   /** Events that truncation has removed; their leaf hashes are proved with the tree. */
   readonly truncatedCount: number;
   /** Those of them that it has carried over its cut. */
@@ -141,7 +144,14 @@ export async function verifySiteLog(options: {
   } catch (error) {
     if (options.signal?.aborted || !isFileFault(error)) throw error;
     damages.add('FILE_UNREADABLE', null, error.message);
-    const nothing = { head: null, eventCount: 0, signed: [], signedCount: 0, checkpointCount: 0 };
+    const nothing = {
+      head: null,
+      eventCount: 0,
+      signed: [],
+      signedCount: 0,
+      takenOver: [],
+      checkpointCount: 0,
+    };
     return { file, ...nothing, truncatedCount: 0, carriedCount: 0, damages: damages.named };
   }
 }

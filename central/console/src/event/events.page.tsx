@@ -100,7 +100,8 @@ function EventDetail({ event }: { readonly event: LogEvent }) {
           </Fact>
         )}
         {event.correlationId !== null && (
-          <Fact name="Belongs to">
+          // Nothing else of ours belongs to another event.
+          <Fact name="Taken over, unsigned, by salvage">
             <span className="mono">{event.correlationId}</span>
           </Fact>
         )}
