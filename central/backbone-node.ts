@@ -5,15 +5,18 @@ import { performance } from 'node:perf_hooks';
 import { createGrpcServer, loadPeerCredentials } from '@holdfast/interconnect';
 import {
   CredentialsMissingError,
+  filesOfCertificates,
   openOperationsServer,
   runTogether,
   sha256,
   siteLogKeyFileOf,
+  watchCertificates,
 } from '@holdfast/sites';
 import type { Logger } from 'pino';
 import { type BackboneCentralConfiguration, openBackboneRoles } from './backbone/backbone-roles.js';
 import { isEnrolledIn } from './backbone/feed-enrolment.js';
 import { openFeedLog } from './backbone/feed-log.js';
+import { alarmsOfNode } from './backbone/node-alarms.js';
 import { FEED_CHANNEL } from './intake/postgres-replica-intake.js';
 import { openDatabase } from './postgres/database.js';
 import { listenFor } from './read-models/wakeup.js';
@@ -83,6 +86,13 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
     },
     stack,
   );
+  const alarms = alarmsOfNode(sql, error => logger.warn({ err: error }, 'an alarm cannot be told'));
+  const certificates = {
+    files: filesOfCertificates(configuration, baseDirectory),
+    alarms,
+    now: Date.now,
+    logger,
+  };
   const takesIn = configuration.backbone.roles.includes('intake');
   const listenPort = takesIn ? (await grpc.listen(configuration.listen)).port : null;
   const operations = stack.use(
@@ -91,5 +101,9 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
   options.onReady({ httpPort: operations.port, listenPort });
   const { roles } = configuration.backbone;
   logger.info({ site: configuration.site, roles, httpPort: operations.port, listenPort }, 'node runs');
-  await runTogether([running => database.watch(running), ...tasks], signal, options.onEnding);
+  await runTogether(
+    [running => database.watch(running), running => watchCertificates(certificates, running), ...tasks],
+    signal,
+    options.onEnding,
+  );
 }

@@ -54,6 +54,7 @@ import type { Logger } from 'pino';
 import { type BackboneRoles, openBackboneRoles } from './backbone/backbone-roles.js';
 import { BackboneAlarm } from './backbone/backbone-watch.js';
 import { openFeedLog } from './backbone/feed-log.js';
+import { hearAlarmsOfNodes } from './backbone/node-alarms.js';
 import { SESSION_CHANNEL } from './backbone/session-reports.js';
 import { SessionWatch } from './backbone/session-watch.js';
 import { AnswerWatch } from './command/answer-watch.js';
@@ -479,6 +480,7 @@ async function takeInChildren(
   const watch = new SessionWatch({ sql, links: alarming, heartbeatMs });
   const reported = await listenFor(sql, SESSION_CHANNEL);
   await new BackboneAlarm({ alarms: servers.alarms, monotonicMs }).listen(sql);
+  await hearAlarmsOfNodes(sql, servers.alarms);
   const roles = await openBackboneRoles(
     {
       configuration: { ...configuration, backbone },

@@ -19,11 +19,17 @@ export interface CausedAlarm {
   readonly recurs?: 'UNLESS_OPEN' | 'ANEW';
 }
 
+/** Each resolves when it was tried: to whether the log has it. Where it has not, it is for the caller to say so again. */
 export interface AlarmsByCause {
   /** An open one of this cause that is less urgent becomes as urgent, with the message as a comment. */
-  readonly raise: (alarm: CausedAlarm) => void;
+  readonly raise: (alarm: CausedAlarm) => Promise<boolean>;
   /** The trouble is over: closes the alarm of a recurring cause, if one is open. */
-  readonly end: (over: { readonly cause: string; readonly reason: string }) => void;
+  readonly end: (over: EndedTrouble) => Promise<boolean>;
+}
+
+export interface EndedTrouble {
+  readonly cause: string;
+  readonly reason: string;
 }
 
 /** Of one cause; more often than anybody closes an alarm without putting right what it says. */
@@ -37,23 +43,26 @@ export function alarmsByCause(
 ): AlarmsByCause {
   const raiser = new CausedAlarms(site, logger);
   /** Of recurring troubles: they may be met faster than it is known whether an alarm of them is open. */
-  const turns = new Map<string, { readonly what: 'raise' | 'end'; readonly done: Promise<void> }>();
-  const failed = (error: unknown, cause: string) =>
+  const turns = new Map<string, { readonly what: 'raise' | 'end'; readonly done: Promise<boolean> }>();
+  const failed = (error: unknown, cause: string) => {
     logger.error({ err: error, cause }, 'an alarm could not be raised or closed');
-  const inTurn = (cause: string, what: 'raise' | 'end', work: () => Promise<void>) => {
+    return false;
+  };
+  const inTurn = (cause: string, what: 'raise' | 'end', work: () => Promise<boolean>) => {
     const last = turns.get(cause);
-    if (last?.what === what) return;
-    const done = (last?.done ?? Promise.resolve()).then(work).catch(error => failed(error, cause));
+    if (last?.what === what) return last.done;
+    const done = (last?.done ?? Promise.resolve(true)).then(work).catch(error => failed(error, cause));
     turns.set(cause, { what, done });
     void done.then(() => {
       if (turns.get(cause)?.done === done) turns.delete(cause);
     });
+    return done;
   };
   return {
     raise: alarm => {
       const { cause, recurs } = alarm;
-      if (recurs !== undefined) inTurn(cause, 'raise', () => raiser.raiseAgain(alarm));
-      else raiser.raiseOnce(alarm).catch(error => failed(error, cause));
+      if (recurs !== undefined) return inTurn(cause, 'raise', () => raiser.raiseAgain(alarm));
+      return raiser.raiseOnce(alarm).catch(error => failed(error, cause));
     },
     end: ({ cause, reason }) => inTurn(cause, 'end', () => raiser.end(cause, reason)),
   };
@@ -70,27 +79,26 @@ class CausedAlarms {
     this.#logger = logger;
   }
 
-  raiseOnce(alarm: CausedAlarm): Promise<void> {
+  raiseOnce(alarm: CausedAlarm): Promise<boolean> {
     return this.#raise(alarm, this.#idOf(alarm.cause, 1));
   }
 
-  async raiseAgain(alarm: CausedAlarm): Promise<void> {
+  async raiseAgain(alarm: CausedAlarm): Promise<boolean> {
     const { count, newest } = await this.#newestOf(alarm.cause);
     if (newest === null || newest.state === 'CLOSED' || alarm.recurs === 'ANEW') {
-      if (count < RECURRENCES_MAX) await this.#raise(alarm, this.#idOf(alarm.cause, count + 1));
-      return;
+      return count >= RECURRENCES_MAX || this.#raise(alarm, this.#idOf(alarm.cause, count + 1));
     }
     const { priority = 1, message } = alarm;
-    if (newest.priority <= priority) return;
+    if (newest.priority <= priority) return true;
     const { alarmId } = newest;
-    await this.#execute({ kind: 'HandleAlarm', alarmId, priority, comment: cut(message) });
+    return this.#execute({ kind: 'HandleAlarm', alarmId, priority, comment: cut(message) });
   }
 
-  async end(cause: string, reason: string): Promise<void> {
+  async end(cause: string, reason: string): Promise<boolean> {
     const { newest } = await this.#newestOf(cause);
-    if (newest === null || newest.state === 'CLOSED') return;
+    if (newest === null || newest.state === 'CLOSED') return true;
     const { alarmId } = newest;
-    await this.#execute({ kind: 'HandleAlarm', alarmId, state: 'CLOSED', reason: cut(reason) });
+    return this.#execute({ kind: 'HandleAlarm', alarmId, state: 'CLOSED', reason: cut(reason) });
   }
 
   async #newestOf(cause: string) {
@@ -103,16 +111,17 @@ class CausedAlarms {
     }
   }
 
-  #raise({ name, message, priority = 1 }: CausedAlarm, alarmId: AlarmId): Promise<void> {
+  #raise({ name, message, priority = 1 }: CausedAlarm, alarmId: AlarmId): Promise<boolean> {
     return this.#execute({
       ...{ kind: 'RaiseAlarm', alarmId, name, message: cut(message), priority, sourceDeviceId: null },
     });
   }
 
-  async #execute(command: Parameters<ManagementServer['execute']>[0]): Promise<void> {
+  async #execute(command: Parameters<ManagementServer['execute']>[0]): Promise<boolean> {
     const outcome = await this.#management.execute(command, { actor: `site:${this.#siteId}` });
-    if (outcome.accepted || outcome.code === 'ALARM_EXISTS') return;
+    if (outcome.accepted || outcome.code === 'ALARM_EXISTS') return true;
     this.#logger.error({ outcome, command }, 'an alarm could not be raised or closed');
+    return false;
   }
 
   #idOf(cause: string, count: number): AlarmId {

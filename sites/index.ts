@@ -1,4 +1,4 @@
-export { type AlarmsByCause, alarmsByCause, type CausedAlarm } from './alarms-by-cause.js';
+export { type AlarmsByCause, alarmsByCause, type CausedAlarm, type EndedTrouble } from './alarms-by-cause.js';
 export { type AppendBenchmark, benchAppend } from './bench/append.bench.js';
 export { benchIngest, type IngestBenchmark } from './bench/ingest.bench.js';
 export { benchMotion, type MotionBenchmark } from './bench/motion.bench.js';
@@ -24,6 +24,7 @@ export {
   SiteIdentity,
   SiteSettings,
 } from './configuration/site-configuration.js';
+export { filesOfCertificates, watchCertificates } from './credentials/certificate-watch.js';
 export { CredentialsMissingError, requiredCredentials } from './credentials/required-credentials.js';
 export {
   type CameraCredentials,

@@ -19,12 +19,17 @@ function watching() {
   return { watch, later, reached: () => watch.there() };
 }
 
-function alarming() {
+function alarming({ refused = 0 } = {}) {
   let nowMs = 0;
+  let left = refused;
   const done: string[] = [];
   const alarms = {
-    raise: ({ message }: CausedAlarm) => void done.push(message.slice(0, message.indexOf('.'))),
-    end: ({ reason }: { readonly reason: string }) => void done.push(reason),
+    raise: async ({ message }: CausedAlarm) => {
+      done.push(message.slice(0, message.indexOf('.')));
+      left -= 1;
+      return left < 0;
+    },
+    end: async ({ reason }: { readonly reason: string }) => done.push(reason) > 0,
   };
   const alarm = new BackboneAlarm({ alarms, monotonicMs: () => nowMs });
   return {
@@ -97,6 +102,15 @@ test('is one alarm for all processes, which ends when it is there for all of the
   hear(60, { one: null, two: null });
   assert.equal(done.slice(1), ['Kafka takes frames again.']);
   hear(60, { one: null, two: 'BACKBONE_AWAY: again' });
+  assert.is(done.length, 3);
+});
+
+test('is said again until the log has taken the alarm', async () => {
+  const { done, hear } = alarming({ refused: 2 });
+  for (let times = 0; times < 6; times += 1) {
+    hear(5, { one: 'BACKBONE_AWAY: why' });
+    await new Promise(resolve => setImmediate(resolve));
+  }
   assert.is(done.length, 3);
 });
 

@@ -93,8 +93,10 @@ export class BackboneAlarm {
   readonly #monotonicMs: () => number;
   readonly #beganMs: number;
   readonly #nodes = new Map<string, { readonly because: string | null; readonly atMs: number }>();
-  /** What was done last; null before anything was. */
+  /** What the log has of it; null before anything was said. */
   #told: 'AWAY' | 'THERE' | null = null;
+  /** What was said since, and the log may not have yet. */
+  #telling: 'AWAY' | 'THERE' | null = null;
 
   constructor(options: { readonly alarms: AlarmsByCause; readonly monotonicMs: () => number }) {
     this.#alarms = options.alarms;
@@ -124,18 +126,23 @@ export class BackboneAlarm {
   }
 
   #raise(because: string): void {
-    if (this.#told === 'AWAY') return;
-    this.#told = 'AWAY';
-    this.#alarms.raise({
-      ...{ cause: CAUSE, recurs: 'UNLESS_OPEN', name: 'Kafka is away: no site is taken in' },
-      message: `${because}. Sites keep what they have to tell, and it is taken in by itself when Kafka is there.`,
-    });
+    const message = `${because}. Sites keep what they have to tell, and it is taken in by itself when Kafka is there.`;
+    const name = 'Kafka is away: no site is taken in';
+    this.#tell('AWAY', () => this.#alarms.raise({ cause: CAUSE, recurs: 'UNLESS_OPEN', name, message }));
   }
 
   #end(): void {
-    if (this.#told === 'THERE') return;
-    this.#told = 'THERE';
-    this.#alarms.end({ cause: CAUSE, reason: 'Kafka takes frames again.' });
+    this.#tell('THERE', () => this.#alarms.end({ cause: CAUSE, reason: 'Kafka takes frames again.' }));
+  }
+
+  /** Until the log has it: processes speak every few seconds. */
+  #tell(what: 'AWAY' | 'THERE', tell: () => Promise<boolean>): void {
+    if ((this.#telling ?? this.#told) === what) return;
+    this.#telling = what;
+    void tell().then(isTaken => {
+      if (isTaken) this.#told = what;
+      if (this.#telling === what) this.#telling = null;
+    });
   }
 }
 

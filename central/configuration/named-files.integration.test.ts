@@ -129,4 +129,20 @@ test('are told thirty days before they expire, and wrong from then on', async ()
   assert.match(early!.message, 'valid from 2026-11-28T');
 });
 
+test('are told of an authority without naming what cannot help: another one is needed', async () => {
+  const at = async (ageDays: number) => {
+    const authority = await createCertificateAuthority({ name: 'Old', nowMs: nowMs - ageDays * DAY_MS });
+    const issued = await issuePeerCredentials(authority, { site, role: 'central', nowMs });
+    const [fault, ...others] = (await said(issued)).filter(({ message }) =>
+      message.includes('authority.crt'),
+    );
+    assert.equal(others, []);
+    assert.match(fault!.message, 'a new authority, and certificates of it for all its servers');
+    assert.not.match(fault!.message, 'renew');
+    return fault!.isWarning;
+  };
+  assert.is(await at(2 * LIFETIME_DAYS - 29), true);
+  assert.is(await at(2 * LIFETIME_DAYS + 1), false);
+});
+
 test.run();

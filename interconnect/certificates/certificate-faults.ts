@@ -9,6 +9,16 @@ import { siteOfCertificate } from './site-of-certificate.js';
 const DAY_MS = 24 * 3600 * 1000;
 /** Time enough to issue another certificate and to bring it to where it is needed. */
 const EXPIRES_SOON_MS = 30 * DAY_MS;
+/** What happens when a certificate expires, and what is needed instead: of a server, and of an authority. */
+const ofServer = {
+  consequence: 'peers refuse it then; holdfast renew writes a new one',
+  expected: 'expected a new one, as holdfast renew writes it',
+};
+const ofAuthority = {
+  consequence:
+    'no certificate of it is believed then; a new authority, and certificates of it for all its servers, are needed',
+  expected: 'expected a new authority, and certificates of it for all its servers',
+};
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** What is wrong with a file that a configuration names, and what would be right. */
@@ -34,9 +44,11 @@ export class CertificateFaults {
     const key = privateKeyIn(file('privateKeyPem'), faults);
     const authorities = certificatesIn(file('authorityPem'), faults);
     const [certificate, ...between] = own;
-    for (const authority of authorities) this.#addValidity(file('authorityPem'), authority, faults);
+    for (const authority of authorities) {
+      faults.push(...this.#validity(file('authorityPem'), authority, ofAuthority));
+    }
     if (certificate === undefined) return faults;
-    this.#addValidity(ownFile, certificate, faults);
+    faults.push(...this.#validity(ownFile, certificate, ofServer));
     if (key !== null && !certificate.checkPrivateKey(key)) {
       const fits = `expected the key of ${ownFile}: copy both from where they were made together`;
       faults.push(wrong(file('privateKeyPem'), fits));
@@ -54,7 +66,7 @@ export class CertificateFaults {
     const faults: FileFault[] = [];
     const [certificate] = certificatesIn(file, faults);
     if (certificate === undefined) return faults;
-    this.#addValidity(file, certificate, faults);
+    faults.push(...this.#validity(file, certificate, ofServer));
     addSite(file, certificate, site, faults);
     return faults;
   }
@@ -66,20 +78,22 @@ export class CertificateFaults {
     return faults;
   }
 
-  #addValidity(file: string, { validFromDate, validToDate }: X509Certificate, faults: FileFault[]): void {
+  #validity(
+    file: string,
+    { validFromDate, validToDate }: X509Certificate,
+    { consequence, expected }: typeof ofServer,
+  ): readonly FileFault[] {
     const [from, to] = [validFromDate.getTime(), validToDate.getTime()];
     const [fromText, toText] = [validFromDate.toISOString(), validToDate.toISOString()];
     if (from > this.#nowMs) {
-      faults.push(
-        wrong(file, `valid from ${fromText} on: expected a clock that is right, or another certificate`),
-      );
-    } else if (to <= this.#nowMs) {
-      faults.push(wrong(file, `expired at ${toText}: expected a new one, as holdfast renew writes it`));
-    } else if (to - this.#nowMs <= EXPIRES_SOON_MS) {
-      const days = Math.floor((to - this.#nowMs) / DAY_MS);
-      const message = `${file}: expires in ${days} days, at ${toText}: peers refuse it then; holdfast renew writes a new one`;
-      faults.push({ message, isWarning: true });
+      const clock = 'expected a clock that is right, or another certificate';
+      return [wrong(file, `valid from ${fromText} on: ${clock}`)];
     }
+    if (to <= this.#nowMs) return [wrong(file, `expired at ${toText}: ${expected}`)];
+    if (to - this.#nowMs > EXPIRES_SOON_MS) return [];
+    const days = Math.floor((to - this.#nowMs) / DAY_MS);
+    const message = `${file}: expires in ${days} days, at ${toText}: ${consequence}`;
+    return [{ message, isWarning: true }];
   }
 }
 

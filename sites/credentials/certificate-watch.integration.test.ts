@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { createMemorySiteLog, LOG_START, noFoldStore } from '@holdfast/core';
+import { createMemorySiteLog, LOG_START, noFoldStore, type SiteLog } from '@holdfast/core';
 import {
   createCertificateAuthority,
   issuePeerCredentials,
@@ -37,7 +37,14 @@ const issue = async (nowMs: number) =>
 
 async function openServer() {
   await issue(issuedAtMs);
-  const log = createMemorySiteLog({ site: siteId, now: Date.now, sha256 });
+  const log: SiteLog = createMemorySiteLog({ site: siteId, now: Date.now, sha256 });
+  const append = log.append.bind(log);
+  let refusedCount: number | null = null;
+  log.append = async appends => {
+    if (refusedCount === null) return append(appends);
+    refusedCount += 1;
+    throw new Error('the disk is full');
+  };
   const management = await ManagementServer.open({
     ...{ log, siteId, now: Date.now, newId: newUuid<EventId>, logger, folds: noFoldStore },
     subjectKeys: { keyIdsOf: () => [], destroy: () => undefined },
@@ -54,6 +61,14 @@ async function openServer() {
       nowMs = issuedAtMs + (LIFETIME_DAYS - days) * DAY_MS;
     },
     nowMs: () => nowMs,
+    /** Takes nothing until it is asked to again: how often it was tried. */
+    refuse: () => {
+      refusedCount = 0;
+      const end = () => {
+        refusedCount = null;
+      };
+      return { count: () => refusedCount ?? 0, end };
+    },
     /** The process, until it is ended. */
     start: () => {
       const stopping = new AbortController();
@@ -129,6 +144,21 @@ test('are told once more when they come nearer to it after somebody has closed t
   assert.is(told[2]!.data.priority, 1);
 });
 
+test('are told again until the log has taken it', async () => {
+  const server = await openServer();
+  server.leave(5);
+  const refusal = server.refuse();
+  const end = server.start();
+  for (let turns = 0; refusal.count() < 2; turns += 1) {
+    assert.ok(turns < 2_000, 'it was not tried again');
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+  refusal.end();
+  const [raised] = await server.until(1);
+  await end();
+  assert.is(raised!.type, 'AlarmRaised');
+});
+
 test('end their alarm when the server starts with another one, and not before', async () => {
   const server = await openServer();
   server.leave(5);
@@ -155,8 +185,8 @@ test('are also that of the authority, and those of a server that keeps the log',
   );
   const raised: string[] = [];
   const alarms = {
-    raise: ({ message }: { readonly message: string }) => void raised.push(message),
-    end: () => undefined,
+    raise: async ({ message }: { readonly message: string }) => raised.push(message) > 0,
+    end: async () => true,
   };
   const stopping = new AbortController();
   const now = () => issuedAtMs + (2 * LIFETIME_DAYS - 5) * DAY_MS;
@@ -182,8 +212,8 @@ test('are, of a bundle of authorities by which a server of the log is believed, 
   const files = filesOfCertificates({ log: { kurrent: { connectionString } } }, directory);
   const raisedAt = async (nowMs: number) => {
     const raised: string[] = [];
-    const raise = ({ name }: { readonly name: string }) => void raised.push(name);
-    const alarms = { raise, end: () => undefined };
+    const raise = async ({ name }: { readonly name: string }) => raised.push(name) > 0;
+    const alarms = { raise, end: async () => true };
     const stopping = new AbortController();
     const running = watchCertificates({ files, alarms, logger, now: () => nowMs }, stopping.signal);
     stopping.abort();

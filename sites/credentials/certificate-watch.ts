@@ -32,7 +32,8 @@ export interface WatchedFile {
 
 const own = {
   is: 'The certificate of this server',
-  renewal: 'Peers refuse it then. holdfast renew writes a new one; start this server again with it.',
+  renewal:
+    'Peers refuse it then. holdfast renew writes a new one, and this server takes it only when it is started again.',
 };
 const authority = {
   is: 'The certificate of the authority of this server',
@@ -91,19 +92,31 @@ export async function watchCertificates(
   // What counts is what was read at the start: another one in its place is used from the next start on.
   const used = files.map(watched => ({ watched, counts: whatCounts(watched) }));
   const told = new Map<WatchedFile, (typeof GRACES)[number] | null>();
+  /** Of which it is not known yet whether the log has it. */
+  const telling = new Set<WatchedFile>();
+  const tell = async (
+    watched: WatchedFile,
+    grace: (typeof GRACES)[number] | null,
+    done: Promise<boolean>,
+  ) => {
+    telling.add(watched);
+    if (await done) told.set(watched, grace);
+    telling.delete(watched);
+  };
   while (!signal.aborted) {
     for (const { watched, counts } of used) {
       if (counts === undefined) continue;
       const leftMs = counts.validToMs - now();
       const grace = GRACES.find(({ days }) => leftMs <= days * DAY_MS) ?? null;
-      if (told.get(watched) === grace) continue;
-      told.set(watched, grace);
+      if (told.get(watched) === grace || telling.has(watched)) continue;
       const cause = `the certificate in ${watched.name} expires`;
-      if (grace === null) alarms.end({ cause, reason: `It is valid until ${atOf(counts)}.` });
-      else {
+      if (grace === null) {
+        const reason = `It is valid until ${atOf(counts)}.`;
+        void tell(watched, grace, alarms.end({ cause, reason }));
+      } else {
         const alarm = { ...alarmOf(watched, counts, leftMs), cause, priority: grace.priority };
         logger[leftMs > 0 ? 'warn' : 'error']({ file: watched.file, validTo: atOf(counts) }, alarm.name);
-        alarms.raise({ ...alarm, recurs: 'UNLESS_OPEN' });
+        void tell(watched, grace, alarms.raise({ ...alarm, recurs: 'UNLESS_OPEN' }));
       }
     }
     await delay(lookMs, undefined, { signal }).catch(() => undefined);
