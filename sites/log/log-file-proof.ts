@@ -8,8 +8,6 @@ import {
   PatchedTree,
   placeOfKey,
   rootOf,
-  TakenOverAccount,
-  type TakenOverEvents,
   type TreeEdge,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
@@ -64,8 +62,6 @@ export interface ProvedEvents {
   readonly eventCount: number;
   /** Of what is in the file, in order: where the site's signature stands behind each leaf hash. */
   readonly signed: readonly EventSpan[];
-  /** What salvage has found with no signature behind it: who signed it later had not written it. */
-  readonly takenOver: readonly TakenOverEvents[];
 }
 
 /** Walks the events of all epochs in order. */
@@ -78,7 +74,6 @@ export class LogFileProof {
   #eventCount = 0;
   /** Of the epochs that were walked, in order. */
   readonly #ends: (ProvedEpoch & { readonly epoch: number })[] = [];
-  readonly #takenOver = new TakenOverAccount();
   /** Epochs that begin by naming the end of the one before. */
   readonly #linked = new Set<number>();
   /** Why the next events that are missing are not there. */
@@ -96,7 +91,8 @@ export class LogFileProof {
     this.#absence = 'EVENT_UNREADABLE';
   }
 
-  take(row: EventRow): void {
+  /** What its header says, where the event is whole. */
+  take(row: EventRow): EventHeader | null {
     const place = placeOfKey(row.key);
     const { epoch } = place;
     while (epoch > this.#proof.epoch && this.#next());
@@ -105,10 +101,9 @@ export class LogFileProof {
     for (const { code, detail } of damages) this.#damages.add(code, place, detail);
     if (epoch !== this.#proof.epoch) {
       this.#damages.add('EVENT_BEYOND_SIZE', place, `the log has no epoch ${epoch}`);
-      return;
+      return null;
     }
     if (header !== null && damages.length === 0) {
-      this.#takenOver.take(header);
       if (header.recordedAt <= this.#recordedAt) {
         const detail = 'recordedAt is not later than that of the event before';
         this.#damages.add('CLOCK_RAN_BACK', place, detail);
@@ -118,6 +113,7 @@ export class LogFileProof {
     if (place.position === 1 && damages.length === 0) this.#checkOpening(header!, row.data, place);
     this.#proof.take(row, place, this.#absence);
     this.#absence = 'EVENT_MISSING';
+    return damages.length === 0 ? header : null;
   }
 
   finish(): ProvedEvents {
@@ -127,8 +123,7 @@ export class LogFileProof {
       if (this.#log.epochs.some(known => known.epoch === epoch)) continue;
       this.#damages.add('CHECKPOINT_BEYOND_END', { epoch, position: size }, `the log has no epoch ${epoch}`);
     }
-    const takenOver = this.#takenOver.all();
-    return { head, eventCount: this.#eventCount, signed: this.#signed(), takenOver };
+    return { head, eventCount: this.#eventCount, signed: this.#signed() };
   }
 
   /** An epoch begins by naming the size and the root of the one before: who has signed that has signed all of it. */

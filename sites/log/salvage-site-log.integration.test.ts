@@ -221,6 +221,13 @@ test('takes over what no signature stands behind, and everything that it is foun
   const { count, from, to, salvagedAt } = takenOver[0]!;
   const at = (position: number) => ({ epoch: 2, position });
   assert.equal([count, from, to, salvagedAt], [4, at(3), at(6), at(2)]);
+  {
+    await using log = await open(file);
+    const plan = { keptAfter: at(4), acknowledgedBy: 'PARENT', recordedBeforeMs: Date.now() } as const;
+    await log.truncate(plan, AbortSignal.timeout(20_000));
+  }
+  const behindCut = await verifySiteLog({ file, key: signingKey });
+  assert.equal([behindCut.damages, behindCut.takenOver], [[], takenOver], 'as before, behind a cut');
 });
 
 test('leaves what was signed as it was, where only its last checkpoint is not in the file', async () => {

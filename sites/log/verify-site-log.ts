@@ -4,6 +4,7 @@ import {
   CheckpointError,
   checkpointHead,
   comparePlaces,
+  type EventHeader,
   endOf,
   equalBytes,
   extendEdge,
@@ -13,6 +14,7 @@ import {
   type LogPlace,
   openCheckpoint,
   placeOfKey,
+  TakenOverAccount,
   type TakenOverEvents,
   type TreeEdge,
 } from '@holdfast/core';
@@ -129,15 +131,18 @@ export async function verifySiteLog(options: {
       for (const epoch of log.epochs) {
         orElse(undefined, damages, () => proveTruncatedLeaves(db, epoch, damages));
       }
-      const carriedCount = orElse(0, damages, () => proveCarriedEvents(db, log, damages));
+      const takenOver = new TakenOverAccount();
+      const onCarried = (header: EventHeader) => takenOver.take(header);
+      const carriedCount = orElse(0, damages, () => proveCarriedEvents(db, log, damages, onCarried));
       withIndex(db, damages, () => proveCarriedTree(db, log, damages));
-      const proved = await proveEvents(db, log, damages, options);
+      const proved = await proveEvents(db, log, damages, { ...options, takenOver });
       const signedCount = proved.signed.reduce((sum, { from, to }) => sum + to - from + 1, 0);
       orElse(undefined, damages, () => checkIds(db, damages));
       withIndex(db, damages, () => checkStreams(db, damages));
       const truncatedCount = log.epochs.reduce((sum, { keptAfter }) => sum + keptAfter, 0);
       const counts = { truncatedCount, carriedCount, checkpointCount: checkpoints.length };
-      return { file, ...proved, signedCount, ...counts, damages: damages.named };
+      const found = { takenOver: takenOver.all(), damages: damages.named };
+      return { file, ...proved, signedCount, ...counts, ...found };
     } finally {
       db.close();
     }
@@ -226,7 +231,13 @@ async function proveEvents(
   db: DatabaseSync,
   log: LogToProve,
   damages: DamageList,
-  { signal, onProgress }: Pick<Parameters<typeof verifySiteLog>[0], 'signal' | 'onProgress'>,
+  {
+    signal,
+    onProgress,
+    takenOver,
+  }: Pick<Parameters<typeof verifySiteLog>[0], 'signal' | 'onProgress'> & {
+    readonly takenOver: TakenOverAccount;
+  },
 ): Promise<ProvedEvents> {
   const rows = db.prepare(`SELECT ${EVENT_COLUMNS} FROM event WHERE key >= ? + 1 ORDER BY key`);
   const proof = new LogFileProof(log, damages);
@@ -235,7 +246,8 @@ async function proveEvents(
   signal?.throwIfAborted();
   const pastDamage = { after: Number.MIN_SAFE_INTEGER, onDamage: () => proof.passOver() };
   for (const row of rowsPastDamage(rows, 'key', pastDamage)) {
-    proof.take(row as unknown as EventRow);
+    const header = proof.take(row as unknown as EventRow);
+    if (header !== null) takenOver.take(header);
     done += 1;
     if (done % EVENTS_PER_TURN > 0 && done < total) continue;
     onProgress?.(done, total);
@@ -268,7 +280,12 @@ function proveTruncatedLeaves(
 }
 
 /** That every event that was carried over the cut is the very one whose leaf stands in its place. Returns how many there are. */
-function proveCarriedEvents(db: DatabaseSync, { site, epochs }: LogToProve, damages: DamageList): number {
+function proveCarriedEvents(
+  db: DatabaseSync,
+  { site, epochs }: LogToProve,
+  damages: DamageList,
+  onWhole: (header: EventHeader) => void,
+): number {
   const rows = db
     .prepare(
       `SELECT carried_event.*, truncated_id.key AS known FROM carried_event
@@ -279,7 +296,9 @@ function proveCarriedEvents(db: DatabaseSync, { site, epochs }: LogToProve, dama
   for (const row of rows) {
     count += 1;
     const place = placeOfKey(row.key);
-    for (const { code, detail } of examineRow(row, site).damages) damages.add(code, place, detail);
+    const examined = examineRow(row, site);
+    for (const { code, detail } of examined.damages) damages.add(code, place, detail);
+    if (examined.header !== null && examined.damages.length === 0) onWhole(examined.header);
     const keptAfter = epochs.find(({ epoch }) => epoch === place.epoch)?.keptAfter ?? 0;
     const before = { epoch: place.epoch, position: place.position - 1 };
     const [leaf] = place.position > keptAfter ? [] : leafHashesAfter(db, before, 0);
