@@ -426,7 +426,7 @@ test('looks at the database of a central that runs, and at one that is stopped',
   await (await openDatabase({ directory: other, databaseUrl: null }))[Symbol.asyncDispose]();
   const stopped = await openDatabaseAsItIs({ directory: other });
   assert.equal(await verifyReplicas(stopped.sql, { trust, signal }), {
-    ...{ eventCount: 0, heads: [], signed: [], unproven: [], damages: [] },
+    ...{ eventCount: 0, heads: [], signed: [], takenOver: [], unproven: [], damages: [] },
   });
   await stopped[Symbol.asyncDispose]();
   await rm(other, { recursive: true });
