@@ -1,6 +1,13 @@
 import { AppendQueue } from '../media/append-queue';
 import { PictureIndex } from '../media/picture-index';
-import { playableFrom, playableUntil, type Span, spanAt } from '../timeline/timeline.geometry';
+import {
+  isWithin,
+  type KnownSpans,
+  playableFrom,
+  playableUntil,
+  type Span,
+  spanAt,
+} from '../timeline/timeline.geometry';
 import { EDGE_MS, fetchingFor, type Pace, type Pictures, picturesOf } from './pace';
 import { fetchRecording } from './recording.fetch';
 
@@ -51,7 +58,7 @@ export class CameraPlayer implements Disposable {
   #buffer: SourceBuffer | null = null;
   #codecs = '';
   #originMs: number;
-  #spans: readonly Span[] | null = null;
+  #known: KnownSpans | null = null;
   #load: Load | null = null;
   #pictures: Pictures = 'ALL';
   #direction: Pace['direction'] = 1;
@@ -118,13 +125,18 @@ export class CameraPlayer implements Disposable {
     this.#video.currentTime = atS;
   }
 
-  setSpans(spans: readonly Span[] | undefined): void {
-    this.#spans = spans ?? null;
+  setSpans(known: KnownSpans | undefined): void {
+    this.#known = known ?? null;
   }
 
   /** What the timeline says of that instant; undefined when it says nothing. */
   spanAt(ms: number): Span | undefined {
-    return this.#spans === null ? undefined : spanAt(this.#spans, ms);
+    return this.#known === null ? undefined : spanAt(this.#known.spans, ms);
+  }
+
+  /** Null: what is there is not known, as where an operator has moved the timeline elsewhere. */
+  #spansAround(ms: number): readonly Span[] | null {
+    return this.#known !== null && isWithin(this.#known, ms) ? this.#known.spans : null;
   }
 
   get positionMs(): number {
@@ -164,7 +176,8 @@ export class CameraPlayer implements Disposable {
       return 'READY';
     }
     const span = this.spanAt(ms);
-    if (this.#spans !== null && span?.state !== 'HELD' && span?.state !== 'REMOTE') return 'NOTHING';
+    const isPlayable = span?.state === 'HELD' || span?.state === 'REMOTE';
+    if (!isPlayable && this.#spansAround(ms) !== null) return 'NOTHING';
     if (span !== undefined && span.toMs - ms < EDGE_MS) return 'NOTHING';
     return this.#await(ms, pace);
   }
@@ -220,7 +233,8 @@ export class CameraPlayer implements Disposable {
     const load = this.#load;
     if (fromMs - ms >= aheadMs || load?.state === 'ACTIVE' || Date.now() < this.#waitUntilMs) return;
     const nextMs = load !== null && fromMs < load.toMs && fromMs > load.fromMs ? load.toMs : fromMs;
-    const heldMs = this.#spans === null ? nextMs : playableFrom(this.#spans, nextMs);
+    const spans = this.#spansAround(nextMs);
+    const heldMs = spans === null ? nextMs : playableFrom(spans, nextMs);
     if (heldMs === null || Date.now() - heldMs < PRESENT_MS || heldMs - fromMs > aheadMs) return;
     if (this.#hasTried(heldMs)) return;
     this.#begin({ fromMs: heldMs, toMs: heldMs + windowMs }, { continues: load?.state === 'DONE' });
@@ -230,7 +244,8 @@ export class CameraPlayer implements Disposable {
     const load = this.#load;
     if (ms - toMs >= aheadMs || load?.state === 'ACTIVE' || this.#isAppending()) return;
     if (Date.now() < this.#waitUntilMs) return;
-    const heldMs = this.#spans === null ? toMs : playableUntil(this.#spans, toMs);
+    const spans = this.#spansAround(toMs);
+    const heldMs = spans === null ? toMs : playableUntil(spans, toMs);
     // What lies between them is a gap, which the clock passes.
     if (heldMs === null || toMs - heldMs > EDGE_MS || this.#hasTried(heldMs - 1)) return;
     this.#begin({ fromMs: heldMs - windowMs, toMs: heldMs }, { continues: load?.state === 'DONE' });

@@ -1,4 +1,4 @@
-import { nextRecording, previousRecording, type Span } from '../timeline/timeline.geometry.ts';
+import { type KnownSpans, type RecordingEdge, recordingEdge } from '../timeline/timeline.geometry.ts';
 import type { CameraPlayer, Readiness } from './camera.player';
 import { EDGE_MS, isPlayedByElement, type Pace } from './pace.ts';
 
@@ -15,11 +15,11 @@ const PRESENT_MARGIN_MS = 1_000;
 /** Before a camera has told its own. */
 const PICTURE_MS = 40;
 
-/** Where the next recording of these cameras is, when the timeline that is loaded shows none; null when there is none at all. */
+/** The nearest edge of these cameras' recordings, when the timeline that is loaded shows none; null when there is none at all. */
 export type FindRecording = (
   deviceIds: readonly string[],
-  fromMs: number,
-  direction: Pace['direction'],
+  ms: number,
+  edge: RecordingEdge,
 ) => Promise<number | null>;
 
 export interface PlaybackClockOptions {
@@ -31,7 +31,7 @@ export interface PlaybackClockOptions {
 }
 
 interface Looking {
-  readonly direction: Pace['direction'];
+  readonly edge: RecordingEdge;
   /** Somebody has asked for it; else playing came to where nothing is. */
   readonly isAsked: boolean;
 }
@@ -40,7 +40,7 @@ interface Looking {
 export class PlaybackClock implements Disposable {
   readonly #options: PlaybackClockOptions;
   readonly #cameras = new Map<string, CameraPlayer>();
-  readonly #lanes = new Map<string, readonly Span[]>();
+  readonly #lanes = new Map<string, KnownSpans>();
   readonly #readiness = new Map<string, Readiness>();
   #state: PlaybackState = { playing: false, direction: 1, speed: 1, skipGaps: true, waiting: false };
   #positionMs: number;
@@ -78,9 +78,9 @@ export class PlaybackClock implements Disposable {
     };
   }
 
-  setSpans(deviceId: string, spans: readonly Span[]): void {
-    this.#lanes.set(deviceId, spans);
-    this.#cameras.get(deviceId)?.setSpans(spans);
+  setSpans(deviceId: string, known: KnownSpans): void {
+    this.#lanes.set(deviceId, known);
+    this.#cameras.get(deviceId)?.setSpans(known);
   }
 
   change(next: Partial<PlaybackState>): void {
@@ -115,19 +115,11 @@ export class PlaybackClock implements Disposable {
 
   /** To the start of the next recording, or of the one before, of any camera. */
   async goToRecording(direction: Pace['direction']): Promise<void> {
-    const lanes = this.#shownLanes();
-    const startsBefore = lanes.flatMap(spans =>
-      spans.filter(
-        ({ state, fromMs }) => (state === 'HELD' || state === 'REMOTE') && fromMs < this.#positionMs - 1_000,
-      ),
-    );
-    const there =
-      direction > 0
-        ? nextRecording(lanes, this.#positionMs)
-        : Math.max(...startsBefore.map(({ fromMs }) => fromMs));
-    if (there !== null && Number.isFinite(there)) this.seek(there);
-    else if (this.#looking?.direction !== direction || !this.#looking.isAsked)
-      await this.#lookFurther({ direction, isAsked: true });
+    const edge = direction > 0 ? 'NEXT_START' : 'PREVIOUS_START';
+    const there = this.#edge(edge);
+    if (there !== null) this.seek(there);
+    else if (this.#looking?.edge !== edge || !this.#looking.isAsked)
+      await this.#lookFurther({ edge, isAsked: true });
   }
 
   readonly #tick = (): void => {
@@ -194,8 +186,11 @@ export class PlaybackClock implements Disposable {
     for (const camera of ready) camera.show(this.#positionMs);
   }
 
-  #shownLanes(): readonly (readonly Span[])[] {
-    return [...this.#cameras.keys()].map(id => this.#lanes.get(id) ?? []);
+  /** In the timeline that is loaded, where that shows the playhead. */
+  #edge(edge: RecordingEdge): number | null {
+    const lanes = [...this.#cameras.keys()].map(id => this.#lanes.get(id));
+    if (lanes.includes(undefined)) return null;
+    return recordingEdge(edge, lanes as KnownSpans[], this.#positionMs);
   }
 
   /** No camera has a picture: over to where the next recording is, or through the gap at the chosen speed. */
@@ -205,27 +200,28 @@ export class PlaybackClock implements Disposable {
       this.#positionMs += byMs;
       return;
     }
-    const next =
-      direction > 0
-        ? nextRecording(this.#shownLanes(), this.#positionMs)
-        : previousRecording(this.#shownLanes(), this.#positionMs);
-    if (next === null) {
-      // Nothing that playing does by itself overrides what somebody has asked for.
-      if (this.#looking === null) void this.#lookFurther({ direction, isAsked: false });
-    } else this.seek(direction > 0 ? next : next - 2 * EDGE_MS);
+    const edge = direction > 0 ? 'NEXT_START' : 'PREVIOUS_END';
+    const there = this.#edge(edge);
+    if (there !== null) this.#seekEdge(edge, there);
+    // Nothing that playing does by itself overrides what somebody has asked for.
+    else if (this.#looking === null) void this.#lookFurther({ edge, isAsked: false });
+  }
+
+  #seekEdge(edge: RecordingEdge, ms: number): void {
+    this.seek(edge === 'PREVIOUS_END' ? ms - 2 * EDGE_MS : ms);
   }
 
   /** Beyond the timeline that is loaded. Meanwhile the clock stands. What is looked for last counts. */
   async #lookFurther(looking: Looking): Promise<void> {
-    const { direction } = looking;
+    const { edge } = looking;
     this.#looking = looking;
-    const found = await this.#options.findRecording([...this.#cameras.keys()], this.#positionMs, direction);
+    const found = await this.#options.findRecording([...this.#cameras.keys()], this.#positionMs, edge);
     if (this.#looking !== looking) return;
     this.#looking = null;
-    if (found !== null) this.seek(direction > 0 ? found : found - 2 * EDGE_MS);
+    if (found !== null) this.#seekEdge(edge, found);
     else {
       this.change({ playing: false });
-      this.#options.onEnd(direction);
+      this.#options.onEnd(edge === 'NEXT_START' ? 1 : -1);
     }
   }
 

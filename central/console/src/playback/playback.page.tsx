@@ -5,7 +5,15 @@ import { requestRetrieval } from '../retrieval/request-retrieval';
 import { go, type Place, replacePlace } from '../shell/place';
 import { useSiteDirectory } from '../site/site-directory';
 import { Timeline } from '../timeline/timeline';
-import { isWithin, placeAt, type Span, turnPage, type View, zoom } from '../timeline/timeline.geometry';
+import {
+  isWithin,
+  type KnownSpans,
+  placeAt,
+  type Span,
+  turnPage,
+  type View,
+  zoom,
+} from '../timeline/timeline.geometry';
 import { useTimeline } from '../timeline/use-timeline';
 import { Icon } from '../ui/icon';
 import { notify } from '../ui/notice.store';
@@ -108,12 +116,15 @@ function useSelection(clock: PlaybackClock) {
 /** Asks for what the cameras have elsewhere; what is held here already is not asked for again. */
 async function requestMissing(
   deviceIds: readonly string[],
-  spans: ReadonlyMap<string, readonly Span[]>,
+  spans: ReadonlyMap<string, KnownSpans>,
   { fromMs, toMs }: Selection,
 ): Promise<void> {
   const isElsewhere = ({ state, ...span }: Span) =>
     (state === 'REMOTE' || state === 'UNKNOWN') && span.fromMs < toMs && span.toMs > fromMs;
-  const missing = deviceIds.filter(id => spans.get(id)?.some(isElsewhere) ?? true);
+  // Of what lies beyond the timeline that is loaded nothing is known.
+  const isHeld = (known: KnownSpans | undefined) =>
+    known !== undefined && known.fromMs <= fromMs && known.toMs >= toMs && !known.spans.some(isElsewhere);
+  const missing = deviceIds.filter(id => !isHeld(spans.get(id)));
   if (missing.length > 0) return requestRetrieval(missing, fromMs, toMs);
   notify({
     tone: 'good',
@@ -154,7 +165,7 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
   const timeline = useTimeline(deviceIds, view);
   useAddress(clock, deviceIds);
   useEffect(() => {
-    for (const [deviceId, spans] of timeline.spans) clock.setSpans(deviceId, spans);
+    for (const [deviceId, known] of timeline.spans) clock.setSpans(deviceId, known);
   }, [timeline, clock]);
   const seek = (ms: number) => {
     clock.seek(ms);
@@ -193,7 +204,8 @@ function Player({ clock, state, deviceIds, place }: PlayerProps) {
   const lanes = deviceIds.map(deviceId => {
     const device = directory.deviceById.get(deviceId);
     const siteName = directory.siteById.get(device?.site.id ?? '')?.name ?? '';
-    return { deviceId, name: device?.name ?? deviceId, siteName, spans: timeline.spans.get(deviceId) ?? [] };
+    const spans = timeline.spans.get(deviceId)?.spans ?? [];
+    return { deviceId, name: device?.name ?? deviceId, siteName, spans };
   });
   const soundPlays = state.speed === 1 && state.direction > 0;
   const columns = deviceIds.length > 1 ? 2 : 1;

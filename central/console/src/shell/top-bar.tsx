@@ -115,7 +115,7 @@ export function TopBar({ newAlarms, onShortcuts, onToggleTree }: TopBarProps) {
         type="button"
         className="plain square"
         aria-label="Show or hide the tree of sites"
-        title="Tree of sites ([)"
+        title="Tree of sites (t)"
         onClick={onToggleTree}
       >
         <Icon name="sidebar" />

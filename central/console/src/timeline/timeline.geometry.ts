@@ -130,18 +130,31 @@ export function playableUntil(spans: readonly Span[], ms: number): number | null
   return ends.length === 0 ? null : Math.max(...ends);
 }
 
-/** Where the last recording ends before `ms`, whatever `ms` itself lies in; null when nothing lies before it. */
-export function previousRecording(lanes: readonly (readonly Span[])[], ms: number): number | null {
-  const ends = lanes.flatMap(spans =>
-    spans.filter(span => isPlayable(span) && span.toMs < ms).map(span => span.toMs),
-  );
-  return ends.length === 0 ? null : Math.max(...ends);
+/** What is known of one device's recordings between two moments. Beyond them nothing is. */
+export interface KnownSpans extends View {
+  readonly spans: readonly Span[];
 }
 
-/** Where the next recording begins after `ms`, whatever `ms` itself lies in; null when nothing follows. */
-export function nextRecording(lanes: readonly (readonly Span[])[], ms: number): number | null {
-  const starts = lanes.flatMap(spans =>
-    spans.filter(span => isPlayable(span) && span.fromMs > ms).map(span => span.fromMs),
-  );
-  return starts.length === 0 ? null : Math.min(...starts);
+/** Where to go from an instant, whatever that lies in. */
+export type RecordingEdge = 'NEXT_START' | 'PREVIOUS_START' | 'PREVIOUS_END';
+
+/** Who has just gone to a start gets to the one before it, also while it plays. */
+const AT_START_MS = 1_000;
+
+const edgesOf: Record<RecordingEdge, (lane: KnownSpans, ms: number) => number[]> = {
+  NEXT_START: ({ spans }, ms) => spans.map(({ fromMs }) => fromMs).filter(fromMs => fromMs > ms),
+  // What begins with what is known may have begun before.
+  PREVIOUS_START: (lane, ms) =>
+    lane.spans
+      .map(({ fromMs }) => fromMs)
+      .filter(fromMs => fromMs > lane.fromMs && fromMs < ms - AT_START_MS),
+  PREVIOUS_END: ({ spans }, ms) => spans.map(({ toMs }) => toMs).filter(toMs => toMs < ms),
+};
+
+/** The nearest edge of a recording of any lane; null when none is known, as where `ms` itself lies beyond what is. */
+export function recordingEdge(edge: RecordingEdge, lanes: readonly KnownSpans[], ms: number): number | null {
+  if (lanes.some(lane => ms < lane.fromMs || ms > lane.toMs)) return null;
+  const found = lanes.flatMap(lane => edgesOf[edge]({ ...lane, spans: lane.spans.filter(isPlayable) }, ms));
+  if (found.length === 0) return null;
+  return edge === 'NEXT_START' ? Math.min(...found) : Math.max(...found);
 }

@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import { type Connection, nodesOf, request } from '../session/graphql.client';
 import { useQuery } from '../session/use-query';
-import { type Span, type View, windowAround } from './timeline.geometry';
+import { type KnownSpans, type Span, type View, windowAround } from './timeline.geometry';
 import type { AlarmMarker, LockBar } from './timeline.painter';
 
 export const TIMELINE = `query Timeline($devices: [ID!]!, $from: DateTime!, $to: DateTime!) {
@@ -52,7 +52,7 @@ const PRESENT_INTERVAL_MS = 4_000;
 const PAST_INTERVAL_MS = 30_000;
 
 export interface TimelineData {
-  readonly spans: ReadonlyMap<string, readonly Span[]>;
+  readonly spans: ReadonlyMap<string, KnownSpans>;
   readonly alarms: readonly AlarmMarker[];
   readonly locks: readonly LockBar[];
   /** Why it is not known what was recorded. */
@@ -66,7 +66,8 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
   const key = deviceIds.length === 0 ? null : `${deviceIds.join()} ${window}`;
   const answer = useQuery(
     key,
-    () => request<TimelineAnswer>(TIMELINE, { devices: deviceIds, ...interval }),
+    async () =>
+      knownSpans(await request<TimelineAnswer>(TIMELINE, { devices: deviceIds, ...interval }), asked),
     ['timeline'],
     view.toMs > Date.now() ? PRESENT_INTERVAL_MS : PAST_INTERVAL_MS,
   );
@@ -78,7 +79,7 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
   ]);
   return useMemo(
     () => ({
-      spans: new Map(answer.data?.timeline.map(lane => [lane.deviceId, lane.spans.map(toSpan)])),
+      spans: answer.data ?? new Map(),
       alarms: nodesOf(alarms.data?.alarms)
         .filter(alarm => alarm.source === null || deviceIds.includes(alarm.source.id))
         .map(toMarker),
@@ -89,7 +90,14 @@ export function useTimeline(deviceIds: readonly string[], view: View): TimelineD
   );
 }
 
-export const toSpan = (span: TimelineAnswer['timeline'][number]['spans'][number]): Span => ({
+/** Of each device, what an answer says of the time that was asked for. */
+export const knownSpans = (
+  { timeline }: TimelineAnswer,
+  { fromMs, toMs }: View,
+): ReadonlyMap<string, KnownSpans> =>
+  new Map(timeline.map(({ deviceId, spans }) => [deviceId, { fromMs, toMs, spans: spans.map(toSpan) }]));
+
+const toSpan = (span: TimelineAnswer['timeline'][number]['spans'][number]): Span => ({
   ...{ fromMs: Date.parse(span.from), toMs: Date.parse(span.to), state: span.state },
   ...{ cause: span.cause, retrievableUntil: span.retrievableUntil, keyFramesOnly: span.keyFramesOnly },
 });
