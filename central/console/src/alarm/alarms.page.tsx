@@ -178,7 +178,7 @@ export function AlarmsPage({ place }: { readonly place: Place }) {
       </header>
       <div className="alarm-panes" data-detail={place.item !== null}>
         <div className="page">
-          <div className="table-scroll">
+          <div className="table-scroll" aria-busy={list.stale}>
             <table className="list" data-testid="alarm-list">
               <thead>
                 <tr>
@@ -207,7 +207,7 @@ export function AlarmsPage({ place }: { readonly place: Place }) {
               <Empty title="No alarms">Nothing matches the filters.</Empty>
             </NotListed>
           </div>
-          <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
+          <ListFoot shown={list.items.length} {...list} />
         </div>
         {place.item !== null && <AlarmDetailPane key={place.item} id={place.item} />}
       </div>

@@ -24,6 +24,8 @@ const SPANS: readonly { readonly label: string; readonly ms: number }[] = [
 interface ChangeListProps {
   /** The newest first. */
   readonly changes: readonly ConfigurationChange[];
+  /** They are those of two other moments. */
+  readonly stale: boolean;
   /** Index; below 0: none. */
   readonly selected: number;
   readonly onSelect: (index: number) => void;
@@ -35,12 +37,19 @@ interface ChangeListProps {
 }
 
 /** What differs at the later moment from the earlier one, by whom and when. */
-export function ChangeList({ changes, selected, onSelect, onSpan, nowMs, problem, known }: ChangeListProps) {
+export function ChangeList(props: ChangeListProps) {
+  const { changes, stale, selected, onSelect, onSpan, nowMs, problem, known } = props;
   return (
     <aside className="changes" aria-label="Differences" data-testid="configuration-changes">
       <header className="row">
         <h2 className="grow">
-          {known ? (changes.length === 1 ? '1 difference' : `${changes.length} differences`) : 'Differences'}
+          {stale
+            ? 'Asking …'
+            : known
+              ? changes.length === 1
+                ? '1 difference'
+                : `${changes.length} differences`
+              : 'Differences'}
         </h2>
         {SPANS.map(({ label, ms }) => (
           <button
@@ -60,7 +69,7 @@ export function ChangeList({ changes, selected, onSelect, onSpan, nowMs, problem
           Both moments are alike. What was altered and altered back in between is in Events.
         </Empty>
       )}
-      <ol>
+      <ol aria-busy={stale}>
         {changes.map((change, index) => (
           <li key={`${change.id} ${change.setting}`}>
             <Change

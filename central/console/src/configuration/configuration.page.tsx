@@ -213,8 +213,12 @@ function Comparison({ compared, nowMs }: { readonly compared: Compared; readonly
       <Head compared={compared} nowMs={nowMs} />
       <div className="configuration-panes">
         <div className="page">
-          <MomentBar compared={compared} configuration={configuration.data} nowMs={nowMs} />
-          <div className="table-scroll">
+          <MomentBar
+            compared={compared}
+            configuration={configuration.stale ? undefined : configuration.data}
+            nowMs={nowMs}
+          />
+          <div className="table-scroll" aria-busy={configuration.stale}>
             {configuration.data !== undefined && (
               <ConfigurationView
                 configuration={configuration.data}
@@ -227,6 +231,7 @@ function Comparison({ compared, nowMs }: { readonly compared: Compared; readonly
         </div>
         <ChangeList
           changes={list}
+          stale={changes.stale}
           selected={selected}
           onSelect={index => setSelectedKey(keyOf(index))}
           onSpan={ms => goTo({ ...compared, fromMs: (toMs ?? nowMs) - ms })}

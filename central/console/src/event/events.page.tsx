@@ -227,13 +227,13 @@ export function EventsPage({ place }: { readonly place: Place }) {
       </header>
       <div className="event-panes" data-detail={selected !== undefined}>
         <div className="page">
-          <div className="table-scroll">
+          <div className="table-scroll" aria-busy={list.stale}>
             <EventTable events={list.items} selectedId={place.item} nowMs={nowMs} />
             <NotListed known={list.known} error={list.error} count={list.items.length}>
               <Empty title="No events">Nothing matches the filters.</Empty>
             </NotListed>
           </div>
-          <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
+          <ListFoot shown={list.items.length} {...list} />
         </div>
         {selected !== undefined && <EventDetail event={selected} />}
       </div>

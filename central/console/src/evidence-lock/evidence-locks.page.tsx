@@ -295,7 +295,7 @@ export function EvidenceLocksPage() {
           Create
         </button>
       </header>
-      <div className="table-scroll">
+      <div className="table-scroll" aria-busy={list.stale}>
         <table className="list" data-testid="lock-list">
           <thead>
             <tr>
@@ -325,7 +325,7 @@ export function EvidenceLocksPage() {
           <Empty title="No evidence locks">Mark a span in Playback (m, m, e) to create one.</Empty>
         </NotListed>
       </div>
-      <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
+      <ListFoot shown={list.items.length} {...list} />
       {dialog?.kind === 'create' && (
         <CreateEvidenceLockDialog deviceIds={[]} fromMs={nowMs - 600_000} toMs={nowMs} onClose={close} />
       )}

@@ -153,7 +153,7 @@ export function LogList({ nowMs }: { readonly nowMs: number }) {
         shown={Math.min(lineCount, sites.length)}
         total={data?.length}
         hasMore={lineCount < sites.length}
-        onMore={() => setLineCount(lineCount + LINES_AT_ONCE)}
+        more={() => setLineCount(lineCount + LINES_AT_ONCE)}
       >
         <span className="dim">
           <span className="mono">holdfast verify</span> proves all of it again, event by event

@@ -211,7 +211,7 @@ export function RetrievalsPage() {
           onChange={setView}
         />
       </header>
-      <div className="table-scroll">
+      <div className="table-scroll" aria-busy={list.stale}>
         <table className="list" data-testid="retrieval-list">
           <thead>
             <tr>
@@ -242,7 +242,7 @@ export function RetrievalsPage() {
           </Empty>
         </NotListed>
       </div>
-      <ListFoot shown={list.items.length} total={list.total} hasMore={list.hasMore} onMore={list.more} />
+      <ListFoot shown={list.items.length} {...list} />
       {cancelling !== null && <CancelDialog retrieval={cancelling} onClose={() => setCancelling(null)} />}
     </div>
   );

@@ -8,6 +8,8 @@ export interface ListState<T> {
   readonly total: number | undefined;
   readonly hasMore: boolean;
   readonly known: boolean;
+  /** These are the lines of another filter; those of this one are on their way. */
+  readonly stale: boolean;
   readonly error: ApiError | undefined;
   readonly more: () => void;
 }
@@ -26,13 +28,14 @@ export function useList<T>(
   const [size, setSize] = useState(PAGE_SIZE);
   const variables = { filter, first: size };
   const ask = () => request<Record<string, Connection<T>>>(document, variables);
-  const { data, error } = useQuery(field + JSON.stringify(variables), ask, topics);
+  const { data, error, stale } = useQuery(field + JSON.stringify(variables), ask, topics);
   const connection = data?.[field];
   return {
     items: nodesOf(connection),
     total: connection?.totalCount,
     hasMore: connection?.pageInfo.hasNextPage === true && size < SIZE_LIMIT,
     known: data !== undefined,
+    stale,
     error,
     more: () => setSize(Math.min(SIZE_LIMIT, size + PAGE_SIZE * 2)),
   };

@@ -7,13 +7,17 @@ export interface QueryState<T> {
   readonly data: T | undefined;
   readonly error: ApiError | undefined;
   readonly loading: boolean;
+  /** `data` answers another question than the one that is asked now. */
+  readonly stale: boolean;
   readonly refetch: () => void;
 }
 
 /** Many changes in a row become one question. */
 const SETTLE_MS = 250;
+/** So many times as long as the last answer took is waited for changes: of a thousand sites something changes all the time. */
+const SETTLE_ANSWERS = 3;
 
-interface Answered<T> extends Omit<QueryState<T>, 'refetch'> {
+interface Answered<T> extends Omit<QueryState<T>, 'refetch' | 'stale'> {
   /** To which question `data` is the answer. */
   readonly dataKey: string | null;
 }
@@ -89,12 +93,13 @@ export function useQuery<T>(
     };
   }, [refetch]);
 
-  const { data, error, loading } = state;
+  const { data, error, loading, dataKey } = state;
+  const stale = data !== undefined && dataKey !== key;
   useEffect(() => {
     if (everyMs === null || loading) return;
     const timer = setTimeout(refetch, everyMs);
     return () => clearTimeout(timer);
   }, [everyMs, loading, refetch]);
 
-  return { data, error, loading, refetch };
+  return { data, error, loading, stale, refetch };
 }

@@ -14,16 +14,19 @@ interface ListFootProps {
   readonly shown: number;
   readonly total: number | undefined;
   readonly hasMore?: boolean;
-  readonly onMore?: () => void;
+  readonly more?: () => void;
+  /** Something else was asked for than what is shown. */
+  readonly stale?: boolean;
   readonly children?: ReactNode;
 }
 
-export function ListFoot({ shown, total, hasMore = false, onMore, children }: ListFootProps) {
+export function ListFoot({ shown, total, hasMore = false, more, stale = false, children }: ListFootProps) {
   return (
     <footer className="page-foot">
-      <span>{total === undefined ? '' : `${shown} of ${total}`}</span>
-      {hasMore && (
-        <button type="button" className="plain framed" onClick={onMore}>
+      <span role="status">{stale && 'Asking …'}</span>
+      {!stale && total !== undefined && <span>{`${shown} of ${total}`}</span>}
+      {hasMore && !stale && (
+        <button type="button" className="plain framed" onClick={more}>
           Show more
         </button>
       )}
