@@ -693,6 +693,65 @@ test('a list that is still on its way does not pass for one that is empty', asyn
   await page().unroute('**/graphql');
 });
 
+test('lines of another filter are marked until those of the new one come, and a late answer to the old one changes nothing', async () => {
+  await open('Alarms');
+  const list = page().getByTestId('alarm-list');
+  await list.getByRole('row').nth(1).waitFor();
+  const old = Promise.withResolvers<void>();
+  const passed = Promise.withResolvers<void>();
+  await page().route('**/graphql', async route => {
+    const { query, variables } = route.request().postDataJSON();
+    const isOld = query.includes('query Alarms') && variables.filter.states?.[0] === 'ON_HOLD';
+    if (!isOld) return route.continue();
+    await old.promise;
+    await route.continue();
+    passed.resolve();
+  });
+  const state = page().getByRole('radiogroup', { name: 'State' });
+  const busy = page().locator('[aria-busy=true]').filter({ has: list });
+  await state.getByText('On hold').click();
+  await busy.waitFor();
+  await page().getByRole('status').getByText('Asking …').waitFor();
+  await state.getByText('Closed').click();
+  await list.getByText('Door forced').waitFor();
+  await busy.waitFor({ state: 'detached' });
+  old.resolve();
+  const late = page().waitForResponse(
+    response => response.request().postData()?.includes('ON_HOLD') === true,
+  );
+  await passed.promise;
+  await (await late).finished();
+  await page().evaluate(() => new Promise(requestAnimationFrame));
+  assert.is(await list.getByText('Door forced').count(), 1);
+  await page().unroute('**/graphql');
+  await state.getByText('Open').click();
+});
+
+test('who was writing when the session ended signs in again and goes on writing', async () => {
+  await open('Alarms');
+  await button('Raise').click();
+  const dialog = page().getByRole('dialog');
+  await dialog.getByLabel('Name').fill('Gate open');
+  await dialog.getByLabel('Message').fill('half a sentence');
+  await page().route('**/graphql', route => route.fulfill({ status: 401, json: {} }));
+  await button('Raise the alarm').click();
+  await page()
+    .getByRole('alert')
+    .getByText(/^Your session ended at \d\d:\d\d:\d\d/)
+    .waitFor();
+  assert.not.ok(await page().getByTestId('site-tree').isVisible());
+  assert.is(await page().getByTestId('raise-alarm-dialog').getByRole('textbox').first().isVisible(), false);
+  await page().unroute('**/graphql');
+  assert.is(await page().getByLabel('User name').inputValue(), network.ready.user);
+  await page().keyboard.type(network.ready.password);
+  await page().keyboard.press('Enter');
+  await dialog.waitFor();
+  assert.is(await dialog.getByLabel('Message').inputValue(), 'half a sentence');
+  await button('Raise the alarm').click();
+  await dialog.waitFor({ state: 'detached' });
+  await button('Gate open').waitFor();
+});
+
 /** Runs in the page: keys that come faster than the browser tells of a new address. */
 async function pressAtOnce(keys: readonly string[]): Promise<void> {
   for (const key of keys) {
@@ -803,6 +862,9 @@ test('nothing went wrong in the browser meanwhile', () => {
     // The wrong password.
     /^response: 400 \/API\/IDP\/connect\/token$/,
     /^console: Failed to load resource: the server responded with a status of 400/,
+    // The session that ended.
+    /^response: 401 \/graphql$/,
+    /^console: Failed to load resource: the server responded with a status of 401/,
     // A seek gives up what it no longer needs.
     /^request: net::ERR_ABORTED \/media\/…\/recording$/,
     // Where no picture comes.

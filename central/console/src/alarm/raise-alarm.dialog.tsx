@@ -14,13 +14,16 @@ export function RaiseAlarmDialog({ onClose }: { readonly onClose: () => void }) 
   const [name, setName] = useState('');
   const [message, setMessage] = useState('');
   const [priority, setPriority] = useState('2');
-  const [siteId, setSiteId] = useState<string | null>(directory.sites[0]?.id ?? null);
+  const [chosenSiteId, setSiteId] = useState<string | null>(null);
   const [deviceId, setDeviceId] = useState<string | null>(null);
+  const siteId =
+    (deviceId === null ? chosenSiteId : directory.deviceById.get(deviceId)?.site.id) ??
+    directory.sites[0]?.id ??
+    null;
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const site = deviceId === null ? siteId : (directory.deviceById.get(deviceId)?.site.id ?? siteId);
     const variables = {
-      site,
+      site: siteId,
       device: deviceId,
       name: name.trim(),
       message: message.trim() || undefined,

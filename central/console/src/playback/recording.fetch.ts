@@ -41,8 +41,7 @@ export async function fetchRecording(request: RecordingRequest): Promise<Recordi
     headers: { authorization: `Bearer ${currentSession()?.token ?? ''}` },
     signal: request.signal,
   });
-  if (response.status === 401)
-    endSession('Your session has ended. Sign in again to continue where you were.');
+  if (response.status === 401) endSession();
   if (!response.ok || response.body === null) return { kind: 'NOTHING', reason: await reasonOf(response) };
   let codecs = codecsOfContentType(response.headers.get('content-type'));
   if (codecs !== null) await request.onCodecs(codecs);

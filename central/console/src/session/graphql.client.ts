@@ -20,7 +20,6 @@ interface GraphqlAnswer<T> {
 
 /** Longer than the slowest honest answer, shorter than an operator's patience. */
 const REQUEST_TIMEOUT_MS = 15_000;
-const SESSION_ENDED = 'Your session has ended. Sign in again to continue where you were.';
 
 async function post(document: string, variables: Variables): Promise<Response> {
   try {
@@ -47,8 +46,8 @@ export async function request<T>(document: string, variables: Variables = {}): P
   const answer = (await response.json().catch(() => ({}))) as GraphqlAnswer<T>;
   const first = answer.errors?.[0];
   if (response.status === 401 || first?.extensions?.code === 'UNAUTHENTICATED') {
-    endSession(SESSION_ENDED);
-    throw new ApiError('UNAUTHENTICATED', SESSION_ENDED);
+    endSession();
+    throw new ApiError('UNAUTHENTICATED', 'Your session has ended: sign in again.');
   }
   if (first !== undefined) throw new ApiError(first.extensions?.code ?? 'UNKNOWN', first.message);
   if (answer.data === undefined || answer.data === null)

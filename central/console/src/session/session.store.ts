@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react';
+import { clock, zoneAt } from '../ui/time';
 
 /** Who is signed in. Kept for the life of the browser tab only. */
 export interface Session {
@@ -9,8 +10,8 @@ export interface Session {
 
 export interface SessionState {
   readonly session: Session | null;
-  /** Why there is no session any more; null when nobody has signed in yet or on a wish to sign out. */
-  readonly endedBecause: string | null;
+  /** Whose session has ended by itself, and why; null when nobody has signed in yet or on a wish to sign out. */
+  readonly ended: { readonly userName: string; readonly because: string } | null;
 }
 
 const STORAGE_KEY = 'holdfast.session';
@@ -26,7 +27,7 @@ function readStored(): Session | null {
   }
 }
 
-let state: SessionState = { session: readStored(), endedBecause: null };
+let state: SessionState = { session: readStored(), ended: null };
 const listeners = new Set<() => void>();
 
 function change(next: SessionState): void {
@@ -45,15 +46,26 @@ export const currentSession = (): Session | null => state.session;
 export const useSession = (): SessionState => useSyncExternalStore(onSessionChange, () => state);
 
 export function signOut(): void {
-  change({ session: null, endedBecause: null });
+  change({ session: null, ended: null });
 }
 
-/** The central no longer accepts the token: back to sign-in; the address of the page keeps the place. */
-export function endSession(because: string): void {
-  if (state.session !== null) change({ session: null, endedBecause: because });
+/** The time of the token is over, or the central accepts it no more. What the user was doing waits for him. */
+export function endSession(): void {
+  if (state.session === null) return;
+  const { userName, expiresAtMs } = state.session;
+  const at = `${clock(Math.min(Date.now(), expiresAtMs))} ${zoneAt(Date.now())}`;
+  const because = `Your session ended at ${at}. Sign in again to continue where you were: what you have written is kept.`;
+  change({ session: null, ended: { userName, because } });
 }
 
 export type SignInRefusal = 'WRONG_PASSWORD' | 'TOO_MANY' | 'UNREACHABLE' | 'REFUSED';
+
+export const refusalsInWords: Record<SignInRefusal, string> = {
+  WRONG_PASSWORD: 'The user name or the password is not right.',
+  TOO_MANY: 'Too many attempts. Wait a little, then try again.',
+  UNREACHABLE: 'The central does not answer. It may be starting or the network may be down.',
+  REFUSED: 'The central refused the sign-in for another reason. Its log says which.',
+};
 
 interface TokenAnswer {
   readonly access_token?: string;
@@ -81,6 +93,6 @@ export async function signIn(userName: string, password: string): Promise<SignIn
   const answer = (await response.json()) as TokenAnswer;
   if (answer.access_token === undefined) return 'REFUSED';
   const expiresAtMs = Date.now() + (answer.expires_in ?? DEFAULT_LIFETIME_S) * 1000;
-  change({ session: { token: answer.access_token, userName, expiresAtMs }, endedBecause: null });
+  change({ session: { token: answer.access_token, userName, expiresAtMs }, ended: null });
   return null;
 }

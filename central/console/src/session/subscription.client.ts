@@ -69,8 +69,7 @@ export class SubscriptionClient implements Disposable {
     clearTimeout(this.#pongTimer);
     this.#socket = null;
     if (this.#stop.signal.aborted) return;
-    if (REFUSED_CODES.has(event.code))
-      endSession('Your session has ended. Sign in again to continue where you were.');
+    if (REFUSED_CODES.has(event.code)) endSession();
     noteSilence();
   }
 

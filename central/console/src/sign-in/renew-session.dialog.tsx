@@ -1,6 +1,6 @@
 import { Button, Modal, PasswordInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
-import { signIn, useSession } from '../session/session.store';
+import { refusalsInWords, signIn, useSession } from '../session/session.store';
 import { clock, zoneAt } from '../ui/time';
 
 /** A session lasts an hour and a shift eight: renewing it here leaves every picture running. */
@@ -19,13 +19,7 @@ export function RenewSessionDialog({
     event.preventDefault();
     const refusal = await signIn(session.userName, password);
     setPassword('');
-    setError(
-      refusal === null
-        ? ''
-        : refusal === 'UNREACHABLE'
-          ? 'The central does not answer.'
-          : 'The password is not right.',
-    );
+    setError(refusal === null ? '' : refusalsInWords[refusal]);
     if (refusal === null) onClose();
   };
   return (

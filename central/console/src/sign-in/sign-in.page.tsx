@@ -1,19 +1,12 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
-import { type SignInRefusal, signIn, useSession } from '../session/session.store';
+import { refusalsInWords, type SignInRefusal, signIn, useSession } from '../session/session.store';
 import { Icon } from '../ui/icon';
 import './sign-in.css';
 
-const refusals: Record<SignInRefusal, string> = {
-  WRONG_PASSWORD: 'The user name or the password is not right.',
-  TOO_MANY: 'Too many attempts. Wait a little, then try again.',
-  UNREACHABLE: 'The central does not answer. It may be starting or the network may be down.',
-  REFUSED: 'The central refused the sign-in for another reason. Its log says which.',
-};
-
 export function SignInPage() {
-  const { endedBecause } = useSession();
-  const [userName, setUserName] = useState('');
+  const { ended } = useSession();
+  const [userName, setUserName] = useState(ended?.userName ?? '');
   const [password, setPassword] = useState('');
   const [refusal, setRefusal] = useState<SignInRefusal | null>(null);
   const [busy, setBusy] = useState(false);
@@ -39,8 +32,7 @@ export function SignInPage() {
           autoComplete="username"
           required
           withAsterisk={false}
-          data-autofocus
-          autoFocus
+          autoFocus={ended === null}
           value={userName}
           onChange={event => setUserName(event.currentTarget.value)}
         />
@@ -50,11 +42,12 @@ export function SignInPage() {
           autoComplete="current-password"
           required
           withAsterisk={false}
+          autoFocus={ended !== null}
           value={password}
           onChange={event => setPassword(event.currentTarget.value)}
         />
         <p className="sign-in-message" role="alert" data-testid="sign-in-message">
-          {refusal !== null ? refusals[refusal] : (endedBecause ?? '')}
+          {refusal !== null ? refusalsInWords[refusal] : (ended?.because ?? '')}
         </p>
         <Button type="submit" size="sm" fullWidth disabled={busy} mt={6}>
           {busy ? 'Signing in …' : 'Sign in'}
