@@ -3,7 +3,7 @@ import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
 import { Empty } from '../ui/field';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
-import { shortTime, zoneAt } from '../ui/time';
+import { shortTimeInZone } from '../ui/time';
 import { kindWords, settingInWords, valuesInWords } from './change-in-words';
 import type { ChangeKind, ConfigurationChange } from './configuration';
 
@@ -120,8 +120,7 @@ function Change({
         </span>
       )}
       <span className="dim">
-        {shortTime(event.recordedAt, nowMs)} {zoneAt(event.recordedAt)},{' '}
-        {actorInWords(event.actor, directory)}
+        {shortTimeInZone(event.recordedAt, nowMs)}, {actorInWords(event.actor, directory)}
       </span>
     </button>
   );

@@ -5,7 +5,7 @@ import { go, hrefOf, type Place } from '../shell/place';
 import { Empty, Fact, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { StateMark } from '../ui/state-mark';
-import { dayAndClock, duration, shortTime, useNow, zoneAt } from '../ui/time';
+import { dayAndClock, duration, shortTime, shortTimeInZone, useNow, zoneAt } from '../ui/time';
 import { LinkControl } from './link-control';
 import {
   AddCameraDialog,
@@ -45,7 +45,7 @@ function LinkPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: numbe
           <StateMark {...state} />
         </Fact>
         <Fact name="Since">
-          {shortTime(link.since, nowMs)} {zoneAt(link.since)}, {duration(nowMs - Date.parse(link.since))}
+          {shortTimeInZone(link.since, nowMs)}, {duration(nowMs - Date.parse(link.since))}
         </Fact>
         <Fact name="Lag">
           {lag === null
@@ -115,11 +115,7 @@ function LogPanel({ site, nowMs }: { readonly site: Site; readonly nowMs: number
           ) : log.verifiedAt === null ? (
             <StateMark tone="none" shape="ring" word="Not yet" />
           ) : (
-            <StateMark
-              tone="good"
-              shape="disc"
-              word={`${shortTime(log.verifiedAt, nowMs)} ${zoneAt(log.verifiedAt)}`}
-            />
+            <StateMark tone="good" shape="disc" word={shortTimeInZone(log.verifiedAt, nowMs)} />
           )}
         </Fact>
       </dl>

@@ -81,20 +81,55 @@ export interface Tick {
   readonly isDay: boolean;
   /** Steps shorter than a minute need seconds in the label. */
   readonly hasSeconds: boolean;
+  /** The clock was changed since the tick before: the label names the zone. */
+  readonly hasZone: boolean;
 }
 
 /** A label needs about this much room. */
 const LABEL_PX = 76;
 
-/** Ticks at round local times. `offsetMs` is local time minus UTC. */
-export function ticks(view: View, widthPx: number, offsetMs: number): Tick[] {
+/** Local time minus UTC, at an instant. */
+export type OffsetAt = (ms: number) => number;
+
+/** Ticks at round local times. Where the clock is put back, an hour has its ticks twice. */
+export function ticks(view: View, widthPx: number, offsetAt: OffsetAt): Tick[] {
   const least = (lengthOf(view) / Math.max(1, widthPx)) * LABEL_PX;
   const step = STEPS.find(candidate => candidate >= least) ?? 7 * DAY;
-  const first = Math.ceil((view.fromMs + offsetMs) / step) * step;
-  const found: Tick[] = [];
-  for (let local = first; local - offsetMs < view.toMs; local += step)
-    found.push({ ms: local - offsetMs, isDay: local % DAY === 0, hasSeconds: step < MINUTE });
-  return found;
+  return spansOfOneOffset(view, offsetAt).flatMap(({ fromMs, toMs }, part) => {
+    const offsetMs = offsetAt(fromMs);
+    const found: Tick[] = [];
+    for (let local = Math.ceil((fromMs + offsetMs) / step) * step; local - offsetMs < toMs; local += step)
+      found.push({
+        ...{ ms: local - offsetMs, isDay: local % DAY === 0, hasSeconds: step < MINUTE },
+        hasZone: part > 0 && found.length === 0,
+      });
+    return found;
+  });
+}
+
+/** The view, cut where the clock is changed. */
+function spansOfOneOffset(view: View, offsetAt: OffsetAt): View[] {
+  const spans: View[] = [];
+  let { fromMs } = view;
+  for (let ms = fromMs; ms < view.toMs; ms += DAY) {
+    const nextMs = Math.min(ms + DAY, view.toMs);
+    if (offsetAt(nextMs) === offsetAt(ms)) continue;
+    const changedMs = changeBetween(ms, nextMs, offsetAt);
+    spans.push({ fromMs, toMs: changedMs });
+    fromMs = changedMs;
+  }
+  return [...spans, { fromMs, toMs: view.toMs }];
+}
+
+/** The first instant of the second offset. */
+function changeBetween(fromMs: number, toMs: number, offsetAt: OffsetAt): number {
+  let [before, after] = [Math.floor(fromMs), Math.ceil(toMs)];
+  while (after - before > 1) {
+    const middle = Math.floor((before + after) / 2);
+    if (offsetAt(middle) === offsetAt(fromMs)) before = middle;
+    else after = middle;
+  }
+  return after;
 }
 
 export type SpanState = 'HELD' | 'REMOTE' | 'GAP' | 'UNKNOWN';

@@ -1,4 +1,4 @@
-import { clock, day } from '../ui/time';
+import { clock, day, zoneAt, zoneOffsetAt } from '../ui/time';
 import { isAway } from './span-state';
 import { lengthOf, type Span, type SpanState, ticks, type View, xOf } from './timeline.geometry';
 
@@ -96,12 +96,10 @@ function patternFor(context: CanvasRenderingContext2D, state: SpanState): Canvas
   return pattern;
 }
 
-const offsetAt = (ms: number): number => -new Date(ms).getTimezoneOffset() * 60_000;
-
 function paintAxis(context: CanvasRenderingContext2D, view: View, widthPx: number, heightPx: number): void {
   context.font = '11px "Inter", system-ui, "DejaVu Sans", sans-serif';
   context.textBaseline = 'middle';
-  for (const tick of ticks(view, widthPx, offsetAt((view.fromMs + view.toMs) / 2))) {
+  for (const tick of ticks(view, widthPx, zoneOffsetAt)) {
     const x = Math.round(xOf(view, widthPx, tick.ms)) + 0.5;
     context.strokeStyle = tick.isDay ? '#4a5769' : '#1d2530';
     context.beginPath();
@@ -110,7 +108,8 @@ function paintAxis(context: CanvasRenderingContext2D, view: View, widthPx: numbe
     context.stroke();
     context.fillStyle = tick.isDay ? '#e3e8ef' : '#9ba8b8';
     const time = clock(tick.ms);
-    context.fillText(tick.isDay ? day(tick.ms) : tick.hasSeconds ? time : time.slice(0, 5), x + 4, 12);
+    const label = tick.isDay ? day(tick.ms) : tick.hasSeconds ? time : time.slice(0, 5);
+    context.fillText(tick.hasZone ? `${label} ${zoneAt(tick.ms)}` : label, x + 4, 12);
   }
 }
 

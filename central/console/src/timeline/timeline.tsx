@@ -170,6 +170,9 @@ function useWheel(props: TimelineProps, widthPx: number, area: React.RefObject<H
   }, [widthPx, area]);
 }
 
+/** Two, where the clock is changed in the view. */
+const zonesOf = ({ fromMs, toMs }: View): string => [...new Set([zoneAt(fromMs), zoneAt(toMs)])].join(' → ');
+
 function Legend({ problem }: { readonly problem: string | undefined }) {
   return (
     <ul className="timeline-legend" aria-label="What the timeline shows">
@@ -211,7 +214,7 @@ export function Timeline(props: TimelineProps) {
   return (
     <div className="timeline" data-testid="timeline">
       <div className="timeline-names" style={{ paddingTop: laneTop(0) }}>
-        <span className="timeline-zone">{zoneAt(props.view.fromMs)}</span>
+        <span className="timeline-zone">{zonesOf(props.view)}</span>
         {props.lanes.map(lane => (
           <div key={lane.deviceId} style={{ height: LANE_PX }} title={`${lane.name}, ${lane.siteName}`}>
             <span className="clip">{lane.name}</span>
@@ -228,14 +231,16 @@ export function Timeline(props: TimelineProps) {
         aria-valuemin={props.view.fromMs}
         aria-valuemax={props.view.toMs}
         aria-valuenow={playheadMs}
-        aria-valuetext={dayAndClock(playheadMs)}
+        aria-valuetext={`${dayAndClock(playheadMs)} ${zoneAt(playheadMs)}`}
         {...pointer}
       >
         <canvas ref={canvas} style={{ width: widthPx, height: heightPx }} />
         <div ref={playhead} className="timeline-playhead" />
         {hover !== null && (
           <div className="timeline-hover" style={{ left: Math.min(Math.max(hover.x, 130), widthPx - 130) }}>
-            <b>{dayAndClock(hover.ms)}</b>
+            <b>
+              {dayAndClock(hover.ms)} {zoneAt(hover.ms)}
+            </b>
             {hover.lines.map(line => (
               <span key={line}>{line}</span>
             ))}

@@ -1,6 +1,6 @@
 import { TextInput } from '@mantine/core';
 import { useState } from 'react';
-import { dayAndClock, instantOf, zoneAt } from './time';
+import { dayAndClock, instantOf, written, zoneAt } from './time';
 
 interface TimeFieldProps {
   readonly label: string;
@@ -15,8 +15,8 @@ interface TimeFieldProps {
 }
 
 /**
- * A moment, as everything else here shows it: 24 hours, in the zone of this computer. What is not edited keeps its milliseconds, and
- * which of two it is in the hour that a change of the clock repeats.
+ * A moment, as everything else here shows it: 24 hours, in the zone of this computer. What is not edited keeps its milliseconds. In the
+ * hour that a change of the clock repeats, the zone says which of two it is, and is edited with it.
  */
 export function TimeField({
   label,
@@ -31,7 +31,11 @@ export function TimeField({
   const [text, setText] = useState<string | null>(null);
   const editedMs = text === null ? null : instantOf(text);
   const fault =
-    text === null ? null : editedMs === null ? `Expected as ${dayAndClock(valueMs)}` : refuse(editedMs);
+    text === null
+      ? null
+      : editedMs === null
+        ? `No such time. Expected as ${written(valueMs)}`
+        : refuse(editedMs);
   const named = `${label} (${zoneAt(valueMs)})`;
   return (
     <TextInput
@@ -41,12 +45,12 @@ export function TimeField({
       w={width}
       spellCheck={false}
       autoComplete="off"
-      value={text ?? dayAndClock(valueMs)}
+      value={text ?? written(valueMs)}
       error={labelHidden ? fault !== null : fault}
       onChange={event => {
-        const written = event.currentTarget.value;
-        setText(written);
-        const ms = instantOf(written);
+        const edited = event.currentTarget.value;
+        setText(edited);
+        const ms = instantOf(edited);
         if (ms !== null && refuse(ms) === null) onTime(ms);
       }}
       onBlur={() => setText(null)}

@@ -7,7 +7,7 @@ const dateOf = (instant: Instant): Date => new Date(instant);
 
 /** `UTC+1`, `UTC+5:30`: the browser's zone at that instant. */
 export function zoneAt(instant: Instant): string {
-  const minutes = -dateOf(instant).getTimezoneOffset();
+  const minutes = zoneOffsetAt(instant) / 60_000;
   if (minutes === 0) return 'UTC';
   const sign = minutes < 0 ? '−' : '+';
   const hours = Math.floor(Math.abs(minutes) / 60);
@@ -30,10 +30,33 @@ export function day(instant: Instant): string {
 
 export const dayAndClock = (instant: Instant): string => `${day(instant)} ${clock(instant)}`;
 
-/** The clock alone today, the day with it otherwise. */
+/** The clock alone today, the day with it otherwise; the zone, where it is not that of now, which heads of lists name. */
 export function shortTime(instant: Instant, nowMs = Date.now()): string {
-  return day(instant) === day(nowMs) ? clock(instant) : dayAndClock(instant);
+  const time = day(instant) === day(nowMs) ? clock(instant) : dayAndClock(instant);
+  const zone = zoneAt(instant);
+  return zone === zoneAt(nowMs) ? time : `${time} ${zone}`;
 }
+
+/** With the zone, whatever it is. */
+export const shortTimeInZone = (instant: Instant, nowMs = Date.now()): string =>
+  `${day(instant) === day(nowMs) ? clock(instant) : dayAndClock(instant)} ${zoneAt(instant)}`;
+
+export const zoneOffsetAt = (instant: Instant): number => -dateOf(instant).getTimezoneOffset() * 60_000;
+
+/** No clock is changed twice within this. */
+const BETWEEN_CHANGES_MS = 3 * 3_600_000;
+
+/** Whether clocks show this time twice, because they are put back. */
+function isRepeated(ms: number): boolean {
+  return [-BETWEEN_CHANGES_MS, BETWEEN_CHANGES_MS].some(awayMs => {
+    const shiftMs = zoneOffsetAt(ms) - zoneOffsetAt(ms + awayMs);
+    return shiftMs !== 0 && dayAndClock(ms + shiftMs) === dayAndClock(ms);
+  });
+}
+
+/** As `instantOf` reads it back: with the zone where the clock alone would be two moments. */
+export const written = (ms: number): string =>
+  isRepeated(ms) ? `${dayAndClock(ms)} ${zoneAt(ms)}` : dayAndClock(ms);
 
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
@@ -49,7 +72,7 @@ export function duration(ms: number): string {
 const WRITTEN =
   /^(\d{4})-(\d{2})-(\d{2})[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?(?: ?(Z|UTC|(?:UTC)?[+−-]\d{1,2}(?::?\d{2})?))?$/i;
 
-/** As `dayAndClock` writes it, in the browser's zone, or in the one that is written behind it. Null: it is no moment. */
+/** As `dayAndClock` writes it, in the browser's zone, or in the one that is written behind it. Null: there was no such moment. */
 export function instantOf(written: string): number | null {
   const parts = WRITTEN.exec(written.trim());
   if (parts === null) return null;
@@ -63,7 +86,9 @@ export function instantOf(written: string): number | null {
   if (!isThere || minutes > 59 || seconds > 59) return null;
   const zone = parts[8];
   if (zone !== undefined) return utc.getTime() - zoneOffsetMs(zone);
-  return new Date(year, month - 1, date, hours, minutes, seconds, ms).getTime();
+  const local = new Date(year, month - 1, date, hours, minutes, seconds, ms);
+  // What is passed over when clocks are put forward is no moment either.
+  return local.getHours() === hours && local.getMinutes() === minutes ? local.getTime() : null;
 }
 
 function zoneOffsetMs(zone: string): number {
