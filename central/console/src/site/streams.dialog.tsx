@@ -3,7 +3,7 @@ import { type FormEvent, useState } from 'react';
 import { wasTaken } from '../session/command';
 import { Icon } from '../ui/icon';
 import { updateDevice } from './site-dialogs';
-import type { Device, DeviceStreams, OfferedStream } from './site-directory';
+import { type Device, type DeviceStreams, type OfferedStream, useSiteDirectory } from './site-directory';
 
 const STREAMS_MAX = 8;
 
@@ -122,8 +122,14 @@ export function StreamsDialog({
   readonly device: Device;
   readonly onClose: () => void;
 }) {
-  const before = device.streams as DeviceStreams;
+  const [before, setBefore] = useState(device.streams as DeviceStreams);
   const [choice, setChoice] = useState(() => choiceOf(before));
+  const now = useSiteDirectory().deviceById.get(device.id)?.streams ?? before;
+  const isOvertaken = JSON.stringify(now) !== JSON.stringify(before);
+  const beginAnew = () => {
+    setBefore(now);
+    setChoice(choiceOf(now));
+  };
   const fault = faultOf(choice.rows);
   const offered = (device.hardware.capabilities?.streams ?? []).filter(
     ({ address }) => !choice.rows.some(row => row.address === address),
@@ -192,12 +198,20 @@ export function StreamsDialog({
             Another address
           </button>
         </div>
+        {isOvertaken && (
+          <p className="row tone-warn" role="alert">
+            These streams were altered since this was opened. Saving would undo that.
+            <button type="button" className="plain framed" onClick={beginAnew}>
+              Show them as they are now
+            </button>
+          </p>
+        )}
         {fault !== null && <p className="tone-bad">{fault}</p>}
         <div className="form-actions">
           <Button variant="default" onClick={onClose}>
             Cancel
           </Button>
-          <Button type="submit" disabled={fault !== null} data-testid="streams-submit">
+          <Button type="submit" disabled={fault !== null || isOvertaken} data-testid="streams-submit">
             Save
           </Button>
         </div>
