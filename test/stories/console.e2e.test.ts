@@ -696,7 +696,9 @@ test('a list that is still on its way does not pass for one that is empty', asyn
 test('lines of another filter are marked until those of the new one come, and a late answer to the old one changes nothing', async () => {
   await open('Alarms');
   const list = page().getByTestId('alarm-list');
-  await list.getByRole('row').nth(1).waitFor();
+  const state = page().getByRole('radiogroup', { name: 'State' });
+  await state.getByText('All').click();
+  await list.getByText('Door forced').waitFor();
   const old = Promise.withResolvers<void>();
   const passed = Promise.withResolvers<void>();
   await page().route('**/graphql', async route => {
@@ -707,7 +709,6 @@ test('lines of another filter are marked until those of the new one come, and a 
     await route.continue();
     passed.resolve();
   });
-  const state = page().getByRole('radiogroup', { name: 'State' });
   const busy = page().locator('[aria-busy=true]').filter({ has: list });
   await state.getByText('On hold').click();
   await busy.waitFor();

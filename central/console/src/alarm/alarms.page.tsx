@@ -3,7 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
 import { useList } from '../session/use-list';
 import { go, type Place } from '../shell/place';
-import { useSiteDirectory } from '../site/site-directory';
+import { EverySiteSelect } from '../site/site-select';
 import { Empty, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
@@ -87,7 +87,6 @@ function AlarmFilters({
   readonly filter: Filter;
   readonly onFilter: (change: Partial<Filter>) => void;
 }) {
-  const { sites } = useSiteDirectory();
   return (
     <>
       <SegmentedControl
@@ -96,16 +95,7 @@ function AlarmFilters({
         value={filter.view}
         onChange={view => onFilter({ view })}
       />
-      <Select
-        aria-label="Site"
-        placeholder="Every site"
-        clearable
-        allowDeselect
-        w={136}
-        data={sites.map(site => ({ value: site.id, label: site.name }))}
-        value={filter.siteId}
-        onChange={siteId => onFilter({ siteId })}
-      />
+      <EverySiteSelect w={136} value={filter.siteId} onChange={siteId => onFilter({ siteId })} />
       <Select
         aria-label="Priority"
         placeholder="Every priority"

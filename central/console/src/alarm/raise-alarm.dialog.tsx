@@ -1,8 +1,9 @@
 import { Button, Modal, Select, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
-import { deviceOptions } from '../site/device-options';
+import { deviceOptions, OPTIONS_SHOWN_MAX } from '../site/device-options';
 import { useSiteDirectory } from '../site/site-directory';
+import { SiteSelect } from '../site/site-select';
 import { alarmPriorities } from './alarm';
 
 const RAISE = `mutation RaiseAlarm($site: ID, $device: ID, $name: String!, $message: String, $priority: Int) {
@@ -63,17 +64,13 @@ export function RaiseAlarmDialog({ onClose }: { readonly onClose: () => void }) 
           clearable
           allowDeselect
           searchable
+          limit={OPTIONS_SHOWN_MAX}
+          nothingFoundMessage="No such device"
           data={deviceOptions(directory)}
           value={deviceId}
           onChange={setDeviceId}
         />
-        <Select
-          label="Site"
-          data={directory.sites.map(site => ({ value: site.id, label: site.name }))}
-          value={deviceId === null ? siteId : (directory.deviceById.get(deviceId)?.site.id ?? siteId)}
-          disabled={deviceId !== null}
-          onChange={setSiteId}
-        />
+        <SiteSelect label="Site" value={siteId} disabled={deviceId !== null} onChange={setSiteId} />
         <Select
           label="Priority"
           data={Object.entries(alarmPriorities).map(([value, { word }]) => ({ value, label: word }))}

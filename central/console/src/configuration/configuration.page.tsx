@@ -1,11 +1,12 @@
-import { SegmentedControl, Select } from '@mantine/core';
+import { SegmentedControl } from '@mantine/core';
 import { useState } from 'react';
 import { useQuery } from '../session/use-query';
 import { go, type Place } from '../shell/place';
 import { type SiteDirectory, useSiteDirectory } from '../site/site-directory';
+import { SiteSelect } from '../site/site-select';
 import { Empty } from '../ui/field';
 import { useShortcuts } from '../ui/shortcuts';
-import { shortTime, useNow, zoneAt } from '../ui/time';
+import { shortTime, shortTimeInZone, useNow } from '../ui/time';
 import { TimeField } from '../ui/time-field';
 import { ChangeList } from './change-list';
 import { askChanges, askConfiguration, type Configuration } from './configuration';
@@ -47,16 +48,12 @@ function goTo({ siteId, fromMs, toMs, shown }: Compared): void {
 }
 
 function Head({ compared, nowMs }: { readonly compared: Compared; readonly nowMs: number }) {
-  const { sites } = useSiteDirectory();
   const { siteId, fromMs, toMs } = compared;
   return (
     <header className="page-head">
       <h1>Configuration</h1>
-      <Select
-        aria-label="Site"
-        allowDeselect={false}
+      <SiteSelect
         w={150}
-        data={sites.map(site => ({ value: site.id, label: site.name }))}
         value={siteId}
         onChange={id => id !== null && goTo({ ...compared, siteId: id })}
         data-testid="configuration-site"
@@ -64,7 +61,7 @@ function Head({ compared, nowMs }: { readonly compared: Compared; readonly nowMs
       <span className="dim">from</span>
       <TimeField
         labelHidden
-        width={160}
+        width={190}
         label="From"
         valueMs={fromMs}
         onTime={ms => goTo({ ...compared, fromMs: ms })}
@@ -73,7 +70,7 @@ function Head({ compared, nowMs }: { readonly compared: Compared; readonly nowMs
       <span className="dim">to</span>
       <TimeField
         labelHidden
-        width={160}
+        width={190}
         label="To"
         valueMs={toMs ?? nowMs}
         onTime={ms => goTo({ ...compared, toMs: ms })}
@@ -129,7 +126,7 @@ function MomentBar({
             className="dim"
             title={`Place ${configuration?.epoch}/${configuration?.position} in the log of the site`}
           >
-            So since {shortTime(unchangedSince, nowMs)} {zoneAt(unchangedSince)}
+            So since {shortTimeInZone(unchangedSince, nowMs)}
           </span>
           <button
             type="button"

@@ -4,8 +4,9 @@ import { useRef, useState } from 'react';
 import { useList } from '../session/use-list';
 import { go, type Place } from '../shell/place';
 import { actorInWords } from '../site/actor';
-import { deviceOptions } from '../site/device-options';
+import { deviceOptions, OPTIONS_SHOWN_MAX } from '../site/device-options';
 import { useSiteDirectory } from '../site/site-directory';
+import { EverySiteSelect } from '../site/site-select';
 import { Empty, Fact, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
@@ -123,22 +124,15 @@ function Filters({
   const directory = useSiteDirectory();
   return (
     <>
-      <Select
-        aria-label="Site"
-        placeholder="Every site"
-        clearable
-        allowDeselect
-        w={150}
-        data={directory.sites.map(site => ({ value: site.id, label: site.name }))}
-        value={filter.siteId}
-        onChange={siteId => onFilter({ siteId })}
-      />
+      <EverySiteSelect w={150} value={filter.siteId} onChange={siteId => onFilter({ siteId })} />
       <Select
         aria-label="Device"
         placeholder="Every device"
         clearable
         allowDeselect
         searchable
+        limit={OPTIONS_SHOWN_MAX}
+        nothingFoundMessage="No such device"
         w={150}
         data={deviceOptions(directory)}
         value={filter.deviceId}

@@ -1,7 +1,7 @@
 import { Button, Modal, MultiSelect, Select, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
-import { deviceOptions } from '../site/device-options';
+import { deviceOptions, OPTIONS_SHOWN_MAX } from '../site/device-options';
 import { type SiteDirectory, useSiteDirectory } from '../site/site-directory';
 import { duration } from '../ui/time';
 import { TimeField } from '../ui/time-field';
@@ -88,6 +88,8 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
           value={devices}
           onChange={setDevices}
           searchable
+          limit={OPTIONS_SHOWN_MAX}
+          nothingFoundMessage="No such device"
         />
         <div className="row">
           <TimeField label="From" valueMs={from} onTime={setFrom} />

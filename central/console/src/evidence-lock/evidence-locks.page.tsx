@@ -6,6 +6,7 @@ import { useList } from '../session/use-list';
 import { hrefOf } from '../shell/place';
 import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
+import { EverySiteSelect } from '../site/site-select';
 import { ActionsHead, Empty, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
@@ -242,7 +243,6 @@ type Dialog =
 
 export function EvidenceLocksPage() {
   const nowMs = useNow(10_000);
-  const { sites } = useSiteDirectory();
   const [state, setState] = useState('ACTIVE');
   const [siteId, setSiteId] = useState<string | null>(null);
   const [typed, setTyped] = useState('');
@@ -267,16 +267,7 @@ export function EvidenceLocksPage() {
       <header className="page-head">
         <h1>Evidence locks</h1>
         <SegmentedControl aria-label="State" data={choices} value={state} onChange={setState} />
-        <Select
-          aria-label="Site"
-          placeholder="Every site"
-          clearable
-          allowDeselect
-          w={170}
-          data={sites.map(site => ({ value: site.id, label: site.name }))}
-          value={siteId}
-          onChange={setSiteId}
-        />
+        <EverySiteSelect w={170} value={siteId} onChange={setSiteId} />
         <TextInput
           aria-label="Text"
           placeholder="Text"

@@ -19,6 +19,8 @@ export function topicsOfEvent(type: string): readonly Topic[] {
   if (type.startsWith('EvidenceLock')) return ['evidence-locks', 'timeline', 'events'];
   if (/^(RecordingServer|RecordingHalted|RecordingUnhalted|Disk|Storage)/.test(type))
     return ['sites', 'devices', 'events'];
+  // Of what a device is doing, a sealed segment says nothing new; they are most of all events.
+  if (type === 'RecordingSealed') return ['timeline', 'events'];
   if (type.startsWith('Motion')) return ['devices', 'events'];
   if (type.startsWith('Recording')) return ['timeline', 'devices', 'events'];
   if (type.startsWith('Retrieval')) return ['timeline', 'events'];

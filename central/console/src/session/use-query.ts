@@ -41,6 +41,7 @@ export function useQuery<T>(
   asking.current = ask;
   const wanted = useRef(topics);
   wanted.current = topics;
+  const tookMs = useRef(0);
   const askAgain = useRef<(() => void) | null>(null);
   const refetch = useCallback(() => askAgain.current?.(), []);
 
@@ -56,6 +57,7 @@ export function useQuery<T>(
       setState(last => ({ ...last, loading: true }));
       do {
         isWanted = false;
+        const askedAtMs = performance.now();
         const answered = await asking.current().then(
           data => () => ({ data, dataKey: key, error: undefined }),
           // What was answered to another question is no answer to this one.
@@ -65,6 +67,7 @@ export function useQuery<T>(
           }),
         );
         if (!current) return;
+        tookMs.current = performance.now() - askedAtMs;
         const loading = isWanted;
         setState(last => ({ ...answered(last), loading }));
       } while (isWanted);
@@ -82,10 +85,13 @@ export function useQuery<T>(
     let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = onTopicChange(topic => {
       if (!wanted.current.includes(topic)) return;
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        refetch();
-      }, SETTLE_MS);
+      timer ??= setTimeout(
+        () => {
+          timer = undefined;
+          refetch();
+        },
+        Math.max(SETTLE_MS, SETTLE_ANSWERS * tookMs.current),
+      );
     });
     return () => {
       clearTimeout(timer);

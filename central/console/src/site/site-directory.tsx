@@ -126,7 +126,7 @@ export interface SiteDirectory {
 }
 
 const PAGE = 'pageInfo { hasNextPage endCursor }';
-const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { edges { cursor node {
+const SITES = `query Sites($after: Cursor) { sites(first: 500, after: $after) { edges { cursor node {
   id name awaited parent { id }
   link { state since lastPosition headPosition roundTripMs clockOffsetMs cut }
   log { epoch size root verifiedAt }
@@ -134,7 +134,7 @@ const SITES = `query Sites($after: Cursor) { sites(first: 100, after: $after) { 
     storages { id name encrypted haltedBecause measuredAt devices { id }
       stages { path retentionDays usageBytes freeBytes lockedBytes fullAt oldest keyFramesOnly unavailableBecause } } }
 } } ${PAGE} } }`;
-const DEVICES = `query Devices($after: Cursor) { devices(first: 200, after: $after) { edges { cursor node {
+const DEVICES = `query Devices($after: Cursor) { devices(first: 500, after: $after) { edges { cursor node {
   id name type enabled recordingEnabled site { id }
   health { recording recordingChangedAt recordingCause motionSince overflowSince overflowCause } streams { streams { name address } recorded live motion }
   hardware { id name address driver connection connectionSince connectionDetail recordingServer { id }

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Device, Site } from './site-directory';
-import { SITES_OPEN_MAX, treeNodes } from './site-tree.nodes.ts';
+import { LINES_FOUND_MAX, SITES_OPEN_MAX, treeNodes } from './site-tree.nodes.ts';
 
 const test = suite('the tree of sites');
 
@@ -39,6 +39,9 @@ test('of a thousand sites only those with sites beneath them are open by themsel
   assert.ok(many.length > SITES_OPEN_MAX);
   assert.is(idsOf([sites[0]!, ...many], theirs).length, 1001);
   assert.is(idsOf([sites[0]!, ...many], theirs, ['s7']).length, 1001 + 64);
+  const found = idsOf([sites[0]!, ...many], theirs, [], 'device').length;
+  assert.ok(found >= LINES_FOUND_MAX && found < LINES_FOUND_MAX + 100, `${found} lines`);
+  assert.is(idsOf([sites[0]!, ...many], theirs, [], 'device s999-63').length, 3);
 });
 
 test.run();

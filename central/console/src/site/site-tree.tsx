@@ -4,7 +4,7 @@ import { StateMark } from '../ui/state-mark';
 import { duration, shortTime, useNow } from '../ui/time';
 import { LinkControl } from './link-control';
 import { type Device, type Site, useSiteDirectory } from './site-directory';
-import { type TreeNode, treeNodes } from './site-tree.nodes';
+import { LINES_FOUND_MAX, type TreeNode, treeNodes } from './site-tree.nodes';
 import { lagOf, stateOfDevice, stateOfLink } from './state-of';
 import './site-tree.css';
 
@@ -184,6 +184,9 @@ export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) 
             )}
           </div>
         ))}
+        {filter.trim() !== '' && nodes.length >= LINES_FOUND_MAX && (
+          <p className="empty">More may be called that: write more of the name.</p>
+        )}
         {directory.known && nodes.length === 0 && <p className="empty">Nothing is called that.</p>}
         {!directory.known && directory.error === undefined && <p className="empty">Asking the central …</p>}
         {!directory.known && directory.error !== undefined && (

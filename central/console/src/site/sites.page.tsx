@@ -1,5 +1,5 @@
 import { Switch } from '@mantine/core';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { useIsAdministrator } from '../session/administrator';
 import { go, hrefOf, type Place } from '../shell/place';
 import { Empty, Fact, NotListed } from '../ui/field';
@@ -375,6 +375,7 @@ function SiteView({ site }: { readonly site: Site }) {
 
 function SiteOverview() {
   const { sites, devices, known, error } = useSiteDirectory();
+  const devicesOf = useMemo(() => Map.groupBy(devices, ({ site }) => site.id), [devices]);
   const nowMs = useNow(1000);
   return (
     <div className="page">
@@ -407,7 +408,7 @@ function SiteOverview() {
               <SiteLine
                 key={site.id}
                 site={site}
-                deviceCount={devices.filter(device => device.site.id === site.id).length}
+                deviceCount={devicesOf.get(site.id)?.length ?? 0}
                 nowMs={nowMs}
               />
             ))}
