@@ -61,7 +61,7 @@ function Head({ compared, nowMs }: { readonly compared: Compared; readonly nowMs
       <span className="dim">from</span>
       <TimeField
         labelHidden
-        width={190}
+        width={206}
         label="From"
         valueMs={fromMs}
         onTime={ms => goTo({ ...compared, fromMs: ms })}
@@ -70,7 +70,7 @@ function Head({ compared, nowMs }: { readonly compared: Compared; readonly nowMs
       <span className="dim">to</span>
       <TimeField
         labelHidden
-        width={190}
+        width={206}
         label="To"
         valueMs={toMs ?? nowMs}
         onTime={ms => goTo({ ...compared, toMs: ms })}

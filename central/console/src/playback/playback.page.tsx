@@ -294,7 +294,7 @@ function JumpTo({ clock, onJump }: { readonly clock: PlaybackClock; readonly onJ
         onJump(atMs);
       }}
     >
-      <TimeField label="Date and time" labelHidden valueMs={atMs} onTime={setAt} width={190} />
+      <TimeField label="Date and time" labelHidden valueMs={atMs} onTime={setAt} width={206} />
       <button type="submit" className="plain framed">
         Go to
       </button>
