@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, readdir, truncate } from 'node:fs/promises';
+import { appendFile, open, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MediaDirectory } from './media-directory.js';
 import {
   camera1,
   collect,
@@ -123,6 +124,50 @@ test('a fragment that is only half there is cut off', async () => {
   assert.is(database.recovery.recovered[0]!.segment.fragmentCount, 2);
 });
 
+test('a fragment of which the disk has the length and not the bytes is cut off', async () => {
+  await using folder = await temporaryFolder();
+  const file = await crashed(folder.path);
+  const { size } = await stat(file);
+  await truncate(file, size - 5_000);
+  await truncate(file, size);
+  await using database = await openTestDatabase(folder.path);
+  assert.is(database.recovery.recovered[0]!.segment.fragmentCount, 2);
+  assert.equal(await collect(database.verify({ signal: never })), []);
+});
+
+test('the end of a seal that is longer than its file is none', async () => {
+  await using folder = await temporaryFolder();
+  const file = await crashed(folder.path);
+  await appendFile(file, Buffer.from('0010000048465345', 'hex'));
+  await using database = await openTestDatabase(folder.path);
+  assert.is(database.recovery.recovered[0]!.segment.fragmentCount, 3);
+  assert.is(database.recovery.tornBytes, 8);
+});
+
+test('a seal behind a fragment that is damaged does not count: what stands before that is kept', async () => {
+  await using folder = await temporaryFolder();
+  const file = await crashed(folder.path);
+  const { size } = await stat(file);
+  let sealed: string;
+  {
+    await using database = await openTestDatabase(folder.path);
+    const [segment] = database.recovery.recovered;
+    const { fromMs, segmentId } = segment!.segment;
+    sealed = new MediaDirectory(folder.path).sealedFile({ deviceId: camera1, segmentId, fromMs });
+  }
+  // It was sealed, and not moved; the index is lost.
+  await rename(sealed, file);
+  for (const name of await readdir(folder.path)) {
+    if (name.startsWith('index.sqlite')) await rm(path.join(folder.path, name));
+  }
+  const handle = await open(file, 'r+');
+  await handle.write(Buffer.alloc(100), 0, 100, size - 5_000);
+  await handle.close();
+  await using database = await openTestDatabase(folder.path);
+  assert.is(database.recovery.recovered[0]!.segment.fragmentCount, 2);
+  assert.equal(await collect(database.verify({ signal: never })), []);
+});
+
 test('the gap that a crash left ends with the next run, and is named for it', async () => {
   await using folder = await temporaryFolder();
   await crashed(folder.path);
@@ -148,6 +193,12 @@ test('a file without a head is kept and named, an empty one removed', async () =
   await using database = await openTestDatabase(folder.path);
   assert.is(database.recovery.recovered.length, 0);
   assert.match(database.recovery.problems[0]!, /no head can be read in its 300 bytes/);
+  assert.is((await stat(file)).size, 300);
+  await truncate(file, 0);
+  await database[Symbol.asyncDispose]();
+  await using again = await openTestDatabase(folder.path);
+  assert.is(again.recovery.recovered.length, 0);
+  assert.equal(await readdir(path.dirname(file)), []);
 });
 
 test.run();

@@ -14,6 +14,7 @@ type Step =
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | { readonly kind: 'unlink'; readonly name: string }
   | { readonly kind: 'mkdir'; readonly name: string }
+  | { readonly kind: 'syncFolder'; readonly name: string }
   /** The index as it was then: SQLite is durable by itself. */
   | { readonly kind: 'mark'; readonly mark: string };
 
@@ -22,6 +23,8 @@ interface HandlePrototype {
   writev: FileHandle['writev'];
   truncate: FileHandle['truncate'];
   datasync: FileHandle['datasync'];
+  sync: FileHandle['sync'];
+  writeFile: FileHandle['writeFile'];
   close: FileHandle['close'];
 }
 
@@ -30,6 +33,8 @@ export class DiskNotes implements AsyncDisposable {
   readonly steps: Step[] = [];
   readonly #root: string;
   readonly #files = new Map<object, number>();
+  readonly #folders = new Map<object, string>();
+  readonly #lengths = new Map<number, number>();
   readonly #undo: (() => void)[] = [];
 
   readonly #beforeRename: () => void;
@@ -65,6 +70,7 @@ export class DiskNotes implements AsyncDisposable {
     const original = { ...pick(prototype) };
     const fileOf = (handle: object) => this.#files.get(handle);
     const note = (step: Step) => this.#note(step);
+    const [folders, lengths] = [this.#folders, this.#lengths];
     Object.assign(prototype, {
       async writev(this: FileHandle, parts: Uint8Array[], at: number) {
         const file = fileOf(this);
@@ -80,6 +86,21 @@ export class DiskNotes implements AsyncDisposable {
         await original.datasync.call(this);
         const file = fileOf(this);
         if (file !== undefined) note({ kind: 'sync', file });
+      },
+      async sync(this: FileHandle) {
+        await original.sync.call(this);
+        const [file, name] = [fileOf(this), folders.get(this)];
+        if (file !== undefined) note({ kind: 'sync', file });
+        if (name !== undefined) note({ kind: 'syncFolder', name });
+      },
+      async writeFile(this: FileHandle, bytes: Uint8Array) {
+        const file = fileOf(this);
+        if (file !== undefined) {
+          const at = lengths.get(file) ?? 0;
+          lengths.set(file, at + bytes.length);
+          note({ kind: 'write', file, at, bytes: Buffer.from(bytes) });
+        }
+        return original.writeFile.call(this, bytes);
       },
     });
     this.#undo.push(() => Object.assign(prototype, original));
@@ -102,8 +123,14 @@ export class DiskNotes implements AsyncDisposable {
           const file = count++;
           notes.#files.set(handle, file);
           notes.#note({ kind: 'create', file, name: relative });
-        }
+        } else if (relative !== null && (await handle.stat()).isDirectory())
+          notes.#folders.set(handle, relative);
         return handle;
+      },
+      async rename(from: string, to: string) {
+        await original.rename(from, to);
+        const [before, after] = [below(from), below(to)];
+        if (before !== null && after !== null) notes.#note({ kind: 'rename', from: before, to: after });
       },
       async unlink(name: string) {
         await original.unlink(name);
@@ -131,8 +158,9 @@ export class DiskNotes implements AsyncDisposable {
   }
 }
 
-function pick({ writev, truncate, datasync }: HandlePrototype): Partial<HandlePrototype> & HandlePrototype {
-  return { writev, truncate, datasync } as HandlePrototype;
+function pick(prototype: HandlePrototype): HandlePrototype {
+  const { writev, truncate, datasync, sync, writeFile } = prototype;
+  return { writev, truncate, datasync, sync, writeFile } as HandlePrototype;
 }
 
 interface CutFile {
@@ -150,19 +178,19 @@ export async function layOut(
 ): Promise<string | null> {
   const files = new Map<number, CutFile>();
   const names = new Map<string, number>();
+  const made = new Set<string>();
   let mark: string | null = null;
-  for (const step of steps.slice(0, at)) {
+  const done = steps.slice(0, at);
+  for (const [index, step] of done.entries()) {
     if (step.kind === 'mark') mark = step.mark;
-    else if (step.kind === 'create') {
-      names.set(step.name, step.file);
+    else if (step.kind === 'create')
       files.set(step.file, { durable: Buffer.alloc(0), bytes: Buffer.alloc(0) });
-    } else if (step.kind === 'rename') {
-      names.set(step.to, names.get(step.from)!);
-      names.delete(step.from);
-    } else if (step.kind === 'unlink') names.delete(step.name);
-    else if (step.kind === 'mkdir') await mkdir(path.join(dir, step.name), { recursive: true });
-    else applyTo(files.get(step.file)!, step);
+    else if (step.kind === 'write' || step.kind === 'truncate' || step.kind === 'sync') {
+      applyTo(files.get(step.file)!, step);
+    }
+    if (isNameKept(done, index, luck)) applyName({ names, made }, step);
   }
+  for (const name of made) await mkdir(path.join(dir, name), { recursive: true });
   for (const [name, file] of names) {
     const { durable, bytes } = files.get(file)!;
     const target = path.join(dir, name);
@@ -170,6 +198,32 @@ export async function layOut(
     fs.writeFileSync(target, torn(durable, bytes, luck));
   }
   return mark;
+}
+
+/** What happens to names is on the disk when a folder that it happened in was synced, or happened to be; not one without those before it. */
+function isNameKept(done: readonly Step[], index: number, luck: number): boolean {
+  if (luck > 0) return true;
+  return done
+    .slice(index + 1)
+    .some(step => step.kind === 'syncFolder' && foldersOf(done[index]!).has(step.name));
+}
+
+function foldersOf(step: Step): ReadonlySet<string> {
+  const named = step.kind === 'rename' ? [step.from, step.to] : 'name' in step ? [step.name] : [];
+  return new Set(named.map(name => path.dirname(name)));
+}
+
+function applyName(
+  { names, made }: { readonly names: Map<string, number>; readonly made: Set<string> },
+  step: Step,
+): void {
+  if (step.kind === 'create') names.set(step.name, step.file);
+  else if (step.kind === 'unlink') names.delete(step.name);
+  else if (step.kind === 'mkdir') made.add(step.name);
+  else if (step.kind === 'rename' && names.has(step.from)) {
+    names.set(step.to, names.get(step.from)!);
+    names.delete(step.from);
+  }
 }
 
 function applyTo(file: CutFile, step: Extract<Step, { kind: 'write' | 'truncate' | 'sync' }>): void {
