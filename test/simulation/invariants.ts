@@ -12,6 +12,7 @@ import {
   type TreeEdge,
   witnessName,
 } from '@holdfast/core';
+import type { AcknowledgedLevels } from '@holdfast/interconnect';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { simulatedHash } from './simulated-hash.js';
 import { keyOf, verifyNote } from './simulated-key.js';
@@ -64,6 +65,8 @@ export class Invariants {
   readonly #receipts: { readonly node: SimulatedNode; readonly receipt: SignedCheckpoint }[] = [];
   /** Events of each replica that were looked at, by holder and origin. */
   readonly #seen = new Map<string, number>();
+  /** What each site counted as held above, when that was looked at last. */
+  readonly #levels = new Map<SiteId, AcknowledgedLevels>();
   /** Places of each replica that were ever held, by holder and origin. */
   readonly #heldEver = new Map<string, Set<string>>();
   readonly #feedSeen = new Map<SiteId, number>();
@@ -131,6 +134,7 @@ export class Invariants {
       for (const { site } of this.#nodes) this.#checkReplica(holder, site);
       this.#checkFeed(holder);
     }
+    for (const node of this.#nodes) this.#checkLevels(node);
     for (const { node, receipt } of this.#receipts.splice(0)) {
       this.#checkReceipt(node, receipt);
       this.#receiptCount += 1;
@@ -246,6 +250,24 @@ export class Invariants {
       fail(`${site} has a receipt for a history up to ${place} that its disk never had`);
     if (!this.#heldEver.get(`${holder} ${site}`)?.has(place))
       fail(`${site} has a receipt for ${place}, which ${holder} never held`);
+  }
+
+  /** What a site counts as held above, and may remove for that, was held there. An acknowledgement that was tampered with is a parent's lie. */
+  #checkLevels(node: SimulatedNode): void {
+    const { levels, site } = node;
+    if (levels === this.#levels.get(site)) return;
+    this.#levels.set(site, levels);
+    const holders = holdersOf(node);
+    if ([node, ...holders].some(({ parent }) => parent?.link.wasFaulty)) return;
+    const claims = [
+      [levels.parent, holders[0]],
+      [levels.top, holders.at(-1)],
+    ] as const;
+    for (const [place, holder] of claims) {
+      if (holder === undefined || place === null || place.position === 0) continue;
+      if (!this.#heldEver.get(`${holder.site} ${site}`)?.has(nameOf(place)))
+        fail(`${site} counts ${nameOf(place)} as held by ${holder.site}, which never held it`);
+    }
   }
 
   /** A database that was restored, or of which an end was replaced, is read from the beginning. */

@@ -34,14 +34,29 @@ export class SimulatedLink {
   readonly #streams = new Set<SimulatedStream>();
   /** CUT: nobody is reached. FROZEN: nothing arrives, and nobody is told. */
   state: 'UP' | 'CUT' | 'FROZEN' = 'UP';
-  /** Of so many frames one meets a fault; 0: none. */
-  faultChance = 0;
   faultCount = 0;
+  #faultChance = 0;
+  #wasFaulty = false;
   #remembered: { readonly frame: AnyFrame; readonly toParent: boolean } | null = null;
 
   constructor(time: SimulatedTime, random: SeededRandom) {
     this.#time = time;
     this.#random = random;
+  }
+
+  /** Of so many frames one meets a fault; 0: none. */
+  get faultChance(): number {
+    return this.#faultChance;
+  }
+
+  set faultChance(chance: number) {
+    this.#faultChance = chance;
+    this.#wasFaulty ||= chance > 0;
+  }
+
+  /** Ever. */
+  get wasFaulty(): boolean {
+    return this.#wasFaulty;
   }
 
   dial(

@@ -14,6 +14,7 @@ import {
   unansweredWishes,
 } from '@holdfast/core';
 import {
+  type AcknowledgedLevels,
   Acknowledgements,
   type ChildDuplex,
   createMemoryReplicaIntake,
@@ -182,9 +183,14 @@ export class SimulatedNode {
     this.#service = null;
   }
 
+  /** What its log is acknowledged to be held as above. */
+  get levels(): AcknowledgedLevels {
+    return this.#reporting.acknowledgements.of(this.site);
+  }
+
   /** By its parent. */
   get acknowledged(): LogPlace | null {
-    return this.#reporting.acknowledgements.of(this.site).parent;
+    return this.levels.parent;
   }
 
   /** Removes from its log all that its parent has acknowledged. False when that is nothing. */
