@@ -1,4 +1,5 @@
 import {
+  backOffCeilingMs,
   comparePlaces,
   endOf,
   equalBytes,
@@ -36,8 +37,11 @@ import type { ReplicationOptions } from './replication-options.js';
 import type { RootMemory } from './root-memory.js';
 import { readWishes, WishGapError } from './wish-frame.js';
 
-/** A person has to look at most causes; the parent was told, and need not be told more often. */
-const REFUSED_LOG_RETRY_MS_MAX = 60_000;
+/**
+ * What is restored heals in a few steps, each of which may have to wait for the one before at another level; a person has to look at
+ * what lasts, and the parent, who was told, need not be told of it more often.
+ */
+const REFUSED_LOG_RETRY = { firstMs: 5_000, mostMs: 60_000 };
 /** Longer than any commit takes: what was sent until then is lost, or its receiver hangs. */
 const UNACKNOWLEDGED_BEATS_MAX = 10;
 
@@ -71,6 +75,8 @@ class ChildSession {
   readonly #senders = new Map<SiteId, LogSender>();
   /** Those that are offered again some time. */
   readonly #refused = new Set<SiteId>();
+  /** How often each was, in this session. */
+  readonly #refusals = new Map<SiteId, number>();
   readonly #ended: Promise<ChildSessionEnd>;
   #settle!: (end: ChildSessionEnd) => void;
   #parent: SiteId | null = null;
@@ -327,7 +333,7 @@ class ChildSession {
    * when all that is wrong was that less is held of it than up there, where it is held up to `held`.
    */
   async #offerAgain(origin: SiteId, held: LogPlace | null): Promise<void> {
-    const { random, refusedLogRetryMsMax = REFUSED_LOG_RETRY_MS_MAX, timers } = this.#options;
+    const { random, refusedLogRetryMsMax: mostMs = REFUSED_LOG_RETRY.mostMs, timers } = this.#options;
     const sender = this.#senders.get(origin);
     sender?.stop();
     // Both sides may refuse it at once, and a parent more than once: offered twice it would end the session.
@@ -338,7 +344,11 @@ class ChildSession {
       void this.#guard(() => this.#offer(origin, sender.log));
     };
     if (held !== null && (await this.#takeBack(origin, held))) return again();
-    const delayMs = refusedLogRetryMsMax / 2 + (random() * refusedLogRetryMsMax) / 2;
+    const refusalsBefore = this.#refusals.get(origin) ?? 0;
+    this.#refusals.set(origin, refusalsBefore + 1);
+    const ceilingMs = backOffCeilingMs({ ...REFUSED_LOG_RETRY, mostMs }, refusalsBefore);
+    // Not sooner than half: a site that has what is missing here brings it meanwhile.
+    const delayMs = ceilingMs / 2 + (random() * ceilingMs) / 2;
     if (!this.#over.signal.aborted) this.#later(timers.after(delayMs, again));
   }
 

@@ -157,7 +157,7 @@ test('wishes that do not follow the last one are answered GAP, those of another 
   assert.is(await answered(newSiteId()), 'BAD_HASH');
 });
 
-test('a relayed log that the parent refuses again and again is offered once more, not as often', async () => {
+test('a relayed log that the parent refuses again and again is offered once more, not as often, and less and less', async () => {
   const log = await newLog();
   const { site, epoch, size: position } = log.head();
   const below = newMemoryLog(newSiteId());
@@ -179,13 +179,14 @@ test('a relayed log that the parent refuses again and again is offered once more
     return frame.kind === 'offer' ? [refused, refused, refused] : [];
   });
   const offers = () => stream.sent.filter(({ kind }) => kind === 'offer').length;
-  /** What is to be done in a minute is done when it is asked for. */
-  const later: (() => void)[] = [];
+  /** What is to be done later than a dial may take is done when it is asked for. */
+  const later: { readonly ms: number; readonly task: () => void }[] = [];
+  const options = { ...optionsOf(log, stream), random: () => 1 };
   const timers: Timers = {
     ...processTimers,
     after: (ms, task) => {
-      if (ms < 30_000) return processTimers.after(ms, task);
-      later.push(task);
+      if (ms <= options.dialTimeoutMs) return processTimers.after(ms, task);
+      later.push({ ms, task });
       return () => undefined;
     },
   };
@@ -194,13 +195,17 @@ test('a relayed log that the parent refuses again and again is offered once more
       yield { origin, log: offerOwnLog(below, signerOf(origin), sha256) };
     },
   };
-  const ended = runChildSession({ ...optionsOf(log, stream), timers, relayed }, stopping.signal);
-  for (let round = 1; round <= 3; round += 1) {
+  const ended = runChildSession({ ...options, timers, relayed }, stopping.signal);
+  const waitsMs: number[] = [];
+  for (let round = 1; round <= 6; round += 1) {
     await until(() => offers() === round && later.length > 0, `offer ${round}`);
     await new Promise(resolve => setImmediate(resolve));
     assert.is(later.length, 1, `round ${round}`);
-    later.pop()!();
+    const { ms, task } = later.pop()!;
+    waitsMs.push(ms);
+    task();
   }
+  assert.equal(waitsMs, [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
   stopping.abort();
   await ended;
 });
