@@ -3,6 +3,7 @@ export { type AppendBenchmark, benchAppend } from './bench/append.bench.js';
 export { benchIngest, type IngestBenchmark } from './bench/ingest.bench.js';
 export { benchMotion, type MotionBenchmark } from './bench/motion.bench.js';
 export { benchRestart, type RestartBenchmark } from './bench/restart.bench.js';
+export { keepDiskFull } from './bench/soak/disk-failures.js';
 export { benchSoak, type SoakOptions, type SoakParent, type SoakReport } from './bench/soak/soak.bench.js';
 export {
   ConfigurationError,

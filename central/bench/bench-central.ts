@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { savePeerCredentials } from '@holdfast/interconnect';
@@ -55,9 +55,9 @@ export interface StartedCentral extends BenchCentralReport {
 }
 
 /** Starts a central as a process of its own. */
-export function forkCentral(directory: string, configuration: object) {
+export function forkCentral(directory: string, configuration: object, options: ForkOptions = {}) {
   const program = path.join(import.meta.dirname, 'bench-central.process.js');
-  const child = fork(program, [directory, JSON.stringify(configuration)]);
+  const child = fork(program, [directory, JSON.stringify(configuration)], options);
   return { child, serves: messageOf<BenchCentralReport>(child) };
 }
 

@@ -2,21 +2,46 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 
-const ANSWER_MS_MAX = 180_000;
+const ANSWER_SECONDS_MAX = 180;
 const END_MS_MAX = 5_000;
+
+/**
+ * Throws when the promise takes longer. Counted are seconds in which this process runs: when it stands still with its whole machine,
+ * nobody else is late either.
+ */
+export async function within<Value>(
+  promise: Promise<Value>,
+  what: string,
+  secondsMax: number,
+): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  let seconds = 0;
+  const timer = setInterval(() => {
+    seconds += 1;
+    if (seconds >= secondsMax) late.reject(new Error(`not within ${secondsMax} s: ${what}`));
+  }, 1_000);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearInterval(timer);
+  }
+}
 
 /** The next message of a process. */
 export async function messageOf<Message>(child: ChildProcess): Promise<Message> {
   const given = new AbortController();
-  const ended = once(child, 'exit', { signal: given.signal }).then(([code, signal]) => {
-    throw new Error(`a process of the benchmark ended by itself: ${signal ?? code}`);
+  const { signal } = given;
+  const ended = once(child, 'exit', { signal }).then(([code, killedBy]) => {
+    throw new Error(`a process of the benchmark ended by itself: ${killedBy ?? code}`);
   });
+  ended.catch(() => undefined);
+  const answered = once(child, 'message', { signal });
+  answered.catch(() => undefined);
   try {
-    const signal = AbortSignal.any([given.signal, AbortSignal.timeout(ANSWER_MS_MAX)]);
-    const [message] = await Promise.race([once(child, 'message', { signal }), ended]);
+    const what = 'the answer of a process of the benchmark';
+    const [message] = await within(Promise.race([answered, ended]), what, ANSWER_SECONDS_MAX);
     return message as Message;
   } finally {
-    ended.catch(() => undefined);
     given.abort();
   }
 }

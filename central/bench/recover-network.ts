@@ -1,6 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { comparePlaces, type LogPlace } from '@holdfast/core';
@@ -13,17 +13,22 @@ import type { AlarmId, EventId } from '@holdfast/schema';
 import { openDatabaseAsItIs } from '../postgres/database.js';
 import { forkCentral, prepareCentral, writeLogKey } from './bench-central.js';
 import { type BenchIdentity, newBenchIdentity } from './bench-identity.js';
+import { within as withinSeconds } from './bench-process.js';
 import type { RecoverSiteReport } from './recover-site.process.js';
+import { withClockOf } from './stepped-clock.js';
 
 /** Whoever has not recovered by then never will, also where many others use the machine. Less than a message is waited for: it says who. */
-const RECOVERY_MS_MAX = 170_000;
-/** What was refused is offered again after a minute, at each level: some minutes where others use the machine. */
-const SETTLE_MS_MAX = 600_000;
+const RECOVERY_SECONDS_MAX = 170;
+/** What was refused is offered again less and less often, down to once a minute, at each level: some minutes where others use the machine. */
+const SETTLE_SECONDS_MAX = 600;
 const POLL_MS = 20;
 const HEARTBEAT_SECONDS = 5;
+/** Five seconds and more: a site appends each few milliseconds. */
+const STANDSTILL_POLLS = 250;
 
 /** A central below a central, with the site below it. */
 export type CentralLevel = 'region' | 'centre';
+export type Level = 'site' | CentralLevel;
 
 /** An alarm whose append was acknowledged. */
 export interface AppendedAlarm {
@@ -37,7 +42,7 @@ type Configuration = Awaited<ReturnType<typeof prepareCentral>> & { readonly lis
 /** Processes to kill: a site that appends and replicates, the region that it reports to, and the centre above. */
 export class RecoverNetwork {
   readonly directory: string;
-  readonly identities: Readonly<Record<'site' | CentralLevel, BenchIdentity>>;
+  readonly identities: Readonly<Record<Level, BenchIdentity>>;
   readonly appended = new Map<EventId, AppendedAlarm>();
   readonly #configurations: Record<CentralLevel, Configuration>;
   readonly #ports: Record<CentralLevel, number> = { region: 0, centre: 0 };
@@ -52,6 +57,8 @@ export class RecoverNetwork {
   };
   /** While true, what the site appends may be recorded once more, at another place. */
   isForked = false;
+  /** Of the processes that are started from now on. */
+  hasClocksToStep = false;
 
   private constructor(
     directory: string,
@@ -84,16 +91,20 @@ export class RecoverNetwork {
     return new RecoverNetwork(directory, identities, configurations);
   }
 
-  directoryOf(level: 'site' | CentralLevel): string {
+  directoryOf(level: Level): string {
     return path.join(this.directory, level);
   }
 
   /** The promise is kept by the first append that is acknowledged. */
   startSite(mayAppend: 'APPEND' | 'REST') {
-    const child = fork(path.join(import.meta.dirname, 'recover-site.process.js'), [
-      ...[this.directoryOf('site'), JSON.stringify(this.identities.site)],
-      ...[String(this.#ports.region), mayAppend],
-    ]);
+    const child = fork(
+      path.join(import.meta.dirname, 'recover-site.process.js'),
+      [
+        ...[this.directoryOf('site'), JSON.stringify(this.identities.site)],
+        ...[String(this.#ports.region), mayAppend],
+      ],
+      this.#clockOf('site'),
+    );
     this.#watch(child);
     this.#site = child;
     this.#levels = { parent: null, top: null };
@@ -117,7 +128,7 @@ export class RecoverNetwork {
       ...{ ...own, listen: { ...own.listen, port } },
       ...(level === 'region' ? { parent } : {}),
     };
-    const { child, serves } = forkCentral(this.directoryOf(level), configuration);
+    const { child, serves } = forkCentral(this.directoryOf(level), configuration, this.#clockOf(level));
     this.#watch(child);
     return {
       child,
@@ -145,7 +156,6 @@ export class RecoverNetwork {
 
   /** With a site that rests: until region and centre hold its log to the end, and the centre shows it. */
   async untilWhole(): Promise<void> {
-    const deadlineMs = performance.now() + SETTLE_MS_MAX;
     const isHeld = (place: LogPlace | null) =>
       place !== null &&
       this.#head.size > 0 &&
@@ -154,29 +164,56 @@ export class RecoverNetwork {
     await using database = await openDatabaseAsItIs({
       directory: path.join(this.directoryOf('centre'), 'postgres'),
     });
-    for (;;) {
-      if (isHeld(this.#levels.parent) && isHeld(this.#levels.top)) {
-        const [row] = await database.sql<LogPlace[]>`
-          select epoch, position from site_progress where site_id = ${this.identities.site.siteId}`;
-        shown = row ?? null;
-        if (isHeld(shown)) return;
-      }
-      if (performance.now() > deadlineMs) {
-        const stands = JSON.stringify({ head: this.#head, ...this.#levels, shown });
-        throw new Error(`not whole at all levels after ${SETTLE_MS_MAX} ms: ${stands}`);
-      }
-      await wait(POLL_MS);
-    }
+    const isWhole = async () => {
+      if (!isHeld(this.#levels.parent) || !isHeld(this.#levels.top)) return false;
+      const [row] = await database.sql<LogPlace[]>`
+        select epoch, position from site_progress where site_id = ${this.identities.site.siteId}`;
+      shown = row ?? null;
+      return isHeld(shown);
+    };
+    const stands = () => JSON.stringify({ head: this.#head, ...this.#levels, shown });
+    await until(isWhole, () => `whole at all levels: ${stands()}`, SETTLE_SECONDS_MAX);
   }
 
   /** Of the site that appends now. */
   async untilAppended(count: number): Promise<void> {
-    const until = this.appended.size + count;
-    const deadlineMs = performance.now() + RECOVERY_MS_MAX;
-    while (this.appended.size < until) {
-      if (performance.now() > deadlineMs) throw new Error('the site appends nothing');
-      await wait(POLL_MS);
-    }
+    const size = this.appended.size + count;
+    await until(
+      () => this.appended.size >= size,
+      () => `the site appends ${count} events`,
+    );
+  }
+
+  /** Until nothing of that level has been acknowledged for so long that it can do nothing more. */
+  async untilStandstill(level: Level): Promise<void> {
+    const acknowledged = {
+      site: () => this.appended.size,
+      region: () => this.#reached.parent,
+      centre: () => this.#reached.top,
+    }[level];
+    let before = acknowledged();
+    let polls = 0;
+    await until(
+      () => {
+        polls = acknowledged() === before ? polls + 1 : 0;
+        before = acknowledged();
+        return polls >= STANDSTILL_POLLS;
+      },
+      () => `nothing more of the ${level} is acknowledged`,
+    );
+  }
+
+  /** By so much against what is right. In processes that were started with a clock to step. */
+  async stepClock(level: Level, stepMs: number): Promise<void> {
+    await writeFile(this.#clockFileOf(level), String(stepMs));
+  }
+
+  #clockFileOf(level: Level): string {
+    return path.join(this.directory, `${level}.clock`);
+  }
+
+  #clockOf(level: Level): ForkOptions {
+    return this.hasClocksToStep ? withClockOf(this.#clockFileOf(level)) : {};
   }
 
   /** Kills the PostgreSQL below it, which ends the central. */
@@ -211,8 +248,24 @@ export class RecoverNetwork {
   }
 }
 
+/** Counted by polls, as `within` counts by seconds. */
+async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: () => string,
+  secondsMax = RECOVERY_SECONDS_MAX,
+): Promise<void> {
+  for (let polls = 0; !(await condition()); polls += 1) {
+    if (polls * POLL_MS > secondsMax * 1_000) throw new Error(`not within ${secondsMax} s: ${what()}`);
+    await wait(POLL_MS);
+  }
+}
+
+export function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
 export async function killed(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   // After the last message that it managed to send.
   const closed = once(child, 'close');
   child.kill('SIGKILL');
@@ -220,17 +273,12 @@ export async function killed(child: ChildProcess): Promise<void> {
 }
 
 export async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   const closed = once(child, 'exit');
   child.kill('SIGTERM');
   await within(closed, 'a victim that is left alone ends');
 }
 
 export function within<Value>(promise: Promise<Value>, what: string): Promise<Value> {
-  const late = new AbortController();
-  const limit = wait(RECOVERY_MS_MAX, undefined, { signal: late.signal }).then(() => {
-    throw new Error(`not within ${RECOVERY_MS_MAX} ms: ${what}`);
-  });
-  limit.catch(() => undefined);
-  return Promise.race([promise, limit]).finally(() => late.abort());
+  return withinSeconds(promise, what, RECOVERY_SECONDS_MAX);
 }

@@ -44,7 +44,7 @@ export interface RecoverBenchmark extends RecoverComparison {
   readonly floorP99Ms: number;
   /** The site's median by that of the floor. */
   readonly ratio: number;
-  /** What `holdfast verify` said of site, region and centre behind the kills, and behind each further fault. */
+  /** What `holdfast verify` said of site, region and centre behind the kills, and behind each further fault; or why one was skipped. */
   readonly verified: Readonly<Record<string, string>>;
   readonly passed: boolean;
 }

@@ -31,14 +31,8 @@ export class DiskFailures {
     return blocks * bsize < SMALL_VOLUME_BYTES;
   }
 
-  async fill(): Promise<void> {
-    const file = path.join(this.#dir, 'filler');
-    const endMs = performance.now() + FILLED_MS;
-    const handle = await open(file, 'w');
-    const chunk = Buffer.alloc(1024 * 1024, 1);
-    while (performance.now() < endMs) await handle.write(chunk).catch(() => wait(50));
-    await handle.close();
-    await unlink(file);
+  fill(): Promise<void> {
+    return keepDiskFull(this.#dir, AbortSignal.timeout(FILLED_MS));
   }
 
   /** Only where this process may mount. */
@@ -56,6 +50,16 @@ export class DiskFailures {
     await wait(READ_ONLY_MS);
     unmounts(this.#media);
   }
+}
+
+/** Takes all room of the disk that this folder is on, also what becomes free, until the signal is aborted. */
+export async function keepDiskFull(folder: string, signal: AbortSignal): Promise<void> {
+  const file = path.join(folder, 'filler');
+  const handle = await open(file, 'w');
+  const chunk = Buffer.alloc(1024 * 1024, 1);
+  while (!signal.aborted) await handle.write(chunk).catch(() => wait(50));
+  await handle.close();
+  await unlink(file);
 }
 
 function mounts(...args: readonly string[]): boolean {
