@@ -128,7 +128,9 @@ export function unpackEvents(frame: PackedEvents): EventBytes[] {
 function unpackRaw(frame: PackedEvents): Uint8Array {
   if (frame.codec === 'IDENTITY') return plain(frame.events);
   try {
-    return plain(zstdDecompressSync(frame.events, { maxOutputLength: frame.rawByteLength }));
+    const { rawByteLength: maxOutputLength } = frame;
+    // Into one piece that fits; a byte more, or the end of what fills it is not seen.
+    return plain(zstdDecompressSync(frame.events, { maxOutputLength, chunkSize: maxOutputLength + 1 }));
   } catch (cause) {
     throw new FrameMalformedError(`not ${frame.rawByteLength} bytes of zstd: ${(cause as Error).message}`, {
       cause,

@@ -75,7 +75,7 @@ export class AppendGroup {
   /** The last revision of every stream that was written. */
   readonly revisions = new Map<string, number>();
   readonly #statements: EventStatements;
-  readonly #lastRevisionOf: (stream: string) => number | null;
+  readonly #lastRevisionBefore: (stream: string) => number | null;
   /** Of position 0. */
   readonly #key: number;
   /** Columns of events that are not inserted yet. */
@@ -97,7 +97,7 @@ export class AppendGroup {
     this.#key = placeKey({ epoch: log.epoch, position: 0 });
     this.#size = log.size;
     this.#recordedAt = log.recordedAt;
-    this.#lastRevisionOf = stream => this.revisions.get(stream) ?? log.lastRevisionOf(stream);
+    this.#lastRevisionBefore = log.lastRevisionOf;
   }
 
   get size(): number {
@@ -114,7 +114,7 @@ export class AppendGroup {
 
   /** Writes an append, leaving it to the database to refuse an id that is there already. */
   write(frame: AppendFrame): void {
-    const plan = planRevisions(plannable(frame), this.#lastRevisionOf);
+    const plan = planRevisions(plannable(frame), stream => this.#lastRevisionOf(stream));
     // A repeated append expects what was true the first time, so a wrong revision may well be a replay.
     if (plan.kind === 'REFUSED') this.writeOnce(frame);
     else this.outcomes.push(this.#insertAll(frame, plan.firstRevisions));
@@ -133,8 +133,12 @@ export class AppendGroup {
     if (replay.kind === 'CONFLICT') {
       return { refusal: { code: 'ID_CONFLICT', eventId: eventIdOf(replay.eventId) } };
     }
-    const plan = planRevisions(appends, this.#lastRevisionOf);
+    const plan = planRevisions(appends, stream => this.#lastRevisionOf(stream));
     return plan.kind === 'REFUSED' ? { refusal: plan.refusal } : this.#insertAll(frame, plan.firstRevisions);
+  }
+
+  #lastRevisionOf(stream: string): number | null {
+    return this.revisions.get(stream) ?? this.#lastRevisionBefore(stream);
   }
 
   #insertAll(frame: AppendFrame, firstRevisions: readonly number[]): number {

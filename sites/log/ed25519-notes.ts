@@ -28,14 +28,18 @@ export const verifyNote: NoteVerifier = (bytes, signature, publicKey) =>
   verify(null, bytes, readyKeyOf(publicKey), signature);
 
 /** As `verifyNote`, by the threads of libuv: a signature takes a tenth of a millisecond, which a parent of many has not. */
-export const verifyNoteOffThread = (
+export function verifyNoteOffThread(
   ...[bytes, signature, publicKey]: Parameters<NoteVerifier>
-): Promise<boolean> =>
-  new Promise((resolve, reject) =>
-    verify(null, bytes, readyKeyOf(publicKey), signature, (error, isRight) =>
-      error === null ? resolve(isRight) : reject(error),
-    ),
-  );
+): Promise<boolean> {
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  verify(null, bytes, readyKeyOf(publicKey), signature, answering(resolve, reject));
+  return promise;
+}
+
+/** Refers to nothing else: Node.js keeps it until the next full collection, and with it what its surroundings hold. */
+function answering(resolve: (isRight: boolean) => void, reject: (error: Error) => void) {
+  return (error: Error | null, isRight: boolean) => (error === null ? resolve(isRight) : reject(error));
+}
 
 /** Of as many sites as a central takes in: to read a key costs a third of what a signature does. The oldest is forgotten. */
 const READY_KEYS_MAX = 10_000;
