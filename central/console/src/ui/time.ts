@@ -30,16 +30,17 @@ export function day(instant: Instant): string {
 
 export const dayAndClock = (instant: Instant): string => `${day(instant)} ${clock(instant)}`;
 
-/** The clock alone today, the day with it otherwise; the zone, where it is not that of now, which heads of lists name. */
-export function shortTime(instant: Instant, nowMs = Date.now()): string {
-  const time = day(instant) === day(nowMs) ? clock(instant) : dayAndClock(instant);
-  const zone = zoneAt(instant);
-  return zone === zoneAt(nowMs) ? time : `${time} ${zone}`;
-}
+/** The clock alone today, the day with it otherwise. */
+const withDayUnlessToday = (instant: Instant, nowMs: number): string =>
+  day(instant) === day(nowMs) ? clock(instant) : dayAndClock(instant);
+
+/** With the day where it is not today, and the zone where it is not that of now, which heads of lists name. */
+export const shortTime = (instant: Instant, nowMs = Date.now()): string =>
+  zoneAt(instant) === zoneAt(nowMs) ? withDayUnlessToday(instant, nowMs) : shortTimeInZone(instant, nowMs);
 
 /** With the zone, whatever it is. */
 export const shortTimeInZone = (instant: Instant, nowMs = Date.now()): string =>
-  `${day(instant) === day(nowMs) ? clock(instant) : dayAndClock(instant)} ${zoneAt(instant)}`;
+  `${withDayUnlessToday(instant, nowMs)} ${zoneAt(instant)}`;
 
 export const zoneOffsetAt = (instant: Instant): number => -dateOf(instant).getTimezoneOffset() * 60_000;
 
