@@ -64,8 +64,9 @@ export class GatheredPages {
         next = readOn();
         const gathered = [...first.value];
         const ended = Promise.withResolvers<null>();
-        this.#endGathering = () => ended.resolve(null);
-        const stop = this.#timers.after(this.#untilSendingMs(), this.#endGathering);
+        const endGathering = () => ended.resolve(null);
+        this.#endGathering = endGathering;
+        const stop = this.#timers.after(this.#untilSendingMs(), endGathering);
         try {
           while (this.#mayWait(gathered)) {
             const more = await Promise.race([next, ended.promise]);

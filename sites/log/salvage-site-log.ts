@@ -51,8 +51,9 @@ export class NotSalvagedError extends Error {
 /**
  * Puts a damaged log aside, whole and for good, and makes one of all of its events that can be read: as they were, up to the first
  * that cannot or that the site had not signed, and recorded again in a new epoch behind it: with a mark where no signature stands
- * behind them. What is missing then is what a parent gives back, as after the restore of an old copy. Nobody may have it open. Of one that was set aside, what was recorded since comes behind that, in the same epoch.
- * Returns what was done, for people. Throws `SiteLogFileError` and `NotSalvagedError`.
+ * behind them. What is missing then is what a parent gives back, as after the restore of an old copy. Nobody may have it open. Of one
+ * that was set aside, what was recorded since comes behind that, in the same epoch. Returns what was done, for people. Throws
+ * `SiteLogFileError` and `NotSalvagedError`.
  */
 export async function salvageSiteLog(salvage: SiteLogSalvage): Promise<string> {
   const { file, nowMs, setAside, note = null } = salvage;
