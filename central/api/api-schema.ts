@@ -7,6 +7,7 @@ import { AlarmResolver } from './alarm/alarm.resolver.js';
 import type { ApiPorts } from './api-ports.js';
 import { AuditResolver } from './audit/audit.resolver.js';
 import { BookmarkResolver } from './bookmark/bookmark.resolver.js';
+import { CommandResolver } from './command/command.resolver.js';
 import { CommandSender } from './command-sender.js';
 import { ConfigurationResolver } from './configuration/configuration.resolver.js';
 import { EventResolver } from './event/event.resolver.js';
@@ -48,6 +49,7 @@ export function createApiSchema({ sql, ports, freshness }: ApiSchemaOptions): Gr
     new DeviceResolver(sql, commands),
     new HardwareResolver(commands, ports),
     new CameraResolver(ports),
+    new CommandResolver(sql),
     new AlarmResolver(sql, commands, ports),
     new EvidenceLockResolver(sql, commands, ports),
     new EvidenceLockDeviceResolver(),

@@ -23,19 +23,21 @@ export class CommandSender {
     const outcome = await this.#ports.commands.send(siteId, command, {
       actor: actorOf(context, this.#ports.personal),
     });
+    // Also a refusal: whoever hears why shall see it. A site that does not report here has answered nothing.
+    if (outcome.state !== 'PENDING' && outcome.code !== 'SITE_NOT_FOUND')
+      await this.#freshness.untilAnswered(siteId, outcome.commandId);
     switch (outcome.state) {
       case 'REJECTED':
         throw ApiError.ofSite({
           code: outcome.code ?? 'INTERNAL_SERVER_ERROR',
-          message: outcome.message ?? 'the site refused and did not say why',
+          // It may name who did something.
+          message: this.#ports.personal.reveal(outcome.message ?? 'the site refused and did not say why'),
         });
       case 'EXPIRED':
         throw new ApiError({
           code: 'COMMAND_EXPIRED',
           message: outcome.message ?? 'the site received the command after its time',
         });
-      case 'APPLIED':
-        await this.#freshness.untilAnswered(siteId, outcome.commandId);
     }
     return { id: outcome.commandId, state: outcome.state, code: null, message: null };
   }

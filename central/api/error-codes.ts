@@ -78,6 +78,8 @@ export const errorCodes: { readonly [Code in ErrorCode]: string } = {
   PERSISTED_QUERY_NOT_SUPPORTED: 'Persisted queries are not kept here: send the query.',
   INTERNAL_SERVER_ERROR: 'A fault of this server; its log has the details.',
   ALARM_EXISTS: 'An alarm with this id was raised before.',
+  ALARM_HANDLED_MEANWHILE:
+    'More has happened to the alarm than `expectedLastId` says; the message says who did what when.',
   ALARM_NOT_FOUND: 'No such alarm.',
   ALARM_STATE_NOT_REACHABLE: 'The alarm cannot change from its state into the wanted one.',
   BOOKMARK_EXISTS: 'A bookmark with this id exists already.',

@@ -1,5 +1,5 @@
 import { newEvent, type PersonalTexts, type SiteLog, sealCommand } from '@holdfast/core';
-import { CommandId, type EventId, type SiteCommand, type SiteId } from '@holdfast/schema';
+import { CommandId, EventId, type SiteCommand, type SiteId } from '@holdfast/schema';
 import type { ManagementServer } from '@holdfast/sites';
 import type { CommandGateway, CommandOutcome } from '../api/api-ports.js';
 import type { AnswerWatch, CommandAnswer } from './answer-watch.js';
@@ -40,8 +40,8 @@ async function decideHere(
   command: SiteCommand,
   actor: string,
 ): Promise<CommandOutcome> {
-  const outcome = await management.execute(command, { actor });
   const commandId = CommandId.parse(newId());
+  const outcome = await management.execute(command, { actor, causationId: EventId.parse(commandId) });
   if (outcome.accepted) return { commandId, state: 'APPLIED' };
   return { commandId, state: 'REJECTED', code: outcome.code, message: outcome.message };
 }
@@ -65,7 +65,7 @@ async function wish(
   const answer = answers.answerTo(commandId, targetSiteId, options.isUp(targetSiteId) ? ANSWER_WAIT_MS : 0);
   const issued = newEvent(
     { type: 'CommandIssued', data: { commandId, targetSiteId, command, notAfterMs: null } },
-    { id: newId() as EventId, actor, occurredAtMs: now(), clockQuality: 'UNKNOWN' },
+    { id: EventId.parse(commandId), actor, occurredAtMs: now(), clockQuality: 'UNKNOWN' },
   );
   await log.append([{ stream: `wishes-${targetSiteId}`, expected: 'any', events: [issued] }]);
   return outcomeOf(commandId, await answer);

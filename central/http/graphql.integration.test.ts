@@ -247,13 +247,32 @@ test('a refusal of a site keeps its code, and a silent site leaves the command p
   );
   central.site.silent = true;
   const pending = await ask(
-    `mutation ($site: ID!) { raiseAlarm(siteId: $site, name: "Far") { command { state } alarm { id } } }`,
+    `mutation ($site: ID!) { raiseAlarm(siteId: $site, name: "Far") { command { id state } alarm { id } } }`,
     {
       site: central.child.site,
     },
   );
   central.site.silent = false;
-  assert.equal(pending.data.raiseAlarm, { command: { state: 'PENDING' }, alarm: null });
+  const { id: commandId, state } = pending.data.raiseAlarm.command;
+  assert.equal([state, pending.data.raiseAlarm.alarm], ['PENDING', null]);
+  const becomeOf = async (id: string) =>
+    (await ask(`{ command(id: "${id}") { state code message } }`)).data.command;
+  await central.projections.projector.catchUp();
+  assert.equal(await becomeOf(commandId), { state: 'PENDING', code: null, message: null });
+  assert.is(await becomeOf('nothing'), null);
+  const { own, child, ports } = central;
+  const ann = ports.personal.seal(ports.personal.subjectOfUser('ann'), 'ann');
+  const answer = { commandId, parentSiteId: own.site, wishRevision: 0, code: 'ALARM_HANDLED_MEANWHILE' };
+  await central.takeIn(
+    child.event(`answers-${own.site}`, {
+      type: 'CommandRejected',
+      data: { ...answer, message: `closed by user:${ann}` },
+    }),
+  );
+  await central.projections.projector.catchUp();
+  assert.equal(await becomeOf(commandId), {
+    ...{ state: 'REJECTED', code: 'ALARM_HANDLED_MEANWHILE', message: 'closed by user:ann' },
+  });
   central.site.late = true;
   const late = await ask('mutation { raiseAlarm(name: "Late") { command { state } } }');
   central.site.late = false;

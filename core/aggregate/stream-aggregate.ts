@@ -9,6 +9,7 @@ import { manualRecordingDecider } from '../manual-recording/manual-recording.dec
 import { recordingServerDecider } from '../recording-server/recording-server.decider.js';
 import { retrievalDecider } from '../retrieval/retrieval.decider.js';
 import { siteDecider } from '../site/site.decider.js';
+import type { PastEvent } from './past-events.js';
 
 /** An event that this software cannot read: newer software wrote it, or it is broken. It waits in the log. */
 export interface AsideEvent {
@@ -65,6 +66,7 @@ export class StreamAggregate<State = unknown> {
   /** The first event that could not be read: the state is that before it. */
   aside: AsideEvent | null = null;
   readonly #folding: Folding;
+  readonly #past: PastEvent[] = [];
   #state: unknown;
 
   private constructor(stream: string, folding: Folding) {
@@ -83,8 +85,15 @@ export class StreamAggregate<State = unknown> {
     return this.#state as State;
   }
 
+  /** All of its events, oldest first. */
+  get past(): readonly PastEvent[] {
+    return this.#past;
+  }
+
   read(recorded: RecordedEvent): void {
     this.revision = recorded.revision;
+    const { id, causationId, type, actor, recordedAt } = recorded;
+    this.#past.push({ id, causationId, type, actor, atMs: Number(recordedAt >> 16n) });
     if (this.aside !== null) return;
     const event: HoldfastEvent | EventDecodeError = readEventData(recorded);
     if (event instanceof EventDecodeError) this.aside = asideEvent(recorded, event);

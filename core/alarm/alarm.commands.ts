@@ -1,4 +1,5 @@
 import type { AlarmState } from '@holdfast/schema';
+import type { PastEvent } from '../aggregate/past-events.js';
 import type { SiteCommandOf, SiteCommandRefusal } from '../site-command/site-command.js';
 
 export type AlarmCommand =
@@ -8,10 +9,18 @@ export type AlarmCommand =
       readonly sourceName: string | null;
       readonly nowMs: number;
     })
-  | SiteCommandOf<'HandleAlarm'>;
+  | (SiteCommandOf<'HandleAlarm'> & {
+      /** What has happened to the alarm that whoever asks did not know, oldest first. */
+      readonly meanwhile: readonly PastEvent[];
+    });
 
 export type AlarmRefusal = SiteCommandRefusal<
-  'ALARM_EXISTS' | 'ALARM_NOT_FOUND' | 'ALARM_STATE_NOT_REACHABLE' | 'DEVICE_NOT_FOUND' | 'NOTHING_ASKED'
+  | 'ALARM_EXISTS'
+  | 'ALARM_HANDLED_MEANWHILE'
+  | 'ALARM_NOT_FOUND'
+  | 'ALARM_STATE_NOT_REACHABLE'
+  | 'DEVICE_NOT_FOUND'
+  | 'NOTHING_ASKED'
 >;
 
 /** Which state may follow which. NEW is only where an alarm begins. */

@@ -1,6 +1,6 @@
 import type { AlarmEvent, AlarmId, AlarmState } from '@holdfast/schema';
+import type { PastEvent } from '../aggregate/past-events.js';
 import { accept, type Decider, type Decision, refuse } from '../decider/decider.js';
-import type { SiteCommandOf } from '../site-command/site-command.js';
 import { ALARM_STATES_AFTER, type AlarmCommand, type AlarmRefusal } from './alarm.commands.js';
 
 /** Null before the alarm was raised. */
@@ -63,10 +63,15 @@ function raise(command: Extract<AlarmCommand, { kind: 'RaiseAlarm' }>, alarm: Al
   });
 }
 
-function handle(command: SiteCommandOf<'HandleAlarm'>, alarm: Alarm): AlarmDecision {
+type HandleAlarm = Extract<AlarmCommand, { kind: 'HandleAlarm' }>;
+
+function handle(command: HandleAlarm, alarm: Alarm): AlarmDecision {
   const { alarmId } = command;
   if (alarm === null)
     return refuse({ code: 'ALARM_NOT_FOUND', message: `this site has no alarm ${alarmId}` });
+  // To comment sets nothing that somebody else may have set.
+  const sets = [command.state, command.assignedTo, command.priority].some(value => value !== undefined);
+  if (sets && command.meanwhile.length > 0) return handledMeanwhile(command);
   const events: AlarmEvent[] = [];
   if (command.state !== undefined && command.state !== alarm.state) {
     const step = stateStep({ ...command, state: command.state }, alarm.state);
@@ -87,10 +92,31 @@ function handle(command: SiteCommandOf<'HandleAlarm'>, alarm: Alarm): AlarmDecis
   });
 }
 
-function stateStep(
-  command: SiteCommandOf<'HandleAlarm'> & { readonly state: AlarmState },
-  from: AlarmState,
-): AlarmDecision {
+const deeds: Readonly<Record<AlarmEvent['type'], string>> = {
+  AlarmRaised: 'raised',
+  AlarmAcknowledged: 'taken into progress',
+  AlarmPutOnHold: 'put on hold',
+  AlarmClosed: 'closed',
+  AlarmReopened: 'reopened',
+  AlarmAssigned: 'assigned',
+  AlarmPrioritised: 'given another priority',
+  AlarmCommented: 'commented on',
+};
+/** The newest ones: an actor has up to 200 characters, a message in an answer up to 1000. */
+const DEEDS_TOLD_MAX = 3;
+
+function handledMeanwhile({ alarmId, meanwhile }: HandleAlarm): AlarmDecision {
+  const told = meanwhile.slice(-DEEDS_TOLD_MAX).map(inWords).join(', ');
+  const message = `alarm ${alarmId} was handled meanwhile: ${told}; look at it as it is now, then ask again`;
+  return refuse({ code: 'ALARM_HANDLED_MEANWHILE', message });
+}
+
+function inWords({ type, actor, atMs }: PastEvent): string {
+  const deed = (deeds as Readonly<Record<string, string>>)[type] ?? type;
+  return `${deed} by ${actor} at ${new Date(atMs).toISOString()}`;
+}
+
+function stateStep(command: HandleAlarm & { readonly state: AlarmState }, from: AlarmState): AlarmDecision {
   const { alarmId, state } = command;
   const reachable = ALARM_STATES_AFTER[from];
   if (state === 'NEW' || !reachable.includes(state)) {

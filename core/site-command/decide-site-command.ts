@@ -1,4 +1,5 @@
 import type { HoldfastEvent, RecordingServerId, SiteCommand } from '@holdfast/schema';
+import { eventsAfter, type PastEvent } from '../aggregate/past-events.js';
 import type { AlarmRefusal } from '../alarm/alarm.commands.js';
 import { type Alarm, alarmDecider } from '../alarm/alarm.decider.js';
 import { type Bookmark, type BookmarkRefusal, bookmarkDecider } from '../bookmark/bookmark.decider.js';
@@ -40,6 +41,8 @@ export interface SiteCommandFacts {
   readonly state: SiteState;
   /** The state of what `aggregateStreamOf` names; not looked at for other commands. */
   readonly aggregate: unknown;
+  /** All that has happened to it, oldest first. */
+  readonly past: readonly PastEvent[];
   /** Keys of the subject that is to be erased, as far as they are held here. */
   readonly subjectKeyIds: readonly string[];
   /** Recording servers that run now. Null: all that are registered. */
@@ -70,7 +73,7 @@ export function aggregateStreamOf(command: SiteCommand): string | null {
 /** Gives a command to the decider of its aggregate, together with the facts of the site that the rules need. */
 export function decideSiteCommand(
   command: SiteCommand,
-  { state, aggregate, subjectKeyIds, recordingServersRunning, nowMs }: SiteCommandFacts,
+  { state, aggregate, past, subjectKeyIds, recordingServersRunning, nowMs }: SiteCommandFacts,
 ): SiteCommandDecision<SiteCommandRefusalCode> {
   switch (command.kind) {
     case 'AddHardware':
@@ -90,7 +93,9 @@ export function decideSiteCommand(
       return {
         stream: `alarm-${command.alarmId}`,
         decision: alarmDecider.decide(
-          command.kind === 'HandleAlarm' ? command : withAlarmFacts(command, state, nowMs),
+          command.kind === 'HandleAlarm'
+            ? withHandledMeanwhile(command, past)
+            : withAlarmFacts(command, state, nowMs),
           aggregate as Alarm,
         ),
       };
@@ -186,6 +191,11 @@ function storageAssigned(
   );
   if (!decision.accepted) return undefined;
   return { stream: `recording-server-${recordingServerId}`, events: decision.events };
+}
+
+function withHandledMeanwhile(command: Of<'HandleAlarm'>, past: readonly PastEvent[]) {
+  const { expectedLastId } = command;
+  return { ...command, meanwhile: expectedLastId === undefined ? [] : eventsAfter(past, expectedLastId) };
 }
 
 function withAlarmFacts(command: Of<'RaiseAlarm'>, state: SiteState, nowMs: number) {

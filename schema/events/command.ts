@@ -4,6 +4,7 @@ import {
   BookmarkId,
   CommandId,
   DeviceId,
+  EventId,
   EvidenceLockId,
   HardwareId,
   RecordingServerId,
@@ -50,8 +51,18 @@ const moveHardware = {
   toRecordingServerId: RecordingServerId,
 };
 
+const handleAlarm = (text: z.ZodType<string, string>, userName: z.ZodType<string, string>) => ({
+  kind: z.literal('HandleAlarm'),
+  alarmId: AlarmId,
+  state: AlarmState.optional(),
+  assignedTo: userName.nullable().optional(),
+  priority: AlarmPriority.optional(),
+  comment: text.optional(),
+  reason: text.optional(),
+});
+
 /** `text` and `userName`: how what people write, and what they are called, stands in a command. */
-const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<string, string>) =>
+const commandsWith = (text: z.ZodType<string, string>) =>
   [
     z.object({ kind: z.literal('RemoveHardware'), hardwareId: HardwareId }),
     z.object({
@@ -61,15 +72,6 @@ const commandsWith = (text: z.ZodType<string, string>, userName: z.ZodType<strin
       message: text,
       priority: AlarmPriority,
       sourceDeviceId: DeviceId.nullable(),
-    }),
-    z.object({
-      kind: z.literal('HandleAlarm'),
-      alarmId: AlarmId,
-      state: AlarmState.optional(),
-      assignedTo: userName.nullable().optional(),
-      priority: AlarmPriority.optional(),
-      comment: text.optional(),
-      reason: text.optional(),
     }),
     z.object({
       kind: z.literal('CreateEvidenceLock'),
@@ -100,7 +102,9 @@ const configureDevice = {
   recordingEnabled: z.boolean().optional(),
 };
 
-const personalCommands = commandsWith(personal({ max: 4000 }), personal({ max: 200 }));
+const personalHandleAlarm = handleAlarm(personal({ max: 4000 }), personal({ max: 200 }));
+const commandsOnPersonal = commandsWith(personal({ max: 4000 }));
+const personalCommands = [...commandsOnPersonal, z.object(personalHandleAlarm)] as const;
 /** Destroys the keys of a subject: what was sealed under them can be read by nobody any more. */
 const eraseSubject = z.object({ kind: z.literal('EraseSubject'), subject: Subject });
 
@@ -142,7 +146,9 @@ const recordingCommands = [
 /** What can be asked of a site, by its own people or by its parent. The site decides. */
 export const SiteCommand = z.discriminatedUnion('kind', [
   addHardwareByDriver,
-  ...personalCommands,
+  ...commandsOnPersonal,
+  /** `expectedLastId`: the alarm's newest event that whoever asks knows, or his wish that this one follows. Left out: whatever it is. */
+  z.object({ ...personalHandleAlarm, expectedLastId: EventId.optional() }),
   eraseSubject,
   z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
   ...recordingCommands,
@@ -158,7 +164,8 @@ const clear = (max: number) =>
     .refine(text => !isSealed(text));
 const SiteCommandVersion1 = z.discriminatedUnion('kind', [
   addCamera,
-  ...commandsWith(clear(4000), clear(200)),
+  ...commandsWith(clear(4000)),
+  z.object(handleAlarm(clear(4000), clear(200))),
   z.object(configureDevice),
   z.object(moveHardware),
 ]);
@@ -193,17 +200,29 @@ const SiteCommandVersion5 = z.discriminatedUnion('kind', [
   ...recordingCommands,
   z.object({ ...moveHardware, toStorageId: StorageId.optional() }),
 ]);
+const SiteCommandVersion6 = z.discriminatedUnion('kind', [
+  addHardwareByDriver,
+  ...personalCommands,
+  eraseSubject,
+  z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
+  ...recordingCommands,
+  z.object({ ...moveHardware, toStorageId: StorageId.optional() }),
+]);
 
 const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };
 
-/** A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. */
+/**
+ * A wish of a parent for a child. Stream: `wishes-<childSiteId>`, in the parent's log; the child pulls it by revision. Its event has
+ * the id of the command, so that what it brings about names the command as its cause.
+ */
 export const CommandIssued = forOlderSoftware(
-  defineEvent('CommandIssued', 6, z.object({ ...issued, command: SiteCommand }), [
+  defineEvent('CommandIssued', 7, z.object({ ...issued, command: SiteCommand }), [
     raised(z.object({ ...issued, command: SiteCommandVersion1 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion2 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion3 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion4 }), data => data),
     raised(z.object({ ...issued, command: SiteCommandVersion5 }), data => data),
+    raised(z.object({ ...issued, command: SiteCommandVersion6 }), data => data),
   ]),
 );
 

@@ -80,6 +80,7 @@ test('a command is written under the version in which it could first be given', 
   assert.is(versionOf({ ...camera, driver: 'rtsp', transport: 'UDP' }), 3);
   assert.is(versionOf({ kind: 'HandleAlarm', alarmId, state: 'CLOSED' }), 1);
   assert.is(versionOf({ kind: 'HandleAlarm', alarmId, comment: sealed }), 2);
+  assert.is(versionOf({ kind: 'HandleAlarm', alarmId, state: 'CLOSED', expectedLastId: alarmId }), 7);
   const device = { kind: 'ConfigureDevice', hardwareId, deviceId };
   assert.is(versionOf({ ...device, name: 'Gate' }), 1);
   assert.is(versionOf({ ...device, motionDetection: undefined, name: 'Gate' }), 1);

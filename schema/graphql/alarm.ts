@@ -37,6 +37,12 @@ export class Alarm {
   closedAtMs!: number | null;
   @Field(() => String, { nullable: true })
   closedReason!: string | null;
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'The newest event of the alarm: `expectedLastId` of who decides on what is shown. Null while that is not known yet, after an upgrade.',
+  })
+  lastEventId!: string | null;
   /** Keys of `site` and `source`. */
   siteId!: string;
   sourceDeviceId!: string | null;

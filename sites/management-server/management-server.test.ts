@@ -95,7 +95,10 @@ const keys: SubjectKeyRing = {
 };
 
 /** Wishes as they come down: events of the parent's own log. */
-async function wishes(target: SiteId, ...commands: readonly [SiteCommand, { notAfterMs?: number }?][]) {
+async function wishes(
+  target: SiteId,
+  ...commands: readonly [SiteCommand, { notAfterMs?: number; id?: EventId }?][]
+) {
   const log = createMemorySiteLog({ site: parent, now: () => 1, sha256 });
   const stream = `wishes-${target}`;
   const events = commands.map(([command, options]) =>
@@ -109,7 +112,7 @@ async function wishes(target: SiteId, ...commands: readonly [SiteCommand, { notA
           notAfterMs: options?.notAfterMs ?? null,
         },
       },
-      { id: id<EventId>(), actor: 'user:ann', occurredAtMs: 1, clockQuality: 'UNKNOWN' },
+      { id: options?.id ?? id<EventId>(), actor: 'user:ann', occurredAtMs: 1, clockQuality: 'UNKNOWN' },
     ),
   );
   await log.append([{ stream, expected: 'any', events }]);
@@ -289,6 +292,42 @@ test('more commands than can be decided soon are refused by name, and those that
   for (const outcome of await Promise.all(waiting))
     assert.is(outcome.accepted === false && outcome.code, 'ALARM_NOT_FOUND');
   assert.not((await server.execute(command, context)).accepted);
+});
+
+test('wishes of two operators about an alarm that wait for its site do not undo each other, and those of one follow each other', async () => {
+  const { server, siteId, log, context } = await openSite();
+  const alarmId = id<AlarmId>();
+  const raise = { kind: 'RaiseAlarm', alarmId, name: 'Door', message: '', priority: 1 } as const;
+  await server.execute({ ...raise, sourceDeviceId: null }, context);
+  const stream = `alarm-${alarmId}`;
+  const [raised] = await log.readStream({ stream, afterRevision: null, limit: 10 });
+  const handle = { kind: 'HandleAlarm', alarmId } as const;
+  const [ann, bob, annAgain] = [id<EventId>(), id<EventId>(), id<EventId>()];
+  const sent = await wishes(
+    siteId,
+    [{ ...handle, state: 'ON_HOLD', comment: 'wait', expectedLastId: raised!.id }, { id: ann }],
+    [{ ...handle, state: 'CLOSED', expectedLastId: ann }, { id: annAgain }],
+    [{ ...handle, state: 'IN_PROGRESS', expectedLastId: raised!.id }, { id: bob }],
+    // Of whom nothing was done, nothing follows.
+    [{ ...handle, state: 'IN_PROGRESS', expectedLastId: bob }],
+    [{ ...handle, comment: 'too late', expectedLastId: raised!.id }],
+  );
+  await server.wishSink(parent).accept(sent);
+  const answers = await answersOf(log);
+  assert.equal(
+    answers.map(answer => (answer.type === 'CommandRejected' ? answer.data.code : answer.type)),
+    [
+      ...['CommandApplied', 'CommandApplied', 'ALARM_HANDLED_MEANWHILE', 'ALARM_HANDLED_MEANWHILE'],
+      'CommandApplied',
+    ],
+  );
+  const [, , refused] = answers;
+  assert.match(
+    refused?.type === 'CommandRejected' ? refused.data.message : '',
+    /put on hold by user:ann at .*, commented on by user:ann at .*, closed by user:ann at /,
+  );
+  const alarm = await server.alarm(alarmId);
+  assert.is(alarm?.state, 'CLOSED');
 });
 
 test('a wish that cannot be read at all is rejected, and the one behind it is applied', async () => {

@@ -227,7 +227,8 @@ export class ManagementServer {
     const aggregate = stream === null ? null : await readAggregate(log, stream);
     const subjectKeyIds = command.kind === 'EraseSubject' ? subjectKeys.keyIdsOf(command.subject) : [];
     const facts = {
-      ...{ state: this.state, aggregate: aggregate?.state, subjectKeyIds, nowMs: now() },
+      ...{ state: this.state, aggregate: aggregate?.state, past: aggregate?.past ?? [], subjectKeyIds },
+      nowMs: now(),
       recordingServersRunning: recordingServersRunning ?? null,
     };
     const aside = aggregate?.aside ?? null;

@@ -21,37 +21,54 @@ export function chromiumPath(): string | null {
 export class ConsoleBrowser implements AsyncDisposable {
   readonly page: Page;
   /** Console errors, page errors, requests that failed or were refused, violations of the content security policy. */
-  readonly problems: readonly string[];
+  readonly problems: string[];
   readonly #browser: Browser;
 
-  private constructor(browser: Browser, page: Page, problems: readonly string[]) {
+  readonly #address: string;
+
+  private constructor(browser: Browser, page: Page, { address, problems }: Watched) {
     this.#browser = browser;
+    this.#address = address;
     this.page = page;
     this.problems = problems;
   }
 
   static async open(executablePath: string, address: string): Promise<ConsoleBrowser> {
     const browser = await chromium.launch({ executablePath, args: ARGS });
-    const page = await browser.newPage({ viewport: VIEWPORT });
-    const problems: string[] = [];
-    page.on('console', message => {
-      if (message.type() === 'error') problems.push(`console: ${message.text()}`);
-    });
-    page.on('pageerror', error => problems.push(`page: ${error.stack ?? error.message}`));
-    page.on('requestfailed', request =>
-      problems.push(`request: ${request.failure()?.errorText} ${pathOf(request.url())}`),
-    );
-    page.on('response', response => {
-      if (response.status() >= 400) problems.push(`response: ${response.status()} ${pathOf(response.url())}`);
-    });
-    await page.addInitScript(installVideoProbe);
-    await page.goto(address);
-    return new ConsoleBrowser(browser, page, problems);
+    const watched = { address, problems: [] };
+    return new ConsoleBrowser(browser, await screenIn(browser, watched), watched);
+  }
+
+  /** The console once more, as at another desk: what goes wrong there is written down here too. */
+  newScreen(): Promise<Page> {
+    return screenIn(this.#browser, { address: this.#address, problems: this.problems });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#browser.close();
   }
+}
+
+interface Watched {
+  readonly address: string;
+  readonly problems: string[];
+}
+
+async function screenIn(browser: Browser, { address, problems }: Watched): Promise<Page> {
+  const page = await browser.newPage({ viewport: VIEWPORT });
+  page.on('console', message => {
+    if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', error => problems.push(`page: ${error.stack ?? error.message}`));
+  page.on('requestfailed', request =>
+    problems.push(`request: ${request.failure()?.errorText} ${pathOf(request.url())}`),
+  );
+  page.on('response', response => {
+    if (response.status() >= 400) problems.push(`response: ${response.status()} ${pathOf(response.url())}`);
+  });
+  await page.addInitScript(installVideoProbe);
+  await page.goto(address);
+  return page;
 }
 
 function pathOf(url: string): string {

@@ -1,4 +1,4 @@
-import { AlarmId, DeviceId, SiteId } from '@holdfast/schema';
+import { AlarmId, DeviceId, EventId, SiteId } from '@holdfast/schema';
 import {
   Alarm,
   AlarmConnection,
@@ -103,7 +103,10 @@ export class AlarmResolver {
     return { command, alarm: await this.#read(alarmId) };
   }
 
-  @Mutation(() => AlarmPayload, { description: '`assignedTo: null` assigns the alarm to nobody.' })
+  @Mutation(() => AlarmPayload, {
+    description:
+      '`assignedTo: null` assigns the alarm to nobody. With `expectedLastId` (`lastEventId` as it was shown, or the id of an own request that waits) whatever is more than a comment is refused as ALARM_HANDLED_MEANWHILE when more has happened to the alarm, also when its site hears of it later.',
+  })
   async updateAlarm(
     @Arg('id', () => ID) id: string,
     @Arg('state', () => AlarmStateEnum, { nullable: true }) state: ValueOf<typeof AlarmStateEnum> | undefined,
@@ -111,9 +114,11 @@ export class AlarmResolver {
     @Arg('priority', () => Int, { nullable: true }) priority: number | undefined,
     @Arg('comment', () => String, { nullable: true }) comment: string | undefined,
     @Arg('reason', () => String, { nullable: true }) reason: string | undefined,
+    @Arg('expectedLastId', () => ID, { nullable: true }) expected: string | undefined,
     @Ctx() context: ApiContext,
   ): Promise<AlarmPayload> {
     const alarmId = parseId(AlarmId, id, 'id');
+    const expectedLastId = parseOptionalId(EventId, expected, 'expectedLastId');
     const alarm = await this.#read(alarmId);
     if (!alarm) throw new ApiError({ code: 'ALARM_NOT_FOUND', message: `no alarm ${alarmId} is known here` });
     const command = await this.#commands.send(
@@ -125,6 +130,7 @@ export class AlarmResolver {
         ...(typeof priority === 'number' && { priority }),
         ...(typeof comment === 'string' && { comment }),
         ...(typeof reason === 'string' && { reason }),
+        ...(expectedLastId !== null && { expectedLastId }),
       },
       context,
     );

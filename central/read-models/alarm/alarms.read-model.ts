@@ -17,6 +17,8 @@ export interface AlarmRow {
   readonly raisedAtMs: number;
   readonly closedAtMs: number | null;
   readonly closedReason: string | null;
+  /** The newest event of it. Null until the projection is built anew. */
+  readonly lastEventId: string | null;
 }
 
 export interface AlarmHistoryRow {
@@ -45,7 +47,7 @@ const eventTypes = [
 
 export const alarmsReadModel = defineReadModel({
   name: 'alarms',
-  version: 3,
+  version: 4,
   poison: 'stall-stream',
   checked: 'BY_SITE',
   tables: ['alarm', 'alarm_history'],
@@ -57,11 +59,11 @@ export const alarmsReadModel = defineReadModel({
       events.map(({ event }) => event.data.alarmId),
     );
     const lines: AlarmHistoryRow[] = [];
-    for (const { seq, site, actor, recordedAtMs, event } of events) {
+    for (const { seq, id, site, actor, recordedAtMs, event } of events) {
       const { alarmId } = event.data;
       const known = rows.get(alarmId);
       if (known) mustBelongTo(site, known, `alarm ${alarmId}`);
-      const row = evolve(known, event, site, recordedAtMs);
+      const row = { ...evolve(known, event, site, recordedAtMs), lastEventId: id };
       rows.set(alarmId, row);
       lines.push({ seq, alarmId, atMs: recordedAtMs, actor, text: describe(event) });
       changed({ kind: 'alarm', seq, entityId: alarmId, state: row });
@@ -75,7 +77,7 @@ function evolve(alarm: AlarmRow | undefined, event: AlarmEvent, siteId: string, 
     const { alarmId: id, ...data } = event.data;
     return {
       ...{ id, siteId, ...data, state: 'NEW' },
-      ...{ assignedTo: null, closedAtMs: null, closedReason: null },
+      ...{ assignedTo: null, closedAtMs: null, closedReason: null, lastEventId: null },
     };
   }
   if (!alarm) throw new IndigestibleEventError(`${event.type} of alarm ${event.data.alarmId}, never raised`);

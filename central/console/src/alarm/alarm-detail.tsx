@@ -2,6 +2,7 @@ import { Button, Modal, Select, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { Footage } from '../playback/footage';
 import { request } from '../session/graphql.client';
+import { type PendingCommand, usePending } from '../session/pending-command.store';
 import { useSession } from '../session/session.store';
 import { useQuery } from '../session/use-query';
 import { go } from '../shell/place';
@@ -14,7 +15,6 @@ import { StateMark } from '../ui/state-mark';
 import { dayAndClock, duration, shortTime, zoneAt } from '../ui/time';
 import { ALARM_FIELDS, type AlarmDetail, alarmPriorities, alarmStates, priorityOf } from './alarm';
 import { updateAlarm } from './alarm.commands';
-import { type PendingChange, usePending } from './pending-alarm.store';
 
 const ALARM = `query Alarm($id: ID!) { alarm(id: $id) { ${ALARM_FIELDS} history { at actor text } } }`;
 const REASONS = ['Handled', 'False alarm', 'Test', 'Duplicate'];
@@ -23,11 +23,14 @@ function CloseDialog({ alarm, onClose }: { readonly alarm: AlarmDetail; readonly
   const [reason, setReason] = useState(REASONS[0] ?? '');
   const [words, setWords] = useState('');
   const [asking, setAsking] = useState(false);
+  // What happens behind the dialog was not seen, until it says so.
+  const [seen, setSeen] = useState<AlarmDetail | null>(alarm);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const text = words.trim() === '' ? reason : `${reason}: ${words.trim()}`;
     setAsking(true);
-    if (await updateAlarm(alarm, 'Close', { state: 'CLOSED', reason: text })) onClose();
+    if (await updateAlarm(seen ?? alarm, 'Close', { state: 'CLOSED', reason: text })) onClose();
+    setSeen(null);
     setAsking(false);
   };
   return (
@@ -116,16 +119,16 @@ function History({
   pending,
 }: {
   readonly alarm: AlarmDetail;
-  readonly pending: readonly PendingChange[];
+  readonly pending: readonly PendingCommand[];
 }) {
   const directory = useSiteDirectory();
   return (
     <ol className="alarm-history" data-testid="alarm-history">
       {pending.map(change => (
-        <li key={change.askedAtMs} className="pending">
+        <li key={change.id} className="pending">
           <StateMark tone="warn" shape="half" word="Pending" />
           <span>
-            {change.what}, asked at {shortTime(change.askedAtMs)}. The site has not answered yet.
+            {change.title}, asked at {shortTime(change.askedAtMs)}. The site has not answered yet.
           </span>
         </li>
       ))}
@@ -173,7 +176,7 @@ export function AlarmDetailPane({ id }: { readonly id: string }) {
   const answer = useQuery(`alarm ${id}`, () => request<{ alarm: AlarmDetail | null }>(ALARM, { id }), [
     'alarms',
   ]);
-  const pending = usePending().get(id) ?? [];
+  const pending = usePending().filter(({ about }) => about === id);
   const [closing, setClosing] = useState(false);
   const alarm = answer.data?.alarm?.id === id ? answer.data.alarm : null;
   if (alarm === null)

@@ -15,13 +15,15 @@ export interface Alarm {
   readonly raisedAt: string;
   readonly closedAt: string | null;
   readonly closedReason: string | null;
+  /** The newest event of it that is shown. Null: not known, after an upgrade. */
+  readonly lastEventId: string | null;
 }
 export interface AlarmDetail extends Alarm {
   readonly history: readonly { readonly at: string; readonly actor: string; readonly text: string }[];
 }
 
 export const ALARM_FIELDS =
-  'id localNumber name message priority state assignedTo site { id name } source { id } sourceName raisedAt closedAt closedReason';
+  'id localNumber name message priority state assignedTo site { id name } source { id } sourceName raisedAt closedAt closedReason lastEventId';
 
 export const alarmStates: Record<AlarmState, { word: string; tone: Tone; shape: Shape }> = {
   NEW: { word: 'New', tone: 'bad', shape: 'triangle' },

@@ -1,6 +1,7 @@
 import { SegmentedControl, Select, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
+import { usePending } from '../session/pending-command.store';
 import { useList } from '../session/use-list';
 import { go, type Place } from '../shell/place';
 import { EverySiteSelect } from '../site/site-select';
@@ -11,7 +12,6 @@ import { StateMark } from '../ui/state-mark';
 import { shortTime, useNow, zoneAt } from '../ui/time';
 import { ALARM_FIELDS, type Alarm, type AlarmState, alarmPriorities, alarmStates, priorityOf } from './alarm';
 import { AlarmDetailPane } from './alarm-detail';
-import { usePending } from './pending-alarm.store';
 import { RaiseAlarmDialog } from './raise-alarm.dialog';
 import './alarm.css';
 
@@ -137,7 +137,7 @@ export function AlarmsPage({ place }: { readonly place: Place }) {
   const [filter, setFilter] = useState<Filter>({ view: 'open', siteId: null, priority: null, text: '' });
   const [text] = useDebouncedValue(filter.text, 250);
   const [raising, setRaising] = useState(false);
-  const pending = usePending();
+  const pending = new Set(usePending().map(({ about }) => about));
   const list = useList<Alarm>(
     ALARMS,
     'alarms',

@@ -1,5 +1,13 @@
 /** What a list on the screen is about. A change of a topic makes the lists about it ask again. */
-export type Topic = 'sites' | 'devices' | 'alarms' | 'events' | 'evidence-locks' | 'retrievals' | 'timeline';
+export type Topic =
+  | 'alarms'
+  | 'commands'
+  | 'devices'
+  | 'events'
+  | 'evidence-locks'
+  | 'retrievals'
+  | 'sites'
+  | 'timeline';
 
 type Listener = (topic: Topic) => void;
 const listeners = new Set<Listener>();
@@ -15,6 +23,7 @@ export function onTopicChange(listener: Listener): () => void {
 
 /** Which topics an event of a site's log touches. */
 export function topicsOfEvent(type: string): readonly Topic[] {
+  if (/^Command(Applied|Rejected|Expired)$/.test(type)) return ['commands', 'events'];
   if (type.startsWith('Alarm')) return ['alarms', 'events'];
   if (type.startsWith('EvidenceLock')) return ['evidence-locks', 'timeline', 'events'];
   if (/^(RecordingServer|RecordingHalted|RecordingUnhalted|Disk|Storage)/.test(type))

@@ -1,5 +1,4 @@
 import { useEffect, useRef } from 'react';
-import { clearPending } from '../alarm/pending-alarm.store';
 import { SubscriptionClient } from '../session/subscription.client';
 import { topicChanged, topicsOfEvent } from '../session/topic';
 import { notify } from '../ui/notice.store';
@@ -46,8 +45,6 @@ function follow(client: SubscriptionClient): void {
     field: 'alarmChanged',
     document: `subscription Alarms($since: Cursor) { alarmChanged(since: $since) { cursor alarm { id localNumber name state sourceName raisedAt } } }`,
     onChange: change => {
-      // Its site has spoken, whatever page is open.
-      clearPending(change.alarm.id);
       announce(change, seen);
       topicChanged('alarms');
     },
@@ -70,7 +67,7 @@ function follow(client: SubscriptionClient): void {
     document:
       'subscription Events($since: Cursor) { eventAppended(since: $since) { cursor event { type } } }',
     onChange: change => topicChanged(...topicsOfEvent(change.event.type)),
-    onRestart: () => topicChanged('events'),
+    onRestart: () => topicChanged('events', 'commands'),
   });
 }
 
