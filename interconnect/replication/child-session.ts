@@ -278,6 +278,8 @@ class ChildSession {
     }
     // Before they are compared, which may take long: what it wants again nobody may remove meanwhile.
     acknowledgements.lower(origin, { epoch, position: after });
+    // Of the whole session, whatever becomes of this log.
+    this.#credit.add(want.creditBytes);
     const refusal = await sender.want(want);
     if (this.#over.signal.aborted) return;
     if (refusal !== null) {
@@ -287,7 +289,6 @@ class ChildSession {
       const held = isLost ? { epoch, position: after } : null;
       return mayRecover ? this.#recover(refusal) : this.#refuseLog(origin, refusal, held);
     }
-    this.#credit.add(want.creditBytes);
     logger.info(
       { parent: this.#parent, session: this.#session, origin, epoch, after },
       'the parent wants a log',

@@ -140,6 +140,35 @@ test('frames out of turn and edges that cannot be are answered PROTOCOL_VIOLATIO
   }
 });
 
+test('the credit that came with a log which cannot be handed on serves the others', async () => {
+  const log = await newLog();
+  const { site, epoch, size: position } = log.head();
+  const below = newMemoryLog(newSiteId());
+  const origin = below.head().site;
+  const stopping = new AbortController();
+  const ack = { kind: 'ack', origin: site, checkpoint: null, top: null } as const;
+  const stream = new Stream(frame => {
+    // As much as the events that there are take.
+    if (frame.kind === 'hello') return [welcome, wantOf(log, { creditBytes: 3_000 })];
+    if (frame.kind === 'batch') return [{ ...ack, upTo: { epoch, position }, creditBytes: 0 }];
+    const want = { ...{ origin, epoch: 1, after: 9 }, creditBytes: 1_000_000 };
+    return frame.kind === 'offer' ? [wantOf(below, want)] : [];
+  });
+  const relayed: RelayedLogs = {
+    async *follow() {
+      yield { origin, log: offerOwnLog(below, signerOf(origin), sha256) };
+    },
+  };
+  const ended = runChildSession({ ...optionsOf(log, stream), relayed }, stopping.signal);
+  const sent = (kind: ChildFrame['kind']) => stream.sent.filter(frame => frame.kind === kind).length;
+  await until(() => sent('refused') === 1, 'AHEAD');
+  const batches = sent('batch');
+  await fill(log, 5, { byteLength: 1_000 });
+  await until(() => sent('batch') > batches, 'what is new of the own log');
+  stopping.abort();
+  await ended;
+});
+
 test('wishes that do not follow the last one are answered GAP, those of another log BAD_HASH', async () => {
   const log = await newLog();
   const wishesIn = async (site: typeof parent) => {
