@@ -76,6 +76,7 @@ import {
   readReplicaCursor,
 } from './intake/postgres-replica-intake.js';
 import { createPostgresReplicaReader } from './intake/postgres-replica-reader.js';
+import { createReplicaMender } from './intake/replica-mender.js';
 import { alarmingLinks } from './link/alarming-links.js';
 import { enrolChildSites } from './link/child-sites.js';
 import { createEmulatedLinkControl } from './link/emulated-link-control.js';
@@ -256,14 +257,14 @@ function reportTasks(
   { repairs: lostHistory, replicaRepairs }: CentralLife,
   onMoved: (origin: SiteId) => void,
 ) {
-  const { above: acknowledgements, credentials, keys, links, relayed, servers } = parts;
-  const { management } = servers;
+  const { above: acknowledgements, credentials, links, relayed, servers, sql } = parts;
   const { parent } = configuration;
   if (parent === undefined || acknowledgements === null) return [];
   const readThrough = () => ownLogReadThrough(parts);
+  const mender = createReplicaMender({ sql, ownSite: servers.siteId });
   const takeBack = takeBackReplicas({
-    ...{ ...parts, ownSite: servers.siteId, keys, repairs: replicaRepairs, logger },
-    ...{ children: () => management.state.site.children.keys(), onMoved },
+    ...{ ...parts, mender, repairs: replicaRepairs, logger },
+    ...{ children: () => servers.management.state.site.children.keys(), onMoved },
     file: pulledHistoryFileOf(parts.dataDirectory),
   });
   return [
@@ -469,9 +470,9 @@ async function takeInChildren(
         ...{ intake, replicas: parts.replicas, log: wishes, logger, sha256 },
         links: alarming,
         ...(parts.above === null ? {} : { above: parts.above }),
+        onLogLost: signed => parts.relayed.lost(signed),
         ...{ now: Date.now, timers: processTimers, software: SOFTWARE, enrolled, heartbeatMs },
-        ...{ verify: verifyNoteOffThread, signer: noteSigner(servers.keys.logKey) },
-        keys: parts.keys,
+        ...{ verify: verifyNoteOffThread, signer: noteSigner(servers.keys.logKey), keys: parts.keys },
       }),
     );
     replication.register(grpc);

@@ -134,7 +134,7 @@ export function report(
         replication.answer(stream.down);
         return stream.up;
       },
-      ...{ software: 'test', backoffMsMax: 100 },
+      ...{ software: 'test', backoffMsMax: 100, refusedLogRetryMsMax: 200 },
     },
     signal,
   );

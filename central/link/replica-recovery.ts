@@ -5,24 +5,22 @@ import {
   type OriginKeys,
   type RelayedLogs,
   type RelayedReplicas,
+  type ReplicaMender,
   type ReplicaReader,
   ReplicaRecovery,
 } from '@holdfast/interconnect';
 import type { SiteId } from '@holdfast/schema';
 import { HistoryNotKeptError, keepPulledHistory, type LogRepairs, sha256, verifyNote } from '@holdfast/sites';
 import type { Logger } from 'pino';
-import { createReplicaMender } from '../intake/replica-mender.js';
-import type { Sql } from '../postgres/sql.js';
 
 /** A site dials as often, also one that lost this central while it began again, as it does when its own log came back before. */
 const DIALLING_MS_MAX = 60_000;
 const DIALLING_LOOK_MS = 200;
 
 export interface ReplicaRecoveryParts {
-  readonly sql: Sql;
+  readonly mender: ReplicaMender;
   readonly replicas: ReplicaReader;
   readonly relayed: RelayedReplicas;
-  readonly ownSite: SiteId;
   readonly links: Pick<LinkKeeper, 'view' | 'relayedHead'>;
   readonly keys: OriginKeys;
   readonly children: () => Iterable<SiteId>;
@@ -40,10 +38,10 @@ export interface ReplicaRecoveryParts {
  * old copy, or the site with this central. A disk without room leaves everything as it was.
  */
 export function takeBackReplicas(parts: ReplicaRecoveryParts): NonNullable<RelayedLogs['takeBack']> {
-  const { sql, replicas, relayed, ownSite, links, repairs, logger } = parts;
+  const { mender, replicas, relayed, links, repairs, logger } = parts;
   const recovery = new ReplicaRecovery({
     ...{ replicas, verify: verifyNote, sha256 },
-    mender: relayed.watchMended(createReplicaMender({ sql, ownSite })),
+    mender: relayed.watchMended(mender),
     keyOf: origin => keyOf(origin, parts),
     isThere: (site, held) => isThereSoon(links, site, held),
     keep: history => keepPulledHistory(history, parts.file),

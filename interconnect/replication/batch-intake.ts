@@ -84,6 +84,11 @@ export class BatchIntake {
     return this.#durable;
   }
 
+  /** The newest checkpoint that was shown. */
+  get signed(): SignedCheckpoint {
+    return this.#signed;
+  }
+
   /** Throws `ReplicationProtocolError` for what no honest child sends; it is not unpacked then. */
   push(batch: BatchFrame): void {
     const fault = faultOfFrame(batch);

@@ -137,6 +137,10 @@ export class LogSender {
       const detail = `asked for what follows ${theirs} of ${offered.epoch}/${offered.size}`;
       return { code: 'AHEAD', detail };
     }
+    if (offered.epoch === LOG_START.epoch) {
+      const detail = 'nothing of this log is held here, and its site no longer has its beginning';
+      return { code: 'TRUNCATED', detail };
+    }
     try {
       const compared = { epochs: () => log.epochs(), leafHashes: this.#leafHashes };
       if (!(await roots.agrees({ origin, want, head: offered, log: compared, sha256 }))) {

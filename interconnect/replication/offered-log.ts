@@ -13,7 +13,7 @@ import { leafHashesOf, type ReadLeafHashes } from './subtree-hashes.js';
 export interface OfferedLog extends Pick<SiteLog, 'read' | 'subscribe'> {
   /** Epochs that are over, as far as their ends are known here: what a log that has lost its beginning is compared by. */
   epochs(): readonly SealedEpoch[];
-  /** The newest checkpoint, signed by the site that the log is of. */
+  /** The newest checkpoint, signed by the site that the log is of. Where all of a replica is lost, its head is the start of the log. */
   newest(): Promise<SignedCheckpoint>;
   /** A checkpoint of this epoch at this end or beyond, signed by that site. Events up to there are to be had. */
   checkpointFor(end: LogHead): Promise<SignedCheckpoint>;

@@ -3,6 +3,7 @@ import {
   checkpointHead,
   cosignCheckpoint,
   endOf,
+  LOG_START,
   type LogPlace,
   type NoteSigner,
   placeOf,
@@ -65,6 +66,8 @@ export interface SessionSurroundings {
   readonly signer: NoteSigner;
   /** What this parent's own parent has acknowledged. Null: this is the topmost. */
   readonly above: Acknowledgements | null;
+  /** Nothing is held of a log, and who brings it no longer has its beginning: what its site has signed. */
+  readonly onLogLost?: (signed: SignedCheckpoint) => void;
   readonly links: LinkObserver;
   readonly logger: Logger;
   readonly sha256: Sha256;
@@ -209,14 +212,16 @@ export class ParentSession {
 
   /** A log that the child will not go on with. Its own words go no further than the process log. */
   #takeRefusal({ code, detail, origin: named }: RefusedFrame): void {
-    const { links, logger } = this.#around;
+    const { links, logger, onLogLost } = this.#around;
     const origin = named ?? this.site;
     const isOwn = origin === this.site;
     if (!isOwn && !this.#offered.has(origin)) {
       throw new ReplicationProtocolError(`refused the log of ${origin}, which it has not offered`);
     }
     logger.warn({ site: this.site, origin, code, detail }, 'a child refuses to go on with a log');
-    const held = this.#logs.get(origin)?.batches.durable ?? (isOwn ? this.#held : null);
+    const batches = this.#logs.get(origin)?.batches;
+    const held = batches?.durable ?? (isOwn ? this.#held : null);
+    if (code === 'TRUNCATED' && batches?.durable.epoch === LOG_START.epoch) onLogLost?.(batches.signed);
     // Of one that was refused here meanwhile that was told already; and who has not said Hello has no log to speak of.
     if (held !== null && (!isOwn || this.#isConnecting)) {
       const trouble = { code, detail: refusedByChild(this.site, code, held) };

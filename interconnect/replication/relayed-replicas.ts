@@ -18,6 +18,8 @@ export class RelayedReplicas implements RelayedLogs {
   readonly #own: SiteId;
   /** How far each replica is signed. */
   readonly #growths = new Map<SiteId, LogGrowth>();
+  /** What is signed of the logs of which all is lost here. */
+  readonly #lost = new Map<SiteId, SignedCheckpoint>();
   #onNew = new Set<() => void>();
 
   /** `own`: the site whose own log is not relayed, but offered by itself. */
@@ -50,6 +52,16 @@ export class RelayedReplicas implements RelayedLogs {
     };
   }
 
+  /**
+   * Nothing is held of a log, and who brings it no longer has its beginning. It is offered by what its site has signed, so that the
+   * parent says how far it holds it, and gives it back.
+   */
+  lost(signed: SignedCheckpoint): void {
+    const { site } = signed.head;
+    this.#lost.set(site, signed);
+    if (!this.#growths.has(site)) this.#add(site, LOG_START);
+  }
+
   async *follow(
     signal: AbortSignal,
   ): AsyncGenerator<{ readonly origin: SiteId; readonly log: OfferedLog }, void, undefined> {
@@ -73,12 +85,15 @@ export class RelayedReplicas implements RelayedLogs {
   }
 
   #grow({ head }: SignedCheckpoint): void {
+    this.#lost.delete(head.site);
     const known = this.#growths.get(head.site);
     if (known !== undefined) known.grow(endOf(head));
-    else {
-      this.#growths.set(head.site, new LogGrowth(endOf(head)));
-      for (const wake of [...this.#onNew]) wake();
-    }
+    else this.#add(head.site, endOf(head));
+  }
+
+  #add(site: SiteId, end: LogPlace): void {
+    this.#growths.set(site, new LogGrowth(end));
+    for (const wake of [...this.#onNew]) wake();
   }
 
   /** Resolves when there is a log beyond those that are given, or the signal is aborted. */
@@ -106,7 +121,7 @@ export class RelayedReplicas implements RelayedLogs {
       subscribe: options => followLog({ ...options, growth, read: page => this.#readSigned(origin, page) }),
       // Nothing is ever removed from a replica.
       epochs: () => [],
-      newest: async () => (await replicas.checkpoint(origin))!,
+      newest: async () => (await replicas.checkpoint(origin)) ?? ofNothing(this.#lost.get(origin)!),
       checkpointFor: async ({ epoch }) => (await replicas.checkpoint(origin, epoch))!,
       leafHashes: page => replicas.leafHashes({ ...page, site: origin }),
     };
@@ -124,5 +139,8 @@ export class RelayedReplicas implements RelayedLogs {
     return events.filter(({ epoch, position }) => epoch === signed.epoch && position <= signed.position);
   }
 }
+
+/** What its site has signed, and the end of what is held here. */
+const ofNothing = ({ head, note }: SignedCheckpoint) => ({ head: { ...head, ...startOf }, note });
 
 const startOf = { epoch: LOG_START.epoch, size: LOG_START.position };

@@ -1,4 +1,4 @@
-import type { NoteSigner, Sha256 } from '@holdfast/core';
+import type { NoteSigner, Sha256, SignedCheckpoint } from '@holdfast/core';
 import { ReplicationClient } from '@holdfast/protos';
 import type { SiteId } from '@holdfast/schema';
 import type { Logger } from 'pino';
@@ -32,6 +32,8 @@ export interface ReplicationServiceOptions {
   readonly signer: NoteSigner;
   /** What this parent's own parent has acknowledged. Left out: there is none above. */
   readonly above?: Acknowledgements;
+  /** Nothing is held of a log, and who brings it no longer has its beginning: what its site has signed. Left out: it stays refused. */
+  readonly onLogLost?: (signed: SignedCheckpoint) => void;
   readonly links: LinkObserver;
   readonly logger: Logger;
   readonly sha256: Sha256;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { comparePlaces, hexOf, LOG_START, placeOf } from '@holdfast/core';
-import type { MemoryReplicaIntake } from '@holdfast/interconnect';
+import { createMemoryReplicaIntake, type MemoryReplicaIntake } from '@holdfast/interconnect';
 import { holdersOf, InvariantBrokenError, Invariants } from './invariants.js';
 import { SeededRandom } from './seeded-random.js';
 import { SimulatedLink } from './simulated-link.js';
@@ -288,11 +288,15 @@ class World {
     node.restoreCopy(copied, held);
   }
 
-  /** A site and its region are put back together, logs and database, to what they were a moment ago; or the region alone. */
+  /**
+   * A site and its region are put back together, logs and database, to what they were a moment ago; or the region alone. Or the region to
+   * what it was before it held anything.
+   */
   #restoreMachines(site: SimulatedNode): void {
     const region = site.parent?.node;
     if (!region?.parent) return;
-    const replicas = region.replicas.copy();
+    const isBare = this.#random.chance(0.3);
+    const replicas = isBare ? createMemoryReplicaIntake() : region.replicas.copy();
     const isAlone = this.#random.chance(0.3);
     const below = this.#nodes.filter(node => node.parent?.node === region);
     const [regionCount, siteCount] = [region, site].map(node => this.#invariants.eventsOf(node.site).length);
@@ -303,7 +307,7 @@ class World {
       this.#counts.machinesRestores += 1;
       const copyOf = (node: SimulatedNode, count?: number) =>
         node.wholeAppends(this.#invariants.eventsOf(node.site).slice(0, count));
-      const copied = copyOf(region, regionCount);
+      const copied = copyOf(region, isBare ? 0 : regionCount);
       this.#invariants.excuse(region, copied);
       region.restoreMachine(copied, replicas);
       for (const node of below) {
@@ -323,7 +327,7 @@ class World {
 
   /**
    * What the centre has taken in beyond what a site has signed it cannot give back: nor can anybody what a site has removed from its log
-   * because its region held it. And a region that holds nothing of a site does not ask for what is held of it above.
+   * because its region held it.
    */
   #mayBeRestored(region: SimulatedNode, copy: MemoryReplicaIntake): boolean {
     const centre = region.parent!.node.replicas;
@@ -331,8 +335,7 @@ class World {
       .filter(node => node === region || node.parent?.node === region)
       .every(({ site, keptAfter }) => {
         const held = [centre, copy].map(({ events }) => placeOf(events(site).at(-1) ?? LOG_START));
-        const isKnown = comparePlaces(held[1]!, LOG_START) > 0 || comparePlaces(keptAfter, LOG_START) === 0;
-        return isKnown && centre.isSigned(site) && held.some(place => comparePlaces(place, keptAfter) >= 0);
+        return centre.isSigned(site) && held.some(place => comparePlaces(place, keptAfter) >= 0);
       });
   }
 

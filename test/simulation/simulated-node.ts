@@ -163,7 +163,7 @@ export class SimulatedNode {
       keys: { keyOf: async origin => keyOf(origin).publicKey, pin: async () => undefined },
       verify: verifyNote,
       signer: keyOf(this.site),
-      ...(this.parent === null ? {} : { above }),
+      ...(this.parent === null ? {} : { above, onLogLost: signed => relayed.lost(signed) }),
       enrolled: () => true,
       links: { established: () => undefined, lost: () => undefined, measured: () => undefined },
       logger,
