@@ -8,7 +8,7 @@ export const SUBSCRIPTION_PAGE_EVENTS = 512;
 export class LogGrowth {
   #end: LogPlace;
   #ended = false;
-  readonly #waiting = new Set<() => void>();
+  #waiting: (() => void)[] = [];
 
   constructor(end: LogPlace) {
     this.#end = end;
@@ -26,32 +26,29 @@ export class LogGrowth {
   /** The place of the last event is now this one. */
   grow(end: LogPlace): void {
     this.#end = end;
-    this.#wakeAll();
+    this.wake();
   }
 
   /** The log is closed: every subscription ends. */
   end(): void {
     this.#ended = true;
-    this.#wakeAll();
+    this.wake();
   }
 
-  /** Resolves when there is an event after `place`, the signal is aborted, or the log has ended. */
-  async beyond(place: LogPlace, signal: AbortSignal): Promise<void> {
-    while (comparePlaces(this.#end, place) <= 0 && !signal.aborted && !this.#ended) {
+  /** Resolves when there is an event after `place`, or the waiting is over: whatever ends it calls `wake`. */
+  async beyond(place: LogPlace, isOver: () => boolean): Promise<void> {
+    while (comparePlaces(this.#end, place) <= 0 && !isOver()) {
       await new Promise<void>(resolve => {
-        const wake = () => {
-          this.#waiting.delete(wake);
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        this.#waiting.add(wake);
-        signal.addEventListener('abort', wake, { once: true });
+        this.#waiting.push(resolve);
       });
     }
   }
 
-  #wakeAll(): void {
-    for (const wake of [...this.#waiting]) wake();
+  /** Has whoever waits look again whether it is to wait. */
+  wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
   }
 }
 
@@ -72,17 +69,24 @@ export async function* followLog(options: {
   const { growth, signal } = options;
   let { after } = options;
   const isOver = () => signal.aborted || growth.ended;
-  while (!isOver()) {
-    const { reach } = growth;
-    const page = await options.read({ after, limit: SUBSCRIPTION_PAGE_EVENTS });
-    if (isOver()) return;
-    const last = page.at(-1);
-    if (last === undefined) {
-      // Not only beyond where the subscriber is: a log may give less than it reaches, and would be read again without a pause.
-      await growth.beyond(comparePlaces(reach, after) > 0 ? reach : after, signal);
-      continue;
+  // Once for all its waiting: there is a wait for every append.
+  const wake = () => growth.wake();
+  signal.addEventListener('abort', wake, { once: true });
+  try {
+    while (!isOver()) {
+      const { reach } = growth;
+      const page = await options.read({ after, limit: SUBSCRIPTION_PAGE_EVENTS });
+      if (isOver()) return;
+      const last = page.at(-1);
+      if (last === undefined) {
+        // Not only beyond where the subscriber is: a log may give less than it reaches, and would be read again without a pause.
+        await growth.beyond(comparePlaces(reach, after) > 0 ? reach : after, isOver);
+        continue;
+      }
+      yield page;
+      after = placeOf(last);
     }
-    yield page;
-    after = placeOf(last);
+  } finally {
+    signal.removeEventListener('abort', wake);
   }
 }

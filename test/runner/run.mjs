@@ -36,6 +36,8 @@ const LONGEST = [
     'kurrent-site-log-crash',
   ],
 ];
+/** Keeps all processors busy for as long as it is given: beside others it would take their time, and measure them. */
+const ALONE = 'test/dist/simulation/';
 /** Each file loads much the same modules in a process of its own: what compiling them costs is paid once. As in central/bin/holdfast.mjs. */
 const env = { ...process.env, NODE_COMPILE_CACHE: path.join(root, 'node_modules/.cache/holdfast') };
 /** A unit file takes milliseconds; real databases and processes may take minutes where the machine is slow and does much else. */
@@ -75,8 +77,9 @@ const files = [...packages.flatMap(compiledTests), ...consoleTests()]
   .filter(file => args.length === 0 || args.some(part => file.includes(part)))
   .sort()
   .sort((one, other) => lengthRank(one) - lengthRank(other));
+const isAlone = file => path.relative(root, file).startsWith(path.normalize(ALONE));
 const queue = [
-  ...files.filter(file => kindOf(file) === 'integration'),
+  ...files.filter(file => kindOf(file) === 'integration' && !isAlone(file)),
   ...files.filter(file => kindOf(file) === 'unit'),
 ];
 
@@ -166,6 +169,7 @@ async function drain(queue, workers) {
 const started = Date.now();
 // End-to-end stories start many processes of their own, and mostly wait for what takes its time: by themselves, three at once.
 await drain(queue, WORKERS);
+await drain(files.filter(isAlone), 1);
 await drain(
   files.filter(file => kindOf(file) === 'e2e'),
   E2E_WORKERS,

@@ -1,4 +1,5 @@
 import {
+  endOf,
   equalBytes,
   extendEdge,
   LOG_START,
@@ -27,9 +28,9 @@ export class InvariantBrokenError extends Error {
 /** What one site's disk has ever held, and what it holds. */
 class Truth {
   /** By place: after a copy was restored, another event may stand where one stood before. */
-  readonly ever = new Map<string, RecordedEvent[]>();
+  readonly ever = new Map<number, RecordedEvent[]>();
   /** Of the tree up to each place. */
-  readonly rootsEver = new Map<string, Uint8Array[]>();
+  readonly rootsEver = new Map<number, Uint8Array[]>();
   treeEdge: TreeEdge = [];
   /** Ever, for whichever child. */
   readonly wishes = new Set<EventId | null>();
@@ -55,29 +56,58 @@ class Truth {
   }
 }
 
+/** What was looked at of a replica, and the places that it has ever held. */
+class SeenReplica {
+  length = 0;
+  readonly heldEver = new Set<number>();
+}
+
+/** One node, what its disk holds, and what was looked at of it last. */
+class Watched {
+  readonly node: SimulatedNode;
+  readonly truth = new Truth();
+  feedLength = -1;
+  /** Of its database. */
+  replicasGeneration = -1;
+  /** What it counts as held above. */
+  levels: AcknowledgedLevels | null = null;
+  /** Of each site. */
+  readonly replicas = new Map<SiteId, SeenReplica>();
+
+  constructor(node: SimulatedNode, sites: readonly SiteId[]) {
+    this.node = node;
+    for (const site of sites) this.replicas.set(site, new SeenReplica());
+  }
+
+  get hasNewLog(): boolean {
+    const { generation, writeCount } = this.node;
+    return generation !== this.truth.generation || writeCount !== this.truth.writeCount;
+  }
+
+  get hasNewReplicas(): boolean {
+    const { replicas, replicasGeneration } = this.node;
+    return replicasGeneration !== this.replicasGeneration || replicas.feed().length !== this.feedLength;
+  }
+}
+
+/** A history has far fewer events than places in an epoch here. */
+const EPOCH_PLACES = 2 ** 20;
+const keyOfPlace = ({ epoch, position }: LogPlace): number => epoch * EPOCH_PLACES + position;
 const nameOf = ({ epoch, position }: LogPlace): string => `${epoch}/${position}`;
 
 /** Watches a world: what is new since the last look must be right, and what was right must still be there. */
 export class Invariants {
-  readonly #nodes: readonly SimulatedNode[];
-  readonly #truths = new Map<SiteId, Truth>();
+  readonly #watched: readonly Watched[];
+  readonly #bySite: ReadonlyMap<SiteId, Watched>;
   readonly #acknowledged: AcknowledgedEvent[] = [];
   readonly #receipts: { readonly node: SimulatedNode; readonly receipt: SignedCheckpoint }[] = [];
-  /** Events of each replica that were looked at, by holder and origin. */
-  readonly #seen = new Map<string, number>();
-  /** What each site counted as held above, when that was looked at last. */
-  readonly #levels = new Map<SiteId, AcknowledgedLevels>();
-  /** Places of each replica that were ever held, by holder and origin. */
-  readonly #heldEver = new Map<string, Set<string>>();
-  readonly #feedSeen = new Map<SiteId, number>();
-  /** Of the database of each holder that was looked at. */
-  readonly #generations = new Map<SiteId, number>();
   #eventCount = 0;
   #receiptCount = 0;
 
   constructor(nodes: readonly SimulatedNode[]) {
-    this.#nodes = nodes;
-    for (const { site } of nodes) this.#truths.set(site, new Truth());
+    const sites = nodes.map(({ site }) => site);
+    this.#watched = nodes.map(node => new Watched(node, sites));
+    this.#bySite = new Map(this.#watched.map(watched => [watched.node.site, watched]));
   }
 
   acknowledge(events: readonly AcknowledgedEvent[]): void {
@@ -97,18 +127,18 @@ export class Invariants {
       .filter((events, hops) => all.slice(hops).every(above => isOneHistory(events, above)))
       .flat();
     const kept = new Set([...copied, ...held].map(({ id }) => id));
-    const { acknowledged } = this.#truths.get(node.site)!;
+    const { acknowledged } = this.#truthOf(node.site);
     for (const id of acknowledged) if (!kept.has(id)) acknowledged.delete(id);
   }
 
   /** A region is restored with its database: what it, and perhaps the site, had of answers to its wishes is known above alone. */
   excuseAnswers({ site }: SimulatedNode): void {
-    this.#truths.get(site)!.mayAnswerAgain = true;
+    this.#truthOf(site).mayAnswerAgain = true;
   }
 
   /** What the disk of a site holds, in order. */
   eventsOf(site: SiteId): readonly RecordedEvent[] {
-    return [...this.#truths.get(site)!.byId.values()];
+    return [...this.#truthOf(site).byId.values()];
   }
 
   get eventCount(): number {
@@ -119,22 +149,28 @@ export class Invariants {
     return this.#receiptCount;
   }
 
-  /** After every step. Throws `InvariantBrokenError`. */
-  async check(): Promise<void> {
-    for (const node of this.#nodes) {
-      const { generation, writeCount } = this.#truths.get(node.site)!;
-      if (generation === node.generation && writeCount === node.writeCount) continue;
-      if (await this.#checkLog(node)) this.#checkAnswers(node);
+  /** After every step. Null when nothing was new, which is so after most. Throws, or rejects with, `InvariantBrokenError`. */
+  check(): Promise<void> | null {
+    let isNew = this.#acknowledged.length > 0 || this.#receipts.length > 0;
+    for (const watched of this.#watched) {
+      isNew ||= watched.hasNewLog || watched.hasNewReplicas;
+      if (watched.levels !== watched.node.levels) isNew = true;
+    }
+    return isNew ? this.#checkNew() : null;
+  }
+
+  async #checkNew(): Promise<void> {
+    for (const watched of this.#watched) {
+      if (watched.hasNewLog && (await this.#checkLog(watched))) this.#checkAnswers(watched.node);
     }
     this.#checkAcknowledged();
-    for (const holder of this.#nodes) {
+    for (const holder of this.#watched) {
+      if (!holder.hasNewReplicas) continue;
       this.#lookAgain(holder);
-      const feedLength = holder.replicas.feed().length;
-      if (feedLength === this.#feedSeen.get(holder.site)) continue;
-      for (const { site } of this.#nodes) this.#checkReplica(holder, site);
+      for (const { node, truth } of this.#watched) this.#checkReplica(holder, node.site, truth);
       this.#checkFeed(holder);
     }
-    for (const node of this.#nodes) this.#checkLevels(node);
+    for (const watched of this.#watched) this.#checkLevels(watched);
     for (const { node, receipt } of this.#receipts.splice(0)) {
       this.#checkReceipt(node, receipt);
       this.#receiptCount += 1;
@@ -144,16 +180,20 @@ export class Invariants {
   /** What has not arrived yet; null when nothing is missing anywhere. */
   missing(): string | null {
     // Asked after every step, so that what costs little is looked at first.
-    for (const node of this.#nodes) {
+    for (const {
+      node,
+      truth: { byId },
+    } of this.#watched) {
       if (!node.isContent) return `${node.site} has not appended everything that was wanted`;
-      const { byId } = this.#truths.get(node.site)!;
       for (const { site, replicas } of holdersOf(node)) {
         const held = replicas.events(node.site).length;
         if (held !== byId.size) return `${site} holds ${held} of ${byId.size} events of ${node.site}`;
       }
     }
-    for (const { site, parent } of this.#nodes) {
-      const { byId, acknowledged } = this.#truths.get(site)!;
+    for (const {
+      node: { site, parent },
+      truth: { byId, acknowledged },
+    } of this.#watched) {
       for (const id of acknowledged)
         if (!byId.has(id)) return `${site} has lost the acknowledged event ${id}`;
       if (parent === null) continue;
@@ -167,10 +207,10 @@ export class Invariants {
   /** No wish is answered twice, and none that the parent never had; those that it has not lost are answered in their order. */
   #checkAnswers({ site, parent }: SimulatedNode): void {
     if (parent === null) return;
-    const truth = this.#truths.get(parent.node.site)!;
+    const truth = this.#truthOf(parent.node.site);
     const answers = this.#streamOf(site, `answers-${parent.node.site}`);
     const answered = this.#answeredBy(site, parent.node.site);
-    if (answered.size !== answers.length && !this.#truths.get(site)!.mayAnswerAgain)
+    if (answered.size !== answers.length && !this.#truthOf(site).mayAnswerAgain)
       fail(`${site} has answered a wish twice`);
     for (const id of answered) {
       if (!truth.wishes.has(id))
@@ -183,12 +223,11 @@ export class Invariants {
   }
 
   #streamOf(site: SiteId, stream: string): readonly RecordedEvent[] {
-    return this.#truths.get(site)!.streams.get(stream) ?? [];
+    return this.#truthOf(site).streams.get(stream) ?? [];
   }
 
   /** False when nothing was appended since. */
-  async #checkLog(node: SimulatedNode): Promise<boolean> {
-    const truth = this.#truths.get(node.site)!;
+  async #checkLog({ node, truth }: Watched): Promise<boolean> {
     if (truth.generation !== node.generation) {
       this.#eventCount -= truth.byId.size;
       truth.readAgain(node.generation);
@@ -206,12 +245,13 @@ export class Invariants {
       if (event.revision !== revision)
         fail(`${nameOf(event)} of ${node.site} has revision ${event.revision}, not ${revision}`);
       if (truth.byId.has(event.id)) fail(`${node.site} holds the event ${event.id} twice`);
-      const ever = truth.ever.get(nameOf(event)) ?? [];
-      if (!ever.some(known => isSame(known, event))) truth.ever.set(nameOf(event), [...ever, event]);
+      const place = keyOfPlace(event);
+      const ever = truth.ever.get(place) ?? [];
+      if (!ever.some(known => isSame(known, event))) truth.ever.set(place, [...ever, event]);
       const before = event.position === 1 ? [] : truth.treeEdge;
       truth.treeEdge = extendEdge(before, event.position - 1, [event.leafHash], simulatedHash);
       const root = rootOf(truth.treeEdge, event.position, simulatedHash);
-      truth.rootsEver.set(nameOf(event), [...(truth.rootsEver.get(nameOf(event)) ?? []), root]);
+      truth.rootsEver.set(place, [...(truth.rootsEver.get(place) ?? []), root]);
       truth.byId.set(event.id, event);
       this.#eventCount += 1;
       if (event.stream.startsWith('wishes-')) truth.wishes.add(event.id);
@@ -226,7 +266,7 @@ export class Invariants {
   /** What was acknowledged since the last look is on the disk, once and as it was given. */
   #checkAcknowledged(): void {
     for (const { site, id, data } of this.#acknowledged.splice(0)) {
-      const { byId, acknowledged } = this.#truths.get(site)!;
+      const { byId, acknowledged } = this.#truthOf(site);
       const event = byId.get(id);
       acknowledged.add(id);
       if (event === undefined) fail(`${site} has acknowledged ${id}, which is not on its disk`);
@@ -244,19 +284,20 @@ export class Invariants {
     );
     const witness = { name: witnessName(holder), publicKey: keyOf(holder).publicKey, verify: verifyNote };
     openCosignature(note, witness, simulatedHash);
-    const place = nameOf({ epoch: head.epoch, position: head.size });
-    const roots = this.#truths.get(site)!.rootsEver.get(place) ?? [];
+    const place = endOf(head);
+    const roots = this.#truthOf(site).rootsEver.get(keyOfPlace(place)) ?? [];
     if (!equalBytes(said.root, head.root) || !roots.some(root => equalBytes(root, head.root)))
-      fail(`${site} has a receipt for a history up to ${place} that its disk never had`);
-    if (!this.#heldEver.get(`${holder} ${site}`)?.has(place))
-      fail(`${site} has a receipt for ${place}, which ${holder} never held`);
+      fail(`${site} has a receipt for a history up to ${nameOf(place)} that its disk never had`);
+    if (!this.#hasHeld(holder, site, place))
+      fail(`${site} has a receipt for ${nameOf(place)}, which ${holder} never held`);
   }
 
   /** What a site counts as held above, and may remove for that, was held there. An acknowledgement that was tampered with is a parent's lie. */
-  #checkLevels(node: SimulatedNode): void {
+  #checkLevels(watched: Watched): void {
+    const { node } = watched;
     const { levels, site } = node;
-    if (levels === this.#levels.get(site)) return;
-    this.#levels.set(site, levels);
+    if (levels === watched.levels) return;
+    watched.levels = levels;
     const holders = holdersOf(node);
     if ([node, ...holders].some(({ parent }) => parent?.link.wasFaulty)) return;
     const claims = [
@@ -265,50 +306,56 @@ export class Invariants {
     ] as const;
     for (const [place, holder] of claims) {
       if (holder === undefined || place === null || place.position === 0) continue;
-      if (!this.#heldEver.get(`${holder.site} ${site}`)?.has(nameOf(place)))
+      if (!this.#hasHeld(holder.site, site, place))
         fail(`${site} counts ${nameOf(place)} as held by ${holder.site}, which never held it`);
     }
   }
 
+  #hasHeld(holder: SiteId, origin: SiteId, place: LogPlace): boolean {
+    return this.#bySite.get(holder)!.replicas.get(origin)!.heldEver.has(keyOfPlace(place));
+  }
+
+  #truthOf(site: SiteId): Truth {
+    return this.#bySite.get(site)!.truth;
+  }
+
   /** A database that was restored, or of which an end was replaced, is read from the beginning. */
-  #lookAgain({ site, replicasGeneration }: SimulatedNode): void {
-    if (this.#generations.get(site) === replicasGeneration) return;
-    this.#generations.set(site, replicasGeneration);
-    this.#feedSeen.delete(site);
-    for (const node of this.#nodes) this.#seen.delete(`${site} ${node.site}`);
+  #lookAgain(holder: Watched): void {
+    const { replicasGeneration } = holder.node;
+    if (holder.replicasGeneration === replicasGeneration) return;
+    holder.replicasGeneration = replicasGeneration;
+    holder.feedLength = -1;
+    for (const replica of holder.replicas.values()) replica.length = 0;
   }
 
   /** Replicas are byte for byte what their site's disk has held, dense, and only grow. */
-  #checkReplica(holder: SimulatedNode, origin: SiteId): void {
-    const events = holder.replicas.events(origin);
-    const key = `${holder.site} ${origin}`;
-    const seen = this.#seen.get(key) ?? 0;
-    if (events.length < seen)
-      fail(`${holder.site} holds ${events.length} events of ${origin}, it held ${seen}`);
-    const truth = this.#truths.get(origin)!;
-    const heldEver = this.#heldEver.get(key) ?? new Set();
-    this.#heldEver.set(key, heldEver);
-    for (let index = seen; index < events.length; index += 1) {
+  #checkReplica(holder: Watched, origin: SiteId, truth: Truth): void {
+    const { site } = holder.node;
+    const events = holder.node.replicas.events(origin);
+    const seen = holder.replicas.get(origin)!;
+    if (events.length < seen.length)
+      fail(`${site} holds ${events.length} events of ${origin}, it held ${seen.length}`);
+    for (let index = seen.length; index < events.length; index += 1) {
       const event = events[index]!;
       const before = events[index - 1];
       const expected = before?.epoch === event.epoch ? before.position + 1 : 1;
-      if (event.position !== expected)
-        fail(`${holder.site} holds ${nameOf(event)} of ${origin} behind a gap`);
-      if (!truth.ever.get(nameOf(event))?.some(original => isSame(original, event)))
-        fail(`${holder.site} holds ${nameOf(event)} of ${origin} as its disk never did`);
-      heldEver.add(nameOf(event));
+      if (event.position !== expected) fail(`${site} holds ${nameOf(event)} of ${origin} behind a gap`);
+      const place = keyOfPlace(event);
+      if (!truth.ever.get(place)?.some(original => isSame(original, event)))
+        fail(`${site} holds ${nameOf(event)} of ${origin} as its disk never did`);
+      seen.heldEver.add(place);
     }
-    this.#seen.set(key, events.length);
+    seen.length = events.length;
   }
 
   /** The feed holds what the replicas hold: each event once. */
-  #checkFeed(holder: SimulatedNode): void {
-    const feed = holder.replicas.feed();
-    const held = this.#nodes.reduce((sum, { site }) => sum + holder.replicas.events(site).length, 0);
-    if (feed.length !== held)
-      fail(`the feed of ${holder.site} has ${feed.length} events, its replicas ${held}`);
-    if (feed.length < (this.#feedSeen.get(holder.site) ?? 0)) fail(`the feed of ${holder.site} has shrunk`);
-    this.#feedSeen.set(holder.site, feed.length);
+  #checkFeed(holder: Watched): void {
+    const { replicas, site } = holder.node;
+    const feed = replicas.feed();
+    const held = this.#watched.reduce((sum, { node }) => sum + replicas.events(node.site).length, 0);
+    if (feed.length !== held) fail(`the feed of ${site} has ${feed.length} events, its replicas ${held}`);
+    if (feed.length < holder.feedLength) fail(`the feed of ${site} has shrunk`);
+    holder.feedLength = feed.length;
   }
 }
 

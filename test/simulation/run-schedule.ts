@@ -174,7 +174,8 @@ class World {
         );
       }
       await this.#time.step();
-      await this.#invariants.check();
+      const checking = this.#invariants.check();
+      if (checking !== null) await checking;
       this.#counts.steps += 1;
       this.#steps.push(this.#time.nowMs, this.#invariants.eventCount);
     }

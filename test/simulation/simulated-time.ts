@@ -40,12 +40,12 @@ export class SimulatedTime {
   }
 
   /** Lets the next thing happen, and everything that follows from it at once. */
-  async step(): Promise<void> {
+  step(): Promise<void> {
     if (this.nextMs === Number.POSITIVE_INFINITY) throw new Error('nothing will ever happen again');
     const entry = this.#pop();
     this.nowMs = Math.max(this.nowMs, entry.atMs);
     entry.task();
-    await settled();
+    return settled();
   }
 
   #push(entry: Entry): void {
