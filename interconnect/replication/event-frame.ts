@@ -32,6 +32,8 @@ const COMPRESSION_OVERHEAD_BYTES_MAX = 1024;
 const COMPRESSION_BYTES_MIN = 2048;
 /** Level 1: events are repetitive JSON, higher levels cost several times as much for a tenth. */
 const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** From here on Node gives a buffer memory of its own, not a part of its pool. */
+const UNPOOLED_BYTES_MIN = Buffer.poolSize >>> 1;
 
 /** A frame whose bytes are not what it says they are. */
 export class FrameMalformedError extends Error {
@@ -130,7 +132,11 @@ function unpackRaw(frame: PackedEvents): Uint8Array {
   try {
     const { rawByteLength: maxOutputLength } = frame;
     // Into one piece that fits; a byte more, or the end of what fills it is not seen.
-    return plain(zstdDecompressSync(frame.events, { maxOutputLength, chunkSize: maxOutputLength + 1 }));
+    const chunkSize = Math.max(maxOutputLength + 1, UNPOOLED_BYTES_MIN);
+    const unpacked = zstdDecompressSync(frame.events, { maxOutputLength, chunkSize });
+    const { length } = unpacked;
+    // What unpacked them keeps their memory until the next full collection: it is taken from it, and no pool has a part in it.
+    return new Uint8Array(unpacked.buffer.transfer(length));
   } catch (cause) {
     throw new FrameMalformedError(`not ${frame.rawByteLength} bytes of zstd: ${(cause as Error).message}`, {
       cause,
