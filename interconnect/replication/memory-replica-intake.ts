@@ -1,4 +1,11 @@
-import { comparePlaces, endOf, equalBytes, type RecordedEvent, type SignedCheckpoint } from '@holdfast/core';
+import {
+  comparePlaces,
+  endOf,
+  equalBytes,
+  type LogPlace,
+  type RecordedEvent,
+  type SignedCheckpoint,
+} from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import type { ReplicaCursor, ReplicaIntake, ReplicaMender, ReplicaReader } from './replica-intake.js';
 import { leafHashesOf } from './subtree-hashes.js';
@@ -73,15 +80,11 @@ function intakeOf(replicas: Map<SiteId, Replica>, feed: RecordedEvent[]): Memory
     cursor: async site => replicas.get(site)?.cursor ?? null,
 
     async read({ site, after, limit }) {
-      const events = replicas.get(site)?.events ?? [];
-      const first = events.findIndex(event => comparePlaces(event, after) > 0);
-      return first < 0 ? [] : events.slice(first, first + limit);
+      return eventsAfter(after, replicas.get(site)?.events ?? [], limit);
     },
 
     leafHashes: async ({ site, after, limit }) => {
-      const events = replicas.get(site)?.events ?? [];
-      const first = events.findIndex(event => comparePlaces(event, after) > 0);
-      return leafHashesOf(first < 0 ? [] : events.slice(first, first + limit), after);
+      return leafHashesOf(eventsAfter(after, replicas.get(site)?.events ?? [], limit), after);
     },
 
     checkpoint: async (site, epoch) => {
@@ -107,6 +110,21 @@ function copyOf({ events, checkpoints, ...replica }: Replica): Replica {
 
 function newReplica(): Replica {
   return { fence: 0, cursor: nothing, events: [], checkpoints: new Map() };
+}
+
+/** Found by halving: each page of a long replica would be looked for from its beginning on. */
+function eventsAfter(
+  place: LogPlace,
+  events: readonly RecordedEvent[],
+  limit: number,
+): readonly RecordedEvent[] {
+  let [first, end] = [0, events.length];
+  while (first < end) {
+    const middle = (first + end) >> 1;
+    if (comparePlaces(events[middle]!, place) > 0) end = middle;
+    else first = middle + 1;
+  }
+  return events.slice(first, first + limit);
 }
 
 function sameCursor(one: ReplicaCursor, other: ReplicaCursor): boolean {

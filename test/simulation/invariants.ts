@@ -3,6 +3,7 @@ import {
   equalBytes,
   extendEdge,
   LOG_START,
+  type LogHead,
   type LogPlace,
   openCheckpoint,
   openCosignature,
@@ -25,13 +26,24 @@ export class InvariantBrokenError extends Error {
   readonly code = 'INVARIANT_BROKEN';
 }
 
+/** An event in one of the histories that a disk has had: two of them are the same up to here, or are different ones. */
+interface HistoryPlace {
+  readonly event: RecordedEvent;
+  /** Null: it is the first of all. */
+  readonly before: HistoryPlace | null;
+  /** Of the epoch up to here. */
+  readonly treeEdge: TreeEdge;
+}
+
 /** What one site's disk has ever held, and what it holds. */
 class Truth {
   /** By place: after a copy was restored, another event may stand where one stood before. */
-  readonly ever = new Map<number, RecordedEvent[]>();
-  /** Of the tree up to each place. */
-  readonly rootsEver = new Map<number, Uint8Array[]>();
-  treeEdge: TreeEdge = [];
+  readonly ever = new Map<number, HistoryPlace[]>();
+  /** By place, of what the disk holds. */
+  readonly now = new Map<number, HistoryPlace>();
+  last: HistoryPlace | null = null;
+  /** As it was given to be appended, of every event that was ever acknowledged. */
+  readonly given = new Map<EventId, Uint8Array>();
   /** Ever, for whichever child. */
   readonly wishes = new Set<EventId | null>();
   generation = -1;
@@ -51,15 +63,17 @@ class Truth {
     this.generation = generation;
     this.byId.clear();
     this.streams.clear();
+    this.now.clear();
+    this.last = null;
     this.after = LOG_START;
     this.recordedAt = -1n;
   }
 }
 
-/** What was looked at of a replica, and the places that it has ever held. */
+/** What was looked at of a replica, and what it has ever held. */
 class SeenReplica {
-  length = 0;
-  readonly heldEver = new Set<number>();
+  readonly places: HistoryPlace[] = [];
+  readonly heldEver = new Set<HistoryPlace>();
 }
 
 /** One node, what its disk holds, and what was looked at of it last. */
@@ -101,6 +115,7 @@ export class Invariants {
   readonly #bySite: ReadonlyMap<SiteId, Watched>;
   readonly #acknowledged: AcknowledgedEvent[] = [];
   readonly #receipts: { readonly node: SimulatedNode; readonly receipt: SignedCheckpoint }[] = [];
+  readonly #checkpoints: { readonly node: SimulatedNode; readonly head: LogHead }[] = [];
   #eventCount = 0;
   #receiptCount = 0;
 
@@ -117,6 +132,11 @@ export class Invariants {
   /** The node has stored what its parent has cosigned. */
   receipted(node: SimulatedNode, receipt: SignedCheckpoint): void {
     this.#receipts.push({ node, receipt });
+  }
+
+  /** The node has stored with a replica what its site has signed. */
+  checkpointed(node: SimulatedNode, head: LogHead): void {
+    this.#checkpoints.push({ node, head });
   }
 
   /** A copy is restored that has only these events: what is not held above either may be gone for ever. */
@@ -151,7 +171,7 @@ export class Invariants {
 
   /** After every step. Null when nothing was new, which is so after most. Throws, or rejects with, `InvariantBrokenError`. */
   check(): Promise<void> | null {
-    let isNew = this.#acknowledged.length > 0 || this.#receipts.length > 0;
+    let isNew = this.#acknowledged.length + this.#receipts.length + this.#checkpoints.length > 0;
     for (const watched of this.#watched) {
       isNew ||= watched.hasNewLog || watched.hasNewReplicas;
       if (watched.levels !== watched.node.levels) isNew = true;
@@ -171,6 +191,7 @@ export class Invariants {
       this.#checkFeed(holder);
     }
     for (const watched of this.#watched) this.#checkLevels(watched);
+    for (const { node, head } of this.#checkpoints.splice(0)) this.#checkCheckpoint(node, head);
     for (const { node, receipt } of this.#receipts.splice(0)) {
       this.#checkReceipt(node, receipt);
       this.#receiptCount += 1;
@@ -202,6 +223,17 @@ export class Invariants {
         if (!answered.has(id)) return `${site} has not answered the wish ${id}`;
     }
     return null;
+  }
+
+  /** In the end: what proves each replica is signed by its site, whoever has brought it. */
+  async checkProofs(): Promise<void> {
+    for (const { node } of this.#watched) {
+      for (const origin of await node.replicas.sites()) {
+        const { head, note } = (await node.replicas.checkpoint(origin))!;
+        openCheckpoint(note, { publicKey: keyOf(origin).publicKey, verify: verifyNote }, simulatedHash);
+        this.#checkCheckpoint(node, head);
+      }
+    }
   }
 
   /** No wish is answered twice, and none that the parent never had; those that it has not lost are answered in their order. */
@@ -245,13 +277,11 @@ export class Invariants {
       if (event.revision !== revision)
         fail(`${nameOf(event)} of ${node.site} has revision ${event.revision}, not ${revision}`);
       if (truth.byId.has(event.id)) fail(`${node.site} holds the event ${event.id} twice`);
-      const place = keyOfPlace(event);
-      const ever = truth.ever.get(place) ?? [];
-      if (!ever.some(known => isSame(known, event))) truth.ever.set(place, [...ever, event]);
-      const before = event.position === 1 ? [] : truth.treeEdge;
-      truth.treeEdge = extendEdge(before, event.position - 1, [event.leafHash], simulatedHash);
-      const root = rootOf(truth.treeEdge, event.position, simulatedHash);
-      truth.rootsEver.set(place, [...(truth.rootsEver.get(place) ?? []), root]);
+      const given = truth.given.get(event.id);
+      if (given !== undefined && !equalBytes(given, event.data))
+        fail(`${node.site} holds ${event.id} with other data than was acknowledged`);
+      truth.last = placeInHistory(truth, truth.last, event) ?? newPlace(truth, event);
+      truth.now.set(keyOfPlace(event), truth.last);
       truth.byId.set(event.id, event);
       this.#eventCount += 1;
       if (event.stream.startsWith('wishes-')) truth.wishes.add(event.id);
@@ -266,9 +296,10 @@ export class Invariants {
   /** What was acknowledged since the last look is on the disk, once and as it was given. */
   #checkAcknowledged(): void {
     for (const { site, id, data } of this.#acknowledged.splice(0)) {
-      const { byId, acknowledged } = this.#truthOf(site);
+      const { byId, acknowledged, given } = this.#truthOf(site);
       const event = byId.get(id);
       acknowledged.add(id);
+      given.set(id, data);
       if (event === undefined) fail(`${site} has acknowledged ${id}, which is not on its disk`);
       else if (!equalBytes(event.data, data)) fail(`${site} holds ${id} with other data than was appended`);
     }
@@ -285,11 +316,28 @@ export class Invariants {
     const witness = { name: witnessName(holder), publicKey: keyOf(holder).publicKey, verify: verifyNote };
     openCosignature(note, witness, simulatedHash);
     const place = endOf(head);
-    const roots = this.#truthOf(site).rootsEver.get(keyOfPlace(place)) ?? [];
-    if (!equalBytes(said.root, head.root) || !roots.some(root => equalBytes(root, head.root)))
+    const had = this.#placeOfHead(head);
+    if (!equalBytes(said.root, head.root) || had === null)
       fail(`${site} has a receipt for a history up to ${nameOf(place)} that its disk never had`);
-    if (!this.#hasHeld(holder, site, place))
+    if (!this.#replicaOf(holder, site).heldEver.has(had))
       fail(`${site} has a receipt for ${nameOf(place)}, which ${holder} never held`);
+  }
+
+  /** What is kept as the proof of a replica is of what is held, and not of another history of its site. */
+  #checkCheckpoint({ site }: SimulatedNode, head: LogHead): void {
+    const held = this.#placeOfHead(head);
+    if (held === null || !this.#replicaOf(site, head.site).places.includes(held))
+      fail(
+        `${site} has a checkpoint of ${head.site} up to ${nameOf(endOf(head))} that is not of what it holds`,
+      );
+  }
+
+  /** Null: the disk of its site never had that history. */
+  #placeOfHead(head: LogHead): HistoryPlace | null {
+    const places = this.#truthOf(head.site).ever.get(keyOfPlace(endOf(head))) ?? [];
+    return (
+      places.find(({ treeEdge }) => equalBytes(rootOf(treeEdge, head.size, simulatedHash), head.root)) ?? null
+    );
   }
 
   /** What a site counts as held above, and may remove for that, was held there. An acknowledgement that was tampered with is a parent's lie. */
@@ -306,13 +354,14 @@ export class Invariants {
     ] as const;
     for (const [place, holder] of claims) {
       if (holder === undefined || place === null || place.position === 0) continue;
-      if (!this.#hasHeld(holder.site, site, place))
+      const own = watched.truth.now.get(keyOfPlace(place));
+      if (own === undefined || !this.#replicaOf(holder.site, site).heldEver.has(own))
         fail(`${site} counts ${nameOf(place)} as held by ${holder.site}, which never held it`);
     }
   }
 
-  #hasHeld(holder: SiteId, origin: SiteId, place: LogPlace): boolean {
-    return this.#bySite.get(holder)!.replicas.get(origin)!.heldEver.has(keyOfPlace(place));
+  #replicaOf(holder: SiteId, origin: SiteId): SeenReplica {
+    return this.#bySite.get(holder)!.replicas.get(origin)!;
   }
 
   #truthOf(site: SiteId): Truth {
@@ -325,27 +374,26 @@ export class Invariants {
     if (holder.replicasGeneration === replicasGeneration) return;
     holder.replicasGeneration = replicasGeneration;
     holder.feedLength = -1;
-    for (const replica of holder.replicas.values()) replica.length = 0;
+    for (const { places } of holder.replicas.values()) places.length = 0;
   }
 
-  /** Replicas are byte for byte what their site's disk has held, dense, and only grow. */
+  /** Replicas are byte for byte one history that their site's disk has held, from its beginning on, dense, and only grow. */
   #checkReplica(holder: Watched, origin: SiteId, truth: Truth): void {
     const { site } = holder.node;
     const events = holder.node.replicas.events(origin);
-    const seen = holder.replicas.get(origin)!;
-    if (events.length < seen.length)
-      fail(`${site} holds ${events.length} events of ${origin}, it held ${seen.length}`);
-    for (let index = seen.length; index < events.length; index += 1) {
+    const { places, heldEver } = holder.replicas.get(origin)!;
+    if (events.length < places.length)
+      fail(`${site} holds ${events.length} events of ${origin}, it held ${places.length}`);
+    for (let index = places.length; index < events.length; index += 1) {
       const event = events[index]!;
       const before = events[index - 1];
       const expected = before?.epoch === event.epoch ? before.position + 1 : 1;
       if (event.position !== expected) fail(`${site} holds ${nameOf(event)} of ${origin} behind a gap`);
-      const place = keyOfPlace(event);
-      if (!truth.ever.get(place)?.some(original => isSame(original, event)))
-        fail(`${site} holds ${nameOf(event)} of ${origin} as its disk never did`);
-      seen.heldEver.add(place);
+      const place = placeInHistory(truth, places.at(-1) ?? null, event);
+      if (place === null) fail(`${site} holds ${nameOf(event)} of ${origin} as its disk never did`);
+      places.push(place);
+      heldEver.add(place);
     }
-    seen.length = events.length;
   }
 
   /** The feed holds what the replicas hold: each event once. */
@@ -367,6 +415,27 @@ export function holdersOf({ parent }: SimulatedNode): readonly SimulatedNode[] {
 function isOneHistory(one: readonly RecordedEvent[], other: readonly RecordedEvent[]): boolean {
   const last = Math.min(one.length, other.length) - 1;
   return last < 0 || isSame(one[last]!, other[last]!);
+}
+
+/** This event behind that place; null: the disk never had it there. */
+function placeInHistory(
+  { ever }: Truth,
+  before: HistoryPlace | null,
+  event: RecordedEvent,
+): HistoryPlace | null {
+  const places = ever.get(keyOfPlace(event)) ?? [];
+  return places.find(place => place.before === before && isSame(place.event, event)) ?? null;
+}
+
+function newPlace({ ever, last }: Truth, event: RecordedEvent): HistoryPlace {
+  const before = event.position === 1 ? [] : last!.treeEdge;
+  const treeEdge = extendEdge(before, event.position - 1, [event.leafHash], simulatedHash);
+  const place = { event, before: last, treeEdge };
+  const key = keyOfPlace(event);
+  const places = ever.get(key);
+  if (places === undefined) ever.set(key, [place]);
+  else places.push(place);
+  return place;
 }
 
 function isSame(one: RecordedEvent, other: RecordedEvent): boolean {

@@ -129,6 +129,7 @@ class World {
     await this.#until(() => this.elapsedMs >= TROUBLE_MS);
     this.#calm();
     await this.#until(() => this.#invariants.missing() === null);
+    await this.#invariants.checkProofs();
     return {
       seed: this.#seed,
       stepCount: this.#counts.steps,
@@ -159,6 +160,7 @@ class World {
         random: this.#random,
         acknowledged: events => this.#invariants.acknowledge(events),
         receipted: (node, receipt) => this.#invariants.receipted(node, receipt),
+        checkpointed: (node, head) => this.#invariants.checkpointed(node, head),
       },
       parent === null ? null : { node: parent, link: link! },
     );

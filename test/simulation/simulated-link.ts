@@ -265,19 +265,25 @@ class SimulatedStream {
  */
 function tampered(frame: AnyFrame, random: SeededRandom): AnyFrame {
   if (frame.kind === 'wishes') return { ...frame, firstRevision: frame.firstRevision + 1 };
-  const fields = Object.entries(frame).filter(([name, value]) => name !== 'kind' && isTamperable(value));
+  const fields = Object.entries(frame).filter(([name, value]) => !names.has(name) && isTamperable(value));
   if (fields.length === 0) return frame;
   const payload = fields.filter(([, value]) => value instanceof Uint8Array);
-  const [name, value] = random.pick(payload.length > 0 ? payload : fields);
+  const [name, value] = random.pick(payload.length > 0 && random.chance(0.5) ? payload : fields);
   return { ...frame, [name]: otherValue(value, random) } as AnyFrame;
 }
+
+/** Of a few words: a frame with another one is none. */
+const names = new Set(['kind', 'codec', 'code']);
 
 const isTamperable = (value: unknown): boolean =>
   typeof value === 'number' || (value instanceof Uint8Array && value.length > 0) || typeof value === 'string';
 
 function otherValue(value: unknown, random: SeededRandom): unknown {
   if (typeof value === 'number') return Math.max(0, value + random.pick([-1, 1, 1000, -1000]));
-  if (typeof value === 'string') return `${value.slice(1)}${value.slice(0, 1)}`;
+  if (typeof value === 'string') {
+    const index = random.below(value.length);
+    return `${value.slice(0, index)}${value[index] === 'a' ? 'b' : 'a'}${value.slice(index + 1)}`;
+  }
   const bytes = Uint8Array.from(value as Uint8Array);
   const index = random.below(bytes.length);
   bytes[index] = bytes[index]! ^ (1 << random.below(8));

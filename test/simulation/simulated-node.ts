@@ -3,6 +3,7 @@ import {
   comparePlaces,
   createMemorySiteLog,
   LOG_START,
+  type LogHead,
   type LogPlace,
   type NewEvent,
   type PulledHistory,
@@ -36,7 +37,7 @@ import { intakeOfProcess } from './simulated-intake.js';
 import { keyOf, verifyNote } from './simulated-key.js';
 import type { SimulatedLink } from './simulated-link.js';
 import { SimulatedProcess } from './simulated-process.js';
-import { relayOf } from './simulated-relay.js';
+import { givenBackBy, relayOf } from './simulated-relay.js';
 import { siteLogOfProcess } from './simulated-site-log.js';
 import type { SimulatedTime } from './simulated-time.js';
 
@@ -77,6 +78,8 @@ export interface NodeSurroundings {
   readonly acknowledged: (events: readonly AcknowledgedEvent[]) => void;
   /** The node has stored what its parent has cosigned. */
   readonly receipted: (node: SimulatedNode, receipt: SignedCheckpoint) => void;
+  /** The node has stored with a replica what its site has signed. */
+  readonly checkpointed: (node: SimulatedNode, head: LogHead) => void;
 }
 
 /**
@@ -150,15 +153,16 @@ export class SimulatedNode {
     const log = this.#logOf(process);
     const above = new Acknowledgements();
     const relayed = new RelayedReplicas({ own: this.site, replicas: this.replicas });
-    const isForging = () => this.isForging;
+    const forger = { random, isForging: () => this.isForging, key: keyOf(this.site) };
+    const checkpointed = (head: LogHead) => this.#around.checkpointed(this, head);
     const takeBack = this.#takeBackOf(process, relayed);
     this.#reporting = {
       acknowledgements: above,
-      relayed: { ...relayOf(relayed, { random, isForging }), takeBack },
+      relayed: { ...relayOf(relayed, forger), takeBack },
     };
     this.#service = createReplicationService({
-      intake: relayed.watch(intakeOfProcess(this.replicas, process)),
-      replicas: this.replicas,
+      intake: relayed.watch(intakeOfProcess(this.replicas, process, checkpointed)),
+      replicas: givenBackBy(this.replicas, forger),
       log,
       keys: { keyOf: async origin => keyOf(origin).publicKey, pin: async () => undefined },
       verify: verifyNote,

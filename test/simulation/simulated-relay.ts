@@ -1,40 +1,89 @@
-import { decodeRecordedEvent, type RecordedEvent } from '@holdfast/core';
-import type { OfferedLog, RelayedLogs } from '@holdfast/interconnect';
+import {
+  decodeRecordedEvent,
+  type LogHead,
+  type NoteSigner,
+  type RecordedEvent,
+  type SignedCheckpoint,
+  signCheckpoint,
+} from '@holdfast/core';
+import type { OfferedLog, RelayedLogs, ReplicaReader } from '@holdfast/interconnect';
 import type { SeededRandom } from './seeded-random.js';
 import { simulatedHash as sha256 } from './simulated-hash.js';
+import { keyOf } from './simulated-key.js';
 
 const PAGE_EVENTS_MAX = 6;
 const FORGE_CHANCE = 0.2;
+/** Seldom enough that what is forged comes with what is truly signed, too. */
+const SIGN_CHANCE = 0.3;
+
+/** A node that may be in wrong hands. It has its own key, and nobody else's. */
+export interface Forger {
+  readonly random: SeededRandom;
+  readonly isForging: () => boolean;
+  readonly key: NoteSigner;
+}
 
 /**
  * What a node relays, in pages as short as only those of a far larger log would be, so that most end short of what its site has
- * signed. While the node is in wrong hands it forges some of it: the bytes of an event are others, and all hashes fit them.
+ * signed. While the node is in wrong hands it forges some of it: the bytes of an event are others, all hashes fit them, and
+ * now and then it signs that itself in the name of the site.
  */
-export function relayOf(
-  logs: RelayedLogs,
-  options: { readonly random: SeededRandom; readonly isForging: () => boolean },
-): RelayedLogs {
-  const { random, isForging } = options;
-  const forge = (event: RecordedEvent): RecordedEvent =>
-    isForging() && event.type !== 'LogEpochOpened' && random.chance(FORGE_CHANCE)
-      ? decodeRecordedEvent(event.header, Uint8Array.of(...event.data, 33), sha256)
-      : event;
+export function relayOf(logs: RelayedLogs, forger: Forger): RelayedLogs {
+  const { random } = forger;
   const cut = async function* (
     pages: ReturnType<OfferedLog['subscribe']>,
   ): AsyncGenerator<readonly RecordedEvent[], void, undefined> {
     for await (const page of pages) {
       for (let from = 0; from < page.length; ) {
         const count = 1 + random.below(PAGE_EVENTS_MAX);
-        yield page.slice(from, from + count).map(forge);
+        yield page.slice(from, from + count).map(event => forged(event, forger));
         from += count;
       }
     }
   };
+  const relay = (log: OfferedLog): OfferedLog => ({
+    ...log,
+    subscribe: page => cut(log.subscribe(page)),
+    newest: async () => falselySigned(await log.newest(), forger),
+    checkpointFor: async end =>
+      isSigning(forger) ? signedInTheNameOf(end, forger.key) : log.checkpointFor(end),
+  });
   return {
     async *follow(signal) {
-      for await (const { origin, log } of logs.follow(signal)) {
-        yield { origin, log: { ...log, subscribe: page => cut(log.subscribe(page)) } };
-      }
+      for await (const { origin, log } of logs.follow(signal)) yield { origin, log: relay(log) };
     },
   };
+}
+
+/** What a node gives back of the logs of others: in wrong hands, the same. */
+export function givenBackBy(replicas: ReplicaReader, forger: Forger): ReplicaReader {
+  return {
+    read: async page => (await replicas.read(page)).map(event => forged(event, forger)),
+    leafHashes: page => replicas.leafHashes(page),
+    checkpoint: async (site, epoch) => {
+      const checkpoint = await replicas.checkpoint(site, epoch);
+      return checkpoint && falselySigned(checkpoint, forger);
+    },
+    sites: () => replicas.sites(),
+  };
+}
+
+function forged(event: RecordedEvent, { random, isForging }: Forger): RecordedEvent {
+  return isForging() && event.type !== 'LogEpochOpened' && random.chance(FORGE_CHANCE)
+    ? decodeRecordedEvent(event.header, Uint8Array.of(...event.data, 33), sha256)
+    : event;
+}
+
+function isSigning({ random, isForging }: Forger): boolean {
+  return isForging() && random.chance(SIGN_CHANCE);
+}
+
+function falselySigned(checkpoint: SignedCheckpoint, forger: Forger): SignedCheckpoint {
+  return isSigning(forger) ? signedInTheNameOf(checkpoint.head, forger.key) : checkpoint;
+}
+
+/** The line names the key of the site; the signature is by another one. */
+function signedInTheNameOf(head: LogHead, { sign }: NoteSigner): SignedCheckpoint {
+  const { publicKey } = keyOf(head.site);
+  return { head, note: signCheckpoint(head, { publicKey, sign }, sha256) };
 }
