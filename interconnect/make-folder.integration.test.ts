@@ -14,6 +14,7 @@ function refusalOf(folder: string): string {
     makeFolder(folder);
   } catch (error) {
     assert.instance(error, FolderError);
+    assert.is((error as FolderError).code, 'FOLDER_NOT_MADE');
     return (error as FolderError).message;
   }
   return 'it was made';

@@ -214,6 +214,30 @@ test('an event of a newer version that has nothing to do with media is no damage
   );
 });
 
+test('an event about recordings of a newer version is named, and what it may say is not called proven', async () => {
+  await using folder = await temporaryFolder();
+  await using log = await siteWith(folder.path);
+  const event: NewEvent = {
+    ...{
+      id: v7() as EventId,
+      type: 'RecordingSealed',
+      version: 99,
+      data: Buffer.from('{}'),
+      occurredAtMs: 1,
+    },
+    ...{ actor: 'server:test', clockQuality: 'NTP', causationId: null, correlationId: null },
+  };
+  await log.append([{ stream: 'tomorrow', expected: 'any', events: [event] }]);
+  const { damages, unreachable } = await verifySiteDirectory(folder.path, { signal: never });
+  assert.equal(
+    damages.map(({ where, code }) => [where, code]),
+    [['log', 'EVENTS_UNREADABLE']],
+    'the file that is missing may be deleted by that event',
+  );
+  assert.match(damages[0]!.detail, `position 1/${log.head().size}: `);
+  assert.ok(unreachable.some(({ code }) => code === 'RECORDINGS_UNPROVEN'));
+});
+
 const otherwise = (known: SealedSegment): SealedSegment => ({ ...known, digest: 'cd'.repeat(32) });
 
 test('a reduced segment is proved by the digest that the log links to the one before, and by no other', async () => {

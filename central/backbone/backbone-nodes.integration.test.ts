@@ -192,6 +192,7 @@ test('a site is given no history of its own while some that it was told to be sa
   const replicas = createSettledReplicas(database.sql);
   const early = await replicas.read({ site, after: LOG_START, limit: 10 }).catch((error: unknown) => error);
   assert.match(String(early), 'ReplicaNotSettledError: 1/120');
+  assert.is((early as { readonly code?: string }).code, 'REPLICA_NOT_SETTLED');
   assert.match(String(await replicas.checkpoint(site).catch((error: unknown) => error)), 'nothing is stored');
   nodes.project();
   await assertHeld(log);

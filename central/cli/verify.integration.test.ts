@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { cp, mkdir, mkdtempDisposable, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtempDisposable, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
@@ -237,6 +237,29 @@ test('a log that has lost an end which its site has signed is not called proven,
   assert.equal([status, report.proven], [1, false]);
   const [comparison] = report.comparisons.filter((one: HoldingsComparison) => one.difference !== null);
   assert.match(comparison?.difference, /ends at 1\/\d+ and has lost what follows: .* signed by the site/);
+  const { stdout } = run(['verify', folder.path], undefined);
+  assert.match(stdout, `  DAMAGED site ${central.site} HOLDINGS_DIFFER: ${comparison?.difference}`);
+});
+
+test('a database that does not start is damage by name, and the log beside it is proven nevertheless', async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'holdfast-verify-'));
+  const central = await newCentral(folder.path);
+  {
+    await using log = central.log;
+    await say({ ...central, log }, 'site', { type: 'SiteRenamed', data: { name: 'Centre' } });
+    await log.signedCheckpoint();
+    await central.inDatabase(sql => takeIn(createPostgresReplicaIntake(sql), { ...central, log }));
+  }
+  await truncate(path.join(folder.path, 'postgres', 'cluster', 'global', 'pg_control'));
+  const { status, report } = verify(folder.path, undefined);
+  assert.equal([status, report.proven], [1, false]);
+  const [{ damages }] = report.replicas;
+  assert.equal(
+    damages.map(({ where, code }: { where: string; code: string }) => [where, code]),
+    [['database', 'DATABASE_UNREADABLE']],
+  );
+  const [site] = report.sites;
+  assert.equal([site.damages, site.signedEventCount, site.eventCount], [[], 2, 2]);
 });
 
 test('of a truncated log it says how many events were removed, and how many of those were carried over the cut', async () => {

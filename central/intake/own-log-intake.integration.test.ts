@@ -176,6 +176,9 @@ test('a log that ends before its replica is named, and nothing is taken from it'
     ...{ log: lost, intake, signal: AbortSignal.timeout(5000), onRetry: () => undefined, random: () => 0 },
   }).catch((error: unknown) => error);
   assert.instance(outcome, OwnLogBehindReplicaError);
+  assert.is((outcome as OwnLogBehindReplicaError).code, 'OWN_LOG_BEHIND_REPLICA');
+  const [row] = await database.sql`select count(*) as n from replica_event where site = ${log.head().site}`;
+  assert.is(row!.n, log.head().size);
 });
 
 test.run();

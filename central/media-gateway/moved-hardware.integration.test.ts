@@ -233,6 +233,14 @@ test('at the central itself, all of it plays as one recording', async () => {
   assert.is((await play(own, 22, 36)).response.headers.get('accept-ranges'), 'bytes');
 });
 
+test('without anything that decodes it there is no picture of it, by name, and it plays as before', async () => {
+  const asked = `http://${central.origin}/media/${own.deviceId}/snapshot?at=${at(5)}`;
+  const response = await fetch(asked, { headers: { authorization: `Bearer ${central.token}` } });
+  const { code } = (await response.json()) as { readonly code: string };
+  assert.equal([response.status, code], [501, 'NO_DECODER']);
+  assert.equal((await play(own, 18, 22)).groups, [9, 10]);
+});
+
 test('at a remote site, each recording server is asked for its part, in order of time', async () => {
   const detachFirst = await network.attach(remote.servers[0], sourceOf(remote, 0));
   const detachSecond = await network.attach(remote.servers[1], sourceOf(remote, 1));

@@ -39,7 +39,10 @@ for (const [what, damage, expected] of damages) {
   test(`a record with ${what} is no frame, and says why`, () => {
     assert.throws(
       () => frameOfMessage(damage(messageOf(frame)) as ReturnType<typeof messageOf>),
-      (error: unknown) => error instanceof BackboneMessageError && expected.test(error.message),
+      (error: unknown) =>
+        error instanceof BackboneMessageError &&
+        error.code === 'BACKBONE_MESSAGE_MALFORMED' &&
+        expected.test(error.message),
     );
   });
 }

@@ -518,9 +518,9 @@ class ChildSession {
     } else if (error instanceof FalseReceiptError) {
       this.#refuse({ code: 'BAD_SIGNATURE', detail: error.message });
     } else if (error instanceof HistoryNotOursError) {
-      this.#refuse({ code: 'BAD_SIGNATURE', detail: error.message });
+      this.#refuse({ code: 'BAD_SIGNATURE', detail: describeError(error) });
     } else if (error instanceof WishGapError) {
-      this.#refuse({ code: error.refusalCode, detail: error.message });
+      this.#refuse({ code: error.refusalCode, detail: describeError(error) });
     } else if (!this.#over.signal.aborted) {
       this.#options.logger.error({ error: describeError(error) }, 'replication failed');
       this.#end(describeError(error));

@@ -1,10 +1,11 @@
-import type { SiteLog } from '@holdfast/core';
+import { type SiteLog, signCheckpoint } from '@holdfast/core';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { processTimers, type Timers } from '../transport/timers.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { runChildSession } from './child-session.js';
+import { findLostHistory } from './lost-history.js';
 import { offerOwnLog } from './offered-log.js';
 import {
   fill,
@@ -180,10 +181,73 @@ test('wishes that do not follow the last one are answered GAP, those of another 
   };
   const answered = async (site: typeof parent) => {
     const wishes = packWishes(await wishesIn(site), { fromStart: false, mayCompress: false });
-    return (await converse(log, { afterHello: [wantOf(log)], wishes })).code;
+    const { code, detail } = await converse(log, { afterHello: [wantOf(log)], wishes });
+    assert.match(detail, /^WISHES_NOT_IN_ORDER: /);
+    return code;
   };
   assert.is(await answered(parent), 'GAP');
   assert.is(await answered(newSiteId()), 'BAD_HASH');
+});
+
+/** What a parent that says that it holds more gives back: with a checkpoint of anybody, or none. */
+const historyWith = (checkpoint: string | null): ParentFrame => ({
+  ...{ kind: 'history', events: null, epochCheckpoint: null, checkpoint },
+});
+
+test('history that this site has not signed is refused by name, and nothing of it is taken', async () => {
+  const log = await newLog();
+  const { site } = log.head();
+  const ahead = { kind: 'refused', code: 'AHEAD', detail: 'more is held', origin: site } as const;
+  const forged = signCheckpoint(log.head(), signerOf(newSiteId()), sha256);
+  for (const checkpoint of [forged, null]) {
+    const stream = new Stream(({ kind }) => {
+      if (kind === 'hello') return [welcome, { ...ahead, held: { epoch: 1, position: 99 } }];
+      return kind === 'wantHistory' ? [historyWith(checkpoint)] : [];
+    });
+    const take = async () => assert.unreachable();
+    const options = { ...optionsOf(log, stream), lostHistory: { isWanted: () => true, take } };
+    const { refusal } = await runChildSession(options, AbortSignal.timeout(10_000));
+    assert.is(refusal?.code, 'BAD_SIGNATURE');
+    assert.match(refusal!.detail, /^HISTORY_NOT_OURS: /);
+  }
+});
+
+test('history of a log below that its site has not signed is named, while the other logs go on', async () => {
+  const log = await newLog();
+  const { site, epoch, size: position } = log.head();
+  const below = newMemoryLog(newSiteId());
+  const origin = below.head().site;
+  const ahead = { kind: 'refused', code: 'AHEAD', detail: 'more is held', origin } as const;
+  const stopping = new AbortController();
+  const stream = new Stream(frame => {
+    if (frame.kind === 'hello') return [welcome, wantOf(log, { creditBytes: 1_000_000 })];
+    const ack = { kind: 'ack', origin: site, checkpoint: null, top: null, creditBytes: 0 } as const;
+    if (frame.kind === 'batch') return [{ ...ack, upTo: { epoch, position } }];
+    if (frame.kind === 'offer') return [{ ...ahead, held: { epoch: 1, position: 99 } }];
+    return frame.kind === 'wantHistory'
+      ? [historyWith(signCheckpoint(below.head(), signerOf(site), sha256))]
+      : [];
+  });
+  const lines: string[] = [];
+  const logger = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
+  const { publicKey } = signerOf(origin);
+  const relayed: RelayedLogs = {
+    async *follow() {
+      yield { origin, log: offerOwnLog(below, signerOf(origin), sha256) };
+    },
+    takeBack: async (_origin, holder) => {
+      await findLostHistory({ site: origin, log: below, publicKey, verify: verifyNote, sha256, holder });
+      return 'EXTENDED';
+    },
+  };
+  const ended = runChildSession({ ...optionsOf(log, stream), relayed, logger }, stopping.signal);
+  await until(() => lines.some(line => line.includes('HISTORY_NOT_OURS: ')), 'that it is named');
+  const batches = () => stream.sent.filter(({ kind }) => kind === 'batch').length;
+  const before = batches();
+  await fill(log, 5);
+  await until(() => batches() > before, 'what is new of the own log');
+  stopping.abort();
+  assert.is((await ended).refusal, null);
 });
 
 test('a relayed log that the parent refuses again and again is offered once more, not as often, and less and less', async () => {

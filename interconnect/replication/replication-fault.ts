@@ -1,4 +1,6 @@
-/** The message of whatever was thrown, for a log line. */
+/** Whatever was thrown, for a log line: with the name that the reference of errors has for it, where it has one. */
 export function describeError(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { readonly code?: unknown };
+  return `${typeof code === 'string' ? code : error.name}: ${error.message}`;
 }

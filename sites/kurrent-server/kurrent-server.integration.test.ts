@@ -306,6 +306,14 @@ test('takes no append, whichever way it comes', async () => {
   assert.is((await log.readStream({ stream: 'alarm-1', afterRevision: null, limit: 99 })).length, 15);
 });
 
+test('says by name what is wrong with a request, and serves the next one', async () => {
+  await using log = await logOfTwoEpochs();
+  await using site = await served(log);
+  const refused = await all(site.client.readStream('')).catch(error => error.message);
+  assert.match(refused, 'INVALID_ARGUMENT: STREAM_REQUEST: the name of a stream is missing');
+  assert.ok((await all(site.client.readAll({ maxCount: 1 }))).length === 1);
+});
+
 test('serves so many at a time, and another one when one has gone', async () => {
   await using log = await logOfTwoEpochs();
   await using site = await served(log);

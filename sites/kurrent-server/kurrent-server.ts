@@ -188,12 +188,12 @@ function tooLargeError(bytesMax: number): StatusError {
   });
 }
 
-function isRequestError(error: unknown): error is Error {
+function isRequestError(error: unknown): error is StreamRequestError | EventFilterError {
   return error instanceof StreamRequestError || error instanceof EventFilterError;
 }
 
 function statusOf(error: unknown): StatusError {
   if (error instanceof Error && 'metadata' in error) return error as StatusError;
-  if (isRequestError(error)) return statusError(status.INVALID_ARGUMENT, error.message);
+  if (isRequestError(error)) return statusError(status.INVALID_ARGUMENT, `${error.code}: ${error.message}`);
   return statusError(status.INTERNAL, 'the events cannot be read; the log of the server says why');
 }

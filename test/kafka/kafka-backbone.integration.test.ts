@@ -31,14 +31,25 @@ test.after(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-const open = () =>
+const silent = pino({ level: process.env.LOG_LEVEL ?? 'silent' });
+
+const open = ({ topic = `frames-${randomUUID()}`, logger = silent, partitions = 4 } = {}) =>
   openKafkaBackbone({
-    ...{ brokers: [broker.address], topic: `frames-${randomUUID()}` },
-    ...{ partitions: 4, replicas: 1, retentionHours: 1, tls: false, signIn: null },
-    ...{ logger: pino({ level: process.env.LOG_LEVEL ?? 'silent' }), random: Math.random },
+    ...{ brokers: [broker.address], topic, partitions, logger, random: Math.random },
+    ...{ replicas: 1, retentionHours: 1, tls: false, signIn: null },
   });
 
-describeBackbone(test, open);
+describeBackbone(test, () => open());
+
+/** One event of a site, as a frame. */
+function frameOfOne() {
+  const frame = {
+    ...{ kind: 'batch' as const, origin: SiteId.parse(v7()), checkpoint: null, consistency: [] },
+    ...{ epoch: 1, firstPosition: 1, count: 1, codec: 'IDENTITY' as const, rawByteLength: 400 },
+    ...{ root: new Uint8Array(32), events: new Uint8Array(400) },
+  };
+  return { site: frame.origin, session: 1, frame };
+}
 
 /** All of a log with one event, in a session of its own. */
 async function send(intake: ReplicaIntake, site: SiteId): Promise<string> {
@@ -81,6 +92,36 @@ test('brokers that answer nothing end sessions by name, and hold up nobody else 
   while ((await send(intake, sites[0]!)) !== 'COMMITTED') assert.ok(Date.now() < deadline, 'it goes on');
 });
 
+test('a record that is no frame of ours, as of newer software, is named and passed over, and what stands around it is taken', async () => {
+  const topic = `frames-${randomUUID()}`;
+  const lines: string[] = [];
+  const logger = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
+  await using backbone = await open({ topic, logger, partitions: 1 });
+  const stopping = new AbortController();
+  const taken: SiteId[] = [];
+  const reading = backbone.consume(
+    {
+      startOf: async () => null,
+      take: async ({ frames }) => {
+        taken.push(...frames.map(({ site }) => site));
+        return 'TAKEN';
+      },
+    },
+    stopping.signal,
+  );
+  const [before, behind] = [frameOfOne(), frameOfOne()];
+  await backbone.publish([before]);
+  const alien = frameOfOne();
+  await backbone.publish([{ ...alien, frame: { ...alien.frame, codec: 'BROTLI' as 'ZSTD' } }]);
+  await backbone.publish([behind]);
+  await eventually('both come out', async () => taken.length === 2);
+  stopping.abort();
+  await reading;
+  assert.equal(taken, [before.site, behind.site]);
+  const named = lines.map(line => JSON.parse(line)).map(({ code, offset }) => [code, offset]);
+  assert.equal(named, [['BACKBONE_MESSAGE_MALFORMED', '1']]);
+});
+
 test('one that was opened while brokers answer nothing takes frames when they do', async () => {
   broker.hang();
   await using backbone = await open();
@@ -100,12 +141,7 @@ test('one that was opened while brokers answer nothing takes frames when they do
   );
   broker.goOn();
   await reached.promise;
-  const frame = {
-    ...{ kind: 'batch' as const, origin: SiteId.parse(v7()), checkpoint: null, consistency: [] },
-    ...{ epoch: 1, firstPosition: 1, count: 1, codec: 'IDENTITY' as const, rawByteLength: 400 },
-    ...{ root: new Uint8Array(32), events: new Uint8Array(400) },
-  };
-  await backbone.publish([{ site: frame.origin, session: 1, frame }]);
+  await backbone.publish([frameOfOne()]);
   await eventually('it comes out', async () => takenCount > 0);
   stopping.abort();
   await Promise.all([reading, watching]);

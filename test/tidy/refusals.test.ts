@@ -31,6 +31,21 @@ test('docs/ERRORS.md names nothing that no code says', () => {
   );
 });
 
+test('every name in docs/ERRORS.md is in a test, which causes it', () => {
+  const [, refusals] = page.split('\n# Refusals of replication');
+  const ofReplication = [...refusals!.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code!);
+  const tests = globSync('{core,interconnect,sites,central,test}/**/*.{test,conformance}.ts', {
+    cwd: root,
+    exclude: name => /node_modules|dist$/.test(name),
+  });
+  const text = tests.map(file => readFileSync(path.join(root, file), 'utf8')).join('\n');
+  const caused = new Set(text.match(/\b[A-Z]+(?:_[A-Z]+)*\b/g));
+  assert.equal(
+    [...named, ...ofReplication].filter(code => !caused.has(code)),
+    [],
+  );
+});
+
 test('docs/ERRORS.md names every code that the central answers a request with', () => {
   const edges = sources.filter(({ file }) => /^central\/(api|http|media-gateway)\//.test(file));
   const literals = edges.flatMap(({ text }) => [...text.matchAll(/\bcode: '([A-Z_]+)'/g)]);

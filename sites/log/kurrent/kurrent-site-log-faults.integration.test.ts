@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { cosignCheckpoint, LOG_START, recordAppend, witnessName } from '@holdfast/core';
+import { cosignCheckpoint, createMemorySiteLog, LOG_START, recordAppend, witnessName } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
 import { v7 } from 'uuid';
@@ -151,6 +151,36 @@ test('hands on nothing that was changed on the server', async () => {
     db.prepare("UPDATE event SET data = x'00' WHERE stream = ? AND revision = 1").run(`holdfast-${site}-1`);
   }
   assert.is(await log.read({ after: LOG_START, limit: 10 }).catch(error => error.fault), 'FORKED');
+});
+
+test('names to who verifies it what is whole and cannot be proved: an event that was put in the place of another', async () => {
+  const site = v7() as SiteId;
+  await using log = await open(site);
+  for (let count = 0; count < 3; count += 1) await log.append(toA());
+  const signal = AbortSignal.timeout(20_000);
+  const prove = async () => {
+    await using toProve = new KurrentLogToProve({ connectionString, site, signal, receipts: [] });
+    return await toProve.verify(signingKey);
+  };
+  assert.equal((await prove()).damages, []);
+  // Of the same log, as it would be had its clock stood in 1970: its bytes, and all that the server says of them, fit.
+  const copied = await log.read({ after: LOG_START, limit: 2 });
+  const other = createMemorySiteLog({ site, now: () => 1, sha256 });
+  await other.append(toA());
+  const [, put] = await other.read({ after: LOG_START, limit: 2 });
+  assert.is(put!.position, copied[1]!.position);
+  {
+    using db = new DatabaseSync(file) as DatabaseSync & Disposable;
+    db.prepare('UPDATE event SET id = ?, metadata = ?, data = ? WHERE stream = ? AND revision = 1').run(
+      ...[put!.id, put!.header, put!.data, `holdfast-${site}-1`],
+    );
+  }
+  const { damages, head } = await prove();
+  assert.equal(
+    damages.map(({ code, detail }) => [code, detail]),
+    [['LOG_UNPROVEN', '1/2 was not recorded later than the event before']],
+  );
+  assert.is(head, null);
 });
 
 test('is as it was when its reopening fails in the middle, and the same with and without its index afterwards', async () => {
