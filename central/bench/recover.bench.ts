@@ -8,6 +8,7 @@ import { endOfProcess, messageOf } from './bench-process.js';
 import { compare, prove, type RecoverComparison } from './recover-comparison.js';
 import { RecoverFaults } from './recover-faults.js';
 import { type CentralLevel, ended, killed, RecoverNetwork, within } from './recover-network.js';
+import { SmallDisk } from './small-disk.js';
 
 const KILLS = 200;
 /** A victim lives at most so long after it has recovered, at random. */
@@ -56,6 +57,7 @@ export interface RecoverBenchmark extends RecoverComparison {
  * the next ones find. Still two hundred do not fit into a minute.
  */
 export async function benchRecover(): Promise<RecoverBenchmark> {
+  await SmallDisk.unmountLeftOver();
   const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-bench-recover-'));
   try {
     process.env.NODE_COMPILE_CACHE = path.join(directory, 'compiled');

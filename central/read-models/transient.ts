@@ -14,8 +14,7 @@ export function isTransient(error: unknown): boolean {
 
 /**
  * What speaks of the values alone, and comes again with them for ever: no column has a number for one (a `RangeError` of ours),
- * SQLSTATE classes data (22), constraints (23) and limits of PostgreSQL (54). What a COPY was refused for is not told (25P02), so
- * it may be a full disk: that is not of them.
+ * SQLSTATE classes data (22), constraints (23) and limits of PostgreSQL (54).
  */
 const DATA_CLASSES: ReadonlySet<string> = new Set(['22', '23', '54']);
 
