@@ -267,7 +267,7 @@ function tampered(frame: AnyFrame, random: SeededRandom): AnyFrame {
   if (frame.kind === 'wishes') return { ...frame, firstRevision: frame.firstRevision + 1 };
   const fields = Object.entries(frame).filter(([name, value]) => !names.has(name) && isTamperable(value));
   if (fields.length === 0) return frame;
-  const payload = fields.filter(([, value]) => value instanceof Uint8Array);
+  const payload = fields.filter(([name, value]) => name === 'checkpoint' || value instanceof Uint8Array);
   const [name, value] = random.pick(payload.length > 0 && random.chance(0.5) ? payload : fields);
   return { ...frame, [name]: otherValue(value, random) } as AnyFrame;
 }

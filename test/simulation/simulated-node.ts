@@ -37,7 +37,7 @@ import { intakeOfProcess } from './simulated-intake.js';
 import { keyOf, verifyNote } from './simulated-key.js';
 import type { SimulatedLink } from './simulated-link.js';
 import { SimulatedProcess } from './simulated-process.js';
-import { givenBackBy, relayOf } from './simulated-relay.js';
+import { cosignerOf, givenBackBy, relayOf } from './simulated-relay.js';
 import { siteLogOfProcess } from './simulated-site-log.js';
 import type { SimulatedTime } from './simulated-time.js';
 
@@ -166,7 +166,7 @@ export class SimulatedNode {
       log,
       keys: { keyOf: async origin => keyOf(origin).publicKey, pin: async () => undefined },
       verify: verifyNote,
-      signer: keyOf(this.site),
+      signer: cosignerOf(forger),
       ...(this.parent === null ? {} : { above, onLogLost: signed => relayed.lost(signed) }),
       enrolled: () => true,
       links: { established: () => undefined, lost: () => undefined, measured: () => undefined },
