@@ -2,9 +2,6 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { runSchedule, type ScheduleOutcome } from './run-schedule.js';
 
-/** A world is garbage when it ends, and little of it before: with room for some of them most is never looked at by the collector. */
-const YOUNG_GENERATION_MB = 192;
-
 /** What the threads of a run share: `next` counts the schedules that one of them has taken. */
 export interface ScheduleWork {
   readonly next: Int32Array<SharedArrayBuffer>;
@@ -112,10 +109,7 @@ function addTo(report: ScheduleReport, outcome: ScheduleOutcome): void {
 }
 
 async function reportOfWorker(work: ScheduleWork): Promise<ScheduleReport> {
-  const worker = new Worker(new URL('./schedule.worker.js', import.meta.url), {
-    workerData: work,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-  });
+  const worker = new Worker(new URL('./schedule.worker.js', import.meta.url), { workerData: work });
   const ended = once(worker, 'exit').then(() => {
     throw new Error('a thread of the simulation ended without a report');
   });

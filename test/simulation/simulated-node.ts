@@ -154,7 +154,11 @@ export class SimulatedNode {
     const above = new Acknowledgements();
     const relayed = new RelayedReplicas({ own: this.site, replicas: this.replicas });
     const forger = { random, isForging: () => this.isForging, key: keyOf(this.site) };
-    const checkpointed = (head: LogHead) => this.#around.checkpointed(this, head);
+    const { replicas } = this;
+    // What a killed process asked of a database may come about when another one stands in its place.
+    const checkpointed = (head: LogHead) => {
+      if (this.#replicas === replicas) this.#around.checkpointed(this, head);
+    };
     const takeBack = this.#takeBackOf(process, relayed);
     this.#reporting = {
       acknowledgements: above,
