@@ -2,11 +2,11 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { createGrpcServer, loadPeerCredentials } from '@holdfast/interconnect';
+import { createGrpcServer } from '@holdfast/interconnect';
 import {
-  CredentialsMissingError,
   filesOfCertificates,
   openOperationsServer,
+  requiredCredentials,
   runTogether,
   sha256,
   siteLogKeyFileOf,
@@ -66,9 +66,7 @@ export async function runBackboneNode(options: RunBackboneNodeOptions, signal: A
     );
   }
   const logKey = readLogKey(siteLogKeyFileOf(path.resolve(baseDirectory, configuration.data)));
-  const credentialsDirectory = path.resolve(baseDirectory, configuration.credentials);
-  const credentials = await loadPeerCredentials(credentialsDirectory);
-  if (credentials === null) throw new CredentialsMissingError(credentialsDirectory);
+  const credentials = await requiredCredentials(path.resolve(baseDirectory, configuration.credentials));
   await using stack = new AsyncDisposableStack();
   const database = stack.use(await openDatabase({ directory: baseDirectory, databaseUrl }));
   const { sql } = database;

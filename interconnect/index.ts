@@ -26,6 +26,7 @@ export {
   saveCertificateAuthority,
   savePeerCredentials,
 } from './certificates/certificate-files.js';
+export { fittingCredentials, openRenewedCredentials } from './certificates/renewed-credentials.js';
 export { siteOfCertificate } from './certificates/site-of-certificate.js';
 export {
   EmulatedLink,

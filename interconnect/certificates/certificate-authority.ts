@@ -28,6 +28,8 @@ export interface PeerCredentials {
   readonly privateKeyPem: string;
   /** The certificate of the authority whose peers are accepted. */
   readonly authorityPem: string;
+  /** Takes what was put in their place meanwhile: the rest of this changes then. Left out: it stays as it is. */
+  readonly renew?: () => void;
 }
 
 export class CertificateRoleError extends Error {

@@ -111,7 +111,7 @@ function wrong(file: string, message: string): FileFault {
   return { message: `${file}: ${message}`, isWarning: false };
 }
 
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
@@ -131,12 +131,17 @@ function textOf(file: string, expected: string, faults: FileFault[]): string | n
   }
 }
 
+/** Throws what Node says of one that is damaged. */
+export function certificatesInPem(text: string): readonly X509Certificate[] {
+  return (text.match(CERTIFICATE) ?? []).map(pem => new X509Certificate(pem));
+}
+
 /** The first is whose file it is; the others stand between it and an authority. */
 function certificatesIn(file: string, faults: FileFault[]): readonly X509Certificate[] {
   const text = textOf(file, 'a certificate in PEM', faults);
   if (text === null) return [];
   try {
-    const found = (text.match(CERTIFICATE) ?? []).map(pem => new X509Certificate(pem));
+    const found = certificatesInPem(text);
     if (found.length > 0) return found;
   } catch {
     // Said below.

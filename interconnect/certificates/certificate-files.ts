@@ -36,7 +36,7 @@ export function loadCertificateAuthority(directory: string): Promise<Certificate
 
 /** Writes `server.crt.pem`, `server.key.pem` and `authority.crt.pem` (mode 0600). */
 export function savePeerCredentials(directory: string, credentials: PeerCredentials): Promise<void> {
-  return saveFiles(directory, peerFiles, credentials);
+  return saveFiles<keyof typeof peerFiles>(directory, peerFiles, credentials);
 }
 
 /** Null when there are none yet. Throws `CertificateFileError` when a part of them is missing. */

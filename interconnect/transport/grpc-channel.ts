@@ -20,6 +20,7 @@ export function createGrpcChannel(options: {
   readonly credentials: PeerCredentials;
 }): Channel {
   const { peer, credentials } = options;
+  credentials.renew?.();
   return new Channel(
     authorityOf(peer.host, peer.port),
     ChannelCredentials.createSsl(

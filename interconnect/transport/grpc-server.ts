@@ -11,6 +11,9 @@ import type { PeerCredentials } from '../certificates/certificate-authority.js';
 import { commonGrpcOptions } from './grpc-options.js';
 import { raiseServerWindow } from './grpc-window.js';
 
+/** A renewed certificate counts that much later at the latest. */
+const RENEWED_LOOK_MS = 60_000;
+
 export class GrpcListenError extends Error {
   override readonly name = 'GrpcListenError';
   readonly code = 'GRPC_CANNOT_LISTEN';
@@ -33,10 +36,17 @@ export interface GrpcServer extends AsyncDisposable {
 export function createGrpcServer(options: {
   readonly credentials: PeerCredentials | null;
   readonly logger: Logger;
+  /** Other than the real one for tests only. */
+  readonly renewedLookMs?: number;
 }): GrpcServer {
-  const { credentials, logger } = options;
+  const { credentials, logger, renewedLookMs = RENEWED_LOOK_MS } = options;
   const server = new Server(commonGrpcOptions);
-  raiseServerWindow(server, http2Server => logRefusedPeers(http2Server, logger));
+  const stopRenewing: (() => void)[] = [];
+  raiseServerWindow(server, http2Server => {
+    logRefusedPeers(http2Server, logger);
+    if (credentials?.renew)
+      stopRenewing.push(renewAgain(http2Server, credentials, { logger, renewedLookMs }));
+  });
   return {
     addService: (definition, implementation) => server.addService(definition, implementation),
     listen: ({ host, port }) =>
@@ -51,8 +61,28 @@ export function createGrpcServer(options: {
           );
         });
       }),
-    [Symbol.asyncDispose]: async () => server.forceShutdown(),
+    [Symbol.asyncDispose]: async () => {
+      for (const stop of stopRenewing) stop();
+      server.forceShutdown();
+    },
   };
+}
+
+/** Connections that are open stay so: a certificate is looked at when one is opened. Returns what ends it. */
+function renewAgain(
+  http2Server: Http2SecureServer,
+  credentials: PeerCredentials,
+  { logger, renewedLookMs }: { readonly logger: Logger; readonly renewedLookMs: number },
+): () => void {
+  let { certificatePem, authorityPem } = credentials;
+  const look = setInterval(() => {
+    credentials.renew?.();
+    if (credentials.certificatePem === certificatePem && credentials.authorityPem === authorityPem) return;
+    ({ certificatePem, authorityPem } = credentials);
+    http2Server.setSecureContext({ cert: certificatePem, key: credentials.privateKeyPem, ca: authorityPem });
+    logger.info('a renewed certificate is served from now on');
+  }, renewedLookMs);
+  return () => clearInterval(look);
 }
 
 function logRefusedPeers(http2Server: Http2SecureServer, logger: Logger): void {

@@ -1,4 +1,10 @@
+import { once } from 'node:events';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import http2 from 'node:http2';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import tls from 'node:tls';
 import { type Channel, Client, type ServiceError } from '@grpc/grpc-js';
 import { SiteId } from '@holdfast/schema';
 import { pino } from 'pino';
@@ -11,6 +17,8 @@ import {
   type PeerCredentials,
   serverNameOfRole,
 } from '../certificates/certificate-authority.js';
+import { peerFiles, savePeerCredentials } from '../certificates/certificate-files.js';
+import { openRenewedCredentials } from '../certificates/renewed-credentials.js';
 import { siteOfCertificate } from '../certificates/site-of-certificate.js';
 import { createGrpcChannel } from './grpc-channel.js';
 import { createGrpcServer } from './grpc-server.js';
@@ -23,7 +31,11 @@ const central = SiteId.parse(v7());
 const serverName = serverNameOfRole('central');
 const authority = await createCertificateAuthority({ name: 'Ours', nowMs });
 const foreign = await createCertificateAuthority({ name: 'Theirs', nowMs });
-const serverCredentials = await issuePeerCredentials(authority, { site: central, role: 'central', nowMs });
+const serverCredentials: PeerCredentials = await issuePeerCredentials(authority, {
+  site: central,
+  role: 'central',
+  nowMs,
+});
 const siteCredentials = await issuePeerCredentials(authority, { site, role: 'site', nowMs });
 
 const identity = (bytes: Buffer) => bytes;
@@ -43,11 +55,11 @@ interface Echo extends AsyncDisposable {
   readonly warnings: { readonly msg: string; readonly reason: string; readonly peer: string }[];
 }
 
-async function startEcho(): Promise<Echo> {
+async function startEcho(credentials = serverCredentials, renewedLookMs = 60_000): Promise<Echo> {
   const warnings: Echo['warnings'] = [];
   const peers: Echo['peers'] = [];
   const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(JSON.parse(line)) });
-  const server = createGrpcServer({ credentials: serverCredentials, logger });
+  const server = createGrpcServer({ credentials, logger, renewedLookMs });
   server.addService(
     { Say: method },
     {
@@ -177,6 +189,83 @@ test('a port that is taken is an error that names it', async () => {
       assert.ok(error.message.includes(String(echo.port)));
     },
   );
+});
+
+/** By its serial number. */
+function servedCertificate(port: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const { certificatePem: cert, privateKeyPem: key, authorityPem: ca } = siteCredentials;
+  const socket = tls.connect({
+    host: '127.0.0.1',
+    port,
+    servername: serverName,
+    cert,
+    key,
+    ca,
+    ALPNProtocols: ['h2'],
+  });
+  socket.once('secureConnect', () => {
+    resolve(socket.getPeerCertificate().serialNumber);
+    socket.destroy();
+  });
+  socket.once('error', reject);
+  return promise;
+}
+
+test('a certificate that is renewed is served and shown while server and client run, once it is whole', async () => {
+  await using folder = await mkdtempDisposable(path.join(os.tmpdir(), 'holdfast-renewed-'));
+  const [ofServer, ofSite] = [path.join(folder.path, 'server'), path.join(folder.path, 'site')];
+  const issue = (of: SiteId, role: string, issuedBy = authority) =>
+    issuePeerCredentials(issuedBy, { site: of, role, nowMs });
+  await savePeerCredentials(ofServer, serverCredentials);
+  // Of an authority that the server does not believe.
+  await savePeerCredentials(ofSite, await issue(site, 'site', foreign));
+  await using server = await startEcho((await openRenewedCredentials(ofServer))!, 5);
+  const client = (await openRenewedCredentials(ofSite))!;
+  const peer = { host: '127.0.0.1', port: server.port, serverName };
+  const ask = async () => {
+    const channel = createGrpcChannel({ peer, credentials: client });
+    try {
+      return await say(channel, 'hello');
+    } finally {
+      channel.close();
+    }
+  };
+  const isRefused = () =>
+    ask().then(
+      () => false,
+      () => true,
+    );
+  assert.ok(await isRefused());
+  await savePeerCredentials(ofSite, siteCredentials);
+  assert.is(await ask(), 'hello');
+
+  const first = await servedCertificate(server.port);
+  const renewed = await issue(central, 'central');
+  const { certificatePem: cert, privateKeyPem: key, authorityPem: ca } = siteCredentials;
+  const open = http2.connect(`https://127.0.0.1:${server.port}`, { servername: serverName, cert, key, ca });
+  await once(open, 'connect');
+  const answers = () =>
+    new Promise<void>((resolve, reject) => open.ping(error => (error ? reject(error) : resolve())));
+  // What is half written, of another site, or of another authority than the one beside it.
+  await writeFile(path.join(ofServer, peerFiles.certificatePem), renewed.certificatePem);
+  await delay(50);
+  assert.is(await servedCertificate(server.port), first);
+  for (const wrong of [
+    await issue(site, 'central'),
+    { ...(await issue(central, 'central', foreign)), authorityPem: authority.certificatePem },
+  ]) {
+    await savePeerCredentials(ofServer, wrong);
+    await delay(50);
+    assert.is(await servedCertificate(server.port), first);
+  }
+  await savePeerCredentials(ofServer, renewed);
+  const deadline = Date.now() + 10_000;
+  while ((await servedCertificate(server.port)) === first) assert.ok(Date.now() < deadline, 'it is served');
+  await answers();
+  open.close();
+  assert.is(await ask(), 'hello');
+  assert.ok(server.peers.every(known => known === site));
 });
 
 test.run();

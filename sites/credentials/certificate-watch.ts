@@ -1,6 +1,11 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { certificatesOfFile, type FileCertificate, peerFiles } from '@holdfast/interconnect';
+import {
+  certificatesOfFile,
+  type FileCertificate,
+  fittingCredentials,
+  peerFiles,
+} from '@holdfast/interconnect';
 import type { Logger } from 'pino';
 import type { AlarmsByCause, CausedAlarm } from '../alarms-by-cause.js';
 import { tlsFilesOf } from '../configuration/kurrent-configuration.js';
@@ -16,7 +21,7 @@ const GRACES = [
   { days: 30, priority: 3 },
 ] as const satisfies readonly { days: number; priority: CausedAlarm['priority'] }[];
 
-/** A certificate file that a process read when it started. */
+/** A certificate file that a process uses. */
 export interface WatchedFile {
   readonly file: string;
   /** As alarms about it name it, wherever the installation lies. */
@@ -25,6 +30,8 @@ export interface WatchedFile {
   readonly whose: {
     readonly is: string;
     readonly renewal: string;
+    /** It is taken while the server runs, as soon as it fits what lies beside it. */
+    readonly isTaken?: true;
     /** It may hold authorities of all the world: which of them the peer has nobody can say, so the last one to expire counts. Else the first. */
     readonly isBundle?: true;
   };
@@ -32,14 +39,15 @@ export interface WatchedFile {
 
 const own = {
   is: 'The certificate of this server',
-  renewal:
-    'Peers refuse it then. holdfast renew writes a new one, and this server takes it only when it is started again.',
-};
+  renewal: 'Peers refuse it then. holdfast renew writes a new one, which this server takes within a minute.',
+  isTaken: true,
+} as const;
 const authority = {
   is: 'The certificate of the authority of this server',
   renewal:
     'No certificate of it is believed then: a new authority, and certificates of it for all its servers, are needed.',
-};
+  isTaken: true,
+} as const;
 const ofLogServer = {
   is: 'A certificate for the server of the log',
   renewal:
@@ -75,7 +83,7 @@ export function filesOfCertificates(
 
 /**
  * Raises an alarm thirty days before a certificate expires, makes it more urgent as that comes near, and closes it when the process
- * was started with another one. Until the signal is aborted.
+ * uses another one. Until the signal is aborted.
  */
 export async function watchCertificates(
   options: {
@@ -89,7 +97,7 @@ export async function watchCertificates(
   signal: AbortSignal,
 ): Promise<void> {
   const { files, alarms, now, logger, lookMs = LOOK_MS } = options;
-  // What counts is what was read at the start: another one in its place is used from the next start on.
+  // Of those that are not taken while the server runs, another one in its place is used from the next start on.
   const used = files.map(watched => ({ watched, counts: whatCounts(watched) }));
   const told = new Map<WatchedFile, (typeof GRACES)[number] | null>();
   /** Of which it is not known yet whether the log has it. */
@@ -104,7 +112,11 @@ export async function watchCertificates(
     telling.delete(watched);
   };
   while (!signal.aborted) {
-    for (const { watched, counts } of used) {
+    for (const each of used) {
+      const { watched } = each;
+      if (watched.whose.isTaken && fittingCredentials(path.dirname(watched.file)) !== null)
+        each.counts = whatCounts(watched);
+      const { counts } = each;
       if (counts === undefined) continue;
       const leftMs = counts.validToMs - now();
       const grace = GRACES.find(({ days }) => leftMs <= days * DAY_MS) ?? null;

@@ -1,4 +1,4 @@
-import { loadPeerCredentials, type PeerCredentials } from '@holdfast/interconnect';
+import { openRenewedCredentials, type PeerCredentials } from '@holdfast/interconnect';
 
 export class CredentialsMissingError extends Error {
   override readonly name = 'CredentialsMissingError';
@@ -8,9 +8,9 @@ export class CredentialsMissingError extends Error {
   }
 }
 
-/** Throws `CredentialsMissingError`. */
+/** And what is put in their place while they are used. Throws `CredentialsMissingError`. */
 export async function requiredCredentials(directory: string): Promise<PeerCredentials> {
-  const credentials = await loadPeerCredentials(directory);
+  const credentials = await openRenewedCredentials(directory);
   if (credentials === null) throw new CredentialsMissingError(directory);
   return credentials;
 }
