@@ -4,6 +4,18 @@ import * as world from './world.mjs';
 
 const { sites, devices, hardware, recordingServers, alarms, locks, retrievals, events, retrieved, iso } =
   world;
+/** What has an id, by it: with hundreds of sites a search of the list for each is too slow. */
+const indexed = list => {
+  let byId = new Map();
+  return id => {
+    if (byId.size !== list.length) byId = new Map(list.map(item => [item.id, item]));
+    return byId.get(id);
+  };
+};
+const siteOf = indexed(sites);
+const deviceOf = indexed(devices);
+const hardwareOf = indexed(hardware);
+const serverOf = indexed(recordingServers);
 const FEED_LIMIT = 5_000;
 const feeds = { alarm: [], event: [], link: [], retrieval: [] };
 const waiting = new Set();
@@ -44,11 +56,11 @@ const connection = (items, { first = 50, after } = {}, cursorOf = item => item.i
 const mapped = (items, args, view) => connection(items.map(view), args);
 
 const siteView = id => {
-  const site = sites.find(item => item.id === id);
+  const site = siteOf(id);
   if (!site) return null;
   const { link } = site;
   return {
-    ...{ id: site.id, name: site.name, log: site.log },
+    ...{ id: site.id, name: site.name, log: site.log, awaited: false },
     parent: () => (site.parent ? siteView(site.parent) : null),
     children: () => sites.filter(item => item.parent === site.id).map(item => siteView(item.id)),
     link: link && {
@@ -89,23 +101,21 @@ const serverView = server => ({
   ],
   site: () => siteView(server.siteId),
   devices: () =>
-    devices
-      .filter(d => hardware.find(h => h.id === d.hardwareId).recordingServerId === server.id)
-      .map(deviceView),
+    devices.filter(d => hardwareOf(d.hardwareId).recordingServerId === server.id).map(deviceView),
 });
 const camerasOf = server =>
   devices
-    .filter(({ hardwareId }) => hardware.find(({ id }) => id === hardwareId).recordingServerId === server.id)
+    .filter(({ hardwareId }) => hardwareOf(hardwareId).recordingServerId === server.id)
     .filter(({ type }) => type === 'CAMERA')
     .map(deviceView);
 const hardwareView = item => ({
   ...item,
   ...{ driver: 'ONVIF', capabilities: null },
-  recordingServer: () => serverView(recordingServers.find(server => server.id === item.recordingServerId)),
+  recordingServer: () => serverView(serverOf(item.recordingServerId)),
 });
 const deviceView = device => {
-  const box = hardware.find(item => item.id === device.hardwareId);
-  const server = recordingServers.find(item => item.id === box.recordingServerId);
+  const box = hardwareOf(device.hardwareId);
+  const server = serverOf(box.recordingServerId);
   const streams = {
     streams: [{ name: 'Main', address: box.address }],
     recorded: 'Main',
@@ -120,12 +130,12 @@ const deviceView = device => {
     recordingServer: () => serverView(server),
   };
 };
-const deviceById = id => deviceView(devices.find(device => device.id === id));
+const deviceById = id => deviceView(deviceOf(id));
 const alarmView = alarm => ({
   ...alarm,
   site: () => siteView(alarm.siteId),
   source: () => (alarm.deviceId ? deviceById(alarm.deviceId) : null),
-  sourceName: devices.find(device => device.id === alarm.deviceId)?.name ?? '',
+  sourceName: deviceOf(alarm.deviceId)?.name ?? '',
 });
 const lockView = lock => ({
   ...lock,
@@ -138,12 +148,12 @@ const retrievalView = item => ({
   ...item,
   ...{ from: iso(item.fromMs), to: iso(item.toMs), transferredBytes: item.progress * item.totalBytes },
   device: () => deviceById(item.deviceId),
-  site: () => siteView(devices.find(device => device.id === item.deviceId).siteId),
+  site: () => siteView(deviceOf(item.deviceId).siteId),
 });
 const eventView = event => ({ ...event, site: () => siteView(event.siteId) });
 
 function append(siteId, stream, type, data, actor, atMs = Date.now()) {
-  const site = sites.find(item => item.id === siteId);
+  const site = siteOf(siteId);
   site.log.size += 1;
   const event = {
     ...{ id: randomUUID(), siteId, epoch: 1, position: site.log.size, stream, revision: 1, type, version: 1 },
@@ -157,7 +167,7 @@ function append(siteId, stream, type, data, actor, atMs = Date.now()) {
 
 /** While a site's link is down, what is asked of it waits. */
 const commandFor = siteId => {
-  const down = sites.find(site => site.id === siteId).link?.state === 'DOWN';
+  const down = siteOf(siteId).link?.state === 'DOWN';
   return { id: randomUUID(), state: down ? 'PENDING' : 'APPLIED', code: null, message: null };
 };
 const contains = (text, ...values) =>
@@ -322,7 +332,7 @@ function updateAlarm({ id, state, assignedTo, priority, comment, reason }, { use
 }
 function raiseAlarm({ siteId, deviceId, name, message = '', priority = 2 }, { user }) {
   const at = iso(Date.now());
-  const site = siteId ?? devices.find(device => device.id === deviceId)?.siteId ?? 'site-central';
+  const site = siteId ?? deviceOf(deviceId)?.siteId ?? 'site-central';
   const alarm = {
     ...{
       id: randomUUID(),
@@ -350,7 +360,7 @@ function raiseAlarm({ siteId, deviceId, name, message = '', priority = 2 }, { us
   return { command, alarm: alarmView(alarm) };
 }
 const setLink = (siteId, down) => {
-  const { link } = sites.find(site => site.id === siteId);
+  const { link } = siteOf(siteId);
   Object.assign(link, {
     state: down ? 'DOWN' : 'CONNECTING',
     cut: down,
@@ -446,19 +456,13 @@ const mutations = {
     return retrievalView(retrieval);
   },
   updateDevice: ({ id, ...change }, { user }) => {
-    const device = Object.assign(
-      devices.find(item => item.id === id),
-      change,
-    );
+    const device = Object.assign(deviceOf(id), change);
     append(device.siteId, `hardware-${device.hardwareId}`, 'DeviceRenamed', change, user);
     return { command: commandFor(device.siteId), device: deviceView(device) };
   },
   moveHardware: ({ id, toRecordingServerId }, { user }) => {
-    const box = Object.assign(
-      hardware.find(item => item.id === id),
-      { recordingServerId: toRecordingServerId },
-    );
-    const { siteId } = recordingServers.find(server => server.id === toRecordingServerId);
+    const box = Object.assign(hardwareOf(id), { recordingServerId: toRecordingServerId });
+    const { siteId } = serverOf(toRecordingServerId);
     append(siteId, `hardware-${id}`, 'HardwareMoved', { toRecordingServerId }, user);
     return { command: commandFor(siteId), hardware: hardwareView(box) };
   },
@@ -505,7 +509,7 @@ export const rootValue = {
 
 function advanceRetrievals() {
   for (const item of retrievals) {
-    const site = sites.find(s => s.id === devices.find(d => d.id === item.deviceId).siteId);
+    const site = sites.find(s => s.id === deviceOf(item.deviceId).siteId);
     if (!['PENDING', 'IN_PROGRESS'].includes(item.state) || site.link?.state === 'DOWN') continue;
     item.state = 'IN_PROGRESS';
     item.progress = Math.min(1, item.progress + (item.id === 'retrieval-1' ? 0.002 : 0.06));
@@ -549,7 +553,7 @@ export function startTicking() {
       announce('link', site.id);
     }
     const device = devices[tick % devices.length];
-    if (tick % 2 === 0 && sites.find(site => site.id === device.siteId).link?.state !== 'DOWN')
+    if (tick % 2 === 0 && siteOf(device.siteId).link?.state !== 'DOWN')
       append(
         device.siteId,
         `recording-${device.id}`,

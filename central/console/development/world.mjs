@@ -60,6 +60,20 @@ export const sites = [
   }),
 ];
 
+/** Beside those with a story: as many as `DOUBLE_SITES` says, to see what the console does with them. */
+for (let number = 1; number <= Number(process.env.DOUBLE_SITES ?? 0); number += 1) {
+  const isDown = number % 37 === 0;
+  const measured = isDown
+    ? { rtt: null, offset: null, lag: null }
+    : { rtt: 20 + (number % 90), offset: 1, lag: 0 };
+  sites.push(
+    makeSite(`site-${number}`, `Branch ${String(number).padStart(4, '0')}`, 'site-central', {
+      ...{ state: isDown ? 'DOWN' : 'UP', sinceMs: started - number * MINUTE, cut: null },
+      ...measured,
+    }),
+  );
+}
+
 export const recordingServers = sites.flatMap(site =>
   [1, 2].slice(0, site.id === 'site-bus' ? 1 : 2).map(number => ({
     id: `rs-${site.id}-${number}`,
@@ -77,6 +91,7 @@ const cameras = {
   'site-depot': ['Hall 2 north', 'Fuel station', 'Wash bay', 'Perimeter west'],
   'site-bus': ['Driver', 'Front door'],
 };
+for (const { id } of sites) cameras[id] ??= ['Entrance', 'Counter', 'Yard', 'Vault'];
 export const hardware = [];
 export const devices = [];
 for (const [siteId, names] of Object.entries(cameras)) {
@@ -164,6 +179,8 @@ const alarmLines = [
   ],
   ['Loitering', 'Person near Gate A for more than 5 minutes', 3, 'CLOSED', 'cam-site-harbour-1', 390],
 ];
+for (const [index, { id }] of sites.filter(({ id }) => /^site-\d/.test(id)).entries())
+  alarmLines.push(['Door held open', 'Open for more than 60 s', 3, 'NEW', `cam-${id}-0`, 400 + index]);
 export const alarms = alarmLines.map(([name, message, priority, state, deviceId, minutesAgo], index) => {
   const raisedAtMs = started - minutesAgo * MINUTE;
   const history = [{ at: iso(raisedAtMs), actor: 'rule: out of hours', text: 'Raised' }];

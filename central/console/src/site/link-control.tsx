@@ -6,7 +6,13 @@ const CUT = 'mutation Cut($site: ID!) { cutLink(siteId: $site) { id } }';
 const RESTORE = 'mutation Restore($site: ID!) { restoreLink(siteId: $site) { id } }';
 
 /** Cuts or restores the emulated link. Only the demonstration has one, and says so. */
-export function LinkControl({ site }: { readonly site: Site }) {
+interface LinkControlProps {
+  readonly site: Site;
+  /** Of a line in the tree, which is one stop for the Tab key as a whole. */
+  readonly tabIndex?: number;
+}
+
+export function LinkControl({ site, tabIndex }: LinkControlProps) {
   if (site.link === null || site.link.cut === null) return null;
   const { cut } = site.link;
   const label = cut ? `Restore the link of ${site.name}` : `Cut the link of ${site.name}`;
@@ -20,6 +26,7 @@ export function LinkControl({ site }: { readonly site: Site }) {
   return (
     <button
       type="button"
+      tabIndex={tabIndex}
       className={`demo-link ${cut ? 'restore' : ''}`}
       title={`${label} (emulated link of the demonstration)`}
       aria-label={label}

@@ -1,4 +1,5 @@
-import { type KeyboardEvent, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { Icon } from '../ui/icon';
 import { StateMark } from '../ui/state-mark';
 import { duration, shortTime, useNow } from '../ui/time';
@@ -6,6 +7,7 @@ import { LinkControl } from './link-control';
 import { type Device, type Site, useSiteDirectory } from './site-directory';
 import { LINES_FOUND_MAX, type TreeNode, treeNodes } from './site-tree.nodes';
 import { lagOf, stateOfDevice, stateOfLink } from './state-of';
+import { linesInView, type TreeView, treeLayout } from './tree-window';
 import './site-tree.css';
 
 /** What a camera carries when it is dragged from the tree to a tile. */
@@ -42,10 +44,12 @@ function SiteLink({ site, nowMs }: { readonly site: Site; readonly nowMs: number
 function SiteLine({
   node,
   nowMs,
+  tabIndex,
   onToggle,
 }: {
   readonly node: TreeNode & { kind: 'site' };
   readonly nowMs: number;
+  readonly tabIndex: number;
   readonly onToggle: () => void;
 }) {
   const { site } = node;
@@ -64,7 +68,7 @@ function SiteLine({
       <span className="grow tree-site">
         <span className="row">
           <span className="clip grow tree-name">{site.name}</span>
-          <LinkControl site={site} />
+          <LinkControl site={site} tabIndex={tabIndex} />
         </span>
         <SiteLink site={site} nowMs={nowMs} />
       </span>
@@ -97,6 +101,24 @@ interface SiteTreeProps {
   readonly onOpenSite: (site: Site) => void;
 }
 
+/** What of a scrolled list is seen; as good as all of it until it is measured. */
+function useScrolled(list: RefObject<HTMLElement | null>): TreeView {
+  const [view, setView] = useState<TreeView>({ topPx: 0, heightPx: window.innerHeight });
+  useEffect(() => {
+    const element = list.current;
+    if (element === null) return;
+    const look = () => setView({ topPx: element.scrollTop, heightPx: element.clientHeight });
+    const resized = new ResizeObserver(look);
+    resized.observe(element);
+    element.addEventListener('scroll', look, { passive: true });
+    return () => {
+      resized.disconnect();
+      element.removeEventListener('scroll', look);
+    };
+  }, [list]);
+  return view;
+}
+
 export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) {
   const directory = useSiteDirectory();
   const nowMs = useNow(5000);
@@ -104,7 +126,9 @@ export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) 
   const [filter, setFilter] = useState('');
   const [focusedId, setFocusedId] = useState<string | null>(null);
   const list = useRef<HTMLDivElement>(null);
+  const view = useScrolled(list);
   const nodes = useMemo(() => treeNodes(directory, toggled, filter), [directory, toggled, filter]);
+  const layout = useMemo(() => treeLayout(nodes), [nodes]);
   const focusIndex = Math.max(
     0,
     nodes.findIndex(node => node.id === focusedId),
@@ -114,7 +138,8 @@ export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) 
   const moveTo = (index: number) => {
     const node = nodes[Math.min(nodes.length - 1, Math.max(0, index))];
     if (node === undefined) return;
-    setFocusedId(node.id);
+    // A line that is out of view is there once it is the one with the focus.
+    flushSync(() => setFocusedId(node.id));
     list.current?.querySelector<HTMLElement>(`[data-node="${CSS.escape(node.id)}"]`)?.focus();
   };
   const open = (node: TreeNode) => (node.kind === 'site' ? onOpenSite(node.site) : onOpenDevice(node.device));
@@ -155,35 +180,48 @@ export function SiteTree({ shownIds, onOpenDevice, onOpenSite }: SiteTreeProps) 
         />
       </label>
       <div className="tree" role="tree" aria-label="Sites" ref={list} data-testid="site-tree">
-        {nodes.map((node, index) => (
-          <div
-            key={node.id}
-            role="treeitem"
-            aria-level={node.level + 1}
-            aria-expanded={node.kind === 'site' ? node.open : undefined}
-            aria-selected={shownIds.has(node.id)}
-            tabIndex={index === focusIndex ? 0 : -1}
-            data-node={node.id}
-            data-testid={node.kind === 'site' ? `tree-site-${node.id}` : `tree-device-${node.id}`}
-            className={`tree-line ${node.kind}`}
-            style={{ paddingLeft: 6 + node.level * 14 + (node.kind === 'device' ? 8 : 0) }}
-            draggable={node.kind === 'device' && node.device.type === 'CAMERA'}
-            onDragStart={event => event.dataTransfer.setData(DEVICE_MEDIA_TYPE, node.id)}
-            onFocus={() => setFocusedId(node.id)}
-            onKeyDown={event => onKeyDown(event, node, index)}
-            onClick={event => {
-              open(node);
-              // Chosen with the mouse: the keys stay with the page, so that Space plays instead of choosing again.
-              if (event.detail > 0) event.currentTarget.blur();
-            }}
-          >
-            {node.kind === 'site' ? (
-              <SiteLine node={node} nowMs={nowMs} onToggle={() => toggle(node.id)} />
-            ) : (
-              <DeviceLine node={node} nowMs={nowMs} />
-            )}
-          </div>
-        ))}
+        <div className="tree-lines" style={{ height: layout.heightPx }}>
+          {linesInView(layout, view, focusIndex).map(index => {
+            const node = nodes[index]!;
+            return (
+              <div
+                key={node.id}
+                role="treeitem"
+                aria-level={node.level + 1}
+                aria-expanded={node.kind === 'site' ? node.open : undefined}
+                aria-selected={shownIds.has(node.id)}
+                tabIndex={index === focusIndex ? 0 : -1}
+                data-node={node.id}
+                data-testid={node.kind === 'site' ? `tree-site-${node.id}` : `tree-device-${node.id}`}
+                className={`tree-line ${node.kind}`}
+                style={{
+                  top: layout.topsPx[index],
+                  paddingLeft: 6 + node.level * 14 + (node.kind === 'device' ? 8 : 0),
+                }}
+                draggable={node.kind === 'device' && node.device.type === 'CAMERA'}
+                onDragStart={event => event.dataTransfer.setData(DEVICE_MEDIA_TYPE, node.id)}
+                onFocus={() => setFocusedId(node.id)}
+                onKeyDown={event => onKeyDown(event, node, index)}
+                onClick={event => {
+                  open(node);
+                  // Chosen with the mouse: the keys stay with the page, so that Space plays instead of choosing again.
+                  if (event.detail > 0) event.currentTarget.blur();
+                }}
+              >
+                {node.kind === 'site' ? (
+                  <SiteLine
+                    node={node}
+                    nowMs={nowMs}
+                    tabIndex={index === focusIndex ? 0 : -1}
+                    onToggle={() => toggle(node.id)}
+                  />
+                ) : (
+                  <DeviceLine node={node} nowMs={nowMs} />
+                )}
+              </div>
+            );
+          })}
+        </div>
         {filter.trim() !== '' && nodes.length >= LINES_FOUND_MAX && (
           <p className="empty">More may be called that: write more of the name.</p>
         )}

@@ -2,7 +2,7 @@ import { Switch } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import { useIsAdministrator } from '../session/administrator';
 import { go, hrefOf, type Place } from '../shell/place';
-import { Empty, Fact, NotListed } from '../ui/field';
+import { Empty, Fact, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { StateMark } from '../ui/state-mark';
 import { dayAndClock, duration, shortTime, shortTimeInZone, useNow, zoneAt } from '../ui/time';
@@ -373,10 +373,14 @@ function SiteView({ site }: { readonly site: Site }) {
   );
 }
 
+/** More nobody reads; the tree finds each by its name. */
+const LINES_AT_ONCE = 100;
+
 function SiteOverview() {
   const { sites, devices, known, error } = useSiteDirectory();
   const devicesOf = useMemo(() => Map.groupBy(devices, ({ site }) => site.id), [devices]);
   const nowMs = useNow(1000);
+  const [lineCount, setLineCount] = useState(LINES_AT_ONCE);
   return (
     <div className="page">
       <header className="page-head">
@@ -404,7 +408,7 @@ function SiteOverview() {
             </tr>
           </thead>
           <tbody>
-            {sites.map(site => (
+            {sites.slice(0, lineCount).map(site => (
               <SiteLine
                 key={site.id}
                 site={site}
@@ -416,6 +420,12 @@ function SiteOverview() {
         </table>
         <NotListed known={known} error={error} count={sites.length} />
       </div>
+      <ListFoot
+        shown={Math.min(lineCount, sites.length)}
+        total={known ? sites.length : undefined}
+        hasMore={lineCount < sites.length}
+        more={() => setLineCount(lineCount + LINES_AT_ONCE)}
+      />
     </div>
   );
 }
