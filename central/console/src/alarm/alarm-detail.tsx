@@ -1,4 +1,4 @@
-import { Button, Modal, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, Select, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { Footage } from '../playback/footage';
 import { request } from '../session/graphql.client';
@@ -8,6 +8,8 @@ import { useQuery } from '../session/use-query';
 import { go } from '../shell/place';
 import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
+import { useDetailFocus } from '../ui/detail-focus';
+import { Dialog } from '../ui/dialog';
 import { Fact } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
@@ -34,8 +36,7 @@ function CloseDialog({ alarm, onClose }: { readonly alarm: AlarmDetail; readonly
     setAsking(false);
   };
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={onClose}
       title={`Close alarm ${alarm.localNumber}`}
       size="sm"
@@ -59,7 +60,7 @@ function CloseDialog({ alarm, onClose }: { readonly alarm: AlarmDetail; readonly
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -179,16 +180,23 @@ export function AlarmDetailPane({ id }: { readonly id: string }) {
   const pending = usePending().filter(({ about }) => about === id);
   const [closing, setClosing] = useState(false);
   const alarm = answer.data?.alarm?.id === id ? answer.data.alarm : null;
+  const pane = useDetailFocus(id, `${alarm?.state} ${alarm?.assignedTo} ${closing}`);
   if (alarm === null)
     return (
-      <aside className="alarm-detail">
+      <aside className="alarm-detail" ref={pane} tabIndex={-1}>
         <p className="empty">
           {answer.loading ? 'Asking …' : (answer.error?.message ?? 'There is no such alarm.')}
         </p>
       </aside>
     );
   return (
-    <aside className="alarm-detail" aria-label={`Alarm ${alarm.localNumber}`} data-testid="alarm-detail">
+    <aside
+      className="alarm-detail"
+      ref={pane}
+      tabIndex={-1}
+      aria-label={`Alarm ${alarm.localNumber}`}
+      data-testid="alarm-detail"
+    >
       <header className="row">
         <h2 className="grow clip">
           {alarm.localNumber} {alarm.name}

@@ -5,6 +5,7 @@ import { usePending } from '../session/pending-command.store';
 import { useList } from '../session/use-list';
 import { go, type Place } from '../shell/place';
 import { EverySiteSelect } from '../site/site-select';
+import { useLineFocus } from '../ui/detail-focus';
 import { Empty, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
@@ -43,6 +44,7 @@ function AlarmLine({
     <tr
       aria-selected={selected}
       data-testid={`alarm-${alarm.id}`}
+      data-line={alarm.id}
       data-state={alarm.state}
       onClick={() => go('alarms', alarm.id)}
     >
@@ -149,6 +151,7 @@ export function AlarmsPage({ place }: { readonly place: Place }) {
     },
     ['alarms'],
   );
+  useLineFocus(place.item);
   useListKeys(list.items, place.item, () => setRaising(true));
   return (
     <div className="page">

@@ -1,9 +1,10 @@
-import { Button, Modal, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, Select, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
 import { deviceOptions, OPTIONS_SHOWN_MAX } from '../site/device-options';
 import { useSiteDirectory } from '../site/site-directory';
 import { SiteSelect } from '../site/site-select';
+import { Dialog } from '../ui/dialog';
 import { alarmPriorities } from './alarm';
 
 const RAISE = `mutation RaiseAlarm($site: ID, $device: ID, $name: String!, $message: String, $priority: Int) {
@@ -39,7 +40,7 @@ export function RaiseAlarmDialog({ onClose }: { readonly onClose: () => void }) 
     if (wasTaken(outcome)) onClose();
   };
   return (
-    <Modal opened onClose={onClose} title="Raise an alarm" data-testid="raise-alarm-dialog">
+    <Dialog onClose={onClose} title="Raise an alarm" data-testid="raise-alarm-dialog">
       <form className="form" onSubmit={submit}>
         <TextInput
           label="Name"
@@ -86,6 +87,6 @@ export function RaiseAlarmDialog({ onClose }: { readonly onClose: () => void }) 
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

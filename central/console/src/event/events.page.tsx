@@ -7,6 +7,7 @@ import { actorInWords } from '../site/actor';
 import { deviceOptions, OPTIONS_SHOWN_MAX } from '../site/device-options';
 import { useSiteDirectory } from '../site/site-directory';
 import { EverySiteSelect } from '../site/site-select';
+import { useDetailFocus, useLineFocus } from '../ui/detail-focus';
 import { Empty, Fact, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { useShortcuts } from '../ui/shortcuts';
@@ -57,8 +58,9 @@ function pretty(data: string): string {
 }
 
 function EventDetail({ event }: { readonly event: LogEvent }) {
+  const pane = useDetailFocus(event.id, event.id);
   return (
-    <aside className="event-detail" aria-label="Event" data-testid="event-detail">
+    <aside className="event-detail" ref={pane} tabIndex={-1} aria-label="Event" data-testid="event-detail">
       <header className="row">
         <h2 className="grow clip">{inWords(event.type)}</h2>
         <button
@@ -185,6 +187,7 @@ export function EventsPage({ place }: { readonly place: Place }) {
     },
     following ? ['events'] : [],
   );
+  useLineFocus(place.item);
   const types = useSeenTypes(list.items);
   const found = list.items.find(event => event.id === place.item);
   // What is being read stays, also when newer events push it out of the list.
@@ -263,6 +266,7 @@ function EventTable({
             key={event.id}
             aria-selected={event.id === selectedId}
             data-testid={`event-${event.position}`}
+            data-line={event.id}
             data-type={event.type}
             onClick={() => go('events', event.id)}
           >

@@ -1,8 +1,9 @@
-import { Button, Modal, MultiSelect, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, MultiSelect, Select, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
 import { deviceOptions, OPTIONS_SHOWN_MAX } from '../site/device-options';
 import { type SiteDirectory, useSiteDirectory } from '../site/site-directory';
+import { Dialog } from '../ui/dialog';
 import { duration } from '../ui/time';
 import { TimeField } from '../ui/time-field';
 import { expiryOf, LOCK_LIFETIMES } from './lock-lifetime';
@@ -63,7 +64,7 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
     else setDevices(left);
   };
   return (
-    <Modal opened onClose={onClose} title="Create an evidence lock" data-testid="create-lock-dialog">
+    <Dialog onClose={onClose} title="Create an evidence lock" data-testid="create-lock-dialog">
       <form className="form" onSubmit={submit}>
         <TextInput
           label="Headline"
@@ -115,6 +116,6 @@ export function CreateEvidenceLockDialog({ deviceIds, fromMs, toMs, onClose }: D
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

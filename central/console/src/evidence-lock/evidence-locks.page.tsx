@@ -1,4 +1,4 @@
-import { Button, Modal, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
@@ -7,6 +7,7 @@ import { hrefOf } from '../shell/place';
 import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
 import { EverySiteSelect } from '../site/site-select';
+import { Dialog } from '../ui/dialog';
 import { ActionsHead, Empty, ListFoot, NotListed } from '../ui/field';
 import { Icon } from '../ui/icon';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
@@ -75,7 +76,7 @@ function ExtendDialog({ lock, onClose }: { readonly lock: EvidenceLock; readonly
     if (wasTaken(outcome)) onClose();
   };
   return (
-    <Modal opened onClose={onClose} title={`Extend "${lock.headline}"`} data-testid="extend-lock-dialog">
+    <Dialog onClose={onClose} title={`Extend "${lock.headline}"`} data-testid="extend-lock-dialog">
       <form className="form" onSubmit={submit}>
         <div className="row">
           <TimeField
@@ -115,7 +116,7 @@ function ExtendDialog({ lock, onClose }: { readonly lock: EvidenceLock; readonly
           <Button type="submit">Extend</Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -133,7 +134,7 @@ function ReleaseDialog({ lock, onClose }: { readonly lock: EvidenceLock; readonl
     if (wasTaken(outcome)) onClose();
   };
   return (
-    <Modal opened onClose={onClose} title={`Release "${lock.headline}"?`} data-testid="release-lock-dialog">
+    <Dialog onClose={onClose} title={`Release "${lock.headline}"?`} data-testid="release-lock-dialog">
       <form className="form" onSubmit={submit}>
         <p style={{ margin: 0 }}>
           The recordings of {lock.devices.map(device => device.name).join(', ')} return to their normal
@@ -156,7 +157,7 @@ function ReleaseDialog({ lock, onClose }: { readonly lock: EvidenceLock; readonl
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -237,7 +238,7 @@ function LockLine({
   );
 }
 
-type Dialog =
+type OpenDialog =
   | { readonly kind: 'create' }
   | { readonly kind: 'extend' | 'release'; readonly lock: EvidenceLock };
 
@@ -247,7 +248,7 @@ export function EvidenceLocksPage() {
   const [siteId, setSiteId] = useState<string | null>(null);
   const [typed, setTyped] = useState('');
   const [text] = useDebouncedValue(typed.trim(), 250);
-  const [dialog, setDialog] = useState<Dialog | null>(null);
+  const [dialog, setDialog] = useState<OpenDialog | null>(null);
   const filter = {
     ...(state === '' ? {} : { states: [state] }),
     ...(siteId === null ? {} : { siteId }),

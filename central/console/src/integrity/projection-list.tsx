@@ -1,7 +1,8 @@
-import { Button, Modal } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { send } from '../session/command';
 import type { ApiError } from '../session/graphql.client';
+import { Dialog } from '../ui/dialog';
 import { ActionsHead, NotListed } from '../ui/field';
 import { StateMark } from '../ui/state-mark';
 import { shortTime, zoneAt } from '../ui/time';
@@ -72,7 +73,7 @@ function RebuildDialog({
     onClose();
   };
   return (
-    <Modal opened onClose={onClose} title={`Build ${name} anew?`} size="sm">
+    <Dialog onClose={onClose} title={`Build ${name} anew?`} size="sm">
       <div className="form">
         <p style={{ margin: 0 }}>
           It is folded again from all logs that are held here. What is shown now stays until the new one is
@@ -87,7 +88,7 @@ function RebuildDialog({
           </Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

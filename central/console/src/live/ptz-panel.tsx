@@ -1,9 +1,10 @@
-import { Button, Modal, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { useIsAdministrator } from '../session/administrator';
 import { useQuery } from '../session/use-query';
 import { actorInWords } from '../site/actor';
 import { type Device, type SiteDirectory, useSiteDirectory } from '../site/site-directory';
+import { Dialog } from '../ui/dialog';
 import { clock } from '../ui/time';
 import {
   deletePreset,
@@ -77,8 +78,7 @@ function PresetDialog({
   const titles = { SAVE: 'Save a preset of', RENAME: 'Rename a preset of', DELETE: 'Delete a preset of' };
   const acts = { SAVE: 'Save the preset', RENAME: 'Rename the preset', DELETE: 'Delete the preset' };
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={() => onClose(false)}
       title={`${titles[editing.what]} ${device.name}`}
       data-testid="preset-dialog"
@@ -115,7 +115,7 @@ function PresetDialog({
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Button, Modal, SegmentedControl } from '@mantine/core';
+import { Button, SegmentedControl } from '@mantine/core';
 import { useRef, useState } from 'react';
 import { send } from '../session/command';
 import { useList } from '../session/use-list';
@@ -6,6 +6,7 @@ import { hrefOf } from '../shell/place';
 import { actorInWords } from '../site/actor';
 import { useSiteDirectory } from '../site/site-directory';
 import { causeInWords } from '../timeline/span-state';
+import { Dialog } from '../ui/dialog';
 import { ActionsHead, Empty, ListFoot, NotListed } from '../ui/field';
 import { type Shape, StateMark, type Tone } from '../ui/state-mark';
 import { bytes, duration, shortTime, useNow, zoneAt } from '../ui/time';
@@ -168,7 +169,7 @@ function CancelDialog({
     onClose();
   };
   return (
-    <Modal opened onClose={onClose} title="Cancel the retrieval?" size="sm">
+    <Dialog onClose={onClose} title="Cancel the retrieval?" size="sm">
       <div className="form">
         <p style={{ margin: 0 }}>
           What was already fetched of {retrieval.device.name} stays here. The rest remains at{' '}
@@ -183,7 +184,7 @@ function CancelDialog({
           </Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -105,6 +105,9 @@ function Workplace() {
   ]);
   return (
     <div className="shell" data-tree={tree} data-central={central.state}>
+      <button type="button" className="skip" onClick={() => document.getElementById('content')?.focus()}>
+        Skip to the page
+      </button>
       <TopBar
         newAlarms={newAlarms}
         onShortcuts={() => setOverview(true)}
@@ -120,7 +123,7 @@ function Workplace() {
           onOpenSite={site => openSite(site, place, devices)}
         />
       )}
-      <main className="content" id="content">
+      <main className="content" id="content" tabIndex={-1}>
         <Page place={place} />
       </main>
       <Notices />

@@ -1,6 +1,7 @@
-import { Button, Modal, PasswordInput, Select, TextInput } from '@mantine/core';
+import { Button, PasswordInput, Select, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { COMMAND_FIELDS, send, wasTaken } from '../session/command';
+import { Dialog } from '../ui/dialog';
 import {
   type Device,
   type DeviceStreams,
@@ -77,7 +78,7 @@ export function AddCameraDialog({ site, onClose }: { readonly site: Site; readon
     if (wasTaken(outcome)) onClose();
   };
   return (
-    <Modal opened onClose={onClose} title={`Add a camera at ${site.name}`} data-testid="add-camera-dialog">
+    <Dialog onClose={onClose} title={`Add a camera at ${site.name}`} data-testid="add-camera-dialog">
       <form className="form" onSubmit={submit}>
         <TextInput
           label="Name"
@@ -137,7 +138,7 @@ export function AddCameraDialog({ site, onClose }: { readonly site: Site; readon
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -177,7 +178,7 @@ export function MoveHardwareDialog({
     if (wasTaken(outcome)) onClose();
   };
   return (
-    <Modal opened onClose={onClose} title={`Move ${hardware.name}`} data-testid="move-hardware-dialog">
+    <Dialog onClose={onClose} title={`Move ${hardware.name}`} data-testid="move-hardware-dialog">
       <form className="form" onSubmit={submit}>
         <p style={{ margin: 0 }}>
           The new server takes over recording at once. What is recorded so far stays where it is until its
@@ -212,7 +213,7 @@ export function MoveHardwareDialog({
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -229,7 +230,7 @@ export function RenameDeviceDialog({
     if (wasTaken(await updateDevice(device, `Rename ${device.name}`, { name: name.trim() }))) onClose();
   };
   return (
-    <Modal opened onClose={onClose} title={`Rename ${device.name}`} size="sm">
+    <Dialog onClose={onClose} title={`Rename ${device.name}`} size="sm">
       <form className="form" onSubmit={submit}>
         <TextInput
           label="Name"
@@ -246,7 +247,7 @@ export function RenameDeviceDialog({
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -280,13 +281,7 @@ export function WriteOffDialog({
     onDone();
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={`Write off ${site.name}?`}
-      size="md"
-      data-testid="write-off-dialog"
-    >
+    <Dialog onClose={onClose} title={`Write off ${site.name}?`} size="md" data-testid="write-off-dialog">
       <div className="form">
         <p style={{ margin: 0 }}>
           Say so only of a site that will never report again, e.g. because it was scrapped. Evidence locks
@@ -311,6 +306,6 @@ export function WriteOffDialog({
           </Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,6 +1,7 @@
-import { Button, Modal, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { wasTaken } from '../session/command';
+import { Dialog } from '../ui/dialog';
 import { Icon } from '../ui/icon';
 import { updateDevice } from './site-dialogs';
 import { type Device, type DeviceStreams, type OfferedStream, useSiteDirectory } from './site-directory';
@@ -144,13 +145,7 @@ export function StreamsDialog({
     if (wasTaken(outcome)) onClose();
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={`Streams of ${device.name}`}
-      size="xl"
-      data-testid="streams-dialog"
-    >
+    <Dialog onClose={onClose} title={`Streams of ${device.name}`} size="xl" data-testid="streams-dialog">
       <form className="form" onSubmit={submit}>
         <p className="dim" style={{ margin: 0 }}>
           What is recorded runs all the time. The others run while somebody watches them, or while motion is
@@ -216,6 +211,6 @@ export function StreamsDialog({
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

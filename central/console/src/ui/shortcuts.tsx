@@ -19,10 +19,11 @@ const isTyping = (target: EventTarget | null): boolean =>
   (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) &&
   !(target instanceof HTMLInputElement && /^(checkbox|radio|range|button)$/.test(target.type));
 
-/** Space and Enter belong to a focused button, arrows to a focused tree, list or slider. */
+/** Space and Enter belong to a focused button, arrows to a focused tree or list, all keys to an open menu. */
 const belongsToFocus = (event: KeyboardEvent): boolean => {
   const { target } = event;
   if (!(target instanceof Element)) return false;
+  if (target.closest('[role=menu]') != null) return true;
   if (event.key === ' ' || event.key === 'Enter')
     return target.closest('button, a, [role=tab], [role=treeitem], [role=row]') != null;
   if (event.key.startsWith('Arrow'))
@@ -35,13 +36,20 @@ function nameOf(event: KeyboardEvent): string {
   return event.shiftKey && key.length > 1 ? `Shift+${key}` : key;
 }
 
-/** Out of a field with Escape, back to the shortcuts. */
+/** Whether the field in which a key was pressed had its list open; it may have closed it by the time the key arrives here. */
+let hadListOpen = false;
+function beforeKey({ target }: KeyboardEvent): void {
+  hadListOpen = target instanceof HTMLElement && target.ariaExpanded === 'true';
+}
+
+/** Out of a field with Escape, back to the shortcuts. An open list is closed first. */
 function leaveField(event: KeyboardEvent): void {
-  if (event.key === 'Escape') (event.target as HTMLElement).blur();
+  if (event.key === 'Escape' && !hadListOpen) (event.target as HTMLElement).blur();
 }
 
 function onKey(event: KeyboardEvent): void {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // A widget has used the key, or the browser is asked for something.
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector('[role=dialog][aria-modal=true]') !== null) return;
   if (isTyping(event.target)) {
     leaveField(event);
@@ -66,11 +74,16 @@ export function useShortcuts(shortcuts: readonly Shortcut[]): void {
   const layer = useRef(shortcuts);
   layer.current = shortcuts;
   useEffect(() => {
-    if (layers.length === 0) addEventListener('keydown', onKey);
+    if (layers.length === 0) {
+      addEventListener('keydown', beforeKey, { capture: true });
+      addEventListener('keydown', onKey);
+    }
     layers.push(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
-      if (layers.length === 0) removeEventListener('keydown', onKey);
+      if (layers.length > 0) return;
+      removeEventListener('keydown', beforeKey, { capture: true });
+      removeEventListener('keydown', onKey);
     };
   }, []);
 }
