@@ -219,6 +219,30 @@ test('keeps 5 GB free, deletes what an archive would take below 1 GB, and stops 
   });
 });
 
+test('while locks are awaited nothing goes by age or size, and for want of room only what they cannot cover, as late as can be', () => {
+  const awaited = 'the log was lost';
+  const protection = {
+    readable: true,
+    spans: [{ deviceId: camera, fromMs: 0, toMs: 250 }],
+    awaited,
+  } as const;
+  const candidates = [segment(0), segment(1), segment(2), segment(3), segment(4)];
+  const awaiting = facts({ nowMs: 1e6, usageBytes: 1e9, freeBytes: 400, protection, candidates });
+  const tight = { ...limits, usageBytesMax: 1, freeBytesCritical: 300 };
+  for (const next of [null, { isAvailable: false, isDue: true, totalRetentionMs: 1, locked: [] }]) {
+    const plan = planRetention({ ...awaiting, next }, tight);
+    assert.equal([plan.deletions, plan.recording], [[], { action: 'RECORD' }]);
+    const [fourth] = planRetention({ ...awaiting, next, freeBytes: 250 }, tight).deletions;
+    assert.equal(fourth, { segment: segment(3), policy: 'DISK_FULL' });
+  }
+  const full = planRetention({ ...awaiting, freeBytes: 0, candidates: candidates.slice(0, 3) }, tight);
+  assert.equal(full.deletions, []);
+  assert.equal(full.recording, {
+    ...{ action: 'HALT', cause: 'LOCKS_UNREADABLE' },
+    detail: '0 bytes are free, 100 are needed; the log was lost, and nothing else is left to delete',
+  });
+});
+
 test('however small the disk is, the oldest goes before recording stops', () => {
   fc.assert(
     fc.property(

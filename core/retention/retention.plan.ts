@@ -44,7 +44,12 @@ export interface ProtectedSpan {
 }
 
 export type Protection =
-  | { readonly readable: true; readonly spans: readonly ProtectedSpan[] }
+  | {
+      readonly readable: true;
+      readonly spans: readonly ProtectedSpan[];
+      /** Why there may be locks that are not known yet; the spans cover all that they may. Left out: all are known. */
+      readonly awaited?: string;
+    }
   | { readonly readable: false; readonly reason: string };
 
 export interface RetentionSegment {
@@ -110,7 +115,8 @@ export function isProtected(
 /**
  * What is to be deleted or moved on, and whether there is room to record. Too old goes first, then the oldest until size and
  * free space are met. With an archive behind it a stage is left by moving; only when the disk runs full, and the archive takes
- * nothing or not fast enough, is anything deleted before its time. While locks cannot be read nothing is.
+ * nothing or not fast enough, is anything deleted before its time. While locks cannot be read nothing is; while some are awaited,
+ * only for want of room on the disk, as late as can be: what is held for them would have a stage delete all that is new.
  */
 export function planRetention(facts: RetentionFacts, limits: RetentionLimits): RetentionPlan {
   const { protection, next } = facts;
@@ -139,10 +145,15 @@ export function planRetention(facts: RetentionFacts, limits: RetentionLimits): R
   const exhausted = facts.candidatesComplete && deletions.length === unlocked.length;
   if (!exhausted && deletions.length > 0) return { deletions, moves, recording: stay(facts) };
   const deletedBytes = deletions.reduce((sum, { segment }) => sum + segment.fileByteLength, 0);
-  const recording = verdict(facts.freeBytes + deletedBytes, facts, limits, {
-    cause: 'DISK_FULL',
-    detail: 'nothing that is not locked is left to delete',
-  });
+  const { awaited } = protection;
+  const recording = verdict(
+    facts.freeBytes + deletedBytes,
+    facts,
+    limits,
+    awaited === undefined
+      ? { cause: 'DISK_FULL', detail: 'nothing that is not locked is left to delete' }
+      : { cause: 'LOCKS_UNREADABLE', detail: `${awaited}, and nothing else is left to delete` },
+  );
   return { deletions, moves, recording };
 }
 
@@ -162,14 +173,17 @@ function actionFor(
   const isOlderThan = (ageMs: number) => segment.toMs <= facts.nowMs - ageMs;
   const isTooLarge = limits.usageBytesMax !== null && facts.usageBytes - freedBytes > limits.usageBytesMax;
   const freeBytes = facts.freeBytes + freedBytes;
-  if (next === null) {
-    if (isOlderThan(limits.retentionMs)) return 'RETENTION_AGE';
-    if (isTooLarge) return 'RETENTION_SIZE';
-    return freeBytes < limits.freeBytesLow ? 'DISK_FULL' : null;
-  }
-  if (!isLocked && isOlderThan(next.totalRetentionMs)) return 'RETENTION_AGE';
+  const isAwaiting = facts.protection.readable && facts.protection.awaited !== undefined;
   // Moving is slower than recording may be: what is left of the disk is made free at once.
-  if (!isLocked && freeBytes < (next.isAvailable ? limits.freeBytesCritical : limits.freeBytesLow)) {
+  const isLate = isAwaiting || next?.isAvailable === true;
+  const isFull = freeBytes < (isLate ? limits.freeBytesCritical : limits.freeBytesLow);
+  if (next === null) {
+    if (isOlderThan(limits.retentionMs) && !isAwaiting) return 'RETENTION_AGE';
+    if (isTooLarge && !isAwaiting) return 'RETENTION_SIZE';
+    return isFull ? 'DISK_FULL' : null;
+  }
+  if (!isLocked && !isAwaiting && isOlderThan(next.totalRetentionMs)) return 'RETENTION_AGE';
+  if (!isLocked && isFull) {
     return 'DISK_FULL';
   }
   if (!next.isAvailable) return null;
