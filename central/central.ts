@@ -340,7 +340,11 @@ async function openParts(
   const unrepaired = await repairOwnLogIfPossible({ configuration, dataDirectory, sql, logger }, ownRepairs);
   const pins = new EvidenceLockPins({ sql, now: Date.now });
   await pins.refresh();
-  const servers = stack.use(await openSiteServers({ ...options, pins: () => pins.spans() }));
+  const above = configuration.parent === undefined ? null : new Acknowledgements();
+  const isHistoryAwaited = () => unrepaired !== null || above?.of(configuration.site.id).top === null;
+  const servers = stack.use(
+    await openSiteServers({ ...options, pins: () => pins.spans(), isHistoryAwaited }),
+  );
   await enrolChildSites(servers.management, configuration, baseDirectory);
   const retrieved = firstRecordingServer(servers, configuration);
   if (!retrieved)
@@ -378,15 +382,10 @@ async function openParts(
       replicas,
       relayed,
       keys: createOriginKeys({ sql, management: servers.management, ownSite: servers.siteId }),
-      above: configuration.parent === undefined ? null : new Acknowledgements(),
       answers,
-      projected,
-      projections,
-      unrepaired,
-      pins,
       erasedKeys,
     },
-    ...{ channels, logger, ...linked },
+    ...{ projected, projections, unrepaired, pins, above, channels, logger, ...linked },
   };
 }
 

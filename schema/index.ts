@@ -169,6 +169,7 @@ export {
   RecordingDamaged,
   RecordingDeleted,
   type RecordingEvent,
+  RecordingFound,
   RecordingGap,
   RecordingReduced,
   RecordingSealed,

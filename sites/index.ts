@@ -133,11 +133,9 @@ export {
   type SegmentOrigin,
   type StoredSegment,
 } from './recording-server/media-database/media-database.js';
+export type { MediaDatabaseOptions } from './recording-server/media-database/media-database-options.js';
 export { MediaPasswordError } from './recording-server/media-database/media-keyring.js';
-export {
-  type MediaDatabaseOptions,
-  openMediaDatabase,
-} from './recording-server/media-database/open-media-database.js';
+export { openMediaDatabase } from './recording-server/media-database/open-media-database.js';
 export {
   changeMediaPassword,
   mediaKeysOf,
@@ -152,7 +150,8 @@ export {
   type SealedFact,
   verifyMedia,
 } from './recording-server/media-database/verify-media.js';
-export { RecordingServer, type RecordingServerOptions } from './recording-server/recording-server.js';
+export { RecordingServer } from './recording-server/recording-server.js';
+export type { RecordingServerOptions } from './recording-server/recording-server-options.js';
 export { ffmpegCandidates } from './recording-server/snapshot/ffmpeg.js';
 export {
   type Snapshot,

@@ -80,6 +80,11 @@ export interface SiteServersOptions {
   readonly baseDirectory: string;
   /** Spans that must be kept beside those under the site's own evidence locks. Throws when they cannot be known. */
   readonly pins: () => readonly ProtectedSpan[];
+  /**
+   * Whether somebody may still give back what the log has lost: a parent that has acknowledged nothing yet, whoever acknowledges a
+   * log holds no other history of it; or the topmost one, for a site and its region may be restored together. Left out: nobody.
+   */
+  readonly isHistoryAwaited?: () => boolean;
   readonly logger: Logger;
 }
 
@@ -95,8 +100,8 @@ export const newUuid = <Id extends string>(): Id => v7() as Id;
 
 /** Opens the log and what works on it, and writes into the log what the configuration has that the log does not. */
 export async function openSiteServers(options: SiteServersOptions): Promise<SiteServers> {
-  const { configuration, logger } = options;
-  const dataDirectory = path.resolve(options.baseDirectory, configuration.data);
+  const { configuration, baseDirectory, logger } = options;
+  const dataDirectory = path.resolve(baseDirectory, configuration.data);
   const siteId = configuration.site.id;
   const keys = loadSiteKeys(dataDirectory);
   await using stack = new AsyncDisposableStack();
@@ -130,7 +135,7 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
     recordingServersRunning: new Set(configuration.recordingServers.map(({ id }) => id)),
   });
   managed.resolve(management);
-  const { baseDirectory } = options;
+  const isHistoryAwaited = () => log.away?.() != null || options.isHistoryAwaited?.() === true;
   const tell = async () => {
     await establish(management, configuration, { keys, baseDirectory });
     await reportDifferences(management, configuration, logger);
@@ -141,7 +146,9 @@ export async function openSiteServers(options: SiteServersOptions): Promise<Site
   const logFile = siteLogFileOf(dataDirectory);
   const setAside = new SetAsideLocks({ file: logFile, site: siteId, logger, alarm: alarmLater });
   const pins = () => [...options.pins(), ...setAside.spans(Date.now())];
-  const site = { dataDirectory, baseDirectory, siteId, log, management, keys, pins, folds, logger };
+  const site = {
+    ...{ dataDirectory, baseDirectory, siteId, log, management, keys, pins, isHistoryAwaited, folds, logger },
+  };
   const servers = await openRecordingServers(configuration, { ...site, alarmLater }, stack);
   const { recordingServers } = servers;
   if (configuration.kurrentServer !== undefined) {
@@ -318,6 +325,7 @@ function openServer(
     readonly management: ManagementServer;
     readonly keys: SiteKeys;
     readonly pins: () => readonly ProtectedSpan[];
+    readonly isHistoryAwaited: () => boolean;
     readonly folds: FoldFiles;
     readonly logger: Logger;
     /** Why its media directory is away; left out: it is there. */
@@ -325,10 +333,11 @@ function openServer(
     readonly openSignal?: AbortSignal;
   },
 ): Promise<RecordingServer> {
-  const { management, keys, siteId, log, pins, folds, dataDirectory, openSignal } = site;
+  const { management, keys, siteId, log, pins, isHistoryAwaited, folds, dataDirectory, openSignal } = site;
   const standIn = standInDirectoryOf(dataDirectory, server.id);
   return RecordingServer.open({
     ...{ recordingServerId: server.id, site: siteId, log, pins, folds, softwareVersion: SOFTWARE },
+    isHistoryAwaited,
     ...{ now: Date.now, monotonicMs: () => performance.now(), random: Math.random, newId: newUuid },
     ffmpegBin: process.env.FFMPEG_BIN ?? null,
     ...(site.away === undefined

@@ -43,7 +43,9 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
       if (failed !== null) return `the log has failed, recording goes on: ${failed}`;
       const away = open.log.away?.() ?? null;
       if (away !== null) return `the log is away, recording goes on: ${away.reason}`;
-      return open.awayMedia.length === 0 ? null : open.awayMedia.map(({ why }) => why).join('; ');
+      const awaited = [...open.recordingServers.values()].flatMap(server => server.awaited ?? []);
+      const because = [...open.awayMedia.map(({ why }) => why), ...awaited.slice(0, 1)];
+      return because.length === 0 ? null : because.join('; ');
     },
     defineMetrics: registry => {
       defineLogMetrics(registry, () => open);
@@ -61,11 +63,14 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
   await runOverResets(
     { configuration, dataDirectory: dataDirectoryOf(options), logger },
     async life => {
-      await using servers = await openSiteServers({ ...options, pins: () => [] });
+      const acknowledgements = new Acknowledgements();
+      const isHistoryAwaited = () =>
+        configuration.parent !== undefined && acknowledgements.of(configuration.site.id).top === null;
+      await using servers = await openSiteServers({ ...options, pins: () => [], isHistoryAwaited });
       open = servers;
       onOpen();
       try {
-        await runOnLog({ ...options, credentials }, servers, life);
+        await runOnLog({ ...options, credentials, acknowledgements }, servers, life);
       } finally {
         open = null;
       }
@@ -75,13 +80,15 @@ export async function runSite(options: RunSiteOptions, signal: AbortSignal): Pro
 }
 
 async function runOnLog(
-  options: RunSiteOptions & { readonly credentials: PeerCredentials | null },
+  options: RunSiteOptions & {
+    readonly credentials: PeerCredentials | null;
+    readonly acknowledgements: Acknowledgements;
+  },
   servers: SiteServers,
   { signal, isReset, repairs, mend, beginAgain }: LogLife,
 ): Promise<void> {
-  const { configuration, credentials, logger, onEnding } = options;
+  const { configuration, credentials, acknowledgements, logger, onEnding } = options;
   const { parent } = configuration;
-  const acknowledgements = new Acknowledgements();
   const reports =
     parent === undefined || credentials === null
       ? []

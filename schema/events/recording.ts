@@ -90,6 +90,22 @@ export const RecordingSealed = unhurried(
   ),
 );
 
+/** Segments that were found where they are kept after the log that was told of them, or its end, was lost. `RecordingSealed` follows. */
+export const RecordingFound = unhurried(
+  passing(
+    defineEvent(
+      'RecordingFound',
+      1,
+      z.object({
+        ...ofDevice,
+        fromMs: UnixMs,
+        toMs: UnixMs,
+        segmentIds: z.array(SegmentId).min(1).max(200),
+      }),
+    ),
+  ),
+);
+
 /**
  * Of these segments only key frames (and all sound) are left, since they moved into an archive that keeps no more. Each has a new
  * digest; it covers the same time.
@@ -154,6 +170,7 @@ export const RecordingDamaged = passing(
 export const recordingEvents = [
   RecordingStarted,
   RecordingStopped,
+  RecordingFound,
   RecordingSealed,
   RecordingReduced,
   RecordingDeleted,

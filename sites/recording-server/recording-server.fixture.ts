@@ -28,7 +28,8 @@ import { openSqliteSiteLog, type SqliteSiteLog } from '../log/sqlite-site-log.js
 import type { CameraSink, RunCameraSession } from './drivers/driver.js';
 import { MEDIA_DATABASE_LIMITS } from './media-database/media-database.js';
 import { testInit } from './media-database/media-fixture.js';
-import { RecordingServer, type RecordingServerOptions } from './recording-server.js';
+import { RecordingServer } from './recording-server.js';
+import type { RecordingServerOptions } from './recording-server-options.js';
 
 export const site = v7() as SiteId;
 export const serverA = v7() as RecordingServerId;

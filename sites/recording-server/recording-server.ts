@@ -3,7 +3,6 @@ import {
   type CameraControl,
   type CameraControlOptions,
   FoldKeeper,
-  type FoldStore,
   type HeatMapQuery,
   type MediaItem,
   type MediaPriority,
@@ -11,13 +10,9 @@ import {
   type MediaRequest,
   type MediaSource,
   type NamedFold,
-  type ProtectedSpan,
   type Protection,
   type RecordedEvent,
-  type RetentionLimits,
-  type SiteLog,
   type Speech,
-  type Storage,
   type TriggerChange,
 } from '@holdfast/core';
 import {
@@ -30,17 +25,13 @@ import {
   type RecordingPolicy,
   type RecordingServerId,
   type SegmentId,
-  type SiteId,
 } from '@holdfast/schema';
-import type { Logger } from 'pino';
 import type { LiveViewers } from './camera/live-viewers.js';
 import { CameraControls } from './control/camera-controls.js';
-import type { CameraCredentials, RunCameraSession } from './drivers/driver.js';
 import { RecorderHealth } from './health/recorder-health.js';
 import {
   type MediaDamage,
   type MediaDatabase,
-  type MediaDatabaseLimits,
   type OutgoingFact,
   type SealReport,
   type StoredSegment,
@@ -49,7 +40,6 @@ import type { MediaPasswordError } from './media-database/media-keyring.js';
 import { openMediaDatabase } from './media-database/open-media-database.js';
 import { OWN_STAGE } from './media-database/stage-directories.js';
 import { RecordedMotion } from './motion/recorded-motion.js';
-import type { ObjectStoreAccess } from './object-store/object-store.js';
 import { PreBufferFolder } from './pre-buffer/pre-buffer-folder.js';
 import { CameraSupervisor } from './recorder/camera-supervisor.js';
 import { FactOutbox } from './recorder/fact-outbox.js';
@@ -57,8 +47,10 @@ import { logRecovery } from './recorder/log-recovery.js';
 import { LoudReports } from './recorder/loud-reports.js';
 import { SiteView, type SiteViewFold, siteViewFold } from './recorder/site-view.js';
 import { triggerOfEvent } from './recorder/trigger-events.js';
+import type { RecordingServerOptions } from './recording-server-options.js';
 import { deletionEvents } from './retention/deletion-facts.js';
 import { LockReports } from './retention/lock-reports.js';
+import { LostLog } from './retention/lost-log.js';
 import { MediaLock } from './retention/media-lock.js';
 import { neededSince } from './retention/needed-since.js';
 import { restoreIndex } from './retention/restore-index.js';
@@ -76,57 +68,6 @@ import { type Snapshot, SnapshotMaker } from './snapshot/snapshot-maker.js';
 const subscribePauseMs = 1_000;
 /** At the end the facts are durable here already; the log has this long to take them before the next start. */
 const farewellMs = 5_000;
-
-export interface RecordingServerOptions {
-  readonly recordingServerId: RecordingServerId;
-  readonly site: SiteId;
-  readonly log: SiteLog;
-  /** The directory of the media database; while that is `away`, its stand-in. */
-  readonly dir: string;
-  /**
-   * Why the media directory is away. What is kept elsewhere is recorded, moved, deleted and played as ever; what is held for an
-   * evidence lock is not known before it is back.
-   */
-  readonly away?: string | null;
-  /** Where the stand-in is, or was, while the media directory was away. */
-  readonly standIn?: string;
-  /** Ends the opening, which may have the files of all storages to read. */
-  readonly openSignal?: AbortSignal;
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
-  /** Milliseconds of a clock that is never set. */
-  readonly monotonicMs: () => number;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** UUIDv7. */
-  readonly newId: () => string;
-  readonly openCredentials: (sealed: string) => CameraCredentials;
-  readonly raiseAlarm: (alarm: { readonly name: string; readonly message: string }) => Promise<void>;
-  /** What others have locked: not deleted meanwhile. Throws when that cannot be known: then nothing is deleted. */
-  readonly pins: () => readonly ProtectedSpan[];
-  readonly logger: Logger;
-  /** Where what was read of the log is kept, so that a restart reads only what came after. */
-  readonly folds: FoldStore;
-  /** Of the one storage that there is when `storages` is left out: the media directory alone. */
-  readonly limits: RetentionLimits;
-  /** The first holds what is assigned to no other. */
-  readonly storages?: readonly Storage[];
-  /** How to sign in where archives are in object stores. */
-  readonly objectStores?: readonly ObjectStoreAccess[];
-  /** Opens what storages have encrypted; asked again for as long as it does not. Throws `MediaPasswordError`. */
-  readonly mediaPassword?: () => string | null;
-  readonly mediaLimits: MediaDatabaseLimits;
-  /** How often what was sealed is told to the log. */
-  readonly sealReportIntervalMs: number;
-  readonly softwareVersion: string;
-  /** `FFMPEG_BIN` of the environment, for snapshots. */
-  readonly ffmpegBin: string | null;
-  /** Other than the real ones for tests only. */
-  readonly runCameraSession?: RunCameraSession;
-  readonly freeBytes?: (dir: string) => Promise<number>;
-  readonly retentionIntervalMs?: number;
-  readonly preBufferMemoryMsMax?: number;
-}
 
 interface OpenedParts {
   readonly database: MediaDatabase;
@@ -158,6 +99,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   readonly #retention: RetentionLoop;
   readonly #health: RecorderHealth;
   readonly #lockReports: LockReports;
+  readonly #lostLog: LostLog;
   readonly #storageMeasures: StorageMeasures;
 
   private constructor(options: RecordingServerOptions, parts: OpenedParts) {
@@ -221,6 +163,13 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       sendSoon: () => this.#sendSoon(),
       report,
     });
+    this.#lostLog = new LostLog({
+      ...{ recordingServerId, database, log: options.log, logger },
+      isHistoryAwaited: options.isHistoryAwaited ?? (() => false),
+      compose: report => this.#sealFacts(report),
+      isFull: () => this.#outbox.isFull,
+      alarm: alarm => this.#retention.alarm(alarm),
+    });
     this.#snapshots = new SnapshotMaker({
       read: window => database.read(window),
       ffmpeg: ffmpegCandidates(options.ffmpegBin),
@@ -232,11 +181,15 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
       viewers: this.#supervisor.viewers,
       alarm: alarm => this.#retention.alarm(alarm),
     });
+    this.#connect(loud);
+  }
+
+  #connect(loud: LoudReports): void {
     loud.connect({
       damaged: damage => this.#reportDamage(damage),
       writeFailed: code => {
         this.#health.writeFailed();
-        if (!preBuffers.makesRoom(code)) this.#retention.onWriteFailed(code);
+        if (!this.#preBuffers.makesRoom(code)) this.#retention.onWriteFailed(code);
       },
       diskSlow: medianMs => this.#health.diskSlow(medianMs),
       diskFast: medianMs => this.#health.diskFast(medianMs),
@@ -369,6 +322,11 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     return this.#view.halted;
   }
 
+  /** Why it is not known what is locked of what was recorded before the log was lost; null: it is. */
+  get awaited(): string | null {
+    return this.#lostLog.awaited;
+  }
+
   /** Since when recordings are kept or locked here; 0 when locks, or others' pins, cannot be known. */
   neededSinceMs(): number {
     return neededSince(this.database, this.#protection(this.#options.now()));
@@ -377,7 +335,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   /** Where pins cannot be known there may be any: a disk that fills up meanwhile must halt in order. */
   #protection(nowMs: number): Protection {
     try {
-      return this.#view.protection(nowMs, this.#options.pins());
+      return this.#lostLog.protect(this.#view.protection(nowMs, this.#options.pins()));
     } catch (error) {
       return { readable: false, reason: error instanceof Error ? error.message : String(error) };
     }
@@ -425,6 +383,7 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   /** Facts kept from before come into the log first: then the log says all that was said. One that is away gets them later. */
   async #catchUp(): Promise<void> {
     const isAway = this.#options.log.away?.() != null;
+    await this.#lostLog.judge();
     if (!isAway) await this.#outbox.send();
     const { indexRebuilt, standInTaken } = this.database.recovery;
     if (indexRebuilt || standInTaken) {
@@ -527,6 +486,9 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
   async #reportSealed(signal: AbortSignal): Promise<void> {
     const intervalMs = this.#options.sealReportIntervalMs;
     while (!signal.aborted) {
+      await this.#lostLog.settle().catch(error => {
+        this.#options.logger.error({ err: error }, 'the log could not be compared with what is recorded');
+      });
       this.#composeSealed();
       await this.#outbox.drain(signal);
       await delay(intervalMs, undefined, { signal }).catch(() => undefined);

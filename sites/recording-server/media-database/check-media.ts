@@ -7,12 +7,8 @@ import type { MediaKeys } from './media-keyring.js';
 import { indexedFrom, listFolder } from './recovery.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { absentAsNull } from './segment-importer.js';
-import {
-  type IndexedSegment,
-  MediaDatabaseInUseError,
-  SegmentIndex,
-  SegmentIndexUnusableError,
-} from './segment-index.js';
+import { MediaDatabaseInUseError, SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 import { type FileInStage, OWN_STAGE, StageDirectories } from './stage-directories.js';
 
 export interface MediaFault {

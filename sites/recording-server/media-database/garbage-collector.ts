@@ -1,6 +1,7 @@
 import { inTime } from '../in-time.js';
 import type { ClaimedFiles } from './claimed-files.js';
-import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+import type { SegmentIndex } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 import { type FileInStage, OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
 /** Files removed in one transaction with their index rows. */

@@ -370,7 +370,7 @@ test('each segment is reported once, and its facts are kept until they are remov
     0,
   );
   assert.equal(database.facts(10), [fact(1)]);
-  database.removeFacts([fact(1).eventId]);
+  database.removeFacts([fact(1).eventId], null);
   assert.equal(database.facts(10), []);
 });
 
@@ -488,6 +488,11 @@ test('an index of the first layout is brought on, with what the log was not told
       ALTER TABLE device DROP COLUMN duration_ms_max;
       ALTER TABLE device DROP COLUMN gone_to_ms;
       ALTER TABLE device DROP COLUMN gone_because;
+      ALTER TABLE device DROP COLUMN disowned_to_ms;
+      ALTER TABLE meta DROP COLUMN told_epoch;
+      ALTER TABLE meta DROP COLUMN told_position;
+      ALTER TABLE meta DROP COLUMN told_event_id;
+      ALTER TABLE meta DROP COLUMN log_number;
       DROP TABLE media_key;
       UPDATE meta SET index_version = 1;
     `);

@@ -1,4 +1,11 @@
-import type { Fragment, InitSegment, MediaItem, SegmentIntake, SegmentManifest } from '@holdfast/core';
+import type {
+  Fragment,
+  InitSegment,
+  LogPlace,
+  MediaItem,
+  SegmentIntake,
+  SegmentManifest,
+} from '@holdfast/core';
 import type {
   DeletionPolicy,
   DeviceId,
@@ -82,6 +89,32 @@ export interface SealReport {
   readonly segments: readonly SealedSegment[];
   readonly gaps: readonly RecordingGap[];
   readonly reduced: readonly ReducedSegment[];
+  /** Those of `segments` that were told to a log that is lost, or may have been. */
+  readonly found: readonly SealedSegment[];
+}
+
+/**
+ * What there was when the log was lost that had been told of it, or the end of that log: who is told now has not said yet what of
+ * it he knows.
+ */
+export interface DisownedMedia {
+  /** Disowns all that is there now. */
+  disownAll(): void;
+  /** Of each device from its beginning on. */
+  spans(): readonly (MediaSpan & { readonly deviceId: DeviceId })[];
+  /**
+   * Once the log was looked through (`markReported`): hands what it does not know to `compose`, keeps the facts that it answers, and
+   * owns all again. Answers how many segments that were, and whether it had to end before, since `isFull`. Safe to repeat.
+   */
+  tell(
+    compose: (report: SealReport) => readonly OutgoingFact[],
+    isFull: () => boolean,
+  ): Promise<{ readonly count: number; readonly isFinished: boolean }>;
+}
+
+/** The last fact that a log took, by which it is known again. */
+export interface LastTold extends LogPlace {
+  readonly eventId: EventId;
 }
 
 /** As it is now; `previousDigest`: as the log had it. */
@@ -171,6 +204,7 @@ export interface MediaRecovery {
  * waits for a reader, and `append` never waits for the disk.
  */
 export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
+  readonly disowned: DisownedMedia;
   readonly recordingServerId: RecordingServerId;
   readonly recovery: MediaRecovery;
   /** Open what is encrypted. */
@@ -291,8 +325,10 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
    * each segment comes into the log once. Answers how many segments were reported.
    */
   reportSealed(compose: (report: SealReport) => readonly OutgoingFact[]): number;
-  /** Segments that the log is known to have reported (as sealed, or as `reduced`): after the index was rebuilt. */
+  /** Segments that the log is known to have reported (as sealed, or as `reduced`): after the index was rebuilt, or its log lost. */
   markReported(segmentIds: readonly SegmentId[], what: { readonly reduced: boolean }): void;
+  /** What the log was told last; null: nothing. */
+  lastTold(): LastTold | null;
   /** The log's facts about a rebuilt index are in it now. */
   confirmIndex(): void;
   /**
@@ -309,7 +345,7 @@ export interface MediaDatabase extends SegmentIntake, AsyncDisposable {
   factCount(): number;
   /** The oldest facts that are kept, in order. */
   facts(limit: number): readonly OutgoingFact[];
-  removeFacts(eventIds: readonly EventId[]): void;
+  removeFacts(eventIds: readonly EventId[], lastTold: LastTold | null): void;
 
   /**
    * Hides the segments at once and keeps the facts that `compose` answers, in one transaction; the files go with

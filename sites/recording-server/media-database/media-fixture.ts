@@ -20,7 +20,8 @@ import {
   type MediaDatabase,
   type MediaDatabaseLimits,
 } from './media-database.js';
-import { type MediaDatabaseOptions, openMediaDatabase } from './open-media-database.js';
+import type { MediaDatabaseOptions } from './media-database-options.js';
+import { openMediaDatabase } from './open-media-database.js';
 
 /** Media for tests of what keeps media: boxes of the right shape, and bytes that differ everywhere. */
 export const camera1 = '0198c0de-0000-7000-8000-00000000c001' as DeviceId;

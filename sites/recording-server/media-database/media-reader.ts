@@ -11,7 +11,8 @@ import { openReadableFile, type ReadableFile } from './readable-file.js';
 import { FragmentReader, type SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import type { SegmentWriter } from './segment-file.js';
-import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+import type { SegmentIndex } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 import { OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
 /** Index rows fetched at a time while reading: about one hour. */

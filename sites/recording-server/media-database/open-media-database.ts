@@ -5,18 +5,17 @@ import type { DeviceId, EventId, RecordingServerId, SegmentId } from '@holdfast/
 import { RecordingCause } from '@holdfast/schema';
 import { Ballast } from '../../ballast.js';
 import { inTime } from '../in-time.js';
-import type { ObjectStoreAccess } from '../object-store/object-store.js';
 import { ClaimedFiles } from './claimed-files.js';
 import { DeviceWriter, endOf, requireInit } from './device-writer.js';
+import { DisownedSegments } from './disowned-segments.js';
 import type { MediaKey } from './fragment-cipher.js';
 import { GarbageCollector } from './garbage-collector.js';
 import { isIndexFull } from './index-faults.js';
 import type {
   HaltCause,
+  LastTold,
   MediaDamage,
   MediaDatabase,
-  MediaDatabaseLimits,
-  MediaDatabaseObserver,
   MediaRecovery,
   MediaRepair,
   MediaSpan,
@@ -26,50 +25,23 @@ import type {
   SealReport,
   StoredSegment,
 } from './media-database.js';
+import type { MediaDatabaseOptions } from './media-database-options.js';
 import { MediaDirectory, probeWrite } from './media-directory.js';
 import { type MediaKeyring, type MediaKeys, MediaPasswordError } from './media-keyring.js';
 import { MediaReader } from './media-reader.js';
 import { indexedFrom, newFindings, type RecoveryContext, recoverFile, recoverMedia } from './recovery.js';
 import { repairMedia } from './repair-media.js';
-import { REPORT_SEGMENTS_MAX, sealReports } from './seal-reports.js';
+import { putReported, REPORT_SEGMENTS_MAX, sealReports } from './seal-reports.js';
 import type { SegmentWriter } from './segment-file.js';
 import { absentAsNull, SegmentImporter } from './segment-importer.js';
-import { type IndexedSegment, SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
+import { SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
 import { SegmentMover } from './segment-mover.js';
+import type { IndexedSegment } from './segment-row.js';
 import { OWN_STAGE, StageDirectories } from './stage-directories.js';
 import { takeStandIn } from './stand-in.js';
 
 /** Reading what was stranded takes seconds, on a disk that answers. */
 const recoverMsMax = 60_000;
-
-export interface MediaDatabaseOptions {
-  /** Made when it is missing. Owned by one process at a time. While the media directory is `away`, its stand-in. */
-  readonly dir: string;
-  /** Why the media directory is away. Nothing is recorded into it then; what is in other stages is as ever. */
-  readonly away?: string | null | undefined;
-  /** Where its stand-in was, or may have been, before it was back. */
-  readonly standIn?: string | undefined;
-  /** Ends the making of an index. */
-  readonly signal?: AbortSignal | undefined;
-  readonly recordingServerId: RecordingServerId;
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
-  readonly newSegmentId: () => SegmentId;
-  readonly limits: MediaDatabaseLimits;
-  readonly observer: MediaDatabaseObserver;
-  /** In which stage a device is recorded; it must be one of `stages`. Left out: all in `dir`. */
-  readonly liveStageOf?: (deviceId: DeviceId) => string;
-  /** Absolute paths of other live databases, then of the archives from near to far. */
-  readonly stages?: readonly string[];
-  /** Those that were used before, whatever the index knows: asked when it is made anew. */
-  readonly usedStages?: () => Promise<ReadonlySet<string>>;
-  /** How to sign in where archives are in object stores. */
-  readonly objectStores?: readonly ObjectStoreAccess[] | undefined;
-  /** Opens what is encrypted; a copy of it is kept in each stage. */
-  readonly keyring?: MediaKeyring | null;
-  /** Whether what is recorded into a live stage is encrypted. Only with a `keyring`. */
-  readonly isEncrypted?: (stage: string) => boolean;
-}
 
 /**
  * Opens the media database and puts in order what a crash left. Throws `MediaDatabaseInUseError` while another process
@@ -128,6 +100,7 @@ class OpenMediaDatabase implements MediaDatabase {
   #reducedCopies: Map<SegmentId, IndexedSegment> = new Map();
   readonly #mover: SegmentMover;
   readonly #garbage: GarbageCollector;
+  readonly disowned: DisownedSegments;
   #halted: ReadonlyMap<string, HaltCause> = new Map();
   #closed = false;
 
@@ -152,6 +125,7 @@ class OpenMediaDatabase implements MediaDatabase {
       ...{ stages: this.#stages, index, claimed },
       transaction: work => this.#withRoom(work),
     });
+    this.disowned = new DisownedSegments({ index, transaction: work => this.#withRoom(work) });
     this.#importer = new SegmentImporter({
       ...{ directory: this.#stages.own, keys: this.#stages.keys },
       encryption: () => this.#encryptionIn(OWN_STAGE),
@@ -361,7 +335,7 @@ class OpenMediaDatabase implements MediaDatabase {
       const unreported = this.#index.unreported(deviceId, REPORT_SEGMENTS_MAX);
       const reports = sealReports(unreported);
       const facts = reports.flatMap(report => compose(report));
-      if (reports.length > 0) this.#withRoom(() => this.#putReported(reports, facts));
+      if (reports.length > 0) this.#withRoom(() => putReported(this.#index, reports, facts));
       count += unreported.length;
     }
     return count;
@@ -381,6 +355,10 @@ class OpenMediaDatabase implements MediaDatabase {
     this.#index.setReduced(reduced);
     this.#index.putUnneeded(whole.stage, this.#sealedPath(whole));
     this.#reducedCopies.delete(segmentId);
+  }
+
+  lastTold(): LastTold | null {
+    return this.#index.lastTold();
   }
 
   confirmIndex(): void {
@@ -412,8 +390,11 @@ class OpenMediaDatabase implements MediaDatabase {
     return this.#index.facts(limit);
   }
 
-  removeFacts(eventIds: readonly EventId[]): void {
-    this.#withRoom(() => this.#index.removeFacts(eventIds));
+  removeFacts(eventIds: readonly EventId[], lastTold: LastTold | null): void {
+    this.#withRoom(() => {
+      this.#index.removeFacts(eventIds);
+      if (lastTold !== null) this.#index.setLastTold(lastTold);
+    });
   }
 
   async markDeleted(options: Parameters<MediaDatabase['markDeleted']>[0]): Promise<readonly StoredSegment[]> {
@@ -424,17 +405,9 @@ class OpenMediaDatabase implements MediaDatabase {
         return indexed && this.#index.markDeleted(segmentId, policy) ? [indexed] : [];
       });
       const unreported = sealReports(marked.filter(({ reported }) => !reported));
-      if (marked.length > 0) this.#putReported(unreported, compose(marked, unreported));
+      if (marked.length > 0) putReported(this.#index, unreported, compose(marked, unreported));
       return marked;
     });
-  }
-
-  #putReported(reports: readonly SealReport[], facts: readonly OutgoingFact[]): void {
-    for (const fact of facts) this.#index.putFact(fact);
-    for (const { segments, reduced } of reports) {
-      this.#index.markReported(idsOf(segments), { reduced: false });
-      this.#index.markReported(idsOf(reduced), { reduced: true });
-    }
   }
 
   async collectGarbage(): Promise<{ readonly segmentCount: number; readonly byteLength: number }> {
@@ -590,8 +563,4 @@ class OpenMediaDatabase implements MediaDatabase {
       }
     }
   }
-}
-
-function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
-  return segments.map(({ segmentId }) => segmentId);
 }

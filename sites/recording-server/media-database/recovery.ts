@@ -7,7 +7,8 @@ import type { MediaRecovery, StoredSegment } from './media-database.js';
 import { type SealedFile, walkSegmentFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex, SegmentWriter } from './segment-file.js';
-import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+import type { SegmentIndex } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 import { OWN_STAGE, type StageDirectories } from './stage-directories.js';
 
 export interface RecoveryContext {
@@ -190,6 +191,7 @@ export function indexedFrom(
     // What was copied from another site is a fact of that site's log; that it was reduced here, of this one's.
     reported: head.origin === 'IMPORTED' && head.reducedFrom === undefined,
     reducedFrom: head.reducedFrom ?? null,
+    isDisowned: false,
     segment: {
       segmentId,
       fromMs: fragments[0]!.fromMs,

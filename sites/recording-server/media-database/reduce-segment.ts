@@ -5,7 +5,7 @@ import { indexedFrom } from './recovery.js';
 import type { SealedFile } from './sealed-file.js';
 import { entryBox, headBox, type SegmentHead, sealBox } from './segment-boxes.js';
 import { cipherOf, digestHex, manifestOf, sha256, storedPieces } from './segment-file.js';
-import type { IndexedSegment } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 
 export interface ReducedSegmentFile {
   readonly file: ReadableFile;

@@ -6,7 +6,7 @@ import { indexedFrom, type RecoveryContext } from './recovery.js';
 import { type SealedFile, walkSegmentFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { SegmentWriter } from './segment-file.js';
-import type { IndexedSegment } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 
 type RepairOptions = Parameters<MediaDatabase['repair']>[0];
 

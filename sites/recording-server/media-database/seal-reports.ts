@@ -1,5 +1,7 @@
-import type { SealReport } from './media-database.js';
-import type { IndexedSegment } from './segment-index.js';
+import type { SegmentId } from '@holdfast/schema';
+import type { OutgoingFact, SealReport } from './media-database.js';
+import type { SegmentIndex } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 
 /** As `RecordingSealed` allows. */
 export const REPORT_SEGMENTS_MAX = 200;
@@ -16,13 +18,32 @@ export function sealReports(segments: readonly IndexedSegment[]): readonly SealR
 }
 
 function reportOf(segments: readonly IndexedSegment[]): SealReport {
-  const sealed = segments.filter(({ reducedFrom }) => reducedFrom === null);
+  // Of what was reduced under a lost log, what it was before is not known any more.
+  const sealed = segments.filter(({ reducedFrom, isDisowned }) => reducedFrom === null || isDisowned);
   return {
     deviceId: segments[0]!.deviceId,
     segments: sealed.map(({ segment }) => segment),
     gaps: sealed.flatMap(({ gapBefore }) => gapBefore ?? []),
-    reduced: segments.flatMap(({ segment, reducedFrom }) =>
-      reducedFrom === null ? [] : [{ ...segment, previousDigest: reducedFrom }],
+    reduced: segments.flatMap(({ segment, reducedFrom, isDisowned }) =>
+      reducedFrom === null || isDisowned ? [] : [{ ...segment, previousDigest: reducedFrom }],
     ),
+    found: segments.flatMap(({ segment, isDisowned }) => (isDisowned ? [segment] : [])),
   };
+}
+
+/** What the log is to hear of these reports waits in the index, and counts as told. */
+export function putReported(
+  index: SegmentIndex,
+  reports: readonly SealReport[],
+  facts: readonly OutgoingFact[],
+): void {
+  for (const fact of facts) index.putFact(fact);
+  for (const { segments, reduced } of reports) {
+    index.markReported(idsOf(segments), { reduced: false });
+    index.markReported(idsOf(reduced), { reduced: true });
+  }
+}
+
+function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
+  return segments.map(({ segmentId }) => segmentId);
 }

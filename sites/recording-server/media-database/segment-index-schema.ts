@@ -5,7 +5,7 @@ import type { RecordingServerId } from '@holdfast/schema';
  * Raised when the layout changes. An index of an earlier version is brought to this one; one that cannot be is rebuilt from
  * the files.
  */
-export const INDEX_VERSION = 6;
+export const INDEX_VERSION = 7;
 
 /** What is kept summed, so that opening reads no row of a segment: the sums move in the transaction of what they sum. */
 const sums = `
@@ -52,12 +52,24 @@ const stageIndex = `
   CREATE INDEX segment_by_stage ON segment (stage_key, device_key, from_ms, segment_id) WHERE deleted_by IS NULL;
 `;
 
+/**
+ * Which log was told what the index says was told: it is known by the last fact that it took (null: none did, or software that noted
+ * none told it). Logs that were lost are counted: what was told to an earlier one is disowned.
+ */
+const toldColumns = [
+  ...['told_epoch INTEGER', 'told_position INTEGER', 'told_event_id TEXT'],
+  'log_number INTEGER NOT NULL DEFAULT 1',
+];
+/** Up to where all that there is of a device may be locked by what an earlier log knew; null: nothing is. */
+const disownedColumn = 'disowned_to_ms INTEGER';
+
 const schema = `
   CREATE TABLE meta (
     recording_server_id TEXT NOT NULL,
     index_version INTEGER NOT NULL,
     -- 0: rows were made from files, which do not say what the log was told of them.
-    agrees_with_log INTEGER NOT NULL
+    agrees_with_log INTEGER NOT NULL,
+    ${toldColumns.join(', ')}
   ) STRICT;
   CREATE TABLE device (
     device_key INTEGER PRIMARY KEY,
@@ -65,7 +77,8 @@ const schema = `
     duration_ms_max INTEGER NOT NULL DEFAULT 0,
     -- How the newest recording ended that was made here and is deleted.
     gone_to_ms INTEGER,
-    gone_because TEXT
+    gone_because TEXT,
+    ${disownedColumn}
   ) STRICT;
   CREATE TABLE segment (
     segment_id BLOB NOT NULL PRIMARY KEY,
@@ -83,6 +96,7 @@ const schema = `
     gap_from_ms INTEGER,
     gap_to_ms INTEGER,
     gap_cause TEXT,
+    -- The number of the log that was told; 0: none was.
     reported INTEGER NOT NULL,
     deleted_by TEXT,
     stage_key INTEGER NOT NULL DEFAULT 0,
@@ -106,7 +120,9 @@ const schema = `
 
 export function createIndex(database: DatabaseSync, recordingServerId: RecordingServerId): void {
   database.exec(schema);
-  database.prepare('INSERT INTO meta VALUES (?, ?, 0)').run(recordingServerId, INDEX_VERSION);
+  database
+    .prepare('INSERT INTO meta (recording_server_id, index_version, agrees_with_log) VALUES (?, ?, 0)')
+    .run(recordingServerId, INDEX_VERSION);
 }
 
 /** Facts that the log was not told yet are in the index alone: it is brought on, not made again. */
@@ -121,8 +137,10 @@ export function migrateIndex(database: DatabaseSync, fromVersion: number): void 
       ${ends}
     `);
   }
+  if (fromVersion < 6) database.exec(mediaKeys);
+  for (const column of toldColumns) database.exec(`ALTER TABLE meta ADD COLUMN ${column};`);
   database.exec(`
-    ${mediaKeys}
+    ALTER TABLE device ADD COLUMN ${disownedColumn};
     UPDATE meta SET index_version = ${INDEX_VERSION};
   `);
 }

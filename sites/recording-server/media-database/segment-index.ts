@@ -1,18 +1,17 @@
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SEAM_MS_MAX } from '@holdfast/core';
 import {
   DeletionPolicy,
   DeviceId,
   EventId,
   RecordingCause,
-  type RecordingGap,
   RecordingServerId,
   SegmentId,
-  TimeSource,
 } from '@holdfast/schema';
 import { openingFaultOf } from './index-faults.js';
-import type { MediaSpan, OutgoingFact, SegmentOrigin, StoredSegment } from './media-database.js';
+import type { LastTold, MediaSpan, OutgoingFact, StoredSegment } from './media-database.js';
 import { createIndex, INDEX_VERSION, migrateIndex } from './segment-index-schema.js';
+import { blobOf, columns, type IndexedSegment, indexedOf, type Row } from './segment-row.js';
 
 export class MediaDatabaseInUseError extends Error {
   override readonly name = 'MediaDatabaseInUseError';
@@ -30,23 +29,11 @@ export class SegmentIndexUnusableError extends Error {
   readonly code = 'SEGMENT_INDEX_UNUSABLE';
 }
 
-export interface IndexedSegment extends StoredSegment {
-  readonly gapBefore: RecordingGap | null;
-  readonly reported: boolean;
-  /** Reduced to key frames: the digest that the log had of it before. */
-  readonly reducedFrom: string | null;
-}
-
 /** How a device's newest recorded segment ended. */
 export interface RecordingEnd {
   readonly toMs: number;
   readonly cause: RecordingCause;
 }
-
-type Row = Record<string, SQLInputValue>;
-
-const columns = `segment_id, device_id, from_ms, to_ms, fragment_count, byte_length, file_byte_length, digest,
-  time_source, began_because, ended_because, origin, gap_from_ms, gap_to_ms, gap_cause, reported, path AS stage, reduced_from`;
 
 /** The one index over all segments. Synchronous: each call is a few pages of SQLite. Durable when a write returns. */
 export class SegmentIndex {
@@ -91,7 +78,7 @@ export class SegmentIndex {
   insert(indexed: IndexedSegment): boolean {
     const { segment, deviceId, gapBefore } = indexed;
     const { changes } = this.#statement(
-      `INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? * (SELECT log_number FROM meta), NULL, ?, ?) ON CONFLICT DO NOTHING`,
     ).run(
       blobOf(segment.segmentId),
       this.#deviceKey(deviceId),
@@ -249,12 +236,16 @@ export class SegmentIndex {
   }
 
   *allOf(deviceId: DeviceId): Generator<IndexedSegment> {
-    const everything = { deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 500 };
+    for (const page of this.pagesOf(deviceId, 500)) yield* page;
+  }
+
+  *pagesOf(deviceId: DeviceId, limit: number): Generator<readonly IndexedSegment[]> {
+    const everything = { deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit };
     let after: IndexedSegment | null = null;
     for (;;) {
       const page: readonly IndexedSegment[] = this.touching({ ...everything, after });
-      yield* page;
       if (page.length === 0) return;
+      yield page;
       after = page.at(-1)!;
     }
   }
@@ -390,12 +381,48 @@ export class SegmentIndex {
     return rows.map(row => indexedOf(row as Row));
   }
 
-  /** That they were sealed, or, where they are `reduced`, that they were reduced. */
+  /** That they were sealed, or, where they are `reduced`, that they were reduced: what is reduced and told as sealed alone is to be told. */
   markReported(segmentIds: readonly SegmentId[], { reduced }: { readonly reduced: boolean }): void {
     const statement = this.#statement(
-      'UPDATE segment SET reported = 1 WHERE segment_id = ? AND (reduced_from IS NOT NULL) = ?',
+      `UPDATE segment SET reported = ((reduced_from IS NOT NULL) = ?1) * (SELECT log_number FROM meta)
+       WHERE segment_id = ?2 AND reported < (SELECT log_number FROM meta)`,
     );
-    for (const segmentId of segmentIds) statement.run(blobOf(segmentId), reduced ? 1 : 0);
+    for (const segmentId of segmentIds) statement.run(reduced ? 1 : 0, blobOf(segmentId));
+  }
+
+  /** In no time, however many there are. */
+  disownAll(): void {
+    this.#database.exec(`
+      UPDATE meta SET log_number = log_number + 1;
+      UPDATE device SET disowned_to_ms = (
+        SELECT to_ms FROM segment WHERE segment.device_key = device.device_key AND deleted_by IS NULL
+        ORDER BY from_ms DESC LIMIT 1)`);
+  }
+
+  /** Nothing is disowned any more. */
+  ownAll(): void {
+    this.#database.exec('UPDATE device SET disowned_to_ms = NULL');
+  }
+
+  /** Up to where all that there is of a device is disowned; null: nothing is. */
+  disownedToMs(deviceId: DeviceId): number | null {
+    const row = this.#statement('SELECT disowned_to_ms FROM device WHERE device_key = ?').get(
+      this.#deviceKeys.get(deviceId) ?? -1,
+    );
+    return row === undefined || row.disowned_to_ms === null ? null : Number(row.disowned_to_ms);
+  }
+
+  lastTold(): LastTold | null {
+    const row = this.#statement('SELECT told_epoch, told_position, told_event_id FROM meta').get()!;
+    if (row.told_event_id === null) return null;
+    const [epoch, position] = [Number(row.told_epoch), Number(row.told_position)];
+    return { epoch, position, eventId: EventId.parse(row.told_event_id) };
+  }
+
+  setLastTold({ epoch, position, eventId }: LastTold): void {
+    this.#statement('UPDATE meta SET told_epoch = ?, told_position = ?, told_event_id = ?').run(
+      ...[epoch, position, eventId],
+    );
   }
 
   /** In its new stage, with its new digest; the log is to be told. */
@@ -541,46 +568,6 @@ export class SegmentIndex {
     }
     return statement;
   }
-}
-
-function indexedOf(row: Row): IndexedSegment {
-  return {
-    deviceId: DeviceId.parse(row.device_id),
-    origin: row.origin as SegmentOrigin,
-    fileByteLength: Number(row.file_byte_length),
-    stage: String(row.stage),
-    reported: row.reported === 1,
-    reducedFrom:
-      row.reduced_from === null ? null : Buffer.from(row.reduced_from as Uint8Array).toString('hex'),
-    gapBefore:
-      row.gap_cause === null
-        ? null
-        : {
-            fromMs: Number(row.gap_from_ms),
-            toMs: Number(row.gap_to_ms),
-            cause: RecordingCause.parse(row.gap_cause),
-          },
-    segment: {
-      segmentId: segmentIdOf(row.segment_id as Uint8Array),
-      fromMs: Number(row.from_ms),
-      toMs: Number(row.to_ms),
-      fragmentCount: Number(row.fragment_count),
-      byteLength: Number(row.byte_length),
-      digest: Buffer.from(row.digest as Uint8Array).toString('hex'),
-      timeSource: TimeSource.parse(row.time_source),
-      beganBecause: RecordingCause.parse(row.began_because),
-      endedBecause: RecordingCause.parse(row.ended_because),
-    },
-  };
-}
-
-function blobOf(segmentId: SegmentId): Buffer {
-  return Buffer.from(segmentId.replaceAll('-', ''), 'hex');
-}
-
-function segmentIdOf(blob: Uint8Array): SegmentId {
-  const hex = Buffer.from(blob).toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as SegmentId;
 }
 
 function indexFault(error: unknown, file: string): unknown {

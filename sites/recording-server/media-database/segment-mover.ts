@@ -7,7 +7,8 @@ import { type ReducedSegmentFile, reducedCopy } from './reduce-segment.js';
 import { SealedFile } from './sealed-file.js';
 import { SegmentFileDamagedError } from './segment-boxes.js';
 import { digestHex } from './segment-file.js';
-import type { IndexedSegment, SegmentIndex } from './segment-index.js';
+import type { SegmentIndex } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 import type { FileInStage, StageDirectories } from './stage-directories.js';
 
 export interface SegmentMoverContext {

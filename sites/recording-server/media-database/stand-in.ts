@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { isDiskFull } from './index-faults.js';
 import { MediaDirectory } from './media-directory.js';
-import { type IndexedSegment, SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
+import { SegmentIndex, SegmentIndexUnusableError } from './segment-index.js';
+import type { IndexedSegment } from './segment-row.js';
 import { OWN_STAGE } from './stage-directories.js';
 
 /** Rows in one transaction: a few milliseconds. */
@@ -87,13 +88,8 @@ async function byPage(
   deviceId: IndexedSegment['deviceId'],
   work: (page: readonly IndexedSegment[]) => void,
 ): Promise<void> {
-  const everything = { deviceId, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: PAGE_ROWS };
-  for (let after: IndexedSegment | null = null; ; ) {
-    const page: readonly IndexedSegment[] = index.touching({ ...everything, after });
-    const last = page.at(-1);
-    if (last === undefined) return;
+  for (const page of index.pagesOf(deviceId, PAGE_ROWS)) {
     work(page);
-    after = last;
     await immediate();
   }
 }

@@ -20,7 +20,7 @@ import {
   start,
   until,
 } from '../recording-server.fixture.js';
-import type { RecordingServerOptions } from '../recording-server.js';
+import type { RecordingServerOptions } from '../recording-server-options.js';
 import { at, changeOf, groupAt, groups, runOf, setPolicy } from './triggered-recording.fixture.js';
 
 const test = suite('pre-buffer on the disk at a recording server');

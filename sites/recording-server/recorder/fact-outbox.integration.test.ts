@@ -86,7 +86,7 @@ test('while the disk takes no writes facts reach the log once and in order, and 
       facts: limit => database.facts(limit),
       factCount: () => database.factCount(),
       putFact: write(fact => database.putFact(fact)),
-      removeFacts: write(ids => database.removeFacts(ids)),
+      removeFacts: write((...told) => database.removeFacts(...told)),
     },
   });
   const stream = `device-health-${deviceId}`;

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { backOffMs, newEvent, type SiteLog, type StreamAppend } from '@holdfast/core';
+import { type AppendOutcome, backOffMs, newEvent, type SiteLog, type StreamAppend } from '@holdfast/core';
 import { EventDecodeError, type EventId, type HoldfastEvent } from '@holdfast/schema';
 import type { Logger } from 'pino';
 import { untilAborted } from '../../until-aborted.js';
-import type { MediaDatabase, OutgoingFact } from '../media-database/media-database.js';
+import type { LastTold, MediaDatabase, OutgoingFact } from '../media-database/media-database.js';
 
 /** Facts in one append: far below the 512 of the log. */
 const batchFactsMax = 100;
@@ -33,6 +33,7 @@ export class FactOutbox {
   readonly #unkept: OutgoingFact[] = [];
   /** Of the facts on the disk, those that the log has and the disk did not let go of. */
   readonly #sent = new Set<EventId>();
+  #lastTold: LastTold | null = null;
   #sending: Promise<void> | null = null;
   #failures = 0;
 
@@ -137,7 +138,7 @@ export class FactOutbox {
   /** False: the disk takes no writes, so that they stay there until it does. */
   #forgetSent(): boolean {
     try {
-      this.#options.database.removeFacts([...this.#sent]);
+      this.#options.database.removeFacts([...this.#sent], this.#lastTold);
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'facts that were told cannot be removed yet');
       return false;
@@ -154,13 +155,22 @@ export class FactOutbox {
   async #append(facts: readonly OutgoingFact[]): Promise<boolean> {
     const appends = facts.flatMap(fact => this.#appendOf(fact));
     if (appends.length === 0) return true;
-    return (await this.#options.log.append(merged(appends))).appended;
+    return (await this.#tell(merged(appends))).appended;
+  }
+
+  async #tell(appends: readonly StreamAppend[]): Promise<AppendOutcome> {
+    const outcome = await this.#options.log.append(appends);
+    const last = appends.at(-1)?.events.at(-1);
+    if (outcome.appended && last !== undefined) {
+      this.#lastTold = { epoch: outcome.epoch, position: outcome.lastPosition, eventId: last.id };
+    }
+    return outcome;
   }
 
   async #appendAlone(fact: OutgoingFact): Promise<void> {
     const append = this.#appendOf(fact);
     if (append.length === 0) return;
-    const outcome = await this.#options.log.append(append);
+    const outcome = await this.#tell(append);
     if (!outcome.appended) {
       this.#options.logger.error({ fact, refusal: outcome.refusal }, 'the log refuses a fact');
     }

@@ -1,25 +1,22 @@
-import {
-  LOG_START,
-  type LogPlace,
-  placeOf,
-  type RecordedEvent,
-  readEventData,
-  type SiteLog,
-} from '@holdfast/core';
+import { LOG_START, type LogPlace, placeOf, readEventData, type SiteLog } from '@holdfast/core';
 import { EventDecodeError, type HoldfastEvent, type SegmentId } from '@holdfast/schema';
 import type { MediaDatabase } from '../media-database/media-database.js';
 
 const PAGE_EVENTS = 1000;
 
 /**
- * Tells an index that was rebuilt from the files what it knew beside them, from every fact in the log, which is never truncated
- * behind a recording that is kept.
+ * Tells an index that was rebuilt from the files, or whose log was lost, what the log knows of it, from every fact in the log, which
+ * is never truncated behind a recording that is kept.
  */
 export async function restoreIndex(database: MediaDatabase, log: SiteLog): Promise<void> {
   let after: LogPlace = LOG_START;
   for (;;) {
     const page = await log.read({ after, limit: PAGE_EVENTS, carried: true });
-    for (const recorded of page) await restoreFact(database, recorded);
+    const events = page.flatMap(recorded => {
+      const event = typesRead.has(recorded.type) ? readEventData(recorded) : null;
+      return event === null || event instanceof EventDecodeError ? [] : [event];
+    });
+    await restoreFacts(database, events);
     const last = page.at(-1);
     if (last === undefined) return;
     after = placeOf(last);
@@ -32,22 +29,25 @@ const typesRead: ReadonlySet<string> = new Set([
   'RecordingDeleted',
 ] satisfies HoldfastEvent['type'][]);
 
-function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
-  return segments.map(({ segmentId }) => segmentId);
-}
-
-async function restoreFact(database: MediaDatabase, recorded: RecordedEvent): Promise<void> {
-  if (!typesRead.has(recorded.type)) return;
-  const event = readEventData(recorded);
-  if (event instanceof EventDecodeError) return;
-  if (event.type === 'RecordingSealed' && event.data.recordingServerId === database.recordingServerId) {
-    database.markReported(idsOf(event.data.segments), { reduced: false });
+/** Each kind in one transaction, which is a write of the disk: of a segment they come in this order. */
+async function restoreFacts(database: MediaDatabase, events: readonly HoldfastEvent[]): Promise<void> {
+  const sealed: SegmentId[] = [];
+  const reduced: SegmentId[] = [];
+  const deletions: Extract<HoldfastEvent, { readonly type: 'RecordingDeleted' }>['data'][] = [];
+  const isOwn = (data: { readonly recordingServerId: string }) =>
+    data.recordingServerId === database.recordingServerId;
+  for (const { type, data } of events) {
+    if (type === 'RecordingSealed' && isOwn(data)) sealed.push(...idsOf(data.segments));
+    if (type === 'RecordingReduced' && isOwn(data)) reduced.push(...idsOf(data.segments));
+    if (type === 'RecordingDeleted' && isOwn(data)) deletions.push(data);
   }
-  if (event.type === 'RecordingReduced' && event.data.recordingServerId === database.recordingServerId) {
-    database.markReported(idsOf(event.data.segments), { reduced: true });
-  }
-  if (event.type === 'RecordingDeleted' && event.data.recordingServerId === database.recordingServerId) {
-    const { segmentIds, policy } = event.data;
+  if (sealed.length > 0) database.markReported(sealed, { reduced: false });
+  if (reduced.length > 0) database.markReported(reduced, { reduced: true });
+  for (const { segmentIds, policy } of deletions) {
     await database.markDeleted({ segmentIds, policy, compose: () => [] });
   }
+}
+
+function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
+  return segments.map(({ segmentId }) => segmentId);
 }

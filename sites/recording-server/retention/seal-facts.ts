@@ -1,12 +1,19 @@
-import type { HoldfastEvent, RecordingServerId } from '@holdfast/schema';
+import type { HoldfastEvent, RecordingServerId, SealedSegment } from '@holdfast/schema';
 import type { SealReport } from '../media-database/media-database.js';
 
 /** What the log hears of segments of one device that were sealed, and of those that were reduced since. */
 export function sealEvents(
   recordingServerId: RecordingServerId,
-  { deviceId, segments, gaps, reduced }: SealReport,
+  { deviceId, segments, gaps, reduced, found }: SealReport,
 ): readonly HoldfastEvent[] {
   const events: HoldfastEvent[] = [];
+  if (found.length > 0) {
+    const segmentIds = found.map(({ segmentId }) => segmentId);
+    events.push({
+      type: 'RecordingFound',
+      data: { deviceId, recordingServerId, ...spanOf(found), segmentIds },
+    });
+  }
   if (segments.length > 0) {
     const data = { deviceId, recordingServerId, segments: [...segments], gaps: [...gaps] };
     events.push({ type: 'RecordingSealed', data });
@@ -14,8 +21,7 @@ export function sealEvents(
   if (reduced.length > 0) {
     const data = {
       ...{ deviceId, recordingServerId },
-      fromMs: Math.min(...reduced.map(({ fromMs }) => fromMs)),
-      toMs: Math.max(...reduced.map(({ toMs }) => toMs)),
+      ...spanOf(reduced),
       segments: reduced.map(({ segmentId, fragmentCount, byteLength, digest, previousDigest }) => ({
         ...{ segmentId, fragmentCount, byteLength, digest, previousDigest },
       })),
@@ -23,4 +29,11 @@ export function sealEvents(
     events.push({ type: 'RecordingReduced', data });
   }
   return events;
+}
+
+function spanOf(segments: readonly Pick<SealedSegment, 'fromMs' | 'toMs'>[]) {
+  return {
+    fromMs: Math.min(...segments.map(({ fromMs }) => fromMs)),
+    toMs: Math.max(...segments.map(({ toMs }) => toMs)),
+  };
 }
