@@ -390,6 +390,12 @@ class ChildSession {
       ...{ site, log, sha256, verify, publicKey: signer.publicKey },
       holder: this.#holderOf(null),
     });
+    const end = endOf(history.checkpoint.head);
+    // Else whoever has an older end of it could have its newer one recorded anew, which others may have seen.
+    if (comparePlaces(end, history.common) <= 0) {
+      const detail = `the parent shows nothing that this log has lost, signed up to ${end.epoch}/${end.position}: ${refusal.detail}`;
+      return this.#refuse({ code: refusal.code, detail });
+    }
     await lostHistory!.take(history);
     this.#end('the lost history was pulled back');
   }

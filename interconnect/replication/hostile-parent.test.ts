@@ -1,10 +1,11 @@
-import { type SiteLog, signCheckpoint } from '@holdfast/core';
+import { type PulledHistory, type SiteLog, signCheckpoint } from '@holdfast/core';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { processTimers, type Timers } from '../transport/timers.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { runChildSession } from './child-session.js';
+import { packEvents } from './event-frame.js';
 import { findLostHistory } from './lost-history.js';
 import { offerOwnLog } from './offered-log.js';
 import {
@@ -51,6 +52,10 @@ class Stream implements ParentDuplex {
 
   listen(listener: DuplexListener<ParentFrame>): void {
     this.#listener = listener;
+  }
+
+  say(frame: ParentFrame): void {
+    this.#listener!.onFrame(frame);
   }
 
   end(): void {}
@@ -248,6 +253,42 @@ test('history of a log below that its site has not signed is named, while the ot
   await until(() => batches() > before, 'what is new of the own log');
   stopping.abort();
   assert.is((await ended).refusal, null);
+});
+
+test('who says that he holds another history, and has nothing that the log lacks, does not have its end recorded anew', async () => {
+  const log = newMemoryLog(newSiteId());
+  const { site } = log.head();
+  await fill(log, 3);
+  const checkpoint = signCheckpoint(log.head(), signerOf(site), sha256);
+  const held = { epoch: 1, position: log.head().size };
+  await fill(log, 2);
+  for (const code of ['FORK', 'AHEAD'] as const) {
+    const taken: PulledHistory[] = [];
+    const stream: Stream = new Stream(frame => {
+      if (frame.kind === 'hello')
+        return [welcome, { kind: 'refused', code, detail: 'so', origin: site, held }];
+      if (frame.kind === 'wantHistory') {
+        void log.read({ after: frame.after, limit: 1 }).then(([event]) => {
+          const isHeld = event !== undefined && event.position <= held.position;
+          const { epoch = 1, position: firstPosition = 1 } = event ?? {};
+          const events = isHeld ? { epoch, firstPosition, ...packEvents([event], false) } : null;
+          stream.say({ kind: 'history', events, checkpoint, epochCheckpoint: null });
+        });
+      }
+      return [];
+    });
+    const lostHistory = {
+      isWanted: () => true,
+      take: async (history: PulledHistory) => void taken.push(history),
+    };
+    const end = await runChildSession(
+      { ...optionsOf(log, stream), lostHistory },
+      AbortSignal.timeout(10_000),
+    );
+    assert.equal(taken, []);
+    assert.is(end.refusal?.code, code, end.reason);
+    assert.match(end.reason, 'nothing that this log has lost');
+  }
 });
 
 test('a relayed log that the parent refuses again and again is offered once more, not as often, and less and less', async () => {
