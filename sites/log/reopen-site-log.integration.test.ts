@@ -10,6 +10,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { noteSigner } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
+import { proveEvent } from './site-log-proofs.js';
 import { readSiteLogFile } from './site-log-reader.js';
 import { openSqliteSiteLog } from './sqlite-site-log.js';
 import { verifySiteLog } from './verify-site-log.js';
@@ -49,11 +50,11 @@ function newEvent(): NewEvent {
 }
 
 /** A copy of the restored log, reopened with the history of the lost one. */
-async function reopened(history: { readonly note?: string } = {}) {
+async function reopened(history: { readonly note?: string; readonly from?: string } = {}) {
   const file = path.join(directory, `${randomUUID()}.sqlite`);
   copyFileSync(restored, file);
   const log = await open(file);
-  using source = readSiteLogFile(lost);
+  using source = readSiteLogFile(history.from ?? lost);
   const outcome = await log.reopenAs({
     common,
     events: [source.read({ after: common, limit: 100 })],
@@ -87,6 +88,20 @@ test('a sealed epoch is signed by the signature over the next one, which names i
   // As of an epoch of which only the end of the next one was pulled.
   assert.is(await signedWithout(1), 10 + 4);
   assert.is(await signedWithout(2), 0);
+});
+
+test('proves each event of an epoch that was over when it was pulled back, as where the same copy is restored twice', async () => {
+  const { file: from } = await reopened();
+  const { file } = await reopened({ from, note: await append(from, 1) });
+  using reader = readSiteLogFile(file);
+  const [ofFirst] = reader.read({ after: { epoch: 1, position: 6 }, limit: 1 });
+  const [ofSecond] = reader.read({ after: { epoch: 2, position: 1 }, limit: 1 });
+  assert.is(reader.head().epoch, 3);
+  for (const { id } of [ofFirst!, ofSecond!]) {
+    const proof = await proveEvent({ file, eventId: id, signal: new AbortController().signal });
+    assert.ok(proof.proven, JSON.stringify(proof));
+  }
+  assert.equal((await verifySiteLog({ file, key: signingKey })).damages, []);
 });
 
 test('is still there with everything when it is opened again, and goes on', async () => {

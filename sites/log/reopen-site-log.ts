@@ -10,11 +10,13 @@ import {
   HistoryUnprovenError,
   LOG_STREAM,
   type LogPlace,
+  type NoteSigner,
   openCheckpoint,
   type PulledHistory,
   placeKey,
   type ReopenRefusal,
   rootOf,
+  signCheckpoint,
 } from '@holdfast/core';
 import type { SiteId } from '@holdfast/schema';
 import { type EventStatements, prepareEventStatements } from './append-group.js';
@@ -33,8 +35,8 @@ import {
 export interface SiteLogReopening {
   readonly file: string;
   readonly site: SiteId;
-  /** The site's own raw Ed25519 public key: what it did not sign is not its history. */
-  readonly publicKey: Uint8Array;
+  /** The site's own key: what it did not sign is not its history. */
+  readonly signer: NoteSigner;
   /** Wall clock. */
   readonly nowMs: number;
   readonly history: PulledHistory;
@@ -67,13 +69,9 @@ export async function reopenSiteLogFile(reopening: SiteLogReopening): Promise<Re
 }
 
 async function reopen(db: DatabaseSync, reopening: SiteLogReopening): Promise<ReopenRefusal | null> {
-  const { file, site, history, nowMs } = reopening;
+  const { file, site, history, nowMs, signer } = reopening;
   const { common, checkpoint } = history;
-  const signed = openCheckpoint(
-    checkpoint.note,
-    { publicKey: reopening.publicKey, verify: verifyNote },
-    sha256,
-  );
+  const signed = openCheckpoint(checkpoint.note, { publicKey: signer.publicKey, verify: verifyNote }, sha256);
   const tree = treeAt(db, readEpochs(db, file), common);
   if (tree === null) {
     const detail = `this log does not hold its first ${common.position} events of epoch ${common.epoch}`;
@@ -86,10 +84,19 @@ async function reopen(db: DatabaseSync, reopening: SiteLogReopening): Promise<Re
   await takeBack(history.events, proof, statements);
   extendStreamIndex(db);
   const trees = proof.finish(signed);
-  for (const pulled of trees) storeEpoch(db, pulled);
-  db.prepare('INSERT OR REPLACE INTO checkpoint (epoch, size, note, signed_at_ms) VALUES (?, ?, ?, ?)').run(
-    ...[signed.epoch, signed.size, checkpoint.note, Math.floor(nowMs)],
+  const storeNote = db.prepare(
+    'INSERT OR REPLACE INTO checkpoint (epoch, size, note, signed_at_ms) VALUES (?, ?, ?, ?)',
   );
+  for (const pulled of trees) {
+    storeEpoch(db, pulled);
+    // Of an epoch that was over, its end is signed by what is signed of the next; a proof of an event needs a checkpoint of its own.
+    const { epoch, size, edge } = pulled;
+    const note =
+      epoch === signed.epoch
+        ? checkpoint.note
+        : signCheckpoint({ site, epoch, size, root: rootOf(edge, size, sha256) }, signer, sha256);
+    storeNote.run(epoch, size, note, Math.floor(nowMs));
+  }
   const context = { site, nowMs, sha256 };
   const log = new ReopenedEpoch(db, statements, { ...context, epoch: signed.epoch + 1, proof });
   const { epoch, size, edge } = trees.at(-1)!;

@@ -319,10 +319,9 @@ class SqliteSiteLogOnThread implements SqliteSiteLog {
   async reopenAs(history: PulledHistory): Promise<ReopenOutcome<SqliteSiteLog>> {
     this.#assertOpen();
     const { file, site, now, onIndexRebuilt } = this.#options;
-    const { publicKey } = this.#signer;
     await this[Symbol.asyncDispose]();
     const refusal = await reopenSiteLogFile({
-      ...{ file, site, publicKey, nowMs: now(), history, onIndexRebuilt },
+      ...{ file, site, signer: this.#signer, nowMs: now(), history, onIndexRebuilt },
     });
     const log = await openSqliteSiteLog(this.#options);
     return refusal === null ? { reopened: true, log } : { reopened: false, log, refusal };
