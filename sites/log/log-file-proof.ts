@@ -208,7 +208,7 @@ class EpochProof {
     this.#damages = damages;
     this.#tree = new PatchedTree({ size: state.keptAfter, edge: state.keptEdge }, state, sha256);
     this.#signedSize = state.keptAfter;
-    // Of what was removed, only its end can still be proved.
+    // Those before the cut are proved with the leaf hashes that it left.
     this.#checkpoints = checkpoints.filter(({ size }) => size >= state.keptAfter);
     if (state.keptAfter > 0) this.#meetCheckpoints();
   }

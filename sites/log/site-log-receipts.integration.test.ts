@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { cosignCheckpoint, encodeBase64, newEvent, witnessName } from '@holdfast/core';
+import { cosignCheckpoint, encodeBase64, newEvent, openCosignature, witnessName } from '@holdfast/core';
 import type { EventId, SiteId } from '@holdfast/schema';
 import { v7 } from 'uuid';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { noteSigner } from './ed25519-notes.js';
+import { noteSigner, verifyNote } from './ed25519-notes.js';
 import { sha256 } from './sha256.js';
+import { proveEvent } from './site-log-proofs.js';
 import { RECEIPT_SPACING_MS } from './site-log-receipts.js';
 import { openSqliteSiteLog, type SqliteSiteLog } from './sqlite-site-log.js';
 import { verifySiteLog } from './verify-site-log.js';
@@ -74,6 +75,42 @@ test('keeps the newest of each witness and one an hour, also when the log is ope
   for (const witness of [parent, top]) await pinKeyOf(log, witness);
   const { damages } = await verifySiteLog({ file, key: signingKey });
   assert.equal(damages, []);
+});
+
+test('tells of an event that is carried over a cut when a witness had seen it, as before', async () => {
+  const file = path.join(directory, 'cut.sqlite');
+  await using log = await open(file);
+  await pinKeyOf(log, parent);
+  await grow(log);
+  const [renamed] = await log.read({ after: { epoch: 1, position: 2 }, limit: 1 });
+  const seenAtSeconds = async () => {
+    const outcome = await proveEvent({ file, eventId: renamed!.id, signal: new AbortController().signal });
+    if (!outcome.proven) return outcome.refusal.code;
+    const by = { name: witnessName(parent), publicKey: witnessKey.publicKey, verify: verifyNote };
+    return openCosignature(outcome.proof.checkpoint, by, sha256).timeSeconds;
+  };
+  await log.storeReceipt({ witness: parent, note: await cosigned(log, parent) });
+  const firstSeconds = Math.floor(nowMs / 1000);
+  assert.is(await seenAtSeconds(), firstSeconds);
+  for (let hour = 0; hour < 3; hour += 1) {
+    nowMs += 2 * RECEIPT_SPACING_MS;
+    await grow(log);
+    await log.storeReceipt({ witness: parent, note: await cosigned(log, parent) });
+  }
+  const keptAfter = { epoch: 1, position: log.head().size - 1 };
+  const plan = { keptAfter, acknowledgedBy: 'PARENT', recordedBeforeMs: nowMs } as const;
+  await log.truncate(plan, new AbortController().signal);
+  assert.is(await seenAtSeconds(), firstSeconds);
+  await log.signedCheckpoint();
+  assert.equal((await verifySiteLog({ file, key: signingKey })).damages, []);
+  using db = new DatabaseSync(file);
+  const [first] = await log.receipts();
+  const other = first!.note.replace(/^[^\n]{44}$/m, Buffer.alloc(32, 7).toString('base64'));
+  db.prepare('UPDATE receipt SET note = ? WHERE size = ?').run(other, first!.size);
+  const { damages } = await verifySiteLog({ file, key: null });
+  assert.ok(
+    damages.some(({ code, position }) => code === 'CHECKPOINT_ROOT_MISMATCH' && position === first!.size),
+  );
 });
 
 test('refuses a receipt of another log, and verification finds one that is not of these events', async () => {

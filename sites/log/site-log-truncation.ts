@@ -107,10 +107,8 @@ function removeSlice(
   db.prepare('DELETE FROM event WHERE key > ? AND key <= ?').run(...keys);
   const edge = encodeEdge(extendEdge(keptEdge, keptAfter, leafHashes, sha256));
   db.prepare('UPDATE epoch SET kept_after = ?, kept_edge = ? WHERE epoch = ?').run(end, edge, epoch);
-  // A later signature is over these events too.
-  for (const table of ['checkpoint', 'receipt']) {
-    db.prepare(`DELETE FROM ${table} WHERE epoch = ? AND size < ?`).run(epoch, end);
-  }
+  // A later signature is over these events too. Receipts stay: they say when a witness had seen what is carried.
+  db.prepare('DELETE FROM checkpoint WHERE epoch = ? AND size < ?').run(epoch, end);
 }
 
 function isOfType(types: ReadonlySet<string>, header: Uint8Array): boolean {

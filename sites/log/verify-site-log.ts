@@ -14,6 +14,7 @@ import {
   type LogPlace,
   openCheckpoint,
   placeOfKey,
+  rootOf,
   TakenOverAccount,
   type TakenOverEvents,
   type TreeEdge,
@@ -129,7 +130,7 @@ export async function verifySiteLog(options: {
       withIndex(db, damages, () => checkCosignatures(db, damages));
       const log = { site, epochs: readEpochs(db, file), checkpoints };
       for (const epoch of log.epochs) {
-        orElse(undefined, damages, () => proveTruncatedLeaves(db, epoch, damages));
+        orElse(undefined, damages, () => proveTruncatedLeaves(db, epoch, checkpoints, damages));
       }
       const takenOver = new TakenOverAccount();
       const onCarried = (header: EventHeader) => takenOver.take(header);
@@ -257,12 +258,15 @@ async function proveEvents(
   return proof.finish();
 }
 
-/** That the leaf hashes of what was removed of an epoch make up the tree that stands for it. */
+/** That the leaf hashes of what was removed of an epoch make up the tree that stands for it, and what was signed on the way. */
 function proveTruncatedLeaves(
   db: DatabaseSync,
   { epoch, keptAfter, keptEdge }: EpochState,
+  checkpoints: readonly LogHead[],
   damages: DamageList,
 ): void {
+  const signed = checkpoints.filter(head => head.epoch === epoch && head.size > 0 && head.size < keptAfter);
+  let next = 0;
   let edge: TreeEdge = [];
   for (let size = 0; size < keptAfter; ) {
     const leaves = leafHashesAfter(db, { epoch, position: size }, 0);
@@ -271,8 +275,15 @@ function proveTruncatedLeaves(
       damages.add('TRUNCATED_LEAVES_MISMATCH', at, 'the leaf hashes do not go on, or beyond the cut');
       return;
     }
-    edge = extendEdge(edge, size, leaves, sha256);
-    size += leaves.length;
+    const upToNext = leaves.slice(0, (signed[next]?.size ?? keptAfter) - size);
+    edge = extendEdge(edge, size, upToNext, sha256);
+    size += upToNext.length;
+    // Several witnesses may have cosigned at one size.
+    for (; signed[next]?.size === size; next += 1) {
+      if (equalBytes(rootOf(edge, size, sha256), signed[next]!.root)) continue;
+      const detail = 'the leaf hashes up to here are not those that were signed';
+      damages.add('CHECKPOINT_ROOT_MISMATCH', { epoch, position: size }, detail);
+    }
   }
   if (isSameEdge(edge, keptEdge)) return;
   const detail = 'the leaf hashes of what was removed are not those of the tree that was kept';
