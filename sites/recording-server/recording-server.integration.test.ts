@@ -255,6 +255,9 @@ test('on a full disk the oldest unlocked goes; with only locked left recording h
   await until(async () => (await eventsOf(log, 'RecordingUnhalted')).length === 1, 'it records again');
   assert.is(again.server.isHalted, false);
   assert.is((await eventsOf(log, 'RecordingHalted')).length, 1);
+  // A process that was killed may have told the log of the halt, and nobody of it by an alarm.
+  await until(() => again.alarms.length === 1, 'the alarm is raised once more');
+  assert.match(again.alarms[0]!, 'halted when the recording server was started');
 });
 
 test('a lock that this version cannot read keeps everything, however old', async () => {

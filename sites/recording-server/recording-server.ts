@@ -397,7 +397,13 @@ export class RecordingServer implements MediaSource, CameraControl, AsyncDisposa
     for (const deviceId of [...this.#view.running])
       if (this.#isIndexed(deviceId)) this.#reportCrash(deviceId);
     this.#storages.assumeHalted(this.#view.haltedStorages);
-    if (this.#view.halted) await this.database.halt(this.#storages.halts());
+    if (!this.#view.halted) return;
+    await this.database.halt(this.#storages.halts());
+    // The log has the fact. Whether it has the alarm, or that was lost with a killed process, nobody knows any more.
+    this.#retention.alarm({
+      name: 'Recording halted',
+      message: 'It was halted when the recording server was started.',
+    });
   }
 
   /** Tries the password again, which may have been put right. */
