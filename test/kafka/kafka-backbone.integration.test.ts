@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { createPublishingIntake, openDatabase } from '@holdfast/central';
 import { createMemorySiteLog, extendEdge, LOG_START } from '@holdfast/core';
 import {
@@ -90,6 +92,17 @@ test('brokers that answer nothing end sessions by name, and hold up nobody else 
   broker.goOn();
   const deadline = Date.now() + 30_000;
   while ((await send(intake, sites[0]!)) !== 'COMMITTED') assert.ok(Date.now() < deadline, 'it goes on');
+});
+
+test('the only broker that has a frame has it on its disk before it is acknowledged', async () => {
+  const topic = `frames-${randomUUID()}`;
+  await using backbone = await open({ topic });
+  await backbone.publish([frameOfOne()]);
+  const { stdout } = await promisify(execFile)('java', [
+    ...['-cp', 'classPath' in found ? found.classPath : '', 'kafka.admin.ConfigCommand', '--describe'],
+    ...['--bootstrap-server', broker.address, '--entity-type', 'topics', '--entity-name', topic],
+  ]);
+  assert.match(stdout, /flush\.messages=1 /);
 });
 
 test('a record that is no frame of ours, as of newer software, is named and passed over, and what stands around it is taken', async () => {
