@@ -16,8 +16,8 @@ const program = path.resolve(import.meta.dirname, '../../../central/bin/holdfast
 const clipDirectory = path.resolve(import.meta.dirname, '../../../sites/simulated-cameras/clips');
 const CLIP_FRAMES = 400;
 const FRAME_MS = 40;
-/** A busy browser draws a picture that is a little newer than the frame callback says. */
-const FRAMES_BESIDE = 5;
+/** A browser draws a picture that is a little newer than the frame callback says: where much else runs, some hundred ms. */
+const FRAMES_BESIDE = 10;
 /** A machine that runs other tests beside this one is slow; what is measured is printed, not judged, below this. */
 const SANITY_MS = 5_000;
 const MARKED_MS = 20_000;
@@ -70,7 +70,7 @@ async function assertPlays(testId: string): Promise<VideoReading> {
   assert.ok(difference(first.pixels, second.pixels) > 0.05, `${testId} shows the same picture twice`);
   assert.ok(first.frameNumber !== null && second.frameNumber !== null, `${testId} shows no frame number`);
   const counted = (second.frameNumber - first.frameNumber + CLIP_FRAMES) % CLIP_FRAMES;
-  const passed = (second.capturedAtMs - first.capturedAtMs) / FRAME_MS;
+  const passed = Math.round((second.capturedAtMs - first.capturedAtMs) / FRAME_MS);
   assert.ok(
     Math.abs(counted - passed) <= FRAMES_BESIDE,
     `${testId}: ${counted} frames counted, ${passed} frames passed`,
