@@ -97,15 +97,15 @@ async function ensureTopic(kafka: Kafka, options: KafkaBackboneOptions): Promise
   try {
     await admin.connect();
     if ((await admin.listTopics()).includes(topic)) return;
+    const areTwoInSync = replicas >= REPLICAS_FOR_TWO_IN_SYNC;
     const configEntries = [
       { name: 'retention.ms', value: String(retentionHours * 3_600_000) },
       // The frames are compressed already.
       { name: 'compression.type', value: 'producer' },
+      { name: 'min.insync.replicas', value: areTwoInSync ? '2' : '1' },
       { name: 'unclean.leader.election.enable', value: 'false' },
       // What no second broker has to have, the only one must have on its disk before it says so.
-      replicas >= REPLICAS_FOR_TWO_IN_SYNC
-        ? { name: 'min.insync.replicas', value: '2' }
-        : { name: 'flush.messages', value: '1' },
+      ...(areTwoInSync ? [] : [{ name: 'flush.messages', value: '1' }]),
     ];
     // False when another node was first, which is as good.
     await admin.createTopics({
