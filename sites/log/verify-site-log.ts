@@ -275,14 +275,17 @@ function proveTruncatedLeaves(
       damages.add('TRUNCATED_LEAVES_MISMATCH', at, 'the leaf hashes do not go on, or beyond the cut');
       return;
     }
-    const upToNext = leaves.slice(0, (signed[next]?.size ?? keptAfter) - size);
-    edge = extendEdge(edge, size, upToNext, sha256);
-    size += upToNext.length;
-    // Several witnesses may have cosigned at one size.
-    for (; signed[next]?.size === size; next += 1) {
-      if (equalBytes(rootOf(edge, size, sha256), signed[next]!.root)) continue;
-      const detail = 'the leaf hashes up to here are not those that were signed';
-      damages.add('CHECKPOINT_ROOT_MISMATCH', { epoch, position: size }, detail);
+    const [from, end] = [size, size + leaves.length];
+    while (size < end) {
+      const upTo = Math.min(signed[next]?.size ?? end, end);
+      edge = extendEdge(edge, size, leaves.slice(size - from, upTo - from), sha256);
+      size = upTo;
+      // Several witnesses may have cosigned at one size.
+      for (; signed[next]?.size === size; next += 1) {
+        if (equalBytes(rootOf(edge, size, sha256), signed[next]!.root)) continue;
+        const detail = 'the leaf hashes up to here are not those that were signed';
+        damages.add('CHECKPOINT_ROOT_MISMATCH', { epoch, position: size }, detail);
+      }
     }
   }
   if (isSameEdge(edge, keptEdge)) return;
