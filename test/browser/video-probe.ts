@@ -23,6 +23,8 @@ interface VideoProbe {
   readonly inputAtMs: () => number;
   readonly videoOf: (testId: string) => HTMLVideoElement;
   readonly framesOf: (video: HTMLVideoElement) => readonly ShownFrame[];
+  /** Of a picture at this time of the video's own. */
+  readonly capturedAtMs: (video: HTMLVideoElement, mediaTimeS: number) => number;
 }
 
 declare global {
@@ -46,10 +48,11 @@ export function installVideoProbe(): void {
   for (const type of ['pointerdown', 'keydown'])
     addEventListener(type, () => (inputAtMs = performance.now()), { capture: true });
 
+  const capturedAt = (video: HTMLVideoElement, mediaTimeS: number) =>
+    (mediaTimeS - (sources.get(video.currentSrc)?.sourceBuffers[0]?.timestampOffset ?? Number.NaN)) * 1000;
   const watch = (video: HTMLVideoElement, shown: ShownFrame[]) => {
     video.requestVideoFrameCallback((_, { expectedDisplayTime, mediaTime }) => {
-      const offsetS = sources.get(video.currentSrc)?.sourceBuffers[0]?.timestampOffset ?? Number.NaN;
-      const capturedAtMs = (mediaTime - offsetS) * 1000;
+      const capturedAtMs = capturedAt(video, mediaTime);
       const latencyMs = performance.timeOrigin + expectedDisplayTime - capturedAtMs;
       shown.push({ displayedAtMs: expectedDisplayTime, capturedAtMs, latencyMs });
       watch(video, shown);
@@ -72,17 +75,19 @@ export function installVideoProbe(): void {
       return video;
     },
     framesOf: video => frames.get(video) ?? [],
+    capturedAtMs: capturedAt,
   };
 }
 
 /** Runs in the page: the picture that a video shows now, with its times. */
 export async function readVideo(testId: string): Promise<VideoReading> {
   const video = window.videoProbe.videoOf(testId);
-  // A picture and its time belong together only within a frame callback.
   if (!video.paused) await new Promise(resolve => video.requestVideoFrameCallback(resolve));
+  // One picture, with its own time: a busy browser shows a newer one than it has called back for.
+  const frame = new VideoFrame(video);
   const draw = (width: number, height: number) => {
     const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
-    context.drawImage(video, 0, 0, width, height);
+    context.drawImage(frame, 0, 0, width, height);
     return context.getImageData(0, 0, width, height).data;
   };
   const [width, height] = [video.videoWidth, video.videoHeight];
@@ -93,9 +98,10 @@ export async function readVideo(testId: string): Promise<VideoReading> {
     return whole[4 * pixel]! > 127 ? 1 : 0;
   });
   const small = draw(48, 27);
+  const capturedAtMs = window.videoProbe.capturedAtMs(video, frame.timestamp / 1_000_000);
+  frame.close();
   return {
-    currentTimeS: video.currentTime,
-    capturedAtMs: window.videoProbe.framesOf(video).at(-1)?.capturedAtMs ?? Number.NaN,
+    ...{ currentTimeS: video.currentTime, capturedAtMs },
     frameNumber: bits[0] === 1 && bits[10] === 0 ? Number.parseInt(bits.slice(1, 10).join(''), 2) : null,
     pixels: Array.from({ length: 48 * 27 }, (_, pixel) => small[4 * pixel + 1]!),
   };
