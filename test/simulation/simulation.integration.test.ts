@@ -7,7 +7,7 @@ import { runSchedules } from './run-schedules.js';
 const test = suite('simulated federation');
 
 /** Each run of the tests looks at so many histories at least, and at as many more as fit into its time. */
-const SCHEDULES_MIN = 100;
+const SCHEDULES_MIN = 150;
 const BUDGET_MS = 15_000;
 const SCHEDULES_MAX = 1_000_000;
 /** More of either with HOLDFAST_SIMULATION_SCHEDULES (exactly so many) or HOLDFAST_SIMULATION_SECONDS. */
