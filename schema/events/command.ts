@@ -143,17 +143,21 @@ const recordingCommands = [
   }),
 ] as const;
 
-/** What can be asked of a site, by its own people or by its parent. The site decides. */
-export const SiteCommand = z.discriminatedUnion('kind', [
+/** All but that an alarm is handled. */
+const commandsSinceVersion6 = [
   addHardwareByDriver,
   ...commandsOnPersonal,
-  /** `expectedLastId`: the alarm's newest event that whoever asks knows, or his wish that this one follows. Left out: whatever it is. */
-  z.object({ ...personalHandleAlarm, expectedLastId: EventId.optional() }),
   eraseSubject,
   z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
   ...recordingCommands,
   /** `toStorageId`: one of that recording server. Left out: the one that it had there before, else the default. */
   z.object({ ...moveHardware, toStorageId: StorageId.optional() }),
+] as const;
+/** What can be asked of a site, by its own people or by its parent. The site decides. */
+export const SiteCommand = z.discriminatedUnion('kind', [
+  ...commandsSinceVersion6,
+  /** `expectedLastId`: the alarm's newest event that whoever asks knows, or his wish that this one follows. Left out: whatever it is. */
+  z.object({ ...personalHandleAlarm, expectedLastId: EventId.optional() }),
 ]);
 export type SiteCommand = z.infer<typeof SiteCommand>;
 /** Who reads version 1 takes a token for a text. */
@@ -201,12 +205,8 @@ const SiteCommandVersion5 = z.discriminatedUnion('kind', [
   z.object({ ...moveHardware, toStorageId: StorageId.optional() }),
 ]);
 const SiteCommandVersion6 = z.discriminatedUnion('kind', [
-  addHardwareByDriver,
-  ...personalCommands,
-  eraseSubject,
-  z.object({ ...configureRecording, streams: DeviceStreams.optional() }),
-  ...recordingCommands,
-  z.object({ ...moveHardware, toStorageId: StorageId.optional() }),
+  ...commandsSinceVersion6,
+  z.object(personalHandleAlarm),
 ]);
 
 const issued = { commandId: CommandId, targetSiteId: SiteId, notAfterMs: UnixMs.nullable() };

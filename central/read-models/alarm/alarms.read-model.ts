@@ -72,12 +72,17 @@ export const alarmsReadModel = defineReadModel({
   },
 });
 
-function evolve(alarm: AlarmRow | undefined, event: AlarmEvent, siteId: string, atMs: number): AlarmRow {
+function evolve(
+  alarm: AlarmRow | undefined,
+  event: AlarmEvent,
+  siteId: string,
+  atMs: number,
+): Omit<AlarmRow, 'lastEventId'> {
   if (event.type === 'AlarmRaised') {
     const { alarmId: id, ...data } = event.data;
     return {
       ...{ id, siteId, ...data, state: 'NEW' },
-      ...{ assignedTo: null, closedAtMs: null, closedReason: null, lastEventId: null },
+      ...{ assignedTo: null, closedAtMs: null, closedReason: null },
     };
   }
   if (!alarm) throw new IndigestibleEventError(`${event.type} of alarm ${event.data.alarmId}, never raised`);

@@ -1,8 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { DisownedMedia, OutgoingFact, SealReport } from './media-database.js';
-import { putReported, sealReports } from './seal-reports.js';
+import { idsOf, putReported, sealReports } from './seal-reports.js';
 import type { SegmentIndex } from './segment-index.js';
-import type { IndexedSegment } from './segment-row.js';
 
 /** Rows in one transaction: a few milliseconds. */
 const PAGE_ROWS = 500;
@@ -50,7 +49,7 @@ export class DisownedSegments implements DisownedMedia {
           transaction(() => {
             const reports = sealReports(found);
             putReported(index, reports, reports.flatMap(compose));
-            index.markReported(idsOf(copies), { reduced: false });
+            index.markReported(idsOf(copies.map(({ segment }) => segment)), { reduced: false });
           });
         }
         count += found.length;
@@ -60,8 +59,4 @@ export class DisownedSegments implements DisownedMedia {
     transaction(() => index.ownAll());
     return { count, isFinished: true };
   }
-}
-
-function idsOf(segments: readonly IndexedSegment[]) {
-  return segments.map(({ segment }) => segment.segmentId);
 }

@@ -44,6 +44,6 @@ export function putReported(
   }
 }
 
-function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
+export function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
   return segments.map(({ segmentId }) => segmentId);
 }

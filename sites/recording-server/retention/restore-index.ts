@@ -1,6 +1,7 @@
 import { LOG_START, type LogPlace, placeOf, readEventData, type SiteLog } from '@holdfast/core';
 import { EventDecodeError, type HoldfastEvent, type SegmentId } from '@holdfast/schema';
 import type { MediaDatabase } from '../media-database/media-database.js';
+import { idsOf } from '../media-database/seal-reports.js';
 
 const PAGE_EVENTS = 1000;
 
@@ -46,8 +47,4 @@ async function restoreFacts(database: MediaDatabase, events: readonly HoldfastEv
   for (const { segmentIds, policy } of deletions) {
     await database.markDeleted({ segmentIds, policy, compose: () => [] });
   }
-}
-
-function idsOf(segments: readonly { readonly segmentId: SegmentId }[]): readonly SegmentId[] {
-  return segments.map(({ segmentId }) => segmentId);
 }

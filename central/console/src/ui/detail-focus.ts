@@ -1,9 +1,12 @@
 import { type RefObject, useEffect, useRef } from 'react';
 
-/** What had the focus is gone, or nothing had it. A dialog gives it back itself. */
+/** What had the focus is gone, or nothing had it. */
+export const isFocusLost = (): boolean =>
+  document.activeElement === null || document.activeElement === document.body;
+
+/** A dialog gives it back itself. */
 const isLost = (): boolean =>
-  (document.activeElement === null || document.activeElement === document.body) &&
-  document.querySelector('[role=dialog][aria-modal=true]') === null;
+  isFocusLost() && document.querySelector('[role=dialog][aria-modal=true]') === null;
 
 /**
  * The focus of who has no mouse, for the pane beside a list: what is opened from the list has it, and keeps it when the button that was

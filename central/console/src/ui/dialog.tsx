@@ -1,5 +1,6 @@
 import { Modal, type ModalProps } from '@mantine/core';
 import { useEffect, useState } from 'react';
+import { isFocusLost } from './detail-focus';
 
 /**
  * A dialog that is there only while it is open. What had the focus before has it again afterwards, as far as it is there: Mantine gives
@@ -9,8 +10,7 @@ export function Dialog(props: Omit<ModalProps, 'opened' | 'returnFocus'>) {
   const [before] = useState(() => document.activeElement);
   useEffect(
     () => () => {
-      const isLost = document.activeElement === null || document.activeElement === document.body;
-      if (isLost && before instanceof HTMLElement) before.focus();
+      if (isFocusLost() && before instanceof HTMLElement) before.focus();
     },
     [before],
   );
