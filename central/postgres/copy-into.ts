@@ -27,7 +27,8 @@ export function beginCopy(tx: TransactionSql, target: string): Promise<Writable>
 /**
  * The client that we use resolves a copy when PostgreSQL asks for its rows, and has no way to say that they were refused
  * then. So the same connection has to be asked something behind them: in a transaction that has failed, that fails too, and the
- * cause, such as a full disk, stands at the copy. `behind` is what there is to ask anyway. Rows that are encoded as they are asked for are so while PostgreSQL stores those before.
+ * cause, such as a full disk, stands at the copy. `behind` is what there is to ask anyway. Rows that are encoded as they are asked
+ * for are so while PostgreSQL stores those before.
  */
 export async function fillCopy<Answer>(
   copy: Writable,

@@ -5,13 +5,13 @@ import type { Site } from './site-directory';
 const CUT = 'mutation Cut($site: ID!) { cutLink(siteId: $site) { id } }';
 const RESTORE = 'mutation Restore($site: ID!) { restoreLink(siteId: $site) { id } }';
 
-/** Cuts or restores the emulated link. Only the demonstration has one, and says so. */
 interface LinkControlProps {
   readonly site: Site;
   /** Of a line in the tree, which is one stop for the Tab key as a whole. */
   readonly tabIndex?: number;
 }
 
+/** Cuts or restores the emulated link. Only the demonstration has one, and says so. */
 export function LinkControl({ site, tabIndex }: LinkControlProps) {
   if (site.link === null || site.link.cut === null) return null;
   const { cut } = site.link;
